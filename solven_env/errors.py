@@ -1,0 +1,75 @@
+"""Every error that solven-env raises on purpose.
+
+Each carries what happened, where, and what to do. `cli/errors.py` alone turns one into an exit code.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from solven_env.diagnostics import Diagnostic
+
+
+class SolvenError(Exception):
+    """What happened (`message`), how to mend it (`fix`), and where (`location`: `file:line:column` or a path)."""
+
+    page = ""
+    """The page of the documentation that explains this kind of error."""
+
+    def __init__(self, message: str, *, fix: str = "", location: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+        self.location = location
+
+    def __str__(self) -> str:
+        where = f"{self.location}: " if self.location else ""
+        return " ".join(part for part in (f"{where}{self.message}.", self.fix) if part)
+
+
+class UsageError(SolvenError):
+    """The caller asked for something that cannot be: an invalid thread id, an unknown input, a missing file."""
+
+    page = "docs/cli.md"
+
+
+class ProfileError(SolvenError):
+    """The profile, or a document beside it, is invalid. `diagnostics` holds every mistake, in the document's order."""
+
+    page = "docs/profile.md"
+
+    def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
+        first = diagnostics[0]
+        super().__init__(first.message, fix=first.fix, location=str(first.location))
+        self.diagnostics = diagnostics
+
+
+class ConflictError(SolvenError):
+    """The workspace holds changes that would be lost; nothing was written, or what was is said."""
+
+    page = "docs/reconciling.md"
+
+
+class HeldError(SolvenError):
+    """Another apply holds the thread."""
+
+    page = "docs/reconciling.md"
+
+
+class WorkspaceError(SolvenError):
+    """The workspace or its storage cannot be read or written."""
+
+    page = "docs/reconciling.md"
+
+
+class StateError(SolvenError):
+    """What we keep about a thread cannot be read or written, or changed under us."""
+
+    page = "docs/reconciling.md"
+
+
+class PlatformError(SolvenError):
+    """This machine lacks something that the operation needs: the kernel, a program, an interpreter."""
+
+    page = "docs/reconciling.md"

@@ -1,0 +1,13 @@
+"""The profiles, schemas and templates that come with solven-env: inside the wheel, or at the top of a checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent
+
+
+def directory(kind: str) -> Path:
+    """The directory of the shipped `profiles`, `schemas` or `templates`."""
+    packaged = _PACKAGE / "_shipped" / kind
+    return packaged if packaged.is_dir() else _PACKAGE.parent / kind
