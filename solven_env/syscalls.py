@@ -1,0 +1,99 @@
+"""Linux system calls that Python does not offer, through ctypes. Numbers from the kernel's own tables.
+
+Every function raises OSError with the call's errno, and `PlatformError` where the kernel does not know the call.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+import sys
+from typing import NoReturn
+
+from solven_env.errors import PlatformError
+
+# include/uapi/linux/openat2.h
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
+CONFINED = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
+
+# include/uapi/linux/fs.h
+RENAME_NOREPLACE = 1
+RENAME_EXCHANGE = 2
+
+O_PATH = 0o10000000  # os.O_PATH exists on Linux only; this module is imported on macOS too
+
+# arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h (aarch64). Calls added since Linux 5.1
+# have one number everywhere.
+_RENAMEAT2 = {"x86_64": 316, "aarch64": 276}
+_OPENAT2 = 437
+
+_EAGAIN_TRIES = 100
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def openat2(directory: int, path: str | bytes, flags: int, *, mode: int = 0, resolve: int = CONFINED) -> int:
+    """Open `path` from the descriptor `directory`, close-on-exec, by default beneath it and through no link.
+
+    A link on the way is ELOOP, a way out is EXDEV. The kernel answers EAGAIN when a rename anywhere raced with the
+    look-up (openat2(2)); it is asked again.
+    """
+    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
+    encoded = os.fsencode(path)
+    for _ in range(_EAGAIN_TRIES):
+        descriptor = int(
+            _libc.syscall(
+                ctypes.c_long(_OPENAT2),
+                ctypes.c_int(directory),
+                ctypes.c_char_p(encoded),
+                ctypes.byref(how),
+                ctypes.c_size_t(ctypes.sizeof(how)),
+            )
+        )
+        if descriptor >= 0:
+            return descriptor
+        if ctypes.get_errno() != errno.EAGAIN or flags & os.O_NONBLOCK:
+            break
+    _raise("openat2", path)
+
+
+def renameat2(old_directory: int, old: str, new_directory: int, new: str, flags: int) -> None:
+    """Rename, with `RENAME_NOREPLACE` (EEXIST where `new` is there) or `RENAME_EXCHANGE` (both must be there).
+
+    A file system that knows no flags (many FUSE ones) answers EINVAL.
+    """
+    number = _number(_RENAMEAT2, "renameat2")
+    failed = _libc.syscall(
+        ctypes.c_long(number),
+        ctypes.c_int(old_directory),
+        ctypes.c_char_p(os.fsencode(old)),
+        ctypes.c_int(new_directory),
+        ctypes.c_char_p(os.fsencode(new)),
+        ctypes.c_uint(flags),
+    )
+    if failed:
+        _raise("renameat2", new)
+
+
+def _number(table: dict[str, int], name: str) -> int:
+    if sys.platform != "linux" or platform.machine() not in table:
+        raise PlatformError(
+            f"{name} is not available on {sys.platform}/{platform.machine()}", fix="Use Linux on x86_64 or aarch64."
+        )
+    return table[platform.machine()]
+
+
+def _raise(name: str, path: str | bytes) -> NoReturn:
+    number = ctypes.get_errno()
+    if number == errno.ENOSYS:
+        raise PlatformError(f"the kernel has no {name}", fix="Linux 5.12 or newer is needed.")
+    raise OSError(number, os.strerror(number), os.fsdecode(path))
