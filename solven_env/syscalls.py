@@ -61,7 +61,7 @@ def openat2(directory: int, path: str | bytes, flags: int, *, mode: int = 0, res
         )
         if descriptor >= 0:
             return descriptor
-        if ctypes.get_errno() != errno.EAGAIN or flags & os.O_NONBLOCK:
+        if ctypes.get_errno() != errno.EAGAIN:
             break
     _raise("openat2", path)
 
