@@ -1,0 +1,80 @@
+"""Rendered files: the exact bytes of every dotfile of a resolved profile. Pure: readers are handed in."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from solven_env import templating
+from solven_env.diagnostics import Diagnostic, Location
+from solven_env.profile import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from solven_env.profile import Dotfile, Profile
+
+    ReadTemplate = Callable[[str], str | None]
+    ReadSource = Callable[[str], bytes]
+
+
+class SourceError(Exception):
+    """A `source:` or a template cannot be read; the message's words follow its name."""
+
+
+@dataclass(frozen=True)
+class RenderedFile:
+    """The bytes for one path in the workspace; `mode` as four octal digits."""
+
+    path: str
+    data: bytes
+    mode: str
+    own: Literal["whole", "keys"]
+    digest: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", digest(self.data))
+
+
+def digest(data: bytes) -> str:
+    """`sha256:` and the hexadecimal digest, as records and reports write it."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def render(
+    profile: Profile, read_template: ReadTemplate, read_source: ReadSource
+) -> tuple[tuple[RenderedFile, ...], tuple[Diagnostic, ...]]:
+    """The rendered files in the profile's order, and a diagnostic for each that does not render.
+
+    `read_template` gives a template's text by its name, or None; `read_source` a source's bytes. Both may raise
+    `SourceError`.
+    """
+    files, diagnostics = [], []
+    for dotfile in profile.dotfiles:
+        outcome = _render_one(profile, dotfile, read_template, read_source)
+        if isinstance(outcome, bytes):
+            files.append(RenderedFile(dotfile.path, outcome, dotfile.mode, dotfile.own))
+        else:
+            diagnostics.append(outcome)
+    return tuple(files), tuple(diagnostics)
+
+
+def _render_one(
+    profile: Profile, dotfile: Dotfile, read_template: ReadTemplate, read_source: ReadSource
+) -> bytes | Diagnostic:
+    try:
+        if dotfile.form == "source":
+            return read_source(dotfile.text)
+        if dotfile.form == "content":
+            return templating.expand(dotfile.text, profile.context).encode()
+        return templating.render(dotfile.text, read_template, profile.context).encode()
+    except SourceError as problem:
+        return Diagnostic(dotfile.location, f"'{dotfile.text}' {problem}", "Name a file beside the profile.")
+    except templating.TemplateError as problem:
+        message, fix = explain(problem, profile.context, profile.unset)
+        if dotfile.form == "template" and problem.line:
+            return Diagnostic(Location(problem.template, problem.line, 1), message, fix)
+        if dotfile.form == "template":
+            message, fix = f"template '{dotfile.text}': {message}", "Name one beside the profile or a shipped one."
+        return Diagnostic(dotfile.location, message, fix)

@@ -1,0 +1,63 @@
+"""Located messages about a document, and their text and JSON forms."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, order=True)
+class Location:
+    """A place in a document: `line` and `column` count from 1, in characters; 0 is the document as a whole."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+
+@dataclass(frozen=True, order=True)
+class Diagnostic:
+    """One mistake: where, what, and how to mend it. `message` ends without a full stop, `fix` with one."""
+
+    location: Location
+    message: str
+    fix: str
+
+    def __str__(self) -> str:
+        return printable(f"{self.location}: {self.message}. {self.fix}")
+
+    def to_json(self) -> dict[str, object]:
+        """The diagnostic as plain data, for `--format json`."""
+        return {
+            "file": self.location.file,
+            "line": self.location.line,
+            "column": self.location.column,
+            "message": self.message,
+            "fix": self.fix,
+        }
+
+
+def ordered(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """The diagnostics in the document's order, each once."""
+    return tuple(sorted(set(diagnostics)))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A sentence that names the closest of `known`, or lists what may stand here."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean '{close[0]}'?"
+    return f"Known here: {', '.join(names)}." if names else "Nothing is known here; remove it."
+
+
+def printable(text: str) -> str:
+    """`text` on one line, safe for a terminal: control characters and lone surrogates are shown as escapes."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

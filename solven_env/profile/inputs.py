@@ -1,0 +1,74 @@
+"""Which value an input has: the first found of what was given, what the environment says, what was recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from solven_env.diagnostics import did_you_mean
+from solven_env.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from solven_env.profile.model import Input
+
+VARIABLE_PREFIX = "SOLVEN_INPUT_"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of one thread: `given` are recorded by an apply, defaults are not; `values` are all that is known."""
+
+    given: Mapping[str, str]
+    values: Mapping[str, str]
+
+
+def choose(
+    declared: Mapping[str, Input],
+    *,
+    given: Mapping[str, str],
+    environ: Mapping[str, str],
+    recorded: Mapping[str, str],
+    unset: Collection[str] = (),
+) -> Inputs:
+    """The value of every declared input that has one. An undeclared name in `given` or `unset` is a `UsageError`."""
+    for name in (*given, *unset):
+        if name not in declared:
+            raise UsageError(f"the profile has no input '{name}'", fix=did_you_mean(name, declared))
+    chosen: dict[str, str] = {}
+    for name in declared:
+        variable = VARIABLE_PREFIX + name.upper()
+        if name in given:
+            chosen[name] = _checked(name, given[name])
+        elif variable in environ:
+            chosen[name] = _checked(name, environ[variable])
+        elif name in recorded and name not in unset:
+            chosen[name] = recorded[name]
+    defaults = {name: item.default for name, item in declared.items() if item.default is not None}
+    return Inputs(given=chosen, values={**defaults, **chosen})
+
+
+def missing(declared: Mapping[str, Input], values: Mapping[str, str]) -> tuple[str, ...]:
+    """The required inputs that have no value."""
+    return tuple(name for name, item in declared.items() if item.required and name not in values)
+
+
+def require(declared: Mapping[str, Input], values: Mapping[str, str]) -> None:
+    """Raise a `UsageError` that names every required input without a value."""
+    names = missing(declared, values)
+    if names:
+        options = " ".join(f"--set {name}=VALUE" for name in names)
+        listed = ", ".join(f"'{name}'" for name in names)
+        raise UsageError(f"the profile needs a value for {listed}", fix=f"Pass {options}, or give a default.")
+
+
+def is_true(name: str, values: Mapping[str, str]) -> bool:
+    """What `when: NAME` means: the input is set, not empty and not `false`."""
+    return values.get(name, "") not in ("", "false")
+
+
+def _checked(name: str, value: str) -> str:
+    if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
+        raise UsageError(f"the value of input '{name}' is not Unicode text", fix="Pass it as UTF-8, without U+0000.")
+    return value

@@ -1,0 +1,120 @@
+"""A profile as data: what it declares, and what is left of it once inputs are chosen and expressions expanded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from solven_env.diagnostics import Location
+    from solven_env.documents import Document
+
+
+Form = Literal["template", "content", "source"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """A named value that a thread supplies. `default` is None where the profile gives none."""
+
+    name: str
+    default: str | None
+    required: bool
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A profile as written: the document, what it declares as inputs, and the mistakes found in it so far."""
+
+    document: Document
+    inputs: Mapping[str, Input]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the commands of a thread may use. Sizes as written (`4GiB`); None is no limit."""
+
+    memory: str | None = None
+    processes: int | None = None
+    enforce: Literal["best-effort", "strict"] = "best-effort"
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """How commands are isolated."""
+
+    backend: Literal["bubblewrap", "proot"] = "bubblewrap"
+    network: Literal["none", "internet", "host"] = "none"
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A host path (always read-only) or a file system of the kernel's, seen at `target`."""
+
+    target: str
+    kind: Literal["bind", "proc", "dev", "tmpfs"] = "bind"
+    source: str = ""
+    optional: bool = False
+    size: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Link:
+    """A directory of the storage (`to`, relative to it) that commands see at `path` in the workspace."""
+
+    path: str
+    to: str
+    access: Literal["read-only", "read-write"] = "read-only"
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Python:
+    """The virtual environment: `version` is major and minor, `packages` are PEP 508 requirements."""
+
+    version: str
+    packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Bun:
+    """The JavaScript packages: names and npm version ranges."""
+
+    packages: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Dotfile:
+    """A file in the workspace. `text` is a template's name, the content, or a source's name, as `form` says."""
+
+    path: str
+    form: Form
+    text: str
+    mode: str
+    own: Literal["whole", "keys"]
+    location: Location
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A resolved profile: every input chosen, every expression expanded, but for `content` and templates."""
+
+    file: str
+    name: str
+    release: str
+    sandbox: Sandbox
+    mounts: tuple[Mount, ...]
+    env: Mapping[str, str]
+    path: tuple[str, ...]
+    python: Python | None
+    bun: Bun | None
+    dotfiles: tuple[Dotfile, ...]
+    links: tuple[Link, ...]
+    context: Mapping[str, object]
+    """What `content` and templates may use."""
+    unset: frozenset[str]
+    """The declared inputs that have no value."""

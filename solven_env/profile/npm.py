@@ -1,0 +1,25 @@
+"""Version ranges as npm writes them. The one module that knows the untyped semantic_version."""
+
+from __future__ import annotations
+
+import re
+
+from semantic_version import NpmSpec
+
+_GAP = re.compile(r"([<>=~^]) ")
+_TAG = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+def range_problem(text: str) -> str:
+    """Why `text` is not a range of versions, in words that follow the text; empty where it is one."""
+    if text.startswith("workspace:"):
+        return "names a package of the workspace"
+    if ":" in text or "/" in text:
+        return "is an address, not a range of versions"
+    if _TAG.fullmatch(text) and text not in ("x", "X"):
+        return "is a tag, whose version moves"
+    try:
+        NpmSpec(_GAP.sub(r"\1", " ".join(text.split())))  # NpmSpec knows no space behind an operator; npm does
+    except ValueError:
+        return "is not a range of versions"
+    return ""

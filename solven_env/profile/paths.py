@@ -1,0 +1,61 @@
+"""Paths in a profile: relative to the workspace or the storage, with expressions that yield one component each."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from solven_env import templating
+from solven_env.diagnostics import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_PATH = 1024
+MAX_COMPONENT = 200
+"""In bytes. Linux allows 255; what is written beside a file needs a name too."""
+
+_EXPRESSION = re.compile(r"{{.*?}}", re.DOTALL)
+_MARK = "\0"
+
+
+class PathError(Exception):
+    """A path that cannot be; the message's words follow the path as it was written."""
+
+
+def expand_path(text: str, context: Mapping[str, object]) -> str:
+    """`text` with its expressions expanded. An expression cannot add, leave out or climb over a component.
+
+    Raises `PathError`, or `TemplateError` where an expression fails.
+    """
+    if "{{" not in text:
+        return text
+    expressions = iter(_EXPRESSION.findall(text))
+    parts = []
+    for part in _EXPRESSION.sub(_MARK, text).split("/"):
+        value = templating.expand("".join(next(expressions) if char == _MARK else char for char in part), context)
+        if _MARK in part and (value in ("", ".", "..") or "/" in value):
+            raise PathError(f"has an expression that gives '{printable(value)}', which is no name of a file")
+        parts.append(value)
+    return "/".join(parts)
+
+
+def relative_problem(path: str) -> str:
+    """Why `path` cannot be a path beneath the workspace, in words that follow it; empty where it can."""
+    if path.startswith("/"):
+        return "is absolute"
+    parts = path.split("/")
+    if ".." in parts:
+        return "leaves the workspace"
+    if "" in parts or "." in parts:
+        return "is not in its shortest form"
+    return name_problem(path)
+
+
+def name_problem(path: str) -> str:
+    """Why the components of `path` cannot be names of files, in words that follow it; empty where they can."""
+    if not path.isprintable():
+        return "holds a control character"
+    if len(path.encode()) > MAX_PATH or any(len(part.encode()) > MAX_COMPONENT for part in path.split("/")):
+        return "is too long"
+    return ""

@@ -1,0 +1,61 @@
+"""From a resolved profile and its rendered files to the states that a workspace must have. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from solven_env.reconcile.model import DIRECTORY, WORKSPACE, Desired, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from solven_env.profile import Profile
+    from solven_env.render import RenderedFile
+
+
+def desired(profile: Profile, files: Iterable[RenderedFile], given: Mapping[str, str]) -> Desired:
+    """What `profile` asks of a thread whose rendered files are `files` and whose inputs were `given`."""
+    states: dict[str, State] = {WORKSPACE: DIRECTORY}
+    own: dict[str, str] = {}
+    for file in sorted(files, key=lambda file: file.path):
+        for parent in parents(file.path):
+            states[f"directory:{parent}"] = DIRECTORY
+        states[f"file:{file.path}"] = State("file", file.digest, file.mode, len(file.data), file.data)
+        own[f"file:{file.path}"] = file.own
+    launch = settings(profile)
+    described = {"settings": launch, "files": {name: (state.digest, state.mode) for name, state in states.items()}}
+    digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+    return Desired(
+        profile={"name": profile.name, "release": profile.release, "digest": f"sha256:{digest}"},
+        inputs=dict(given),
+        settings=launch,
+        states=states,
+        own=own,
+    )
+
+
+def settings(profile: Profile) -> dict[str, Any]:
+    """What only a launch needs, as plain JSON data, equal to itself after a round trip through a record."""
+    return {
+        "env": dict(profile.env),
+        "path": list(profile.path),
+        "backend": profile.sandbox.backend,
+        "network": profile.sandbox.network,
+        "limits": asdict(profile.sandbox.limits),
+        "mounts": [asdict(mount) for mount in profile.mounts],
+        "links": [asdict(link) for link in profile.links],
+        "python": {"version": profile.python.version, "packages": list(profile.python.packages)}
+        if profile.python
+        else None,
+        "bun": {"packages": dict(profile.bun.packages)} if profile.bun else None,
+        "secrets": [],
+    }
+
+
+def parents(path: str) -> list[str]:
+    """The directories that hold `path`, the uppermost first, without the workspace itself."""
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[: index + 1]) for index in range(len(parts))]

@@ -1,0 +1,107 @@
+"""What the reconciler computes with: states of resources, changes between them, and plans. Plain, frozen data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from solven_env.state.records import Entry, Record
+
+Type = Literal["file", "directory", "symlink", "other", "settings"]
+Action = Literal["create", "replace", "remove"]
+Cause = Literal["pending", "drift", "conflict"]
+
+WORKSPACE = "directory:/"
+SETTINGS = "settings:launch"
+
+
+@dataclass(frozen=True)
+class State:
+    """How one resource is, or should be. Two are equal when type, bytes and mode are.
+
+    `digest` is `sha256:…`, `mode` four octal digits or empty, `size` in bytes. `data` holds a file's bytes; None where
+    they were not read (a directory, a record, a file too large to be ours).
+    """
+
+    type: Type
+    digest: str = ""
+    mode: str = ""
+    size: int = field(default=0, compare=False)
+    data: bytes | None = field(default=None, compare=False, repr=False)
+
+
+DIRECTORY = State("directory")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference between what is and what should be. `before` is also what must still be there when it is made."""
+
+    address: str
+    action: Action
+    cause: Cause
+    reason: str
+    before: State | None
+    after: State | None
+    keep: bool = False
+    """Whether `before` is not what we wrote, so that it goes into the generation first."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of the resource: the address's first part."""
+        return self.address.partition(":")[0]
+
+    @property
+    def name(self) -> str:
+        """The path in the workspace, or another name within the kind: the address's second part."""
+        return self.address.partition(":")[2]
+
+
+@dataclass(frozen=True)
+class Desired:
+    """What a profile asks of one thread."""
+
+    profile: Mapping[str, str]
+    inputs: Mapping[str, str]
+    settings: Mapping[str, Any]
+    states: Mapping[str, State]
+    own: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What is in the workspace: each address that matters, and the names in each directory that may have to go."""
+
+    states: Mapping[str, State]
+    children: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Ordered changes, the record that follows from them, and the record that they were computed from."""
+
+    thread: str
+    changes: tuple[Change, ...]
+    base: Record | None
+    entries: Mapping[str, Entry]
+    desired: Desired
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether an earlier apply began and did not end."""
+        return self.base is not None and self.base.intended is not None
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the record says already what it will say after the changes."""
+        base = self.base
+        return (
+            base is not None
+            and base.generation > 0
+            and base.intended is None
+            and (dict(base.profile), dict(base.inputs), dict(base.settings), dict(base.resources))
+            == (dict(self.desired.profile), dict(self.desired.inputs), self.desired.settings, dict(self.entries))
+        )

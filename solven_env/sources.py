@@ -1,0 +1,95 @@
+"""Where a profile's text, its templates and the files beside it come from: a path, a shipped name, standard input."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from solven_env import shipped
+from solven_env.diagnostics import did_you_mean
+from solven_env.errors import UsageError
+from solven_env.render import SourceError
+
+MAX_SOURCE = 16 << 20
+"""The largest file, in bytes, that is taken from beside a profile."""
+
+STANDARD_INPUT = "-"
+
+
+@dataclass(frozen=True)
+class ProfileSource:
+    """A profile's text, what messages call it, and the directory that its templates and sources lie in."""
+
+    text: bytes
+    name: str
+    directory: Path
+
+    def read_template(self, name: str) -> str | None:
+        """A template's text: beside the profile first, then among the shipped ones."""
+        beside = _beside(self.directory, name)
+        for path in (beside, shipped.directory("templates") / name):
+            if path.is_file():
+                try:
+                    return _read(path).decode()
+                except UnicodeDecodeError:
+                    raise SourceError("is not UTF-8") from None
+        return None
+
+    def read_source(self, name: str) -> bytes:
+        """The bytes of a file beside the profile."""
+        path = _beside(self.directory, name)
+        if not path.exists():
+            raise SourceError("does not exist beside the profile")
+        if not path.is_file():
+            raise SourceError("is not a file")
+        return _read(path)
+
+
+def find(profile: str | Path) -> ProfileSource:
+    """The profile that `profile` names: text with `/` or ending in .yaml or .yml is a path, else a shipped name.
+
+    `-` is standard input. Raises `UsageError` where there is none.
+    """
+    if profile == STANDARD_INPUT:
+        return ProfileSource(sys.stdin.buffer.read(), "<stdin>", Path())
+    text = str(profile)
+    if isinstance(profile, Path) or "/" in text or text.endswith((".yaml", ".yml")):
+        return _open(Path(profile), text)
+    names = sorted(path.stem for path in shipped.directory("profiles").glob("*.yaml"))
+    if text not in names:
+        fix = f"{did_you_mean(text, names)} A path needs a '/' or an ending: ./{text or 'profile'}.yaml."
+        raise UsageError(f"there is no shipped profile '{text}'", fix=fix)
+    path = shipped.directory("profiles") / f"{text}.yaml"
+    return _open(path, f"{text}.yaml")
+
+
+@functools.cache
+def schema(name: str) -> bytes:
+    """The shipped JSON Schema `name`."""
+    return (shipped.directory("schemas") / name).read_bytes()
+
+
+def _open(path: Path, name: str) -> ProfileSource:
+    try:
+        return ProfileSource(path.read_bytes(), name, path.parent)
+    except OSError as error:
+        raise UsageError(f"cannot read {name}: {error.strerror}", fix="Name a file that holds a profile.") from None
+
+
+def _beside(directory: Path, name: str) -> Path:
+    if name.startswith("/") or ".." in name.split("/"):
+        raise SourceError("does not lie beside the profile")
+    return directory / name
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_SOURCE + 1)
+    except OSError as error:
+        raise SourceError(f"cannot be read: {error.strerror}") from None
+    if len(data) > MAX_SOURCE:
+        raise SourceError(f"has more than {MAX_SOURCE >> 20} MiB")
+    return data
