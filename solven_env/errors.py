@@ -63,6 +63,10 @@ class WorkspaceError(SolvenError):
     page = "docs/reconciling.md"
 
 
+class ExchangeUnsupportedError(WorkspaceError):
+    """The workspace's file system cannot let two files trade places. Callers catch it and replace in two steps."""
+
+
 class StateError(SolvenError):
     """What we keep about a thread cannot be read or written, or changed under us."""
 

@@ -15,6 +15,7 @@ from typing import NoReturn
 from solven_env.errors import PlatformError
 
 # include/uapi/linux/openat2.h
+RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
@@ -31,7 +32,10 @@ O_PATH = 0o10000000  # os.O_PATH exists on Linux only; this module is imported o
 _RENAMEAT2 = {"x86_64": 316, "aarch64": 276}
 _OPENAT2 = 437
 
-_EAGAIN_TRIES = 100
+# include/uapi/linux/fcntl.h
+_AT_EMPTY_PATH = 0x1000
+
+_TRIES = 100
 
 
 class _OpenHow(ctypes.Structure):
@@ -45,11 +49,12 @@ def openat2(directory: int, path: str | bytes, flags: int, *, mode: int = 0, res
     """Open `path` from the descriptor `directory`, close-on-exec, by default beneath it and through no link.
 
     A link on the way is ELOOP, a way out is EXDEV. The kernel answers EAGAIN when a rename anywhere raced with the
-    look-up (openat2(2)); it is asked again.
+    look-up (openat2(2)), and EINTR when a signal meets a FUSE file system; it is asked again, as PEP 475 does. An
+    EAGAIN that stays is a lease (O_NONBLOCK, fcntl(2)).
     """
     how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
     encoded = os.fsencode(path)
-    for _ in range(_EAGAIN_TRIES):
+    for _ in range(_TRIES):
         descriptor = int(
             _libc.syscall(
                 ctypes.c_long(_OPENAT2),
@@ -61,7 +66,7 @@ def openat2(directory: int, path: str | bytes, flags: int, *, mode: int = 0, res
         )
         if descriptor >= 0:
             return descriptor
-        if ctypes.get_errno() != errno.EAGAIN:
+        if ctypes.get_errno() not in (errno.EAGAIN, errno.EINTR):
             break
     _raise("openat2", path)
 
@@ -82,6 +87,12 @@ def renameat2(old_directory: int, old: str, new_directory: int, new: str, flags:
     )
     if failed:
         _raise("renameat2", new)
+
+
+def chown_opened(descriptor: int, uid: int, gid: int) -> None:
+    """Change the owner of what `descriptor` holds: of an `O_PATH` one too (a link, a FIFO), which fchown(2) refuses."""
+    if _libc.fchownat(ctypes.c_int(descriptor), b"", uid, gid, _AT_EMPTY_PATH):
+        _raise("fchownat", "")
 
 
 def _number(table: dict[str, int], name: str) -> int:

@@ -1,0 +1,123 @@
+"""Names in an open directory, changed so that a crash leaves the old or the new and never half of either.
+
+Everything acts on one name beneath a directory's descriptor and follows no link there. Errors are OSErrors.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from solven_env.syscalls import RENAME_NOREPLACE, chown_opened, renameat2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# What a file system answers to something that it does not offer: renameat2(2), chmod(2), fuse(4).
+NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP)
+_RIGHTS_NOT_OFFERED = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory with mode 0755, whatever the umask, and its parents as that says; nothing when it is there."""
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError:
+        if path.is_symlink() and not path.exists():
+            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
+    else:
+        path.chmod(0o755)
+
+
+def write_new(directory: int, name: str, data: bytes, *, mode: int, owner: tuple[int, int] | None = None) -> None:
+    """Make the file `name` with these bytes, permission bits and owner (uid, gid), on disk before this returns.
+
+    Until all of it is written nobody but us can read it. On failure nothing stays. FileExistsError when `name` is
+    there.
+    """
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=directory)
+    try:
+        try:
+            _write(descriptor, data)
+            set_rights(descriptor, mode, owner)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)  # a network file system may tell only here that it could not write
+    except BaseException:
+        with suppress(OSError):  # what went wrong first is what counts
+            os.unlink(name, dir_fd=directory)
+        raise
+
+
+def rename_new(old_directory: int, old: str, new_directory: int, new: str) -> None:
+    """Rename `old` to `new`; FileExistsError when anything at all is there."""
+    try:
+        renameat2(old_directory, old, new_directory, new, RENAME_NOREPLACE)
+        return
+    except OSError as error:
+        if error.errno not in NOT_OFFERED:
+            raise
+    # Bucket mounts (rclone, s3fs) know no flags. Between this check and the rename a file could appear at `new` and
+    # be replaced; these mounts offer nothing better (no hard links either).
+    if exists(new_directory, new):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
+    os.rename(old, new, src_dir_fd=old_directory, dst_dir_fd=new_directory)
+
+
+def exists(directory: int, name: str) -> bool:
+    """Whether anything, a dangling link too, has this name."""
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def set_rights(descriptor: int, mode: int, owner: tuple[int, int] | None) -> None:
+    """Give exactly these permission bits and this owner to an open file or directory, as far as it can hold them."""
+    status = os.fstat(descriptor)
+    if owner is not None and (status.st_uid, status.st_gid) != owner:
+        chown(descriptor, owner)
+    # Last: a chown clears set-user-ID bits, and before it the file is narrower than asked, never wider.
+    if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
+        with _as_far_as_offered():
+            os.fchmod(descriptor, mode)
+
+
+def chown(descriptor: int, owner: tuple[int, int]) -> bool:
+    """Give what is open (with `O_PATH` too) to `owner`; False where the file system keeps no owners."""
+    with _as_far_as_offered():
+        chown_opened(descriptor, *owner)
+        return True
+    return False
+
+
+def sync_directory(descriptor: int) -> None:
+    """Have the directory's names on disk before this returns."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # FUSE and network file systems that have no directories of their own to write answer so; there is nothing
+        # that could be lost apart from the files, and those were synced.
+        if error.errno not in NOT_OFFERED:
+            raise
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+@contextmanager
+def _as_far_as_offered() -> Iterator[None]:
+    # A bucket mount gives every file the owner and mode that it was mounted with, and refuses (or ignores) others.
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _RIGHTS_NOT_OFFERED:
+            raise

@@ -1,0 +1,68 @@
+"""What a refused file operation means to a person, and what to do about it."""
+
+from __future__ import annotations
+
+import errno
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from solven_env.errors import SolvenError
+
+_Kind = TypeVar("_Kind", bound="SolvenError")
+
+# A caller decides by these (make the parent, keep what stands there, leave a directory that is in use), so they stay
+# OSErrors: FileNotFoundError, FileExistsError and, for a directory that is not empty, plain OSError.
+_CALLERS_DECIDE = (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY)
+
+_MEANINGS = {
+    errno.EACCES: ("permission denied", "Run as the user that owns it, or give this user access."),
+    errno.EPERM: ("the system does not permit it", "Look for an immutable attribute (`lsattr`) or a restricted mount."),
+    errno.EROFS: ("the file system is read-only", "Mount it read-write."),
+    errno.ENOSPC: ("no space is left", "Free space or inodes (`df`, `df -i`) and try again."),
+    errno.EDQUOT: ("the disk quota is used up", "Free space or raise the quota, and try again."),
+    errno.EFBIG: ("the file system takes no file of that size", "Make the file smaller."),
+    errno.ELOOP: ("a symbolic link stands here or on the way, and none is followed", "Look at it and remove it."),
+    errno.ENOTDIR: ("something that is no directory stands here or on the way", "Look at it and move it away."),
+    errno.EISDIR: ("a directory stands where a file should", "Look at it and move it away."),
+    errno.EXDEV: (
+        "a mount or a way out of the directory is in between",
+        "Unmount it, or keep both on one file system.",
+    ),
+    errno.ENXIO: ("a socket or a device stands where a file should", "Look at it and remove it."),
+    errno.ENODEV: ("a device without a driver stands where a file should", "Look at it and remove it."),
+    errno.EAGAIN: ("another process holds a lease on it", "Try again when that process has let go."),
+    errno.EBUSY: ("it is in use, as a mount point perhaps", "Unmount it, or try again later."),
+    errno.ENAMETOOLONG: ("the name or path is too long", "Use a shorter one: 255 bytes a name, 4095 a path."),
+    errno.EIO: ("the device or the mount's daemon failed", "Read its log (`dmesg`, or the daemon's) and try again."),
+    errno.ENOTCONN: ("the mount is dead: its daemon has ended", "Unmount it (`fusermount3 -u`) and mount it again."),
+    errno.ESTALE: ("the mount lost track of it", "Mount it again and try again."),
+    errno.EMFILE: ("this process has too many open files", "Raise its limit (`ulimit -n`)."),
+    errno.ENFILE: ("the system has too many open files", "Raise fs.file-max."),
+    errno.ENOLCK: ("the file system offers no locks", "Mount it with locks, or use another file system."),
+}
+
+
+def failure(kind: type[_Kind], location: str, error: OSError) -> _Kind:
+    """`error` at `location` as a `kind` that says what to do."""
+    strerror = error.strerror or str(error)
+    message, fix = _MEANINGS.get(error.errno or 0, (strerror[:1].lower() + strerror[1:], ""))
+    return kind(message, fix=fix, location=shown(location))
+
+
+@contextmanager
+def failures_as(kind: type[SolvenError], location: str) -> Iterator[None]:
+    """Raise what only a person can mend as `kind`; what a caller decides by stays the OSError that it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _CALLERS_DECIDE:
+            raise
+        raise failure(kind, location, error) from error
+
+
+def shown(path: str) -> str:
+    """`path` for a person: a name that an agent chose must not reach a terminal as control codes or broken UTF-8."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)

@@ -1,0 +1,228 @@
+"""The state as files on the storage: `<storage>/.solven-env/<key>`, directories 0700 and files 0600."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import posixpath
+import secrets
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from solven_env.durable import make_directory, rename_new, sync_directory, write_new
+from solven_env.errors import HeldError, StateError
+from solven_env.failures import failure, shown
+from solven_env.state.protocol import Stored
+from solven_env.syscalls import O_PATH, openat2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_OURS = ".solven-env"
+_LOCK = "lock"
+_TEMPORARY = ".tmp-"
+_PIECE = 1024 * 1024
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+
+
+class LocalState:
+    """A `State` on a local file system.
+
+    A file appears complete or not at all, and is on disk when the function returns. `compare_and_swap` looks and
+    replaces in two steps: it is the thread's lock that keeps others out.
+    """
+
+    def __init__(self, storage: Path) -> None:
+        """Keep the state of the threads in `storage`; nothing is opened or made before it is needed."""
+        self._storage = storage
+
+    def get(self, key: str) -> Stored | None:
+        """See `State.get`."""
+        _check(key)
+        with self._told(key):
+            try:
+                descriptor = self._open(key, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            except FileNotFoundError:
+                return None
+            try:
+                value = _read(descriptor)
+            finally:
+                os.close(descriptor)
+        return Stored(value, _version(value))
+
+    def create(self, key: str, value: bytes) -> str:
+        """See `State.create`. A process that was killed leaves a temporary file; the next write here removes it."""
+        with self._staged(key, value) as (directory, staged, name):
+            try:
+                rename_new(directory, staged, directory, name)
+            except FileExistsError:
+                raise StateError(
+                    "this is recorded already, and a record is never overwritten",
+                    fix="Run the command again; if it says so again, report it.",
+                    location=self._location(key),
+                ) from None
+        return _version(value)
+
+    def compare_and_swap(self, key: str, value: bytes, expected_version: str) -> str:
+        """See `State.compare_and_swap`."""
+        with self._staged(key, value) as (directory, staged, name):
+            stored = self.get(key)
+            if stored is None or stored.version != expected_version:
+                raise StateError("the record changed since it was read", fix="Try again.", location=self._location(key))
+            os.rename(staged, name, src_dir_fd=directory, dst_dir_fd=directory)
+        return _version(value)
+
+    def list(self, prefix: str) -> tuple[str, ...]:
+        """See `State.list`."""
+        beneath = posixpath.dirname(prefix)
+        if beneath:
+            _check_names(beneath)
+        with self._told(beneath):
+            try:
+                top = self._open(beneath, _DIRECTORY)
+            except FileNotFoundError:
+                return ()
+            try:
+                keys = [posixpath.join(beneath, name) for name in _files(top)]
+            finally:
+                os.close(top)
+        return tuple(sorted(key for key in keys if key.startswith(prefix)))
+
+    @contextmanager
+    def lock(self, thread: str) -> Iterator[None]:
+        """See `State.lock`. An flock(2) on `threads/<thread>/lock`, which is never written, and ends with the process.
+
+        HeldError when it is held, in this process too.
+        """
+        key = f"threads/{thread}/{_LOCK}"
+        _check_names(key)
+        if "/" in thread:
+            raise _refusal(key)
+        # For writing, though nothing is: NFS makes an exclusive flock a record lock, which needs that (flock(2)).
+        with self._told(key), self._parent(key) as (directory, name):
+            descriptor = openat2(directory, name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, mode=0o600)
+        try:
+            with self._told(key):
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise HeldError(
+                        f"thread {thread} is held by another apply", fix="Try again when it has ended."
+                    ) from None
+            try:
+                yield
+            finally:
+                # Closing alone would leave it with a child that was forked meanwhile and has not called exec yet.
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def _staged(self, key: str, value: bytes) -> Iterator[tuple[int, str, str]]:
+        """Have the value in a temporary file beside its key, for the caller to give it its name."""
+        _check(key)
+        with self._told(key), self._parent(key) as (directory, name):
+            if key.startswith("threads/"):
+                # Only here: the thread's lock tells that whoever began these files has ended.
+                _remove_leftovers(directory)
+            staged = _TEMPORARY + secrets.token_hex(8)
+            write_new(directory, staged, value, mode=0o600)
+            try:
+                yield directory, staged, name
+            except BaseException:
+                with suppress(OSError):  # what went wrong first is what counts
+                    os.unlink(staged, dir_fd=directory)
+                raise
+            sync_directory(directory)
+
+    @contextmanager
+    def _parent(self, key: str) -> Iterator[tuple[int, str]]:
+        beneath, name = posixpath.split(key)
+        try:
+            directory = self._open(beneath, _DIRECTORY)
+        except FileNotFoundError:
+            directory = self._make(beneath)
+        try:
+            yield directory, name
+        finally:
+            os.close(directory)
+
+    def _open(self, key: str, flags: int) -> int:
+        storage = os.open(self._storage, O_PATH | os.O_DIRECTORY)
+        try:
+            return openat2(storage, posixpath.join(_OURS, key), flags)
+        finally:
+            os.close(storage)
+
+    def _make(self, beneath: str) -> int:
+        make_directory(self._storage)
+        here = os.open(self._storage, _DIRECTORY & ~os.O_NOFOLLOW)  # the operator's own path to it may be a link
+        try:
+            for name in posixpath.join(_OURS, beneath).rstrip("/").split("/"):
+                with suppress(FileExistsError):
+                    os.mkdir(name, 0o700, dir_fd=here)
+                    sync_directory(here)
+                inner = openat2(here, name, _DIRECTORY)
+                os.close(here)
+                here = inner
+        except BaseException:
+            os.close(here)
+            raise
+        return here
+
+    @contextmanager
+    def _told(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise failure(StateError, self._location(key), error) from error
+
+    def _location(self, key: str) -> str:
+        return str(self._storage / _OURS / key)
+
+
+def _check(key: str) -> None:
+    _check_names(key)
+    if posixpath.basename(key) == _LOCK:
+        raise _refusal(key)
+
+
+def _check_names(key: str) -> None:
+    names = key.split("/")
+    if "\0" in key or any(name in ("", ".", "..") or name.startswith(_TEMPORARY) for name in names):
+        raise _refusal(key)
+
+
+def _refusal(key: str) -> StateError:
+    return StateError(f"{shown(key)!r} is no key of the state", fix="Use names with `/` between them.")
+
+
+def _version(value: bytes) -> str:
+    return hashlib.sha256(value).hexdigest()
+
+
+def _read(descriptor: int) -> bytes:
+    parts = []
+    while part := os.read(descriptor, _PIECE):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _files(top: int) -> Iterator[str]:
+    """The paths of all files beneath an open directory, but for locks and what a crash left."""
+    for path, _, names, _ in os.fwalk(".", dir_fd=top, onerror=_raise):
+        for name in names:
+            if name != _LOCK and not name.startswith(_TEMPORARY):
+                yield posixpath.normpath(posixpath.join(path, name))
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _remove_leftovers(directory: int) -> None:
+    for name in os.listdir(directory):
+        if name.startswith(_TEMPORARY):
+            os.unlink(name, dir_fd=directory)

@@ -1,0 +1,40 @@
+"""What the rest of the house knows of the state: four functions and a lock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A value and its version: the SHA-256 of the bytes, in hexadecimal."""
+
+    value: bytes
+    version: str
+
+
+class State(Protocol):
+    """Values under keys, `threads/t1/state.json` say: relative POSIX names.
+
+    Whoever writes beneath `threads/<thread>/` holds that thread's lock. Every function raises StateError for what the
+    system refuses and for a key that is none.
+    """
+
+    def get(self, key: str) -> Stored | None:
+        """The value of a key; None when it has none. Changes nothing."""
+
+    def create(self, key: str, value: bytes) -> str:
+        """Give a key its first value and return its version; StateError when it has one already."""
+
+    def compare_and_swap(self, key: str, value: bytes, expected_version: str) -> str:
+        """Replace the value that has the expected version, return the new version; StateError when it is another."""
+
+    def list(self, prefix: str) -> tuple[str, ...]:
+        """The keys that begin with this text, sorted."""
+
+    def lock(self, thread: str) -> AbstractContextManager[None]:
+        """Hold a thread; HeldError at once when anybody, this process included, holds it."""

@@ -1,0 +1,126 @@
+"""Giving a workspace to its owner, once: what root's `chown -R` would do, without what an agent could make of that."""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+import stat
+from dataclasses import dataclass
+
+from solven_env.durable import chown
+from solven_env.errors import WorkspaceError
+from solven_env.failures import failures_as
+from solven_env.syscalls import CONFINED, O_PATH, RESOLVE_NO_XDEV, openat2
+
+_WITHIN = CONFINED | RESOLVE_NO_XDEV
+_ENTRY = O_PATH | os.O_NOFOLLOW
+_DIRECTORY = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY
+_STRETCH = 3840
+"""The bytes of a path after which a look-up starts anew: with one more name it stays below PATH_MAX, 4096."""
+
+# The agent took it away or put something else there since it was listed: what stands there now is the agent's own.
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Place:
+    # Linked upwards, so that a tree however deep costs one name a directory, and no recursion.
+    above: _Place | None
+    name: str
+
+
+def adopt(workspace: int, owner: tuple[int, int]) -> tuple[str, ...]:
+    """Give the open directory `workspace` and all in it to `owner` (uid, gid); the paths left with theirs, sorted.
+
+    Left are: files with a second name (a hard link), which may be `/etc/shadow`; devices; what another file system is
+    mounted on; and what the file system refuses to give. What is the owner's already is not touched. WorkspaceError
+    where the system fails.
+    """
+    left = [] if _give(workspace, owner) else ["."]
+    pending: list[_Place | None] = [None]
+    while pending:
+        place = pending.pop()
+        path = _path(place)
+        with failures_as(WorkspaceError, path):
+            kept, below = _adopt_names(workspace, path, owner)
+        left += (posixpath.join(path, name) for name in kept)
+        pending += (_Place(place, name) for name in below)
+    return tuple(sorted(left))
+
+
+def _adopt_names(workspace: int, path: str, owner: tuple[int, int]) -> tuple[list[str], list[str]]:
+    """Give the owner what has a name in one directory: the names left as they were, and those of directories."""
+    kept: list[str] = []
+    below: list[str] = []
+    # Opened anew from the top: one descriptor for each level would run out in a tree made for that.
+    directory = _open_directory(workspace, path)
+    if directory is None:
+        return kept, below
+    try:
+        for name in os.listdir(directory):  # noqa: PTH208, pathlib takes no descriptor
+            try:
+                entry = openat2(directory, name, _ENTRY, resolve=_WITHIN)
+            except OSError as error:
+                if error.errno == errno.EXDEV:
+                    kept.append(name)
+                elif error.errno not in _GONE:
+                    raise
+                continue
+            try:
+                if not _give(entry, owner):
+                    kept.append(name)
+                if stat.S_ISDIR(os.fstat(entry).st_mode):
+                    below.append(name)
+            finally:
+                os.close(entry)
+    finally:
+        os.close(directory)
+    return kept, below
+
+
+def _give(descriptor: int, owner: tuple[int, int]) -> bool:
+    status = os.fstat(descriptor)
+    if (status.st_uid, status.st_gid) == owner:
+        return True
+    if stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode):
+        return False
+    if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
+        return False
+    return chown(descriptor, owner)
+
+
+def _open_directory(workspace: int, path: str) -> int | None:
+    here = os.dup(workspace)
+    try:
+        for stretch in _stretches(path):
+            there = openat2(here, stretch, _DIRECTORY, resolve=_WITHIN)
+            os.close(here)
+            here = there
+    except OSError as error:
+        os.close(here)
+        if error.errno in (*_GONE, errno.EXDEV):
+            return None
+        raise
+    return here
+
+
+def _stretches(path: str) -> list[str]:
+    """Cut a path that may be longer than PATH_MAX into parts that a look-up takes."""
+    stretches: list[list[str]] = [["."]]
+    size = 0
+    for name in path.split("/") if path else ():
+        if size > _STRETCH:
+            stretches.append([])
+            size = 0
+        stretches[-1].append(name)
+        size += len(os.fsencode(name)) + 1
+    return ["/".join(stretch) for stretch in stretches]
+
+
+def _path(place: _Place | None) -> str:
+    names = []
+    while place is not None:
+        names.append(place.name)
+        place = place.above
+    return "/".join(reversed(names))

@@ -1,0 +1,260 @@
+"""Every file operation in a workspace, confined beneath one directory descriptor.
+
+The agent writes in the workspace while we do, so no path is looked at first and used afterwards: a parent is opened
+beneath the workspace without following a link (openat2(2)), and the operation acts on one name in that open directory,
+never through a link at that name. What the agent swaps meanwhile can only be something else of its own workspace.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+import re
+import secrets
+import stat
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from solven_env.durable import NOT_OFFERED, rename_new, set_rights, sync_directory, write_new
+from solven_env.errors import ExchangeUnsupportedError, WorkspaceError
+from solven_env.failures import failures_as, shown
+from solven_env.syscalls import O_PATH, RENAME_EXCHANGE, openat2, renameat2
+from solven_env.workspace.adoption import adopt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import TracebackType
+
+READ_LIMIT = 16 * 1024 * 1024
+"""The bytes that `Root.read` accepts unless told otherwise."""
+
+_TEMPORARY = re.compile(r"\.solven-env-[0-9a-f]{16}\.tmp")
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+_PIECE = 1024 * 1024
+_DIRECTORY = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY
+
+
+Kind = Literal["file", "directory", "symlink", "other"]
+
+
+class Owner(NamedTuple):
+    """Whom what we write belongs to, as ids of the host."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What has a name in the workspace: itself, not what a link leads to. `mode` is permission bits, `size` bytes."""
+
+    kind: Kind
+    mode: int
+    size: int
+
+
+_KINDS: Mapping[int, Kind] = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "symlink"}
+
+
+class Root:
+    """An open workspace.
+
+    Paths are relative POSIX paths; `""` is the workspace itself where a directory is asked for. Names that are not
+    UTF-8 come and go with surrogate escapes. What is not there is FileNotFoundError, what is in the way
+    FileExistsError; all else that the system refuses is a WorkspaceError that names the path. What a writing operation
+    did is on disk when it returns.
+    """
+
+    def __init__(self, descriptor: int, owner: Owner | None) -> None:
+        """Take over the descriptor of a directory. `owner` gets all that is written; None leaves it ours."""
+        self._descriptor = descriptor
+        self.owner = owner
+
+    def __enter__(self) -> Root:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the descriptor go; every later operation fails. Closing twice is no error."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def stat(self, path: str) -> Entry | None:
+        """What is at `path`; None when nothing is, or when something on the way is missing, a link or no directory."""
+        _check(path)
+        with failures_as(WorkspaceError, path):
+            try:
+                with self._opened(path, O_PATH | os.O_NOFOLLOW) as descriptor:
+                    return _entry(os.fstat(descriptor))
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    raise
+        return None
+
+    def read(self, path: str, limit: int = READ_LIMIT) -> bytes:
+        """The bytes of a regular file, at most `limit` of them: WorkspaceError for more, and for anything else there.
+
+        Never waits, whatever stands at `path`. Of a file that changes meanwhile it is whatever was read.
+        """
+        _check(path)
+        with failures_as(WorkspaceError, path), self._opened(path, _READ) as descriptor:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise _refusal(path, "something else than a file stands here", "Look at it and move it away.")
+            data = b"" if status.st_size > limit else _read(descriptor, limit + 1)
+            if max(status.st_size, len(data)) > limit:
+                raise _refusal(path, f"the file is too large: over {limit} bytes", "Make it smaller or move it away.")
+            return data
+
+    def read_link(self, path: str) -> str:
+        """Where the symbolic link at `path` says it leads."""
+        with self._parent(path) as (directory, name):
+            return os.readlink(name, dir_fd=directory)
+
+    def list(self, path: str) -> tuple[str, ...]:
+        """The names in a directory, sorted."""
+        _check_directory(path)
+        with failures_as(WorkspaceError, path), self._opened(path, _DIRECTORY) as descriptor:
+            return tuple(sorted(os.listdir(descriptor)))  # noqa: PTH208, pathlib takes no descriptor
+
+    def temporaries(self, directory: str) -> tuple[str, ...]:
+        """The paths of what `stage` made in a directory and a crash left there; none where there is no directory."""
+        status = self.stat(directory) if directory else None
+        if directory and (status is None or status.kind != "directory"):
+            return ()
+        paths = (posixpath.join(directory, name) for name in self.list(directory) if _TEMPORARY.fullmatch(name))
+        # An exchange may have put a link under such a name, never a directory: that is the agent's.
+        return tuple(path for path in paths if (entry := self.stat(path)) and entry.kind != "directory")
+
+    def mkdir(self, path: str, mode: int = 0o755) -> None:
+        """Make a directory with exactly this mode, whatever the umask. Its parent must be there.
+
+        A crash in here can leave it with our own uid, which `adopt` mends.
+        """
+        with self._parent(path, _DIRECTORY) as (parent, name):
+            os.mkdir(name, mode, dir_fd=parent)
+            try:
+                # If the agent has put another directory there by now, that one is its own to begin with.
+                made = openat2(parent, name, _DIRECTORY)
+                try:
+                    set_rights(made, mode, self.owner)
+                finally:
+                    os.close(made)
+                sync_directory(parent)
+            except BaseException:
+                with suppress(OSError):
+                    os.rmdir(name, dir_fd=parent)
+                raise
+
+    def stage(self, path: str, data: bytes, mode: int) -> str:
+        """Write a temporary file beside `path`, ready to be published or exchanged, and give its path.
+
+        It is never readable more widely than `mode` says. On failure nothing stays.
+        """
+        staged = posixpath.join(posixpath.dirname(path), f".solven-env-{secrets.token_hex(8)}.tmp")
+        with self._parent(path) as (directory, _):
+            write_new(directory, posixpath.basename(staged), data, mode=mode, owner=self.owner)
+        return staged
+
+    def publish(self, staged: str, path: str) -> None:
+        """Give a staged file its name; FileExistsError, and nothing done, when anything is there."""
+        with self._pair(staged, path) as names:
+            rename_new(*names)
+
+    def exchange(self, a: str, b: str) -> None:
+        """Let two paths, both of them there, trade places in one step: nothing is lost and no moment sees neither.
+
+        ExchangeUnsupportedError, and nothing done, where the file system cannot (bucket mounts): `rename` is what is
+        left, after keeping what it replaces.
+        """
+        with self._pair(a, b) as names:
+            try:
+                renameat2(*names, RENAME_EXCHANGE)
+            except OSError as error:
+                if error.errno not in NOT_OFFERED:
+                    raise
+                raise ExchangeUnsupportedError(
+                    "this file system cannot exchange two files", location=shown(b)
+                ) from error
+
+    def rename(self, old: str, new: str) -> None:
+        """Move `old` to `new` in one step, replacing a file or a link that is there."""
+        with self._pair(old, new) as (old_directory, old_name, new_directory, new_name):
+            os.rename(old_name, new_name, src_dir_fd=old_directory, dst_dir_fd=new_directory)
+
+    def remove(self, path: str) -> None:
+        """Remove anything but a directory: a link itself, never what it leads to."""
+        with self._parent(path, _DIRECTORY) as (directory, name):
+            os.unlink(name, dir_fd=directory)
+            sync_directory(directory)
+
+    def remove_directory(self, path: str) -> None:
+        """Remove an empty directory; one that is not is OSError with ENOTEMPTY."""
+        with self._parent(path, _DIRECTORY) as (directory, name):
+            os.rmdir(name, dir_fd=directory)
+            sync_directory(directory)
+
+    def adopt(self) -> tuple[str, ...]:
+        """Give everything in the workspace to `owner`; the paths that keep theirs (see `adoption`), sorted."""
+        return () if self.owner is None else adopt(self._descriptor, self.owner)
+
+    @contextmanager
+    def _opened(self, path: str, flags: int) -> Iterator[int]:
+        descriptor = openat2(self._descriptor, path or ".", flags)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def _parent(self, path: str, flags: int = O_PATH | os.O_DIRECTORY) -> Iterator[tuple[int, str]]:
+        _check(path)
+        directory, name = posixpath.split(path)
+        with failures_as(WorkspaceError, path), self._opened(directory, flags) as descriptor:
+            yield descriptor, name
+
+    @contextmanager
+    def _pair(self, old: str, new: str) -> Iterator[tuple[int, str, int, str]]:
+        with self._parent(old, _DIRECTORY) as (a, x), self._parent(new, _DIRECTORY) as (b, y):
+            yield a, x, b, y
+            sync_directory(b)
+            if posixpath.dirname(old) != posixpath.dirname(new):
+                sync_directory(a)
+
+
+def _check(path: str) -> None:
+    if "\0" in path or not {"", ".", ".."}.isdisjoint(path.split("/")):
+        raise _refusal(path, f"{shown(path)!r} is no path within a workspace", "Use names with `/` between them.")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        raise _refusal(path, "the path holds a character that no file name can", "Use another name.") from None
+
+
+def _check_directory(path: str) -> None:
+    if path:
+        _check(path)
+
+
+def _entry(status: os.stat_result) -> Entry:
+    return Entry(_KINDS.get(stat.S_IFMT(status.st_mode), "other"), stat.S_IMODE(status.st_mode), status.st_size)
+
+
+def _read(descriptor: int, size: int) -> bytes:
+    parts = []
+    while size > 0 and (part := os.read(descriptor, min(size, _PIECE))):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _refusal(path: str, message: str, fix: str) -> WorkspaceError:
+    return WorkspaceError(message, fix=fix, location=shown(path))

@@ -1,0 +1,100 @@
+"""Where threads live: which directory is the storage, and how a thread's workspace in it is opened or made."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from solven_env.durable import make_directory
+from solven_env.errors import UsageError, WorkspaceError
+from solven_env.failures import failures_as
+from solven_env.syscalls import O_PATH, openat2
+from solven_env.workspace.root import Owner, Root
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_THREAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_VARIABLE = "SOLVEN_ENV_STORAGE"
+
+
+def thread_id(text: str) -> str:
+    """`text`, if it can name a thread; else UsageError with the rule."""
+    if not _THREAD.fullmatch(text):
+        raise UsageError(
+            f"{text!r} is no thread id",
+            fix="Use 1 to 128 of the letters A-Z a-z, digits, `.`, `_` and `-`, a letter or digit first.",
+        )
+    return text
+
+
+def locate(storage: str | Path | None, environ: Mapping[str, str]) -> Path:
+    """The storage's directory: `storage`, else `SOLVEN_ENV_STORAGE`, else one under the user's data directory.
+
+    A `Path` is a path; text is one when it has a `/` or is `.` or `..`, else UsageError. A leading `~` is a name like
+    any other: shells expand it. No file is touched.
+    """
+    if isinstance(storage, Path):
+        return storage
+    if storage is not None:
+        return _path(storage, "--storage")
+    if environ.get(_VARIABLE):
+        return _path(environ[_VARIABLE], _VARIABLE)
+    from platformdirs import user_data_path  # only here: most callers say where
+
+    return user_data_path("solven-env", appauthor=False) / "storage"
+
+
+def workspace_path(storage: Path, thread: str) -> Path:
+    """Where the thread's workspace is, for messages and for what opens it by itself; UsageError for a bad id."""
+    return storage / "threads" / thread_id(thread)
+
+
+def open_workspace(storage: Path, thread: str, owner: Owner | None) -> Root | None:
+    """The thread's workspace, open; None when it is not there.
+
+    The storage may be reached through links, it is the operator's; from there on none is followed. WorkspaceError
+    when a link or a file stands at `threads` or at the workspace, or the storage is no directory.
+    """
+    location = workspace_path(storage, thread)
+    try:
+        with failures_as(WorkspaceError, str(location)):
+            place = os.open(storage, O_PATH | os.O_DIRECTORY)
+            try:
+                return Root(openat2(place, f"threads/{thread}", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW), owner)
+            finally:
+                os.close(place)
+    except FileNotFoundError:
+        return None
+
+
+def create_workspace(storage: Path, thread: str, owner: Owner | None) -> Root:
+    """The thread's workspace, open; made where it is missing, with `threads`, the storage and the parents of that.
+
+    What is made gets mode 0755 (parents of the storage: as the umask says), the workspace `owner`; what is there
+    stays as it is. Errors as `open_workspace`.
+    """
+    location = workspace_path(storage, thread)
+    if (root := open_workspace(storage, thread, owner)) is not None:
+        return root
+    with failures_as(WorkspaceError, str(storage)):
+        make_directory(storage)
+        with Root(os.open(storage, os.O_RDONLY | os.O_DIRECTORY), None) as place, suppress(FileExistsError):
+            place.mkdir("threads")
+        with Root(os.open(storage, os.O_RDONLY | os.O_DIRECTORY), owner) as place, suppress(FileExistsError):
+            place.mkdir(f"threads/{thread}")
+    root = open_workspace(storage, thread, owner)
+    if root is None:
+        raise WorkspaceError("the workspace vanished while it was made", fix="Try again.", location=str(location))
+    return root
+
+
+def _path(text: str, source: str) -> Path:
+    if "/" not in text and text not in (".", ".."):
+        raise UsageError(
+            f"{source}: {text!r} is no path", fix=f"A path needs a `/`: write `./{text}` for a directory here."
+        )
+    return Path(text)

@@ -1,0 +1,135 @@
+"""Which directory is the storage, and how a workspace in it is opened and made."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from solven_env.errors import UsageError, WorkspaceError
+from solven_env.workspace.root import Owner
+from solven_env.workspace.storage import create_workspace, locate, open_workspace, thread_id, workspace_path
+
+THREADS = ["t", "T1", "0", "thread-42", "a.b_c-d", "a" * 128]
+NO_THREADS = ["", "../evil", ".hidden", "-x", "_x", "a/b", "a b", "t\n", "a\0b", "é", "..", "a" * 129]
+
+
+@pytest.mark.parametrize("text", THREADS)
+def test_a_thread_id_is_given_back(text: str) -> None:
+    assert thread_id(text) == text
+
+
+@pytest.mark.parametrize("text", NO_THREADS)
+def test_no_thread_id_is_refused_with_the_rule(text: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="1 to 128"):
+        thread_id(text)
+    for act in (workspace_path, lambda storage, thread: create_workspace(storage, thread, None)):
+        with pytest.raises(UsageError):
+            act(tmp_path, text)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("storage", "environ", "expected"),
+    [
+        ("/srv/agents", {"SOLVEN_ENV_STORAGE": "/elsewhere"}, "/srv/agents"),
+        ("./agents", {}, "agents"),
+        (".", {}, "."),
+        ("..", {}, ".."),
+        ("~/agents", {}, "~/agents"),
+        (Path("agents"), {"SOLVEN_ENV_STORAGE": "/elsewhere"}, "agents"),
+        (None, {"SOLVEN_ENV_STORAGE": "/elsewhere"}, "/elsewhere"),
+    ],
+)
+def test_where_the_storage_is(storage: str | Path | None, environ: dict[str, str], expected: str) -> None:
+    assert locate(storage, environ) == Path(expected)
+
+
+@pytest.mark.parametrize("environ", [{}, {"SOLVEN_ENV_STORAGE": ""}])
+def test_the_storage_nobody_named_is_the_users(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/nobody-here")
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    found = locate(None, environ)
+    assert found.parts[-2:] == ("solven-env", "storage")
+    assert found.is_relative_to("/home/nobody-here")
+
+
+@pytest.mark.parametrize(
+    ("storage", "environ", "source"),
+    [
+        ("prod", {}, "--storage: 'prod'"),
+        ("", {"SOLVEN_ENV_STORAGE": "/x"}, "--storage: ''"),
+        ("~", {}, "--storage: '~'"),
+        (None, {"SOLVEN_ENV_STORAGE": "prod"}, "SOLVEN_ENV_STORAGE: 'prod'"),
+    ],
+)
+def test_text_without_a_slash_is_no_path(storage: str | None, environ: dict[str, str], source: str) -> None:
+    with pytest.raises(UsageError, match=source) as caught:
+        locate(storage, environ)
+    assert "`/`" in caught.value.fix
+
+
+def test_what_is_not_there_is_none_and_stays_so(tmp_path: Path) -> None:
+    storage = tmp_path / "storage"
+    assert open_workspace(storage, "t1", None) is None
+    storage.mkdir()
+    assert open_workspace(storage, "t1", None) is None
+    (storage / "threads").mkdir()
+    assert open_workspace(storage, "t1", None) is None
+    assert [path.name for path in storage.rglob("*")] == ["threads"]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o000])
+def test_all_is_made_with_its_mode(tmp_path: Path, umask: int) -> None:
+    storage = tmp_path / "deep" / "storage"
+    before = os.umask(umask)
+    try:
+        with create_workspace(storage, "t1", None) as root:
+            assert root.list("") == ()
+    finally:
+        os.umask(before)
+    for path in (storage, storage / "threads", storage / "threads" / "t1"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o755
+
+
+def test_what_is_there_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "threads" / "t1").mkdir(parents=True)
+    (tmp_path / "threads" / "t1" / "notes").write_text("mine")
+    for path in (tmp_path / "threads" / "t1", tmp_path / "threads", tmp_path):
+        path.chmod(0o700)
+    before = [path.stat() for path in (tmp_path, tmp_path / "threads", tmp_path / "threads" / "t1")]
+    with create_workspace(tmp_path, "t1", None) as root:
+        assert root.read("notes") == b"mine"
+    assert [path.stat() for path in (tmp_path, tmp_path / "threads", tmp_path / "threads" / "t1")] == before
+
+
+def test_the_operators_link_to_the_storage_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "storage").symlink_to("disk")
+    create_workspace(tmp_path / "storage", "t1", None).close()
+    assert (tmp_path / "disk" / "threads" / "t1").is_dir()
+    root = open_workspace(tmp_path / "storage", "t1", None)
+    assert root is not None
+    root.close()
+
+
+def test_a_storage_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for storage in (tmp_path / "file", tmp_path / "file" / "beneath", tmp_path / "dangling"):
+        with pytest.raises(WorkspaceError, match=str(storage)):
+            create_workspace(storage, "t1", None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling", "file"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_the_workspace_is_the_owners_and_the_rest_ours(tmp_path: Path) -> None:
+    create_workspace(tmp_path / "storage", "t1", Owner(61000, 61001)).close()
+    ids = [
+        (status.st_uid, status.st_gid)
+        for path in ("storage", "storage/threads", "storage/threads/t1")
+        for status in [(tmp_path / path).stat()]
+    ]
+    assert ids == [(0, 0), (0, 0), (61000, 61001)]
