@@ -1,3 +1,43 @@
-"""Declare the environment of agent workspaces in YAML profiles and make any thread match."""
+"""Declare the environment of agent workspaces in YAML profiles and make any thread match.
+
+    >>> import solven_env
+    >>> report = solven_env.apply("profiles/solven.yaml", "thread-42", storage="./storage")
+
+The verbs are loaded when they are first used: importing the package alone costs a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from solven_env.api import apply as apply
+    from solven_env.api import diff as diff
+    from solven_env.api import plan as plan
+    from solven_env.api import render as render
+    from solven_env.api import status as status
+    from solven_env.api import validate as validate
+    from solven_env.diagnostics import Diagnostic as Diagnostic
+    from solven_env.diagnostics import Location as Location
+    from solven_env.errors import SolvenError as SolvenError
+    from solven_env.report import Report as Report
+    from solven_env.report import ThreadReport as ThreadReport
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    **dict.fromkeys(("apply", "diff", "plan", "status", "validate", "render"), "solven_env.api"),
+    **dict.fromkeys(("Diagnostic", "Location"), "solven_env.diagnostics"),
+    **dict.fromkeys(("Report", "ThreadReport"), "solven_env.report"),
+    "SolvenError": "solven_env.errors",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'solven_env' has no attribute {name!r}")
+    return getattr(importlib.import_module(home), name)

@@ -1,24 +1,44 @@
-"""The verbs, for programs and for the command line alike: typed, silent, with frozen results."""
+"""The verbs, for programs and for the command line alike: typed, silent, with frozen results.
+
+Every verb raises a subclass of `solven_env.errors.SolvenError` for what its user can mend.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 from solven_env import profile as profiles
 from solven_env import sources
 from solven_env.diagnostics import Diagnostic, ordered
-from solven_env.errors import ProfileError
+from solven_env.errors import ProfileError, UsageError
+from solven_env.reconcile.apply import apply as apply_plan
+from solven_env.reconcile.apply import observe, refuse_conflicts
+from solven_env.reconcile.desired import desired
+from solven_env.reconcile.plan import addresses, recorded_as_desired
+from solven_env.reconcile.plan import plan as make_plan
 from solven_env.render import RenderedFile
 from solven_env.render import render as render_files
+from solven_env.report import Report, ThreadReport, ThreadState
+from solven_env.state import LocalState
+from solven_env.state.records import Record, load, record_key
+from solven_env.workspace import root as roots
+from solven_env.workspace import storage as storages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from solven_env.profile import Declaration, Profile
+    from solven_env.profile import Declaration, Inputs, Profile
+    from solven_env.reconcile.model import Desired, Plan
+
+OnConflict = Literal["fail", "overwrite"]
 
 EXAMPLE_THREAD = "example"
+SANDBOX_UID = 61000
+"""Whom a workspace belongs to on the host when root applies: the sandbox's user, never root."""
 
 
 def validate(
@@ -29,26 +49,160 @@ def validate(
     declaration = _load(source)
     chosen = profiles.choose(declaration.inputs, given=inputs or {}, environ=os.environ, recorded={})
     stand_ins = dict.fromkeys(profiles.missing(declaration.inputs, chosen.values), "example")
-    return _render(source, declaration, {**stand_ins, **chosen.values}, thread)[2]
+    return _render(source, declaration, {**stand_ins, **chosen.values}, storages.thread_id(thread))[2]
 
 
 def render(
     profile: str | Path, *, thread: str = EXAMPLE_THREAD, inputs: Mapping[str, str] | None = None
 ) -> tuple[RenderedFile, ...]:
-    """The rendered files, as `thread` would get them. Raises `ProfileError` with every mistake."""
+    """The rendered files, as `thread` would get them."""
     source = sources.find(profile)
     declaration = _load(source)
     chosen = profiles.choose(declaration.inputs, given=inputs or {}, environ=os.environ, recorded={})
-    if not declaration.document.diagnostics:
-        profiles.require(declaration.inputs, chosen.values)
-    _, files, diagnostics = _render(source, declaration, chosen.values, thread)
-    if diagnostics:
-        raise ProfileError(diagnostics)
-    return files
+    return _resolve(source, declaration, chosen, storages.thread_id(thread))[1]
+
+
+def plan(
+    profile: str | Path,
+    thread: str,
+    *,
+    storage: str | Path | None = None,
+    inputs: Mapping[str, str] | None = None,
+    unset: Collection[str] = (),
+) -> Plan:
+    """What `apply` would do, with the exact bytes. Nothing is written, and no lock is taken."""
+    return _Thread.find(thread, storage).plan(profile, inputs or {}, unset)
+
+
+def diff(
+    profile: str | Path,
+    thread: str,
+    *,
+    storage: str | Path | None = None,
+    inputs: Mapping[str, str] | None = None,
+    unset: Collection[str] = (),
+) -> Report:
+    """What `apply` would do, as a report."""
+    return Report("diff", (_report(plan(profile, thread, storage=storage, inputs=inputs, unset=unset)),))
+
+
+def status(
+    thread: str,
+    *,
+    profile: str | Path | None = None,
+    storage: str | Path | None = None,
+    inputs: Mapping[str, str] | None = None,
+) -> Report:
+    """Where the workspace differs from what the last apply left; with a profile, what is pending too."""
+    found = _Thread.find(thread, storage)
+    if profile is not None:
+        return Report("status", (_report(found.plan(profile, inputs or {}, ())),))
+    record = found.record()
+    if record is None or not record.generation:
+        return Report("status", (ThreadReport(thread, "new", 0, is_interrupted=record is not None),))
+    return Report("status", (_report(found.plan_for(recorded_as_desired(record), record)),))
+
+
+def apply(
+    profile: str | Path,
+    thread: str,
+    *,
+    storage: str | Path | None = None,
+    inputs: Mapping[str, str] | None = None,
+    unset: Collection[str] = (),
+    on_conflict: OnConflict = "fail",
+) -> Report:
+    """Make a thread's workspace match a profile. The report's changes are those that were made.
+
+    `ConflictError` when the workspace holds changes that would be lost, unless `on_conflict` is "overwrite", which
+    keeps them in the generation first; `HeldError` while another apply has the thread.
+    """
+    if on_conflict not in ("fail", "overwrite"):
+        raise UsageError(f"on_conflict cannot be {on_conflict!r}", fix="Pass 'fail' or 'overwrite'.")
+    found = _Thread.find(thread, storage)
+    if found.record() is None:
+        found.plan(profile, inputs or {}, unset)  # an invalid profile or input leaves no trace of a new thread
+    with found.state.lock(thread):
+        computed = found.plan(profile, inputs or {}, unset)
+        if on_conflict == "fail":
+            refuse_conflicts(computed)
+        outcome = apply_plan(computed, found.create_root, found.state)
+    return Report("apply", (replace(_report(computed), generation=outcome.generation, kept=outcome.kept),))
+
+
+@dataclass(frozen=True)
+class _Thread:
+    """A thread in its storage."""
+
+    name: str
+    storage: Path
+    state: LocalState
+
+    @classmethod
+    def find(cls, thread: str, storage: str | Path | None) -> _Thread:
+        place = storages.locate(storage, os.environ)
+        return cls(storages.thread_id(thread), place, LocalState(place))
+
+    def record(self) -> Record | None:
+        key = record_key(self.name)
+        stored = self.state.get(key)
+        return load(stored.value, str(self.storage / ".solven-env" / key)) if stored else None
+
+    def create_root(self) -> roots.Root:
+        return storages.create_workspace(self.storage, self.name, _owner())
+
+    def plan(self, profile: str | Path, inputs: Mapping[str, str], unset: Collection[str]) -> Plan:
+        source = sources.find(profile)
+        declaration = _load(source)
+        record = self.record()
+        recorded = record.inputs if record else {}
+        chosen = profiles.choose(declaration.inputs, given=inputs, environ=os.environ, recorded=recorded, unset=unset)
+        resolved, files = _resolve(source, declaration, chosen, self.name)
+        return self.plan_for(desired(resolved, files, chosen.given), record)
+
+    def plan_for(self, wanted: Desired, record: Record | None) -> Plan:
+        root = storages.open_workspace(self.storage, self.name, _owner())
+        with root or nullcontext():
+            observed = observe(root, addresses(wanted, record))
+        return make_plan(self.name, wanted, observed, record)
+
+
+def _owner() -> roots.Owner | None:
+    return roots.Owner(SANDBOX_UID, SANDBOX_UID) if os.geteuid() == 0 else None
+
+
+def _report(computed: Plan) -> ThreadReport:
+    generation = computed.base.generation if computed.base else 0
+    return ThreadReport(
+        computed.thread, _state(computed, generation), generation, computed.changes, (), computed.is_interrupted
+    )
+
+
+def _state(computed: Plan, generation: int) -> ThreadState:
+    causes = {change.cause for change in computed.changes}
+    if "conflict" in causes:
+        return "conflict"
+    if not generation:
+        return "new"
+    if "drift" in causes:
+        return "drift"
+    return "pending" if causes or computed.is_interrupted else "in-sync"
 
 
 def _load(source: sources.ProfileSource) -> Declaration:
     return profiles.load(source.text, source.name, sources.schema("profile-v1.json"))
+
+
+def _resolve(
+    source: sources.ProfileSource, declaration: Declaration, chosen: Inputs, thread: str
+) -> tuple[Profile, tuple[RenderedFile, ...]]:
+    """The profile and its files; a `ProfileError` with every mistake, or a `UsageError` for a missing input."""
+    if not declaration.document.diagnostics:
+        profiles.require(declaration.inputs, chosen.values)
+    resolved, files, diagnostics = _render(source, declaration, chosen.values, thread)
+    if diagnostics:
+        raise ProfileError(diagnostics)
+    return resolved, files
 
 
 def _render(

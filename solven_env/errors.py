@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from solven_env.diagnostics import Diagnostic
+    from solven_env.reconcile.model import Change
 
 
 class SolvenError(Exception):
@@ -46,9 +47,13 @@ class ProfileError(SolvenError):
 
 
 class ConflictError(SolvenError):
-    """The workspace holds changes that would be lost; nothing was written, or what was is said."""
+    """The workspace holds changes that would be lost. `changes` is the plan where nothing at all was written."""
 
     page = "docs/reconciling.md"
+
+    def __init__(self, message: str, *, fix: str = "", location: str = "", changes: tuple[Change, ...] = ()) -> None:
+        super().__init__(message, fix=fix, location=location)
+        self.changes = changes
 
 
 class HeldError(SolvenError):

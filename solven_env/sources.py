@@ -7,9 +7,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from solven_env import shipped
-from solven_env.diagnostics import did_you_mean
-from solven_env.errors import UsageError
+from solven_env import documents, shipped
+from solven_env.diagnostics import did_you_mean, ordered
+from solven_env.errors import ProfileError, UsageError
 from solven_env.render import SourceError
 
 MAX_SOURCE = 16 << 20
@@ -63,6 +63,21 @@ def find(profile: str | Path) -> ProfileSource:
         raise UsageError(f"there is no shipped profile '{text}'", fix=fix)
     path = shipped.directory("profiles") / f"{text}.yaml"
     return _open(path, f"{text}.yaml")
+
+
+def read_inputs(file: str) -> dict[str, str]:
+    """The inputs that a YAML or JSON file gives: a mapping of names to text. Raises `UsageError`."""
+    try:
+        text = Path(file).read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}", fix="Name a file of inputs.") from None
+    document = documents.parse(text, file)
+    for name, value in document.data.items():
+        if not isinstance(value, str):
+            document.report(document.value(name), f"input '{name}' is not text", "Quote it.")
+    if document.diagnostics:
+        raise ProfileError(ordered(document.diagnostics))
+    return dict(document.data)
 
 
 @functools.cache

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from solven_env.reconcile.compare import judge
-from solven_env.reconcile.desired import parents
-from solven_env.reconcile.model import SETTINGS, Change, Plan, State
+from solven_env.reconcile.model import SETTINGS, WORKSPACE, Change, Desired, Plan, State
 from solven_env.state.records import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from solven_env.reconcile.model import Action, Cause, Desired, Observed
+    from solven_env.reconcile.model import Action, Cause, Observed
     from solven_env.state.records import Record
 
 
@@ -39,15 +38,25 @@ def plan(thread: str, desired: Desired, observed: Observed, record: Record | Non
         cause = judge(wanted, found, before)
         if cause:
             additions.append(_change(address, cause, wanted, found, before, changed))
-    order = {"directory": 0, "file": 1}
-    additions.sort(key=lambda change: (order[change.kind], change.name))
+    additions.sort(key=lambda change: (change.kind, change.address != WORKSPACE, change.name))  # directories first
     settings = list(_settings(record, changed))
     return Plan(
         thread=thread,
         changes=(*removals, *additions, *settings),
         base=record,
-        entries=_entries(desired, observed, recorded, additions),
+        entries=_entries(desired, recorded, additions),
         desired=desired,
+    )
+
+
+def recorded_as_desired(record: Record) -> Desired:
+    """What the last apply left, as if a profile asked for it: planning it shows drift alone."""
+    return Desired(
+        profile=record.profile,
+        inputs=record.inputs,
+        settings=record.settings,
+        states={address: _state(entry) for address, entry in record.resources.items()},
+        own={address: entry.own for address, entry in record.resources.items() if entry.kind == "file"},
     )
 
 
@@ -73,8 +82,7 @@ def _recorded(address: str, observed: Observed, record: Record | None) -> State 
     """What we left there: by the last apply, or by one that was interrupted, whichever the workspace shows."""
     if record is None:
         return None
-    if record.intended and address in record.intended:
-        intended = _state(record.intended[address])
+    for intended in map(_state, (record.intended or {}).get(address, ())):
         if judge(intended, observed.states.get(address), intended) is None:
             return intended
     entry = record.resources.get(address)
@@ -153,28 +161,15 @@ def _settings(record: Record | None, changed: tuple[str, ...]) -> Iterator[Chang
         yield Change(SETTINGS, "replace", "pending", f"the profile changed {', '.join(changed)}", state, state)
 
 
-def _entries(
-    desired: Desired, observed: Observed, recorded: Mapping[str, State | None], additions: list[Change]
-) -> dict[str, Entry]:
-    """The resources of the next record: every file, and the directories that we made."""
-    made = {change.address for change in additions}
+def _entries(desired: Desired, recorded: Mapping[str, State | None], additions: list[Change]) -> dict[str, Entry]:
+    """The resources of the next record: the workspace, every file, and the directories that we made."""
+    made = {change.address for change in additions} | {WORKSPACE}
     entries = {}
     for address, state in desired.states.items():
-        kind = address.partition(":")[0]
         before = recorded[address]
-        if kind == "directory":
-            if address in made or before:
-                entries[address] = Entry("directory")
-        else:
-            keeps_modes = before is None or before.mode
+        if state.type == "file":
+            keeps_modes = before is None or before.type != "file" or before.mode
             entries[address] = Entry("file", desired.own[address], state.digest, state.mode if keeps_modes else "")
-    for address, before in recorded.items():  # directories that are ours and not empty yet
-        if before and before.type == "directory" and address not in desired.states and address in observed.states:
-            path = address.partition(":")[2]
-            if any(_is_beneath(name, path) for name in desired.states):
-                entries[address] = Entry("directory")
+        elif address in made or before:
+            entries[address] = Entry("directory")
     return entries
-
-
-def _is_beneath(address: str, directory: str) -> bool:
-    return directory in parents(address.partition(":")[2])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from solven_env.errors import StateError
@@ -41,11 +41,16 @@ class Record:
     inputs: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     resources: Mapping[str, Entry] = field(default_factory=dict)
-    intended: Mapping[str, Entry] | None = None
+    intended: Mapping[str, tuple[Entry, ...]] | None = None
 
     def dump(self) -> bytes:
         """The record as it is stored: JSON with sorted keys."""
         return (json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True, indent=1) + "\n").encode()
+
+
+def record_key(thread: str) -> str:
+    """Where the state keeps a thread's record."""
+    return f"threads/{thread}/state.json"
 
 
 def load(data: bytes, where: str) -> Record:
@@ -59,17 +64,15 @@ def load(data: bytes, where: str) -> Record:
                 fix="A newer solven-env wrote it: install that one.",
                 location=where,
             )
-        record = Record(**fields)
-        intended = record.intended
-        return replace(
-            record, resources=_entries(record.resources), intended=None if intended is None else _entries(intended)
-        )
+        fields["resources"] = {address: Entry(**entry) for address, entry in fields["resources"].items()}
+        if fields["intended"] is not None:
+            fields["intended"] = {
+                address: tuple(Entry(**entry) for entry in entries) for address, entries in fields["intended"].items()
+            }
+        return Record(**fields)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StateError(
-            "this record is damaged", fix="Restore it from a backup, or remove it: apply then adopts the workspace.",
+            "this record is damaged",
+            fix="Restore it from a backup, or remove it: apply then adopts the workspace.",
             location=where,
         ) from error
-
-
-def _entries(fields: Mapping[str, Any]) -> dict[str, Entry]:
-    return {address: Entry(**entry) for address, entry in fields.items()}

@@ -126,13 +126,11 @@ class Root:
             return tuple(sorted(os.listdir(descriptor)))  # noqa: PTH208, pathlib takes no descriptor
 
     def temporaries(self, directory: str) -> tuple[str, ...]:
-        """The paths of what `stage` made in a directory and a crash left there; none where there is no directory."""
+        """The paths of what a crash left of `stage` and `set_aside` in a directory; none where none is there."""
         status = self.stat(directory) if directory else None
         if directory and (status is None or status.kind != "directory"):
             return ()
-        paths = (posixpath.join(directory, name) for name in self.list(directory) if _TEMPORARY.fullmatch(name))
-        # An exchange may have put a link under such a name, never a directory: that is the agent's.
-        return tuple(path for path in paths if (entry := self.stat(path)) and entry.kind != "directory")
+        return tuple(posixpath.join(directory, name) for name in self.list(directory) if _TEMPORARY.fullmatch(name))
 
     def mkdir(self, path: str, mode: int = 0o755) -> None:
         """Make a directory with exactly this mode, whatever the umask. Its parent must be there.
@@ -159,10 +157,16 @@ class Root:
 
         It is never readable more widely than `mode` says. On failure nothing stays.
         """
-        staged = posixpath.join(posixpath.dirname(path), f".solven-env-{secrets.token_hex(8)}.tmp")
+        staged = _temporary(path)
         with self._parent(path) as (directory, _):
             write_new(directory, posixpath.basename(staged), data, mode=mode, owner=self.owner)
         return staged
+
+    def set_aside(self, path: str) -> str:
+        """Move what is at `path` to a temporary name beside it, in one step, and give that path."""
+        aside = _temporary(path)
+        self.publish(path, aside)
+        return aside
 
     def publish(self, staged: str, path: str) -> None:
         """Give a staged file its name; FileExistsError, and nothing done, when anything is there."""
@@ -237,6 +241,10 @@ def _check(path: str) -> None:
         os.fsencode(path)
     except UnicodeEncodeError:
         raise _refusal(path, "the path holds a character that no file name can", "Use another name.") from None
+
+
+def _temporary(path: str) -> str:
+    return posixpath.join(posixpath.dirname(path), f".solven-env-{secrets.token_hex(8)}.tmp")
 
 
 def _check_directory(path: str) -> None:

@@ -1,0 +1,5 @@
+"""`python -m solven_env`."""
+
+from solven_env.cli.main import main
+
+main()

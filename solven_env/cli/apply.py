@@ -1,0 +1,85 @@
+"""`solven-env apply`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from solven_env.cli.options import (
+    Format,
+    FormatOption,
+    InputsOption,
+    OnConflict,
+    ProfileArgument,
+    SetOption,
+    StorageOption,
+    ThreadArgument,
+    UnsetOption,
+    given_inputs,
+)
+
+if TYPE_CHECKING:
+    from solven_env.report import ThreadReport
+
+
+def command(
+    profile: ProfileArgument,
+    thread: ThreadArgument,
+    storage: StorageOption = None,
+    settings: SetOption = None,
+    inputs: InputsOption = None,
+    unset: UnsetOption = None,
+    on_conflict: Annotated[
+        OnConflict,
+        typer.Option("--on-conflict", help="Changes in the workspace that would be lost: fail, or keep and overwrite."),
+    ] = OnConflict.FAIL,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and change nothing.")] = False,
+    chosen: FormatOption = Format.TEXT,
+) -> None:
+    """Make a thread's workspace match a profile, and say what was done.
+
+    A second apply changes nothing. Exits with 4 and writes nothing when the workspace holds changes that would be
+    lost, with 5 when the profile is invalid, with 6 when another apply has the thread.
+
+    \b
+    Examples:
+      solven-env apply solven thread-42
+      solven-env apply profile.yaml thread-42 --set user_id=ada
+      solven-env apply profile.yaml thread-42 --on-conflict overwrite
+    """
+    from solven_env import api
+    from solven_env.cli.output import errors_as_json, print_json, say_changes
+
+    with errors_as_json("apply", thread, chosen):
+        given = given_inputs(settings, inputs)
+        if dry_run:
+            report = api.diff(profile, thread, storage=storage, inputs=given, unset=unset or ())
+        else:
+            report = api.apply(
+                profile, thread, storage=storage, inputs=given, unset=unset or (), on_conflict=on_conflict.value
+            )
+    if chosen is Format.JSON:
+        print_json({**report.to_json(), "command": "apply"})
+        return
+    for each in report.threads:
+        say_changes(each)
+        _say_result(each, dry_run)
+
+
+def _say_result(report: ThreadReport, dry_run: bool) -> None:
+    from solven_env.cli.output import say
+    from solven_env.diagnostics import printable
+
+    for kept in report.kept:
+        if kept.kept:
+            say(f"  kept {printable(kept.path)} in .solven-env/{kept.kept}")
+    count = f"{len(report.changes)} change{'' if len(report.changes) == 1 else 's'}"
+    if dry_run:
+        say(f"{report.thread}: {count} to make; nothing was written.")
+    elif report.changes:
+        say(f"{report.thread}: applied as generation {report.generation}, {count}.")
+    elif report.is_interrupted:
+        say(f"{report.thread}: finished what an interrupted apply began, as generation {report.generation}.")
+    else:
+        say(f"{report.thread}: in sync, nothing to do (generation {report.generation}).")

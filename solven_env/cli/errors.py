@@ -1,0 +1,47 @@
+"""The one place where an error becomes an exit code and text for a person."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from solven_env import errors
+from solven_env.diagnostics import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CODES: dict[type[errors.SolvenError], int] = {
+    errors.UsageError: 2,
+    errors.ConflictError: 4,
+    errors.ProfileError: 5,
+    errors.HeldError: 6,
+}
+"""Exit codes; every other error is 1."""
+
+PENDING = 3
+
+
+def exit_code(error: errors.SolvenError) -> int:
+    """The exit code of an error."""
+    return next((code for kind, code in CODES.items() if isinstance(error, kind)), 1)
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Print an error on standard error and leave with its code."""
+    try:
+        yield
+    except errors.SolvenError as error:
+        print(_text(error), file=sys.stderr)
+        sys.exit(exit_code(error))
+
+
+def _text(error: errors.SolvenError) -> str:
+    see = f"See {error.page}." if error.page else ""
+    if isinstance(error, errors.ProfileError):
+        count = len(error.diagnostics)
+        lines = [str(diagnostic) for diagnostic in error.diagnostics]
+        return "\n".join([*lines, f"error: {count} {'mistake' if count == 1 else 'mistakes'} in the profile. {see}"])
+    return f"error: {printable(str(error))} {see}".rstrip()

@@ -1,0 +1,90 @@
+"""What a person or a program reads: plans, diffs and results as text, reports as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from solven_env import errors
+from solven_env.cli.errors import PENDING, exit_code
+from solven_env.cli.options import Format
+from solven_env.diagnostics import printable
+from solven_env.report import FORMAT, error_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from solven_env.reconcile.model import Change
+    from solven_env.report import Report, ThreadReport
+
+SIGNS = {"create": "+", "replace": "~", "remove": "-"}
+_COLOURS = {"+": 32, "-": 31, "~": 33, "!": 31, "@": 36}
+_NOTES = {"drift": "drift: ", "conflict": "conflict: ", "pending": ""}
+
+
+def say(line: str = "", sign: str = "") -> None:
+    """Print one line on standard output, coloured by its sign where that is a terminal (https://no-color.org)."""
+    colour = _COLOURS.get(sign)
+    print(f"\033[{colour}m{line}\033[0m" if colour and _is_coloured() else line)
+
+
+def note(line: str) -> None:
+    """Print one line of prose on standard error."""
+    print(line, file=sys.stderr)
+
+
+def print_json(document: object) -> None:
+    """Print the one document of `--format json`."""
+    print(json.dumps(document, indent=2))
+
+
+@contextmanager
+def errors_as_json(command: str, thread: str | None, chosen: Format) -> Iterator[None]:
+    """With `--format json`, print an error as the document too; it still ends the command."""
+    try:
+        yield
+    except errors.SolvenError as error:
+        if chosen is Format.JSON:
+            print_json(_error_document(command, thread, error))
+        raise
+
+
+def say_changes(report: ThreadReport) -> None:
+    """Print the plan: a line for each change, `+ KIND ADDRESS`, with the reason where it is no plain addition."""
+    for change in report.changes:
+        sign = "!" if change.cause == "conflict" else SIGNS[change.action]
+        reason = "" if change.action == "create" and change.cause == "pending" else _NOTES[change.cause] + change.reason
+        line = f"{sign} {change.kind} {printable(change.name)}"
+        if reason and len(line) + len(reason) > 74:
+            say(f"  {line}", sign)
+            say(f"      {reason}")
+        else:
+            say(f"  {line}{f'  ({reason})' if reason else ''}", sign)
+
+
+def pending_code(report: Report) -> int:
+    """The exit code that `--exit-code` asks for."""
+    states = {thread.state for thread in report.threads}
+    if "conflict" in states:
+        return exit_code(errors.ConflictError(""))
+    return PENDING if states & {"new", "pending", "drift"} else 0
+
+
+def _is_coloured() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _error_document(command: str, thread: str | None, error: errors.SolvenError) -> dict[str, object]:
+    from solven_env.report import ThreadReport
+
+    described = error_json(error, exit_code(error))
+    if isinstance(error, errors.ProfileError):
+        described["diagnostics"] = [diagnostic.to_json() for diagnostic in error.diagnostics]
+    if thread is None:
+        return {"format": FORMAT, "command": command, "threads": [], "error": described}
+    changes: tuple[Change, ...] = error.changes if isinstance(error, errors.ConflictError) else ()
+    state = ThreadReport(thread, "conflict" if changes else "failed", 0, changes).to_json()
+    return {"format": FORMAT, "command": command, "threads": [{**state, "error": described}]}

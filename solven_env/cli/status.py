@@ -1,0 +1,55 @@
+"""`solven-env status`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from solven_env.cli.options import (
+    ExitCodeOption,
+    Format,
+    FormatOption,
+    InputsOption,
+    SetOption,
+    StorageOption,
+    ThreadArgument,
+    given_inputs,
+)
+
+
+def command(
+    thread: ThreadArgument,
+    profile: Annotated[
+        str | None,
+        typer.Option("--profile", metavar="PROFILE", help="Say what is pending for it too.", show_default=False),
+    ] = None,
+    storage: StorageOption = None,
+    settings: SetOption = None,
+    inputs: InputsOption = None,
+    exit_code: ExitCodeOption = False,
+    chosen: FormatOption = Format.TEXT,
+) -> None:
+    """Show where a workspace differs from what the last apply left there.
+
+    \b
+    Examples:
+      solven-env status thread-42
+      solven-env status thread-42 --profile solven --exit-code
+    """
+    from solven_env import api
+    from solven_env.cli.output import errors_as_json, pending_code, print_json, say, say_changes
+
+    with errors_as_json("status", thread, chosen):
+        report = api.status(thread, profile=profile, storage=storage, inputs=given_inputs(settings, inputs))
+    if chosen is Format.JSON:
+        print_json(report.to_json())
+    else:
+        for each in report.threads:
+            applied = f"generation {each.generation}" if each.generation else "never applied"
+            say(f"{each.thread}: {each.state}, {applied}")
+            say_changes(each)
+            if each.is_interrupted:
+                say("  an apply was interrupted; the next one finishes it")
+    if exit_code:
+        raise typer.Exit(pending_code(report))

@@ -1,0 +1,80 @@
+"""Unified diffs of what a plan changes, safe for a terminal whatever an agent wrote."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from solven_env.cli.output import SIGNS, say
+from solven_env.diagnostics import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from solven_env.reconcile.model import Change, State
+    from solven_env.report import ThreadReport
+
+MAX_BYTES = 1 << 20
+"""A larger file is named, not shown: difflib takes quadratic time."""
+
+_NO_NEWLINE = "\0"  # occurs in no file that is shown
+
+
+def say_diff(report: ThreadReport) -> None:
+    """Print every change: files as unified diffs, the rest as in a plan."""
+    for change in report.changes:
+        for line in _lines(change):
+            say(line, line[0] if line[:1] in "+-@!" and line[:3] not in ("+++", "---") else "")
+
+
+def _lines(change: Change) -> Iterator[str]:
+    name = printable(change.name)
+    if change.cause != "pending":
+        yield f"{'!' if change.cause == 'conflict' else '#'} {change.cause}: {name}: {change.reason}"
+    if change.kind == "file":
+        yield from _file_lines(name, change.before, change.after)
+    else:
+        reason = f"  ({change.reason})" if change.action != "create" else ""
+        yield f"{SIGNS[change.action]} {change.kind} {name}{reason}"
+
+
+def _file_lines(name: str, before: State | None, after: State | None) -> Iterator[str]:
+    if before and after and before.mode and before.mode != after.mode:
+        yield f"--- {name} {before.mode}"
+        yield f"+++ {name} {after.mode}"
+    if before and after and before.digest == after.digest:
+        return
+    old, new = _text(before), _text(after)
+    old_name, new_name = name if before else "/dev/null", name if after else "/dev/null"
+    if old is None or new is None:
+        yield f"--- {old_name}"
+        yield f"+++ {new_name}"
+        yield f"{_words(before)} -> {_words(after)}"
+        return
+    for line in difflib.unified_diff(old, new, old_name, new_name, lineterm=""):
+        yield line.removesuffix(_NO_NEWLINE)
+        if line.endswith(_NO_NEWLINE):
+            yield "\\ No newline at end of file"
+
+
+def _text(state: State | None) -> list[str] | None:
+    """A file's lines without their ends, the last one marked where it has none; None where it is no short text."""
+    if state is None:
+        return []
+    if state.data is None or len(state.data) > MAX_BYTES or b"\0" in state.data:
+        return None
+    try:
+        text = state.data.decode()
+    except UnicodeDecodeError:
+        return None
+    lines = ["\t".join(map(printable, line.split("\t"))) for line in text.split("\n")]
+    last = lines.pop()
+    return [*lines, last + _NO_NEWLINE] if last else lines
+
+
+def _words(state: State | None) -> str:
+    if state is None:
+        return "nothing"
+    if state.type == "file":
+        return f"{state.size} bytes, not shown"
+    return {"directory": "a directory", "symlink": "a symbolic link"}.get(state.type, "something that is no file")

@@ -1,0 +1,80 @@
+"""What a verb found or did, as frozen data and as the JSON that `--format json` prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from solven_env.errors import SolvenError
+    from solven_env.reconcile.keep import Kept
+    from solven_env.reconcile.model import Change, State
+
+FORMAT = 1
+
+ThreadState = Literal["new", "in-sync", "pending", "drift", "conflict", "failed"]
+
+
+@dataclass(frozen=True)
+class ThreadReport:
+    """One thread: its state before anything was done, what has to change or was changed, and what was kept.
+
+    `generation` is the last one that was applied, 0 for none.
+    """
+
+    thread: str
+    state: ThreadState
+    generation: int
+    changes: tuple[Change, ...] = ()
+    kept: tuple[Kept, ...] = ()
+    is_interrupted: bool = False
+    """Whether an earlier apply began and did not end; the next one finishes it."""
+
+    def to_json(self) -> dict[str, object]:
+        """The thread as plain data."""
+        return {
+            "thread": self.thread,
+            "state": self.state,
+            "generation": self.generation,
+            "error": None,
+            "changes": [
+                {
+                    "address": change.address,
+                    "kind": change.kind,
+                    "action": change.action,
+                    "cause": change.cause,
+                    "reason": change.reason,
+                    "before": _state(change.before),
+                    "after": _state(change.after),
+                }
+                for change in self.changes
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a verb found or did in each thread."""
+
+    command: str
+    threads: tuple[ThreadReport, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """The report as plain data, in the format that users rely on."""
+        return {"format": FORMAT, "command": self.command, "threads": [thread.to_json() for thread in self.threads]}
+
+
+def error_json(error: SolvenError, code: int) -> dict[str, object]:
+    """An error as plain data. `code` is the exit code that it has on the command line."""
+    return {"code": code, "message": error.message, "fix": error.fix, "location": error.location}
+
+
+def _state(state: State | None) -> dict[str, object] | None:
+    if state is None:
+        return None
+    fields: dict[str, object] = {} if state.type == "file" else {"type": state.type}
+    if state.digest:
+        fields |= {"digest": state.digest, "size": state.size}
+    if state.mode:
+        fields["mode"] = state.mode
+    return fields
