@@ -72,8 +72,9 @@ def _say_result(report: ThreadReport, dry_run: bool) -> None:
     from solven_env.diagnostics import printable
 
     for kept in report.kept:
-        if kept.kept:
-            say(f"  kept {printable(kept.path)} in .solven-env/{kept.kept}")
+        say(f"  kept the former {printable(kept.path)}{f' -> {printable(kept.target)}' if kept.target else ''}")
+    if report.kept:
+        say(f"  in .solven-env/threads/{report.thread}/generations/{report.generation} of the storage")
     count = f"{len(report.changes)} change{'' if len(report.changes) == 1 else 's'}"
     if dry_run:
         say(f"{report.thread}: {count} to make; nothing was written.")

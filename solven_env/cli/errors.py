@@ -44,4 +44,5 @@ def _text(error: errors.SolvenError) -> str:
         count = len(error.diagnostics)
         lines = [str(diagnostic) for diagnostic in error.diagnostics]
         return "\n".join([*lines, f"error: {count} {'mistake' if count == 1 else 'mistakes'} in the profile. {see}"])
-    return f"error: {printable(str(error))} {see}".rstrip()
+    where = f"{error.location}: " if error.location else ""
+    return "\n  ".join(filter(None, (f"error: {printable(where + error.message)}.", printable(error.fix), see)))
