@@ -124,22 +124,36 @@ def test_a_failed_write_leaves_the_old(
     assert [path.name for path in (tmp_path / "storage/.solven-env/threads/t1").iterdir()] == ["state.json"]
 
 
-def test_the_next_write_removes_what_a_crash_left(state: LocalState, tmp_path: Path) -> None:
-    place = tmp_path / "storage/.solven-env/threads/t1"
-    first = state.create(KEY, b"old")
-    (place / ".tmp-1234").write_text("half")
-    assert state.list("") == (KEY,)
-    assert state.get(KEY) == Stored(b"old", first)
+@pytest.mark.parametrize("step", ["write", "fsync", "rename"])
+@pytest.mark.parametrize("key", [KEY, "threads/t1/generations/3/kept/abc"])
+def test_the_next_holder_removes_what_a_killed_one_left(state: LocalState, tmp_path: Path, step: str, key: str) -> None:
     with state.lock("t1"):
-        state.compare_and_swap(KEY, b"new", first)
-    assert sorted(path.name for path in place.iterdir()) == ["lock", "state.json"]
+        first = state.create(key, b"old")
+    before = set(files(tmp_path))
+    die = (
+        f"os.{step} = lambda *_, **__: os.kill(os.getpid(), 9)\n"
+        f"with state.lock('t1'): state.compare_and_swap({key!r}, b'new', {first!r})"
+    )
+    with run(die, tmp_path / "storage") as killed:
+        pass
+    assert killed.returncode == -9
+    assert set(files(tmp_path)) > before
+    assert state.list("") == (key,)
+    assert state.get(key) == Stored(b"old", first)
+    with state.lock("t1"):
+        pass
+    assert set(files(tmp_path)) == before
 
 
-def test_outside_a_thread_nobody_elses_write_is_disturbed(state: LocalState, tmp_path: Path) -> None:
+def test_nobody_elses_write_is_disturbed(state: LocalState, tmp_path: Path) -> None:
     state.create("id", b"1")
-    (tmp_path / "storage/.solven-env/.tmp-other").write_text("being written")
-    state.create("other", b"2")
-    assert (tmp_path / "storage/.solven-env/.tmp-other").exists()
+    state.create("threads/t2/x", b"1")
+    for place in ("", "threads/", "threads/t2/"):
+        (tmp_path / "storage/.solven-env" / place / ".tmp-other").write_text("being written")
+    with state.lock("t1"):
+        state.create("other", b"2")
+        state.create(KEY, b"2")
+    assert len(list(tmp_path.rglob(".tmp-other"))) == 3
 
 
 def test_list_gives_the_keys_that_begin_so(state: LocalState) -> None:
