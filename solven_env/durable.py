@@ -39,7 +39,7 @@ def write_new(directory: int, name: str, data: bytes, *, mode: int, owner: tuple
     Until all of it is written nobody but us can read it. On failure nothing stays. FileExistsError when `name` is
     there.
     """
-    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=directory)
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory)
     try:
         try:
             _write(descriptor, data)

@@ -91,7 +91,14 @@ def renameat2(old_directory: int, old: str, new_directory: int, new: str, flags:
 
 def chown_opened(descriptor: int, uid: int, gid: int) -> None:
     """Change the owner of what `descriptor` holds: of an `O_PATH` one too (a link, a FIFO), which fchown(2) refuses."""
-    if _libc.fchownat(ctypes.c_int(descriptor), b"", uid, gid, _AT_EMPTY_PATH):
+    failed = _libc.fchownat(
+        ctypes.c_int(descriptor),
+        ctypes.c_char_p(b""),
+        ctypes.c_uint(uid),
+        ctypes.c_uint(gid),
+        ctypes.c_int(_AT_EMPTY_PATH),
+    )
+    if failed:
         _raise("fchownat", "")
 
 

@@ -31,7 +31,8 @@ class LocalState:
     """A `State` on a local file system.
 
     A file appears complete or not at all, and is on disk when the function returns. `compare_and_swap` looks and
-    replaces in two steps: it is the thread's lock that keeps others out.
+    replaces in two steps: it is the thread's lock that keeps others out. What a killed process left half-written is
+    removed by the next one that takes the lock.
     """
 
     def __init__(self, storage: Path) -> None:
@@ -53,10 +54,10 @@ class LocalState:
         return Stored(value, _version(value))
 
     def create(self, key: str, value: bytes) -> str:
-        """See `State.create`. A process that was killed leaves a temporary file; the next write here removes it."""
-        with self._staged(key, value) as (directory, staged, name):
+        """See `State.create`."""
+        with self._staged(key, value) as (place, staged, directory, name):
             try:
-                rename_new(directory, staged, directory, name)
+                rename_new(place, staged, directory, name)
             except FileExistsError:
                 raise StateError(
                     "this is recorded already, and a record is never overwritten",
@@ -67,11 +68,11 @@ class LocalState:
 
     def compare_and_swap(self, key: str, value: bytes, expected_version: str) -> str:
         """See `State.compare_and_swap`."""
-        with self._staged(key, value) as (directory, staged, name):
+        with self._staged(key, value) as (place, staged, directory, name):
             stored = self.get(key)
             if stored is None or stored.version != expected_version:
                 raise StateError("the record changed since it was read", fix="Try again.", location=self._location(key))
-            os.rename(staged, name, src_dir_fd=directory, dst_dir_fd=directory)
+            os.rename(staged, name, src_dir_fd=place, dst_dir_fd=directory)
         return _version(value)
 
     def list(self, prefix: str) -> tuple[str, ...]:
@@ -100,40 +101,40 @@ class LocalState:
         _check_names(key)
         if "/" in thread:
             raise _refusal(key)
-        # For writing, though nothing is: NFS makes an exclusive flock a record lock, which needs that (flock(2)).
         with self._told(key), self._parent(key) as (directory, name):
-            descriptor = openat2(directory, name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, mode=0o600)
-        try:
-            with self._told(key):
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise HeldError(
-                        f"thread {thread} is held by another apply", fix="Try again when it has ended."
-                    ) from None
+            descriptor = _take(directory, name, thread)
             try:
-                yield
-            finally:
-                # Closing alone would leave it with a child that was forked meanwhile and has not called exec yet.
-                fcntl.flock(descriptor, fcntl.LOCK_UN)
+                _remove_leftovers(directory)
+            except BaseException:
+                os.close(descriptor)
+                raise
+        try:
+            yield
         finally:
+            # Closing alone would leave it with a child that was forked meanwhile and has not called exec yet.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
 
     @contextmanager
-    def _staged(self, key: str, value: bytes) -> Iterator[tuple[int, str, str]]:
-        """Have the value in a temporary file beside its key, for the caller to give it its name."""
+    def _staged(self, key: str, value: bytes) -> Iterator[tuple[int, str, int, str]]:
+        """Have the value in a temporary file, for the caller to rename: from a name in one directory to one in another.
+
+        Temporary files of a thread are all in `threads/<thread>`, so that its lock has one place to look for leftovers.
+        """
         _check(key)
-        with self._told(key), self._parent(key) as (directory, name):
-            if key.startswith("threads/"):
-                # Only here: the thread's lock tells that whoever began these files has ended.
-                _remove_leftovers(directory)
-            staged = _TEMPORARY + secrets.token_hex(8)
-            write_new(directory, staged, value, mode=0o600)
+        home = posixpath.dirname(key).split("/")[:2]
+        temporary = "/".join([*filter(None, home), _TEMPORARY + secrets.token_hex(8)])
+        with (
+            self._told(key),
+            self._parent(temporary) as (place, staged),
+            self._parent(key) as (directory, name),
+        ):
+            write_new(place, staged, value, mode=0o600)
             try:
-                yield directory, staged, name
+                yield place, staged, directory, name
             except BaseException:
                 with suppress(OSError):  # what went wrong first is what counts
-                    os.unlink(staged, dir_fd=directory)
+                    os.unlink(staged, dir_fd=place)
                 raise
             sync_directory(directory)
 
@@ -220,6 +221,20 @@ def _files(top: int) -> Iterator[str]:
 
 def _raise(error: OSError) -> None:
     raise error
+
+
+def _take(directory: int, name: str, thread: str) -> int:
+    # For writing, though nothing is: NFS makes an exclusive flock a record lock, which needs that (flock(2)).
+    descriptor = openat2(directory, name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, mode=0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise HeldError(f"thread {thread} is held by another apply", fix="Try again when it has ended.") from None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _remove_leftovers(directory: int) -> None:

@@ -16,8 +16,8 @@ from solven_env.syscalls import CONFINED, O_PATH, RESOLVE_NO_XDEV, openat2
 _WITHIN = CONFINED | RESOLVE_NO_XDEV
 _ENTRY = O_PATH | os.O_NOFOLLOW
 _DIRECTORY = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY
-_STRETCH = 3840
-"""The bytes of a path after which a look-up starts anew: with one more name it stays below PATH_MAX, 4096."""
+_STRETCH = 4000
+"""The bytes of a path that one look-up gets: the kernel takes PATH_MAX, 4096."""
 
 # The agent took it away or put something else there since it was listed: what stands there now is the agent's own.
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
@@ -110,11 +110,12 @@ def _stretches(path: str) -> list[str]:
     stretches: list[list[str]] = [["."]]
     size = 0
     for name in path.split("/") if path else ():
-        if size > _STRETCH:
+        length = len(os.fsencode(name)) + 1
+        if size + length > _STRETCH:
             stretches.append([])
             size = 0
         stretches[-1].append(name)
-        size += len(os.fsencode(name)) + 1
+        size += length
     return ["/".join(stretch) for stretch in stretches]
 
 

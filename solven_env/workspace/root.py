@@ -65,7 +65,7 @@ class Root:
     Paths are relative POSIX paths; `""` is the workspace itself where a directory is asked for. Names that are not
     UTF-8 come and go with surrogate escapes. What is not there is FileNotFoundError, what is in the way
     FileExistsError; all else that the system refuses is a WorkspaceError that names the path. What a writing operation
-    did is on disk when it returns.
+    did is on disk when it returns; modes and owners are as exact as the file system keeps them (a bucket mount: not).
     """
 
     def __init__(self, descriptor: int, owner: Owner | None) -> None:

@@ -35,7 +35,8 @@ def locate(storage: str | Path | None, environ: Mapping[str, str]) -> Path:
     """The storage's directory: `storage`, else `SOLVEN_ENV_STORAGE`, else one under the user's data directory.
 
     A `Path` is a path; text is one when it has a `/` or is `.` or `..`, else UsageError. A leading `~` is a name like
-    any other: shells expand it. No file is touched.
+    any other: shells expand it. No file is touched. (The user's data directory is platformdirs' to tell, from the
+    process's own environment.)
     """
     if isinstance(storage, Path):
         return storage
@@ -82,10 +83,9 @@ def create_workspace(storage: Path, thread: str, owner: Owner | None) -> Root:
         return root
     with failures_as(WorkspaceError, str(storage)):
         make_directory(storage)
-        with Root(os.open(storage, os.O_RDONLY | os.O_DIRECTORY), None) as place, suppress(FileExistsError):
-            place.mkdir("threads")
-        with Root(os.open(storage, os.O_RDONLY | os.O_DIRECTORY), owner) as place, suppress(FileExistsError):
-            place.mkdir(f"threads/{thread}")
+        for path, whose in (("threads", None), (f"threads/{thread}", owner)):
+            with Root(os.open(storage, os.O_RDONLY | os.O_DIRECTORY), whose) as place, suppress(FileExistsError):
+                place.mkdir(path)
     root = open_workspace(storage, thread, owner)
     if root is None:
         raise WorkspaceError("the workspace vanished while it was made", fix="Try again.", location=str(location))

@@ -1,0 +1,99 @@
+"""No module reaches for the file system but those that are meant to: all else goes through `workspace.root`."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import solven_env
+
+PACKAGE = Path(solven_env.__file__).parent
+
+ALLOWED = {
+    "workspace/root.py": "every file operation of a workspace, confined beneath one descriptor",
+    "workspace/adoption.py": "the part of root.py that walks the whole workspace",
+    "workspace/storage.py": "opens the storage, from where root.py goes on",
+    "state/local.py": "our own records, beside the workspaces",
+    "durable.py": "how root.py and local.py write a name in a directory that they have opened",
+    "syscalls.py": "the system calls under all of these",
+    "shipped.py": "package data",
+    "sources.py": "reads the profile and what lies beside it, where the caller says",
+}
+ALLOWED_DIRECTORIES = {"cli/": "standard input and `--out` directories, where the caller says"}
+
+OF_OS = {
+    "open", "listdir", "scandir", "walk", "fwalk", "mkdir", "makedirs", "rename", "renames", "replace", "remove",
+    "removedirs", "unlink", "rmdir", "link", "symlink", "readlink", "stat", "lstat", "chmod", "chown", "lchown",
+    "truncate", "utime", "mkfifo", "mknod",
+}  # fmt: skip
+OF_PATHS = {
+    "open", "read_text", "read_bytes", "write_text", "write_bytes", "iterdir", "glob", "rglob", "walk", "mkdir",
+    "touch", "unlink", "rmdir", "readlink", "symlink_to", "hardlink_to",
+}  # fmt: skip
+
+
+def opening(source: str) -> list[str]:
+    """The calls and imports in a module's source that reach for the file system, as `line: what`."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=names):
+                found += [f"{node.lineno}: {alias.name}" for alias in names if alias.name in ("shutil", "tempfile")]
+            case ast.ImportFrom(module="shutil" | "tempfile" as module):
+                found.append(f"{node.lineno}: {module}")
+            case ast.ImportFrom(module="os" | "io" as module, names=names):
+                found += [f"{node.lineno}: {module}.{alias.name}" for alias in names if alias.name in OF_OS]
+            case ast.Call(func=ast.Name(id="open")):
+                found.append(f"{node.lineno}: open")
+            case ast.Attribute(value=ast.Name(id="os" | "io" as module), attr=name) if name in OF_OS:
+                found.append(f"{node.lineno}: {module}.{name}")
+            # A Root has some names in common with a Path; whoever holds one calls it `root`.
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="root") | ast.Attribute(attr="root"))):
+                pass
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="os" | "io"))):
+                pass  # said above
+            case ast.Call(func=ast.Attribute(attr=name)) if name in OF_PATHS:
+                found.append(f"{node.lineno}: .{name}()")
+    return sorted(found)
+
+
+def modules() -> list[str]:
+    """Every module that is in neither table."""
+    paths = (str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
+    return sorted(path for path in paths if path not in ALLOWED and not path.startswith(tuple(ALLOWED_DIRECTORIES)))
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_opens_nothing_itself(module: str) -> None:
+    assert opening((PACKAGE / module).read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "open('x')",
+        "os.open('x', 0)",
+        "io.open('x')",
+        "os.listdir('.')",
+        "names = map(os.listdir, places)",
+        "from os import scandir",
+        "import shutil",
+        "from shutil import rmtree",
+        "Path('x').read_text()",
+        "path.open()",
+        "(storage / 'threads').mkdir()",
+        "root.path.unlink()",
+        "for entry in place.iterdir(): pass",
+    ],
+)
+def test_what_opens_is_found(source: str) -> None:
+    assert len(opening(source)) == 1
+
+
+@pytest.mark.parametrize(
+    "source", ["root.mkdir('bin')", "self.root.mkdir('bin')", "root.read('x')", "'a'.replace('a', 'b')", "os.getpid()"]
+)
+def test_what_opens_nothing_is_not(source: str) -> None:
+    assert opening(source) == []
