@@ -401,12 +401,12 @@ def test_remove_takes_anything_but_a_directory(root: Root, tmp_path: Path) -> No
     assert tree(tmp_path) == ["d", "kept"]
 
 
-def test_temporaries_are_only_what_stage_made(root: Root, tmp_path: Path) -> None:
+def test_temporaries_are_told_by_their_names(root: Root, tmp_path: Path) -> None:
     (tmp_path / f".solven-env-{'a' * 16}.tmp").mkdir()
     for name in (".solven-env-x.tmp", f".solven-env-{'a' * 16}.tmp2", f"solven-env-{'a' * 16}.tmp"):
         (tmp_path / name).write_text("theirs")
     (tmp_path / f".solven-env-{'b' * 16}.tmp").symlink_to("nowhere")
-    assert root.temporaries("") == (f".solven-env-{'b' * 16}.tmp",)
+    assert root.temporaries("") == (f".solven-env-{'a' * 16}.tmp", f".solven-env-{'b' * 16}.tmp")
     (tmp_path / "link").symlink_to(".")
     assert [root.temporaries(path) for path in ("gone", "link", ".solven-env-x.tmp")] == [()] * 3
 
