@@ -70,6 +70,7 @@ REFUSED = (WorkspaceError, FileExistsError, FileNotFoundError)
 WRITES: dict[str, Callable[[Root, str], object]] = {
     "mkdir": lambda root, path: root.mkdir(path),
     "stage": lambda root, path: root.stage(path, b"ours", 0o644),
+    "set_aside": lambda root, path: root.set_aside(path),
     "publish": lambda root, path: root.publish(root.stage("ours", b"ours", 0o644), path),
     "exchange": lambda root, path: root.exchange(root.stage("ours", b"ours", 0o644), path),
     "rename to": lambda root, path: root.rename(root.stage("ours", b"ours", 0o644), path),
