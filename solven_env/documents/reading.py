@@ -97,7 +97,7 @@ def _compose(text: str, document: Document) -> Node | None:
         document.report(Location(document.file, line + 1, column + 1), message, fix)
 
     try:
-        node: Node | None = YAML(typ="rt", pure=True).compose(text)
+        node: Node | None = YAML(typ="safe", pure=True).compose(text)
         return node
     except MarkedYAMLError as error:
         mark: StringMark = error.problem_mark or error.context_mark

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
-
 from solven_env import documents
 from solven_env.diagnostics import did_you_mean
-from solven_env.profile import npm
+from solven_env.profile import npm, pep508
 from solven_env.profile.model import Declaration, Input
 
 if TYPE_CHECKING:
@@ -97,13 +94,12 @@ def _check_python(document: Document) -> None:
         if text is None:
             continue
         where = document.value("python", "packages", index)
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:
+        requirement = pep508.parse(text)
+        if requirement is None:
             document.report(where, f"'{text}' is not a requirement as PEP 508 writes it", "Write, say, httpx>=0.27.")
             continue
-        name = canonicalize_name(requirement.name)
-        if requirement.url:
+        name = requirement.name
+        if requirement.has_address:
             document.report(where, f"'{name}' is given by its address", "Write its name and a range of versions.")
         elif name in seen:
             document.report(where, f"'{name}' stands here twice", "Keep one of the two.")

@@ -6,8 +6,8 @@ which files this one wrote, removes temporary files and goes on.
 
 from __future__ import annotations
 
+import os
 import posixpath
-import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -71,7 +71,7 @@ def apply(plan: Plan, open_root: Callable[[], Root], state: State) -> Outcome:
     if not plan.changes and plan.is_recorded:
         assert plan.base is not None
         return Outcome(plan.base.generation)
-    base = plan.base or Record(incarnation=secrets.token_hex(16))
+    base = plan.base or Record(incarnation=os.urandom(16).hex())
     generation = base.generation + 1
     key = record_key(plan.thread)
     _put(state, key, replace(base, intended=_also(base.intended or {}, plan.entries)))

@@ -11,7 +11,6 @@ import errno
 import os
 import posixpath
 import re
-import secrets
 import stat
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -244,7 +243,7 @@ def _check(path: str) -> None:
 
 
 def _temporary(path: str) -> str:
-    return posixpath.join(posixpath.dirname(path), f".solven-env-{secrets.token_hex(8)}.tmp")
+    return posixpath.join(posixpath.dirname(path), f".solven-env-{os.urandom(8).hex()}.tmp")
 
 
 def _check_directory(path: str) -> None:
