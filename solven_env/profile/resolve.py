@@ -27,12 +27,12 @@ _FILE, _LINK, _MOUNT = "a file", "a link", "a mount"
 
 @dataclass(frozen=True)
 class _Place:
-    """What stands at an absolute path inside, where the profile says so, and what it hides beneath it."""
+    """What stands at an absolute path inside, where the profile says so, and what cannot be beneath it."""
 
     path: str
     what: str
     where: Location
-    hides: tuple[str, ...] = (_FILE, _LINK, _MOUNT)
+    excludes: tuple[str, ...] = (_FILE, _LINK, _MOUNT)
 
 
 def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) -> Profile:
@@ -200,8 +200,9 @@ def _mounts(document: Document, expand: _Expander, places: list[_Place]) -> Iter
 
 
 def _mount_place(mount: Mount, where: Location) -> _Place:
-    # a mount may stand beneath another one; a link too, where there is memory to make its mount point in
-    return _Place(mount.target, _MOUNT, where, hides=(_FILE,) if mount.kind == "tmpfs" else (_FILE, _LINK))
+    # A file of the workspace may lie where a mount hides it from commands. A link needs a mount point, which can be
+    # made in memory and not in a host path.
+    return _Place(mount.target, _MOUNT, where, excludes=() if mount.kind == "tmpfs" else (_LINK,))
 
 
 def _dotfiles(document: Document, expand: _Expander, places: list[_Place]) -> Iterator[Dotfile]:
@@ -259,7 +260,7 @@ def _target_problem(to: str) -> str:
 
 
 def _check_places(document: Document, places: list[_Place]) -> None:
-    """No two things at one path, and nothing where a file, a link or a mount would hide it."""
+    """No two things at one path, and nothing beneath a file, a link, or where it cannot be made."""
     at: dict[str, _Place] = {}
     for place in places:
         if place.path in at:
@@ -268,6 +269,6 @@ def _check_places(document: Document, places: list[_Place]) -> None:
         at.setdefault(place.path, place)
     for place in at.values():
         for other in at.values():
-            if place.path.startswith(other.path + "/") and place.what in other.hides:
-                message = f"{place.what} at {place.path} stands beneath {other.what} at {other.path}, which hides it"
+            if place.path.startswith(other.path + "/") and place.what in other.excludes:
+                message = f"{place.what} at {place.path} cannot stand beneath {other.what} at {other.path}"
                 document.report(place.where, message, "Choose another path.")
