@@ -50,7 +50,7 @@ def _file_lines(name: str, before: State | None, after: State | None) -> Iterato
 
 
 def _text(state: State | None) -> list[str]:
-    """A file's lines without their ends, the last one marked where it has none; one line about what is no short text."""
+    """A file's lines without their ends, the last marked where it has none; one line about what is no short text."""
     if state is None:
         return []
     if state.type != "file":
