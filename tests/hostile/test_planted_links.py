@@ -348,6 +348,7 @@ def test_adoption_is_not_led_outside_by_a_swap(root: Root, workspace: Path, outs
     with Swapper(workspace, outside):
         for _ in range(200):
             root.adopt()
+    assert outside.stat().st_uid == 0
 
 
 def test_a_staged_file_that_is_swapped_for_a_link_is_published_as_it_is(
