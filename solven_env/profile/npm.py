@@ -7,15 +7,19 @@ import re
 from semantic_version import NpmSpec
 
 _GAP = re.compile(r"([<>=~^]) ")
+_PREFIX = re.compile(r"\bv(?=\d)")
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 def range_problem(text: str) -> str:
     """Why `text` is not a range of versions, in words that follow the text; empty where it is one."""
+    if not text.isprintable():
+        return "is not a range of versions"
     if text.startswith("workspace:"):
         return "names a package of the workspace"
     if ":" in text or "/" in text:
         return "is an address, not a range of versions"
+    text = _PREFIX.sub("", text)  # npm ignores it, NpmSpec knows it not
     if _TAG.fullmatch(text) and text not in ("x", "X"):
         return "is a tag, whose version moves"
     try:
