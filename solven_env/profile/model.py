@@ -118,3 +118,5 @@ class Profile:
     """What `content` and templates may use."""
     unset: frozenset[str]
     """The declared inputs that have no value."""
+    is_partial: bool = False
+    """Whether wrong parts were left out: what a template misses may be among them."""
