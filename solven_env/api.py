@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from solven_env import profile as profiles
@@ -127,7 +127,7 @@ def apply(
         if on_conflict == "fail":
             refuse_conflicts(computed)
         outcome = apply_plan(computed, found.create_root, found.state)
-    return Report("apply", (replace(_report(computed), generation=outcome.generation, kept=outcome.kept),))
+    return Report("apply", (_report(computed)._replace(generation=outcome.generation, kept=outcome.kept),))
 
 
 @dataclass(frozen=True)

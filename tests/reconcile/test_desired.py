@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -35,8 +34,7 @@ def test_a_file_asks_for_its_parents() -> None:
 
 
 def test_settings_come_back_from_a_record_as_they_were() -> None:
-    full = replace(
-        profile(env={"A": "1"}),
+    full = profile(env={"A": "1"})._replace(
         path=("/bin",),
         mounts=(Mount("/usr", source="/usr", why="programs"), Mount("/tmp", kind="tmpfs", size="1GiB")),
         links=(Link("skills", "skills/x", optional=True),),
