@@ -19,8 +19,8 @@ from solven_env.reconcile.apply import observe, refuse_conflicts
 from solven_env.reconcile.desired import desired
 from solven_env.reconcile.plan import addresses, recorded_as_desired
 from solven_env.reconcile.plan import plan as make_plan
-from solven_env.render import RenderedFile
-from solven_env.render import render as render_files
+from solven_env.rendering import RenderedFile
+from solven_env.rendering import render as render_files
 from solven_env.report import Report, ThreadReport, ThreadState
 from solven_env.state import LocalState
 from solven_env.state.records import Record, load, record_key

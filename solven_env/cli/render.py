@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from solven_env.render import RenderedFile
+    from solven_env.rendering import RenderedFile
 
 
 def command(

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a table has one row a case
 """A document against a JSON Schema: each mistake told once, where it stands; and the shipped schema itself."""
 
 import dataclasses

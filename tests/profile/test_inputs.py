@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a table has one row a case
 """Which value an input has."""
 
 import pytest

@@ -1,4 +1,5 @@
-"""Version ranges as npm writes them (docs.npmjs.com's semver grammar)."""
+# ruff: noqa: E501 - a table has one row a case
+"""Version ranges as npm writes them (node-semver, README, "Ranges")."""
 
 import pytest
 from hypothesis import given
