@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from solven_env.diagnostics import Diagnostic
     from solven_env.reconcile.model import Desired, Plan
-    from solven_env.render import RenderedFile
+    from solven_env.rendering import RenderedFile
 
 OnConflict = Literal["fail", "overwrite"]
 

@@ -14,7 +14,7 @@ from solven_env import profile as profiles
 from solven_env import sources
 from solven_env.diagnostics import Diagnostic, ordered
 from solven_env.errors import ProfileError
-from solven_env.render import RenderedFile, render
+from solven_env.rendering import RenderedFile, render
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

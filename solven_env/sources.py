@@ -10,7 +10,7 @@ from pathlib import Path
 from solven_env import documents, shipped
 from solven_env.diagnostics import did_you_mean, ordered, quoted
 from solven_env.errors import ProfileError, UsageError
-from solven_env.render import SourceError
+from solven_env.rendering import SourceError
 
 MAX_SOURCE = 16 << 20
 """The largest file, in bytes, that is taken from beside a profile."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from solven_env import profile as profiles
 from solven_env import shipped, sources
 from solven_env.diagnostics import Diagnostic, ordered
-from solven_env.render import RenderedFile, render
+from solven_env.rendering import RenderedFile, render
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

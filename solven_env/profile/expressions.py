@@ -81,6 +81,6 @@ class Expander:
         return bool(unknown)
 
     def _report(self, problem: templating.TemplateError, where: Location) -> None:
-        is_input_lost = problem.name and any(path[:1] == ("inputs",) for path in self.document.taken_out)
-        if not is_input_lost:
+        lost = {path[:2] for path in self.document.taken_out}
+        if not {("inputs",), ("inputs", problem.name)} & lost:
             self.document.report(where, *explain(problem, self.context, self.unset))

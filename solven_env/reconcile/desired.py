@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from solven_env.profile import Profile
-    from solven_env.render import RenderedFile
+    from solven_env.rendering import RenderedFile
 
 
 def desired(profile: Profile, files: Iterable[RenderedFile], given: Mapping[str, str]) -> Desired:

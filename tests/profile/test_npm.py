@@ -1,4 +1,4 @@
-"""Version ranges as npm writes them."""
+"""Version ranges as npm writes them (node-semver, README, "Ranges")."""
 
 import pytest
 from hypothesis import given

@@ -8,7 +8,7 @@ import pytest
 
 from solven_env.profile.model import Bun, Link, Mount, Python
 from solven_env.reconcile.desired import desired, parents, settings
-from solven_env.render import RenderedFile
+from solven_env.rendering import RenderedFile
 from tests.reconcile.states import DIR, profile, text, wanted
 
 
