@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import os
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from solven_env import profile as profiles
 from solven_env import sources
-from solven_env.diagnostics import Diagnostic, ordered
-from solven_env.errors import ProfileError, UsageError
+from solven_env.errors import UsageError
+from solven_env.preparing import diagnose, prepare
 from solven_env.reconcile.apply import apply as apply_plan
 from solven_env.reconcile.apply import observe, refuse_conflicts
 from solven_env.reconcile.desired import desired
 from solven_env.reconcile.plan import addresses, recorded_as_desired
 from solven_env.reconcile.plan import plan as make_plan
-from solven_env.rendering import RenderedFile
-from solven_env.rendering import render as render_files
 from solven_env.report import Report, ThreadReport, ThreadState
 from solven_env.state import LocalState
 from solven_env.state.records import Record, load, record_key
@@ -31,8 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from solven_env.profile import Declaration, Inputs, Profile
+    from solven_env.diagnostics import Diagnostic
     from solven_env.reconcile.model import Desired, Plan
+    from solven_env.rendering import RenderedFile
 
 OnConflict = Literal["fail", "overwrite"]
 
@@ -45,21 +43,15 @@ def validate(
     profile: str | Path, *, thread: str = EXAMPLE_THREAD, inputs: Mapping[str, str] | None = None
 ) -> tuple[Diagnostic, ...]:
     """Every mistake in a profile, in its order; empty when it is valid. Required inputs get a stand-in value."""
-    source = sources.find(profile)
-    declaration = _load(source)
-    chosen = profiles.choose(declaration.inputs, given=inputs or {}, environ=os.environ, recorded={})
-    stand_ins = dict.fromkeys(profiles.missing(declaration.inputs, chosen.values), "example")
-    return _render(source, declaration, {**stand_ins, **chosen.values}, storages.thread_id(thread))[2]
+    return diagnose(sources.find(profile), storages.thread_id(thread), given=inputs or {}, environ=os.environ)
 
 
 def render(
     profile: str | Path, *, thread: str = EXAMPLE_THREAD, inputs: Mapping[str, str] | None = None
 ) -> tuple[RenderedFile, ...]:
     """The rendered files, as `thread` would get them."""
-    source = sources.find(profile)
-    declaration = _load(source)
-    chosen = profiles.choose(declaration.inputs, given=inputs or {}, environ=os.environ, recorded={})
-    return _resolve(source, declaration, chosen, storages.thread_id(thread))[1]
+    source, thread = sources.find(profile), storages.thread_id(thread)
+    return prepare(source, thread, given=inputs or {}, environ=os.environ, recorded={}).files
 
 
 def plan(
@@ -127,7 +119,7 @@ def apply(
         if on_conflict == "fail":
             refuse_conflicts(computed)
         outcome = apply_plan(computed, found.create_root, found.state)
-    return Report("apply", (replace(_report(computed), generation=outcome.generation, kept=outcome.kept),))
+    return Report("apply", (_report(computed)._replace(generation=outcome.generation, kept=outcome.kept),))
 
 
 @dataclass(frozen=True)
@@ -152,13 +144,16 @@ class _Thread:
         return storages.create_workspace(self.storage, self.name, _owner())
 
     def plan(self, profile: str | Path, inputs: Mapping[str, str], unset: Collection[str]) -> Plan:
-        source = sources.find(profile)
-        declaration = _load(source)
         record = self.record()
-        recorded = record.inputs if record else {}
-        chosen = profiles.choose(declaration.inputs, given=inputs, environ=os.environ, recorded=recorded, unset=unset)
-        resolved, files = _resolve(source, declaration, chosen, self.name)
-        return self.plan_for(desired(resolved, files, chosen.given), record)
+        prepared = prepare(
+            sources.find(profile),
+            self.name,
+            given=inputs,
+            environ=os.environ,
+            recorded=record.inputs if record else {},
+            unset=unset,
+        )
+        return self.plan_for(desired(prepared.profile, prepared.files, prepared.given), record)
 
     def plan_for(self, wanted: Desired, record: Record | None) -> Plan:
         root = storages.open_workspace(self.storage, self.name, _owner())
@@ -187,27 +182,3 @@ def _state(computed: Plan, generation: int) -> ThreadState:
     if "drift" in causes:
         return "drift"
     return "pending" if causes or computed.is_interrupted else "in-sync"
-
-
-def _load(source: sources.ProfileSource) -> Declaration:
-    return profiles.load(source.text, source.name, sources.schema("profile-v1.json"))
-
-
-def _resolve(
-    source: sources.ProfileSource, declaration: Declaration, chosen: Inputs, thread: str
-) -> tuple[Profile, tuple[RenderedFile, ...]]:
-    """The profile and its files; a `ProfileError` with every mistake, or a `UsageError` for a missing input."""
-    if not declaration.document.diagnostics:
-        profiles.require(declaration.inputs, chosen.values)
-    resolved, files, diagnostics = _render(source, declaration, chosen.values, thread)
-    if diagnostics:
-        raise ProfileError(diagnostics)
-    return resolved, files
-
-
-def _render(
-    source: sources.ProfileSource, declaration: Declaration, values: Mapping[str, str], thread: str
-) -> tuple[Profile, tuple[RenderedFile, ...], tuple[Diagnostic, ...]]:
-    resolved = profiles.resolve(declaration, values, thread)
-    files, diagnostics = render_files(resolved, source.read_template, source.read_source)
-    return resolved, files, ordered((*declaration.document.diagnostics, *diagnostics))

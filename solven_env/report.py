@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from solven_env.errors import SolvenError
@@ -15,8 +14,7 @@ FORMAT = 1
 ThreadState = Literal["new", "in-sync", "pending", "drift", "conflict", "failed"]
 
 
-@dataclass(frozen=True)
-class ThreadReport:
+class ThreadReport(NamedTuple):
     """One thread: its state before anything was done, what has to change or was changed, and what was kept.
 
     `generation` is the last one that was applied, 0 for none.
@@ -52,8 +50,7 @@ class ThreadReport:
         }
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(NamedTuple):
     """What a verb found or did in each thread."""
 
     command: str

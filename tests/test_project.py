@@ -30,7 +30,7 @@ REGISTRY_HOSTS = [
         ("proxy", "golang", "org"),
     ]
 ]
-# Only at the start of a path: `tests/workspace/root/` is ours.
+# Only at the start of a path: the same names deeper in one may be ours.
 MACHINE_PATHS = [rf"(?<![\w.}}-])/{directory}/" for directory in ("work", "root")] + [r"\.librar" + r"y\b"]
 FORBIDDEN = re.compile("|".join([*map(re.escape, REGISTRY_HOSTS), *MACHINE_PATHS]).encode())
 

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - a table has one row a case
 """Where a profile, its templates, its sources and its inputs come from."""
 
 import io

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - a table has one row a case
 """The sandboxed Jinja environments and the quoting filters."""
 
 import json

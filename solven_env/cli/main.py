@@ -73,7 +73,7 @@ def _start(
     """
 
 
-def main() -> None:
+def run() -> None:
     """Run the command line and exit."""
     from solven_env.cli.errors import exit_codes
 

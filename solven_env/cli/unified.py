@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 1 << 20
 """A larger file is named, not shown: difflib takes quadratic time."""
 
+_NO_FILES = {"directory": "[a directory]", "symlink": "[a symbolic link]"}
 _NO_NEWLINE = "\0"  # occurs in no file that is shown
 
 
@@ -40,41 +41,26 @@ def _lines(change: Change) -> Iterator[str]:
 
 def _file_lines(name: str, before: State | None, after: State | None) -> Iterator[str]:
     if before and after and before.mode and before.mode != after.mode:
-        yield f"--- {name} {before.mode}"
-        yield f"+++ {name} {after.mode}"
-    if before and after and before.digest == after.digest:
-        return
-    old, new = _text(before), _text(after)
+        yield f"# mode: {name}: {before.mode} becomes {after.mode}"
     old_name, new_name = name if before else "/dev/null", name if after else "/dev/null"
-    if old is None or new is None:
-        yield f"--- {old_name}"
-        yield f"+++ {new_name}"
-        yield f"{_words(before)} -> {_words(after)}"
-        return
-    for line in difflib.unified_diff(old, new, old_name, new_name, lineterm=""):
+    for line in difflib.unified_diff(_text(before), _text(after), old_name, new_name, lineterm=""):
         yield line.removesuffix(_NO_NEWLINE)
         if line.endswith(_NO_NEWLINE):
             yield "\\ No newline at end of file"
 
 
-def _text(state: State | None) -> list[str] | None:
-    """A file's lines without their ends, the last one marked where it has none; None where it is no short text."""
+def _text(state: State | None) -> list[str]:
+    """A file's lines without their ends, the last marked where it has none; one line about what is no short text."""
     if state is None:
         return []
+    if state.type != "file":
+        return [_NO_FILES.get(state.type, "[something that is no file]")]
     if state.data is None or len(state.data) > MAX_BYTES or b"\0" in state.data:
-        return None
+        return [f"[{state.size} bytes, not shown: {state.digest}]"]
     try:
         text = state.data.decode()
     except UnicodeDecodeError:
-        return None
+        return [f"[{state.size} bytes, not UTF-8: {state.digest}]"]
     lines = ["\t".join(map(printable, line.split("\t"))) for line in text.split("\n")]
     last = lines.pop()
     return [*lines, last + _NO_NEWLINE] if last else lines
-
-
-def _words(state: State | None) -> str:
-    if state is None:
-        return "nothing"
-    if state.type == "file":
-        return f"{state.size} bytes, not shown"
-    return {"directory": "a directory", "symlink": "a symbolic link"}.get(state.type, "something that is no file")

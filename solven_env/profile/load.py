@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
-
 from solven_env import documents, templating
 from solven_env.diagnostics import Location, closest, did_you_mean, quoted
-from solven_env.profile import npm
+from solven_env.profile import npm, pep508
 from solven_env.profile.model import Declaration, Input
 
 if TYPE_CHECKING:
@@ -127,25 +124,17 @@ def _check_python(document: Document) -> None:
         if text is None:
             continue
         where = document.value("python", "packages", index)
-        requirement = _requirement(text)
+        requirement = pep508.parse(text)
         if requirement is None:
             message = f"{quoted(text)} is not a requirement as PEP 508 writes it"
             document.report(where, message, "Write, for example, httpx>=0.27.")
             continue
-        name = canonicalize_name(requirement.name)
-        marked = (name, str(requirement.marker or ""))
-        if requirement.url:
+        name = requirement.name
+        if requirement.has_address:
             document.report(where, f"'{name}' is given by its address", "Write its name and a range of versions.")
-        elif marked in seen:
+        elif (name, requirement.marker) in seen:
             document.report(where, f"'{name}' stands here twice", "Keep one of the two.")
-        seen.add(marked)
-
-
-def _requirement(text: str) -> Requirement | None:
-    try:
-        return Requirement(text) if text.isprintable() else None
-    except InvalidRequirement:
-        return None
+        seen.add((name, requirement.marker))
 
 
 def _check_bun(document: Document) -> None:

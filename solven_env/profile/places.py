@@ -17,21 +17,24 @@ FILE, LINK, MOUNT = "a file", "a link", "a mount"
 
 @dataclass(frozen=True)
 class Place:
-    """What stands at an absolute path inside, where the profile says so, and what it hides beneath it."""
+    """What stands at an absolute path inside, where the profile says so, and what cannot stand beneath it."""
 
     path: str
     what: str
     where: Location
-    hides: tuple[str, ...] = (FILE, LINK, MOUNT)
+    excludes: tuple[str, ...] = (FILE, LINK, MOUNT)
 
 
 def of_mount(mount: Mount, where: Location) -> Place:
-    """A mount's place. Another mount may stand beneath it; a link too, where there is memory for its mount point."""
-    return Place(mount.target, MOUNT, where, hides=(FILE,) if mount.kind == "tmpfs" else (FILE, LINK))
+    """A mount's place. Another mount may stand beneath it; a link too, where there is memory for its mount point.
+
+    So may a file of the workspace, `bin/hello` say: the mount hides it from commands, and only from them.
+    """
+    return Place(mount.target, MOUNT, where, excludes=() if mount.kind == "tmpfs" else (LINK,))
 
 
 def check(document: Document, places: Iterable[Place]) -> None:
-    """Report two things at one path, and what a file, a link or a mount would hide. The later one is wrong."""
+    """Report two things at one path, and what can have no place beneath another. The later one is wrong."""
     at: dict[str, Place] = {}
     for place in places:
         other = at.setdefault(place.path, place)
@@ -40,9 +43,9 @@ def check(document: Document, places: Iterable[Place]) -> None:
             message = f"{place.what} stands at {place.path}, where {second} stands already"
             document.report(place.where, message, "Remove one of the two, or choose another path.")
     for place in at.values():
-        hiding = next((other for other in _above(place.path, at) if place.what in other.hides), None)
-        if hiding:
-            message = f"{place.what} at {place.path} stands beneath {hiding.what} at {hiding.path}, which hides it"
+        above = next((other for other in _above(place.path, at) if place.what in other.excludes), None)
+        if above:
+            message = f"{place.what} at {place.path} cannot stand beneath {above.what} at {above.path}"
             document.report(place.where, message, "Choose another path.")
 
 

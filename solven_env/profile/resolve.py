@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from solven_env.diagnostics import quoted
@@ -118,7 +117,7 @@ def _mounts(document: Document, expand: Expander, taken: list[Place]) -> Iterato
             document.report(where, f"the mount {quoted(target)} {problem}", "Choose another target.")
             continue
         taken.append(places.of_mount(mount, where))
-        yield mount if mount.kind == "bind" else replace(mount, source="")
+        yield mount if mount.kind == "bind" else mount._replace(source="")
 
 
 def _mount_source(document: Document, expand: Expander, index: int, fields: Mapping[str, Any]) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from solven_env.reconcile.model import DIRECTORY, WORKSPACE, Desired, State
@@ -44,9 +43,9 @@ def settings(profile: Profile) -> dict[str, Any]:
         "path": list(profile.path),
         "backend": profile.sandbox.backend,
         "network": profile.sandbox.network,
-        "limits": asdict(profile.sandbox.limits),
-        "mounts": [asdict(mount) for mount in profile.mounts],
-        "links": [asdict(link) for link in profile.links],
+        "limits": profile.sandbox.limits._asdict(),
+        "mounts": [mount._asdict() for mount in profile.mounts],
+        "links": [link._asdict() for link in profile.links],
         "python": {"version": profile.python.version, "packages": list(profile.python.packages)}
         if profile.python
         else None,

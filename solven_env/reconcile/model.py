@@ -96,12 +96,14 @@ class Plan:
 
     @property
     def is_recorded(self) -> bool:
-        """Whether the record says already what it will say after the changes."""
-        base = self.base
-        return (
-            base is not None
-            and base.generation > 0
-            and base.intended is None
-            and (dict(base.profile), dict(base.inputs), dict(base.settings), dict(base.resources))
-            == (dict(self.desired.profile), dict(self.desired.inputs), self.desired.settings, dict(self.entries))
+        """Whether the record says already what it will say after the changes, of a whole apply."""
+        return self.base is not None and self.base.generation > 0 and not self.is_interrupted and self.says_the_same
+
+    @property
+    def says_the_same(self) -> bool:
+        """Whether the last whole apply left the same profile, inputs, settings and resources on record."""
+        base, desired = self.base, self.desired
+        return base is not None and (
+            (dict(base.profile), dict(base.inputs), dict(base.settings), dict(base.resources))
+            == (dict(desired.profile), dict(desired.inputs), dict(desired.settings), dict(self.entries))
         )

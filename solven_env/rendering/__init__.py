@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from solven_env import templating
 from solven_env.diagnostics import Diagnostic, Location, quoted
@@ -23,18 +22,18 @@ class SourceError(Exception):
     """A `source:` or a template cannot be read; the message's words follow its name."""
 
 
-@dataclass(frozen=True)
-class RenderedFile:
+class RenderedFile(NamedTuple):
     """The bytes for one path in the workspace; `mode` as four octal digits."""
 
     path: str
     data: bytes
     mode: str
     own: Literal["whole", "keys"]
-    digest: str = field(init=False, default="")
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "digest", digest(self.data))
+    @property
+    def digest(self) -> str:
+        """`sha256:` and the hexadecimal digest of the bytes, as records and reports write it."""
+        return digest(self.data)
 
 
 def digest(data: bytes) -> str:

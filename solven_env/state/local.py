@@ -6,7 +6,6 @@ import fcntl
 import hashlib
 import os
 import posixpath
-import secrets
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -123,7 +122,7 @@ class LocalState:
         """
         _check(key)
         home = posixpath.dirname(key).split("/")[:2]
-        temporary = "/".join([*filter(None, home), _TEMPORARY + secrets.token_hex(8)])
+        temporary = "/".join([*filter(None, home), _TEMPORARY + os.urandom(8).hex()])
         with (
             self._told(key),
             self._parent(temporary) as (place, staged),

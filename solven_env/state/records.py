@@ -58,21 +58,48 @@ def load(data: bytes, where: str) -> Record:
     try:
         fields = json.loads(data)
         found = fields.pop("format")
-        if found != FORMAT:
-            raise StateError(
-                f"this record has format {found}, which is not {FORMAT}",
-                fix="A newer solven-env wrote it: install that one.",
-                location=where,
-            )
-        fields["resources"] = {address: Entry(**entry) for address, entry in fields["resources"].items()}
-        if fields["intended"] is not None:
-            fields["intended"] = {
-                address: tuple(Entry(**entry) for entry in entries) for address, entries in fields["intended"].items()
-            }
-        return Record(**fields)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        if found == FORMAT:
+            return _record(fields)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StateError(
             "this record is damaged",
             fix="Restore it from a backup, or remove it: apply then adopts the workspace.",
             location=where,
         ) from error
+    raise StateError(
+        f"this record has format {found!r}, which is not {FORMAT}",
+        fix="A newer solven-env wrote it: install that one.",
+        location=where,
+    )
+
+
+def _record(fields: dict[str, Any]) -> Record:
+    """The record that JSON data says; ValueError, TypeError, KeyError or AttributeError where it says none."""
+    intended = fields["intended"]
+    record = Record(
+        incarnation=fields.pop("incarnation"),
+        generation=fields.pop("generation"),
+        profile=_texts(fields.pop("profile")),
+        inputs=_texts(fields.pop("inputs")),
+        settings=dict(fields.pop("settings").items()),
+        resources={address: _entry(address, entry) for address, entry in fields.pop("resources").items()},
+        intended=None
+        if fields.pop("intended") is None
+        else {address: tuple(_entry(address, entry) for entry in entries) for address, entries in intended.items()},
+    )
+    if fields or type(record.incarnation) is not str or type(record.generation) is not int or record.generation < 0:
+        raise ValueError("no record")
+    return record
+
+
+def _entry(address: str, fields: Mapping[str, str]) -> Entry:
+    entry = Entry(**_texts(fields))
+    if not address.startswith(f"{entry.kind}:"):
+        raise ValueError("no address of this kind")
+    return entry
+
+
+def _texts(fields: Mapping[str, str]) -> dict[str, str]:
+    if not all(type(value) is str for value in fields.values()):
+        raise ValueError("no text")
+    return dict(fields)

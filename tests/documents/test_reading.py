@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - a table has one row a case
 """YAML text to data with positions: what is read, and where each mistake of syntax is."""
 
 import pytest

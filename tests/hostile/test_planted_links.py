@@ -70,6 +70,7 @@ REFUSED = (WorkspaceError, FileExistsError, FileNotFoundError)
 WRITES: dict[str, Callable[[Root, str], object]] = {
     "mkdir": lambda root, path: root.mkdir(path),
     "stage": lambda root, path: root.stage(path, b"ours", 0o644),
+    "set_aside": lambda root, path: root.set_aside(path),
     "publish": lambda root, path: root.publish(root.stage("ours", b"ours", 0o644), path),
     "exchange": lambda root, path: root.exchange(root.stage("ours", b"ours", 0o644), path),
     "rename to": lambda root, path: root.rename(root.stage("ours", b"ours", 0o644), path),
@@ -347,6 +348,7 @@ def test_adoption_is_not_led_outside_by_a_swap(root: Root, workspace: Path, outs
     with Swapper(workspace, outside):
         for _ in range(200):
             root.adopt()
+    assert outside.stat().st_uid == 0
 
 
 def test_a_staged_file_that_is_swapped_for_a_link_is_published_as_it_is(

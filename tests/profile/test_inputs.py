@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - a table has one row a case
 """Which value an input has."""
 
 import pytest

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - a table has one row a case
 """From text to a declaration: the format first, then what no schema can say."""
 
 import pytest

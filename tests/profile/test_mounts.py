@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - a table has one row a case
 """The system mounts, and what may stand where."""
 
 import pytest

@@ -1,5 +1,4 @@
-# ruff: noqa: E501 - a table has one row a case
-"""Version ranges as npm writes them (node-semver, README, "Ranges")."""
+"""Version ranges as npm writes them."""
 
 import pytest
 from hypothesis import given

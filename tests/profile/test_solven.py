@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - a table has one row a case
 """The shipped profile, requirement by requirement."""
 
 import json

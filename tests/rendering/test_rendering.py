@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - a table has one row a case
 """Rendered files: the shipped ones for every valid profile, and what does not render."""
 
 import json

@@ -55,6 +55,7 @@ OPERATIONS: dict[str, Callable[[Root, str], object]] = {
     "read_link": lambda root, path: root.read_link(path),
     "mkdir": lambda root, path: root.mkdir(path),
     "stage": lambda root, path: root.stage(path, b"", 0o644),
+    "set_aside": lambda root, path: root.set_aside(path),
     "publish to": lambda root, path: root.publish("file", path),
     "publish from": lambda root, path: root.publish(path, "new"),
     "exchange with": lambda root, path: root.exchange("file", path),
@@ -401,12 +402,26 @@ def test_remove_takes_anything_but_a_directory(root: Root, tmp_path: Path) -> No
     assert tree(tmp_path) == ["d", "kept"]
 
 
-def test_temporaries_are_told_by_their_names(root: Root, tmp_path: Path) -> None:
-    (tmp_path / f".solven-env-{'a' * 16}.tmp").mkdir()
+def test_what_is_set_aside_is_whatever_stood_there(root: Root, tmp_path: Path) -> None:
+    (tmp_path / "d" / "inner").mkdir(parents=True)
+    (tmp_path / "outside").write_text("untouched")
+    (tmp_path / "link").symlink_to("outside")
+    directory, link = root.set_aside("d"), root.set_aside("link")
+    assert tree(tmp_path) == sorted([directory, f"{directory}/inner", link, "outside"])
+    assert root.read_link(link) == "outside"
+    assert set(root.temporaries("")) == {directory, link}
+    with pytest.raises(FileNotFoundError):
+        root.set_aside("d")
+
+
+def test_temporaries_are_told_by_their_whole_name(root: Root, tmp_path: Path) -> None:
+    ours = [f".solven-env-{digit * 16}.tmp" for digit in "abc"]
+    (tmp_path / ours[0]).mkdir()
+    (tmp_path / ours[1]).symlink_to("nowhere")
+    (tmp_path / ours[2]).write_text("")
     for name in (".solven-env-x.tmp", f".solven-env-{'a' * 16}.tmp2", f"solven-env-{'a' * 16}.tmp"):
         (tmp_path / name).write_text("theirs")
-    (tmp_path / f".solven-env-{'b' * 16}.tmp").symlink_to("nowhere")
-    assert root.temporaries("") == (f".solven-env-{'a' * 16}.tmp", f".solven-env-{'b' * 16}.tmp")
+    assert root.temporaries("") == tuple(ours)
     (tmp_path / "link").symlink_to(".")
     assert [root.temporaries(path) for path in ("gone", "link", ".solven-env-x.tmp")] == [()] * 3
 

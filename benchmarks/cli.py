@@ -1,0 +1,63 @@
+"""What a start of the command line costs, beside the imports that it cannot do without.
+
+Goals: `solven-env --help` at most 1.5 × importing typer; a no-op `apply` at most 1.3 × importing typer, ruamel.yaml,
+jsonschema and jinja2; `import solven_env` at most 30 ms above a bare interpreter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import compileall
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import solven_env
+from benchmarks.measure import interleaved, machine, milliseconds, ratio
+
+LIBRARIES = "import typer, ruamel.yaml, jsonschema, jinja2"
+
+
+def main() -> None:
+    """Measure, and print medians and ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=21)
+    rounds = parser.parse_args().rounds
+    # an environment may forbid writing bytecode (PYTHONDONTWRITEBYTECODE): then every start would compile
+    for directory in {Path(solven_env.__file__).parent, *map(Path, _site_packages())}:
+        compileall.compile_dir(directory, quiet=2)
+    with tempfile.TemporaryDirectory() as storage:
+        environ = {**os.environ, "SOLVEN_ENV_STORAGE": storage}
+        command = [sys.executable, "-m", "solven_env"]
+        subprocess.run([*command, "apply", "solven", "t1"], env=environ, stdout=subprocess.DEVNULL, check=True)
+        times = interleaved(
+            {
+                "bare python": [sys.executable, "-c", "pass"],
+                "import solven_env": [sys.executable, "-c", "import solven_env"],
+                "import typer": [sys.executable, "-c", "import typer"],
+                "solven-env --help": [*command, "--help"],
+                "import the four libraries": [sys.executable, "-c", LIBRARIES],
+                "solven-env apply, nothing to do": [*command, "apply", "solven", "t1"],
+            },
+            rounds,
+            environ,
+        )
+    print(f"{machine()}; {rounds} rounds, interleaved; median ms (range)\n")
+    for name, each in times.items():
+        print(f"{name:34} {milliseconds(each)}")
+    above = statistics.median(a - b for a, b in zip(times["import solven_env"], times["bare python"], strict=True))
+    print(f"\nimport solven_env above a bare interpreter: {above * 1000:.1f} ms (goal 30)")
+    print(f"--help beside typer:          {ratio(times, 'solven-env --help', 'import typer'):.2f} (goal 1.5)")
+    no_op = ratio(times, "solven-env apply, nothing to do", "import the four libraries")
+    print(f"no-op apply beside libraries: {no_op:.2f} (goal 1.3)")
+
+
+def _site_packages() -> list[str]:
+    return [path for path in sys.path if path.endswith("site-packages")]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""The command line as a user starts it: a process of its own, an empty HOME, an empty directory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PROFILE = """\
+version: 1
+name: small
+release: 1.0.0
+inputs: {who: {default: ada}}
+env: {GREETING: "hello {{ who }}"}
+dotfiles:
+  .bashrc: {template: bashrc.j2}
+  bin/hello: {content: "echo hi\\n", mode: "0755"}
+"""
+
+
+@dataclass
+class Cli:
+    """Runs commands in one directory, with one storage."""
+
+    directory: Path
+    storage: Path
+
+    def __call__(self, *arguments: str, stdin: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
+        package = Path(__file__).parent.parent.parent
+        base = {"PATH": os.environ["PATH"], "HOME": str(self.directory / "home"), "PYTHONPATH": str(package)}
+        return subprocess.run(
+            [sys.executable, "-m", "solven_env", *arguments],
+            cwd=self.directory,
+            env={**base, "SOLVEN_ENV_STORAGE": str(self.storage), **environ},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def workspace(self, thread: str = "t1") -> Path:
+        return self.storage / "threads" / thread
+
+    def write(self, name: str, text: str = PROFILE) -> str:
+        (self.directory / name).write_text(text)
+        return name
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    directory = tmp_path / "here"
+    directory.mkdir()
+    return Cli(directory, tmp_path / "storage")

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.conftest import PROFILE
+from tests.trees import photograph
+
+if TYPE_CHECKING:
+    from syrupy.assertion import SnapshotAssertion
+
+    from tests.cli.conftest import Cli
+
+
+def test_the_way_of_a_thread(cli: Cli, snapshot: SnapshotAssertion) -> None:
+    """New, in sync, pending, drift, conflict, overwritten: what a person reads at each step."""
+    profile = cli.write("profile.yaml")
+    steps = [cli("apply", profile, "t1"), cli("apply", profile, "t1")]
+    cli.write("profile.yaml", PROFILE.replace("hello {{", "good day {{"))
+    steps += [cli("apply", profile, "t1", "--dry-run"), cli("apply", profile, "t1")]
+    hello = cli.workspace() / "bin/hello"
+    hello.write_text("echo agent\n")
+    steps += [cli("status", "t1"), cli("apply", profile, "t1")]
+    hello.write_text("echo agent\n")
+    cli.write("profile.yaml", PROFILE.replace("echo hi", "echo you"))
+    steps += [cli("apply", profile, "t1"), cli("apply", profile, "t1", "--on-conflict", "overwrite")]
+    assert [(step.returncode, step.stdout, step.stderr) for step in steps] == snapshot
+    assert hello.read_text() == "echo you\n"
+
+
+def test_a_second_apply_changes_no_inode(cli: Cli) -> None:
+    cli("apply", "solven", "t1")
+    before = photograph(cli.storage)
+    again = cli("apply", "solven", "t1")
+    assert (again.returncode, again.stdout) == (0, "t1: in sync, nothing to do (generation 1).\n")
+    assert photograph(cli.storage) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "stderr"),
+    [
+        (("apply", "solven", "../evil"), 2, "error: '../evil' is no thread id."),
+        (("apply", "solven", "t1", "--set", "user_id"), 2, "error: --set user_id has no '='."),
+        (("apply", "solven", "t1", "--set", "usr_id=x"), 2, "error: the profile has no input 'usr_id'."),
+        (("apply", "solven", "t1", "--unset", "usr_id"), 2, "error: the profile has no input 'usr_id'."),
+        (("apply", "solvn", "t1"), 2, "error: there is no shipped profile 'solvn'."),
+        (("apply", "./none.yaml", "t1"), 2, "error: cannot read ./none.yaml: No such file or directory."),
+        (("apply", "solven", "t1", "--storage", "name"), 2, "error: "),
+        (("apply", "solven"), 2, "Usage: solven-env apply"),
+        (("aply", "solven", "t1"), 2, "Usage: solven-env"),
+        (("apply", "solven", "t1", "--on-conflict", "maybe"), 2, "Usage: solven-env apply"),
+        (("apply", "bad.yaml", "t1"), 5, "bad.yaml:1:10: format 9 is not supported"),
+        (("apply", "solven", "t1", "--inputs", "none.yaml"), 2, "error: cannot read none.yaml"),
+        (("apply", "solven", "t1", "--inputs", "inputs.yaml"), 5, "inputs.yaml:1:10: the input 'user_id' is not text"),
+    ],
+)
+def test_what_cannot_be_is_said_once_and_leaves_no_trace(
+    cli: Cli, arguments: tuple[str, ...], code: int, stderr: str
+) -> None:
+    cli.write("bad.yaml", "version: 9\n")
+    cli.write("inputs.yaml", "user_id: 5\n")
+    result = cli(*arguments)
+    assert result.returncode == code
+    assert result.stderr.startswith(stderr)
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+    assert not cli.storage.exists()
+
+
+def test_inputs_are_recorded_when_given_and_only_then(cli: Cli) -> None:
+    profile = cli.write("profile.yaml")
+    state = cli.storage / ".solven-env/threads/t1/state.json"
+    cli("apply", profile, "t1")
+    assert json.loads(state.read_text())["inputs"] == {}
+    cli("diff", profile, "t1", "--set", "who=eve")
+    assert json.loads(state.read_text())["inputs"] == {}
+    cli("apply", profile, "t1", "--set", "who=eve")
+    assert json.loads(state.read_text())["inputs"] == {"who": "eve"}
+    assert cli("apply", profile, "t1").stdout == "t1: in sync, nothing to do (generation 2).\n"
+    assert "export GREETING='hello eve'" in (cli.workspace() / ".bashrc").read_text()
+    cli("apply", profile, "t1", SOLVEN_INPUT_WHO="bob")
+    assert "export GREETING='hello bob'" in (cli.workspace() / ".bashrc").read_text()
+    cli.write("inputs.json", '{"who": "joe"}')
+    cli("apply", profile, "t1", "--inputs", "inputs.json", SOLVEN_INPUT_WHO="bob")
+    assert "export GREETING='hello joe'" in (cli.workspace() / ".bashrc").read_text()
+    cli("apply", profile, "t1", "--unset", "who")
+    assert json.loads(state.read_text())["inputs"] == {}
+    assert "export GREETING='hello ada'" in (cli.workspace() / ".bashrc").read_text()
+
+
+def test_json_of_a_conflict_names_the_changes_and_the_code(cli: Cli) -> None:
+    profile = cli.write("profile.yaml")
+    cli.workspace().mkdir(parents=True)
+    (cli.workspace() / ".bashrc").write_text("mine\n")
+    result = cli("apply", profile, "t1", "--format", "json")
+    assert result.returncode == 4
+    document = json.loads(result.stdout)
+    thread = document["threads"][0]
+    assert (document["format"], document["command"], thread["state"]) == (1, "apply", "conflict")
+    assert thread["error"]["code"] == 4
+    assert "file:.bashrc" in {change["address"] for change in thread["changes"] if change["cause"] == "conflict"}
+    assert (cli.workspace() / ".bashrc").read_text() == "mine\n"
+    assert [path.name for path in cli.workspace().iterdir()] == [".bashrc"]
+
+
+def test_json_of_an_invalid_profile_lists_the_diagnostics(cli: Cli) -> None:
+    profile = cli.write("profile.yaml", PROFILE + "nmae: x\n")
+    result = cli("apply", profile, "t1", "--format", "json")
+    assert result.returncode == 5
+    error = json.loads(result.stdout)["threads"][0]["error"]
+    assert (error["code"], error["location"]) == (5, "profile.yaml:9:1")
+    assert error["diagnostics"][0]["message"] == "unknown key 'nmae'"
+
+
+def test_a_held_thread_is_six(cli: Cli) -> None:
+    import fcntl
+
+    cli("apply", "solven", "t1")
+    with (cli.storage / ".solven-env/threads/t1/lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = cli("apply", "solven", "t1")
+    assert result.returncode == 6
+    assert "held by another apply" in result.stderr

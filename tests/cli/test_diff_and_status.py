@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.conftest import PROFILE
+
+if TYPE_CHECKING:
+    from syrupy.assertion import SnapshotAssertion
+
+    from tests.cli.conftest import Cli
+
+
+def test_diff_of_a_new_thread_creates_nothing(cli: Cli, snapshot: SnapshotAssertion) -> None:
+    result = cli("diff", cli.write("profile.yaml"), "t1")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == snapshot
+    assert not cli.storage.exists()
+
+
+def test_exit_codes_of_each_state(cli: Cli) -> None:
+    profile = cli.write("profile.yaml")
+    edited = cli.write("edited.yaml", PROFILE.replace("hello {{", "good day {{"))
+
+    def codes(profile: str = profile) -> tuple[int, int, int]:
+        return (
+            cli("diff", profile, "t1").returncode,
+            cli("diff", profile, "t1", "--exit-code").returncode,
+            cli("status", "t1", "--profile", profile, "--exit-code").returncode,
+        )
+
+    assert codes() == (0, 3, 3)
+    cli("apply", profile, "t1")
+    assert codes() == (0, 0, 0)
+    assert codes(edited) == (0, 3, 3)
+    (cli.workspace() / ".bashrc").write_text("mine\n")
+    assert codes() == (0, 3, 3)
+    assert codes(edited) == (0, 4, 4)
+    assert cli("status", "t1", "--exit-code").returncode == 3
+
+
+def test_diff_is_empty_when_in_sync(cli: Cli) -> None:
+    cli("apply", "solven", "t1")
+    result = cli("diff", "solven", "t1")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "t1: in sync.\n")
+
+
+def test_diff_of_every_kind_of_change(cli: Cli, snapshot: SnapshotAssertion) -> None:
+    profile = cli.write(
+        "profile.yaml",
+        PROFILE + '  gone: {content: "old\\n"}\n  mode: {content: "x"}\n  linked: {content: "x\\n"}\n'
+        '  binary: {content: "x\\n"}\n  ended: {content: "no newline"}\n',
+    )
+    cli("apply", profile, "t1")
+    (cli.workspace() / "linked").unlink()
+    (cli.workspace() / "linked").symlink_to("/etc/passwd")
+    (cli.workspace() / "binary").write_bytes(b"\0\1\2")
+    (cli.workspace() / "bin/hello").write_text("\033[31mred\a\n\ttab\n")
+    cli.write(
+        "profile.yaml",
+        PROFILE.replace("hello {{", "good day {{")
+        + '  mode: {content: "x", mode: "0700"}\n  linked: {content: "x\\n"}\n'
+        '  binary: {content: "x\\n"}\n  ended: {content: "no newline, again"}\n  sub/new: {content: "new\\n"}\n',
+    )
+    result = cli("diff", profile, "t1")
+    assert result.stdout == snapshot
+
+
+def test_status_of_a_thread_that_was_never_applied(cli: Cli) -> None:
+    result = cli("status", "t9")
+    assert (result.returncode, result.stdout) == (0, "t9: new, never applied\n")
+    assert not cli.storage.exists()
+
+
+def test_status_json(cli: Cli) -> None:
+    cli("apply", cli.write("profile.yaml"), "t1")
+    (cli.workspace() / "bin/hello").unlink()
+    document = json.loads(cli("status", "t1", "--format", "json").stdout)
+    assert document == {
+        "format": 1,
+        "command": "status",
+        "threads": [
+            {
+                "thread": "t1",
+                "state": "drift",
+                "generation": 1,
+                "error": None,
+                "changes": [
+                    {
+                        "address": "file:bin/hello",
+                        "kind": "file",
+                        "action": "create",
+                        "cause": "drift",
+                        "reason": "it is missing from the workspace",
+                        "before": None,
+                        "after": document["threads"][0]["changes"][0]["after"],
+                    }
+                ],
+            }
+        ],
+    }
+    assert document["threads"][0]["changes"][0]["after"]["mode"] == "0755"
+
+
+@pytest.mark.parametrize("edit", ["env: {GREETING: bye}", "sandbox: {limits: {processes: 7}}"])
+def test_an_edit_of_settings_alone_is_a_change(cli: Cli, edit: str) -> None:
+    text = "version: 1\nname: small\nrelease: 1.0.0\n"
+    profile = cli.write("profile.yaml", text)
+    cli("apply", profile, "t1")
+    cli.write("profile.yaml", text + edit + "\n")
+    assert cli("diff", profile, "t1").stdout.startswith("~ settings launch  (the profile changed ")
+    assert cli("diff", profile, "t1", "--exit-code").returncode == 3
+    assert cli("apply", profile, "t1").returncode == 0
+    assert cli("diff", profile, "t1", "--exit-code").returncode == 0
+
+
+def test_colour_is_for_terminals_only(cli: Cli) -> None:
+    def on_a_terminal(**environ: str) -> bytes:
+        main, replica = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "solven_env", "status", "t1", "--profile", "solven"],
+            env={**os.environ, "SOLVEN_ENV_STORAGE": str(cli.storage), "TERM": "xterm", **environ},
+            stdout=replica,
+        )
+        process.wait()
+        os.close(replica)
+        output = os.read(main, 1 << 16)
+        os.close(main)
+        return output
+
+    assert b"\033[32m" in on_a_terminal(NO_COLOR="")
+    assert b"\033" not in on_a_terminal(NO_COLOR="1")
+    assert b"\033" not in on_a_terminal(NO_COLOR="", TERM="dumb")
+    assert "\033" not in cli("diff", "solven", "t1").stdout
