@@ -71,6 +71,52 @@ def test_templates_and_sources_lie_beside_the_profile(tmp_path: Path) -> None:
     ]
 
 
+DESIGN = """\
+# yaml-language-server: $schema=../schemas/profile-v1.json
+version: 1
+name: solven
+release: 1.0.0
+inputs:
+  user_id:   {type: string, default: user}
+  ticket_id: {type: string, required: false}
+sandbox: {backend: bubblewrap, network: internet, limits: {memory: 4GiB, processes: 512, enforce: best-effort}}
+mounts:
+  - /bin                                   # short form: same path inside, read-only
+  - {kind: proc, target: /proc}
+  - {source: /var/log/app, target: /var/log/app, access: read-only, optional: true, why: the app's own log}
+  - {kind: tmpfs, target: /tmp, size: 1GiB}
+env:
+  HOME: /
+  LOGNAME: "{{ user_id }}"
+  PYTHON_VERSION: "{{ python.version }}"
+path: {prepend: [/.venv/bin, /node_modules/.bin]}
+python: {version: "3.12", packages: [pandas, numpy, "httpx>=0.27"]}
+bun: {packages: {docx: ^8.0.0}}
+dotfiles:
+  .bashrc:        {template: bashrc.j2}
+  .bash_profile:  {template: bash_profile.j2}
+
+  pyproject.toml: {template: pyproject.toml.j2, own: keys}
+  package.json:   {template: package.json.j2, own: keys}
+  bin/hello:      {source: files/hello.sh, mode: "0755"}                      # bytes as they are, beside the profile
+  .gitignore:     {content: "node_modules/\\n"}
+links:
+  .solven/skills/system: {to: skills/system, optional: true}                    # `to` is relative to the storage
+  .ticket:               {to: "threads/{{ ticket_id }}", when: ticket_id, optional: true}
+"""
+
+
+def test_the_design_s_own_example_is_valid(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/hello.sh").write_text("echo hello\n")
+    (tmp_path / "p.yaml").write_text(DESIGN)
+    assert solven_env.validate(tmp_path / "p.yaml") == ()
+    files = {file.path: file for file in solven_env.render(tmp_path / "p.yaml")}
+    assert (files["bin/hello"].data, files["bin/hello"].mode) == (b"echo hello\n", "0755")
+    assert files[".gitignore"].data == b"node_modules/\n"
+    assert b"export PYTHON_VERSION='3.12'\n" in files[".bashrc"].data
+
+
 def test_the_shipped_profile_is_valid() -> None:
     assert solven_env.validate("solven") == ()
 

@@ -228,7 +228,8 @@ links:
   .solven/skills/system: {to: skills/system, optional: true}                    # `to` is relative to the storage
   .ticket:               {to: "threads/{{ ticket_id }}", when: ticket_id, optional: true}
 """
-    assert mistakes(text) == []
+    assert mistakes(text) == ["28:28: 'files/hello.sh' is no file beside the profile. Name a file beside the profile."]
+    assert mistakes(text.replace("source: files/hello.sh", "content: x")) == []
     profile = resolve(text)
     assert profile.env == {"HOME": "/", "LOGNAME": "user", "PYTHON_VERSION": "3.12"}
     assert profile.dotfiles[4].text == "node_modules/\n"
