@@ -194,47 +194,6 @@ def test_a_very_bad_profile(snapshot: SnapshotAssertion) -> None:
     assert "\n".join(map(str, diagnose(BAD))) == snapshot
 
 
-def test_the_design_s_own_example_is_valid() -> None:
-    text = """\
-# yaml-language-server: $schema=../schemas/profile-v1.json
-version: 1
-name: solven
-release: 1.0.0
-inputs:
-  user_id:   {type: string, default: user}
-  ticket_id: {type: string, required: false}
-sandbox: {backend: bubblewrap, network: internet, limits: {memory: 4GiB, processes: 512, enforce: best-effort}}
-mounts:
-  - /bin                                   # short form: same path inside, read-only
-  - {kind: proc, target: /proc}
-  - {source: /var/log/app, target: /var/log/app, access: read-only, optional: true, why: the app's own log}
-  - {kind: tmpfs, target: /tmp, size: 1GiB}
-env:
-  HOME: /
-  LOGNAME: "{{ user_id }}"
-  PYTHON_VERSION: "{{ python.version }}"
-path: {prepend: [/.venv/bin, /node_modules/.bin]}
-python: {version: "3.12", packages: [pandas, numpy, "httpx>=0.27"]}
-bun: {packages: {docx: ^8.0.0}}
-dotfiles:
-  .bashrc:        {template: bashrc.j2}
-  .bash_profile:  {template: bash_profile.j2}
-
-  pyproject.toml: {template: pyproject.toml.j2, own: keys}
-  package.json:   {template: package.json.j2, own: keys}
-  .gitignore:     {content: "node_modules/\\n"}
-  bin/hello:      {source: files/hello.sh, mode: "0755"}                      # bytes as they are, beside the profile
-links:
-  .solven/skills/system: {to: skills/system, optional: true}                    # `to` is relative to the storage
-  .ticket:               {to: "threads/{{ ticket_id }}", when: ticket_id, optional: true}
-"""
-    assert mistakes(text) == ["28:28: 'files/hello.sh' is no file beside the profile. Name a file beside the profile."]
-    assert mistakes(text.replace("source: files/hello.sh", "content: x")) == []
-    profile = resolve(text)
-    assert profile.env == {"HOME": "/", "LOGNAME": "user", "PYTHON_VERSION": "3.12"}
-    assert profile.dotfiles[4].text == "node_modules/\n"
-
-
 def assert_within(text: str) -> None:
     lines = re.split(r"\r\n|\r|\n", text)
     for each in diagnose(text):
