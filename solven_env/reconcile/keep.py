@@ -109,7 +109,7 @@ class Keeper:
             raise StateError(
                 "this list of kept files is damaged",
                 fix="Move it away; the bytes lie beside it, in `kept`.",
-                location=self._list_key,
+                location=f".solven-env/{self._list_key}",
             ) from error
 
     def _write_list(self) -> None:

@@ -116,7 +116,12 @@ class Root:
     def read_link(self, path: str) -> str:
         """Where the symbolic link at `path` says it leads."""
         with self._parent(path) as (directory, name):
-            return os.readlink(name, dir_fd=directory)
+            try:
+                return os.readlink(name, dir_fd=directory)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+                raise _refusal(path, "something else than a symbolic link stands here", "Look at it.") from error
 
     def list(self, path: str) -> tuple[str, ...]:
         """The names in a directory, sorted."""

@@ -29,22 +29,35 @@ def dies_at(number: int, act: Callable[[], object]) -> bool:
 
     A write ends half-way. False when there was no such effect; then `act` was done.
     """
+
+    def count_down_and_act() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            _count_down(patch, number)
+            act()
+
+    status = _status_of(count_down_and_act)
+    assert status in (0, DIED)
+    return status == DIED
+
+
+def in_a_child(act: Callable[[], object]) -> None:
+    """Do `act` in a process of its own; it fails where `act` does."""
+    assert _status_of(act) == 0
+
+
+def _status_of(act: Callable[[], object]) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside pytest-xdist's thread
         child = os.fork()
     if child == 0:
         try:
-            with pytest.MonkeyPatch.context() as patch:
-                _count_down(patch, number)
-                act()
+            act()
             os._exit(0)
         except BaseException:
             traceback.print_exc()
         finally:
             os._exit(_FAILED)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert status in (0, DIED)
-    return status == DIED
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def _count_down(patch: pytest.MonkeyPatch, number: int) -> None:

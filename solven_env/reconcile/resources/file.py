@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from solven_env.errors import ConflictError, ExchangeUnsupportedError, SolvenError
+from solven_env.errors import ConflictError, ExchangeUnsupportedError, SolvenError, WorkspaceError
 from solven_env.reconcile.model import State
 from solven_env.reconcile.trees import remove
 from solven_env.workspace.root import READ_LIMIT
@@ -16,28 +16,38 @@ from solven_env.workspace.root import READ_LIMIT
 if TYPE_CHECKING:
     from solven_env.reconcile.keep import Keeper
     from solven_env.reconcile.model import Change
-    from solven_env.workspace.root import Root
+    from solven_env.workspace.root import Entry, Root
 
 _TRIES = 10
 
 
 def observe(root: Root, name: str) -> State | None:
     """What stands at `name`, with a file's bytes. A file too large to be ours is told by its size alone."""
-    try:
+    for _ in range(_TRIES):
         entry = root.stat(name)
         if entry is None:
             return None
-        mode = f"{entry.mode:04o}"
-        if entry.kind == "file" and entry.size > READ_LIMIT:
-            return State("file", f"size:{entry.size}", mode, entry.size)
-        if entry.kind == "file":
-            data = root.read(name)
-            return State("file", _digest(data), mode, len(data), data)
-        if entry.kind == "symlink":
-            return State("symlink", _digest(root.read_link(name).encode(errors="surrogateescape")))
-        return State(entry.kind)
-    except FileNotFoundError:
-        return None  # gone between two looks
+        try:
+            return _state(root, name, entry)
+        except FileNotFoundError:
+            return None  # gone between two looks
+        except WorkspaceError:
+            if root.stat(name) == entry:
+                raise
+            # The agent has put something else there meanwhile.
+    raise changed_meanwhile(name)
+
+
+def _state(root: Root, name: str, entry: Entry) -> State:
+    mode = f"{entry.mode:04o}"
+    if entry.kind == "file" and entry.size > READ_LIMIT:
+        return State("file", f"size:{entry.size}", mode, entry.size)
+    if entry.kind == "file":
+        data = root.read(name)
+        return State("file", _digest(data), mode, len(data), data)
+    if entry.kind == "symlink":
+        return State("symlink", _digest(root.read_link(name).encode(errors="surrogateescape")))
+    return State(entry.kind)
 
 
 def apply(root: Root, change: Change, keeper: Keeper) -> State | None:
