@@ -1,0 +1,248 @@
+"""A session's holder: a small single-threaded fork server, pid 1 of a PID namespace of its own.
+
+It mounts each overlay once, stages one root a shape, and forks each command as pid 1 of one more PID namespace, so that
+the kernel itself ends everything: a command's processes when its first one ends, whatever they did (setsid, double
+forks); all commands when the holder does. No process of a command can ever become the holder's child, so there is
+nothing to sweep, and no moment after the fork at which a kill leaves something behind. When a launcher's connection
+ends, its command is killed. The holder ends with its last command.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import time
+from dataclasses import dataclass, field
+
+from solven_env.errors import SandboxError, SolvenError
+from solven_env.sandbox import bubblewrap, launching, mounting, namespaces, refusal, runtime, seccomp, staging, wire
+from solven_env.sandbox.launching import Root
+from solven_env.sandbox.plan import Command, LaunchPlan, check, decode_command, decode_plan, shape
+
+_TIMED_OUT = 124
+_KILLED = 128 + signal.SIGKILL
+
+
+@dataclass(slots=True)
+class Running:
+    """A command's first process and what is known about how it ends."""
+
+    pid: int
+    pidfd: int
+    status: int
+    """Read end of bubblewrap's --json-status-fd."""
+    root: str
+    deadline: float | None
+    verdict: int | None = None
+    """The status that is decided already: killed or timed out."""
+
+
+@dataclass(slots=True)
+class Session:
+    """All that the holder knows. `clients` and `ending` map descriptors: a connection's, a first process's pidfd."""
+
+    listener: socket.socket
+    directory: int
+    name: str
+    poll: select.epoll = field(default_factory=select.epoll)
+    clients: dict[int, tuple[socket.socket, Running | None]] = field(default_factory=dict)
+    ending: dict[int, int] = field(default_factory=dict)
+    shared: staging.Shared = field(default_factory=lambda: staging.Shared(f"{namespaces.STAGE}/shared"))
+    roots: dict[str, Root] = field(default_factory=dict)
+    staged: int = 0
+    filter: bytes = field(default_factory=seccomp.program)
+    pids: int = field(default_factory=lambda: os.open("/proc/self/ns/pid", os.O_RDONLY))
+
+
+def main(listener: str, directory: str, name: str) -> None:
+    """Serve the session whose socket is `name` in the runtime `directory` until its last command has ended."""
+    session_socket = socket.socket(fileno=int(listener))
+    session_socket.setblocking(False)
+    runtime_directory = int(directory)
+    try:
+        namespaces.leave_host(unprivileged=os.geteuid() != 0)
+        if os.fork():
+            os._exit(0)
+        namespaces.prepare_stage()
+        os.umask(0o022)
+    except OSError as error:
+        _refuse_all(session_socket, runtime_directory, name, refusal.explain(str(error)))
+        return
+    session = Session(session_socket, runtime_directory, name)
+    os.mkdir(session.shared.where)
+    session.poll.register(session.listener, select.EPOLLIN)
+    _accept(session)
+    while session.clients or session.ending or not _retire(session):
+        for descriptor, _ in session.poll.poll(_patience(session)):
+            if descriptor == session.listener.fileno():
+                _accept(session)
+            elif descriptor in session.ending:
+                _reap(session, session.ending[descriptor])
+            elif descriptor in session.clients:
+                _hear(session, descriptor)
+        _enforce_deadlines(session)
+
+
+def _accept(session: Session) -> bool:
+    """Take every launcher that waits; whether there was one."""
+    found = False
+    while True:
+        try:
+            connection, _ = session.listener.accept()
+        except BlockingIOError:
+            return found
+        found = True
+        session.clients[connection.fileno()] = (connection, None)
+        session.poll.register(connection, select.EPOLLIN)
+
+
+def _hear(session: Session, client: int) -> None:
+    """A launcher asks for its command, asks to kill it, or is gone."""
+    connection, running = session.clients[client]
+    if running is not None:
+        if not connection.recv(64):
+            session.poll.unregister(client)  # at its end it stays readable
+        _kill(running, _KILLED)
+        return
+    try:
+        request = wire.receive_request(connection)
+    except ConnectionResetError:
+        request = None
+    if request is None:
+        _forget(session, client)
+        return
+    document, streams = request
+    wire.send(connection, "accepted")
+    try:
+        running = _start(session, decode_plan(document["plan"]), decode_command(document["command"]), streams)
+    except (SolvenError, OSError) as error:
+        wire.send_failure(connection, error if isinstance(error, SandboxError) else SandboxError(str(error)))
+        _forget(session, client)
+        return
+    finally:
+        for stream in streams:
+            os.close(stream)
+    wire.send(connection, "started")
+    session.clients[client] = (connection, running)
+    session.ending[running.pidfd] = client
+    session.poll.register(running.pidfd, select.EPOLLIN)
+
+
+def _start(session: Session, plan: LaunchPlan, command: Command, streams: tuple[int, int, int]) -> Running:
+    root, name = _root(session, plan)
+    status_out, status_in = os.pipe()
+    filter_out, filter_in = os.pipe()
+    os.write(filter_in, session.filter)
+    os.close(filter_in)
+    mounting.unshare(mounting.CLONE_NEWPID)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            launching.become(root, command, streams, seccomp=filter_out, status=status_in)
+    finally:
+        mounting.join_namespace(session.pids, mounting.CLONE_NEWPID)
+        os.close(filter_out)
+        os.close(status_in)
+    deadline = None if command.timeout is None else time.monotonic() + command.timeout
+    return Running(pid, os.pidfd_open(pid), status_out, name, deadline)
+
+
+def _root(session: Session, plan: LaunchPlan) -> tuple[Root, str]:
+    name = shape(plan)
+    if name not in session.roots:
+        check(plan)
+        if (plan.uid is None) != (namespaces.unprivileged()):
+            raise SandboxError(
+                "a launcher that is root needs a host uid for the sandbox, any other must have none",
+                fix="Set sandbox.uid in the host configuration.",
+            )
+        session.staged += 1
+        where = f"{namespaces.STAGE}/{session.staged}"
+        try:
+            staging.stage(plan, where, session.shared)
+            network = namespaces.new_network() if plan.network == "none" else None
+        except BaseException:
+            _unstage(where)
+            raise
+        session.roots[name] = Root(plan, where, network)
+    return session.roots[name], name
+
+
+def _unstage(where: str) -> None:
+    if os.path.isdir(where):
+        if os.path.ismount(where):
+            mounting.detach(where)
+        os.rmdir(where)
+
+
+def _reap(session: Session, client: int) -> None:
+    """A command's first process has ended, and with it the kernel has ended all others of its namespace."""
+    connection, running = session.clients[client]
+    assert running is not None
+    _, waited = os.waitpid(running.pid, 0)
+    with open(running.status, "rb") as lines:
+        report = lines.read()
+    status = bubblewrap.exit_status(report)
+    if running.verdict is not None:
+        wire.send(connection, "exited", status=running.verdict)
+    elif status is not None:
+        wire.send(connection, "exited", status=status)
+    elif os.WIFSIGNALED(waited):
+        wire.send(connection, "exited", status=128 + os.WTERMSIG(waited))
+    else:
+        wire.send_failure(connection, bubblewrap.failure(report))
+    session.poll.unregister(running.pidfd)
+    os.close(running.pidfd)
+    del session.ending[running.pidfd]
+    _forget(session, client)
+
+
+def _forget(session: Session, client: int) -> None:
+    connection, _ = session.clients.pop(client)
+    connection.close()  # which takes it out of the epoll set too
+
+
+def _kill(running: Running, verdict: int) -> None:
+    if running.verdict is None:
+        running.verdict = verdict
+        signal.pidfd_send_signal(running.pidfd, signal.SIGKILL)
+
+
+def _patience(session: Session) -> float | None:
+    deadlines = [
+        running.deadline
+        for _, running in session.clients.values()
+        if running and running.deadline is not None and running.verdict is None
+    ]
+    return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+
+
+def _enforce_deadlines(session: Session) -> None:
+    now = time.monotonic()
+    for _, running in session.clients.values():
+        if running and running.deadline is not None and running.deadline <= now:
+            _kill(running, _TIMED_OUT)
+
+
+def _retire(session: Session) -> bool:
+    """Give the socket's name up, unless a launcher came meanwhile; one that comes later finds none and asks again."""
+    with runtime.locked(session.directory):
+        if _accept(session):
+            return False
+        os.unlink(session.name, dir_fd=session.directory)
+        return True
+
+
+def _refuse_all(listener: socket.socket, directory: int, name: str, error: SandboxError) -> None:
+    with runtime.locked(directory):
+        os.unlink(name, dir_fd=directory)
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except BlockingIOError:
+                return
+            with connection:
+                wire.send(connection, "accepted")
+                wire.send_failure(connection, error)
