@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from solven_env.errors import SandboxError, SolvenError
@@ -75,7 +76,8 @@ def main(listener: str, directory: str, name: str) -> None:
     session.poll.register(session.listener, select.EPOLLIN)
     _accept(session)
     while session.clients or session.ending or not _retire(session):
-        for descriptor, _ in session.poll.poll(_patience(session)):
+        # One at a time: what handles an event may close descriptors, and their numbers come again.
+        for descriptor, _ in session.poll.poll(_patience(session), 1):
             if descriptor == session.listener.fileno():
                 _accept(session)
             elif descriptor in session.ending:
@@ -153,11 +155,7 @@ def _root(session: Session, plan: LaunchPlan) -> tuple[Root, str]:
     name = shape(plan)
     if name not in session.roots:
         check(plan)
-        if (plan.uid is None) != (namespaces.unprivileged()):
-            raise SandboxError(
-                "a launcher that is root needs a host uid for the sandbox, any other must have none",
-                fix="Set sandbox.uid in the host configuration.",
-            )
+        _check_owner(plan)
         session.staged += 1
         where = f"{namespaces.STAGE}/{session.staged}"
         try:
@@ -168,6 +166,18 @@ def _root(session: Session, plan: LaunchPlan) -> tuple[Root, str]:
             raise
         session.roots[name] = Root(plan, where, network)
     return session.roots[name], name
+
+
+def _check_owner(plan: LaunchPlan) -> None:
+    """Root must drop to another host uid and gid; without privilege there is none to drop to."""
+    if namespaces.unprivileged():
+        if (plan.uid, plan.gid) != (None, None):
+            raise SandboxError("only root can give the sandbox another host uid")
+    elif not (plan.uid and plan.gid):
+        raise SandboxError(
+            "started as root, the sandbox needs a host uid and gid that are not root's",
+            fix="Set sandbox.uid in the host configuration.",
+        )
 
 
 def _unstage(where: str) -> None:
@@ -201,7 +211,10 @@ def _reap(session: Session, client: int) -> None:
 
 def _forget(session: Session, client: int) -> None:
     connection, _ = session.clients.pop(client)
-    connection.close()  # which takes it out of the epoll set too
+    # Closing alone would leave it in the set while a child that has not come to its execve holds a copy.
+    with suppress(FileNotFoundError):  # when its launcher has gone before
+        session.poll.unregister(client)
+    connection.close()
 
 
 def _kill(running: Running, verdict: int) -> None:
