@@ -52,6 +52,7 @@ class Session:
     ending: dict[int, int] = field(default_factory=dict)
     shared: staging.Shared = field(default_factory=lambda: staging.Shared(f"{namespaces.STAGE}/shared"))
     roots: dict[str, Root] = field(default_factory=dict)
+    newest: str = ""
     staged: int = 0
     filter: bytes = field(default_factory=seccomp.program)
     pids: int = field(default_factory=lambda: os.open("/proc/self/ns/pid", os.O_RDONLY))
@@ -165,6 +166,7 @@ def _root(session: Session, plan: LaunchPlan) -> tuple[Root, str]:
             _unstage(where)
             raise
         session.roots[name] = Root(plan, where, network)
+    session.newest = name
     return session.roots[name], name
 
 
@@ -207,6 +209,18 @@ def _reap(session: Session, client: int) -> None:
     os.close(running.pidfd)
     del session.ending[running.pidfd]
     _forget(session, client)
+    _drop_roots(session)
+
+
+def _drop_roots(session: Session) -> None:
+    """Take away the roots that no command uses any more, but for the newest, and the overlays that only they had."""
+    used = {running.root for _, running in session.clients.values() if running} | {session.newest}
+    for name in session.roots.keys() - used:
+        root = session.roots.pop(name)
+        _unstage(root.path)
+        if root.network is not None:
+            os.close(root.network)
+    staging.release(session.shared, (mount for root in session.roots.values() for mount in root.plan.mounts))
 
 
 def _forget(session: Session, client: int) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -21,13 +22,14 @@ from solven_env.sandbox import devices, etc, mounting
 from solven_env.sandbox.plan import Bind, Dev, Etc, LaunchPlan, Mount, Overlay, Proc, Tmpfs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, MutableMapping
+    from collections.abc import Iterable, Iterator
 
 _HARDENED = mounting.ATTR_NOSUID | mounting.ATTR_NODEV
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY
+_OVERLAY_PATIENCE = 2.0  # seconds
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Shared:
     """What all roots of a session have in common, each mounted once, beneath the directory `where`.
 
@@ -36,7 +38,8 @@ class Shared:
     """
 
     where: str
-    mounts: MutableMapping[Mount, str] = field(default_factory=dict)
+    mounts: dict[Mount, str] = field(default_factory=dict)
+    made: int = 0
 
 
 def stage(plan: LaunchPlan, where: str, shared: Shared) -> None:
@@ -62,6 +65,16 @@ def stage(plan: LaunchPlan, where: str, shared: Shared) -> None:
         finally:
             for mounted in sealed:
                 os.close(mounted)
+
+
+def release(shared: Shared, kept: Iterable[Mount]) -> None:
+    """Unmount the overlays that are not among `kept`; what commands still have of them stays theirs."""
+    wanted = {_shared_key(mount) for mount in kept}
+    for mount, where in list(shared.mounts.items()):
+        if isinstance(mount, Overlay) and mount not in wanted:
+            mounting.detach(where)
+            os.rmdir(where)
+            del shared.mounts[mount]
 
 
 def enter(root: str, proc_targets: tuple[str, ...], where: str) -> None:
@@ -167,17 +180,24 @@ def _source(plan: LaunchPlan, mount: Mount, shared: Shared) -> int | None:
         return mounting.new_mount("tmpfs", {"mode": "0755", "size": "8m"}, _HARDENED)
     if isinstance(mount, Tmpfs) and mount.read_only:
         return mounting.new_mount("tmpfs", _tmpfs_options(plan, mount), _HARDENED)
-    key = replace(mount, target="") if isinstance(mount, Overlay) else mount
+    key = _shared_key(mount)
     if key not in shared.mounts:
         _share(plan, key, shared)
     return mounting.clone_tree(shared.mounts[key])
 
 
+def _shared_key(mount: Mount) -> Mount:
+    return replace(mount, target="") if isinstance(mount, Overlay) else mount
+
+
 def _share(plan: LaunchPlan, mount: Mount, shared: Shared) -> None:
-    where = f"{shared.where}/{len(shared.mounts)}"
+    shared.made += 1
+    where = f"{shared.where}/{shared.made}"
     os.mkdir(where)
     if isinstance(mount, Overlay):
-        fresh = _overlay(plan, mount)
+        if any(isinstance(other, Overlay) and other.upper == mount.upper for other in shared.mounts):
+            raise SandboxError("the layer is in use above another build of this session", location=mount.upper)
+        fresh = _overlay_when_free(plan, mount)
     elif isinstance(mount, Dev):
         fresh = mounting.new_mount("tmpfs", {"mode": "0755", "size": "1m"}, _HARDENED | mounting.ATTR_NOEXEC)
     else:
@@ -205,6 +225,23 @@ def _bind(mount: Bind) -> int:
                 clone = mounting.clone_tree("", found)
     mounting.set_attributes(clone, _HARDENED | (mounting.ATTR_RDONLY if mount.read_only else 0))
     return clone
+
+
+def _overlay_when_free(plan: LaunchPlan, mount: Overlay) -> int:
+    """The overlay, as soon as the last holder is all gone: the kernel unmounts only after the process has ended."""
+    end = time.monotonic() + _OVERLAY_PATIENCE
+    while True:
+        try:
+            return _overlay(plan, mount)
+        except OSError as error:
+            if error.errno == errno.EBUSY and time.monotonic() < end:
+                time.sleep(0.002)
+                continue
+            what = {
+                errno.EBUSY: "the layer is in use by another session",
+                errno.ESTALE: "the layer was begun above another build",
+            }.get(error.errno or 0, f"the layer cannot be mounted: {error}")
+            raise SandboxError(what, location=mount.upper) from error
 
 
 def _overlay(plan: LaunchPlan, mount: Overlay) -> int:

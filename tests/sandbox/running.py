@@ -130,18 +130,34 @@ def _own_pid(status: str) -> int:
     return int(line.split()[-1])
 
 
-def _related(mark: str) -> list[int]:
-    """Processes that are a holder of this test, or whose mounts show its directory as their root."""
+def survivors(mark: str, program: bytes = b"") -> list[int]:
+    """Processes whose mounts show the test's directory `mark`, or that name it in their arguments.
+
+    A holder names its session's socket only, but it has the staged workspace in its mounts from its first command on.
+    """
     found = []
     for pid in pids():
         try:
             line = Path(f"/proc/{pid}/cmdline").read_bytes()
             mounts = Path(f"/proc/{pid}/mountinfo").read_text()
+            open_files = (
+                [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()] if b"holder" in line else []
+            )
         except OSError:
             continue
-        if (b"solven_env.sandbox" in line and mark.encode() in line) or mark in mounts:
+        ours = mark in mounts or any(mark in path for path in open_files)
+        if ours and program in line:
             found.append(pid)
     return found
+
+
+def wait_until_alone(mark: str) -> None:
+    """Until nothing survives, what a survivor may still have forked included."""
+    end = time.monotonic() + DEADLINE
+    while left := survivors(mark):
+        assert time.monotonic() < end, f"survivors: {left}"
+        for pid in left:
+            wait_until_gone(pid)
 
 
 @pytest.fixture
@@ -171,10 +187,6 @@ def nothing_survives(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     own: Box = request.getfixturevalue("box")
     yield
-    end = time.monotonic() + DEADLINE
-    while survivors := _related(own.base.name):
-        assert time.monotonic() < end, f"survivors: {survivors}"
-        for pid in survivors:
-            wait_until_gone(pid)
+    wait_until_alone(own.base.name)
     if os.path.isdir(own.runtime):
         assert os.listdir(own.runtime) == []
