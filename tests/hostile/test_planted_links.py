@@ -76,7 +76,7 @@ def names(*directories: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("to", ["/oldroot{victim}", "{victim}", "{victim}/new", "../victim", "/proc/self/cwd{victim}"])
+@pytest.mark.parametrize("to", ["/oldroot{victim}", "{victim}/new", "../victim"])
 def test_a_link_planted_before_a_session_is_named_and_not_followed(
     full: Box, victim: Path, place: str, to: str
 ) -> None:

@@ -176,6 +176,9 @@ def box() -> Iterator[Box]:
         gid=SANDBOX_HOST_UID,
     )
     yield Box(plan, str(base / "runtime"), base)
+    for directory, names, _ in os.walk(base):
+        if "work" in names:  # of an overlay, left without any permission
+            os.chmod(os.path.join(directory, "work"), 0o700)
     shutil.rmtree(base)
 
 
