@@ -15,7 +15,6 @@ import signal
 import socket
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from solven_env.errors import SandboxError, SolvenError
 from solven_env.sandbox import bubblewrap, launching, mounting, namespaces, refusal, runtime, seccomp, staging, wire
@@ -26,36 +25,34 @@ _TIMED_OUT = 124
 _KILLED = 128 + signal.SIGKILL
 
 
-@dataclass(slots=True)
 class Running:
     """A command's first process and what is known about how it ends."""
 
-    pid: int
-    pidfd: int
-    status: int
-    """Read end of bubblewrap's --json-status-fd."""
-    root: str
-    deadline: float | None
-    verdict: int | None = None
-    """The status that is decided already: killed or timed out."""
+    def __init__(self, pid: int, status: int, root: str, timeout: float | None) -> None:
+        self.pid = pid
+        self.pidfd = os.pidfd_open(pid)
+        self.status = status  # read end of bubblewrap's --json-status-fd
+        self.root = root
+        self.deadline = None if timeout is None else time.monotonic() + timeout
+        self.verdict: int | None = None  # the status that is decided already: killed or timed out
 
 
-@dataclass(slots=True)
 class Session:
     """All that the holder knows. `clients` and `ending` map descriptors: a connection's, a first process's pidfd."""
 
-    listener: socket.socket
-    directory: int
-    name: str
-    poll: select.epoll = field(default_factory=select.epoll)
-    clients: dict[int, tuple[socket.socket, Running | None]] = field(default_factory=dict)
-    ending: dict[int, int] = field(default_factory=dict)
-    shared: staging.Shared = field(default_factory=lambda: staging.Shared(f"{namespaces.STAGE}/shared"))
-    roots: dict[str, Root] = field(default_factory=dict)
-    newest: str = ""
-    staged: int = 0
-    filter: bytes = field(default_factory=seccomp.program)
-    pids: int = field(default_factory=lambda: os.open("/proc/self/ns/pid", os.O_RDONLY))
+    def __init__(self, listener: socket.socket, directory: int, name: str) -> None:
+        self.listener = listener
+        self.directory = directory
+        self.name = name
+        self.poll = select.epoll()
+        self.clients: dict[int, tuple[socket.socket, Running | None]] = {}
+        self.ending: dict[int, int] = {}
+        self.shared = staging.Shared(f"{namespaces.STAGE}/shared")
+        self.roots: dict[str, Root] = {}
+        self.newest = ""
+        self.staged = 0
+        self.filter = seccomp.program()
+        self.pids = os.open("/proc/self/ns/pid", os.O_RDONLY)
 
 
 def main(listener: str, directory: str, name: str) -> None:
@@ -148,8 +145,7 @@ def _start(session: Session, plan: LaunchPlan, command: Command, streams: tuple[
         mounting.join_namespace(session.pids, mounting.CLONE_NEWPID)
         os.close(filter_out)
         os.close(status_in)
-    deadline = None if command.timeout is None else time.monotonic() + command.timeout
-    return Running(pid, os.pidfd_open(pid), status_out, name, deadline)
+    return Running(pid, status_out, name, command.timeout)
 
 
 def _root(session: Session, plan: LaunchPlan) -> tuple[Root, str]:

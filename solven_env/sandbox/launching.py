@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from solven_env.errors import SolvenError
 from solven_env.sandbox import bubblewrap, mounting, staging
@@ -14,8 +13,7 @@ from solven_env.sandbox.namespaces import STAGE
 from solven_env.sandbox.plan import Command, LaunchPlan, Proc
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(NamedTuple):
     """A staged root: the directory that holds it, and its network namespace (None: the host's)."""
 
     plan: LaunchPlan

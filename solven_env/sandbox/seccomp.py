@@ -7,7 +7,7 @@ second wall: the namespaces and the missing capabilities refuse most of these al
 from __future__ import annotations
 
 import errno
-import platform
+import os
 import struct
 
 from solven_env.errors import PlatformError
@@ -86,7 +86,7 @@ def program(machine: str | None = None) -> bytes:
 
     A call of another architecture (32-bit, x32) kills the process: it would reach the kernel under other numbers.
     """
-    machine = machine or platform.machine()
+    machine = machine or os.uname().machine
     if machine not in _ARCHITECTURES:
         raise PlatformError(f"no list of system calls for {machine}", fix="Use Linux on x86_64 or aarch64.")
     column = list(_ARCHITECTURES).index(machine)

@@ -13,7 +13,6 @@ import os
 import stat
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from solven_env import syscalls
@@ -29,7 +28,6 @@ _DIRECTORY = os.O_PATH | os.O_DIRECTORY
 _OVERLAY_PATIENCE = 2.0  # seconds
 
 
-@dataclass(slots=True)
 class Shared:
     """What all roots of a session have in common, each mounted once, beneath the directory `where`.
 
@@ -37,9 +35,10 @@ class Shared:
     session's own /tmp, /var, /run and /dev.
     """
 
-    where: str
-    mounts: dict[Mount, str] = field(default_factory=dict)
-    made: int = 0
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.mounts: dict[Mount, str] = {}
+        self.made = 0
 
 
 def stage(plan: LaunchPlan, where: str, shared: Shared) -> None:
@@ -187,7 +186,7 @@ def _source(plan: LaunchPlan, mount: Mount, shared: Shared) -> int | None:
 
 
 def _shared_key(mount: Mount) -> Mount:
-    return replace(mount, target="") if isinstance(mount, Overlay) else mount
+    return mount._replace(target="") if isinstance(mount, Overlay) else mount
 
 
 def _share(plan: LaunchPlan, mount: Mount, shared: Shared) -> None:

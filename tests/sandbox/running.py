@@ -51,7 +51,7 @@ class Box:
         return Path(self.plan.workspace)
 
     def but(self, **changes: object) -> Box:
-        return replace(self, plan=replace(self.plan, **changes))  # type: ignore[arg-type]
+        return replace(self, plan=self.plan._replace(**changes))  # type: ignore[arg-type]
 
     def neighbour(self, name: str) -> Box:
         """Another thread of the same storage."""
