@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 
 from solven_env.errors import SandboxError
+from solven_env.sandbox import refusal
 from solven_env.sandbox.plan import SANDBOX_UID, Command, LaunchPlan
 
 PRLIMIT = "/usr/bin/prlimit"
@@ -48,4 +49,8 @@ def failure(lines: bytes) -> SandboxError:
         report = json.loads(line)
         if "failed" in report:
             return SandboxError(**report["failed"])
-    return SandboxError("bubblewrap could not start the command; what it says stands on standard error")
+    switch = refusal.find_switch()
+    return SandboxError(
+        "bubblewrap could not start the command; what it says stands on standard error",
+        fix=f"If that is about namespaces or a uid map: {switch[0]}; allow them: {switch[1]}" if switch else "",
+    )

@@ -90,11 +90,13 @@ _LARGEST = 4 << 20
 def fill(tmpfs: int, *, omit: frozenset[str] = frozenset()) -> None:
     """Put what the host has of the list into an attached, empty tmpfs, but for the names that the plan brings."""
     where = f"/proc/self/fd/{tmpfs}"
+    there = frozenset(os.listdir("/etc")) - omit  # most of the list is another distribution's
     for name in _COPIED:
-        if name not in omit:
+        if name.partition("/")[0] in there:
             _copy(where, name)
     for name in _BOUND:
-        _bind(where, name)
+        if name.partition("/")[0] in there:
+            _bind(where, name)
     os.symlink("/proc/self/mounts", f"{where}/mtab")
 
 
@@ -120,16 +122,23 @@ def _copy(where: str, name: str) -> None:
             # Kept as a link: the time zone's name is read off that of /etc/localtime.
             os.symlink(os.path.realpath(source), f"{where}/{name}")
             return
-        with open(source, "rb") as file:
-            about = os.fstat(file.fileno())
-            if not stat.S_ISREG(about.st_mode) or not about.st_mode & stat.S_IROTH:
-                return
-            content = file.read(_LARGEST)
+        file = os.open(source, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return  # not on this host
-    os.makedirs(os.path.dirname(f"{where}/{name}"), exist_ok=True)
-    with open(f"{where}/{name}", "xb") as copy:
-        copy.write(content)
+    try:
+        about = os.fstat(file)
+        if not stat.S_ISREG(about.st_mode) or not about.st_mode & stat.S_IROTH or about.st_size > _LARGEST:
+            return
+        if "/" in name:
+            os.makedirs(os.path.dirname(f"{where}/{name}"), exist_ok=True)
+        copy = os.open(f"{where}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        try:
+            while content := os.read(file, _LARGEST):
+                os.write(copy, content)
+        finally:
+            os.close(copy)
+    finally:
+        os.close(file)
 
 
 def _bind(where: str, name: str) -> None:

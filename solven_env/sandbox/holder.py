@@ -16,10 +16,10 @@ import socket
 import time
 from contextlib import suppress
 
-from solven_env.errors import SandboxError, SolvenError
+from solven_env.errors import SandboxError
 from solven_env.sandbox import bubblewrap, launching, mounting, namespaces, refusal, runtime, seccomp, staging, wire
 from solven_env.sandbox.launching import Root
-from solven_env.sandbox.plan import Command, LaunchPlan, check, decode_command, decode_plan, shape
+from solven_env.sandbox.plan import Command, LaunchPlan, check_command, check_plan, decode_command, decode_plan, shape
 
 _TIMED_OUT = 124
 _KILLED = 128 + signal.SIGKILL
@@ -40,10 +40,11 @@ class Running:
 class Session:
     """All that the holder knows. `clients` and `ending` map descriptors: a connection's, a first process's pidfd."""
 
-    def __init__(self, listener: socket.socket, directory: int, name: str) -> None:
+    def __init__(self, listener: socket.socket, directory: int, name: str, *, unprivileged: bool) -> None:
         self.listener = listener
         self.directory = directory
         self.name = name
+        self.unprivileged = unprivileged
         self.poll = select.epoll()
         self.clients: dict[int, tuple[socket.socket, Running | None]] = {}
         self.ending: dict[int, int] = {}
@@ -60,8 +61,9 @@ def main(listener: str, directory: str, name: str) -> None:
     session_socket = socket.socket(fileno=int(listener))
     session_socket.setblocking(False)
     runtime_directory = int(directory)
+    unprivileged = os.geteuid() != 0
     try:
-        namespaces.leave_host(unprivileged=os.geteuid() != 0)
+        namespaces.leave_host(unprivileged=unprivileged)
         if os.fork():
             os._exit(0)
         namespaces.prepare_stage()
@@ -69,7 +71,7 @@ def main(listener: str, directory: str, name: str) -> None:
     except OSError as error:
         _refuse_all(session_socket, runtime_directory, name, refusal.explain(str(error)))
         return
-    session = Session(session_socket, runtime_directory, name)
+    session = Session(session_socket, runtime_directory, name, unprivileged=unprivileged)
     os.mkdir(session.shared.where)
     session.poll.register(session.listener, select.EPOLLIN)
     _accept(session)
@@ -117,8 +119,10 @@ def _hear(session: Session, client: int) -> None:
     wire.send(connection, "accepted")
     try:
         running = _start(session, decode_plan(document["plan"]), decode_command(document["command"]), streams)
-    except (SolvenError, OSError) as error:
-        wire.send_failure(connection, error if isinstance(error, SandboxError) else SandboxError(str(error)))
+    except Exception as error:  # one launcher's plan, however wrong, ends no other's command
+        if not isinstance(error, SandboxError):
+            error = SandboxError(f"the sandbox could not be staged: {error!r}")
+        wire.send_failure(connection, error)
         _forget(session, client)
         return
     finally:
@@ -131,6 +135,7 @@ def _hear(session: Session, client: int) -> None:
 
 
 def _start(session: Session, plan: LaunchPlan, command: Command, streams: tuple[int, int, int]) -> Running:
+    check_command(command)
     root, name = _root(session, plan)
     status_out, status_in = os.pipe()
     filter_out, filter_in = os.pipe()
@@ -151,8 +156,8 @@ def _start(session: Session, plan: LaunchPlan, command: Command, streams: tuple[
 def _root(session: Session, plan: LaunchPlan) -> tuple[Root, str]:
     name = shape(plan)
     if name not in session.roots:
-        check(plan)
-        _check_owner(plan)
+        check_plan(plan)
+        _check_owner(plan, unprivileged=session.unprivileged)
         session.staged += 1
         where = f"{namespaces.STAGE}/{session.staged}"
         try:
@@ -166,9 +171,9 @@ def _root(session: Session, plan: LaunchPlan) -> tuple[Root, str]:
     return session.roots[name], name
 
 
-def _check_owner(plan: LaunchPlan) -> None:
+def _check_owner(plan: LaunchPlan, *, unprivileged: bool) -> None:
     """Root must drop to another host uid and gid; without privilege there is none to drop to."""
-    if namespaces.unprivileged():
+    if unprivileged:
         if (plan.uid, plan.gid) != (None, None):
             raise SandboxError("only root can give the sandbox another host uid")
     elif not (plan.uid and plan.gid):

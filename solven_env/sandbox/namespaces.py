@@ -29,12 +29,6 @@ def leave_host(*, unprivileged: bool) -> None:
                 file.write(text)
 
 
-def unprivileged() -> bool:
-    """Whether this process is root of a user namespace only."""
-    with open("/proc/self/uid_map") as file:
-        return file.read().split()[1] != "0"
-
-
 def prepare_stage() -> None:
     """As pid 1 of the new namespaces: cut them off from the host's and mount /proc and the tmpfs of the roots."""
     mounting.make_private("/")

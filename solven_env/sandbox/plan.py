@@ -143,7 +143,7 @@ _KINDS: dict[str, type[Mount]] = {
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
-def check(plan: LaunchPlan) -> None:
+def check_plan(plan: LaunchPlan) -> None:
     """Refuse a plan that says something that cannot be meant: SandboxError."""
     targets = [mount.target for mount in plan.mounts]
     for path in (*targets, *(file.path for file in plan.files), *(link.path for link in plan.links)):
@@ -155,6 +155,14 @@ def check(plan: LaunchPlan) -> None:
     for target in targets:
         if targets.count(target) > 1:
             raise SandboxError("two mounts have one target", location=target)
+
+
+def check_command(command: Command) -> None:
+    """Refuse a command that cannot be one: SandboxError."""
+    if not command.argv:
+        raise SandboxError("a command has at least one word")
+    if not command.cwd.startswith("/"):
+        raise SandboxError("the working directory of a command is absolute", location=command.cwd)
 
 
 def shape(plan: LaunchPlan) -> str:

@@ -40,17 +40,24 @@ def read_setting(path: str) -> str:
         return ""
 
 
+def find_switch(read: Callable[[str], str] = read_setting) -> tuple[str, str] | None:
+    """What on this host refuses namespaces, and the command that allows them; None where no setting does."""
+    for setting, refusing, cause, allowing in _SWITCHES:
+        if read(_SYSCTL + setting) == refusing:
+            name = setting.replace("/", ".")
+            return f"{cause} ({name}={refusing})", f"sudo sysctl -w {name}={allowing}"
+    return None
+
+
 def explain(
     what: str, read: Callable[[str], str] = read_setting, exists: Callable[[str], bool] = os.path.exists
 ) -> SandboxError:
     """The error for a launcher to which the host refused namespaces or mounts, with what it said (`what`)."""
-    for setting, refusing, cause, allowing in _SWITCHES:
-        if read(_SYSCTL + setting) == refusing:
-            name = setting.replace("/", ".")
-            return SandboxError(
-                f"{cause} ({name}={refusing}): {what}", fix=f"Allow them: sudo sysctl -w {name}={allowing}"
-            )
-    if exists("/.dockerenv") or exists("/run/.containerenv") or read("/proc/1/environ").find("container=") >= 0:
+    switch = find_switch(read)
+    if switch is not None:
+        cause, command = switch
+        return SandboxError(f"{cause}: {what}", fix=f"Allow them: {command}")
+    if exists("/.dockerenv") or exists("/run/.containerenv") or "container=" in read("/proc/1/environ"):
         return SandboxError(f"this container may not make namespaces: {what}", fix=_IN_CONTAINER)
     return SandboxError(
         f"the host refused the sandbox's namespaces: {what}",

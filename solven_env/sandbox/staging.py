@@ -196,7 +196,7 @@ def _share(plan: LaunchPlan, mount: Mount, shared: Shared) -> None:
     if isinstance(mount, Overlay):
         if any(isinstance(other, Overlay) and other.upper == mount.upper for other in shared.mounts):
             raise SandboxError("the layer is in use above another build of this session", location=mount.upper)
-        fresh = _overlay_when_free(plan, mount)
+        fresh = _overlay_when_free(mount)
     elif isinstance(mount, Dev):
         fresh = mounting.new_mount("tmpfs", {"mode": "0755", "size": "1m"}, _HARDENED | mounting.ATTR_NOEXEC)
     else:
@@ -226,12 +226,12 @@ def _bind(mount: Bind) -> int:
     return clone
 
 
-def _overlay_when_free(plan: LaunchPlan, mount: Overlay) -> int:
+def _overlay_when_free(mount: Overlay) -> int:
     """The overlay, as soon as the last holder is all gone: the kernel unmounts only after the process has ended."""
     end = time.monotonic() + _OVERLAY_PATIENCE
     while True:
         try:
-            return _overlay(plan, mount)
+            return _overlay(mount)
         except OSError as error:
             if error.errno == errno.EBUSY and time.monotonic() < end:
                 time.sleep(0.002)
@@ -243,7 +243,7 @@ def _overlay_when_free(plan: LaunchPlan, mount: Overlay) -> int:
             raise SandboxError(what, location=mount.upper) from error
 
 
-def _overlay(plan: LaunchPlan, mount: Overlay) -> int:
+def _overlay(mount: Overlay) -> int:
     # The kernel resolves /proc/self/fd at once: no character of a path needs quoting, and mountinfo inside shows no
     # path of the host. index=on makes it refuse a second mount of the upper (EBUSY) and another lower (ESTALE).
     opened: list[int] = []
@@ -253,12 +253,18 @@ def _overlay(plan: LaunchPlan, mount: Overlay) -> int:
             opened.append(os.open(path, _DIRECTORY))
             options[key] = f"/proc/self/fd/{opened[-1]}"
         options["index"] = "on"
-        if plan.uid is None:
-            options["userxattr"] = None
+        if not _all_powerful():
+            options["userxattr"] = None  # trusted.* belong to the first user namespace
         return mounting.new_mount("overlay", options, _HARDENED)
     finally:
         for descriptor in opened:
             os.close(descriptor)
+
+
+def _all_powerful() -> bool:
+    """Whether this is the first user namespace: it alone maps every uid to itself (user_namespaces(7))."""
+    with open("/proc/self/uid_map") as file:
+        return file.read().split() == ["0", "0", "4294967295"]
 
 
 def _open_workspace(plan: LaunchPlan, where: str) -> None:

@@ -19,7 +19,8 @@ from solven_env.sandbox.plan import (
     Overlay,
     Proc,
     Tmpfs,
-    check,
+    check_command,
+    check_plan,
     decode_command,
     decode_plan,
     encode_command,
@@ -95,9 +96,15 @@ def test_a_path_that_is_no_plain_path_is_refused(path: str) -> None:
         PLAN._replace(links=(Link(path, "x"),)),
     ):
         with pytest.raises(SandboxError, match="a path inside the sandbox"):
-            check(plan)
+            check_plan(plan)
 
 
 def test_two_mounts_at_one_target_are_refused() -> None:
     with pytest.raises(SandboxError, match="one target"):
-        check(PLAN._replace(mounts=(*PLAN.mounts, Tmpfs("/usr"))))
+        check_plan(PLAN._replace(mounts=(*PLAN.mounts, Tmpfs("/usr"))))
+
+
+@pytest.mark.parametrize("command", [Command(()), Command(("true",), cwd="src"), Command(("true",), cwd="")])
+def test_a_command_that_cannot_be_one_is_refused(command: Command) -> None:
+    with pytest.raises(SandboxError, match="command"):
+        check_command(command)

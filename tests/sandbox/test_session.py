@@ -267,6 +267,23 @@ def test_a_runtime_directory_that_is_not_ours_alone_is_refused(box: Box) -> None
             session.run(box.plan, command("true"), str(open_to_all))
 
 
+@pytest.mark.skipif(ROOT, reason="root needs no user namespace; the suite runs as an ordinary user too")
+def test_refused_namespaces_are_one_error_with_the_command_that_mends_it(box: Box) -> None:
+    """In a user namespace of the test's own, whose limit of further ones is 0: what a host's administrator sets."""
+    refuse = 'echo 0 > /proc/sys/user/max_user_namespaces; exec setpriv --inh-caps=-all --ambient-caps=-all "$@"'
+    launcher = [sys.executable, "-m", "tests.sandbox.launcher", *launcher_arguments(box), "true"]
+    result = subprocess.run(
+        ["unshare", "--user", "--map-current-user", "--keep-caps", "sh", "-c", refuse, "sh", *launcher],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "the limit of user namespaces is 0 (user.max_user_namespaces=0)" in result.stderr
+    assert "sudo sysctl -w user.max_user_namespaces=15000" in result.stderr
+    assert result.returncode == 1
+
+
 def test_root_needs_a_uid_to_drop_to_and_nobody_else_has_one(box: Box) -> None:
     wrong: list[tuple[int | None, int | None]] = [(None, None), (0, 0), (61000, 0)] if ROOT else [(61000, 61000)]
     for uid, gid in wrong:
