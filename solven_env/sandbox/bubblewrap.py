@@ -7,6 +7,7 @@ cgroup namespaces, drops every capability, forbids more user namespaces, and ins
 from __future__ import annotations
 
 import json
+import os
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import refusal
@@ -16,22 +17,32 @@ PRLIMIT = "/usr/bin/prlimit"
 """Sets limits inside, and tells 126 from 127: for a missing program bubblewrap itself ends with 1, like any command."""
 
 
-def arguments(plan: LaunchPlan, command: Command, root: str, *, seccomp: int, status: int) -> list[str]:
-    """argv for `command` on the staged `root`, with the descriptors of the filter and of the status lines.
+def arguments(
+    plan: LaunchPlan, command: Command, root: str, *, environment: int, seccomp: int, status: int
+) -> list[str]:
+    """argv for `command` on the staged `root`; descriptors hold its environment, the filter and the status lines.
 
-    The environment is not in it: bubblewrap is started with the command's own, so that no argument list shows it.
+    bubblewrap itself starts with no environment, and no argument list shows one: `environment_arguments`.
     """
     return [
         plan.bwrap,
         *("--unshare-user", "--disable-userns", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
         *("--uid", str(SANDBOX_UID), "--gid", str(SANDBOX_UID), "--hostname", plan.hostname),
         *("--die-with-parent", "--new-session", "--cap-drop", "ALL"),
-        *("--seccomp", str(seccomp), "--json-status-fd", str(status)),
+        *("--args", str(environment), "--seccomp", str(seccomp), "--json-status-fd", str(status)),
         # Every mount beneath is nodev already but for the nodes of /dev, which --bind would make nodev too.
         *("--dev-bind", root, "/", "--chdir", command.cwd),
         *("--", PRLIMIT, *(f"--{name}={value}:{value}" for name, value in command.limits)),
         *("--", *command.argv),
     ]
+
+
+def environment_arguments(command: Command) -> bytes:
+    """The command's variables as bubblewrap reads them from --args.
+
+    It must not be started with them: an LD_PRELOAD that is meant for the command would be loaded outside the walls.
+    """
+    return b"".join(os.fsencode(f"--setenv\0{name}\0{value}\0") for name, value in command.env)
 
 
 def exit_status(lines: bytes) -> int | None:

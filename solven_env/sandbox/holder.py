@@ -17,7 +17,18 @@ import time
 from contextlib import suppress
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox import bubblewrap, launching, mounting, namespaces, refusal, runtime, seccomp, staging, wire
+from solven_env.sandbox import (
+    bubblewrap,
+    launching,
+    mounting,
+    namespaces,
+    refusal,
+    runtime,
+    seccomp,
+    sources,
+    staging,
+    wire,
+)
 from solven_env.sandbox.launching import Root
 from solven_env.sandbox.plan import Command, LaunchPlan, check_command, check_plan, decode_command, decode_plan, shape
 
@@ -48,7 +59,7 @@ class Session:
         self.poll = select.epoll()
         self.clients: dict[int, tuple[socket.socket, Running | None]] = {}
         self.ending: dict[int, int] = {}
-        self.shared = staging.Shared(f"{namespaces.STAGE}/shared")
+        self.shared = sources.Shared(f"{namespaces.STAGE}/shared")
         self.roots: dict[str, Root] = {}
         self.newest = ""
         self.staged = 0
@@ -221,7 +232,7 @@ def _drop_roots(session: Session) -> None:
         _unstage(root.path)
         if root.network is not None:
             os.close(root.network)
-    staging.release(session.shared, (mount for root in session.roots.values() for mount in root.plan.mounts))
+    sources.release(session.shared, (mount for root in session.roots.values() for mount in root.plan.mounts))
 
 
 def _forget(session: Session, client: int) -> None:

@@ -31,14 +31,20 @@ def become(root: Root, command: Command, streams: tuple[int, int, int], *, secco
         staging.enter(root.path, tuple(mount.target for mount in root.plan.mounts if isinstance(mount, Proc)), STAGE)
         if root.network is not None:
             mounting.join_namespace(root.network, mounting.CLONE_NEWNET)
+        environment = os.memfd_create("environment")
+        with open(environment, "wb", closefd=False) as file:
+            file.write(bubblewrap.environment_arguments(command))
+        os.lseek(environment, 0, os.SEEK_SET)
         drop_rights(root.plan)
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
         mounting.close_on_exec(3)
-        for descriptor in (seccomp, status):
+        for descriptor in (environment, seccomp, status):
             os.set_inheritable(descriptor, True)
-        arguments = bubblewrap.arguments(root.plan, command, STAGE, seccomp=seccomp, status=status)
-        os.execve(root.plan.bwrap, arguments, dict(command.env))  # noqa: S606 (no shell is meant)
+        arguments = bubblewrap.arguments(
+            root.plan, command, STAGE, environment=environment, seccomp=seccomp, status=status
+        )
+        os.execve(root.plan.bwrap, arguments, {})  # noqa: S606 (no shell is meant)
     except BaseException as error:  # whatever it is, the launcher learns it; nothing of the holder may go on here
         failure = {"message": str(error), "fix": "", "location": ""}
         if isinstance(error, SolvenError):

@@ -83,7 +83,7 @@ Mount: TypeAlias = Bind | Tmpfs | Proc | Dev | Etc | Overlay
 
 
 class File(NamedTuple):
-    """Bytes that are staged at `path`, which lies beneath an Etc or Tmpfs of the plan, never in the workspace."""
+    """Bytes that are staged at `path`, beneath an Etc or a read-only Tmpfs of the plan, never in the workspace."""
 
     path: str
     content: bytes
@@ -91,7 +91,7 @@ class File(NamedTuple):
 
 
 class Link(NamedTuple):
-    """A symbolic link at `path`, which lies beneath an Etc or Tmpfs of the plan, with the text `to`."""
+    """A symbolic link at `path`, beneath an Etc or a read-only Tmpfs of the plan, with the text `to`."""
 
     path: str
     to: str

@@ -23,26 +23,31 @@ _KILLED = 137
 _HOLDER = "import sys; sys.path.append(sys.argv[1]); from solven_env.sandbox import holder; holder.main(*sys.argv[2:])"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Running:
     """A command that was started. It lives no longer than this: closed or lost, the command is killed."""
 
     connection: socket.socket
     session: str
     runtime_dir: str
+    status: int | None = None
+    """As `wait` has found it."""
 
     def wait(self) -> int:
         """Its exit status: 128 and more for a signal, 124 when its time was up, 137 when it was killed.
 
         SandboxError when bubblewrap could not start it. Whatever is returned, everything that it started has ended.
         """
-        message = wire.receive(self.connection)
-        if message is None:  # the holder was killed, and the kernel has ended the command with it
-            _bury(self.runtime_dir, self.session)
-            return _KILLED
-        if message["kind"] == "failed":
-            raise wire.failure(message)
-        return int(message["status"])
+        if self.status is None:
+            message = wire.receive(self.connection)
+            if message is None:  # the holder was killed, and the kernel has ended the command with it
+                _bury(self.runtime_dir, self.session)
+                self.status = _KILLED
+            elif message["kind"] == "failed":
+                raise wire.failure(message)
+            else:
+                self.status = int(message["status"])
+        return self.status
 
     def kill(self) -> None:
         """End the command with all that it started, at once; `wait` still tells when that is done."""

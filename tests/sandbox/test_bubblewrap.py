@@ -14,16 +14,21 @@ def test_the_whole_command_line() -> None:
     command = Command(
         ("sh", "-c", "exit 3"), env=(("SECRET", "hidden"),), cwd="/src", limits=(("nofile", 64), ("core", 0))
     )
-    assert bubblewrap.arguments(PLAN, command, "/stage", seccomp=7, status=8) == [
+    assert bubblewrap.arguments(PLAN, command, "/stage", environment=6, seccomp=7, status=8) == [
         "/opt/bwrap",
         *("--unshare-user", "--disable-userns", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
         *("--uid", "1000", "--gid", "1000", "--hostname", "box"),
         *("--die-with-parent", "--new-session", "--cap-drop", "ALL"),
-        *("--seccomp", "7", "--json-status-fd", "8"),
+        *("--args", "6", "--seccomp", "7", "--json-status-fd", "8"),
         *("--dev-bind", "/stage", "/", "--chdir", "/src"),
         *("--", "/usr/bin/prlimit", "--nofile=64:64", "--core=0:0"),
         *("--", "sh", "-c", "exit 3"),
     ]
+
+
+def test_the_environment_goes_another_way() -> None:
+    command = Command(("true",), env=(("A", "x y"), ("B", "\udcff")))
+    assert bubblewrap.environment_arguments(command) == b"--setenv\0A\0x y\0--setenv\0B\0\xff\0"
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,12 @@ def test_the_environment_is_exactly_the_given_one(box: Box) -> None:
     }
 
 
+def test_a_preloaded_library_is_the_commands_alone(box: Box) -> None:
+    """Of bubblewrap, prlimit and true only the two inside are asked to load it."""
+    result = box.run("true", env=(("PATH", PATH), ("LD_PRELOAD", "/no/such.so")))
+    assert result.err.count(b"/no/such.so") == 2
+
+
 def test_arguments_arrive_as_they_are(box: Box) -> None:
     arguments = ["--", "-n", "a\nb", "'\"$x`", "", os.fsdecode(b"\xff"), "y" * LONGEST]
     result = box.run("printf", "%s\\0", *arguments)
@@ -124,7 +130,7 @@ def test_what_a_command_leaves_running_ends_with_it(box: Box) -> None:
         assert holder is not None
         assert descendants(holder) == {"bwrap", "sleep"} | {"python"}
         keeper.kill()
-        assert keeper.wait() == 137
+        assert [keeper.wait(), keeper.wait()] == [137, 137]
 
 
 def descendants(pid: int) -> set[str]:
@@ -328,8 +334,9 @@ def test_what_is_staged(box: Box) -> None:
         ({"mounts": (Bind("/x", "/no/such"),)}, "does not exist"),
         ({"mounts": (Bind("/x", "/etc/passwd"),)}, "cannot be mounted upon"),
         ({"mounts": (Bind("/x", "/usr", beneath="../etc"),)}, "cannot be"),
-        ({"files": (File("/x/y", b""),), "mounts": ()}, "beneath no Etc and no Tmpfs"),
-        ({"links": (Link("/x", "y"),), "mounts": ()}, "beneath no Etc and no Tmpfs"),
+        ({"files": (File("/x/y", b""),), "mounts": ()}, "beneath no Etc and no read-only Tmpfs"),
+        ({"links": (Link("/x", "y"),), "mounts": ()}, "beneath no Etc and no read-only Tmpfs"),
+        ({"files": (File("/tmp/y", b""),)}, "beneath no Etc and no read-only Tmpfs"),
         ({"workspace": "/no/such"}, "the workspace cannot be opened"),
     ],
 )
