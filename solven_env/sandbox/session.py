@@ -89,6 +89,7 @@ def start(
     point, namespaces that the host refuses.
     """
     request = {"plan": encode_plan(plan), "command": encode_command(command)}
+    _let_streams_be_reopened(plan, (stdin, stdout, stderr))
     directory = runtime.open_directory(runtime_dir)
     try:
         for _ in range(_TRIES):
@@ -108,6 +109,14 @@ def start(
     finally:
         os.close(directory)
     raise SandboxError(f"the session's holder ended {_TRIES} times before it answered")
+
+
+def _let_streams_be_reopened(plan: LaunchPlan, streams: tuple[int, int, int]) -> None:
+    """Give pipes to the uid that root drops to: scripts open /dev/stderr anew, and a pipe is its maker's, mode 0600."""
+    if plan.uid is not None and plan.gid is not None and os.geteuid() == 0:
+        for stream in streams:
+            if os.readlink(f"/proc/self/fd/{stream}").startswith("pipe:"):
+                os.fchown(stream, plan.uid, plan.gid)
 
 
 def _ask(connection: socket.socket, request: dict[str, Any], streams: tuple[int, int, int]) -> bool:

@@ -61,6 +61,13 @@ def test_streams_are_binary_and_apart(box: Box) -> None:
     assert (result.status, result.out, result.err) == (0, data, data)
 
 
+def test_pipes_can_be_opened_anew_by_name(box: Box) -> None:
+    launcher = [sys.executable, "-m", "tests.sandbox.launcher", *launcher_arguments(box)]
+    text = "echo out > /dev/stdout; cat /dev/stdin > /dev/stderr"
+    result = subprocess.run([*launcher, text], cwd=CHECKOUT, input=b"err", capture_output=True, check=True)
+    assert (result.stdout, result.stderr) == (b"out\n", b"err")
+
+
 def test_the_environment_is_exactly_the_given_one(box: Box) -> None:
     env = (
         ("PATH", PATH),
