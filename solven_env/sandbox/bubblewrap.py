@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Any
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import refusal
@@ -47,8 +48,7 @@ def environment_arguments(command: Command) -> bytes:
 
 def exit_status(lines: bytes) -> int | None:
     """The command's status as bubblewrap wrote it to --json-status-fd; None when the command never ran."""
-    for line in lines.splitlines():
-        report = json.loads(line)
+    for report in _reports(lines):
         if "exit-code" in report:
             return int(report["exit-code"])
     return None
@@ -56,8 +56,7 @@ def exit_status(lines: bytes) -> int | None:
 
 def failure(lines: bytes) -> SandboxError:
     """Why the command never ran, from the same lines: what stopped us before bubblewrap, or that bubblewrap gave up."""
-    for line in lines.splitlines():
-        report = json.loads(line)
+    for report in _reports(lines):
         if "failed" in report:
             return SandboxError(**report["failed"])
     switch = refusal.find_switch()
@@ -65,3 +64,8 @@ def failure(lines: bytes) -> SandboxError:
         "bubblewrap could not start the command; what it says stands on standard error",
         fix=f"If that is about namespaces or a uid map: {switch[0]}; allow them: {switch[1]}" if switch else "",
     )
+
+
+def _reports(lines: bytes) -> list[dict[str, Any]]:
+    """The lines that are whole: a kill may have cut the last one short."""
+    return [json.loads(line) for line in lines.splitlines(keepends=True) if line.endswith(b"}\n")]

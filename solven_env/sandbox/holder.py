@@ -115,14 +115,11 @@ def _hear(session: Session, client: int) -> None:
     """A launcher asks for its command, asks to kill it, or is gone."""
     connection, running = session.clients[client]
     if running is not None:
-        if not connection.recv(64):
+        if not wire.hear_again(connection):
             session.poll.unregister(client)  # at its end it stays readable
         _kill(running, _KILLED)
         return
-    try:
-        request = wire.receive_request(connection)
-    except ConnectionResetError:
-        request = None
+    request = wire.receive_request(connection)
     if request is None:
         _forget(session, client)
         return
@@ -283,5 +280,9 @@ def _refuse_all(listener: socket.socket, directory: int, name: str, error: Sandb
             except BlockingIOError:
                 return
             with connection:
+                # Closed with the request unread, the connection would lose the answer too (ECONNRESET comes first).
+                _, streams = wire.receive_request(connection) or ({}, ())
+                for stream in streams:
+                    os.close(stream)
                 wire.send(connection, "accepted")
                 wire.send_failure(connection, error)

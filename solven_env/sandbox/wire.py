@@ -35,16 +35,35 @@ def send_request(connection: socket.socket, request: dict[str, Any], streams: tu
 
 
 def receive_request(connection: socket.socket) -> tuple[dict[str, Any], tuple[int, int, int]] | None:
-    """A request and its streams, which the caller closes; None when the launcher is gone or has only asked to kill."""
-    message, descriptors = receive_descriptors(connection, 4)
-    if message != b"request" or len(descriptors) != 4:
-        for descriptor in descriptors:
-            os.close(descriptor)
+    """A request and its streams, which the caller closes; None when the launcher is gone, or says something else."""
+    try:
+        message, descriptors = receive_descriptors(connection, 4)
+    except ConnectionResetError:
         return None
-    memory, *streams = descriptors
-    with open(memory, "rb") as file:
-        file.seek(0)
-        return json.loads(file.read()), (streams[0], streams[1], streams[2])
+    try:
+        if message == b"request" and len(descriptors) == 4:
+            memory, stdin, stdout, stderr = descriptors
+            with open(memory, "rb", closefd=False) as file:
+                file.seek(0)
+                document = json.loads(file.read())
+            os.close(memory)
+            return document, (stdin, stdout, stderr)
+    except ValueError:
+        pass
+    for descriptor in descriptors:
+        os.close(descriptor)
+    return None
+
+
+def hear_again(connection: socket.socket) -> bool:
+    """Take what a launcher says while its command runs, which can only be to kill it; False when it is gone.
+
+    ECONNRESET is how a launcher goes that had not read all answers.
+    """
+    try:
+        return bool(connection.recv(_LARGEST_ANSWER))
+    except ConnectionResetError:
+        return False
 
 
 def receive_descriptors(connection: socket.socket, most: int) -> tuple[bytes, list[int]]:

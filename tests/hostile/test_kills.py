@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,7 +18,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sandbox.running import Box, pids, survivors, wait_until_alone
+from solven_env.sandbox import runtime, session, wire
+from solven_env.sandbox.plan import encode_command, encode_plan
+from tests.sandbox.running import Box, command, pids, survivors, wait_for_file, wait_until_alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,3 +103,25 @@ def _is_sleep(box: Box, pid: int) -> bool:
         return line == b"sleep\x00600\x00" and box.base.name in Path(f"/proc/{pid}/mountinfo").read_text()
     except OSError:
         return False
+
+
+def test_a_launcher_that_misbehaves_ends_no_other_command(box: Box) -> None:
+    text = "echo > /up; while [ ! -e /go ]; do :; done; exit 9"
+    good = {"plan": encode_plan(box.plan), "command": encode_command(command("sleep", "600"))}
+    with session.start(box.plan, command("sh", "-c", text), box.runtime) as kept, open("/dev/null", "r+b") as null:
+        wait_for_file(box.workspace / "up")
+        streams = (null.fileno(),) * 3
+        directory = runtime.open_directory(box.runtime)
+        address = runtime.address(directory, runtime.socket_name(box.plan.session))
+        requests: list[bytes | dict[str, object]] = [b"junk", b"request", {}, {"plan": {}, "command": []}, {**good}]
+        for request in requests * 3:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+                connection.connect(address)
+                if isinstance(request, bytes):
+                    connection.send(request)
+                else:
+                    wire.send_request(connection, request, streams)  # and gone, the answers unread
+        os.close(directory)
+        assert box.shell("exit 8").status == 8
+        (box.workspace / "go").touch()
+        assert kept.wait() == 9

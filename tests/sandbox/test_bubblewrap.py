@@ -37,6 +37,7 @@ def test_the_environment_goes_another_way() -> None:
         (b'{ "child-pid": 12, "mnt-namespace": 4026532250 }\n{ "exit-code": 7 }\n', 7),
         (b'{ "child-pid": 12 }\n{ "exit-code": 0 }\n', 0),
         (b'{ "child-pid": 12 }\n', None),
+        (b'{ "child-pid": 12 }\n{ "exit-co', None),
         (b"", None),
     ],
 )
@@ -46,6 +47,6 @@ def test_the_commands_status_is_what_bubblewrap_wrote(lines: bytes, status: int 
 
 def test_what_stopped_us_before_bubblewrap_comes_back() -> None:
     failed = {"message": "a link", "fix": "Remove it.", "location": "/proc"}
-    error = bubblewrap.failure(json.dumps({"failed": failed}).encode())
+    error = bubblewrap.failure(json.dumps({"failed": failed}).encode() + b"\n")
     assert (error.message, error.fix, error.location) == ("a link", "Remove it.", "/proc")
     assert "standard error" in bubblewrap.failure(b"").message
