@@ -20,7 +20,7 @@ import pytest
 
 from solven_env.sandbox import runtime, session, wire
 from solven_env.sandbox.plan import encode_command, encode_plan
-from tests.sandbox.running import Box, command, pids, survivors, wait_for_file, wait_until_alone
+from tests.sandbox.running import DEADLINE, Box, command, pids, survivors, wait_for_file, wait_until_alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +78,7 @@ def test_a_kill_at_any_moment_leaves_nothing(box: Box, victim: Callable[[Box, su
         with suppress(subprocess.TimeoutExpired):
             launcher.wait(timeout=0.03 + LONGEST * chance.random())
         victim(box, launcher)
-        status = launcher.wait(timeout=20)
+        status = launcher.wait(timeout=DEADLINE)
         assert status in (-signal.SIGKILL, 137, 1), (number, status)
         wait_until_alone(box.base.name)
         result = box.shell("exit 9")
@@ -87,7 +87,7 @@ def test_a_kill_at_any_moment_leaves_nothing(box: Box, victim: Callable[[Box, su
 
 def test_twenty_launchers_killed_at_once(box: Box) -> None:
     launchers = [launch(box) for _ in range(20)]
-    end = time.monotonic() + 20
+    end = time.monotonic() + DEADLINE
     while len([pid for pid in pids() if _is_sleep(box, pid)]) < 20 * 3:
         assert time.monotonic() < end
     for launcher in launchers:

@@ -27,7 +27,7 @@ SYSTEM: tuple[Mount, ...] = (
     *(Etc(), Proc(), Dev(), Tmpfs("/tmp", size=64 << 20, mode=0o1777), Tmpfs("/var"), Tmpfs("/run")),
 )
 PATH = "/usr/bin:/bin"
-DEADLINE = 20.0
+DEADLINE = 60.0
 """Seconds after which a test gives up waiting for an event."""
 
 
