@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from solven_env.sandbox import seccomp, session
 from solven_env.sandbox.plan import Bind, Tmpfs
-from tests.sandbox.running import ROOT, Box, command, pids, wait_for_file
+from tests.sandbox.running import DEADLINE, ROOT, Box, command, pids, survivors, wait_for_file
 
 
 @pytest.mark.skipif(not ROOT, reason="what root keeps is out of an ordinary user's reach anyway")
@@ -74,23 +76,21 @@ def test_no_capability_no_new_privilege_and_a_filter(box: Box) -> None:
     assert {status[f"Cap{name}"] for name in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {"0" * 16}
     assert (status["NoNewPrivs"], status["Seccomp"], status["Groups"].split()) in [("1", "2", ["1000"]), ("1", "2", [])]
     host_uid = os.geteuid() if not ROOT else 61000
-    with session.start(box.plan, command("sh", "-c", "echo > /up; exec sleep 611"), box.runtime):
-        wait_for_file(box.workspace / "up")
-        (about,) = (
-            Path(f"/proc/{pid}/status").read_text()
-            for pid in pids()
-            if _command_line(pid) == b"sleep\x00611\x00"
-            and str(box.base.name) in Path(f"/proc/{pid}/mountinfo").read_text()
-        )
+    with session.start(box.plan, command("sleep", "611"), box.runtime):
+        about = _status_of(b"sleep\x00611\x00", box.base.name)
     (line,) = (line for line in about.splitlines() if line.startswith("Uid:"))
     assert set(line.split()[1:]) == {str(host_uid)}
 
 
-def _command_line(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
+def _status_of(command_line: bytes, mark: str) -> str:
+    """/proc/PID/status of the test's own process with this command line, as soon as there is one."""
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        for pid in survivors(mark, command_line):
+            with suppress(OSError):
+                if Path(f"/proc/{pid}/cmdline").read_bytes() == command_line:
+                    return Path(f"/proc/{pid}/status").read_text()
+    raise AssertionError(f"no {command_line!r}")
 
 
 CALL = """
