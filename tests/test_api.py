@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 import subprocess
@@ -245,7 +244,7 @@ def test_reports_are_frozen_and_say_the_documented_json(profile: Path, storage: 
     (storage / "threads/t1/scripts/tool").write_text("edited")
     report = solven_env.diff(profile, "t1", storage=storage)
     for each in (report, report.threads[0], report.threads[0].changes[0]):
-        with pytest.raises(dataclasses.FrozenInstanceError):
+        with pytest.raises(AttributeError):
             each.__setattr__("command", "x")
     document = json.loads(json.dumps(report.to_json()))
     (thread,) = document["threads"]

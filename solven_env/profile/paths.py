@@ -69,7 +69,7 @@ def target_problem(to: str) -> str:
     home, *rest = to.split("/")
     if home == "skills":
         return ""
-    if home != "threads" or not rest:
+    if home != "threads" or len(rest) != 1:
         return "is neither in skills nor a thread's workspace"
     return "" if _THREAD.fullmatch(rest[0]) else f"names no thread: {quoted(rest[0])} is no id of one"
 
