@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from solven_env import sources
 from solven_env.errors import UsageError
@@ -122,8 +121,7 @@ def apply(
     return Report("apply", (_report(computed)._replace(generation=outcome.generation, kept=outcome.kept),))
 
 
-@dataclass(frozen=True)
-class _Thread:
+class _Thread(NamedTuple):
     """A thread in its storage."""
 
     name: str

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from solven_env import documents, shipped
 from solven_env.diagnostics import did_you_mean, ordered, quoted
@@ -21,8 +21,7 @@ _ENOUGH = documents.MAX_BYTES + 1
 """What is read of a document: one that is longer is refused, one that never ends too."""
 
 
-@dataclass(frozen=True)
-class ProfileSource:
+class ProfileSource(NamedTuple):
     """A profile's text, what messages call it, and the directory that its templates and sources lie in."""
 
     text: bytes

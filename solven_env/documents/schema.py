@@ -9,8 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from solven_env.diagnostics import closest, did_you_mean, quoted
 from solven_env.documents.document import found, path_text
@@ -57,8 +56,7 @@ def _validator(schema: bytes) -> Draft7Validator:
     return Draft7Validator(json.loads(schema))
 
 
-@dataclass(frozen=True)
-class _Mistake:
+class _Mistake(NamedTuple):
     """One error of the schema at one place of the document."""
 
     document: Document

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env import templating
 from solven_env.diagnostics import did_you_mean, quoted
@@ -35,8 +34,7 @@ def explain(problem: templating.TemplateError, names: Mapping[str, object], unse
     return problem.message, "Mend the expression."
 
 
-@dataclass(frozen=True)
-class Expander:
+class Expander(NamedTuple):
     """Expands expressions, and reports those that fail; None stands for what could not be expanded."""
 
     document: Document

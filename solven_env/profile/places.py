@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
 FILE, LINK, MOUNT = "a file", "a link", "a mount"
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """What stands at an absolute path inside, where the profile says so, and what cannot stand beneath it."""
 
     path: str

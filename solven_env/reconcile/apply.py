@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import posixpath
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import ConflictError, StateError
 from solven_env.reconcile.keep import Keeper, Kept
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
     from solven_env.workspace.root import Root
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What an apply left: its generation, and what it replaced and kept."""
 
     generation: int
@@ -83,7 +81,7 @@ def apply(plan: Plan, open_root: Callable[[], Root], state: State) -> Outcome:
     base = plan.base or Record(incarnation=os.urandom(16).hex())
     generation = base.generation + 1
     key = record_key(plan.thread)
-    _put(state, key, replace(base, intended=_also(base.intended or {}, plan.entries)))
+    _put(state, key, base._replace(intended=_also(base.intended or {}, plan.entries)))
     with open_root() as root:
         keeper = Keeper(root, state, plan.thread, generation)
         with _changing(plan.thread):
@@ -149,7 +147,7 @@ def _note_mode(entries: dict[str, Entry], change: Change, left: ResourceState | 
     """Where the storage keeps no modes, the record says so: else every look would find a difference."""
     if change.after and left and left.type == "file":
         kept = change.after.mode if left.mode == change.after.mode else ""
-        entries[change.address] = replace(entries[change.address], mode=kept)
+        entries[change.address] = entries[change.address]._replace(mode=kept)
 
 
 def _clear(root: Root, keeper: Keeper, plan: Plan) -> None:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import StateError, WorkspaceError
 from solven_env.reconcile.trees import walk
@@ -22,8 +21,7 @@ MAX_BYTES = 256 << 20
 """What one change may keep. A file is in memory, once, while it is kept."""
 
 
-@dataclass(frozen=True)
-class Kept:
+class Kept(NamedTuple):
     """One thing that was kept. `kept` is the key of a file's bytes in the state, `target` a link's; else empty.
 
     A name that is not UTF-8 has surrogate escapes, which the list's JSON holds as `\\udcff`.
@@ -113,7 +111,7 @@ class Keeper:
             ) from error
 
     def _write_list(self) -> None:
-        value = (json.dumps([asdict(kept) for kept in self._kept], indent=1) + "\n").encode()
+        value = (json.dumps([kept._asdict() for kept in self._kept], indent=1) + "\n").encode()
         stored = self._state.get(self._list_key)
         if stored is None:
             self._state.create(self._list_key, value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,8 +36,7 @@ class State:
 DIRECTORY = State("directory")
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """One difference between what is and what should be. `before` is also what must still be there when it is made."""
 
     address: str
@@ -60,8 +59,7 @@ class Change:
         return self.address.partition(":")[2]
 
 
-@dataclass(frozen=True)
-class Desired:
+class Desired(NamedTuple):
     """What a profile asks of one thread."""
 
     profile: Mapping[str, str]
@@ -71,16 +69,14 @@ class Desired:
     own: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Observed:
+class Observed(NamedTuple):
     """What is in the workspace: each address that matters, and the names in each directory that may have to go."""
 
     states: Mapping[str, State]
     children: Mapping[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """Ordered changes, the record that follows from them, and the record that they were computed from."""
 
     thread: str

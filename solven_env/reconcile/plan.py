@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.reconcile.compare import judge, same, same_bytes
 from solven_env.reconcile.model import DIRECTORY, SETTINGS, WORKSPACE, Change, Desired, Plan, State
@@ -31,11 +30,10 @@ def plan(thread: str, desired: Desired, observed: Observed, record: Record | Non
     entries = _entries(desired, seen, additions)
     changes = (*removals, *additions)
     computed = Plan(thread=thread, changes=changes, base=record, entries=entries, desired=desired)
-    return replace(computed, changes=(*changes, *_settings(computed, changed)))
+    return computed._replace(changes=(*changes, *_settings(computed, changed)))
 
 
-@dataclass(frozen=True)
-class _Seen:
+class _Seen(NamedTuple):
     """What stands at an address, what the last whole apply left there, and what interrupted ones may have left."""
 
     address: str

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.errors import StateError
 
@@ -13,9 +12,10 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 
+_NOTHING: Mapping[str, Any] = {}
 
-@dataclass(frozen=True)
-class Entry:
+
+class Entry(NamedTuple):
     """One resource as we left it. `digest` is `sha256:…` of a file's bytes, empty for a directory.
 
     `mode` is four octal digits, or empty where the storage keeps no modes (many FUSE mounts of buckets).
@@ -27,8 +27,7 @@ class Entry:
     mode: str = ""
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """The state of one thread after an apply; generation 0 before the first one has ended.
 
     `intended` is what an apply that has begun will leave. It is there only until that apply ends; found by a later
@@ -37,15 +36,25 @@ class Record:
 
     incarnation: str
     generation: int = 0
-    profile: Mapping[str, str] = field(default_factory=dict)
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    resources: Mapping[str, Entry] = field(default_factory=dict)
+    profile: Mapping[str, str] = _NOTHING
+    inputs: Mapping[str, str] = _NOTHING
+    settings: Mapping[str, Any] = _NOTHING
+    resources: Mapping[str, Entry] = _NOTHING
     intended: Mapping[str, tuple[Entry, ...]] | None = None
 
     def dump(self) -> bytes:
         """The record as it is stored: JSON with sorted keys."""
-        return (json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True, indent=1) + "\n").encode()
+        fields = {
+            **self._asdict(),
+            "format": FORMAT,
+            "resources": {address: entry._asdict() for address, entry in self.resources.items()},
+            "intended": None if self.intended is None else _plain(self.intended),
+        }
+        return (json.dumps(fields, sort_keys=True, indent=1) + "\n").encode()
+
+
+def _plain(intended: Mapping[str, tuple[Entry, ...]]) -> dict[str, list[dict[str, str]]]:
+    return {address: [entry._asdict() for entry in entries] for address, entries in intended.items()}
 
 
 def record_key(thread: str) -> str:

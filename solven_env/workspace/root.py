@@ -13,7 +13,6 @@ import posixpath
 import re
 import stat
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from solven_env.durable import NOT_OFFERED, rename_new, set_rights, sync_directory, write_new
@@ -46,8 +45,7 @@ class Owner(NamedTuple):
     gid: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What has a name in the workspace: itself, not what a link leads to. `mode` is permission bits, `size` bytes."""
 
     kind: Kind
