@@ -14,7 +14,7 @@ from solven_env import durable
 from solven_env.errors import ConflictError, SolvenError, WorkspaceError
 from solven_env.reconcile.keep import Keeper
 from solven_env.workspace import root as root_module
-from solven_env.workspace.root import Root
+from solven_env.workspace.root import READ_LIMIT, Root
 from tests.reconcile.states import text, wanted
 from tests.reconcile.threads import Thread, snapshot
 
@@ -345,6 +345,7 @@ def test_a_failure_between_an_exchange_and_the_look_puts_back(applied: Thread, e
 
         def exchange_and_break(root: Root, a: str, b: str) -> None:
             exchange(root, a, b)
+            patch.setattr(Root, "exchange", exchange)
             before(patch, "stat", fail)
 
         patch.setattr(Root, "exchange", exchange_and_break)
@@ -352,3 +353,35 @@ def test_a_failure_between_an_exchange_and_the_look_puts_back(applied: Thread, e
             applied.apply(OLD)
     assert place.read_bytes() == MINE
     assert applied.leftovers() == []
+
+
+def put_large(path: Path) -> None:
+    """A file that is too large to be ours."""
+    with path.open("wb") as sparse:
+        sparse.truncate(READ_LIMIT + 1)
+
+
+@pytest.mark.parametrize("old", ["file", "link"])
+@pytest.mark.parametrize("new", ["file", "link", "directory", "fifo", "large", "nothing"])
+def test_what_changes_its_kind_while_it_is_looked_at_is_looked_at_again(applied: Thread, old: str, new: str) -> None:
+    kinds: dict[str, Callable[[Path], object]] = {
+        "file": lambda path: path.write_bytes(MINE),
+        "link": lambda path: path.symlink_to("nowhere"),
+        "directory": lambda path: path.mkdir(),
+        "fifo": os.mkfifo,
+        "large": put_large,
+        "nothing": lambda path: None,
+    }
+    place = applied.workspace / "d/e/f"
+    place.unlink()
+    kinds[old](place)
+
+    def swap() -> None:
+        place.unlink()
+        kinds[new](place)
+
+    with pytest.MonkeyPatch.context() as patch:
+        before(patch, "read" if old == "file" else "read_link", swap)
+        (change,) = applied.plan(OLD).changes
+    seen = applied.plan(OLD).changes[0].before
+    assert (change.before == seen) or (old, new) == ("file", "file")
