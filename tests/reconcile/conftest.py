@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.reconcile.users import USER
+from tests.reconcile.users import GROUP, USER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def users_place() -> Iterator[Path]:
-    """A directory of `USER`'s; pytest's own are closed to other users."""
+    """A directory of an ordinary user's; pytest's own are closed to others."""
     place = Path(tempfile.mkdtemp())
-    os.chown(place, USER, USER)
+    os.chown(place, USER, GROUP)
     yield place
     shutil.rmtree(place)

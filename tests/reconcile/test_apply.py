@@ -18,7 +18,7 @@ from solven_env.workspace import root as root_module
 from solven_env.workspace.root import Owner
 from tests.reconcile.states import text, wanted
 from tests.reconcile.threads import Thread, snapshot
-from tests.reconcile.users import USER, as_user, needs_root
+from tests.reconcile.users import GROUP, USER, as_user, needs_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -256,7 +256,6 @@ def test_adoption_gives_everything_to_the_owner_once(tmp_path: Path) -> None:
     assert set(owners(thread.workspace).values()) == {(USER, USER)}
 
 
-@needs_root
 def test_a_user_applies_in_a_storage_of_its_own(users_place: Path) -> None:
     def act() -> None:
         thread = Thread(users_place / "storage")
@@ -267,10 +266,9 @@ def test_a_user_applies_in_a_storage_of_its_own(users_place: Path) -> None:
         assert thread.kept_bytes() == {b"mine"}
 
     as_user(act)
-    assert set(owners(users_place).values()) == {(USER, USER)}
+    assert set(owners(users_place).values()) == {(USER, GROUP)}
 
 
-@needs_root
 def test_a_file_that_may_not_be_read_is_told_and_stays(users_place: Path) -> None:
     thread = Thread(users_place / "storage")
 
@@ -293,7 +291,6 @@ def test_a_file_that_may_not_be_read_is_told_and_stays(users_place: Path) -> Non
     as_user(act)
 
 
-@needs_root
 @pytest.mark.parametrize("place", ["storage/.solven-env/threads/t1", "storage/threads/t1"])
 def test_a_directory_that_may_not_be_written_is_told(users_place: Path, place: str) -> None:
     thread = Thread(users_place / "storage")

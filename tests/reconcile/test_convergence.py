@@ -168,7 +168,7 @@ def remove(place: Path) -> None:
 
 TestConvergence = Convergence.TestCase
 TestConvergence.settings = settings(
-    max_examples=150,
+    max_examples=100,
     stateful_step_count=12,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

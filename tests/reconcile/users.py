@@ -12,19 +12,20 @@ from tests.reconcile.crashes import in_a_child
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-USER = 61000
-"""A uid and gid that nobody has."""
+USER, GROUP = (61000, 61000) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+"""Whom tests of an ordinary user are done as: ids that nobody has, where root runs the tests."""
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
 def as_user(act: Callable[[], object]) -> None:
-    """Do `act` as `USER`, in a process of its own; it fails where `act` does."""
+    """Do `act` as an ordinary user, in a process of its own; it fails where `act` does."""
 
     def become_and_act() -> None:
-        os.setgroups([])
-        os.setresgid(USER, USER, USER)
-        os.setresuid(USER, USER, USER)
+        if os.geteuid() == 0:
+            os.setgroups([])
+            os.setresgid(GROUP, GROUP, GROUP)
+            os.setresuid(USER, USER, USER)
         act()
 
     in_a_child(become_and_act)
