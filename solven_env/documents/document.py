@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.diagnostics import Diagnostic, Location, quoted
 
@@ -18,8 +18,7 @@ _KINDS = {dict: "a mapping", list: "a list", str: "text", bool: "a boolean", int
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
-@dataclass(frozen=True)
-class Scalar:
+class Scalar(NamedTuple):
     """A plain scalar that is no text and has no use as what YAML takes it for: a date, a fraction, a hexadecimal."""
 
     text: str
