@@ -10,8 +10,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from solven_env import config, sources
 from solven_env import profile as profiles
-from solven_env import sources
 from solven_env.diagnostics import Diagnostic, ordered
 from solven_env.errors import ProfileError, UsageError
 from solven_env.reconcile.apply import apply as apply_plan
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 OnConflict = Literal["fail", "overwrite"]
 
 EXAMPLE_THREAD = "example"
-SANDBOX_UID = 61000
-"""Whom a workspace belongs to on the host when root applies: the sandbox's user, never root."""
 
 
 def validate(
@@ -137,11 +135,16 @@ class _Thread:
     name: str
     storage: Path
     state: LocalState
+    owner: roots.Owner | None
+    """Whom the workspace belongs to on the host when root applies: the sandbox's user, never root."""
 
     @classmethod
     def find(cls, thread: str, storage: str | Path | None) -> _Thread:
-        place = storages.locate(storage, os.environ)
-        return cls(storages.thread_id(thread), place, LocalState(place))
+        configured = config.load(os.environ)
+        place = storages.locate(storage, os.environ, configured)
+        uid = configured.sandbox.uid
+        owner = roots.Owner(uid, uid) if os.geteuid() == 0 else None
+        return cls(storages.thread_id(thread), place, LocalState(place), owner)
 
     def record(self) -> Record | None:
         key = record_key(self.name)
@@ -149,7 +152,7 @@ class _Thread:
         return load(stored.value, str(self.storage / ".solven-env" / key)) if stored else None
 
     def create_root(self) -> roots.Root:
-        return storages.create_workspace(self.storage, self.name, _owner())
+        return storages.create_workspace(self.storage, self.name, self.owner)
 
     def plan(self, profile: str | Path, inputs: Mapping[str, str], unset: Collection[str]) -> Plan:
         source = sources.find(profile)
@@ -161,14 +164,10 @@ class _Thread:
         return self.plan_for(desired(resolved, files, chosen.given), record)
 
     def plan_for(self, wanted: Desired, record: Record | None) -> Plan:
-        root = storages.open_workspace(self.storage, self.name, _owner())
+        root = storages.open_workspace(self.storage, self.name, self.owner)
         with root or nullcontext():
             observed = observe(root, addresses(wanted, record))
         return make_plan(self.name, wanted, observed, record)
-
-
-def _owner() -> roots.Owner | None:
-    return roots.Owner(SANDBOX_UID, SANDBOX_UID) if os.geteuid() == 0 else None
 
 
 def _report(computed: Plan) -> ThreadReport:

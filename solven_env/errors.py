@@ -35,15 +35,29 @@ class UsageError(SolvenError):
     page = "docs/cli.md"
 
 
-class ProfileError(SolvenError):
-    """The profile, or a document beside it, is invalid. `diagnostics` holds every mistake, in the document's order."""
+class DocumentError(SolvenError):
+    """A document is invalid. `diagnostics` holds every mistake, in the document's order; `what` names its kind."""
 
-    page = "docs/profile.md"
+    what = "document"
 
     def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
         first = diagnostics[0]
         super().__init__(first.message, fix=first.fix, location=str(first.location))
         self.diagnostics = diagnostics
+
+
+class ProfileError(DocumentError):
+    """The profile, or a document beside it, is invalid."""
+
+    page = "docs/profile.md"
+    what = "profile"
+
+
+class ConfigError(DocumentError):
+    """The host configuration is invalid."""
+
+    page = "docs/hosts.md"
+    what = "host configuration"
 
 
 class ConflictError(SolvenError):

@@ -19,6 +19,7 @@ ALLOWED = {
     "durable.py": "how root.py and local.py write a name in a directory that they have opened",
     "syscalls.py": "the system calls under all of these",
     "shipped.py": "package data",
+    "config.py": "reads the host configuration, where the host's owner keeps it",
     "sources.py": "reads the profile and what lies beside it, where the caller says",
 }
 ALLOWED_DIRECTORIES = {"cli/": "standard input and `--out` directories, where the caller says"}

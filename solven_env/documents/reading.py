@@ -63,7 +63,7 @@ class Document:
         self.diagnostics.append(Diagnostic(location, message, fix))
 
 
-def parse(text: bytes, file: str) -> Document:
+def parse(text: bytes, file: str, *, may_be_empty: bool = False) -> Document:
     """The YAML document in `text`, called `file` in messages. Mistakes of syntax end the reading; see `diagnostics`."""
     document = Document(file, {})
     decoded = _decode(text, document)
@@ -74,7 +74,7 @@ def parse(text: bytes, file: str) -> Document:
         document.data = _Builder(document).mapping(node, ())
     elif node is not None:
         document.report(_location(document, node), "the document is no mapping", "Write 'key: value' lines.")
-    elif not document.diagnostics:
+    elif not document.diagnostics and not may_be_empty:
         document.report(Location(file, 1, 1), "the document is empty", "Start with 'version: 1'.")
     return document
 
