@@ -21,17 +21,17 @@ from solven_env.reconcile.plan import addresses, recorded_as_desired
 from solven_env.reconcile.plan import plan as make_plan
 from solven_env.render import RenderedFile
 from solven_env.render import render as render_files
-from solven_env.report import Report, ThreadReport, ThreadState
+from solven_env.report import LockReport, Report, ThreadReport, ThreadState
 from solven_env.state import LocalState
 from solven_env.state.records import Record, load, record_key
 from solven_env.workspace import root as roots
 from solven_env.workspace import storage as storages
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
-    from solven_env.profile import Declaration, Inputs, Profile
+    from solven_env.profile import Bun, Declaration, Inputs, Profile, Python
     from solven_env.reconcile.model import Desired, Plan
 
 OnConflict = Literal["fail", "overwrite"]
@@ -128,6 +128,33 @@ def apply(
     return Report("apply", (replace(_report(computed), generation=outcome.generation, kept=outcome.kept),))
 
 
+def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str], None] = lambda _: None) -> LockReport:
+    """Pin a profile's packages: write its lock beside it. Versions of the present lock stay where they still fit.
+
+    `progress` is told what is being done, a line at a time. `BuildError` when the packages cannot be resolved.
+    """
+    from solven_env.builds import lock_files, locks, places, resolving, toolchain
+
+    source, python, bun = _packages(profile)
+    directory = _lock_directory(source)
+    if not locks.is_needed(python, bun):
+        return LockReport(directory)
+    host = toolchain.host(places.cache(), os.environ)
+    known = {} if upgrade else lock_files.read(directory)
+    files = locks.files(resolving.resolve(python, bun, known, host, progress), python, bun)
+    return LockReport(directory, tuple(files), lock_files.write(directory, files))
+
+
+def check_lock(profile: str | Path) -> LockReport:
+    """The lock of a profile as it is; `LockError` when it is missing or out of date. Needs no network."""
+    from solven_env.builds import lock_files, locks
+
+    source, python, bun = _packages(profile)
+    directory = _lock_directory(source)
+    found = locks.check(lock_files.read(directory), python, bun, profile=str(profile), where=str(directory))
+    return LockReport(directory, tuple(locks.files(found, python, bun)) if locks.is_needed(python, bun) else ())
+
+
 @dataclass(frozen=True)
 class _Thread:
     """A thread in its storage."""
@@ -186,6 +213,24 @@ def _state(computed: Plan, generation: int) -> ThreadState:
     if "drift" in causes:
         return "drift"
     return "pending" if causes or computed.is_interrupted else "in-sync"
+
+
+def _packages(profile: str | Path) -> tuple[sources.ProfileSource, Python | None, Bun | None]:
+    """A valid profile's source and its two sections of packages, which no input changes."""
+    source = sources.find(profile)
+    declaration = _load(source)
+    chosen = profiles.choose(declaration.inputs, given={}, environ=os.environ, recorded={})
+    stand_ins = dict.fromkeys(profiles.missing(declaration.inputs, chosen.values), "example")
+    resolved = profiles.resolve(declaration, {**stand_ins, **chosen.values}, EXAMPLE_THREAD)
+    if declaration.document.diagnostics:
+        raise ProfileError(ordered(declaration.document.diagnostics))
+    return source, resolved.python, resolved.bun
+
+
+def _lock_directory(source: sources.ProfileSource) -> Path:
+    if source.lock is None:
+        raise UsageError("a profile on standard input has no lock", fix="Keep it in a file, and name that.")
+    return source.lock
 
 
 def _load(source: sources.ProfileSource) -> Declaration:

@@ -92,6 +92,24 @@ class StateError(SolvenError):
     page = "docs/reconciling.md"
 
 
+class LockError(SolvenError):
+    """The lock of a profile's packages is missing or does not belong to what the profile asks for now."""
+
+    page = "docs/builds.md"
+
+
+class BuildError(SolvenError):
+    """Packages could not be resolved, fetched or installed. `message` ends with what uv or Bun said last."""
+
+    page = "docs/builds.md"
+
+
+class StoreError(SolvenError):
+    """Where builds and layers are kept cannot be read or written."""
+
+    page = "docs/builds.md"
+
+
 class PlatformError(SolvenError):
     """This machine lacks something that the operation needs: the kernel, a program, an interpreter."""
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from solven_env.errors import SolvenError
     from solven_env.reconcile.keep import Kept
     from solven_env.reconcile.model import Change, State
@@ -62,6 +64,15 @@ class Report:
     def to_json(self) -> dict[str, object]:
         """The report as plain data, in the format that users rely on."""
         return {"format": FORMAT, "command": self.command, "threads": [thread.to_json() for thread in self.threads]}
+
+
+@dataclass(frozen=True)
+class LockReport:
+    """A profile's lock: its directory, the names of its files (none where nothing is to be locked), which changed."""
+
+    path: Path
+    files: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 def error_json(error: SolvenError, code: int) -> dict[str, object]:

@@ -25,6 +25,8 @@ class ProfileSource:
     text: bytes
     name: str
     directory: Path
+    lock: Path | None = None
+    """The directory of the profile's lock, `solven.lock` beside `solven.yaml`; None for standard input."""
 
     def read_template(self, name: str) -> str | None:
         """A template's text: beside the profile first, then among the shipped ones."""
@@ -88,7 +90,7 @@ def schema(name: str) -> bytes:
 
 def _open(path: Path, name: str) -> ProfileSource:
     try:
-        return ProfileSource(path.read_bytes(), name, path.parent)
+        return ProfileSource(path.read_bytes(), name, path.parent, path.with_name(f"{path.stem}.lock"))
     except OSError as error:
         raise UsageError(f"cannot read {name}: {error.strerror}", fix="Name a file that holds a profile.") from None
 

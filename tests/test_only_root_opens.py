@@ -22,7 +22,10 @@ ALLOWED = {
     "config.py": "reads the host configuration, where the host's owner keeps it",
     "sources.py": "reads the profile and what lies beside it, where the caller says",
 }
-ALLOWED_DIRECTORIES = {"cli/": "standard input and `--out` directories, where the caller says"}
+ALLOWED_DIRECTORIES = {
+    "cli/": "standard input and `--out` directories, where the caller says",
+    "builds/": "our own store and tools, and the lock beside the profile; it is given no path of a workspace",
+}
 
 OF_OS = {
     "open", "listdir", "scandir", "walk", "fwalk", "mkdir", "makedirs", "rename", "renames", "replace", "remove",

@@ -17,6 +17,7 @@ CODES: dict[type[errors.SolvenError], int] = {
     errors.ConflictError: 4,
     errors.ProfileError: 5,
     errors.HeldError: 6,
+    errors.LockError: 7,
 }
 """Exit codes; every other error is 1."""
 
