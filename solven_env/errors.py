@@ -114,3 +114,9 @@ class PlatformError(SolvenError):
     """This machine lacks something that the operation needs: the kernel, a program, an interpreter."""
 
     page = "docs/reconciling.md"
+
+
+class SandboxError(SolvenError):
+    """The sandbox could not start, or not as asked. A command's own failure is its exit status, never this."""
+
+    page = "docs/sandbox.md"

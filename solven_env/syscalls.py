@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import platform
 import sys
 from typing import NoReturn
 
@@ -103,11 +102,12 @@ def chown_opened(descriptor: int, uid: int, gid: int) -> None:
 
 
 def _number(table: dict[str, int], name: str) -> int:
-    if sys.platform != "linux" or platform.machine() not in table:
+    machine = os.uname().machine
+    if sys.platform != "linux" or machine not in table:
         raise PlatformError(
-            f"{name} is not available on {sys.platform}/{platform.machine()}", fix="Use Linux on x86_64 or aarch64."
+            f"{name} is not available on {sys.platform}/{machine}", fix="Use Linux on x86_64 or aarch64."
         )
-    return table[platform.machine()]
+    return table[machine]
 
 
 def _raise(name: str, path: str | bytes) -> NoReturn:

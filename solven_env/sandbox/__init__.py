@@ -1,0 +1,1 @@
+"""From a launch plan and a command to an isolated process. Knows no profile, no build, no storage."""

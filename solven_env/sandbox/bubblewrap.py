@@ -1,0 +1,71 @@
+"""bubblewrap's command line, made from data, and what its answers mean.
+
+The holder brings the mounts, the PID and the network namespace (`launching`); bubblewrap adds user, IPC, UTS and
+cgroup namespaces, drops every capability, forbids more user namespaces, and installs the filter.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from solven_env.errors import SandboxError
+from solven_env.sandbox import refusal
+from solven_env.sandbox.plan import SANDBOX_UID, Command, LaunchPlan
+
+PRLIMIT = "/usr/bin/prlimit"
+"""Sets limits inside, and tells 126 from 127: for a missing program bubblewrap itself ends with 1, like any command."""
+
+
+def arguments(
+    plan: LaunchPlan, command: Command, root: str, *, environment: int, seccomp: int, status: int
+) -> list[str]:
+    """argv for `command` on the staged `root`; descriptors hold its environment, the filter and the status lines.
+
+    bubblewrap itself starts with no environment, and no argument list shows one: `environment_arguments`.
+    """
+    return [
+        plan.bwrap,
+        *("--unshare-user", "--disable-userns", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
+        *("--uid", str(SANDBOX_UID), "--gid", str(SANDBOX_UID), "--hostname", plan.hostname),
+        *("--die-with-parent", "--new-session", "--cap-drop", "ALL"),
+        *("--args", str(environment), "--seccomp", str(seccomp), "--json-status-fd", str(status)),
+        # Every mount beneath is nodev already but for the nodes of /dev, which --bind would make nodev too.
+        *("--dev-bind", root, "/", "--chdir", command.cwd),
+        *("--", PRLIMIT, *(f"--{name}={value}:{value}" for name, value in command.limits)),
+        *("--", *command.argv),
+    ]
+
+
+def environment_arguments(command: Command) -> bytes:
+    """The command's variables as bubblewrap reads them from --args.
+
+    It must not be started with them: an LD_PRELOAD that is meant for the command would be loaded outside the walls.
+    """
+    return b"".join(os.fsencode(f"--setenv\0{name}\0{value}\0") for name, value in command.env)
+
+
+def exit_status(lines: bytes) -> int | None:
+    """The command's status as bubblewrap wrote it to --json-status-fd; None when the command never ran."""
+    for report in _reports(lines):
+        if "exit-code" in report:
+            return int(report["exit-code"])
+    return None
+
+
+def failure(lines: bytes) -> SandboxError:
+    """Why the command never ran, from the same lines: what stopped us before bubblewrap, or that bubblewrap gave up."""
+    for report in _reports(lines):
+        if "failed" in report:
+            return SandboxError(**report["failed"])
+    switch = refusal.find_switch()
+    return SandboxError(
+        "bubblewrap could not start the command; what it says stands on standard error",
+        fix=f"If that is about namespaces or a uid map: {switch[0]}; allow them: {switch[1]}" if switch else "",
+    )
+
+
+def _reports(lines: bytes) -> list[dict[str, Any]]:
+    """The lines that are whole: a kill may have cut the last one short."""
+    return [json.loads(line) for line in lines.splitlines(keepends=True) if line.endswith(b"}\n")]

@@ -1,0 +1,63 @@
+"""From the holder's fork to bubblewrap: the last steps of one command that need rights, then none are left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import NamedTuple, NoReturn
+
+from solven_env.errors import SolvenError
+from solven_env.sandbox import bubblewrap, mounting, staging
+from solven_env.sandbox.namespaces import STAGE
+from solven_env.sandbox.plan import Command, LaunchPlan, Proc
+
+
+class Root(NamedTuple):
+    """A staged root: the directory that holds it, and its network namespace (None: the host's)."""
+
+    plan: LaunchPlan
+    path: str
+    network: int | None
+
+
+def become(root: Root, command: Command, streams: tuple[int, int, int], *, seccomp: int, status: int) -> NoReturn:
+    """Turn this process, pid 1 of a PID namespace of its own, into bubblewrap. Failures go to `status` as JSON."""
+    try:
+        os.umask(0o022)
+        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and that would be inherited
+            signal.signal(ignored, signal.SIG_DFL)
+        mounting.unshare(mounting.CLONE_NEWNS)
+        staging.enter(root.path, tuple(mount.target for mount in root.plan.mounts if isinstance(mount, Proc)), STAGE)
+        if root.network is not None:
+            mounting.join_namespace(root.network, mounting.CLONE_NEWNET)
+        environment = os.memfd_create("environment")
+        with open(environment, "wb", closefd=False) as file:
+            file.write(bubblewrap.environment_arguments(command))
+        os.lseek(environment, 0, os.SEEK_SET)
+        drop_rights(root.plan)
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+        mounting.close_on_exec(3)
+        for descriptor in (environment, seccomp, status):
+            os.set_inheritable(descriptor, True)
+        arguments = bubblewrap.arguments(
+            root.plan, command, STAGE, environment=environment, seccomp=seccomp, status=status
+        )
+        os.execve(root.plan.bwrap, arguments, {})  # noqa: S606 (no shell is meant)
+    except BaseException as error:  # whatever it is, the launcher learns it; nothing of the holder may go on here
+        failure = {"message": str(error), "fix": "", "location": ""}
+        if isinstance(error, SolvenError):
+            failure = {"message": error.message, "fix": error.fix, "location": error.location}
+        os.write(status, json.dumps({"failed": failure}).encode() + b"\n")
+    finally:
+        os._exit(125)
+
+
+def drop_rights(plan: LaunchPlan) -> None:
+    """Become the plan's host uid, with no group and no way back; without one there is nothing to drop."""
+    if plan.uid is not None and plan.gid is not None:
+        os.setgroups([])
+        os.setresgid(plan.gid, plan.gid, plan.gid)
+        os.setresuid(plan.uid, plan.uid, plan.uid)
+    mounting.forbid_new_privileges()

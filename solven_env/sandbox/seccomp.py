@@ -1,0 +1,107 @@
+"""The system calls that no program in a sandbox needs and that kernels keep breaking on, as a plain BPF filter.
+
+After Docker's and Flatpak's lists: ENOSYS where programs fall back to an older call, EPERM where they report. It is a
+second wall: the namespaces and the missing capabilities refuse most of these already. strace and gdb do not run.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+
+from solven_env.errors import PlatformError
+
+# Name: number on x86_64, number on aarch64 (None: has none). Checked against the kernel's headers by the tests.
+NUMBERS: dict[str, tuple[int, int | None]] = {
+    "acct": (163, 89),
+    "add_key": (248, 217),
+    "adjtimex": (159, 171),
+    "bpf": (321, 280),
+    "clock_adjtime": (305, 266),
+    "clock_settime": (227, 112),
+    "clone3": (435, 435),
+    "delete_module": (176, 106),
+    "fanotify_init": (300, 262),
+    "finit_module": (313, 273),
+    "fsconfig": (431, 431),
+    "fsmount": (432, 432),
+    "fsopen": (430, 430),
+    "fspick": (433, 433),
+    "init_module": (175, 105),
+    "io_uring_enter": (426, 426),
+    "io_uring_register": (427, 427),
+    "io_uring_setup": (425, 425),
+    "ioperm": (173, None),
+    "iopl": (172, None),
+    "kcmp": (312, 272),
+    "kexec_file_load": (320, 294),
+    "kexec_load": (246, 104),
+    "keyctl": (250, 219),
+    "mount": (165, 40),
+    "mount_setattr": (442, 442),
+    "move_mount": (429, 429),
+    "open_by_handle_at": (304, 265),
+    "open_tree": (428, 428),
+    "perf_event_open": (298, 241),
+    "pidfd_getfd": (438, 438),
+    "pivot_root": (155, 41),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "ptrace": (101, 117),
+    "quotactl": (179, 60),
+    "quotactl_fd": (443, 443),
+    "reboot": (169, 142),
+    "request_key": (249, 218),
+    "setns": (308, 268),
+    "settimeofday": (164, 170),
+    "swapoff": (168, 225),
+    "swapon": (167, 224),
+    "syslog": (103, 116),
+    "umount2": (166, 39),
+    "unshare": (272, 97),
+    "userfaultfd": (323, 282),
+}
+
+_UNKNOWN = frozenset(  # as if this kernel had no such call
+    (
+        *("io_uring_setup", "io_uring_enter", "io_uring_register", "bpf", "keyctl", "add_key", "request_key"),
+        *("userfaultfd", "perf_event_open", "kexec_load", "kexec_file_load", "fanotify_init", "clone3"),
+        *("open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr", "quotactl_fd"),
+    )
+)
+
+# include/uapi/linux/audit.h, seccomp.h, filter.h
+_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+_X32_BIT = 0x40000000
+_KILL_PROCESS = 0x80000000
+_ERRNO = 0x00050000
+_ALLOW = 0x7FFF0000
+_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
+_NUMBER_OFFSET, _ARCHITECTURE_OFFSET = 0, 4  # in struct seccomp_data
+
+
+def program(machine: str | None = None) -> bytes:
+    """The filter for `machine` (default: this one) as an array of struct sock_filter, for bubblewrap's --seccomp.
+
+    A call of another architecture (32-bit, x32) kills the process: it would reach the kernel under other numbers.
+    """
+    machine = machine or os.uname().machine
+    if machine not in _ARCHITECTURES:
+        raise PlatformError(f"no list of system calls for {machine}", fix="Use Linux on x86_64 or aarch64.")
+    column = list(_ARCHITECTURES).index(machine)
+    numbers = {name: entry[column] for name, entry in NUMBERS.items()}
+    steps = [
+        (_LOAD, 0, 0, _ARCHITECTURE_OFFSET),
+        (_EQUAL, 1, 0, _ARCHITECTURES[machine]),
+        (_RETURN, 0, 0, _KILL_PROCESS),
+        (_LOAD, 0, 0, _NUMBER_OFFSET),
+    ]
+    if machine == "x86_64":
+        steps += [(_AT_LEAST, 0, 1, _X32_BIT), (_RETURN, 0, 0, _KILL_PROCESS)]
+    for name, number in numbers.items():
+        if number is not None:
+            refusal = errno.ENOSYS if name in _UNKNOWN else errno.EPERM
+            steps += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | refusal)]
+    steps.append((_RETURN, 0, 0, _ALLOW))
+    return b"".join(struct.pack("=HBBI", *step) for step in steps)

@@ -1,0 +1,222 @@
+"""The launcher's side: find or make a session's holder, hand it a command, wait for how it ends."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from solven_env.errors import SandboxError
+from solven_env.sandbox import runtime, wire
+from solven_env.sandbox.plan import Command, LaunchPlan, encode_command, encode_plan
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_TRIES = 20
+_KILLED = 137
+_HOLDER = "import sys; sys.path.append(sys.argv[1]); from solven_env.sandbox import holder; holder.main(*sys.argv[2:])"
+
+
+@dataclass(slots=True)
+class Running:
+    """A command that was started. It lives no longer than this: closed or lost, the command is killed."""
+
+    connection: socket.socket
+    session: str
+    runtime_dir: str
+    status: int | None = None
+    """As `wait` has found it."""
+
+    def wait(self) -> int:
+        """Its exit status: 128 and more for a signal, 124 when its time was up, 137 when it was killed.
+
+        SandboxError when bubblewrap could not start it. Whatever is returned, everything that it started has ended.
+        """
+        if self.status is None:
+            message = wire.receive(self.connection)
+            if message is None:  # the holder was killed, and the kernel has ended the command with it
+                _bury(self.runtime_dir, self.session)
+                self.status = _KILLED
+            elif message["kind"] == "failed":
+                raise wire.failure(message)
+            else:
+                self.status = int(message["status"])
+        return self.status
+
+    def kill(self) -> None:
+        """End the command with all that it started, at once; `wait` still tells when that is done."""
+        wire.send(self.connection, "kill")
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.connection.close()
+
+
+def run(
+    plan: LaunchPlan, command: Command, runtime_dir: str, *, stdin: int = 0, stdout: int = 1, stderr: int = 2
+) -> int:
+    """Run `command` to its end and return its exit status; see `Running.wait`.
+
+    The three descriptors are the command's streams as they are. An exception on the way, KeyboardInterrupt above all,
+    and the launcher's death by any signal end everything that was started.
+    """
+    with start(plan, command, runtime_dir, stdin=stdin, stdout=stdout, stderr=stderr) as running:
+        try:
+            return running.wait()
+        except BaseException:
+            running.kill()
+            while wire.receive(running.connection) is not None:
+                pass
+            raise
+
+
+def start(
+    plan: LaunchPlan, command: Command, runtime_dir: str, *, stdin: int = 0, stdout: int = 1, stderr: int = 2
+) -> Running:
+    """Start `command`, with the session's holder if there is none yet.
+
+    SandboxError when it cannot be: a plan that asks for what is not there, a link that an agent planted at a mount
+    point, namespaces that the host refuses.
+    """
+    request = {"plan": encode_plan(plan), "command": encode_command(command)}
+    _let_streams_be_reopened(plan, (stdin, stdout, stderr))
+    directory = runtime.open_directory(runtime_dir)
+    try:
+        for _ in range(_TRIES):
+            holder = _reach_holder(directory, runtime.socket_name(plan.session))
+            try:
+                started = _ask(holder.connection, request, (stdin, stdout, stderr))
+            except BaseException:
+                holder.connection.close()
+                raise
+            finally:
+                complaint = _settle(holder)
+            if started:
+                return Running(holder.connection, plan.session, runtime_dir)
+            holder.connection.close()
+            if complaint:
+                raise SandboxError(f"the session's holder broke: {complaint}")
+    finally:
+        os.close(directory)
+    raise SandboxError(f"the session's holder ended {_TRIES} times before it answered")
+
+
+def _let_streams_be_reopened(plan: LaunchPlan, streams: tuple[int, int, int]) -> None:
+    """Give pipes to the uid that root drops to: scripts open /dev/stderr anew, and a pipe is its maker's, mode 0600."""
+    if plan.uid is not None and plan.gid is not None and os.geteuid() == 0:
+        for stream in streams:
+            if os.readlink(f"/proc/self/fd/{stream}").startswith("pipe:"):
+                os.fchown(stream, plan.uid, plan.gid)
+
+
+def _ask(connection: socket.socket, request: dict[str, Any], streams: tuple[int, int, int]) -> bool:
+    """Whether the command was started; False when the holder was gone before it had begun."""
+    try:
+        wire.send_request(connection, request, streams)
+    except (BrokenPipeError, ConnectionResetError):
+        return False
+    if wire.receive(connection) is None:
+        return False
+    answer = wire.receive(connection)
+    if answer is None:
+        raise SandboxError("the session was ended while the command started", fix="Run it again.")
+    if answer["kind"] == "failed":
+        raise wire.failure(answer)
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """A connection to a holder and, when this launcher made it, its first stage and what it complains of."""
+
+    connection: socket.socket
+    first_stage: subprocess.Popen[bytes] | None = None
+    complaints: int | None = None
+
+
+def _reach_holder(directory: int, name: str) -> _Holder:
+    """Connect to the holder that listens at `name` in the runtime directory; make it if there is none."""
+    address = runtime.address(directory, name)
+    connection = _try_connect(address)
+    if connection is not None:
+        return _Holder(connection)
+    with runtime.locked(directory):
+        connection = _try_connect(address)
+        return _make_holder(directory, name) if connection is None else _Holder(connection)
+
+
+def _settle(holder: _Holder) -> str:
+    """Reap the first stage, which ends as soon as the holder proper runs, and return the holder's last words."""
+    if holder.first_stage is None or holder.complaints is None:
+        return ""
+    holder.first_stage.wait()
+    with open(holder.complaints, "rb") as complaints:
+        complaints.seek(0)
+        return (complaints.read().decode(errors="replace").splitlines() or [""])[-1]
+
+
+def _bury(runtime_dir: str, session: str) -> None:
+    """Remove the socket that a killed holder has left, unless there is a new one."""
+    directory = runtime.open_directory(runtime_dir)
+    try:
+        name = runtime.socket_name(session)
+        with runtime.locked(directory):
+            connection = _try_connect(runtime.address(directory, name))
+            if connection is not None:
+                connection.close()
+                return
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=directory)
+    finally:
+        os.close(directory)
+
+
+def _make_holder(directory: int, name: str) -> _Holder:
+    """Listen in the holder's stead, connect, and let a new one inherit the socket: so it never waits for a client."""
+    address = runtime.address(directory, name)
+    with suppress(FileNotFoundError):  # there after a holder was killed
+        os.unlink(name, dir_fd=directory)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(address)
+        listener.listen(128)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        connection.connect(address)
+        complaints = os.memfd_create("complaints")
+        inherited = (listener.fileno(), directory)
+        first_stage = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
+            [
+                *(sys.executable, "-I", "-S", "-X", "utf8", "-c", _HOLDER, str(Path(__file__).parents[2])),
+                *(*map(str, inherited), name),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=complaints,
+            cwd="/",
+            env={},
+            start_new_session=True,
+            pass_fds=inherited,
+        )
+        return _Holder(connection, first_stage, complaints)
+
+
+def _try_connect(address: str) -> socket.socket | None:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        connection.connect(address)
+    except (FileNotFoundError, ConnectionRefusedError):
+        connection.close()
+        return None
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,160 @@
+"""What is mounted: detached mounts of host paths, memory and overlays, each without set-uid programs and devices."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from typing import TYPE_CHECKING
+
+from solven_env import syscalls
+from solven_env.errors import SandboxError
+from solven_env.sandbox import devices, mounting
+from solven_env.sandbox.plan import Bind, Dev, Etc, LaunchPlan, Mount, Overlay, Tmpfs
+from solven_env.sandbox.targets import DIRECTORY, blocked, holding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+HARDENED = mounting.ATTR_NOSUID | mounting.ATTR_NODEV
+_OVERLAY_PATIENCE = 2.0  # seconds
+
+
+class Shared:
+    """What all roots of a session have in common, each mounted once, beneath the directory `where`.
+
+    `mounts` maps a mount to the directory it is attached to: overlays, since an upper may be mounted only once, and the
+    session's own /tmp, /var, /run and /dev.
+    """
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.mounts: dict[Mount, str] = {}
+        self.made = 0
+
+
+def open_source(plan: LaunchPlan, mount: Mount, shared: Shared) -> int | None:
+    """A detached mount of what `mount` shows, from `shared` where it is the session's; None for a missing optional."""
+    if isinstance(mount, Bind):
+        return _bind(mount)
+    if isinstance(mount, Etc):
+        return mounting.new_mount("tmpfs", {"mode": "0755", "size": "8m"}, HARDENED)
+    if isinstance(mount, Tmpfs) and mount.read_only:
+        return mounting.new_mount("tmpfs", _tmpfs_options(plan, mount), HARDENED)
+    key = _shared_key(mount)
+    if key not in shared.mounts:
+        _share(plan, key, shared)
+    return mounting.clone_tree(shared.mounts[key])
+
+
+def release(shared: Shared, kept: Iterable[Mount]) -> None:
+    """Unmount the overlays that are not among `kept`; what commands still have of them stays theirs."""
+    wanted = {_shared_key(mount) for mount in kept}
+    for mount, where in list(shared.mounts.items()):
+        if isinstance(mount, Overlay) and mount not in wanted:
+            mounting.detach(where)
+            os.rmdir(where)
+            del shared.mounts[mount]
+
+
+def _shared_key(mount: Mount) -> Mount:
+    return mount._replace(target="") if isinstance(mount, Overlay) else mount
+
+
+def _share(plan: LaunchPlan, mount: Mount, shared: Shared) -> None:
+    if isinstance(mount, Overlay):
+        if any(isinstance(other, Overlay) and other.upper == mount.upper for other in shared.mounts):
+            raise SandboxError("the layer is in use above another build of this session", location=mount.upper)
+        fresh = _overlay_when_free(mount)
+    elif isinstance(mount, Dev):
+        fresh = mounting.new_mount("tmpfs", {"mode": "0755", "size": "1m"}, HARDENED | mounting.ATTR_NOEXEC)
+    else:
+        assert isinstance(mount, Tmpfs)
+        fresh = mounting.new_mount("tmpfs", _tmpfs_options(plan, mount), HARDENED)
+    shared.made += 1
+    where = f"{shared.where}/{shared.made}"
+    with holding(fresh):
+        os.mkdir(where)
+        with holding(os.open(where, DIRECTORY)) as place:
+            mounting.attach(fresh, place)
+        if isinstance(mount, Dev):
+            devices.fill(fresh)
+    shared.mounts[mount] = where
+
+
+def _bind(mount: Bind) -> int | None:
+    try:
+        with holding(os.open(mount.source, os.O_PATH)) as base:
+            if not mount.beneath:
+                clone = mounting.clone_tree("", base)
+            else:
+                with holding(syscalls.openat2(base, mount.beneath, os.O_PATH)) as found:
+                    clone = mounting.clone_tree("", found)
+    except FileNotFoundError as error:
+        if mount.optional:
+            return None
+        raise SandboxError(
+            f"{mount.source!r} does not exist on this host"
+            if not mount.beneath
+            else f"{mount.beneath!r} does not exist",
+            location=mount.target,
+            fix="Make it, or mark the mount optional.",
+        ) from error
+    except OSError as error:
+        raise blocked(f"{mount.source}/{mount.beneath}".rstrip("/"), error) from error
+    try:
+        mounting.set_attributes(clone, HARDENED | (mounting.ATTR_RDONLY if mount.read_only else 0))
+    except BaseException:
+        os.close(clone)
+        raise
+    return clone
+
+
+def _overlay_when_free(mount: Overlay) -> int:
+    """The overlay, as soon as the last holder is all gone: the kernel unmounts only after the process has ended."""
+    end = time.monotonic() + _OVERLAY_PATIENCE
+    while True:
+        try:
+            return _overlay(mount)
+        except OSError as error:
+            if error.errno == errno.EBUSY and time.monotonic() < end:
+                time.sleep(0.002)
+                continue
+            what = {
+                errno.EBUSY: "the layer is in use by another session",
+                errno.ESTALE: "the layer was begun above another build",
+            }.get(error.errno or 0, f"the layer cannot be mounted: {error}")
+            raise SandboxError(what, location=mount.upper) from error
+
+
+def _overlay(mount: Overlay) -> int:
+    # The kernel resolves /proc/self/fd at once: no character of a path needs quoting, and mountinfo inside shows no
+    # path of the host. index=on makes it refuse a second mount of the upper (EBUSY) and another lower (ESTALE).
+    opened: list[int] = []
+    try:
+        options: dict[str, str | None] = {}
+        for key, path in (("lowerdir", mount.lower), ("upperdir", mount.upper), ("workdir", mount.work)):
+            opened.append(os.open(path, DIRECTORY))
+            options[key] = f"/proc/self/fd/{opened[-1]}"
+        options["index"] = "on"
+        if not _in_first_user_namespace():
+            options["userxattr"] = None  # trusted.* attributes are out of reach, and rm -r of a lower fails with EIO
+        return mounting.new_mount("overlay", options, HARDENED)
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
+def _in_first_user_namespace() -> bool:
+    """It alone maps every uid to itself (user_namespaces(7))."""
+    with open("/proc/self/uid_map") as file:
+        return file.read().split() == ["0", "0", "4294967295"]
+
+
+def _tmpfs_options(plan: LaunchPlan, mount: Tmpfs) -> dict[str, str | None]:
+    options: dict[str, str | None] = {"mode": f"{mount.mode:o}"}
+    if mount.size is not None:
+        options["size"] = str(mount.size)
+    if plan.uid is not None and not mount.read_only:
+        options |= {"uid": str(plan.uid), "gid": str(plan.gid)}
+    return options

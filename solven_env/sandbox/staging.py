@@ -1,0 +1,94 @@
+"""Stages a root for one shape of sandbox, by descriptors only, with all rights and before any agent's code runs.
+
+Why not bubblewrap's own `--bind`, `--tmpfs` and `--proc`: every version up to 0.11 follows a link that an agent planted
+at a destination and makes files on the host (CVE-2026-87766). Here each target is opened component by component from
+the root's descriptor, through no link, and mounted upon by that descriptor; a name that is swapped meanwhile changes
+nothing, since no name is looked up twice.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from solven_env.errors import SandboxError
+from solven_env.sandbox import etc, mounting
+from solven_env.sandbox.plan import Etc, LaunchPlan, Mount, Proc, Tmpfs
+from solven_env.sandbox.sources import HARDENED, Shared, open_source
+from solven_env.sandbox.targets import DIRECTORY, holding, open_parent, open_target, write_file
+
+
+def stage(plan: LaunchPlan, where: str, shared: Shared) -> None:
+    """Make the directory `where` the root that `plan` describes.
+
+    SandboxError names what is missing on the host, a link that stands in the way, and an overlay that is in use.
+    """
+    _open_workspace(plan, where)
+    memory: set[int] = set()
+    sealed: dict[int, int] = {}
+    with holding(os.open(where, DIRECTORY)) as root:
+        try:
+            for mount in sorted(plan.mounts, key=lambda mount: mount.target.count("/")):
+                _add(plan, root, mount, shared, memory, sealed)
+            for file in plan.files:
+                with open_parent(root, file.path, sealed.keys()) as (directory, name):
+                    write_file(directory, name, file.content, file.mode)
+            for link in plan.links:
+                with open_parent(root, link.path, sealed.keys()) as (directory, name):
+                    os.symlink(link.to, name, dir_fd=directory)
+            for mounted in sealed.values():
+                mounting.set_attributes(mounted, mounting.ATTR_RDONLY, recursive=False)
+        finally:
+            for mounted in sealed.values():
+                os.close(mounted)
+
+
+def enter(root: str, proc_targets: tuple[str, ...], where: str) -> None:
+    """In a mount namespace and a PID namespace of one command's own: mount its /proc, and move `root` to `where`.
+
+    The same /proc goes over the host's: bubblewrap looks its own process up there. `where` lies beneath it.
+    """
+    with holding(os.open(root, DIRECTORY)) as staged:
+        with holding(mounting.new_mount("proc", {}, HARDENED | mounting.ATTR_NOEXEC)) as fresh:
+            for target in proc_targets:
+                with (
+                    holding(mounting.clone_tree("", fresh)) as clone,
+                    open_target(staged, target, directory=True) as place,
+                ):
+                    mounting.attach(clone, place)
+            with holding(os.open("/proc", DIRECTORY)) as place:
+                mounting.attach(fresh, place)
+        with holding(os.open(where, DIRECTORY)) as place:
+            mounting.attach(staged, place)
+
+
+def _open_workspace(plan: LaunchPlan, where: str) -> None:
+    try:
+        workspace = os.open(plan.workspace, DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise SandboxError(f"the workspace cannot be opened: {error.strerror}", location=plan.workspace) from error
+    with holding(workspace), holding(mounting.clone_tree("", workspace)) as clone:
+        mounting.set_attributes(clone, HARDENED)
+        os.mkdir(where)
+        with holding(os.open(where, DIRECTORY)) as place:
+            mounting.attach(clone, place)
+
+
+def _add(plan: LaunchPlan, root: int, mount: Mount, shared: Shared, memory: set[int], sealed: dict[int, int]) -> None:
+    """Mount one thing; note the device of what is memory, and the mount of what is to be made read-only at the end."""
+    source = None if isinstance(mount, Proc) else open_source(plan, mount, shared)  # for Proc see `enter`
+    if source is None:
+        return
+    owner = None if plan.uid is None or plan.gid is None else (plan.uid, plan.gid)
+    with holding(source):
+        about = os.fstat(source)
+        is_directory = stat.S_ISDIR(about.st_mode)
+        with open_target(root, mount.target, directory=is_directory, memory=memory, owner=owner) as place:
+            mounting.attach(source, place)
+        if isinstance(mount, Tmpfs | Etc):
+            memory.add(about.st_dev)
+        if isinstance(mount, Etc) or (isinstance(mount, Tmpfs) and mount.read_only):
+            sealed[about.st_dev] = os.dup(source)
+        if isinstance(mount, Etc):
+            prefix = f"{mount.target}/"
+            etc.fill(source, omit=frozenset(file.path.removeprefix(prefix) for file in plan.files))

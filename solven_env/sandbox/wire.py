@@ -1,0 +1,104 @@
+"""What launcher and holder say to each other over one SOCK_SEQPACKET connection a command.
+
+    launcher                                   holder
+    request (plan, command), three streams ─►
+                                            ◄─ accepted   from here on the request is never sent again
+                                            ◄─ started    or failed
+    kill                                    ─►
+                                            ◄─ exited     or failed
+
+When the launcher's end is closed, the command is killed.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import socket
+from typing import Any
+
+from solven_env.errors import SandboxError
+
+_LARGEST_ANSWER = 65536
+
+
+def send_request(connection: socket.socket, request: dict[str, Any], streams: tuple[int, int, int]) -> None:
+    """The request goes in a memfd: a packet of more than about 200 KB is EMSGSIZE, and one argument may have 128 KB."""
+    memory = os.memfd_create("request")
+    try:
+        with open(memory, "wb", closefd=False) as file:
+            file.write(json.dumps(request).encode())
+        socket.send_fds(connection, [b"request"], [memory, *streams])
+    finally:
+        os.close(memory)
+
+
+def receive_request(connection: socket.socket) -> tuple[dict[str, Any], tuple[int, int, int]] | None:
+    """A request and its streams, which the caller closes; None when the launcher is gone, or says something else."""
+    try:
+        message, descriptors = receive_descriptors(connection, 4)
+    except ConnectionResetError:
+        return None
+    try:
+        if message == b"request" and len(descriptors) == 4:
+            memory, stdin, stdout, stderr = descriptors
+            with open(memory, "rb", closefd=False) as file:
+                file.seek(0)
+                document = json.loads(file.read())
+            os.close(memory)
+            return document, (stdin, stdout, stderr)
+    except ValueError:
+        pass
+    for descriptor in descriptors:
+        os.close(descriptor)
+    return None
+
+
+def hear_again(connection: socket.socket) -> bool:
+    """Take what a launcher says while its command runs, which can only be to kill it; False when it is gone.
+
+    ECONNRESET is how a launcher goes that had not read all answers.
+    """
+    try:
+        return bool(connection.recv(_LARGEST_ANSWER))
+    except ConnectionResetError:
+        return False
+
+
+def receive_descriptors(connection: socket.socket, most: int) -> tuple[bytes, list[int]]:
+    """A short message and the descriptors that came with it, close-on-exec (socket.recv_fds drops that flag)."""
+    size = array.array("i").itemsize
+    message, ancillary, _, _ = connection.recvmsg(64, socket.CMSG_SPACE(most * size), socket.MSG_CMSG_CLOEXEC)
+    descriptors = array.array("i")
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            descriptors.frombytes(data[: len(data) - len(data) % size])
+    return message, list(descriptors)
+
+
+def send(connection: socket.socket, kind: str, **values: Any) -> None:
+    """One short message; that nobody is there any more to read it is no error."""
+    try:
+        connection.send(json.dumps({"kind": kind, **values}).encode())
+    except (BrokenPipeError, ConnectionResetError):
+        return
+
+
+def receive(connection: socket.socket) -> dict[str, Any] | None:
+    """The next message; None when the other side is gone."""
+    try:
+        message = connection.recv(_LARGEST_ANSWER)
+    except ConnectionResetError:
+        return None
+    return dict(json.loads(message)) if message else None
+
+
+def send_failure(connection: socket.socket, error: SandboxError) -> None:
+    """An error on its way to the launcher; `failure` makes it one again."""
+    send(connection, "failed", message=error.message, fix=error.fix, location=error.location)
+
+
+def failure(message: dict[str, Any]) -> SandboxError:
+    """The error of a `failed` message."""
+    return SandboxError(message["message"], fix=message["fix"], location=message["location"])

@@ -1,0 +1,14 @@
+"""A launcher of its own process for the tests that kill one: `launcher SESSION WORKSPACE RUNTIME TEXT`."""
+
+from __future__ import annotations
+
+import sys
+
+from solven_env.sandbox import etc, session
+from solven_env.sandbox.plan import LaunchPlan
+from tests.sandbox.running import SANDBOX_HOST_UID, SYSTEM, command
+
+if __name__ == "__main__":
+    name, workspace, runtime_dir, text = sys.argv[1:]
+    plan = LaunchPlan(name, workspace, SYSTEM, etc.identity("user"), uid=SANDBOX_HOST_UID, gid=SANDBOX_HOST_UID)
+    sys.exit(session.run(plan, command("sh", "-c", text), runtime_dir))

@@ -1,0 +1,195 @@
+"""A real sandbox for a test: a workspace, a runtime directory, and what must not outlive the test."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import tempfile
+import time
+import uuid
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from solven_env.sandbox import etc, runtime, session
+from solven_env.sandbox.plan import Bind, Command, Dev, Etc, LaunchPlan, Mount, Proc, Tmpfs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = os.geteuid() == 0
+SANDBOX_HOST_UID = 61000 if ROOT else None
+SYSTEM: tuple[Mount, ...] = (
+    *(Bind(path, path, optional=True) for path in ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/sys")),
+    *(Etc(), Proc(), Dev(), Tmpfs("/tmp", size=64 << 20, mode=0o1777), Tmpfs("/var"), Tmpfs("/run")),
+)
+PATH = "/usr/bin:/bin"
+DEADLINE = 60.0
+"""Seconds after which a test gives up waiting for an event."""
+
+
+@dataclass(frozen=True)
+class Result:
+    status: int
+    out: bytes
+    err: bytes
+
+
+@dataclass(frozen=True)
+class Box:
+    """One thread's plan and the runtime directory of its holder."""
+
+    plan: LaunchPlan
+    runtime: str
+    base: Path
+
+    @property
+    def workspace(self) -> Path:
+        return Path(self.plan.workspace)
+
+    def but(self, **changes: object) -> Box:
+        return replace(self, plan=self.plan._replace(**changes))  # type: ignore[arg-type]
+
+    def neighbour(self, name: str) -> Box:
+        """Another thread of the same storage."""
+        return self.but(session=f"{self.plan.session}-{name}", workspace=str(make_workspace(self.base / name)))
+
+    def run(self, *argv: str, data: bytes = b"", **options: object) -> Result:
+        with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            stdin.write(data)
+            stdin.seek(0)
+            status = session.run(
+                self.plan,
+                command(*argv, **options),
+                self.runtime,
+                stdin=stdin.fileno(),
+                stdout=out.fileno(),
+                stderr=err.fileno(),
+            )
+            out.seek(0)
+            err.seek(0)
+            return Result(status, out.read(), err.read())
+
+    def shell(self, text: str, **options: object) -> Result:
+        return self.run("sh", "-c", text, **options)  # type: ignore[arg-type]
+
+    def holder(self) -> int | None:
+        """The host's pid of the session's holder."""
+        name = runtime.socket_name(self.plan.session).encode()
+        for pid in pids():
+            try:
+                line = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                status = Path(f"/proc/{pid}/status").read_text()
+            except OSError:
+                continue
+            if name in line and "\tNSpid" not in status and _own_pid(status) == 1:
+                return pid
+        return None
+
+
+def command(*argv: str, **options: object) -> Command:
+    values: dict[str, object] = {"env": (("PATH", PATH), ("HOME", "/")), **options}
+    return Command(tuple(argv), **values)  # type: ignore[arg-type]
+
+
+def make_workspace(path: Path) -> Path:
+    path.mkdir()
+    if SANDBOX_HOST_UID is not None:
+        os.chown(path, SANDBOX_HOST_UID, SANDBOX_HOST_UID)
+    return path
+
+
+def pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def wait_until_gone(pid: int) -> None:
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        assert select.select([pidfd], [], [], DEADLINE)[0], f"process {pid} lives on"
+    finally:
+        os.close(pidfd)
+
+
+def wait_for_file(path: Path) -> None:
+    """Until a command made the file that says how far it is."""
+    end = time.monotonic() + DEADLINE
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} was never made"
+        os.sched_yield()
+
+
+def _own_pid(status: str) -> int:
+    (line,) = (line for line in status.splitlines() if line.startswith("NSpid:"))
+    return int(line.split()[-1])
+
+
+def survivors(mark: str, program: bytes = b"") -> list[int]:
+    """Processes whose mounts show the test's directory `mark`, or that name it in their arguments.
+
+    A holder names its session's socket only, but it has the staged workspace in its mounts from its first command on.
+    """
+    found = []
+    for pid in pids():
+        try:
+            line = Path(f"/proc/{pid}/cmdline").read_bytes()
+            mounts = Path(f"/proc/{pid}/mountinfo").read_text()
+            open_files = (
+                [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()] if b"holder" in line else []
+            )
+        except OSError:
+            continue
+        ours = mark in mounts or any(mark in path for path in open_files)
+        if ours and program in line:
+            found.append(pid)
+    return found
+
+
+def wait_until_alone(mark: str) -> None:
+    """Until nothing survives, what a survivor may still have forked included."""
+    end = time.monotonic() + DEADLINE
+    while left := survivors(mark):
+        assert time.monotonic() < end, f"survivors: {left}"
+        for pid in left:
+            wait_until_gone(pid)
+
+
+@pytest.fixture
+def box() -> Iterator[Box]:
+    """A thread with an empty workspace; under root beneath a directory that only root may enter."""
+    base = Path(tempfile.mkdtemp(prefix="solven-"))
+    assert base.stat().st_mode & 0o077 == 0
+    name = uuid.uuid4().hex
+    workspace = make_workspace(base / f"workspace-{name}")
+    plan = LaunchPlan(
+        session=name,
+        workspace=str(workspace),
+        mounts=SYSTEM,
+        files=etc.identity("user"),
+        uid=SANDBOX_HOST_UID,
+        gid=SANDBOX_HOST_UID,
+    )
+    yield Box(plan, str(base / "runtime"), base)
+    for directory, names, _ in os.walk(base):
+        if "work" in names:  # of an overlay, left without any permission
+            os.chmod(os.path.join(directory, "work"), 0o700)
+    shutil.rmtree(base)
+
+
+@pytest.fixture(autouse=True)
+def nothing_survives(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After each test with a box: no process with its mounts, no holder, and nothing in the runtime directory."""
+    if "box" not in request.fixturenames:
+        yield
+        return
+    own: Box = request.getfixturevalue("box")
+    yield
+    wait_until_alone(own.base.name)
+    if os.path.isdir(own.runtime):
+        assert os.listdir(own.runtime) == []

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from solven_env.sandbox import bubblewrap
+from solven_env.sandbox.plan import Command, LaunchPlan
+
+PLAN = LaunchPlan("s", "/w", (), hostname="box", bwrap="/opt/bwrap")
+
+
+def test_the_whole_command_line() -> None:
+    command = Command(
+        ("sh", "-c", "exit 3"), env=(("SECRET", "hidden"),), cwd="/src", limits=(("nofile", 64), ("core", 0))
+    )
+    assert bubblewrap.arguments(PLAN, command, "/stage", environment=6, seccomp=7, status=8) == [
+        "/opt/bwrap",
+        *("--unshare-user", "--disable-userns", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
+        *("--uid", "1000", "--gid", "1000", "--hostname", "box"),
+        *("--die-with-parent", "--new-session", "--cap-drop", "ALL"),
+        *("--args", "6", "--seccomp", "7", "--json-status-fd", "8"),
+        *("--dev-bind", "/stage", "/", "--chdir", "/src"),
+        *("--", "/usr/bin/prlimit", "--nofile=64:64", "--core=0:0"),
+        *("--", "sh", "-c", "exit 3"),
+    ]
+
+
+def test_the_environment_goes_another_way() -> None:
+    command = Command(("true",), env=(("A", "x y"), ("B", "\udcff")))
+    assert bubblewrap.environment_arguments(command) == b"--setenv\0A\0x y\0--setenv\0B\0\xff\0"
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (b'{ "child-pid": 12, "mnt-namespace": 4026532250 }\n{ "exit-code": 7 }\n', 7),
+        (b'{ "child-pid": 12 }\n{ "exit-code": 0 }\n', 0),
+        (b'{ "child-pid": 12 }\n', None),
+        (b'{ "child-pid": 12 }\n{ "exit-co', None),
+        (b"", None),
+    ],
+)
+def test_the_commands_status_is_what_bubblewrap_wrote(lines: bytes, status: int | None) -> None:
+    assert bubblewrap.exit_status(lines) == status
+
+
+def test_what_stopped_us_before_bubblewrap_comes_back() -> None:
+    failed = {"message": "a link", "fix": "Remove it.", "location": "/proc"}
+    error = bubblewrap.failure(json.dumps({"failed": failed}).encode() + b"\n")
+    assert (error.message, error.fix, error.location) == ("a link", "Remove it.", "/proc")
+    assert "standard error" in bubblewrap.failure(b"").message

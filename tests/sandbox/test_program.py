@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from solven_env.errors import PlatformError
+from solven_env.sandbox.program import install_command, locate, parse_version
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [
+        ("bubblewrap 0.8.0\n", (0, 8, 0)),
+        ("bubblewrap 0.11.0", (0, 11, 0)),
+        ("bubblewrap 0.12", (0, 12)),
+        ("something else 0.8", ()),
+        ("", ()),
+    ],
+)
+def test_versions(said: str, version: tuple[int, ...]) -> None:
+    assert parse_version(said) == version
+
+
+@pytest.mark.parametrize(
+    ("os_release", "command"),
+    [
+        ('PRETTY_NAME="Debian GNU/Linux 12"\nID=debian\n', "sudo apt-get install bubblewrap"),
+        ("ID=ubuntu\nID_LIKE=debian\n", "sudo apt-get install bubblewrap"),
+        ('ID="rocky"\nID_LIKE="rhel centos fedora"\n', "sudo dnf install bubblewrap"),
+        ("ID=alpine\n", "sudo apk add bubblewrap"),
+        ('ID="opensuse-leap"\nID_LIKE="suse opensuse"\n', "sudo zypper install bubblewrap"),
+        ("ID=manjaro\nID_LIKE=arch\n", "sudo pacman -S bubblewrap"),
+        ("VERSION_ID=1\nID=unheard-of\n", ""),
+        ("", ""),
+    ],
+)
+def test_the_package_command_is_the_distributions_own(os_release: str, command: str) -> None:
+    assert install_command(os_release) == command
+
+
+def test_the_hosts_bubblewrap_is_found() -> None:
+    assert locate().endswith("/bwrap")
+
+
+@pytest.mark.parametrize("said", ["bubblewrap 0.7.0", "no such option"])
+def test_an_old_one_is_refused_with_the_way_to_a_newer(tmp_path: Path, said: str) -> None:
+    old = tmp_path / "bwrap"
+    old.write_text(f"#!/bin/sh\necho {said}\n")
+    old.chmod(0o755)
+    with pytest.raises(PlatformError, match="or newer is needed") as caught:
+        locate(search=str(tmp_path))
+    assert "nstall" in caught.value.fix
+    assert caught.value.location == str(old)
+
+
+def test_a_missing_one_is_said(tmp_path: Path) -> None:
+    with pytest.raises(PlatformError, match="not installed"):
+        locate(search=str(tmp_path))
+    with pytest.raises(PlatformError, match="there is no bubblewrap at"):
+        locate(str(tmp_path / "bwrap"))

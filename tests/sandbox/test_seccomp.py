@@ -1,0 +1,106 @@
+"""The filter as the kernel would read it, and its numbers against the kernel's own headers."""
+
+from __future__ import annotations
+
+import errno
+import re
+import struct
+from pathlib import Path
+
+import pytest
+
+from solven_env.errors import PlatformError
+from solven_env.sandbox import seccomp
+
+AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7, "i386": 0x40000003, "arm": 0x40000028}
+ALLOW, KILL = 0x7FFF0000, 0x80000000
+READ = {"x86_64": 0, "aarch64": 63}
+
+
+def verdict(program: bytes, architecture: int, number: int) -> int:
+    """What a classic BPF machine returns for a struct seccomp_data."""
+    data = struct.pack("=iI", number, architecture)
+    steps = list(struct.iter_unpack("=HBBI", program))
+    at = accumulator = 0
+    while True:
+        code, if_true, if_false, value = steps[at]
+        at += 1
+        match code:
+            case 0x20:
+                (accumulator,) = struct.unpack_from("=I", data, value)
+            case 0x15:
+                at += if_true if accumulator == value else if_false
+            case 0x35:
+                at += if_true if accumulator >= value else if_false
+            case 0x06:
+                return int(value)
+            case _:
+                raise AssertionError(f"unknown instruction {code:#x}")
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_what_is_refused_and_how(machine: str) -> None:
+    program = seccomp.program(machine)
+    column = ["x86_64", "aarch64"].index(machine)
+    numbers = {name: entry[column] for name, entry in seccomp.NUMBERS.items() if entry[column] is not None}
+    for name, number in numbers.items():
+        assert number is not None
+        refusal = verdict(program, AUDIT[machine], number)
+        unknown = name in (
+            "io_uring_setup",
+            "io_uring_enter",
+            "bpf",
+            "keyctl",
+            "add_key",
+            "clone3",
+            "open_tree",
+            "fsopen",
+        )
+        assert refusal in (0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS), name
+        assert not unknown or refusal == 0x50000 | errno.ENOSYS, name
+    for number in set(range(480)) - {number for number in numbers.values() if number is not None}:
+        assert verdict(program, AUDIT[machine], number) == ALLOW
+    assert len(program) % 8 == 0
+    assert len(program) < 4096 * 8  # BPF_MAXINSNS
+
+
+@pytest.mark.parametrize(("machine", "other"), [("x86_64", "i386"), ("x86_64", "aarch64"), ("aarch64", "arm")])
+def test_another_architecture_is_killed(machine: str, other: str) -> None:
+    assert verdict(seccomp.program(machine), AUDIT[other], READ[machine]) == KILL
+
+
+@pytest.mark.parametrize("number", [0x40000000, 0x40000000 + 165, 0xFFFFFFFF - (1 << 32)])
+def test_x32_is_killed(number: int) -> None:
+    assert verdict(seccomp.program("x86_64"), AUDIT["x86_64"], number) == KILL
+
+
+def test_a_machine_without_a_list_is_an_error() -> None:
+    with pytest.raises(PlatformError, match="riscv64"):
+        seccomp.program("riscv64")
+
+
+def headers(*places: str) -> dict[str, int]:
+    for place in places:
+        if (header := Path(place)).exists():
+            return {
+                name: int(number)
+                for name, number in re.findall(r"(?m)^#define __NR(?:3264)?_(\w+)\s+(\d+)$", header.read_text())
+            }
+    pytest.skip("no kernel headers on this machine")
+
+
+@pytest.mark.parametrize(
+    ("column", "places"),
+    [
+        (0, ("/usr/include/x86_64-linux-gnu/asm/unistd_64.h", "/usr/include/asm/unistd_64.h")),
+        # aarch64 has the generic table.
+        (1, ("/usr/include/asm-generic/unistd.h", "/usr/aarch64-linux-gnu/include/asm/unistd_64.h")),
+    ],
+)
+def test_the_numbers_are_the_kernels(column: int, places: tuple[str, ...]) -> None:
+    known = headers(*places)
+    wrong = {}
+    for name, numbers in seccomp.NUMBERS.items():
+        if known.get(name) != numbers[column]:
+            wrong[name] = (numbers[column], known.get(name))
+    assert wrong == {}

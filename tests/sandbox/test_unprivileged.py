@@ -1,0 +1,76 @@
+"""The same promises for an ordinary user: this very suite again, as one, in a private mount namespace."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.sandbox.running import ROOT
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+USER = 4242
+# Root's home hides the interpreter (a version manager's, say): it is shown again read-only, alone.
+ENTER = """
+set -e
+hold=$(mktemp -d)
+mount -t tmpfs tmpfs "$hold"
+number=0
+for path in $SHOWN; do
+    number=$((number + 1))
+    mkdir "$hold/$number"
+    mount --bind "$path" "$hold/$number"
+done
+mount -t tmpfs -o mode=755 tmpfs /root
+number=0
+for path in $SHOWN; do
+    number=$((number + 1))
+    mkdir -p "$path"
+    mount --bind -o ro "$hold/$number" "$path"
+done
+umount -R "$hold"
+rmdir "$hold"
+cd "$CHECKOUT"
+exec setpriv --reuid "$WHO" --regid "$WHO" --clear-groups --inh-caps=-all --bounding-set=-all "$@"
+"""
+SUBSET = [
+    "tests/sandbox/test_session.py",
+    "tests/sandbox/test_overlays.py",
+    "tests/hostile/test_isolation.py",
+    "tests/hostile/test_planted_links.py",
+    "tests/hostile/test_kills.py",
+]
+
+
+@pytest.mark.skipif(not ROOT, reason="an ordinary user runs the tests themselves")
+@pytest.mark.parametrize("file", SUBSET)
+def test_as_an_ordinary_user(file: str) -> None:
+    shown = {sys.prefix, sys.base_prefix, str(CHECKOUT)}
+    hidden = sorted(path for path in shown if Path(path).is_relative_to("/root"))
+    with tempfile.TemporaryDirectory(prefix="solven-user-") as home:
+        os.chown(home, USER, USER)
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": home,
+            "TMPDIR": home,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPATH": str(CHECKOUT),
+            "SOLVEN_ENV_KILLS": "3",
+            "SHOWN": " ".join(hidden),
+            "CHECKOUT": str(CHECKOUT),
+            "WHO": str(USER),
+        }
+        pytest_line = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-rs", file]
+        result = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", ENTER, "sh", *pytest_line],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert " passed" in result.stdout
