@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from solven_env.api import apply as apply
+    from solven_env.api import check_lock as check_lock
     from solven_env.api import diff as diff
+    from solven_env.api import lock as lock
     from solven_env.api import plan as plan
     from solven_env.api import render as render
     from solven_env.api import status as status
@@ -21,15 +23,16 @@ if TYPE_CHECKING:
     from solven_env.diagnostics import Diagnostic as Diagnostic
     from solven_env.diagnostics import Location as Location
     from solven_env.errors import SolvenError as SolvenError
+    from solven_env.report import LockReport as LockReport
     from solven_env.report import Report as Report
     from solven_env.report import ThreadReport as ThreadReport
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    **dict.fromkeys(("apply", "diff", "plan", "status", "validate", "render"), "solven_env.api"),
+    **dict.fromkeys(("apply", "check_lock", "diff", "lock", "plan", "status", "validate", "render"), "solven_env.api"),
     **dict.fromkeys(("Diagnostic", "Location"), "solven_env.diagnostics"),
-    **dict.fromkeys(("Report", "ThreadReport"), "solven_env.report"),
+    **dict.fromkeys(("LockReport", "Report", "ThreadReport"), "solven_env.report"),
     "SolvenError": "solven_env.errors",
 }
 

@@ -9,22 +9,22 @@ import os
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from solven_env import sources
+from solven_env import config, sources
 from solven_env.errors import UsageError
-from solven_env.preparing import diagnose, prepare
+from solven_env.preparing import diagnose, packages, prepare
 from solven_env.reconcile.apply import apply as apply_plan
 from solven_env.reconcile.apply import observe, refuse_conflicts
 from solven_env.reconcile.desired import desired
 from solven_env.reconcile.plan import addresses, recorded_as_desired
 from solven_env.reconcile.plan import plan as make_plan
-from solven_env.report import Report, ThreadReport, ThreadState
+from solven_env.report import LockReport, Report, ThreadReport, ThreadState
 from solven_env.state import LocalState
 from solven_env.state.records import Record, load, record_key
 from solven_env.workspace import root as roots
 from solven_env.workspace import storage as storages
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from solven_env.diagnostics import Diagnostic
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 OnConflict = Literal["fail", "overwrite"]
 
 EXAMPLE_THREAD = "example"
-SANDBOX_UID = 61000
-"""Whom a workspace belongs to on the host when root applies: the sandbox's user, never root."""
 
 
 def validate(
@@ -121,17 +119,51 @@ def apply(
     return Report("apply", (_report(computed)._replace(generation=outcome.generation, kept=outcome.kept),))
 
 
+def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str], None] = lambda _: None) -> LockReport:
+    """Pin a profile's packages: write its lock beside it. Versions of the present lock stay where they still fit.
+
+    `progress` is told what is being done, a line at a time. `BuildError` when the packages cannot be resolved.
+    """
+    from solven_env.builds import lock_files, locks, places, resolving, toolchain
+
+    source = sources.find(profile)
+    python, bun = packages(source, os.environ)
+    directory = _lock_directory(source)
+    if not locks.is_needed(python, bun):
+        return LockReport(directory)
+    host = toolchain.host(places.cache(), os.environ)
+    known = {} if upgrade else lock_files.read(directory)
+    files = locks.files(resolving.resolve(python, bun, known, host, progress), python, bun)
+    return LockReport(directory, tuple(files), lock_files.write(directory, files))
+
+
+def check_lock(profile: str | Path) -> LockReport:
+    """The lock of a profile as it is; `LockError` when it is missing or out of date. Needs no network."""
+    from solven_env.builds import lock_files, locks
+
+    source = sources.find(profile)
+    python, bun = packages(source, os.environ)
+    directory = _lock_directory(source)
+    found = locks.check(lock_files.read(directory), python, bun, profile=str(profile), where=str(directory))
+    return LockReport(directory, tuple(locks.files(found, python, bun)) if locks.is_needed(python, bun) else ())
+
+
 class _Thread(NamedTuple):
     """A thread in its storage."""
 
     name: str
     storage: Path
     state: LocalState
+    owner: roots.Owner | None
+    """Whom the workspace belongs to on the host when root applies: the sandbox's user, never root."""
 
     @classmethod
     def find(cls, thread: str, storage: str | Path | None) -> _Thread:
-        place = storages.locate(storage, os.environ)
-        return cls(storages.thread_id(thread), place, LocalState(place))
+        configured = config.load(os.environ)
+        place = storages.locate(storage, os.environ, configured)
+        uid = configured.sandbox.uid
+        owner = roots.Owner(uid, uid) if os.geteuid() == 0 else None
+        return cls(storages.thread_id(thread), place, LocalState(place), owner)
 
     def record(self) -> Record | None:
         key = record_key(self.name)
@@ -139,7 +171,7 @@ class _Thread(NamedTuple):
         return load(stored.value, str(self.storage / ".solven-env" / key)) if stored else None
 
     def create_root(self) -> roots.Root:
-        return storages.create_workspace(self.storage, self.name, _owner())
+        return storages.create_workspace(self.storage, self.name, self.owner)
 
     def plan(self, profile: str | Path, inputs: Mapping[str, str], unset: Collection[str]) -> Plan:
         record = self.record()
@@ -154,14 +186,10 @@ class _Thread(NamedTuple):
         return self.plan_for(desired(prepared.profile, prepared.files, prepared.given), record)
 
     def plan_for(self, wanted: Desired, record: Record | None) -> Plan:
-        root = storages.open_workspace(self.storage, self.name, _owner())
+        root = storages.open_workspace(self.storage, self.name, self.owner)
         with root or nullcontext():
             observed = observe(root, addresses(wanted, record))
         return make_plan(self.name, wanted, observed, record)
-
-
-def _owner() -> roots.Owner | None:
-    return roots.Owner(SANDBOX_UID, SANDBOX_UID) if os.geteuid() == 0 else None
 
 
 def _report(computed: Plan) -> ThreadReport:
@@ -180,3 +208,9 @@ def _state(computed: Plan, generation: int) -> ThreadState:
     if "drift" in causes:
         return "drift"
     return "pending" if causes or computed.is_interrupted else "in-sync"
+
+
+def _lock_directory(source: sources.ProfileSource) -> Path:
+    if source.lock is None:
+        raise UsageError("a profile on standard input has no lock", fix="Keep it in a file, and name that.")
+    return source.lock

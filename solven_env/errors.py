@@ -35,15 +35,29 @@ class UsageError(SolvenError):
     page = "docs/cli.md"
 
 
-class ProfileError(SolvenError):
-    """The profile, or a document beside it, is invalid. `diagnostics` holds every mistake, in the document's order."""
+class DocumentError(SolvenError):
+    """A document is invalid. `diagnostics` holds every mistake, in the document's order; `what` names its kind."""
 
-    page = "docs/profile.md"
+    what = "document"
 
     def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
         first = diagnostics[0]
         super().__init__(first.message, fix=first.fix, location=str(first.location))
         self.diagnostics = diagnostics
+
+
+class ProfileError(DocumentError):
+    """The profile, or a document beside it, is invalid."""
+
+    page = "docs/profile.md"
+    what = "profile"
+
+
+class ConfigError(DocumentError):
+    """The host configuration is invalid."""
+
+    page = "docs/hosts.md"
+    what = "host configuration"
 
 
 class ConflictError(SolvenError):
@@ -76,6 +90,24 @@ class StateError(SolvenError):
     """What we keep about a thread cannot be read or written, or changed under us."""
 
     page = "docs/reconciling.md"
+
+
+class LockError(SolvenError):
+    """The lock of a profile's packages is missing or does not belong to what the profile asks for now."""
+
+    page = "docs/builds.md"
+
+
+class BuildError(SolvenError):
+    """Packages could not be resolved, fetched or installed. `message` ends with what uv or Bun said last."""
+
+    page = "docs/builds.md"
+
+
+class StoreError(SolvenError):
+    """Where builds and layers are kept cannot be read or written."""
+
+    page = "docs/builds.md"
 
 
 class PlatformError(SolvenError):

@@ -19,7 +19,7 @@ from solven_env.rendering import RenderedFile, render
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from solven_env.profile import Declaration, Profile
+    from solven_env.profile import Bun, Declaration, Profile, Python
     from solven_env.sources import ProfileSource
 
 
@@ -59,6 +59,18 @@ def diagnose(
     chosen = profiles.choose(declaration.inputs, given=given, environ=environ, recorded={})
     stand_ins = dict.fromkeys(profiles.missing(declaration.inputs, chosen.values), "example")
     return _render(source, {**stand_ins, **chosen.values}, thread)[2]
+
+
+def packages(source: ProfileSource, environ: Mapping[str, str]) -> tuple[Python | None, Bun | None]:
+    """The two sections of packages of a valid profile, which no input changes."""
+    declaration = _declaration(source.text, source.name)
+    chosen = profiles.choose(declaration.inputs, given={}, environ=environ, recorded={})
+    stand_ins = dict.fromkeys(profiles.missing(declaration.inputs, chosen.values), "example")
+    values = {**stand_ins, **chosen.values}
+    profile, mistakes = _resolved(source.text, source.name, tuple(sorted(values.items())), "example")
+    if mistakes:
+        raise ProfileError(ordered(mistakes))
+    return profile.python, profile.bun
 
 
 def _render(

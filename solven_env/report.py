@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from solven_env.errors import SolvenError
     from solven_env.reconcile.keep import Kept
     from solven_env.reconcile.model import Change, State
@@ -59,6 +61,14 @@ class Report(NamedTuple):
     def to_json(self) -> dict[str, object]:
         """The report as plain data, in the format that users rely on."""
         return {"format": FORMAT, "command": self.command, "threads": [thread.to_json() for thread in self.threads]}
+
+
+class LockReport(NamedTuple):
+    """A profile's lock: its directory, the names of its files (none where nothing is to be locked), which changed."""
+
+    path: Path
+    files: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 def error_json(error: SolvenError, code: int) -> dict[str, object]:

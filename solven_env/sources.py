@@ -27,6 +27,8 @@ class ProfileSource(NamedTuple):
     text: bytes
     name: str
     directory: Path
+    lock: Path | None = None
+    """The directory of the profile's lock, `solven.lock` beside `solven.yaml`; None for standard input."""
 
     def read_template(self, name: str) -> str | None:
         """A template's text: beside the profile first, then among the shipped ones."""
@@ -96,7 +98,7 @@ def _no_text(name: str, value: object, written: str) -> tuple[str, str]:
 def _open(path: Path, name: str) -> ProfileSource:
     try:
         with path.open("rb") as file:
-            return ProfileSource(file.read(_ENOUGH), name, path.parent)
+            return ProfileSource(file.read(_ENOUGH), name, path.parent, path.with_name(f"{path.stem}.lock"))
     except (OSError, ValueError) as error:  # a path with U+0000 is a ValueError
         raise UsageError(f"cannot read {name}: {_reason(error)}", fix="Name a file that holds a profile.") from None
 

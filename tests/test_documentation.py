@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from solven_env.cli.main import COMMANDS
+from solven_env.config import parse
 from solven_env.profile import load, resolve
 from solven_env.sources import schema
 
@@ -29,7 +30,10 @@ def blocks(language: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("place", "text"), blocks("yaml"))
-def test_every_profile_in_the_pages_is_valid(place: str, text: str) -> None:
+def test_every_document_in_the_pages_is_valid(place: str, text: str) -> None:
+    if "config-v1.json" in text:
+        parse(text.encode(), place, schema("config-v1.json"))
+        return
     declaration = load(text.encode(), place, schema("profile-v1.json"))
     resolve(declaration, {name: item.default or "x" for name, item in declaration.inputs.items()}, "example")
     assert declaration.document.diagnostics == []

@@ -19,11 +19,13 @@ ALLOWED = {
     "durable.py": "how root.py and local.py write a name in a directory that they have opened",
     "syscalls.py": "the system calls under all of these",
     "shipped.py": "package data",
+    "config.py": "reads the host configuration, where the host's owner keeps it",
     "sources.py": "reads the profile and what lies beside it, where the caller says",
 }
 ALLOWED_DIRECTORIES = {
     "cli/": "standard input and `--out` directories, where the caller says",
-    "sandbox/": "stages a root by descriptors, through no link, and reads the host's own settings",
+    "sandbox/": "stages roots by descriptor, beneath openat2 and through no link (tests/hostile holds it to that)",
+    "builds/": "our own store and tools, and the lock beside the profile; it is given no path of a workspace",
 }
 
 OF_OS = {

@@ -17,6 +17,7 @@ CODES: dict[type[errors.SolvenError], int] = {
     errors.ConflictError: 4,
     errors.ProfileError: 5,
     errors.HeldError: 6,
+    errors.LockError: 7,
 }
 """Exit codes; every other error is 1."""
 
@@ -40,9 +41,11 @@ def exit_codes() -> Iterator[None]:
 
 def _text(error: errors.SolvenError) -> str:
     see = f"See {error.page}." if error.page else ""
-    if isinstance(error, errors.ProfileError):
+    if isinstance(error, errors.DocumentError):
         count = len(error.diagnostics)
         lines = [str(diagnostic) for diagnostic in error.diagnostics]
-        return "\n".join([*lines, f"error: {count} {'mistake' if count == 1 else 'mistakes'} in the profile. {see}"])
+        return "\n".join(
+            [*lines, f"error: {count} {'mistake' if count == 1 else 'mistakes'} in the {error.what}. {see}"]
+        )
     where = f"{error.location}: " if error.location else ""
     return "\n  ".join(filter(None, (f"error: {printable(where + error.message)}.", printable(error.fix), see)))

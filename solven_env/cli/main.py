@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "validate": "Check profiles and print every mistake, each with its place.",
     "render": "Print or write the rendered files of a profile.",
+    "lock": "Pin the packages of a profile: versions and digests, beside it.",
     "diff": "Show what apply would change in a thread's workspace.",
     "apply": "Make a thread's workspace match a profile.",
     "status": "Show where a workspace differs from what was applied.",

@@ -37,8 +37,9 @@ StorageOption = Annotated[
     str | None,
     typer.Option(
         "--storage",
-        metavar="PATH",
-        help="Where threads live, else $SOLVEN_ENV_STORAGE, else a directory under the user's data directory.",
+        metavar="PATH|NAME",
+        help="Where threads live: a path with a '/', or a storage of the host configuration. Else $SOLVEN_ENV_STORAGE, "
+        "else the host's default, else a directory under the user's data directory.",
         show_default=False,
     ),
 ]

@@ -81,7 +81,7 @@ def _error_document(command: str, thread: str | None, error: errors.SolvenError)
     from solven_env.report import ThreadReport
 
     described = error_json(error, exit_code(error))
-    if isinstance(error, errors.ProfileError):
+    if isinstance(error, errors.DocumentError):
         described["diagnostics"] = [diagnostic.to_json() for diagnostic in error.diagnostics]
     if thread is None:
         return {"format": FORMAT, "command": command, "threads": [], "error": described}

@@ -3,14 +3,16 @@
 from solven_env.profile.expressions import explain
 from solven_env.profile.inputs import Inputs, choose, missing, require
 from solven_env.profile.load import load
-from solven_env.profile.model import Declaration, Dotfile, Profile
+from solven_env.profile.model import Bun, Declaration, Dotfile, Profile, Python
 from solven_env.profile.resolve import resolve
 
 __all__ = [
+    "Bun",
     "Declaration",
     "Dotfile",
     "Inputs",
     "Profile",
+    "Python",
     "choose",
     "explain",
     "load",

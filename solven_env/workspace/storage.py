@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from solven_env.diagnostics import did_you_mean
 from solven_env.durable import make_directory
 from solven_env.errors import UsageError, WorkspaceError
 from solven_env.failures import failures_as
@@ -16,6 +17,8 @@ from solven_env.workspace.root import Owner, Root
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from solven_env.config import Config
 
 _THREAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _VARIABLE = "SOLVEN_ENV_STORAGE"
@@ -31,19 +34,21 @@ def thread_id(text: str) -> str:
     return text
 
 
-def locate(storage: str | Path | None, environ: Mapping[str, str]) -> Path:
-    """The storage's directory: `storage`, else `SOLVEN_ENV_STORAGE`, else one under the user's data directory.
+def locate(storage: str | Path | None, environ: Mapping[str, str], config: Config) -> Path:
+    """The storage's directory: `storage`, else `SOLVEN_ENV_STORAGE`, else the host's default, else the user's own.
 
-    A `Path` is a path; text is one when it has a `/` or is `.` or `..`, else UsageError. A leading `~` is a name like
-    any other: shells expand it. No file is touched. (The user's data directory is platformdirs' to tell, from the
-    process's own environment.)
+    A `Path` is a path; text is one when it has a `/` or is `.` or `..`, else the name of a storage of this host, else
+    UsageError. A leading `~` is a name like any other: shells expand it. No file is touched. (The user's own lies under
+    the data directory, which is platformdirs' to tell, from the process's own environment.)
     """
     if isinstance(storage, Path):
         return storage
     if storage is not None:
-        return _path(storage, "--storage")
+        return _path(storage, "--storage", config)
     if environ.get(_VARIABLE):
-        return _path(environ[_VARIABLE], _VARIABLE)
+        return _path(environ[_VARIABLE], _VARIABLE, config)
+    if config.default_storage is not None:
+        return config.storages[config.default_storage]
     from platformdirs import user_data_path  # only here: most callers say where
 
     return user_data_path("solven-env", appauthor=False) / "storage"
@@ -92,9 +97,13 @@ def create_workspace(storage: Path, thread: str, owner: Owner | None) -> Root:
     return root
 
 
-def _path(text: str, source: str) -> Path:
-    if "/" not in text and text not in (".", ".."):
+def _path(text: str, source: str, config: Config) -> Path:
+    if "/" in text or text in (".", ".."):
+        return Path(text)
+    if text not in config.storages:
+        known = f"{did_you_mean(text, config.storages)} " if config.storages else ""
         raise UsageError(
-            f"{source}: {text!r} is no path", fix=f"A path needs a `/`: write `./{text}` for a directory here."
+            f"{source}: this host knows no storage {text!r}",
+            fix=f"{known}A path needs a `/`: write `./{text}` for a directory here.",
         )
-    return Path(text)
+    return config.storages[text]

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from solven_env.config import Config
 from solven_env.errors import UsageError, WorkspaceError
 from solven_env.workspace.root import Owner
 from solven_env.workspace.storage import create_workspace, locate, open_workspace, thread_id, workspace_path
 
+HOST = Config("prod", {"prod": Path("/srv/prod"), "fast": Path("/mnt/fast")})
 THREADS = ["t", "T1", "0", "thread-42", "a.b_c-d", "a" * 128]
 NO_THREADS = ["", "../evil", ".hidden", "-x", "_x", "a/b", "a b", "t\n", "a\0b", "é", "..", "a" * 129]
 
@@ -41,17 +43,21 @@ def test_no_thread_id_is_refused_with_the_rule(text: str, tmp_path: Path) -> Non
         ("~/agents", {}, "~/agents"),
         (Path("agents"), {"SOLVEN_ENV_STORAGE": "/elsewhere"}, "agents"),
         (None, {"SOLVEN_ENV_STORAGE": "/elsewhere"}, "/elsewhere"),
+        ("fast", {"SOLVEN_ENV_STORAGE": "prod"}, "/mnt/fast"),
+        (None, {"SOLVEN_ENV_STORAGE": "fast"}, "/mnt/fast"),
+        (None, {}, "/srv/prod"),
+        (None, {"SOLVEN_ENV_STORAGE": ""}, "/srv/prod"),
     ],
 )
 def test_where_the_storage_is(storage: str | Path | None, environ: dict[str, str], expected: str) -> None:
-    assert locate(storage, environ) == Path(expected)
+    assert locate(storage, environ, HOST) == Path(expected)
 
 
 @pytest.mark.parametrize("environ", [{}, {"SOLVEN_ENV_STORAGE": ""}])
 def test_the_storage_nobody_named_is_the_users(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/nobody-here")
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
-    found = locate(None, environ)
+    found = locate(None, environ, Config())
     assert found.parts[-2:] == ("solven-env", "storage")
     assert found.is_relative_to("/home/nobody-here")
 
@@ -59,16 +65,25 @@ def test_the_storage_nobody_named_is_the_users(environ: dict[str, str], monkeypa
 @pytest.mark.parametrize(
     ("storage", "environ", "source"),
     [
-        ("prod", {}, "--storage: 'prod'"),
+        ("pord", {}, "--storage: 'pord'"),
         ("", {"SOLVEN_ENV_STORAGE": "/x"}, "--storage: ''"),
         ("~", {}, "--storage: '~'"),
-        (None, {"SOLVEN_ENV_STORAGE": "prod"}, "SOLVEN_ENV_STORAGE: 'prod'"),
+        (None, {"SOLVEN_ENV_STORAGE": "pord"}, "SOLVEN_ENV_STORAGE: 'pord'"),
     ],
 )
-def test_text_without_a_slash_is_no_path(storage: str | None, environ: dict[str, str], source: str) -> None:
-    with pytest.raises(UsageError, match=source) as caught:
-        locate(storage, environ)
-    assert "`/`" in caught.value.fix
+def test_text_without_a_slash_names_a_storage(storage: str | None, environ: dict[str, str], source: str) -> None:
+    for host in (HOST, Config()):
+        with pytest.raises(
+            UsageError, match=f"{source.split()[0]} this host knows no storage {source.split()[1]}"
+        ) as caught:
+            locate(storage, environ, host)
+        assert "`/`" in caught.value.fix
+
+
+def test_the_name_that_was_meant_is_told() -> None:
+    with pytest.raises(UsageError) as caught:
+        locate("pord", {}, HOST)
+    assert caught.value.fix == "Did you mean 'prod'? A path needs a `/`: write `./pord` for a directory here."
 
 
 def test_what_is_not_there_is_none_and_stays_so(tmp_path: Path) -> None:

@@ -1,0 +1,90 @@
+"""The lock of a profile's packages: `<profile>.lock/{python.txt,bun.lock,lock.json}`, as data. Pure.
+
+python.txt is a universal requirements file with hashes, bun.lock is Bun's own; both name versions and digests and no
+host, so that every mirror can serve them. lock.json ties them to the sections that they were resolved from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from solven_env.errors import LockError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from solven_env.profile import Bun, Python
+
+FORMAT = 1
+PYTHON, BUN, ABOUT = "python.txt", "bun.lock", "lock.json"
+NAMES = (PYTHON, BUN, ABOUT)
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The texts of a lock. None where the profile has no packages of that kind."""
+
+    python: bytes | None = None
+    bun: bytes | None = None
+
+    def texts(self) -> dict[str, bytes]:
+        """The files that there are, by name, without lock.json."""
+        return {name: text for name, text in ((PYTHON, self.python), (BUN, self.bun)) if text is not None}
+
+
+def digest(python: Python | None, bun: Bun | None) -> str:
+    """What a profile asks for, as one digest: of its `python` and `bun` sections only, resolved, order aside."""
+    asked = {
+        "python": python and {"version": python.version, "packages": sorted(python.packages)},
+        "bun": bun and {"packages": dict(bun.packages)},
+    }
+    return _digest(json.dumps(asked, sort_keys=True).encode())
+
+
+def is_needed(python: Python | None, bun: Bun | None) -> bool:
+    """Whether there is anything to lock."""
+    return bool((python and python.packages) or (bun and bun.packages))
+
+
+def files(lock: Lock, python: Python | None, bun: Bun | None) -> dict[str, bytes]:
+    """The files of a lock that was just resolved for these sections; lock.json last, so that writers end with it."""
+    about = {
+        "format": FORMAT,
+        "asked": digest(python, bun),
+        "files": {name: _digest(text) for name, text in lock.texts().items()},
+    }
+    return {**lock.texts(), ABOUT: (json.dumps(about, indent=2) + "\n").encode()}
+
+
+def check(found: Mapping[str, bytes], python: Python | None, bun: Bun | None, *, profile: str, where: str) -> Lock:
+    """The lock in the files that were found at `where`, if it is the one of these sections; else LockError."""
+    if not is_needed(python, bun):
+        return Lock()
+    fix = f"Run: solven-env lock {profile}"
+    if ABOUT not in found:
+        raise LockError("the lock of the profile's packages is missing", fix=f"{fix}.", location=where)
+    try:
+        about = json.loads(found[ABOUT])
+        stated, asked, written = about["format"], about["asked"], dict(about["files"])
+    except (ValueError, TypeError, KeyError):
+        raise LockError(f"{ABOUT} is damaged", fix=f"{fix}.", location=where) from None
+    if stated != FORMAT:
+        raise LockError(f"the lock has format {stated}, this solven-env reads {FORMAT}", fix=f"{fix}.", location=where)
+    if asked != digest(python, bun):
+        raise LockError("the lock is out of date: the profile's packages changed", fix=f"{fix}.", location=where)
+    wanted = {
+        name for name, packages in ((PYTHON, python and python.packages), (BUN, bun and bun.packages)) if packages
+    }
+    for name in sorted(wanted):
+        if name not in found:
+            raise LockError(f"the lock has no {name}", fix=f"{fix}.", location=where)
+        if written.get(name) != _digest(found[name]):
+            raise LockError(f"{name} was changed since it was locked", fix=f"{fix}, or restore it.", location=where)
+    return Lock(*(found[name] if name in wanted else None for name in (PYTHON, BUN)))
+
+
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"

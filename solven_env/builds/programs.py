@@ -1,0 +1,50 @@
+"""Starting uv, Bun and interpreters on the host, and telling why one failed in its own last words."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+from solven_env.diagnostics import printable
+from solven_env.errors import BuildError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_LAST_LINES = 12
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def run(
+    argv: Sequence[str | Path], *, cwd: Path, environ: Mapping[str, str], purpose: str, stdin: str = "", fix: str = ""
+) -> str:
+    """Run a program to its end and give what it printed. BuildError when it fails: `purpose`, then its last lines."""
+    done = subprocess.run(  # noqa: S603 - programs of ours, by absolute path
+        [str(part) for part in argv],
+        cwd=cwd,
+        env=dict(environ),
+        input=stdin.encode(),
+        capture_output=True,
+        check=False,
+        umask=0o022,  # what it installs is for the sandbox's uid to read, whatever root's umask
+    )
+    if done.returncode:
+        raise failure(purpose, done.stderr or done.stdout, fix)
+    return done.stdout.decode(errors="replace")
+
+
+def failure(purpose: str, output: bytes, fix: str = "") -> BuildError:
+    """The error of a program that failed, with the end of what it said."""
+    return BuildError(f"{purpose}: {last_words(output)}", fix=fix)
+
+
+def last_words(output: bytes) -> str:
+    """The last lines that a program printed, on one line, without colours and without credentials in addresses."""
+    text = _CREDENTIALS.sub("", _STYLE.sub("", output.decode(errors="replace")))
+    lines = list(filter(None, (printable(line.strip()) for line in re.split(r"[\r\n]+", text))))
+    first = next((number for number, line in enumerate(lines) if line.startswith("error")), 0)
+    said = " ".join(lines[first:][-_LAST_LINES:]).removeprefix("error: ").rstrip(".")
+    return said or "it said nothing"

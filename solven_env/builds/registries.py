@@ -1,0 +1,133 @@
+"""Where this host gets packages from: what pip, uv, npm and Bun were configured with, for uv and Bun to use.
+
+uv ignores pip's settings and Bun npm's global ones, yet that is where people put their mirror, proxy and credentials.
+What is gathered may hold credentials: it goes to the process that fetches, and to nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from solven_env.builds import pip_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+# Everything else of the environment could change what is resolved or where it goes (UV_CONSTRAINT, UV_TARGET, …).
+_PASSED = re.compile(
+    r"(?i:https?_proxy|all_proxy|no_proxy)|SSL_CLIENT_CERT|NODE_TLS_REJECT_UNAUTHORIZED"
+    r"|UV_(DEFAULT_INDEX|INDEX\w*|EXTRA_INDEX_URL|FIND_LINKS|INSECURE_HOST|KEYRING_PROVIDER|HTTP_\w+|REQUEST_TIMEOUT"
+    r"|OFFLINE|CONCURRENT_\w+|EXCLUDE_NEWER|PYTHON_DOWNLOADS\w*|PYTHON_INSTALL_MIRROR)"
+    r"|BUN_CONFIG_\w+|(?i:npm_config_(registry|token|https?_proxy|proxy|noproxy))"
+)
+_UV_SOURCES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
+_UV_SOURCE_KEYS = {"index", "index-url", "extra-index-url", "find-links", "no-index"}
+_REFERENCE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
+_CAFILE = re.compile(r"(?m)^\s*cafile\s*=\s*(.*?)\s*$\n?")
+
+
+@dataclass(frozen=True)
+class Registries:
+    """What to give uv and Bun. It may hold credentials, so it is never shown."""
+
+    variables: Mapping[str, str] = field(repr=False)
+    """Environment variables for both."""
+    options: tuple[str, ...]
+    """Options of uv for what it reads from no variable."""
+    uv_user: bytes = field(repr=False)
+    uv_system: bytes = field(repr=False)
+    """uv's own configuration files."""
+    npmrc: bytes = field(repr=False)
+    netrc: bytes = field(repr=False)
+    directories: tuple[str, ...]
+    """Directories of packages on this host that the variables name."""
+    authorities: tuple[str, ...]
+    """Files of certificate authorities: what stands for the system's (empty: its own), then what is added to it."""
+
+
+def read(environ: Mapping[str, str]) -> Registries:
+    """What this host's configuration says. A file that is missing or cannot be read says nothing."""
+    return gather(environ, _read_file, lambda path: Path(path).exists())
+
+
+def gather(environ: Mapping[str, str], read_file: Callable[[Path], bytes], exists: Callable[[str], bool]) -> Registries:
+    """`read`, its two looks at the file system given: a file's bytes (b"" for none), and whether a path is there."""
+    home = Path(environ.get("HOME") or "/")
+    user = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+    pip = pip_settings.settings([*map(read_file, pip_settings.files(environ, home, user))], environ)
+    uv_user, uv_system = (read_file(path) if path else b"" for path in _uv_files(environ, user))
+    npmrc = b"".join(read_file(path).rstrip() + b"\n" for path in _npm_files(environ, home, user)).decode(
+        errors="replace"
+    )
+    variables = {name: value for name, value in environ.items() if _PASSED.fullmatch(name)}
+    variables |= {name: environ[name] for name in _REFERENCE.findall(npmrc) if name in environ}
+    options: tuple[str, ...] = ()
+    if not any(environ.get(name) for name in _UV_SOURCES) and not _names_sources(uv_user) | _names_sources(uv_system):
+        translated, options = pip_settings.for_uv(pip, exists)
+        variables = translated | variables
+    return Registries(
+        variables=_with_proxy(variables, pip.get("proxy", "")),
+        options=options,
+        uv_user=uv_user,
+        uv_system=uv_system,
+        npmrc=_CAFILE.sub("", npmrc).strip().encode(),
+        netrc=read_file(Path(environ.get("NETRC") or home / ".netrc")),
+        directories=_directories(variables),
+        authorities=_authorities(environ, pip.get("cert", ""), _CAFILE.findall(npmrc)),
+    )
+
+
+def _uv_files(environ: Mapping[str, str], user: Path) -> tuple[Path | None, Path | None]:
+    """The user's and the system's uv.toml (docs.astral.sh/uv, "Configuration files")."""
+    if environ.get("UV_NO_CONFIG"):
+        return None, None
+    if environ.get("UV_CONFIG_FILE"):
+        return Path(environ["UV_CONFIG_FILE"]), None
+    directories = (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
+    places = (*(Path(directory) / "uv/uv.toml" for directory in directories), Path("/etc/uv/uv.toml"))
+    return user / "uv/uv.toml", next((place for place in places if place.exists()), None)
+
+
+def _npm_files(environ: Mapping[str, str], home: Path, user: Path) -> tuple[Path, ...]:
+    """npm's global and user files, then the one that Bun alone reads; in each, what comes later counts."""
+    named = environ.get("NPM_CONFIG_USERCONFIG") or environ.get("npm_config_userconfig")
+    return Path("/etc/npmrc"), Path(named) if named else home / ".npmrc", user / ".npmrc"
+
+
+def _names_sources(uv_toml: bytes) -> bool:
+    try:
+        document = tomllib.loads(uv_toml.decode())
+    except ValueError:
+        return False  # uv itself tells what is wrong with it
+    pip = document.get("pip")
+    return bool(_UV_SOURCE_KEYS & (document.keys() | (pip.keys() if isinstance(pip, dict) else set())))
+
+
+def _with_proxy(variables: dict[str, str], proxy: str) -> dict[str, str]:
+    missing = [name for name in ("http_proxy", "https_proxy") if not {name, name.upper()} & variables.keys()]
+    return variables | dict.fromkeys(missing if proxy else (), proxy)
+
+
+def _directories(variables: Mapping[str, str]) -> tuple[str, ...]:
+    texts = [variables.get("UV_FIND_LINKS", "").replace(",", " "), *(variables.get(name, "") for name in _UV_SOURCES)]
+    # An index may have a name before its address: name=https://…
+    sources = {source.rpartition("=")[2] for text in texts for source in text.split()}
+    return tuple(sorted(path for path in map(pip_settings.local_path, sources) if path.startswith("/")))
+
+
+def _authorities(environ: Mapping[str, str], pip_cert: str, npm_cafiles: list[str]) -> tuple[str, ...]:
+    places = (environ.get(name, "") for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
+    base = next(filter(None, (*places, pip_cert)), "")
+    added = (environ.get("NODE_EXTRA_CA_CERTS", ""), *(path.strip("\"'") for path in npm_cafiles))
+    return base, *filter(None, added)
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

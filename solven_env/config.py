@@ -1,0 +1,100 @@
+"""The host configuration: what belongs to a host and to no profile. `parse` is pure, `load` reads the file."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from solven_env import documents, shipped
+from solven_env.diagnostics import did_you_mean, ordered
+from solven_env.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from solven_env.documents import Document
+
+VARIABLE = "SOLVEN_ENV_CONFIG"
+FILE = "config.yaml"
+
+Network = Literal["none", "internet", "host"]
+NETWORKS: tuple[Network, ...] = ("none", "internet", "host")
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """How commands run here. `uid` (and the gid of that number) is the host's, for what root starts.
+
+    `bwrap` is None where it is to be looked for on PATH.
+    """
+
+    uid: int = 61000
+    bwrap: str | None = None
+    networks: tuple[Network, ...] = NETWORKS
+
+
+@dataclass(frozen=True)
+class Config:
+    """A host's configuration; without a file, all defaults. `default_storage` is one of the names in `storages`."""
+
+    default_storage: str | None = None
+    storages: Mapping[str, Path] = field(default_factory=dict)
+    sandbox: Sandbox = Sandbox()
+
+
+def parse(text: bytes, file: str, schema: bytes) -> Config:
+    """The configuration in `text`, called `file` in messages. ConfigError with every mistake."""
+    document = documents.parse(text, file)
+    documents.validate(document, schema)
+    _check(document)
+    if document.diagnostics:
+        raise ConfigError(ordered(document.diagnostics))
+    return _config(document.data)
+
+
+def load(environ: Mapping[str, str]) -> Config:
+    """The configuration in the file that SOLVEN_ENV_CONFIG names, else in the user's, else in the system's directory.
+
+    No file is all defaults; one that was named must be there (UsageError). The same bytes are parsed once a process.
+    (The directories are platformdirs' to tell, from the process's own environment.)
+    """
+    named = environ.get(VARIABLE)
+    for path in [Path(named)] if named else _candidates():
+        try:
+            return _parsed(path.read_bytes(), str(path))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise UsageError(f"cannot read {path}: {error.strerror}", fix="Let this user read it.") from None
+    if named:
+        raise UsageError(f"{VARIABLE} names {named}, which is not there", fix="Name a file, or unset it.")
+    return Config()
+
+
+def _candidates() -> Iterator[Path]:
+    from platformdirs import PlatformDirs  # 5 ms, and only where no variable names the file
+
+    for directory in PlatformDirs("solven-env", appauthor=False, multipath=True).iter_config_paths():
+        yield directory / FILE
+
+
+@functools.lru_cache(maxsize=4)
+def _parsed(text: bytes, file: str) -> Config:
+    return parse(text, file, (shipped.directory("schemas") / "config-v1.json").read_bytes())
+
+
+def _check(document: Document) -> None:
+    name, storages = document.data.get("default_storage"), document.data.get("storages", {})
+    if name is not None and name not in storages and not document.taken_out:
+        fix = did_you_mean(name, storages) if storages else f"Add 'storages: {{{name}: {{root: /srv/agents}}}}'."
+        document.report(document.value("default_storage"), f"there is no storage '{name}'", fix)
+
+
+def _config(data: Mapping[str, Any]) -> Config:
+    sandbox = data.get("sandbox", {})
+    if "networks" in sandbox:
+        sandbox = sandbox | {"networks": tuple(sandbox["networks"])}
+    storages = {name: Path(storage["root"]) for name, storage in data.get("storages", {}).items()}
+    return Config(data.get("default_storage"), storages, Sandbox(**sandbox))

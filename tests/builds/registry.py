@@ -1,0 +1,123 @@
+"""Package registries on loopback: they serve what a test made, to whoever shows the right credentials."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.server
+import io
+import json
+import tarfile
+import threading
+import zipfile
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass
+class Registry:
+    """`pages` maps a path to what stands there. Anything else is a 404, anything without `authorization` a 401."""
+
+    address: str
+    pages: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    authorization: str = ""
+    seen: list[str] = field(default_factory=list)
+
+    def add_wheel(self, name: str, version: str, files: dict[str, bytes] | None = None) -> None:
+        data = wheel(name, version, files or {f"{name}.py": b"ANSWER = 42\n"})
+        file = f"{name}-{version}-py3-none-any.whl"
+        link = f'<a href="/files/{file}#sha256={hashlib.sha256(data).hexdigest()}">{file}</a>'
+        page = f"<!DOCTYPE html><html><body>{link}</body></html>"
+        self.pages[f"/simple/{name.replace('_', '-')}/"] = ("text/html", page.encode())
+        self.pages[f"/files/{file}"] = ("application/octet-stream", data)
+
+    def add_npm(self, name: str, version: str) -> None:
+        data = tarball({"package/package.json": json.dumps({"name": name, "version": version}).encode()})
+        integrity = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
+        dist = {"tarball": f"{self.address}/{name}/-/{name}-{version}.tgz", "integrity": integrity}
+        about = {
+            "name": name,
+            "dist-tags": {"latest": version},
+            "versions": {version: {"name": name, "version": version, "dist": dist}},
+        }
+        self.pages[f"/{name}"] = ("application/json", json.dumps(about).encode())
+        self.pages[f"/{name}/-/{name}-{version}.tgz"] = ("application/octet-stream", data)
+
+
+@contextmanager
+def serve(authorization: str = "") -> Iterator[Registry]:
+    registry = Registry("", authorization=authorization)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            registry.seen.append(self.path)
+            if registry.authorization and self.headers.get("Authorization") != registry.authorization:
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", "Basic")
+                kind, data = "text/plain", b"who are you?"
+            elif self.path in registry.pages:
+                self.send_response(200)
+                kind, data = registry.pages[self.path]
+            else:
+                self.send_response(404)
+                kind, data = "text/plain", b"not here"
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(data)
+
+        do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    registry.address = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield registry
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def wheel(name: str, version: str, files: dict[str, bytes]) -> bytes:
+    """A wheel (PEP 427) of pure Python."""
+    about = f"{name}-{version}.dist-info"
+    contents = {
+        **files,
+        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
+        f"{about}/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    lines = []
+    for path, data in contents.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        lines.append(f"{path},sha256={digest},{len(data)}")
+    record = "\n".join([*lines, f"{about}/RECORD,,"]) + "\n"
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for path, data in {**contents, f"{about}/RECORD": record.encode()}.items():
+            archive.writestr(path, data)
+    return out.getvalue()
+
+
+def tarball(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        for path, data in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return out.getvalue()
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()

@@ -1,0 +1,63 @@
+"""`solven-env lock`, and what an out-of-date lock means to the exit code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.cli.conftest import PROFILE
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Cli
+
+PACKAGES = PROFILE + 'python: {version: "3.12", packages: [six]}\nbun: {packages: {is-number: ^7.0.0}}\n'
+
+
+def test_a_profile_is_locked_once_and_checked(cli: Cli) -> None:
+    profile = cli.write("team.yaml", PACKAGES)
+    missing = cli("lock", profile, "--check")
+    assert (missing.returncode, missing.stdout) == (7, "")
+    assert "Run: solven-env lock team.yaml." in missing.stderr
+    made = cli("lock", profile)
+    assert (made.returncode, made.stdout) == (0, "team.lock: python.txt, bun.lock, lock.json changed.\n"), made.stderr
+    assert made.stderr == "locking 1 Python package for Python 3.12\nlocking 1 JavaScript package\n"
+    names = sorted(path.name for path in (cli.directory / "team.lock").iterdir())
+    assert names == ["bun.lock", "lock.json", "python.txt"]
+    assert cli("lock", profile).stdout == "team.lock: up to date.\n"
+    assert cli("lock", profile, "--check").returncode == 0
+    cli.write("team.yaml", PACKAGES.replace("GREETING", "WELCOME"))
+    assert cli("lock", profile, "--check").returncode == 0
+    cli.write("team.yaml", PACKAGES.replace("six", "packaging"))
+    stale = cli("lock", profile, "--check", "--format", "json")
+    assert stale.returncode == 7
+    assert json.loads(stale.stdout)["error"]["code"] == 7
+    assert "out of date" in stale.stderr
+
+
+def test_without_packages_there_is_nothing_to_lock(cli: Cli) -> None:
+    profile = cli.write("small.yaml", PROFILE)
+    assert cli("lock", profile).stdout == "small.yaml: no packages, so nothing to lock.\n"
+    document = json.loads(cli("lock", profile, "--format", "json").stdout)
+    assert document["lock"] == {"path": "small.lock", "files": [], "changed": []}
+    assert not (cli.directory / "small.lock").exists()
+
+
+def test_what_cannot_be_locked_leaves_the_lock_as_it_was(cli: Cli) -> None:
+    profile = cli.write("team.yaml", PACKAGES.replace("six", "solven-env-no-such-package"))
+    failed = cli("lock", profile)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert "Traceback" not in failed.stderr
+    assert "See docs/builds.md." in failed.stderr
+    assert not (cli.directory / "team.lock").exists()
+
+
+def test_standard_input_has_no_lock_and_a_wrong_profile_is_told(cli: Cli) -> None:
+    assert cli("lock", "-", stdin=PACKAGES).returncode == 2
+    assert cli("lock", cli.write("bad.yaml", PROFILE + "pyhton: {}\n")).returncode == 5
+
+
+def test_the_shipped_profile_is_locked(cli: Cli) -> None:
+    checked = cli("lock", "solven", "--check")
+    assert checked.returncode == 0, checked.stderr
+    assert Path(checked.stdout.partition(":")[0]).name == "solven.lock"

@@ -1,0 +1,111 @@
+"""The host configuration: what it says, where it is found, and which mistakes are told."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from solven_env import shipped
+from solven_env.config import Config, Sandbox, load, parse
+from solven_env.errors import ConfigError, UsageError
+
+SCHEMA = (shipped.directory("schemas") / "config-v1.json").read_bytes()
+
+WHOLE = """\
+default_storage: prod
+storages:
+  prod: {root: /srv/agents}
+  b: {root: "/mnt/b c"}
+sandbox: {uid: 12345, bwrap: /opt/bwrap, networks: [none, internet]}
+"""
+
+MISTAKES = [
+    ("storage: {}", "1:1: unknown key 'storage'. Did you mean 'storages'?"),
+    ("sandbox: {uid: 0}", "1:16: sandbox.uid: 0 is not a user id between 1 and 999999999. Write, for example, 61000."),
+    ("sandbox: {uid: '7'}", "1:16: sandbox.uid must be a number, not text. Write it without quotes."),
+    ("sandbox: {bwrap: bwrap}", "1:18: sandbox.bwrap: bwrap is not an absolute path. "),
+    ("sandbox: {networks: [nnoe]}", "1:22: sandbox.networks[0]: nnoe is not one of none, internet, host. "),
+    ("sandbox: {networks: []}", "1:21: sandbox.networks: sandbox.networks is not a list of at least one network."),
+    ("sandbox:", "1:9: sandbox must be a mapping, not nothing. Write a mapping here."),
+    ("storages: {a/b: {root: /x}}", "1:12: 'a/b' is not a storage's name: letters"),
+    ("storages: {a: {root: x}}", "1:22: storages.a.root: x is not an absolute path. Write, for example, /srv/agents."),
+    ("storages: {a: {}}", "1:12: storages.a has no 'root'. Add 'root: /srv/agents'."),
+    ("default_storage: a\nstorages: {aa: {root: /x}}", "1:18: there is no storage 'a'. "),
+    ("default_storage: prod", "1:18: there is no storage 'prod'. Add 'storages: {prod: {root: /srv/agents}}'."),
+    ("- a", "1:1: the document is no mapping. Write 'key: value' lines."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n"])
+def test_without_words_all_is_as_by_default(text: str) -> None:
+    assert parse(text.encode(), "config.yaml", SCHEMA) == Config(None, {}, Sandbox(61000, None))
+    assert Sandbox().networks == ("none", "internet", "host")
+
+
+def test_what_is_said_is_read() -> None:
+    assert parse(WHOLE.encode(), "config.yaml", SCHEMA) == Config(
+        "prod",
+        {"prod": Path("/srv/agents"), "b": Path("/mnt/b c")},
+        Sandbox(12345, "/opt/bwrap", ("none", "internet")),
+    )
+
+
+@pytest.mark.parametrize(("text", "expected"), MISTAKES)
+def test_a_mistake_is_told_with_its_place(text: str, expected: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(text.encode(), "c.yaml", SCHEMA)
+    (told,) = map(str, caught.value.diagnostics)
+    assert told.startswith(f"c.yaml:{expected}")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", f"{tmp_path / 'etc1'}:{tmp_path / 'etc2'}")
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    return tmp_path
+
+
+def write(path: Path, uid: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"sandbox: {{uid: {uid}}}\n")
+
+
+def test_the_first_file_that_is_there_counts(home: Path) -> None:
+    assert load({}) == Config()
+    places = {
+        4: home / "etc2/solven-env/config.yaml",
+        3: home / "etc1/solven-env/config.yaml",
+        2: home / ".config/solven-env/config.yaml",
+    }
+    for uid, place in places.items():
+        write(place, uid)
+        assert load({}).sandbox.uid == uid
+    write(home / "mine.yaml", 1)
+    assert load({"SOLVEN_ENV_CONFIG": str(home / "mine.yaml")}).sandbox.uid == 1
+    assert load({"SOLVEN_ENV_CONFIG": ""}).sandbox.uid == 2
+
+
+def test_a_change_of_the_file_is_seen(home: Path) -> None:
+    place = home / ".config/solven-env/config.yaml"
+    for uid in (5, 6):
+        write(place, uid)
+        assert load({}).sandbox.uid == uid
+
+
+def test_a_named_file_must_be_there(home: Path) -> None:
+    with pytest.raises(UsageError, match="not there"):
+        load({"SOLVEN_ENV_CONFIG": str(home / "missing.yaml")})
+    with pytest.raises(UsageError, match="Is a directory"):
+        load({"SOLVEN_ENV_CONFIG": str(home)})
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_cannot_be_read_is_not_passed_over(home: Path) -> None:
+    place = home / ".config/solven-env/config.yaml"
+    write(place, 5)
+    place.chmod(0)
+    with pytest.raises(UsageError, match="cannot read"):
+        load({})
