@@ -101,6 +101,12 @@ def chown_opened(descriptor: int, uid: int, gid: int) -> None:
         _raise("fchownat", "")
 
 
+def sync_file_system(descriptor: int) -> None:
+    """Have everything that was written to the file system of `descriptor` on disk before this returns (syncfs(2))."""
+    if _libc.syncfs(ctypes.c_int(descriptor)):
+        _raise("syncfs", "")
+
+
 def _number(table: dict[str, int], name: str) -> int:
     machine = os.uname().machine
     if sys.platform != "linux" or machine not in table:

@@ -48,20 +48,25 @@ def settings(texts: list[bytes], environ: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def for_uv(pip: Mapping[str, str], exists: Callable[[str], bool]) -> tuple[dict[str, str], tuple[str, ...]]:
+def for_uv(
+    pip: Mapping[str, str], exists: Callable[[str], bool], default_index: Callable[[], str]
+) -> tuple[dict[str, str], tuple[str, ...]]:
     """The packages' sources that pip has, as environment variables and options of uv.
 
     pip passes over directories that are not there, where uv fails: they are left out.
     """
     variables = {}
-    if pip.get("index-url"):
-        variables["UV_DEFAULT_INDEX"] = pip["index-url"]
-    for option, variable, separator in (("extra-index-url", "UV_INDEX", " "), ("find-links", "UV_FIND_LINKS", ",")):
-        sources = [source for source in pip.get(option, "").split() if _is_there(source, exists)]
-        if sources:
-            variables[variable] = separator.join(sources)
-    if "UV_INDEX" in variables:
+    extra = [source for source in pip.get("extra-index-url", "").split() if _is_there(source, exists)]
+    indexes = [pip.get("index-url") or (default_index() if extra else ""), *extra]
+    if indexes[0]:
+        # uv asks its default index last, pip its own first. Of one version, the first index's files are taken.
+        variables["UV_DEFAULT_INDEX"] = indexes.pop()
+    if any(indexes):
+        variables["UV_INDEX"] = " ".join(filter(None, indexes))
         variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"  # what pip does; uv by itself asks one index a package
+    links = [source for source in pip.get("find-links", "").split() if _is_there(source, exists)]
+    if links:
+        variables["UV_FIND_LINKS"] = ",".join(links)
     if pip.get("trusted-host"):
         variables["UV_INSECURE_HOST"] = " ".join(pip["trusted-host"].split())
     return variables, ("--no-index",) if pip.get("no-index", "").lower() in _TRUE else ()

@@ -24,7 +24,8 @@ _PASSED = re.compile(
     r"|OFFLINE|CONCURRENT_\w+|EXCLUDE_NEWER|PYTHON_DOWNLOADS\w*|PYTHON_INSTALL_MIRROR)"
     r"|BUN_CONFIG_\w+|(?i:npm_config_(registry|token|https?_proxy|proxy|noproxy))"
 )
-_UV_SOURCES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
+_UV_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
+_UV_SOURCES = (*_UV_INDEXES, "UV_FIND_LINKS")
 _UV_SOURCE_KEYS = {"index", "index-url", "extra-index-url", "find-links", "no-index"}
 _REFERENCE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 _CAFILE = re.compile(r"(?m)^\s*cafile\s*=\s*(.*?)\s*$\n?")
@@ -49,13 +50,21 @@ class Registries:
     """Files of certificate authorities: what stands for the system's (empty: its own), then what is added to it."""
 
 
-def read(environ: Mapping[str, str]) -> Registries:
-    """What this host's configuration says. A file that is missing or cannot be read says nothing."""
-    return gather(environ, _read_file, lambda path: Path(path).exists())
+def read(environ: Mapping[str, str], default_index: Callable[[], str]) -> Registries:
+    """What this host's configuration says. A file that is missing or cannot be read says nothing.
+
+    `default_index` is asked for the address that uv uses when it is told none.
+    """
+    return gather(environ, _read_file, lambda path: Path(path).exists(), default_index)
 
 
-def gather(environ: Mapping[str, str], read_file: Callable[[Path], bytes], exists: Callable[[str], bool]) -> Registries:
-    """`read`, its two looks at the file system given: a file's bytes (b"" for none), and whether a path is there."""
+def gather(
+    environ: Mapping[str, str],
+    read_file: Callable[[Path], bytes],
+    exists: Callable[[str], bool],
+    default_index: Callable[[], str],
+) -> Registries:
+    """`read`, its looks at the file system given: a file's bytes (b"" for none), and whether a path is there."""
     home = Path(environ.get("HOME") or "/")
     user = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
     pip = pip_settings.settings([*map(read_file, pip_settings.files(environ, home, user))], environ)
@@ -67,7 +76,7 @@ def gather(environ: Mapping[str, str], read_file: Callable[[Path], bytes], exist
     variables |= {name: environ[name] for name in _REFERENCE.findall(npmrc) if name in environ}
     options: tuple[str, ...] = ()
     if not any(environ.get(name) for name in _UV_SOURCES) and not _names_sources(uv_user) | _names_sources(uv_system):
-        translated, options = pip_settings.for_uv(pip, exists)
+        translated, options = pip_settings.for_uv(pip, exists, default_index)
         variables = translated | variables
     return Registries(
         variables=_with_proxy(variables, pip.get("proxy", "")),
@@ -113,10 +122,13 @@ def _with_proxy(variables: dict[str, str], proxy: str) -> dict[str, str]:
 
 
 def _directories(variables: Mapping[str, str]) -> tuple[str, ...]:
-    texts = [variables.get("UV_FIND_LINKS", "").replace(",", " "), *(variables.get(name, "") for name in _UV_SOURCES)]
+    """Of an index the directory above: mirrors keep the files that `simple/` points to beside it."""
+    links = variables.get("UV_FIND_LINKS", "").split(",")
     # An index may have a name before its address: name=https://…
-    sources = {source.rpartition("=")[2] for text in texts for source in text.split()}
-    return tuple(sorted(path for path in map(pip_settings.local_path, sources) if path.startswith("/")))
+    indexes = [text.rpartition("=")[2] for name in _UV_INDEXES for text in variables.get(name, "").split()]
+    paths = {pip_settings.local_path(link) for link in links}
+    paths |= {path.rstrip("/").rpartition("/")[0] for path in map(pip_settings.local_path, indexes)}
+    return tuple(sorted(path for path in paths if path.startswith("/")))
 
 
 def _authorities(environ: Mapping[str, str], pip_cert: str, npm_cafiles: list[str]) -> tuple[str, ...]:

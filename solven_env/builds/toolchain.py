@@ -7,7 +7,9 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +56,7 @@ class Host:
 
 def host(cache: Path, environ: Mapping[str, str]) -> Host:
     """This host, from its environment and configuration files. StoreError where `cache` cannot be used."""
-    found = registries.read(environ)
+    found = registries.read(environ, default_index)
     authorities = certificates.bundle(found.authorities, make_private(cache))
     own = {name: value for name, value in environ.items() if name in _OWN}
     trusted = certificates.variables(str(authorities)) if authorities else {}
@@ -74,6 +76,14 @@ def uv() -> Tool:
         raise PlatformError(
             f"the uv that solven-env needs is not there: {error}", fix="Install solven-env again."
         ) from None
+
+
+@functools.cache
+def default_index() -> str:
+    """The address of the package index that uv uses when it is told none; empty where its help does not say."""
+    done = subprocess.run([uv().path, "pip", "compile", "--help"], capture_output=True, text=True, check=False)  # noqa: S603
+    found = re.search(r"--default-index .*?<(https://[^>]+)>", done.stdout, re.DOTALL)
+    return found[1] if found else ""
 
 
 def run_uv(host: Host, *arguments: str | Path, purpose: str, stdin: str = "", fix: str = "") -> str:

@@ -16,7 +16,12 @@ PIP = b"[global]\nindex-url = https://mirror/simple\n[install]\nextra_index_url 
 
 def told(environ: dict[str, str], files: dict[str, bytes] | None = None, there: tuple[str, ...] = ()) -> Registries:
     known = files or {}
-    return gather({"HOME": "/h", **environ}, lambda path: known.get(str(path), b""), lambda path: path in there)
+    return gather(
+        {"HOME": "/h", **environ},
+        lambda path: known.get(str(path), b""),
+        lambda path: path in there,
+        lambda: "https://uv/simple",
+    )
 
 
 @pytest.mark.parametrize(
@@ -28,8 +33,8 @@ def told(environ: dict[str, str], files: dict[str, bytes] | None = None, there: 
             {},
             {"/etc/pip.conf": PIP},
             {
-                "UV_DEFAULT_INDEX": "https://mirror/simple",
-                "UV_INDEX": "https://a/simple https://b/simple",
+                "UV_DEFAULT_INDEX": "https://b/simple",
+                "UV_INDEX": "https://mirror/simple https://a/simple",
                 "UV_INDEX_STRATEGY": "unsafe-best-match",
             },
         ),
@@ -37,7 +42,7 @@ def told(environ: dict[str, str], files: dict[str, bytes] | None = None, there: 
         (
             {"PIP_EXTRA_INDEX_URL": "https://c"},
             {"/etc/pip.conf": PIP, "/h/.config/pip/pip.conf": b"[global]\nindex-url=https://mine"},
-            {"UV_DEFAULT_INDEX": "https://mine", "UV_INDEX": "https://c", "UV_INDEX_STRATEGY": "unsafe-best-match"},
+            {"UV_DEFAULT_INDEX": "https://c", "UV_INDEX": "https://mine", "UV_INDEX_STRATEGY": "unsafe-best-match"},
         ),
         ({"PIP_CONFIG_FILE": "/dev/null"}, {"/etc/pip.conf": PIP}, {}),
         ({"PIP_CONFIG_FILE": "/p"}, {"/p": b"[global]\nindex-url=https://p"}, {"UV_DEFAULT_INDEX": "https://p"}),
@@ -74,12 +79,13 @@ def test_what_uv_and_bun_are_told(environ: dict[str, str], files: dict[str, byte
 def test_directories_that_are_not_there_are_passed_over_as_pip_does() -> None:
     environ = {
         "PIP_FIND_LINKS": "/there /missing https://far/links",
-        "PIP_EXTRA_INDEX_URL": "file:///also%20there file:///gone",
+        "PIP_EXTRA_INDEX_URL": "file:///also%20there/simple file:///gone",
     }
-    found = told(environ, there=("/there", "/also there"))
+    found = told(environ, there=("/there", "/also there/simple"))
     assert found.variables == {
         "UV_FIND_LINKS": "/there,https://far/links",
-        "UV_INDEX": "file:///also%20there",
+        "UV_INDEX": "https://uv/simple",
+        "UV_DEFAULT_INDEX": "file:///also%20there/simple",
         "UV_INDEX_STRATEGY": "unsafe-best-match",
     }
     assert found.directories == ("/also there", "/there")

@@ -20,6 +20,10 @@ def test_uv_is_there() -> None:
     assert said.split()[1] == tool.version
 
 
+def test_uvs_default_index_is_known() -> None:
+    assert toolchain.default_index().endswith("/simple")
+
+
 def test_bun_is_brought_and_runs(host: toolchain.Host) -> None:
     tool = toolchain.find_bun(host)
     said = subprocess.run([tool.path, "--version"], capture_output=True, text=True, check=True).stdout

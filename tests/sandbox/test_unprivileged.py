@@ -41,8 +41,9 @@ SUBSET = [
     "tests/sandbox/test_session.py",
     "tests/sandbox/test_overlays.py",
     "tests/hostile/test_isolation.py",
-    "tests/hostile/test_planted_links.py",
+    "tests/hostile/test_planted_mounts.py",
     "tests/hostile/test_kills.py",
+    "tests/builds/test_builds.py",
 ]
 
 

@@ -1,0 +1,81 @@
+"""Layers: a thread's own changes to a build, in directories on this host that an overlay is mounted with.
+
+    <data>/layers/<storage id>/<thread>/<incarnation>/<kind>-<instance of the build>/{upper,work}
+
+A layer belongs to one *instance* of a build: above another one the kernel's overlay is undefined. So a build that was
+made again, or another build, begins a new layer, and the old one stays until it is collected. The incarnation keeps a
+thread that was made anew from meeting the layers of its namesake.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from solven_env.builds.staging import make_private, refusals_told
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from solven_env.builds.store import Build
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where one thread's layers are. `data` is our own directory (`<data>/solven-env`)."""
+
+    data: Path
+    storage: str
+    thread: str
+    incarnation: str
+
+    @property
+    def path(self) -> Path:
+        """The directory that holds them, which may not be there yet."""
+        return self.data / "layers" / self.storage / self.thread / self.incarnation
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The two directories of an overlay, on one file system. `instance` is that of the build below."""
+
+    upper: Path
+    work: Path
+    instance: str
+
+
+def layer(home: Home, build: Build, uid: int | None) -> Layer:
+    """The thread's layer above a build, made where it is missing; under root it belongs to the sandbox's `uid`."""
+    for directory in (home.path.parents[2], home.path.parents[1], home.path.parent, home.path):
+        make_private(directory)
+    place = make_private(home.path / f"{build.kind}-{build.instance}")
+    made = Layer(place / "upper", place / "work", build.instance)
+    for directory in (made.upper, made.work):
+        with refusals_told(directory):
+            directory.mkdir(mode=0o755, exist_ok=True)
+            if uid is not None and directory.stat().st_uid != uid:
+                os.chown(directory, uid, uid)
+    return made
+
+
+def instances(home: Home) -> frozenset[tuple[str, str]]:
+    """The kind and build instance of each layer that the thread has on this host, old ones too."""
+    try:
+        names = os.listdir(home.path)
+    except FileNotFoundError:
+        return frozenset()
+    pairs = (name.partition("-") for name in names)
+    return frozenset((kind, instance) for kind, dash, instance in pairs if dash)
+
+
+def remove(home: Home) -> None:
+    """Remove the thread's layers of one incarnation, on this host; nothing when there are none."""
+    for kind, instance in instances(home):
+        inner = home.path / f"{kind}-{instance}" / "work" / "work"
+        with refusals_told(inner), suppress(FileNotFoundError):
+            inner.chmod(0o700)  # the kernel's own, left without any right after an ordinary user's session
+    with refusals_told(home.path), suppress(FileNotFoundError):
+        shutil.rmtree(home.path)

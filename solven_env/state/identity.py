@@ -1,0 +1,36 @@
+"""A storage's random id: what lies elsewhere for its threads is kept under it, and never meets another storage's."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import TYPE_CHECKING
+
+from solven_env.errors import StateError
+
+if TYPE_CHECKING:
+    from solven_env.state.protocol import State
+
+KEY = "storage.json"
+
+
+def storage_id(state: State) -> str:
+    """The id of the storage whose state this is; drawn now where it has none. StateError where it is damaged."""
+    stored = state.get(KEY)
+    if stored is None:
+        drawn = secrets.token_hex(16)
+        try:
+            state.create(KEY, (json.dumps({"format": 1, "id": drawn}) + "\n").encode())
+        except StateError:
+            stored = state.get(KEY)  # another one drew at the same time
+            if stored is None:
+                raise
+        else:
+            return drawn
+    try:
+        found = json.loads(stored.value)["id"]
+    except (ValueError, TypeError, KeyError):
+        found = ""
+    if not isinstance(found, str) or not found.isalnum():
+        raise StateError("the storage's id is damaged", fix="Restore it from a backup, or remove it.", location=KEY)
+    return found
