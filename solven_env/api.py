@@ -6,29 +6,25 @@ Every verb raises a subclass of `solven_env.errors.SolvenError` for what its use
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
-from solven_env import config, sources
+from solven_env import sources
 from solven_env.errors import UsageError
 from solven_env.preparing import diagnose, packages, prepare
 from solven_env.reconcile.apply import apply as apply_plan
-from solven_env.reconcile.apply import observe, refuse_conflicts
-from solven_env.reconcile.desired import desired
-from solven_env.reconcile.plan import addresses, recorded_as_desired
-from solven_env.reconcile.plan import plan as make_plan
+from solven_env.reconcile.apply import refuse_conflicts
+from solven_env.reconcile.model import BUILD
 from solven_env.report import LockReport, Report, ThreadReport, ThreadState
-from solven_env.state import LocalState
-from solven_env.state.records import Record, load, record_key
-from solven_env.workspace import root as roots
-from solven_env.workspace import storage as storages
+from solven_env.threads import Thread
+from solven_env.workspace.storage import thread_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from solven_env.diagnostics import Diagnostic
-    from solven_env.reconcile.model import Desired, Plan
+    from solven_env.packages import Need
+    from solven_env.reconcile.model import Plan
     from solven_env.rendering import RenderedFile
 
 OnConflict = Literal["fail", "overwrite"]
@@ -40,14 +36,14 @@ def validate(
     profile: str | Path, *, thread: str = EXAMPLE_THREAD, inputs: Mapping[str, str] | None = None
 ) -> tuple[Diagnostic, ...]:
     """Every mistake in a profile, in its order; empty when it is valid. Required inputs get a stand-in value."""
-    return diagnose(sources.find(profile), storages.thread_id(thread), given=inputs or {}, environ=os.environ)
+    return diagnose(sources.find(profile), thread_id(thread), given=inputs or {}, environ=os.environ)
 
 
 def render(
     profile: str | Path, *, thread: str = EXAMPLE_THREAD, inputs: Mapping[str, str] | None = None
 ) -> tuple[RenderedFile, ...]:
     """The rendered files, as `thread` would get them."""
-    source, thread = sources.find(profile), storages.thread_id(thread)
+    source, thread = sources.find(profile), thread_id(thread)
     return prepare(source, thread, given=inputs or {}, environ=os.environ, recorded={}).files
 
 
@@ -60,7 +56,7 @@ def plan(
     unset: Collection[str] = (),
 ) -> Plan:
     """What `apply` would do, with the exact bytes. Nothing is written, and no lock is taken."""
-    return _Thread.find(thread, storage).plan(profile, inputs or {}, unset)
+    return Thread.find(thread, storage).plan(profile, inputs or {}, unset)[0]
 
 
 def diff(
@@ -83,13 +79,13 @@ def status(
     inputs: Mapping[str, str] | None = None,
 ) -> Report:
     """Where the workspace differs from what the last apply left; with a profile, what is pending too."""
-    found = _Thread.find(thread, storage)
+    found = Thread.find(thread, storage)
     if profile is not None:
-        return Report("status", (_report(found.plan(profile, inputs or {}, ())),))
+        return Report("status", (_report(found.plan(profile, inputs or {}, ())[0]),))
     record = found.record()
     if record is None or not record.generation:
         return Report("status", (ThreadReport(thread, "new", 0, is_interrupted=record is not None),))
-    return Report("status", (_report(found.plan_for(recorded_as_desired(record), record)),))
+    return Report("status", (_report(found.plan_drift(record)),))
 
 
 def apply(
@@ -100,6 +96,7 @@ def apply(
     inputs: Mapping[str, str] | None = None,
     unset: Collection[str] = (),
     on_conflict: OnConflict = "fail",
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Make a thread's workspace match a profile. The report's changes are those that were made.
 
@@ -108,15 +105,22 @@ def apply(
     """
     if on_conflict not in ("fail", "overwrite"):
         raise UsageError(f"on_conflict cannot be {on_conflict!r}", fix="Pass 'fail' or 'overwrite'.")
-    found = _Thread.find(thread, storage)
+    found = Thread.find(thread, storage)
+    given = inputs or {}
     if found.record() is None:
-        found.plan(profile, inputs or {}, unset)  # an invalid profile or input leaves no trace of a new thread
+        found.plan(profile, given, unset)  # an invalid profile or input leaves no trace of a new thread
     with found.state.lock(thread):
-        computed = found.plan(profile, inputs or {}, unset)
+        computed, lacking = found.plan(profile, given, unset)
         if on_conflict == "fail":
             refuse_conflicts(computed)
+        changes = computed.changes
+        if lacking:
+            _build(found, lacking, progress)
+            computed, _ = found.plan(profile, given, unset)  # now with the exact bytes of what the builds bring
+            changes = (*(change for change in changes if change.kind == BUILD), *computed.changes)
         outcome = apply_plan(computed, found.create_root, found.state)
-    return Report("apply", (_report(computed)._replace(generation=outcome.generation, kept=outcome.kept),))
+    report = _report(computed)._replace(changes=changes, generation=outcome.generation, kept=outcome.kept)
+    return Report("apply", (report,))
 
 
 def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str], None] = lambda _: None) -> LockReport:
@@ -148,48 +152,13 @@ def check_lock(profile: str | Path) -> LockReport:
     return LockReport(directory, tuple(locks.files(found, python, bun)) if locks.is_needed(python, bun) else ())
 
 
-class _Thread(NamedTuple):
-    """A thread in its storage."""
+def _build(found: Thread, lacking: Sequence[Need], progress: Callable[[str], None]) -> None:
+    from solven_env import packages
 
-    name: str
-    storage: Path
-    state: LocalState
-    owner: roots.Owner | None
-    """Whom the workspace belongs to on the host when root applies: the sandbox's user, never root."""
-
-    @classmethod
-    def find(cls, thread: str, storage: str | Path | None) -> _Thread:
-        configured = config.load(os.environ)
-        place = storages.locate(storage, os.environ, configured)
-        uid = configured.sandbox.uid
-        owner = roots.Owner(uid, uid) if os.geteuid() == 0 else None
-        return cls(storages.thread_id(thread), place, LocalState(place), owner)
-
-    def record(self) -> Record | None:
-        key = record_key(self.name)
-        stored = self.state.get(key)
-        return load(stored.value, str(self.storage / ".solven-env" / key)) if stored else None
-
-    def create_root(self) -> roots.Root:
-        return storages.create_workspace(self.storage, self.name, self.owner)
-
-    def plan(self, profile: str | Path, inputs: Mapping[str, str], unset: Collection[str]) -> Plan:
-        record = self.record()
-        prepared = prepare(
-            sources.find(profile),
-            self.name,
-            given=inputs,
-            environ=os.environ,
-            recorded=record.inputs if record else {},
-            unset=unset,
-        )
-        return self.plan_for(desired(prepared.profile, prepared.files, prepared.given), record)
-
-    def plan_for(self, wanted: Desired, record: Record | None) -> Plan:
-        root = storages.open_workspace(self.storage, self.name, self.owner)
-        with root or nullcontext():
-            observed = observe(root, addresses(wanted, record))
-        return make_plan(self.name, wanted, observed, record)
+    builder = packages.builder(found.config, os.environ)
+    for need in lacking:
+        progress(f"building the {need.kind} packages")
+        packages.obtain(need, builder, found.config, os.environ)
 
 
 def _report(computed: Plan) -> ThreadReport:

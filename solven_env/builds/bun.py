@@ -34,6 +34,11 @@ def build(bun: Bun, lock: bytes | None, builder: Builder) -> store.Build:
     return store.obtain(builder.host.cache, store.key("bun", inputs), inputs, fill)
 
 
+def find(bun: Bun, lock: bytes | None, builder: Builder) -> store.Build | None:
+    """The same build where this host has it and it is whole; nothing is made."""
+    return store.find(builder.host.cache, store.key("bun", describe(bun, lock, builder)))
+
+
 def describe(bun: Bun, lock: bytes | None, builder: Builder) -> Mapping[str, object]:
     """Everything that determines the bytes of a build."""
     version, pin = bun_pin()

@@ -42,6 +42,13 @@ def build(python: Python, lock: bytes | None, builder: Builder) -> store.Build:
     return store.obtain(builder.host.cache, store.key("python", inputs), inputs, fill)
 
 
+def find(python: Python, lock: bytes | None, builder: Builder) -> store.Build | None:
+    """The same build where this host has it and it is whole; nothing is made."""
+    text = pip_pin.alone() if lock is None else lock
+    inputs = describe(python, text, find_python(python.version, builder.host), builder)
+    return store.find(builder.host.cache, store.key("python", inputs))
+
+
 def describe(python: Python, lock: bytes, interpreter: Interpreter, builder: Builder) -> Mapping[str, object]:
     """Everything that determines the bytes of a build."""
     return {

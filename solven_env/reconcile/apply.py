@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import ConflictError, StateError
 from solven_env.reconcile.keep import Keeper, Kept
-from solven_env.reconcile.model import DIRECTORY, SETTINGS, WORKSPACE, Observed
+from solven_env.reconcile.model import BUILD, DIRECTORY, WORKSPACE, Observed
 from solven_env.reconcile.resources import KINDS, file
 from solven_env.reconcile.resources.file import changed_meanwhile
 from solven_env.reconcile.trees import remove
-from solven_env.state.records import Entry, Record, record_key
+from solven_env.state.records import Entry, Record, lock_key, record_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -43,6 +43,8 @@ def observe(root: Root | None, addresses: Iterable[str]) -> Observed:
     for address in addresses if root else ():
         assert root is not None
         kind, _, name = address.partition(":")
+        if kind == BUILD:
+            continue  # the store's, not the workspace's
         if kind not in KINDS:
             raise StateError(
                 f"the record holds a {kind}, which this solven-env does not know",
@@ -81,6 +83,9 @@ def apply(plan: Plan, open_root: Callable[[], Root], state: State) -> Outcome:
     base = plan.base or Record(incarnation=os.urandom(16).hex())
     generation = base.generation + 1
     key = record_key(plan.thread)
+    for digest, text in plan.desired.locks.items():
+        if state.get(lock_key(digest)) is None:
+            state.create(lock_key(digest), text)
     _put(state, key, base._replace(intended=_also(base.intended or {}, plan.entries)))
     with open_root() as root:
         keeper = Keeper(root, state, plan.thread, generation)
@@ -88,7 +93,7 @@ def apply(plan: Plan, open_root: Callable[[], Root], state: State) -> Outcome:
             _prepare(root, keeper, plan)
         entries = dict(plan.entries)
         for change in plan.changes:
-            if change.address != SETTINGS:
+            if change.kind in KINDS:  # settings are recorded, and builds were made before
                 with _changing(change.name):
                     _note_mode(entries, change, KINDS[change.kind].apply(root, change, keeper))
     done = Record(
@@ -98,6 +103,7 @@ def apply(plan: Plan, open_root: Callable[[], Root], state: State) -> Outcome:
         inputs=plan.desired.inputs,
         settings=plan.desired.settings,
         resources=entries,
+        builds=plan.desired.builds,
     )
     # One that an apply left which died right after is replaced.
     _put(state, f"threads/{plan.thread}/generations/{generation}/record.json", done)

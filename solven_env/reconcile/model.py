@@ -10,12 +10,14 @@ if TYPE_CHECKING:
 
     from solven_env.state.records import Entry, Record
 
-Type = Literal["file", "directory", "symlink", "other", "settings"]
+Type = Literal["file", "directory", "symlink", "other", "settings", "build"]
 Action = Literal["create", "replace", "remove"]
 Cause = Literal["pending", "drift", "conflict"]
 
 WORKSPACE = "directory:/"
 SETTINGS = "settings:launch"
+BUILD = "build"
+"""The kind of the builds: `build:python`, `build:bun`."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,10 @@ class Desired(NamedTuple):
     settings: Mapping[str, Any]
     states: Mapping[str, State]
     own: Mapping[str, str]
+    builds: Mapping[str, Mapping[str, str]] = {}
+    """The builds of this host that meet the needs, as records name them."""
+    locks: Mapping[str, bytes] = {}
+    """The texts of the locks that the needs come from, by their SHA-256, for the state to keep."""
 
 
 class Observed(NamedTuple):

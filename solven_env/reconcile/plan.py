@@ -11,8 +11,11 @@ from solven_env.state.records import Entry
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from solven_env.reconcile.model import Action, Cause, Observed
+    from solven_env.reconcile.model import Action, Cause, Observed, Type
     from solven_env.state.records import Record
+
+_TYPES: Mapping[str, Type] = {"directory": "directory", "file": "file", "build": "build"}
+"""What stands where a record has an entry of each kind."""
 
 
 def addresses(desired: Desired, record: Record | None) -> tuple[str, ...]:
@@ -98,7 +101,7 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: st
 
 
 def _state(entry: Entry) -> State:
-    return State("directory" if entry.kind == "directory" else "file", entry.digest, entry.mode)
+    return State(_TYPES[entry.kind], entry.digest, entry.mode)
 
 
 def _removals(desired: Desired, observed: Observed, seen: Mapping[str, _Seen]) -> Iterator[Change]:
@@ -154,7 +157,8 @@ def _reason(
         return "the profile and the workspace both changed it"
     if cause == "drift":
         if observed is None:
-            return "it is missing from the workspace"
+            is_build = desired is not None and desired.type == "build"
+            return "this host does not have it" if is_build else "it is missing from the workspace"
         if observed.type != "file" or (desired and desired.type != "file"):
             return f"{_article(observed)} stands in its place"
         same_bytes = recorded is not None and observed.digest == recorded.digest
@@ -190,6 +194,8 @@ def _entries(desired: Desired, seen: Mapping[str, _Seen], additions: Iterable[Ch
         if state.type == "file":
             keeps_modes = before is None or before.type != "file" or before.mode
             entries[address] = Entry("file", desired.own[address], state.digest, state.mode if keeps_modes else "")
+        elif state.type == "build":
+            entries[address] = Entry("build", digest=state.digest)
         elif address in made or before:
             entries[address] = Entry("directory")
     return entries

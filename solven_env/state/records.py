@@ -40,6 +40,8 @@ class Record(NamedTuple):
     inputs: Mapping[str, str] = _NOTHING
     settings: Mapping[str, Any] = _NOTHING
     resources: Mapping[str, Entry] = _NOTHING
+    builds: Mapping[str, Mapping[str, str]] = _NOTHING
+    """For `python` and `bun`: the `key` and `instance` of the build that met the need, the SHA-256 of its `lock`."""
     intended: Mapping[str, tuple[Entry, ...]] | None = None
 
     def dump(self) -> bytes:
@@ -60,6 +62,11 @@ def _plain(intended: Mapping[str, tuple[Entry, ...]]) -> dict[str, list[dict[str
 def record_key(thread: str) -> str:
     """Where the state keeps a thread's record."""
     return f"threads/{thread}/state.json"
+
+
+def lock_key(digest: str) -> str:
+    """Where the state keeps the text of a lock: threads that need the same one share it."""
+    return f"locks/{digest}"
 
 
 def load(data: bytes, where: str) -> Record:
@@ -92,6 +99,7 @@ def _record(fields: dict[str, Any]) -> Record:
         inputs=_texts(fields.pop("inputs")),
         settings=dict(fields.pop("settings").items()),
         resources={address: _entry(address, entry) for address, entry in fields.pop("resources").items()},
+        builds={kind: _texts(build) for kind, build in fields.pop("builds").items()},
         intended=None
         if fields.pop("intended") is None
         else {address: tuple(_entry(address, entry) for entry in entries) for address, entries in intended.items()},

@@ -169,7 +169,7 @@ def test_another_lock_uid_or_interpreter_is_another_build(builder: Builder) -> N
         python.describe(PYTHON, b"b", interpreter, builder),
         python.describe(PYTHON, b"a", replace(interpreter, mtime_ns=1), builder),
         python.describe(PYTHON, b"a", interpreter, replace(builder, uid=12345)),
-        python.describe(replace(PYTHON, packages=("six",)), b"a", interpreter, builder),
+        python.describe(PYTHON._replace(packages=("six",)), b"a", interpreter, builder),
     ]
     assert len({store.key("python", each) for each in described}) == len(described)
 

@@ -69,7 +69,7 @@ DAMAGES: tuple[dict[str, Any], ...] = (
     {"intended": False},
 )
 WHOLE: dict[str, Any] = json.loads(
-    Record("0" * 32, 1, {"name": "p"}, {}, {}, {"file:f": Entry("file")}, {"file:f": (Entry("file"),)}).dump()
+    Record("0" * 32, 1, {"name": "p"}, {}, {}, {"file:f": Entry("file")}, intended={"file:f": (Entry("file"),)}).dump()
 )
 
 
