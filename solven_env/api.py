@@ -6,6 +6,7 @@ Every verb raises a subclass of `solven_env.errors.SolvenError` for what its use
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Literal
 
 from solven_env import sources
@@ -101,7 +102,8 @@ def apply(
     """Make a thread's workspace match a profile. The report's changes are those that were made.
 
     `ConflictError` when the workspace holds changes that would be lost, unless `on_conflict` is "overwrite", which
-    keeps them in the generation first; `HeldError` while another apply has the thread.
+    keeps them in the generation first; `HeldError` while another apply has the thread; `LockError` when the profile's
+    lock is out of date; `BuildError` when packages cannot be installed. `progress` is told of builds that are made.
     """
     if on_conflict not in ("fail", "overwrite"):
         raise UsageError(f"on_conflict cannot be {on_conflict!r}", fix="Pass 'fail' or 'overwrite'.")
@@ -157,8 +159,15 @@ def _build(found: Thread, lacking: Sequence[Need], progress: Callable[[str], Non
 
     builder = packages.builder(found.config, os.environ)
     for need in lacking:
-        progress(f"building the {need.kind} packages")
+        begun = time.monotonic()
+        progress(f"making the {need.kind} build ({_count(need)}) …")
         packages.obtain(need, builder, found.config, os.environ)
+        progress(f"made the {need.kind} build in {time.monotonic() - begun:.1f} s")
+
+
+def _count(need: Need) -> str:
+    count = len(need.section.packages)
+    return f"{count} package{'' if count == 1 else 's'} and what they need"
 
 
 def _report(computed: Plan) -> ThreadReport:
