@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from solven_env.diagnostics import Diagnostic
     from solven_env.reconcile.model import Desired, Plan
     from solven_env.rendering import RenderedFile
+    from solven_env.sources import ProfileSource
 
 OnConflict = Literal["fail", "overwrite"]
 
@@ -62,7 +63,7 @@ def plan(
     unset: Collection[str] = (),
 ) -> Plan:
     """What `apply` would do, with the exact bytes. Nothing is written, and no lock is taken."""
-    return _Thread.find(thread, storage).plan(profile, inputs or {}, unset)
+    return _Thread.find(thread, storage).plan(sources.find(profile), inputs or {}, unset)
 
 
 def diff(
@@ -87,7 +88,9 @@ def status(
     """Where the workspace differs from what the last apply left; with a profile, what is pending too."""
     found = _Thread.find(thread, storage)
     if profile is not None:
-        return Report("status", (_report(found.plan(profile, inputs or {}, ())),))
+        return Report("status", (_report(found.plan(sources.find(profile), inputs or {}, ())),))
+    if inputs:
+        raise UsageError("inputs are of use to a profile only", fix="Name the profile (--profile), or leave them out.")
     record = found.record()
     if record is None or not record.generation:
         return Report("status", (ThreadReport(thread, "new", 0, is_interrupted=record is not None),))
@@ -110,11 +113,11 @@ def apply(
     """
     if on_conflict not in ("fail", "overwrite"):
         raise UsageError(f"on_conflict cannot be {on_conflict!r}", fix="Pass 'fail' or 'overwrite'.")
-    found = _Thread.find(thread, storage)
+    found, source = _Thread.find(thread, storage), sources.find(profile)
     if found.record() is None:
-        found.plan(profile, inputs or {}, unset)  # an invalid profile or input leaves no trace of a new thread
+        found.plan(source, inputs or {}, unset)  # an invalid profile or input leaves no trace of a new thread
     with found.state.lock(thread):
-        computed = found.plan(profile, inputs or {}, unset)
+        computed = found.plan(source, inputs or {}, unset)
         if on_conflict == "fail":
             refuse_conflicts(computed)
         outcome = apply_plan(computed, found.create_root, found.state)
@@ -141,10 +144,10 @@ class _Thread(NamedTuple):
     def create_root(self) -> roots.Root:
         return storages.create_workspace(self.storage, self.name, _owner())
 
-    def plan(self, profile: str | Path, inputs: Mapping[str, str], unset: Collection[str]) -> Plan:
+    def plan(self, source: ProfileSource, inputs: Mapping[str, str], unset: Collection[str]) -> Plan:
         record = self.record()
         prepared = prepare(
-            sources.find(profile),
+            source,
             self.name,
             given=inputs,
             environ=os.environ,

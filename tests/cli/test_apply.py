@@ -48,6 +48,7 @@ def test_a_second_apply_changes_no_inode(cli: Cli) -> None:
         (("apply", "solvn", "t1"), 2, "error: there is no shipped profile 'solvn'."),
         (("apply", "./none.yaml", "t1"), 2, "error: cannot read ./none.yaml: No such file or directory."),
         (("apply", "solven", "t1", "--storage", "name"), 2, "error: "),
+        (("status", "t1", "--set", "user_id=x"), 2, "error: inputs are of use to a profile only."),
         (("apply", "solven"), 2, "Usage: solven-env apply"),
         (("aply", "solven", "t1"), 2, "Usage: solven-env"),
         (("apply", "solven", "t1", "--on-conflict", "maybe"), 2, "Usage: solven-env apply"),
@@ -123,3 +124,18 @@ def test_a_held_thread_is_six(cli: Cli) -> None:
         result = cli("apply", "solven", "t1")
     assert result.returncode == 6
     assert "held by another apply" in result.stderr
+
+
+def test_standard_input_is_a_profile_for_every_command(cli: Cli) -> None:
+    results = [
+        cli("validate", "-", stdin=PROFILE),
+        cli("validate", "-", "-", stdin=PROFILE),
+        cli("render", "-", stdin=PROFILE),
+        cli("diff", "-", "t1", stdin=PROFILE),
+        cli("apply", "-", "t1", "--dry-run", stdin=PROFILE),
+        cli("apply", "-", "t1", stdin=PROFILE),
+        cli("status", "t1", "--profile", "-", "--exit-code", stdin=PROFILE),
+        cli("apply", "-", "t1", stdin=PROFILE),
+    ]
+    assert [(each.returncode, "<stdin>" in each.stderr) for each in results] == [(0, False)] * 8
+    assert results[-1].stdout == "t1: in sync, nothing to do (generation 1).\n"
