@@ -34,11 +34,12 @@ def exit_codes() -> Iterator[None]:
     try:
         yield
     except errors.SolvenError as error:
-        print(_text(error), file=sys.stderr)
+        print(error_text(error), file=sys.stderr)
         sys.exit(exit_code(error))
 
 
-def _text(error: errors.SolvenError) -> str:
+def error_text(error: errors.SolvenError) -> str:
+    """What standard error says of an error."""
     see = f"See {error.page}." if error.page else ""
     if isinstance(error, errors.ProfileError):
         count = len(error.diagnostics)

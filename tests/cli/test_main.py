@@ -51,6 +51,21 @@ def test_validate_reports_each_profile(cli: Cli, snapshot: SnapshotAssertion) ->
     ]
 
 
+def test_a_profile_that_is_not_there_hides_no_other(cli: Cli) -> None:
+    good = cli.write("good.yaml")
+    bad = cli.write("bad.yaml", PROFILE + "nmae: x\n")
+    result = cli("validate", "none.yaml", bad, good)
+    assert result.returncode == 5
+    assert result.stdout.startswith("bad.yaml:9:1: unknown key 'nmae'")
+    assert "error: cannot read none.yaml" in result.stderr
+    assert "good.yaml: valid" in result.stderr
+    assert cli("validate", good, "none.yaml").returncode == 2
+    result = cli("validate", "none.yaml", bad, good, "--format", "json")
+    found = json.loads(result.stdout)["profiles"]
+    assert (result.returncode, [each["valid"] for each in found]) == (5, [False, False, True])
+    assert [each["error"] and each["error"]["code"] for each in found] == [2, None, None]
+
+
 def test_render_prints_or_writes(cli: Cli, snapshot: SnapshotAssertion) -> None:
     profile = cli.write("profile.yaml")
     assert cli("render", profile, "--set", "who=eve").stdout == snapshot
