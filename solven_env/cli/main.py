@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ import typer.main
 from typer.core import TyperGroup
 
 from solven_env import __version__
+from solven_env.errors import SolvenError
 
 if TYPE_CHECKING:
     from typer._click.core import Command, Context
@@ -77,9 +79,41 @@ def run() -> None:
     """Run the command line and exit."""
     from solven_env.cli.errors import exit_codes
 
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # a locale without UTF-8 is no reason to fail
+    _open_streams()
     application = _typer()
     application.callback(cls=_LazyGroup, no_args_is_help=True)(_start)
     with exit_codes():
-        application(prog_name="solven-env")
+        try:
+            application(prog_name="solven-env")
+        finally:
+            _flush()
+
+
+def _open_streams() -> None:
+    """Have standard output and error, whatever the caller closed or which encoding it has.
+
+    With 0, 1 or 2 free, the next file to be opened, one of a workspace perhaps, would be taken for them.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    if sys.stdout is None or sys.stderr is None:
+        nowhere = open(os.devnull, "w")  # noqa: PTH123, SIM115 - open until the end
+        sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # a locale without UTF-8 is no reason to fail
+
+
+def _flush() -> None:
+    """Write out what is buffered while a failure can still be told."""
+    from solven_env.cli.output import written
+
+    try:
+        with written():
+            sys.stdout.flush()
+    except (BrokenPipeError, SolvenError) as error:
+        # Python would try once more at its end, and fail aloud (docs.python.org, signal, "Note on SIGPIPE").
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # its reader has all that it wanted
+            sys.exit(1)
+        raise

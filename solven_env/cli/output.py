@@ -28,17 +28,31 @@ _NOTES = {"drift": "drift: ", "conflict": "conflict: ", "pending": ""}
 def say(line: str = "", sign: str = "") -> None:
     """Print one line on standard output, coloured by its sign where that is a terminal (https://no-color.org)."""
     colour = _COLOURS.get(sign)
-    print(f"\033[{colour}m{line}\033[0m" if colour and _is_coloured() else line)
+    with written():
+        print(f"\033[{colour}m{line}\033[0m" if colour and _is_coloured() else line)
 
 
 def note(line: str) -> None:
     """Print one line of prose on standard error."""
-    print(line, file=sys.stderr)
+    print(printable(line), file=sys.stderr)
 
 
 def print_json(document: object) -> None:
     """Print the one document of `--format json`."""
-    print(json.dumps(document, indent=2))
+    with written():
+        print(json.dumps(document, indent=2))
+
+
+@contextmanager
+def written() -> Iterator[None]:
+    """Say why standard output takes no more, unless its reader has ended, which typer sees to."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        fix = "Make room, or write elsewhere."
+        raise errors.SolvenError(f"standard output cannot be written: {error.strerror}", fix=fix) from None
 
 
 @contextmanager

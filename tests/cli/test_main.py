@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -90,12 +94,27 @@ def test_a_required_input_is_asked_for_but_not_by_validate(cli: Cli) -> None:
 
 
 def test_a_closed_pipe_is_no_traceback(cli: Cli) -> None:
-    import subprocess
-    import sys
-
     command = f"{sys.executable} -m solven_env render solven | head -n 1"
     result = subprocess.run(["sh", "-c", command], cwd=cli.directory, capture_output=True, text=True, check=False)
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("arguments", ["--help", "render solven", "status t1", "validate solven --format json"])
+@pytest.mark.parametrize(("redirection", "code"), [(">&-", 0), ("2>&-", 0), (">&- 2>&-", 0), (">/dev/full", 1)])
+def test_an_output_that_is_closed_or_full_is_no_traceback(
+    cli: Cli, arguments: str, redirection: str, code: int
+) -> None:
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = f"{sys.executable} -m solven_env {arguments} {redirection}"
+    environ = {**buffered, "SOLVEN_ENV_STORAGE": str(cli.storage), "PYTHONPATH": str(Path(__file__).parents[2])}
+    result = subprocess.run(
+        ["sh", "-c", command], cwd=cli.directory, env=environ, capture_output=True, text=True, check=False
+    )
+    expected = "error: standard output cannot be written: No space left on device.\n" if code else ""
+    assert result.returncode == code
+    assert expected in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "valid\n" not in result.stdout, "prose must not end up on standard output"
 
 
 def test_output_survives_a_locale_without_unicode(cli: Cli) -> None:
