@@ -21,6 +21,7 @@ CODES: dict[type[errors.SolvenError], int] = {
 """Exit codes; every other error is 1."""
 
 PENDING = 3
+INTERRUPTED = 130
 
 
 def exit_code(error: errors.SolvenError) -> int:

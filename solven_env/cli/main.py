@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 import typer.main
+from typer._click.exceptions import UsageError
 from typer.core import TyperGroup
 
 from solven_env import __version__
@@ -40,9 +42,29 @@ class _LazyGroup(TyperGroup):
         application.command(cmd_name, short_help=COMMANDS[cmd_name])(module.command)
         return typer.main.get_command(application)
 
+    def invoke(self, ctx: Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:  # typer's own: an option that is unknown, an argument that is missing
+            _print_as_json(error)
+            raise
+
     def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _print_as_json(error: UsageError) -> None:
+    """Print the document that `--format json` promises, where the arguments could not be read that far."""
+    words = sys.argv[1:]
+    if "--format=json" in words or ("--format", "json") in pairwise(words):
+        from solven_env import errors
+        from solven_env.cli.errors import exit_code
+        from solven_env.cli.output import error_document, print_json
+
+        command = next((word for word in words if word in COMMANDS), "")
+        told = errors.UsageError(error.format_message().rstrip("."), fix=f"See solven-env {command} --help.")
+        print_json(error_document(command, None, told, exit_code(told)))
 
 
 def _typer(**settings: bool) -> typer.Typer:

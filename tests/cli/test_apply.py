@@ -106,6 +106,14 @@ def test_json_of_a_conflict_names_the_changes_and_the_code(cli: Cli) -> None:
     assert [path.name for path in cli.workspace().iterdir()] == [".bashrc"]
 
 
+def test_json_of_a_conflict_says_which_generation_stays(cli: Cli) -> None:
+    cli("apply", cli.write("profile.yaml"), "t1")
+    (cli.workspace() / "bin/hello").write_text("echo agent\n")
+    edited = cli.write("profile.yaml", PROFILE.replace("echo hi", "echo you"))
+    document = json.loads(cli("apply", edited, "t1", "--format", "json").stdout)
+    assert (document["threads"][0]["state"], document["threads"][0]["generation"]) == ("conflict", 1)
+
+
 def test_json_of_an_invalid_profile_lists_the_diagnostics(cli: Cli) -> None:
     profile = cli.write("profile.yaml", PROFILE + "nmae: x\n")
     result = cli("apply", profile, "t1", "--format", "json")

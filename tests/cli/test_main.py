@@ -121,3 +121,20 @@ def test_output_survives_a_locale_without_unicode(cli: Cli) -> None:
     profile = cli.write("profile.yaml", PROFILE.replace("hello", "grüß"))
     result = cli("render", profile, PYTHONIOENCODING="ascii")
     assert (result.returncode, "gr\\xfc\\xdf" in result.stdout) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command", "message"),
+    [
+        (("apply", "solven", "--format", "json"), "apply", "Missing argument 'THREAD'"),
+        (("apply", "--format=json", "solven", "t1", "--nope"), "apply", "No such option: --nope"),
+        (("aply", "solven", "t1", "--format", "json"), "", "No such command 'aply'"),
+    ],
+)
+def test_json_of_a_usage_that_is_wrong(cli: Cli, arguments: tuple[str, ...], command: str, message: str) -> None:
+    result = cli(*arguments)
+    document = json.loads(result.stdout)
+    assert (result.returncode, document["command"], document["threads"]) == (2, command, [])
+    assert document["error"]["code"] == 2
+    assert document["error"]["message"].startswith(message)
+    assert message in result.stderr
