@@ -79,6 +79,9 @@ def test_render_prints_or_writes(cli: Cli, snapshot: SnapshotAssertion) -> None:
     assert (cli.directory / "out/bin/hello").stat().st_mode & 0o777 == 0o755
     (cli.directory / "file").write_text("")
     assert cli("render", profile, "--out", "file").returncode == 2
+    (cli.directory / ".bashrc").write_text("mine")
+    assert cli("render", profile, "--out", "").returncode == 2
+    assert (cli.directory / ".bashrc").read_text() == "mine"
     document = json.loads(cli("render", profile, "--format", "json").stdout)
     assert [file["path"] for file in document["files"]] == [".bashrc", "bin/hello"]
 
