@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,3 +17,9 @@ def write_profile(place: Path, dotfiles: Mapping[str, Any], **sections: Any) -> 
     document = {"version": 1, "name": "test", "release": "1.0.0", **sections, "dotfiles": written}
     place.write_text(json.dumps(document))
     return place
+
+
+def without_packages(text: str) -> str:
+    """A profile's text without its sections of packages, and what refers to them: its threads need no build."""
+    text = re.sub(r"(?m)^(python|bun):(?:\n+[ \t].*)+\n", "", text)
+    return re.sub(r"(?m)^.*\{\{ python\.version \}\}.*\n", "", text)

@@ -168,7 +168,7 @@ def test_what_is_no_thread_is_a_usage_error(profile: Path, storage: Path, thread
         ({"unset": ["unknown"]}, UsageError, "no input 'unknown'"),
         ({"inputs": {"user_id": "\0"}}, UsageError, "not Unicode"),
         ({"on_conflict": "merge"}, UsageError, "on_conflict cannot be 'merge'"),
-        ({"storage": "nowhere"}, UsageError, "no path"),
+        ({"storage": "nowhere"}, UsageError, "no storage 'nowhere'"),
     ],
 )
 def test_wrong_usage_leaves_no_trace(

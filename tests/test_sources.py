@@ -27,7 +27,7 @@ def test_text_with_a_slash_or_an_ending_is_a_path(name: str, tmp_path: Path, mon
     path = Path(name)
     path.parent.mkdir(exist_ok=True)
     path.write_text(EXAMPLE)
-    assert find(name) == ProfileSource(EXAMPLE.encode(), name, path.parent)
+    assert find(name) == ProfileSource(EXAMPLE.encode(), name, path.parent, path.parent / "solven.lock")
 
 
 def test_a_path_is_a_path_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from solven_env import shipped
+from tests.profiles import without_packages
+
 PROFILE = """\
 version: 1
 name: small
@@ -48,6 +51,10 @@ class Cli:
     def write(self, name: str, text: str = PROFILE) -> str:
         (self.directory / name).write_text(text)
         return name
+
+    def write_bare(self) -> str:
+        """The shipped profile without its packages: applied in an empty HOME, it has nothing to build."""
+        return self.write("bare.yaml", without_packages((shipped.directory("profiles") / "solven.yaml").read_text()))
 
 
 @pytest.fixture

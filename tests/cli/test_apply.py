@@ -31,9 +31,10 @@ def test_the_way_of_a_thread(cli: Cli, snapshot: SnapshotAssertion) -> None:
 
 
 def test_a_second_apply_changes_no_inode(cli: Cli) -> None:
-    cli("apply", "solven", "t1")
+    profile = cli.write_bare()
+    cli("apply", profile, "t1")
     before = photograph(cli.storage)
-    again = cli("apply", "solven", "t1")
+    again = cli("apply", profile, "t1")
     assert (again.returncode, again.stdout) == (0, "t1: in sync, nothing to do (generation 1).\n")
     assert photograph(cli.storage) == before
 
@@ -126,10 +127,11 @@ def test_json_of_an_invalid_profile_lists_the_diagnostics(cli: Cli) -> None:
 def test_a_held_thread_is_six(cli: Cli) -> None:
     import fcntl
 
-    cli("apply", "solven", "t1")
+    profile = cli.write_bare()
+    cli("apply", profile, "t1")
     with (cli.storage / ".solven-env/threads/t1/lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        result = cli("apply", "solven", "t1")
+        result = cli("apply", profile, "t1")
     assert result.returncode == 6
     assert "held by another apply" in result.stderr
 

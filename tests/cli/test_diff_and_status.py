@@ -5,6 +5,7 @@ import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
 
     from tests.cli.conftest import Cli
+
+CHECKOUT = Path(__file__).parents[2]
 
 
 def test_diff_of_a_new_thread_creates_nothing(cli: Cli, snapshot: SnapshotAssertion) -> None:
@@ -46,8 +49,9 @@ def test_exit_codes_of_each_state(cli: Cli) -> None:
 
 
 def test_diff_is_empty_when_in_sync(cli: Cli) -> None:
-    cli("apply", "solven", "t1")
-    result = cli("diff", "solven", "t1")
+    profile = cli.write_bare()
+    cli("apply", profile, "t1")
+    result = cli("diff", profile, "t1")
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "t1: in sync.\n")
 
 
@@ -132,11 +136,20 @@ def test_an_edit_of_settings_alone_is_a_change(cli: Cli, edit: str) -> None:
 
 
 def test_colour_is_for_terminals_only(cli: Cli) -> None:
+    profile = cli.write_bare()
+
     def on_a_terminal(**environ: str) -> bytes:
         main, replica = pty.openpty()
         process = subprocess.Popen(
-            [sys.executable, "-m", "solven_env", "status", "t1", "--profile", "solven"],
-            env={**os.environ, "SOLVEN_ENV_STORAGE": str(cli.storage), "TERM": "xterm", **environ},
+            [sys.executable, "-m", "solven_env", "status", "t1", "--profile", profile],
+            cwd=cli.directory,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(CHECKOUT),
+                "SOLVEN_ENV_STORAGE": str(cli.storage),
+                "TERM": "xterm",
+                **environ,
+            },
             stdout=replica,
         )
         process.wait()
@@ -148,4 +161,4 @@ def test_colour_is_for_terminals_only(cli: Cli) -> None:
     assert b"\033[32m" in on_a_terminal(NO_COLOR="")
     assert b"\033" not in on_a_terminal(NO_COLOR="1")
     assert b"\033" not in on_a_terminal(NO_COLOR="", TERM="dumb")
-    assert "\033" not in cli("diff", "solven", "t1").stdout
+    assert "\033" not in cli("diff", profile, "t1").stdout
