@@ -1,0 +1,48 @@
+"""The shipped profile's lock, built once: what its threads import."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from solven_env import api, shipped
+from solven_env.builds import lock_files, locks, making, python
+from solven_env.builds.searching import find_python
+from solven_env.errors import PlatformError
+from tests.builds.thread import Thread
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from solven_env.builds.inside import Builder
+
+PROFILE = shipped.directory("profiles") / "solven.yaml"
+MODULES = """
+    pandas numpy openpyxl xlrd pypdf pdfplumber reportlab pdf2image PIL pytesseract matplotlib.pyplot seaborn defusedxml
+    bs4 lxml.etree requests httpx dateutil pytz
+""".split()
+
+
+def test_the_shipped_profile_is_built_and_imports(builder: Builder, directory: Path) -> None:
+    _, wanted, packages = api._packages(PROFILE)
+    assert wanted is not None
+    try:
+        find_python(wanted.version, builder.host)
+    except PlatformError as error:
+        pytest.skip(error.message)
+    found = lock_files.read(PROFILE.with_suffix(".lock"))
+    lock = locks.check(found, wanted, packages, profile="solven", where="here")
+    made = making.obtain(wanted, packages, lock, builder, lambda _: None)
+    assert made.python is not None
+    assert made.bun is not None
+    thread = Thread(builder, directory / "t", (made.python, made.bun), wanted.version)
+    for file in api.render(PROFILE):
+        thread.write(file.path, file.data)
+    thread.write("uv.lock", python.uv_lock(made.python) or b"")
+    thread.write("bun.lock", lock.bun or b"")
+    thread.shell(f"MPLBACKEND=Agg MPLCONFIGDIR=/tmp python -W error::ImportWarning -c 'import {', '.join(MODULES)}'")
+    assert thread.shell("""cd / && bun -e 'console.log(typeof require("docx").Document)'""").strip() == "function"
+    assert "Would make no changes" in thread.shell("uv sync --frozen --inexact --no-python-downloads --dry-run")
+    thread.shell("uv lock --check --no-python-downloads")
+    assert "(no changes)" in thread.shell("bun install --frozen-lockfile")
