@@ -1,50 +1,172 @@
-"""The Python interpreters that were found on this host, and whether one is still the same. Nothing is started."""
+"""A Python of the profile's version on this host: found, or fetched by uv where the network allows it."""
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from solven_env.builds.staging import publish_file
+from solven_env.builds import programs
+from solven_env.builds.remembered import Interpreter, recall, remember
+from solven_env.builds.staging import locked
+from solven_env.builds.toolchain import neutral, run_uv
+from solven_env.builds.tools import uv
+from solven_env.errors import BuildError, PlatformError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
+
+    from solven_env.builds.toolchain import Host
+
+_SECONDS = 30
+_QUESTION = """
+import json, os, platform, sys, sysconfig
+print(json.dumps({
+    "executable": os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable),
+    "prefix": os.path.realpath(sys.base_prefix),
+    "version": platform.python_version(),
+    "build": sys.version,
+    "platform": sysconfig.get_platform(),
+    "implementation": sys.implementation.name,
+    "is_movable": bool(sysconfig.get_config_var("PYTHON_BUILD_STANDALONE")),
+    "is_free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+}))
+"""
 
 
-@dataclass(frozen=True)
-class Interpreter:
-    """A CPython on this host, by real paths. `version` is whole (3.12.1), `build` what it says of its making.
+def find_python(version: str, host: Host) -> Interpreter:
+    """The interpreter for a profile's `version` (major and minor).
 
-    `size` (bytes) and `mtime_ns` of the executable tell a replaced one. `is_movable` says whether it works at another
-    path than its own, as python-build-standalone does; others are linked with absolute paths.
+    The one that was found last time, if it is still the same file; else the first of what uv finds, what version
+    managers have installed, and what uv fetches. PlatformError lists where it looked.
     """
+    found = recall(version, host.cache)
+    if found is None:
+        with locked(host.cache / "tools", f"python-{version}"):
+            found = recall(version, host.cache)
+            if found is None:
+                found = _search(version, host)
+                remember(version, host.cache, found)
+    return found
 
-    executable: str
-    prefix: str
-    version: str
-    build: str
-    platform: str
-    is_movable: bool
-    size: int
-    mtime_ns: int
+
+def folders(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Where version managers keep interpreters: pyenv, mise, asdf. What is named first is looked at first."""
+    home = Path(environ.get("HOME") or "/")
+    data = Path(environ.get("XDG_DATA_HOME") or home / ".local/share")
+    named = (
+        ("PYENV_ROOT", "versions"),
+        ("MISE_DATA_DIR", "installs/python"),
+        ("ASDF_DATA_DIR", "installs/python"),
+    )
+    places = [
+        *(Path(environ[variable]) / beneath for variable, beneath in named if environ.get(variable)),
+        home / ".pyenv/versions",
+        data / "mise/installs/python",
+        home / ".asdf/installs/python",
+    ]
+    return tuple(dict.fromkeys(places))
 
 
-def recall(version: str, cache: Path) -> Interpreter | None:
-    """The interpreter that was found for a profile's `version`, if its executable is still that very file."""
+def _search(version: str, host: Host) -> Interpreter:
+    looked: list[str] = []
+    for candidate in _candidates(version, host, looked):
+        found = _ask(candidate, version)
+        if isinstance(found, Interpreter):
+            return found
+        looked.append(f"{candidate} {found}")
+    raise PlatformError(
+        f"there is no Python {version} on this host",
+        fix=f"Install one, with `uv python install {version}`, pyenv or the distribution's package. "
+        f"Looked: {'; '.join(looked)}.",
+    )
+
+
+def _candidates(version: str, host: Host, looked: list[str]) -> Iterator[Path]:
+    """Paths of interpreters, the cheapest to look for first; `looked` gets a line for each place without one."""
+    by_uv = _found_by_uv(version, host)
+    if by_uv is not None:
+        yield by_uv
+    else:
+        looked.append("uv, on PATH and among its own: none")
+    own = host.cache / "python"
+    for folder in (*folders(host.environ), own):
+        installed = _installed(folder, version)
+        yield from installed
+        if not installed:
+            looked.append(f"{folder}: none")
     try:
-        found = Interpreter(**json.loads(_memory(version, cache).read_bytes()))
-        status = os.stat(found.executable)
-    except (OSError, ValueError, TypeError):
-        return None
-    return found if (status.st_size, status.st_mtime_ns) == (found.size, found.mtime_ns) else None
+        run_uv(host, "python", "install", "--no-bin", "--install-dir", own, version, purpose="uv")
+    except BuildError as error:
+        looked.append(f"fetching with uv: {error.message.rpartition('cause: ')[2]}")
+    yield from _installed(own, version)
 
 
-def remember(version: str, cache: Path, interpreter: Interpreter) -> None:
-    """Keep what was found for `recall`."""
-    publish_file(_memory(version, cache), json.dumps(asdict(interpreter), indent=1).encode(), mode=0o600)
+def _found_by_uv(version: str, host: Host) -> Path | None:
+    """What `uv python find` says, with shims left out of PATH: they are no interpreters, and one may only fail."""
+    shimless = [part for part in host.environ.get("PATH", "").split(":") if Path(part).name != "shims"]
+    options = ("--system", "--no-project", "--no-python-downloads")  # --quiet would leave out the very path
+    done = subprocess.run(  # noqa: S603
+        [uv().path, "python", "find", *options, f"cpython@{version}"],
+        cwd=neutral(host.cache),
+        env={**host.environ, "PATH": ":".join(shimless)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    said = os.fsdecode(done.stdout).strip()
+    return Path(said) if done.returncode == 0 and said else None
 
 
-def _memory(version: str, cache: Path) -> Path:
-    return cache / "tools" / f"python-{version}.json"
+def _installed(folder: Path, version: str) -> list[Path]:
+    """The executables of that version in a version manager's folder, the newest first.
+
+    Folders are called 3.12.1 by pyenv and its like, cpython-3.12.1-linux-x86_64-gnu by uv; a 't' after it is a build
+    without the global lock, for which most packages have no wheels.
+    """
+    pattern = re.compile(rf"(?:cpython-)?{re.escape(version)}\.(\d+)(?:-.*)?")
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    patches = {name: int(match[1]) for name in names if (match := pattern.fullmatch(name))}
+    paths = [folder / name / "bin" / f"python{version}" for name in sorted(patches, key=lambda name: -patches[name])]
+    return [path for path in paths if os.access(path, os.X_OK)]
+
+
+def _ask(candidate: Path, version: str) -> Interpreter | str:
+    """The interpreter that answers at a path; else why it is none that we can use, in words that follow the path."""
+    try:
+        done = subprocess.run(  # noqa: S603
+            [candidate, "-I", "-S", "-c", _QUESTION],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"does not start ({error})"
+    if done.returncode:
+        return f"does not start ({programs.last_words(done.stderr)})"
+    about = json.loads(done.stdout)
+    return _problem(about, version) or _interpreter(about)
+
+
+def _problem(about: Mapping[str, Any], version: str) -> str:
+    if about["implementation"] != "cpython" or about["is_free_threaded"]:
+        return "is no ordinary CPython"
+    if not about["version"].startswith(f"{version}."):
+        return f"is Python {about['version']}"
+    # The sandbox shows the prefix under a fixed name, and finds the executable in it under its usual one.
+    if not os.path.exists(f"{about['prefix']}/bin/python{version}"):
+        return f"has no bin/python{version} in its prefix {about['prefix']}"
+    return ""
+
+
+def _interpreter(about: Mapping[str, Any]) -> Interpreter:
+    status = os.stat(about["executable"])
+    fields = {name: about[name] for name in ("executable", "prefix", "version", "build", "platform", "is_movable")}
+    return Interpreter(**fields, size=status.st_size, mtime_ns=status.st_mtime_ns)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from solven_env.builds import pip_pin, shape, store
 from solven_env.builds.inside import Place, give
-from solven_env.builds.searching import find_python
+from solven_env.builds.interpreters import find_python
 from solven_env.builds.tools import uv
 from solven_env.builds.wanted import of_python
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from solven_env.builds.inside import Builder
-    from solven_env.builds.interpreters import Interpreter
+    from solven_env.builds.remembered import Interpreter
     from solven_env.profile import Python
 
 TARGET = "/.venv"

@@ -7,15 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from solven_env.builds import pip_pin, store
-from solven_env.builds.interpreters import recall
+from solven_env.builds.remembered import recall
 from solven_env.builds.tools import bun_pin, uv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from solven_env.builds.interpreters import Interpreter
-    from solven_env.builds.locks import Lock
+    from solven_env.builds.remembered import Interpreter
     from solven_env.profile import Bun, Python
 
 
@@ -27,22 +26,18 @@ class Wanted:
     inputs: Mapping[str, object]
 
 
-@dataclass(frozen=True)
-class Builds:
-    """The builds of a thread on this host; None where it wants none, or where there is none yet."""
+def find_python_build(python: Python, lock: bytes | None, cache: Path, uid: int | None) -> store.Build | None:
+    """The build of a `python` section, if this host has it whole, in a few milliseconds. `uid` as in `Builder`.
 
-    python: store.Build | None = None
-    bun: store.Build | None = None
+    No interpreter is looked for: without one that was found earlier there is no build either.
+    """
+    interpreter = recall(python.version, cache)
+    return None if interpreter is None else store.find(cache, of_python(python, lock, interpreter, uid).key)
 
 
-def find(python: Python | None, bun: Bun | None, lock: Lock, cache: Path, uid: int | None) -> Builds:
-    """Those of the profile's builds that are there and whole, in a few milliseconds. `uid` as in `Builder`."""
-    found_python = found_bun = None
-    if python is not None and (interpreter := recall(python.version, cache)) is not None:
-        found_python = store.find(cache, of_python(python, lock.python, interpreter, uid).key)
-    if bun is not None:
-        found_bun = store.find(cache, of_bun(bun, lock.bun, uid).key)
-    return Builds(found_python, found_bun)
+def find_bun_build(bun: Bun, lock: bytes | None, cache: Path, uid: int | None) -> store.Build | None:
+    """The build of a `bun` section, if this host has it whole. `uid` as in `Builder`."""
+    return store.find(cache, of_bun(bun, lock, uid).key)
 
 
 def of_python(python: Python, lock: bytes | None, interpreter: Interpreter, uid: int | None) -> Wanted:

@@ -15,7 +15,7 @@ import pytest
 
 from solven_env.builds import bun, python, resolving, store, toolchain
 from solven_env.builds.inside import Builder
-from solven_env.builds.searching import find_python
+from solven_env.builds.interpreters import find_python
 from solven_env.builds.wanted import of_python
 from solven_env.errors import BuildError
 from solven_env.profile import Bun, Python

@@ -8,7 +8,7 @@ import pytest
 
 from solven_env import api, shipped
 from solven_env.builds import lock_files, locks, making, python
-from solven_env.builds.searching import find_python
+from solven_env.builds.interpreters import find_python
 from solven_env.errors import PlatformError
 from tests.builds.thread import Thread
 

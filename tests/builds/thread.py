@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from solven_env.builds import bun, inside, layers, python, shape, store, toolchain
-from solven_env.builds.searching import find_python
+from solven_env.builds.interpreters import find_python
 from solven_env.builds.tools import uv
 from solven_env.sandbox import etc, session
 from solven_env.sandbox.plan import Command, LaunchPlan, Overlay

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from solven_env.builds import searching, toolchain
-from solven_env.builds.searching import find_python
+from solven_env.builds import interpreters, toolchain
+from solven_env.builds.interpreters import find_python
 from solven_env.errors import PlatformError
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -108,5 +108,5 @@ def test_a_folders_names_are_those_of_versions(tmp_path: Path) -> None:
     for name in ("3.12.1", "3.12.10", "3.12", "3.12.1t", "3.120.1", "cpython-3.12.4-linux-x86_64-gnu", "pypy3.12-7.3"):
         (tmp_path / name / "bin").mkdir(parents=True)
         (tmp_path / name / "bin/python3.12").touch(mode=0o755)
-    found = [path.parents[1].name for path in searching._installed(tmp_path, "3.12")]
+    found = [path.parents[1].name for path in interpreters._installed(tmp_path, "3.12")]
     assert found == ["3.12.10", "cpython-3.12.4-linux-x86_64-gnu", "3.12.1"]
