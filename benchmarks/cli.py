@@ -31,7 +31,7 @@ def main() -> None:
         compileall.compile_dir(directory, quiet=2)
     with tempfile.TemporaryDirectory() as storage:
         environ = {**os.environ, "SOLVEN_ENV_STORAGE": storage}
-        command = [sys.executable, "-m", "solven_env"]
+        command = [str(Path(sys.executable).with_name("solven-env"))]
         subprocess.run([*command, "apply", "solven", "t1"], env=environ, stdout=subprocess.DEVNULL, check=True)
         times = interleaved(
             {

@@ -6,33 +6,27 @@ Every verb raises a subclass of `solven_env.errors.SolvenError` for what its use
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+import time
 from typing import TYPE_CHECKING, Literal
 
-from solven_env import config, sources
-from solven_env import profile as profiles
-from solven_env.diagnostics import Diagnostic, ordered
-from solven_env.errors import ProfileError, UsageError
+from solven_env import sources
+from solven_env.errors import UsageError
+from solven_env.preparing import diagnose, packages, prepare
 from solven_env.reconcile.apply import apply as apply_plan
-from solven_env.reconcile.apply import observe, refuse_conflicts
-from solven_env.reconcile.desired import desired
-from solven_env.reconcile.plan import addresses, recorded_as_desired
-from solven_env.reconcile.plan import plan as make_plan
-from solven_env.render import RenderedFile
-from solven_env.render import render as render_files
+from solven_env.reconcile.apply import refuse_conflicts
+from solven_env.reconcile.model import BUILD
 from solven_env.report import LockReport, Report, ThreadReport, ThreadState
-from solven_env.state import LocalState
-from solven_env.state.records import Record, load, record_key
-from solven_env.workspace import root as roots
-from solven_env.workspace import storage as storages
+from solven_env.threads import Thread
+from solven_env.workspace.storage import thread_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
-    from solven_env.profile import Bun, Declaration, Inputs, Profile, Python
-    from solven_env.reconcile.model import Desired, Plan
+    from solven_env.diagnostics import Diagnostic
+    from solven_env.packages import Need
+    from solven_env.reconcile.model import Plan
+    from solven_env.rendering import RenderedFile
 
 OnConflict = Literal["fail", "overwrite"]
 
@@ -43,21 +37,15 @@ def validate(
     profile: str | Path, *, thread: str = EXAMPLE_THREAD, inputs: Mapping[str, str] | None = None
 ) -> tuple[Diagnostic, ...]:
     """Every mistake in a profile, in its order; empty when it is valid. Required inputs get a stand-in value."""
-    source = sources.find(profile)
-    declaration = _load(source)
-    chosen = profiles.choose(declaration.inputs, given=inputs or {}, environ=os.environ, recorded={})
-    stand_ins = dict.fromkeys(profiles.missing(declaration.inputs, chosen.values), "example")
-    return _render(source, declaration, {**stand_ins, **chosen.values}, storages.thread_id(thread))[2]
+    return diagnose(sources.find(profile), thread_id(thread), given=inputs or {}, environ=os.environ)
 
 
 def render(
     profile: str | Path, *, thread: str = EXAMPLE_THREAD, inputs: Mapping[str, str] | None = None
 ) -> tuple[RenderedFile, ...]:
     """The rendered files, as `thread` would get them."""
-    source = sources.find(profile)
-    declaration = _load(source)
-    chosen = profiles.choose(declaration.inputs, given=inputs or {}, environ=os.environ, recorded={})
-    return _resolve(source, declaration, chosen, storages.thread_id(thread))[1]
+    source, thread = sources.find(profile), thread_id(thread)
+    return prepare(source, thread, given=inputs or {}, environ=os.environ, recorded={}).files
 
 
 def plan(
@@ -69,7 +57,7 @@ def plan(
     unset: Collection[str] = (),
 ) -> Plan:
     """What `apply` would do, with the exact bytes. Nothing is written, and no lock is taken."""
-    return _Thread.find(thread, storage).plan(profile, inputs or {}, unset)
+    return Thread.find(thread, storage).plan(profile, inputs or {}, unset)[0]
 
 
 def diff(
@@ -92,13 +80,13 @@ def status(
     inputs: Mapping[str, str] | None = None,
 ) -> Report:
     """Where the workspace differs from what the last apply left; with a profile, what is pending too."""
-    found = _Thread.find(thread, storage)
+    found = Thread.find(thread, storage)
     if profile is not None:
-        return Report("status", (_report(found.plan(profile, inputs or {}, ())),))
+        return Report("status", (_report(found.plan(profile, inputs or {}, ())[0]),))
     record = found.record()
     if record is None or not record.generation:
         return Report("status", (ThreadReport(thread, "new", 0, is_interrupted=record is not None),))
-    return Report("status", (_report(found.plan_for(recorded_as_desired(record), record)),))
+    return Report("status", (_report(found.plan_drift(record)),))
 
 
 def apply(
@@ -109,23 +97,32 @@ def apply(
     inputs: Mapping[str, str] | None = None,
     unset: Collection[str] = (),
     on_conflict: OnConflict = "fail",
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Make a thread's workspace match a profile. The report's changes are those that were made.
 
     `ConflictError` when the workspace holds changes that would be lost, unless `on_conflict` is "overwrite", which
-    keeps them in the generation first; `HeldError` while another apply has the thread.
+    keeps them in the generation first; `HeldError` while another apply has the thread; `LockError` when the profile's
+    lock is out of date; `BuildError` when packages cannot be installed. `progress` is told of builds that are made.
     """
     if on_conflict not in ("fail", "overwrite"):
         raise UsageError(f"on_conflict cannot be {on_conflict!r}", fix="Pass 'fail' or 'overwrite'.")
-    found = _Thread.find(thread, storage)
+    found = Thread.find(thread, storage)
+    given = inputs or {}
     if found.record() is None:
-        found.plan(profile, inputs or {}, unset)  # an invalid profile or input leaves no trace of a new thread
+        found.plan(profile, given, unset)  # an invalid profile or input leaves no trace of a new thread
     with found.state.lock(thread):
-        computed = found.plan(profile, inputs or {}, unset)
+        computed, lacking = found.plan(profile, given, unset)
         if on_conflict == "fail":
             refuse_conflicts(computed)
+        changes = computed.changes
+        if lacking:
+            _build(found, lacking, progress)
+            computed, _ = found.plan(profile, given, unset)  # now with the exact bytes of what the builds bring
+            changes = (*(change for change in changes if change.kind == BUILD), *computed.changes)
         outcome = apply_plan(computed, found.create_root, found.state)
-    return Report("apply", (replace(_report(computed), generation=outcome.generation, kept=outcome.kept),))
+    report = _report(computed)._replace(changes=changes, generation=outcome.generation, kept=outcome.kept)
+    return Report("apply", (report,))
 
 
 def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str], None] = lambda _: None) -> LockReport:
@@ -135,7 +132,8 @@ def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str]
     """
     from solven_env.builds import lock_files, locks, places, resolving, toolchain
 
-    source, python, bun = _packages(profile)
+    source = sources.find(profile)
+    python, bun = packages(source, os.environ)
     directory = _lock_directory(source)
     if not locks.is_needed(python, bun):
         return LockReport(directory)
@@ -149,52 +147,27 @@ def check_lock(profile: str | Path) -> LockReport:
     """The lock of a profile as it is; `LockError` when it is missing or out of date. Needs no network."""
     from solven_env.builds import lock_files, locks
 
-    source, python, bun = _packages(profile)
+    source = sources.find(profile)
+    python, bun = packages(source, os.environ)
     directory = _lock_directory(source)
     found = locks.check(lock_files.read(directory), python, bun, profile=str(profile), where=str(directory))
     return LockReport(directory, tuple(locks.files(found, python, bun)) if locks.is_needed(python, bun) else ())
 
 
-@dataclass(frozen=True)
-class _Thread:
-    """A thread in its storage."""
+def _build(found: Thread, lacking: Sequence[Need], progress: Callable[[str], None]) -> None:
+    from solven_env import packages
 
-    name: str
-    storage: Path
-    state: LocalState
-    owner: roots.Owner | None
-    """Whom the workspace belongs to on the host when root applies: the sandbox's user, never root."""
+    builder = packages.builder(found.config, os.environ)
+    for need in lacking:
+        begun = time.monotonic()
+        progress(f"making the {need.kind} build ({_count(need)}) …")
+        packages.obtain(need, builder, found.config, os.environ)
+        progress(f"made the {need.kind} build in {time.monotonic() - begun:.1f} s")
 
-    @classmethod
-    def find(cls, thread: str, storage: str | Path | None) -> _Thread:
-        configured = config.load(os.environ)
-        place = storages.locate(storage, os.environ, configured)
-        uid = configured.sandbox.uid
-        owner = roots.Owner(uid, uid) if os.geteuid() == 0 else None
-        return cls(storages.thread_id(thread), place, LocalState(place), owner)
 
-    def record(self) -> Record | None:
-        key = record_key(self.name)
-        stored = self.state.get(key)
-        return load(stored.value, str(self.storage / ".solven-env" / key)) if stored else None
-
-    def create_root(self) -> roots.Root:
-        return storages.create_workspace(self.storage, self.name, self.owner)
-
-    def plan(self, profile: str | Path, inputs: Mapping[str, str], unset: Collection[str]) -> Plan:
-        source = sources.find(profile)
-        declaration = _load(source)
-        record = self.record()
-        recorded = record.inputs if record else {}
-        chosen = profiles.choose(declaration.inputs, given=inputs, environ=os.environ, recorded=recorded, unset=unset)
-        resolved, files = _resolve(source, declaration, chosen, self.name)
-        return self.plan_for(desired(resolved, files, chosen.given), record)
-
-    def plan_for(self, wanted: Desired, record: Record | None) -> Plan:
-        root = storages.open_workspace(self.storage, self.name, self.owner)
-        with root or nullcontext():
-            observed = observe(root, addresses(wanted, record))
-        return make_plan(self.name, wanted, observed, record)
+def _count(need: Need) -> str:
+    count = len(need.section.packages)
+    return f"{count} package{'' if count == 1 else 's'} and what they need"
 
 
 def _report(computed: Plan) -> ThreadReport:
@@ -215,43 +188,7 @@ def _state(computed: Plan, generation: int) -> ThreadState:
     return "pending" if causes or computed.is_interrupted else "in-sync"
 
 
-def _packages(profile: str | Path) -> tuple[sources.ProfileSource, Python | None, Bun | None]:
-    """A valid profile's source and its two sections of packages, which no input changes."""
-    source = sources.find(profile)
-    declaration = _load(source)
-    chosen = profiles.choose(declaration.inputs, given={}, environ=os.environ, recorded={})
-    stand_ins = dict.fromkeys(profiles.missing(declaration.inputs, chosen.values), "example")
-    resolved = profiles.resolve(declaration, {**stand_ins, **chosen.values}, EXAMPLE_THREAD)
-    if declaration.document.diagnostics:
-        raise ProfileError(ordered(declaration.document.diagnostics))
-    return source, resolved.python, resolved.bun
-
-
 def _lock_directory(source: sources.ProfileSource) -> Path:
     if source.lock is None:
         raise UsageError("a profile on standard input has no lock", fix="Keep it in a file, and name that.")
     return source.lock
-
-
-def _load(source: sources.ProfileSource) -> Declaration:
-    return profiles.load(source.text, source.name, sources.schema("profile-v1.json"))
-
-
-def _resolve(
-    source: sources.ProfileSource, declaration: Declaration, chosen: Inputs, thread: str
-) -> tuple[Profile, tuple[RenderedFile, ...]]:
-    """The profile and its files; a `ProfileError` with every mistake, or a `UsageError` for a missing input."""
-    if not declaration.document.diagnostics:
-        profiles.require(declaration.inputs, chosen.values)
-    resolved, files, diagnostics = _render(source, declaration, chosen.values, thread)
-    if diagnostics:
-        raise ProfileError(diagnostics)
-    return resolved, files
-
-
-def _render(
-    source: sources.ProfileSource, declaration: Declaration, values: Mapping[str, str], thread: str
-) -> tuple[Profile, tuple[RenderedFile, ...], tuple[Diagnostic, ...]]:
-    resolved = profiles.resolve(declaration, values, thread)
-    files, diagnostics = render_files(resolved, source.read_template, source.read_source)
-    return resolved, files, ordered((*declaration.document.diagnostics, *diagnostics))

@@ -46,7 +46,7 @@ class Config:
 
 def parse(text: bytes, file: str, schema: bytes) -> Config:
     """The configuration in `text`, called `file` in messages. ConfigError with every mistake."""
-    document = documents.parse(text, file, may_be_empty=True)
+    document = documents.parse(text, file)
     documents.validate(document, schema)
     _check(document)
     if document.diagnostics:

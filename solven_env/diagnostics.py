@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_EXCERPT = 60
 
-@dataclass(frozen=True, order=True)
-class Location:
+
+class Location(NamedTuple):
     """A place in a document: `line` and `column` count from 1, in characters; 0 is the document as a whole."""
 
     file: str
@@ -19,19 +19,27 @@ class Location:
     column: int = 0
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        file = printable(self.file)
+        return f"{file}:{self.line}:{self.column}" if self.line else file
 
 
 @dataclass(frozen=True, order=True)
 class Diagnostic:
-    """One mistake: where, what, and how to mend it. `message` ends without a full stop, `fix` with one."""
+    """One mistake: where, what, and how to mend it. `message` ends without a full stop, `fix` with one.
+
+    Both are one line each, whatever is put into them.
+    """
 
     location: Location
     message: str
     fix: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", printable(self.message))
+        object.__setattr__(self, "fix", printable(self.fix))
+
     def __str__(self) -> str:
-        return printable(f"{self.location}: {self.message}. {self.fix}")
+        return f"{self.location}: {self.message}. {self.fix}"
 
     def to_json(self) -> dict[str, object]:
         """The diagnostic as plain data, for `--format json`."""
@@ -49,13 +57,26 @@ def ordered(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     return tuple(sorted(set(diagnostics)))
 
 
+def closest(word: str, known: Iterable[str]) -> str:
+    """The one of `known` that `word` is most likely a slip of; empty where none is near."""
+    import difflib  # here: a valid profile has no use for it
+
+    return next(iter(difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)), "")
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A sentence that names the closest of `known`, or lists what may stand here."""
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    close = closest(word, names)
     if close:
-        return f"Did you mean '{close[0]}'?"
+        return f"Did you mean '{close}'?"
     return f"Known here: {', '.join(names)}." if names else "Nothing is known here; remove it."
+
+
+def quoted(text: str) -> str:
+    """`text` in quotes for a message: one line, and short enough to read."""
+    shown = printable(text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…")
+    return f"'{shown}'"
 
 
 def printable(text: str) -> str:

@@ -113,7 +113,7 @@ class StoreError(SolvenError):
 class PlatformError(SolvenError):
     """This machine lacks something that the operation needs: the kernel, a program, an interpreter."""
 
-    page = "docs/reconciling.md"
+    page = "docs/sandbox.md"
 
 
 class SandboxError(SolvenError):

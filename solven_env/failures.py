@@ -17,6 +17,8 @@ _Kind = TypeVar("_Kind", bound="SolvenError")
 # OSErrors: FileNotFoundError, FileExistsError and, for a directory that is not empty, plain OSError.
 _CALLERS_DECIDE = (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY)
 
+_END = 200
+
 _MEANINGS = {
     errno.EACCES: ("permission denied", "Run as the user that owns it, or give this user access."),
     errno.EPERM: ("the system does not permit it", "Look for an immutable attribute (`lsattr`) or a restricted mount."),
@@ -64,5 +66,9 @@ def failures_as(kind: type[SolvenError], location: str) -> Iterator[None]:
 
 
 def shown(path: str) -> str:
-    """`path` for a person: a name that an agent chose must not reach a terminal as control codes or broken UTF-8."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
+    """`path` for a person: a name that an agent chose must not reach a terminal as control codes or broken UTF-8.
+
+    Of one that fills the screen, its two ends.
+    """
+    printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
+    return printable if len(printable) <= 2 * _END else f"{printable[:_END]}…{printable[-_END:]}"

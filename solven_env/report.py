@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,8 +16,7 @@ FORMAT = 1
 ThreadState = Literal["new", "in-sync", "pending", "drift", "conflict", "failed"]
 
 
-@dataclass(frozen=True)
-class ThreadReport:
+class ThreadReport(NamedTuple):
     """One thread: its state before anything was done, what has to change or was changed, and what was kept.
 
     `generation` is the last one that was applied, 0 for none.
@@ -54,8 +52,7 @@ class ThreadReport:
         }
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(NamedTuple):
     """What a verb found or did in each thread."""
 
     command: str
@@ -66,8 +63,7 @@ class Report:
         return {"format": FORMAT, "command": self.command, "threads": [thread.to_json() for thread in self.threads]}
 
 
-@dataclass(frozen=True)
-class LockReport:
+class LockReport(NamedTuple):
     """A profile's lock: its directory, the names of its files (none where nothing is to be locked), which changed."""
 
     path: Path

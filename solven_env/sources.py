@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import functools
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from solven_env import documents, shipped
-from solven_env.diagnostics import did_you_mean, ordered
+from solven_env.diagnostics import did_you_mean, ordered, quoted
 from solven_env.errors import ProfileError, UsageError
-from solven_env.render import SourceError
+from solven_env.rendering import SourceError
 
 MAX_SOURCE = 16 << 20
 """The largest file, in bytes, that is taken from beside a profile."""
 
 STANDARD_INPUT = "-"
 
+_ENOUGH = documents.MAX_BYTES + 1
+"""What is read of a document: one that is longer is refused, one that never ends too."""
 
-@dataclass(frozen=True)
-class ProfileSource:
+
+class ProfileSource(NamedTuple):
     """A profile's text, what messages call it, and the directory that its templates and sources lie in."""
 
     text: bytes
@@ -32,7 +34,7 @@ class ProfileSource:
         """A template's text: beside the profile first, then among the shipped ones."""
         beside = _beside(self.directory, name)
         for path in (beside, shipped.directory("templates") / name):
-            if path.is_file():
+            if _is_file(path):
                 try:
                     return _read(path).decode()
                 except UnicodeDecodeError:
@@ -42,10 +44,8 @@ class ProfileSource:
     def read_source(self, name: str) -> bytes:
         """The bytes of a file beside the profile."""
         path = _beside(self.directory, name)
-        if not path.exists():
-            raise SourceError("does not exist beside the profile")
-        if not path.is_file():
-            raise SourceError("is not a file")
+        if not _is_file(path):
+            raise SourceError("is no file beside the profile")
         return _read(path)
 
 
@@ -55,7 +55,7 @@ def find(profile: str | Path) -> ProfileSource:
     `-` is standard input. Raises `UsageError` where there is none.
     """
     if profile == STANDARD_INPUT:
-        return ProfileSource(sys.stdin.buffer.read(), "<stdin>", Path())
+        return ProfileSource(sys.stdin.buffer.read(_ENOUGH), "<stdin>", Path())
     text = str(profile)
     if isinstance(profile, Path) or "/" in text or text.endswith((".yaml", ".yml")):
         return _open(Path(profile), text)
@@ -70,13 +70,14 @@ def find(profile: str | Path) -> ProfileSource:
 def read_inputs(file: str) -> dict[str, str]:
     """The inputs that a YAML or JSON file gives: a mapping of names to text. Raises `UsageError`."""
     try:
-        text = Path(file).read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}", fix="Name a file of inputs.") from None
+        with Path(file).open("rb") as opened:
+            text = opened.read(_ENOUGH)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {file}: {_reason(error)}", fix="Name a file of inputs.") from None
     document = documents.parse(text, file)
     for name, value in document.data.items():
         if not isinstance(value, str):
-            document.report(document.value(name), f"input '{name}' is not text", "Quote it.")
+            document.report(document.value(name), *_no_text(name, value, document.plain.get((name,), ("", ""))[0]))
     if document.diagnostics:
         raise ProfileError(ordered(document.diagnostics))
     return dict(document.data)
@@ -88,17 +89,35 @@ def schema(name: str) -> bytes:
     return (shipped.directory("schemas") / name).read_bytes()
 
 
+def _no_text(name: str, value: object, written: str) -> tuple[str, str]:
+    if isinstance(value, dict | list):
+        return f"the input {quoted(name)} is {documents.found(value)}, not text", "Write text."
+    return f"the input {quoted(name)} is not text", f'Quote it: "{written}".'
+
+
 def _open(path: Path, name: str) -> ProfileSource:
     try:
-        return ProfileSource(path.read_bytes(), name, path.parent, path.with_name(f"{path.stem}.lock"))
-    except OSError as error:
-        raise UsageError(f"cannot read {name}: {error.strerror}", fix="Name a file that holds a profile.") from None
+        with path.open("rb") as file:
+            return ProfileSource(file.read(_ENOUGH), name, path.parent, path.with_name(f"{path.stem}.lock"))
+    except (OSError, ValueError) as error:  # a path with U+0000 is a ValueError
+        raise UsageError(f"cannot read {name}: {_reason(error)}", fix="Name a file that holds a profile.") from None
 
 
 def _beside(directory: Path, name: str) -> Path:
     if name.startswith("/") or ".." in name.split("/"):
         raise SourceError("does not lie beside the profile")
     return directory / name
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:  # a name that is too long, a directory that we may not search
+        raise SourceError(f"cannot be read: {error.strerror}") from None
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _read(path: Path) -> bytes:

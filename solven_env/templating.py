@@ -22,13 +22,24 @@ if TYPE_CHECKING:
 _TOML_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
 
 
-class TemplateError(Exception):
-    """A text does not render. `name` is the undefined name, if that is why; `line` counts from 1, 0 if not known."""
+# Jinja makes every line end a "\n" (newline_sequence). U+0000 occurs in no profile: documents/ refuses it.
+_RETURN = "\0r"
 
-    def __init__(self, message: str, *, name: str = "", template: str = "", line: int = 0) -> None:
+
+class TemplateError(Exception):
+    """A text does not render.
+
+    `name` is what is undefined, if that is why, and `attribute_of` the type that lacks it, where it is an attribute;
+    `line` counts from 1, 0 if not known.
+    """
+
+    def __init__(
+        self, message: str, *, name: str = "", attribute_of: str = "", template: str = "", line: int = 0
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.name = name
+        self.attribute_of = attribute_of
         self.template = template
         self.line = line
 
@@ -51,6 +62,8 @@ def toml(value: object) -> str:
 
 def as_json(value: object) -> str:
     """`value` as JSON (RFC 8259), in ASCII, so that no reader stumbles over U+2028."""
+    if isinstance(value, jinja2.Undefined):
+        str(value)  # raises what says its name; json's own error does not
     return json.dumps(value)
 
 
@@ -58,21 +71,21 @@ def expand(text: str, context: Mapping[str, object]) -> str:
     """`text` with its `{{ }}` expressions replaced. Raises `TemplateError`."""
     if "{{" not in text:
         return text
-    return _render(_expression(text), context)
+    return _render(_expression(text.replace("\r", _RETURN)), context).replace(_RETURN, "\r")
 
 
 def undeclared(text: str) -> frozenset[str]:
     """The names that the `{{ }}` expressions of `text` take from outside. Raises `TemplateError`."""
     if "{{" not in text:
         return frozenset()
-    return _undeclared(text)
+    return _undeclared(text.replace("\r", _RETURN))
 
 
 def render(name: str, read: Callable[[str], str | None], context: Mapping[str, object]) -> str:
     """The template `name` rendered. `read` gives a template's text by its name, or None. Raises `TemplateError`."""
     text = read(name)
     if text is None:
-        raise TemplateError("there is no such template", template=name)
+        raise TemplateError(f"there is no template '{name}'", template=name)
     environment = _template_environment().overlay(loader=jinja2.FunctionLoader(lambda wanted: _source(wanted, read)))
     return _render(_load(environment, _template_code(text, name)), context)
 
@@ -99,7 +112,6 @@ def _template_environment() -> jinja2.sandbox.SandboxedEnvironment:
 
 @functools.cache
 def _expression_environment() -> jinja2.sandbox.SandboxedEnvironment:
-    # U+0000 occurs in no profile: YAML does not allow it, and documents.py refuses its escape.
     return _template_environment().overlay(
         block_start_string="\0%", block_end_string="%\0", comment_start_string="\0#", comment_end_string="#\0"
     )
@@ -139,7 +151,9 @@ def _undeclared(text: str) -> frozenset[str]:
 
 def _render(template: jinja2.Template, context: Mapping[str, object]) -> str:
     try:
-        return template.render(context)
+        text = template.render(context)
+        text.encode()
+        return text
     except Exception as error:  # an expression may raise whatever its operands raise
         _raise_problem(error)
 
@@ -151,17 +165,37 @@ def _raise_problem(error: Exception) -> NoReturn:
         if "__jinja_exception__" in frame.tb_frame.f_globals:
             template, line = frame.tb_frame.f_code.co_filename, frame.tb_lineno
         frame = frame.tb_next
-    if isinstance(error, jinja2.UndefinedError):
-        found = re.match(r"'(?:[^']* object' has no attribute ')?(\w+)' is undefined", str(error))
-        raise TemplateError(
-            _sentence(error.message), name=found[1] if found else "", template=template, line=line
-        ) from None
-    if isinstance(error, jinja2.TemplateNotFound):
-        raise TemplateError(f"there is no template '{error.name}'", template=template, line=line) from None
     if isinstance(error, jinja2.TemplateSyntaxError):
         raise TemplateError(_sentence(error.message), template=error.name or "", line=error.lineno) from None
-    raise TemplateError(f"{type(error).__name__}: {error}", template=template, line=line) from None
+    name, owner = _undefined(error)
+    raise TemplateError(_reason(error), name=name, attribute_of=owner, template=template, line=line) from None
+
+
+def _undefined(error: Exception) -> tuple[str, str]:
+    """The name that is undefined, and the type that lacks it where it is an attribute; both empty for other errors."""
+    if isinstance(error, jinja2.UndefinedError):
+        for pattern in (r"'(?P<name>\w+)' is undefined()", r"'(.+?)(?: object)?' has no attribute '(?P<name>.+)'"):
+            found = re.fullmatch(pattern, error.message or "", re.DOTALL)
+            if found:
+                return found["name"], found[1] if found[1] != found["name"] else ""
+    return "", ""
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TemplateError):  # the reader's own
+        return error.message
+    if isinstance(error, jinja2.TemplateNotFound):
+        return f"there is no template '{error.name}'"
+    if isinstance(error, UnicodeEncodeError):
+        return "the rendered text holds half a surrogate pair"
+    if isinstance(error, jinja2.TemplateError):
+        return _sentence(error.message)
+    return f"rendering fails: {_sentence(str(error))}"
 
 
 def _sentence(message: str | None) -> str:
-    return (message or "it does not render").rstrip(".")
+    """A message of Jinja's as ours end: its own names of tokens said as they are written, no full stop."""
+    text = (message or "it does not render").rstrip(".")
+    for token, written in (("begin of print statement", "{{"), ("end of print statement", "}}"), ("template", "text")):
+        text = text.replace(token, written)
+    return text[:1].lower() + text[1:]

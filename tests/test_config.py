@@ -24,17 +24,17 @@ sandbox: {uid: 12345, bwrap: /opt/bwrap, networks: [none, internet]}
 MISTAKES = [
     ("storage: {}", "1:1: unknown key 'storage'. Did you mean 'storages'?"),
     ("sandbox: {uid: 0}", "1:16: sandbox.uid: 0 is not a user id between 1 and 999999999. Write, for example, 61000."),
-    ("sandbox: {uid: '7'}", "1:16: sandbox.uid must be a number, not text. Write it without quotes."),
-    ("sandbox: {bwrap: bwrap}", "1:18: sandbox.bwrap: bwrap is not an absolute path. "),
-    ("sandbox: {networks: [nnoe]}", "1:22: sandbox.networks[0]: nnoe is not one of none, internet, host. "),
-    ("sandbox: {networks: []}", "1:21: sandbox.networks: sandbox.networks is not a list of at least one network."),
-    ("sandbox:", "1:9: sandbox must be a mapping, not nothing. Write a mapping here."),
+    ("sandbox: {uid: '7'}", "1:16: sandbox.uid must be a whole number, not text. Write it without quotes."),
+    ("sandbox: {bwrap: bwrap}", "1:18: sandbox.bwrap: 'bwrap' is not an absolute path. "),
+    ("sandbox: {networks: [nnoe]}", "1:22: sandbox.networks[0]: 'nnoe' is not none, internet or host. "),
+    ("sandbox: {networks: []}", "1:21: sandbox.networks is not a list of at least one network. "),
+    ("sandbox:", "1:1: sandbox has no value. "),
     ("storages: {a/b: {root: /x}}", "1:12: 'a/b' is not a storage's name: letters"),
-    ("storages: {a: {root: x}}", "1:22: storages.a.root: x is not an absolute path. Write, for example, /srv/agents."),
+    ("storages: {a: {root: x}}", "1:22: storages.a.root: 'x' is not an absolute path. Write, for example, /srv/agents."),
     ("storages: {a: {}}", "1:12: storages.a has no 'root'. Add 'root: /srv/agents'."),
     ("default_storage: a\nstorages: {aa: {root: /x}}", "1:18: there is no storage 'a'. "),
     ("default_storage: prod", "1:18: there is no storage 'prod'. Add 'storages: {prod: {root: /srv/agents}}'."),
-    ("- a", "1:1: the document is no mapping. Write 'key: value' lines."),
+    ("- a", "1:1: the document is a list, not a mapping. Write 'key: value' lines."),
 ]  # fmt: skip
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from solven_env.builds.toolchain import Host
 
 _SECONDS = 30
+_SHIMS = "shims"
 _QUESTION = """
 import json, os, platform, sys, sysconfig
 print(json.dumps({
@@ -54,20 +55,17 @@ def find_python(version: str, host: Host) -> Interpreter:
 
 
 def folders(environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """Where version managers keep interpreters: pyenv, mise, asdf. What is named first is looked at first."""
+    """Where version managers keep interpreters: pyenv, mise, asdf. What is named first is looked at first.
+
+    Shims on PATH name a version manager too, wherever HOME is: they lie beside what they stand for.
+    """
     home = Path(environ.get("HOME") or "/")
     data = Path(environ.get("XDG_DATA_HOME") or home / ".local/share")
-    named = (
-        ("PYENV_ROOT", "versions"),
-        ("MISE_DATA_DIR", "installs/python"),
-        ("ASDF_DATA_DIR", "installs/python"),
-    )
-    places = [
-        *(Path(environ[variable]) / beneath for variable, beneath in named if environ.get(variable)),
-        home / ".pyenv/versions",
-        data / "mise/installs/python",
-        home / ".asdf/installs/python",
-    ]
+    pyenv = [environ.get("PYENV_ROOT"), home / ".pyenv"]
+    others = [environ.get("MISE_DATA_DIR"), environ.get("ASDF_DATA_DIR"), data / "mise", home / ".asdf"]
+    shims = [path.parent for path in map(Path, environ.get("PATH", "").split(":")) if path.name == _SHIMS]
+    places = [Path(root) / "versions" for root in (*pyenv, *shims) if root]
+    places += [Path(root) / "installs/python" for root in (*others, *shims) if root]
     return tuple(dict.fromkeys(places))
 
 
@@ -107,7 +105,7 @@ def _candidates(version: str, host: Host, looked: list[str]) -> Iterator[Path]:
 
 def _found_by_uv(version: str, host: Host) -> Path | None:
     """What `uv python find` says, with shims left out of PATH: they are no interpreters, and one may only fail."""
-    shimless = [part for part in host.environ.get("PATH", "").split(":") if Path(part).name != "shims"]
+    shimless = [part for part in host.environ.get("PATH", "").split(":") if Path(part).name != _SHIMS]
     options = ("--system", "--no-project", "--no-python-downloads")  # --quiet would leave out the very path
     done = subprocess.run(  # noqa: S603
         [uv().path, "python", "find", *options, f"cpython@{version}"],

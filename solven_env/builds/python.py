@@ -40,14 +40,6 @@ def build(python: Python, lock: bytes | None, builder: Builder) -> store.Build:
     return store.obtain(builder.host.cache, wanted.key, wanted.inputs, fill)
 
 
-def uv_lock(build: store.Build) -> bytes | None:
-    """The `uv.lock` with which a workspace of this build begins; None where there are no packages."""
-    try:
-        return (build.path / "uv.lock").read_bytes()
-    except FileNotFoundError:
-        return None
-
-
 def _fill(stage: Path, python: Python, lock: bytes, interpreter: Interpreter, builder: Builder) -> None:
     workspace = stage / "workspace"
     give(builder, stage / "tree", workspace)

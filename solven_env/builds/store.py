@@ -100,6 +100,14 @@ def is_whole(build: Build) -> bool:
         os.close(tree)
 
 
+def uv_lock(build: Build) -> bytes | None:
+    """The `uv.lock` with which a workspace of this build begins; None where there are no packages."""
+    try:
+        return (build.path / "uv.lock").read_bytes()
+    except FileNotFoundError:
+        return None
+
+
 def _directory(cache: Path) -> Path:
     return cache / "builds"
 

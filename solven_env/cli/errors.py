@@ -30,13 +30,14 @@ def exit_code(error: errors.SolvenError) -> int:
 
 
 @contextmanager
-def exit_codes() -> Iterator[None]:
-    """Print an error on standard error and leave with its code."""
+def exit_codes(all_but_usage: int | None = None) -> Iterator[None]:
+    """Print an error on standard error and leave with its code, or with one code for all but wrong usage."""
     try:
         yield
     except errors.SolvenError as error:
         print(_text(error), file=sys.stderr)
-        sys.exit(exit_code(error))
+        code = exit_code(error)
+        sys.exit(code if all_but_usage is None or isinstance(error, errors.UsageError) else all_but_usage)
 
 
 def _text(error: errors.SolvenError) -> str:

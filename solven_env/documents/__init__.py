@@ -1,6 +1,7 @@
 """YAML with positions, held against a JSON Schema. Profiles and the host configuration are read with it."""
 
-from solven_env.documents.reading import Document, Path, parse
-from solven_env.documents.schema import path_text, validate
+from solven_env.documents.document import Document, Path, Scalar, found, path_text
+from solven_env.documents.reading import MAX_BYTES, parse
+from solven_env.documents.schema import validate
 
-__all__ = ["Document", "Path", "parse", "path_text", "validate"]
+__all__ = ["MAX_BYTES", "Document", "Path", "Scalar", "found", "parse", "path_text", "validate"]

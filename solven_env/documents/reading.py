@@ -1,126 +1,74 @@
-"""YAML text to plain data that remembers where each key and value stands, so that messages name line and column.
-
-ruamel.yaml composes the nodes; nothing is constructed from tags.
-"""
+"""YAML text to plain data that remembers where each key and value stands, so that messages name line and column."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+import codecs
+import re
+from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
-from solven_env.diagnostics import Diagnostic, Location
-
-if TYPE_CHECKING:
-    from ruamel.yaml.error import StringMark
-
-Path = tuple[str | int, ...]
-"""Where a value is in a document: keys and list indices from the top."""
+from solven_env.diagnostics import Location, quoted
+from solven_env.documents import syntax
+from solven_env.documents.document import Document, Path, Scalar, found
 
 MAX_BYTES = 1 << 20
-MAX_NODES = 50_000  # aliases of aliases grow without bound ("billion laughs")
-MAX_DEPTH = 50
 
 _TAG = "tag:yaml.org,2002:"
-_WORDS = {"int": "a number", "float": "a number", "bool": "true or false", "timestamp": "a date", "null": "nothing"}
+_WORDS = {
+    "int": "a number",
+    "float": "a number",
+    "bool": "a boolean",
+    "timestamp": "a date",
+    "null": "nothing",
+    "value": "a default value",
+    "merge": "a merge key",
+}
+_WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")  # no leading zero: some readers take 0755 for octal
 
 
-@dataclass(frozen=True)
-class Scalar:
-    """A plain scalar that is no text and has no use as what YAML takes it for: a date, a number in a wrong place."""
+def parse(text: bytes, file: str) -> Document:
+    """The YAML document in `text`, called `file` in messages. Mistakes of syntax end the reading; see `diagnostics`.
 
-    text: str
-
-
-@dataclass
-class Document:
-    """One YAML document: plain `data`, where its parts stand, and the mistakes found so far."""
-
-    file: str
-    data: dict[str, Any]
-    keys: dict[Path, Location] = field(default_factory=dict)
-    values: dict[Path, Location] = field(default_factory=dict)
-    plain: dict[Path, tuple[str, str]] = field(default_factory=dict)
-    """What was written, and what YAML takes it for, where a plain scalar is no text."""
-    diagnostics: list[Diagnostic] = field(default_factory=list)
-    taken_out: set[Path] = field(default_factory=set)
-    """What `validate` removed, so that later checks do not report what only misses it."""
-
-    def value(self, *path: str | int) -> Location:
-        """Where the value at `path` begins."""
-        return self.values.get(path) or Location(self.file, 1, 1)
-
-    def key(self, *path: str | int) -> Location:
-        """Where the key at `path` begins; a list has none, so its item's value stands in."""
-        return self.keys.get(path) or self.value(*path)
-
-    def report(self, location: Location, message: str, fix: str) -> None:
-        """Add a mistake."""
-        self.diagnostics.append(Diagnostic(location, message, fix))
-
-
-def parse(text: bytes, file: str, *, may_be_empty: bool = False) -> Document:
-    """The YAML document in `text`, called `file` in messages. Mistakes of syntax end the reading; see `diagnostics`."""
+    An empty document is an empty mapping.
+    """
     document = Document(file, {})
     decoded = _decode(text, document)
-    if decoded is None:
-        return document
-    node = _compose(decoded, document)
-    if isinstance(node, MappingNode):
-        document.data = _Builder(document).mapping(node, ())
-    elif node is not None:
-        document.report(_location(document, node), "the document is no mapping", "Write 'key: value' lines.")
-    elif not document.diagnostics and not may_be_empty:
-        document.report(Location(file, 1, 1), "the document is empty", "Start with 'version: 1'.")
+    node = syntax.compose(decoded, document) if decoded is not None else None
+    if node is not None:
+        try:
+            data = _Builder(document).value(node, ())
+        except syntax.TooLargeError as error:
+            document.report(Location(file, error.line + 1, error.column + 1), error.message, error.fix)
+        else:
+            _take_top(document, node, data)
     return document
+
+
+def _take_top(document: Document, node: Node, data: Any) -> None:
+    if isinstance(data, dict):
+        document.data = data
+    elif data is not None:
+        message = f"the document is {found(data)}, not a mapping"
+        document.report(_location(document, node), message, "Write 'key: value' lines.")
 
 
 def _decode(text: bytes, document: Document) -> str | None:
     if len(text) > MAX_BYTES:
         document.report(Location(document.file), f"the document has more than {MAX_BYTES} bytes", "Make it smaller.")
         return None
+    text = text.removeprefix(codecs.BOM_UTF8)
     try:
-        return text.decode("utf-8-sig")
+        decoded = text.decode()
     except UnicodeDecodeError as error:
-        before = text[: error.start].decode("utf-8-sig").split("\n")
+        before = re.split(r"\r\n|\r|\n", text[: error.start].decode())
         place = Location(document.file, len(before), len(before[-1]) + 1)
-        document.report(place, f"byte 0x{text[error.start]:02x} is not UTF-8", "Save the file as UTF-8.")
+        document.report(place, f"the byte 0x{text[error.start]:02x} is not UTF-8", "Save the file as UTF-8.")
         return None
-
-
-def _compose(text: str, document: Document) -> Node | None:
-    def report(line: int, column: int, message: str, fix: str) -> None:
-        document.report(Location(document.file, line + 1, column + 1), message, fix)
-
-    try:
-        node: Node | None = YAML(typ="safe", pure=True).compose(text)
-        return node
-    except MarkedYAMLError as error:
-        mark: StringMark = error.problem_mark or error.context_mark
-        lines = text.splitlines()
-        problem = str(error.problem).strip()
-        if "\\t" in problem or _tab_column(lines, mark.line) == mark.column:
-            report(mark.line, mark.column, "a tab stands where spaces must", "Indent with spaces.")
-        elif "expected a single document" in str(error.context or ""):
-            report(mark.line, mark.column, "a second document begins here", "Keep one document in a file.")
-        else:
-            context = f" {error.context}" if error.context else ""
-            report(mark.line, mark.column, f"this is not YAML: {problem}{context}", "Mend the syntax here.")
-    except ReaderError as error:
-        before = text[: error.position].split("\n")
-        character = f"U+{error.character:04X}" if isinstance(error.character, int) else repr(error.character)
-        report(len(before) - 1, len(before[-1]), f"character {character} may not stand in YAML", "Remove it.")
-    except RecursionError:
-        report(0, 0, "the document is nested too deeply", f"Keep it below {MAX_DEPTH} levels.")
-    return None
-
-
-def _tab_column(lines: list[str], line: int) -> int:
-    return lines[line].find("\t") if line < len(lines) else -1
+    if "\x85" in decoded:  # ruamel takes it for the end of a line, as YAML 1.1 did
+        syntax.report_character(document, decoded.partition("\x85")[0], 0x85)
+        return None
+    return decoded
 
 
 def _location(document: Document, node: Node) -> Location:
@@ -128,75 +76,117 @@ def _location(document: Document, node: Node) -> Location:
 
 
 class _Builder:
-    """Turns the nodes of one document into plain data."""
+    """Turns the nodes of one document into plain data. What is reported here is left out, as `validate` does it."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
         self._nodes = 0
 
-    def mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
-        data: dict[str, Any] = {}
-        for key, value in node.value:
-            where = _location(self._document, key)
-            name = self._key(key, where)
-            if name is None:
-                continue
-            if name in data:
-                self._document.report(where, f"'{name}' stands here twice", "Keep one of the two.")
-                continue
-            self._document.keys[(*path, name)] = where
-            data[name] = self._value(value, (*path, name))
-        return data
-
-    def _key(self, node: Node, where: Location) -> str | None:
-        if not isinstance(node, ScalarNode):
-            self._document.report(where, "a key must be text", "Write a plain name before the colon.")
-        elif node.tag == f"{_TAG}merge":
-            self._document.report(where, "merge keys ('<<') are not supported", "Write the keys out.")
-        elif node.tag != f"{_TAG}str":
-            self._document.report(where, f"the key {node.value} is not text", f'Quote it: "{node.value}".')
-        elif _is_text(node.value):
-            return str(node.value)
-        else:
-            self._document.report(where, "the key holds a character that is not allowed", "Remove it.")
-        return None
-
-    def _value(self, node: Node, path: Path) -> Any:
+    def value(self, node: Node, path: Path) -> Any:
         where = _location(self._document, node)
+        if isinstance(node, ScalarNode) and not node.value and node.style is None:
+            where = self._document.keys.get(path, where)  # what is not there begins nowhere
         self._document.values[path] = where
         self._nodes += 1
-        if self._nodes > MAX_NODES or len(path) > MAX_DEPTH:
-            if self._nodes <= MAX_NODES + 1:
-                self._document.report(where, "the document is too large or nested too deeply", "Use fewer aliases.")
-            self._nodes = MAX_NODES + 2
-            return None
+        if self._nodes > syntax.MAX_NODES:  # aliases of aliases grow without bound ("billion laughs")
+            raise syntax.too_many(node.start_mark)
+        if len(path) > syntax.MAX_DEPTH:
+            raise syntax.too_deep(node.start_mark)
+        if isinstance(node, ScalarNode):
+            return self._scalar(node, path)
         if isinstance(node, MappingNode):
-            return self.mapping(node, path)
-        if isinstance(node, SequenceNode):
-            return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
-        assert isinstance(node, ScalarNode)
-        return self._scalar(node, path, where)
+            return self._mapping(node, path)
+        return self._list(node, path)
 
-    def _scalar(self, node: ScalarNode, path: Path, where: Location) -> Any:
-        kind = str(node.tag).removeprefix(_TAG)
-        text = str(node.value)
-        if kind == "str":
-            if not _is_text(text):
-                self._document.report(
-                    where, "the text holds U+0000 or half a surrogate pair", "Remove it: no program can take it."
-                )
-                return "-"
+    def _list(self, node: Node, path: Path) -> list[Any] | None:
+        if self._has_tag(node, "seq"):
+            self._document.taken_out.add(path)
+            return None
+        return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
+
+    def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any] | None:
+        if self._has_tag(node, "map") or self._is_bare_expression(node):
+            self._document.taken_out.add(path)
+            return None
+        data: dict[str, Any] = {}
+        for key, value in node.value:
+            name = self._key(key)
+            if name is None:
+                continue
+            inside = (*path, name)
+            if inside in self._document.keys:
+                where = _location(self._document, key)
+                self._document.report(where, f"{quoted(name)} stands here twice", "Keep one of the two.")
+                continue
+            self._document.keys[inside] = _location(self._document, key)
+            built = self.value(value, inside)
+            if inside not in self._document.taken_out:
+                data[name] = built
+        return data
+
+    def _key(self, node: Node) -> str | None:
+        where = _location(self._document, node)
+        if not isinstance(node, ScalarNode):
+            if not (isinstance(node, MappingNode) and self._is_bare_expression(node)):
+                kind = "a mapping" if isinstance(node, MappingNode) else "a list"
+                self._document.report(where, f"the key is {kind}, not text", "Write a name before the colon.")
+        elif _is_plain(node, "merge"):
+            self._document.report(where, "merge keys ('<<') are not supported", "Write the keys out.")
+        elif _taken_for(node):
+            self._document.report(where, f"the key {node.value} is not text", f'Quote it: "{node.value}".')
+        elif not self._has_tag(node, "str"):
+            return self._text(node, where)
+        return None
+
+    def _scalar(self, node: ScalarNode, path: Path) -> Any:
+        taken_for = _taken_for(node)
+        if not taken_for:
+            text = None if self._has_tag(node, "str") else self._text(node, self._document.values[path])
+            if text is None:
+                self._document.taken_out.add(path)
             return text
-        if kind not in _WORDS:
-            self._document.report(where, f"the tag {node.tag} is not supported", "Write the value without a tag.")
-            return "-"
-        self._document.plain[path] = (text, _WORDS[kind])
-        if kind == "bool":
-            return text.lower() == "true"
-        if kind == "int" and text.isdecimal() and len(text) < 10:
-            return int(text)
-        return None if kind == "null" else Scalar(text)
+        written = str(node.value)
+        self._document.plain[path] = (written, taken_for)
+        if taken_for == "a boolean" and written.lower() in ("true", "false"):  # YAML 1.1 takes 'yes' for one too
+            return written.lower() == "true"
+        if _WHOLE_NUMBER.fullmatch(written):
+            return int(written)
+        return None if taken_for == "nothing" else Scalar(written)
+
+    def _text(self, node: ScalarNode, where: Location) -> str | None:
+        try:  # JSON writes "\\ud83d\\ude00" for one character
+            text = str(node.value).encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            self._document.report(where, "the text holds half a surrogate pair", "Write the whole character.")
+            return None
+        if "\0" in text:
+            self._document.report(where, "the text holds the character U+0000", "Remove it: no program can take it.")
+            return None
+        return text
+
+    def _has_tag(self, node: Node, kind: str) -> bool:
+        tag = str(node.tag)
+        if tag == _TAG + kind:
+            return False
+        where = _location(self._document, node)
+        self._document.report(where, f"the tag {quoted(tag.replace(_TAG, '!!', 1))} is not supported", "Remove it.")
+        return True
+
+    def _is_bare_expression(self, node: MappingNode) -> bool:
+        """Whether `{{ name }}` was written without quotes, which is reported."""
+        if not node.flow_style or len(node.value) != 1:
+            return False
+        key, value = node.value[0]
+        is_bare = isinstance(key, MappingNode) and key.flow_style and isinstance(value, ScalarNode) and not value.value
+        if is_bare:
+            self._document.report(_location(self._document, node), *syntax.bare_expression())
+        return bool(is_bare)
 
 
-def _is_text(text: str) -> bool:
-    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+def _is_plain(node: ScalarNode, kind: str) -> bool:
+    return node.style is None and node.tag == _TAG + kind
+
+
+def _taken_for(node: ScalarNode) -> str:
+    """What YAML takes a plain scalar for, where it is no text; empty for text, and for what has another tag."""
+    return next((word for kind, word in _WORDS.items() if _is_plain(node, kind)), "")

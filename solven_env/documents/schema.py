@@ -1,4 +1,4 @@
-"""A document held against a JSON Schema: every mistake located, in words of ours.
+"""A document held against a JSON Schema: every mistake located, in words of ours, and each told once.
 
 A schema may carry, beside JSON Schema's own keywords, `x-expects`: what a value must be, in the words that follow
 "is not".
@@ -8,41 +8,45 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import TYPE_CHECKING, Any, cast
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from solven_env.diagnostics import did_you_mean
+from solven_env.diagnostics import closest, did_you_mean, quoted
+from solven_env.documents.document import found, path_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from jsonschema import Draft7Validator
     from jsonschema.exceptions import ValidationError
 
-    from solven_env.documents.reading import Document, Path
+    from solven_env.documents.document import Document, Path
 
-_TYPES = {"object": "a mapping", "array": "a list", "string": "text", "boolean": "true or false", "integer": "a number"}
+_TYPES = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "text",
+    "boolean": "true or false",
+    "integer": "a whole number",
+}
+_PLAIN = re.compile(r"(?!(true|false|null)$)([A-Za-z/^_]|[0-9]+(?=[KMGT]iB|\.[0-9]+\.))[A-Za-z0-9/.^_<>=-]*", re.I)
+"""Text that YAML reads as text without quotes, and that needs none."""
 
 
 def validate(document: Document, schema: bytes) -> None:
     """Hold the document against a JSON Schema (draft-07), report every mistake, and take what is wrong out of `data`.
 
-    What is left has the schema's shape, so that later checks need no guards; a wrong item of a list is left as None.
+    Every part that is left has the type that the schema wants; a required key may be missing, and a wrong item of a
+    list is left as None.
     """
-    errors = sorted(_validator(schema).iter_errors(document.data), key=lambda error: -len(error.absolute_path))
-    for error in errors:
-        for path in _translate(document, error):
-            _take_out(document, path)
-
-
-def path_text(path: Iterable[str | int]) -> str:
-    """`path` as people write it: `mounts[2].target`, `dotfiles.'.bashrc'`."""
-    text = ""
-    for part in path:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            text += ("." if text else "") + (part if part.replace("_", "").replace("-", "").isalnum() else f"'{part}'")
-    return text
+    by_path: dict[Path, list[_Mistake]] = {}
+    for error in _validator(schema).iter_errors(document.data):
+        path = tuple(error.absolute_path)
+        if path not in document.taken_out:
+            by_path.setdefault(path, []).append(_Mistake.of(document, error))
+    for path in sorted(by_path, key=len, reverse=True):
+        for wrong in _report(by_path[path]):
+            _take_out(document, wrong)
 
 
 @functools.lru_cache(maxsize=4)
@@ -52,88 +56,176 @@ def _validator(schema: bytes) -> Draft7Validator:
     return Draft7Validator(json.loads(schema))
 
 
-def _translate(document: Document, error: ValidationError) -> Iterator[Path]:
-    """Report one error of the schema; yield the paths that are wrong and must be taken out."""
-    path = tuple(error.absolute_path)
-    instance, keyword, constraint = cast("Any", error.instance), error.validator, cast("Any", error.validator_value)
-    name = path_text(path)
-    schema: dict[str, Any] = error.schema if isinstance(error.schema, dict) else {}
-    example = f"Write, for example, {_inline(schema['examples'][0])}." if schema.get("examples") else ""
-    if "propertyNames" in error.absolute_schema_path:
-        expects = schema.get("x-expects", "a name that may stand here")
-        document.report(document.key(*path, instance), f"'{instance}' is not {expects}", example)
-        yield (*path, instance)
-    elif keyword == "additionalProperties":
-        known = schema.get("properties", {})
-        for key in sorted(instance.keys() - known.keys()):
-            inside = f" in {name}" if name else ""
-            document.report(document.key(*path, key), f"unknown key '{key}'{inside}", did_you_mean(key, known))
-            yield (*path, key)
-    elif keyword == "required":
-        missing = [key for key in constraint if key not in instance]
-        subject = f"{name} has" if name else "the document has"
-        key = next(key for key in missing if repr(key) in error.message)
-        place = document.key(*path)
-        document.report(place, f"{subject} no '{key}'", f"Add '{key}: {_example(schema, key)}'.")
-        if path:
-            yield path
-    elif keyword == "type":
-        if not _is_put_right(document, path, error, example):
-            yield path
-    else:
-        expects = schema.get("x-expects")
-        if keyword in {"enum", "const"}:
-            allowed = constraint if keyword == "enum" else [constraint]
-            expects = expects or f"one of {', '.join(map(str, allowed))}"
-            example = did_you_mean(str(instance), map(str, allowed))
-        value = _inline(instance) if isinstance(instance, str | int) else name
-        document.report(document.value(*path), f"{name}: {value} is not {expects or 'allowed here'}", example)
-        yield path
+class _Mistake(NamedTuple):
+    """One error of the schema at one place of the document."""
+
+    document: Document
+    path: Path
+    instance: Any
+    schema: dict[str, Any]
+    keyword: str
+    constraint: Any
+
+    @classmethod
+    def of(cls, document: Document, error: ValidationError) -> _Mistake:
+        about_a_key = "propertyNames" in error.absolute_schema_path
+        schema: dict[str, Any] = error.schema if isinstance(error.schema, dict) else {}
+        keyword = "propertyNames" if about_a_key else str(error.validator)
+        path = tuple(error.absolute_path)
+        return cls(document, path, cast("Any", error.instance), schema, keyword, cast("Any", error.validator_value))
+
+    @property
+    def name(self) -> str:
+        return path_text(self.path)
+
+    @property
+    def example(self) -> str:
+        examples = self.schema.get("examples")
+        return f"Write, for example, {inline(examples[0])}." if examples else "Write another value."
+
+    def report(self, message: str, fix: str) -> None:
+        self.document.report(self.document.value(*self.path), message, fix)
 
 
-def _is_put_right(document: Document, path: Path, error: ValidationError, example: str) -> bool:
+def _report(mistakes: list[_Mistake]) -> Iterator[Path]:
+    """Report what is wrong at one place; yield the paths that must be taken out."""
+    by_keyword = {mistake.keyword: mistake for mistake in reversed(mistakes)}
+    if "type" in by_keyword:  # what else is wrong follows from it
+        yield from _wrong_type(by_keyword["type"])
+        return
+    for mistake in mistakes:
+        if mistake.keyword == "propertyNames":
+            yield from _bad_key(mistake)
+    unknown = _unknown_keys(by_keyword["additionalProperties"]) if "additionalProperties" in by_keyword else {}
+    yield from unknown
+    slips = set(unknown.values())
+    if "required" in by_keyword:
+        _missing_keys(by_keyword["required"], slips)
+    if "oneOf" in by_keyword:
+        alternatives = {key for each in by_keyword["oneOf"].constraint for key in each["required"]}
+        if not alternatives & slips:
+            yield from _wrong_value(by_keyword["oneOf"])
+    rest = [each for key, each in by_keyword.items() if key not in _OF_MAPPINGS]
+    if rest:
+        yield from _wrong_value(rest[0])
+
+
+_OF_MAPPINGS = {"propertyNames", "additionalProperties", "required", "oneOf"}
+
+
+def _bad_key(mistake: _Mistake) -> Iterator[Path]:
+    path = (*mistake.path, mistake.instance)
+    expects = mistake.schema.get("x-expects", "a name that may stand here")
+    mistake.document.report(
+        mistake.document.key(*path), f"{quoted(mistake.instance)} is not {expects}", mistake.example
+    )
+    yield path
+
+
+def _unknown_keys(mistake: _Mistake) -> dict[Path, str]:
+    """Report each unknown key; the result is their paths, and what each was most likely meant to be."""
+    known = mistake.schema.get("properties", {})
+    inside = f" in {mistake.name}" if mistake.path else ""
+    slips = {}
+    for key in sorted(mistake.instance.keys() - known.keys()):
+        path = (*mistake.path, key)
+        message = f"unknown key {quoted(key)}{inside}"
+        mistake.document.report(mistake.document.key(*path), message, did_you_mean(key, known))
+        slips[path] = closest(key, known)
+    return slips
+
+
+def _missing_keys(mistake: _Mistake, slips: set[str]) -> None:
+    subject = mistake.name if mistake.path else "the document"
+    for key in mistake.constraint:
+        is_told = key in slips or (*mistake.path, key) in mistake.document.taken_out
+        if key not in mistake.instance and not is_told:
+            place = mistake.document.key(*mistake.path)
+            mistake.document.report(
+                place, f"{subject} has no '{key}'", f"Add '{key}: {_example(mistake.schema, key)}'."
+            )
+
+
+def _wrong_type(mistake: _Mistake) -> Iterator[Path]:
     """Report a value of the wrong type. A scalar that only lacks quotes is taken as the text that was meant."""
-    constraint: Any = error.validator_value
+    constraint = mistake.constraint
     wanted: list[str] = constraint if isinstance(constraint, list) else [constraint]
-    where = document.value(*path)
-    name = path_text(path)
-    if path in document.plain and "string" in wanted:
-        text, taken_for = document.plain[path]
-        if taken_for == "nothing":
-            document.report(where, f"{name} has no value", example or 'Write "" for the empty text.')
+    written, taken_for = mistake.document.plain.get(mistake.path, ("", ""))
+    if taken_for == "nothing":
+        is_free = wanted == ["string"] and not mistake.schema.keys() & {"pattern", "enum", "minLength"}
+        mistake.report(f"{mistake.name} has no value", 'Write "" for the empty text.' if is_free else mistake.example)
+        yield mistake.path
+    elif taken_for and "enum" in mistake.schema:
+        yield from _not_allowed(mistake, mistake.schema["enum"], written)
+    elif taken_for and wanted == ["string"]:
+        fits = re.search(mistake.schema.get("pattern", ""), written)
+        fix = f'Quote it: "{written}".' if fits else f"Quote it, and write {mistake.schema['x-expects']}."
+        mistake.report(f"{mistake.name}: {written} is read as {taken_for}, not as text", fix)
+        if fits:
+            _parent(mistake.document.data, mistake.path)[mistake.path[-1]] = written
         else:
-            document.report(where, f"{name}: {text} is read as {taken_for}, not as text", f'Quote it: "{text}".')
-            _parent(document.data, path)[path[-1]] = text
-            return True
-        return False
-    expected = " or ".join(_TYPES.get(kind, kind) for kind in wanted)
-    found = document.plain[path][1] if path in document.plain else _found(error.instance)
-    unquote = "Write it without quotes." if wanted == ["integer"] or wanted == ["boolean"] else ""
-    document.report(where, f"{name} must be {expected}, not {found}", unquote or example or f"Write {expected} here.")
-    return False
+            yield mistake.path
+    else:
+        expected = " or ".join(_TYPES[kind] for kind in wanted)
+        fix = _unquoted(mistake.instance, wanted) or mistake.example
+        mistake.report(f"{mistake.name} must be {expected}, not {found(mistake.instance)}", fix)
+        yield mistake.path
 
 
-def _found(value: object) -> str:
-    names = {dict: "a mapping", list: "a list", str: "text", bool: "true or false", int: "a number"}
-    return names.get(type(value), "a value of another kind")
+def _unquoted(instance: object, wanted: list[str]) -> str:
+    """The fix for a number or a boolean that stands in quotes, or for 'yes'; empty where it is another mistake."""
+    if wanted == ["boolean"]:
+        return "Write it without quotes." if instance in ("true", "false") else "Write true or false."
+    is_number = wanted == ["integer"] and isinstance(instance, str) and instance.isdecimal()
+    return "Write it without quotes." if is_number else ""
+
+
+def _wrong_value(mistake: _Mistake) -> Iterator[Path]:
+    expects = mistake.schema.get("x-expects", "allowed here")
+    instance = mistake.instance
+    if mistake.keyword in ("enum", "const"):
+        allowed = mistake.constraint if mistake.keyword == "enum" else [mistake.constraint]
+        yield from _not_allowed(mistake, allowed, str(instance))
+        return
+    if isinstance(instance, str | int):
+        value = quoted(instance) if isinstance(instance, str) else str(instance)
+        mistake.report(f"{mistake.name}: {value} is not {expects}", mistake.example)
+    else:
+        mistake.report(f"{mistake.name} is not {expects}", mistake.example)
+    yield mistake.path
+
+
+def _not_allowed(mistake: _Mistake, allowed: list[object], written: str) -> Iterator[Path]:
+    words = [str(word) for word in allowed]
+    listed = " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+    close = closest(written, words)
+    fix = f"Did you mean '{close}'?" if close else "Write one of them." if len(words) > 1 else f"Write {words[0]}."
+    mistake.report(f"{mistake.name}: {quoted(written)} is not {listed}", fix)
+    yield mistake.path
 
 
 def _example(schema: dict[str, Any], key: str) -> str:
     examples = schema.get("properties", {}).get(key, {}).get("examples")
-    return _inline(examples[0]) if examples else "…"
+    return inline(examples[0]) if examples else "…"
 
 
-def _inline(value: object) -> str:
-    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
+def inline(value: object) -> str:
+    """`value` as YAML on one line: text that YAML would read otherwise is quoted, what is no scalar is JSON."""
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _take_out(document: Document, path: Path) -> None:
+    document.taken_out.add(path)
+    if not path:
+        document.data = {}
+        return
     parent, last = _parent(document.data, path), path[-1]
     if isinstance(parent, list) and isinstance(last, int):
         parent[last] = None
     elif isinstance(parent, dict):
         parent.pop(last, None)
-    document.taken_out.add(path)
 
 
 def _parent(data: Any, path: Path) -> Any:

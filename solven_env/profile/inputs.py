@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.diagnostics import did_you_mean
 from solven_env.errors import UsageError
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
 VARIABLE_PREFIX = "SOLVEN_INPUT_"
 
 
-@dataclass(frozen=True)
-class Inputs:
+class Inputs(NamedTuple):
     """The inputs of one thread: `given` are recorded by an apply, defaults are not; `values` are all that is known."""
 
     given: Mapping[str, str]

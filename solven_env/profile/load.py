@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from solven_env import documents
-from solven_env.diagnostics import did_you_mean
+from solven_env import documents, templating
+from solven_env.diagnostics import Location, closest, did_you_mean, quoted
 from solven_env.profile import npm, pep508
 from solven_env.profile.model import Declaration, Input
 
@@ -22,7 +22,8 @@ SHELL_OWN = frozenset(
     """
     BASHOPTS BASHPID BASH_ALIASES BASH_ARGC BASH_ARGV BASH_ARGV0 BASH_CMDS BASH_COMMAND BASH_LINENO BASH_SOURCE
     BASH_SUBSHELL BASH_VERSINFO BASH_VERSION BASH_XTRACEFD DIRSTACK EPOCHREALTIME EPOCHSECONDS EUID FUNCNAME GROUPS
-    HISTCMD LINENO OLDPWD OPTIND PIPESTATUS PPID RANDOM SECONDS SHELLOPTS SHLVL SRANDOM UID _
+    BASH_MONOSECONDS BASH_TRAPSIG HISTCMD LINENO OLDPWD OPTIND PIPESTATUS PPID RANDOM SECONDS SHELLOPTS SHLVL
+    SRANDOM UID _
     """.split()
 )
 
@@ -30,12 +31,14 @@ SHELL_OWN = frozenset(
 def load(text: bytes, file: str, schema: bytes) -> Declaration:
     """The profile in `text`, called `file` in messages; the declaration's document holds every mistake found."""
     document = documents.parse(text, file)
-    if document.data and _is_supported(document):
+    if _is_supported(document):
         documents.validate(document, schema)
         _check_inputs(document)
         _check_env(document)
         _check_python(document)
         _check_bun(document)
+    else:
+        document.data = {}
     inputs = {
         name: Input(
             name=name, default=item.get("default"), required=item.get("required", True) and "default" not in item
@@ -47,16 +50,33 @@ def load(text: bytes, file: str, schema: bytes) -> Declaration:
 
 def _is_supported(document: Document) -> bool:
     """Read the format before anything else: the rest of a format that we do not know would only be misread."""
-    version = document.data.get("version")
-    if isinstance(version, int) and not isinstance(version, bool) and version != FORMAT:
-        document.report(
-            document.value("version"),
-            f"format {version} is not supported; this solven-env reads format {FORMAT}",
-            "Install a solven-env that reads it." if version > FORMAT else f"Write 'version: {FORMAT}'.",
-        )
-        document.data = {}
+    if not document.data and document.diagnostics:
         return False
-    return True
+    version = document.data.get("version")
+    write = f"Write 'version: {FORMAT}'."
+    if "version" not in document.data:
+        if ("version",) not in document.taken_out:
+            _report_no_version(document)
+    elif version is None:
+        document.report(document.value("version"), "version has no value", write)
+    elif isinstance(version, bool) or not isinstance(version, int):
+        shown = f"{document.plain.get(('version',), ('',))[0] or documents.found(version)}, not a whole number"
+        document.report(document.value("version"), f"version is {shown}", write)
+    elif version != FORMAT:
+        fix = "Install a newer solven-env." if version > FORMAT else write
+        message = f"format {version} is not supported; this solven-env reads format {FORMAT}"
+        document.report(document.value("version"), message, fix)
+    return type(version) is int and version == FORMAT
+
+
+def _report_no_version(document: Document) -> None:
+    slip = closest("version", document.data)
+    if not document.data:
+        document.report(Location(document.file, 1, 1), "the document is empty", f"Start with 'version: {FORMAT}'.")
+    elif slip:
+        document.report(document.key(slip), f"unknown key {quoted(slip)}", "Did you mean 'version'?")
+    else:
+        document.report(document.value(), "the document has no 'version'", f"Add 'version: {FORMAT}'.")
 
 
 def _section(document: Document, *path: str) -> dict[str, Any]:
@@ -68,48 +88,59 @@ def _section(document: Document, *path: str) -> dict[str, Any]:
 
 
 def _check_inputs(document: Document) -> None:
-    for name in _section(document, "inputs"):
-        if name in CONTEXT_NAMES:
-            document.report(
-                document.key("inputs", name), f"'{name}' is already defined in expressions", "Choose another name."
-            )
+    inputs = _section(document, "inputs")
+    for name in inputs:
+        if name in CONTEXT_NAMES or not _is_free(name):
+            message = f"'{name}' already has a meaning in expressions"
+            document.report(document.key("inputs", name), message, "Choose another name.")
     for path, link in _section(document, "links").items():
         name = link.get("when")
-        if name is not None and name not in _section(document, "inputs"):
-            fix = did_you_mean(name, _section(document, "inputs"))
-            document.report(document.value("links", path, "when"), f"there is no input '{name}'", fix)
+        is_lost = ("inputs",) in document.taken_out or ("inputs", name) in document.taken_out
+        if name is not None and name not in inputs and not is_lost:
+            where = document.value("links", path, "when")
+            document.report(where, f"there is no input {quoted(name)}", did_you_mean(name, inputs))
+
+
+def _is_free(name: str) -> bool:
+    """Whether an expression can use `name`: it is no word of Jinja's and none of its functions."""
+    try:
+        return templating.undeclared(f"{{{{ {name} }}}}") == {name}
+    except templating.TemplateError:
+        return False
 
 
 def _check_env(document: Document) -> None:
     for name in _section(document, "env"):
+        where = document.key("env", name)
         if name == "PATH":
-            document.report(document.key("env", name), "PATH is not set here", "List directories in 'path: prepend'.")
+            document.report(where, "PATH is not set here", "List directories in 'path: {prepend: […]}'.")
         elif name in SHELL_OWN:
-            document.report(document.key("env", name), f"bash keeps {name} for itself", "Choose another name.")
+            document.report(where, f"bash keeps {name} for itself", "Choose another name.")
 
 
 def _check_python(document: Document) -> None:
-    seen: set[str] = set()
+    seen: set[tuple[str, str]] = set()
     for index, text in enumerate(_section(document, "python").get("packages", ())):
         if text is None:
             continue
         where = document.value("python", "packages", index)
         requirement = pep508.parse(text)
         if requirement is None:
-            document.report(where, f"'{text}' is not a requirement as PEP 508 writes it", "Write, say, httpx>=0.27.")
+            message = f"{quoted(text)} is not a requirement as PEP 508 writes it"
+            document.report(where, message, "Write, for example, httpx>=0.27.")
             continue
         name = requirement.name
         if requirement.has_address:
             document.report(where, f"'{name}' is given by its address", "Write its name and a range of versions.")
-        elif name in seen:
+        elif (name, requirement.marker) in seen:
             document.report(where, f"'{name}' stands here twice", "Keep one of the two.")
-        seen.add(name)
+        seen.add((name, requirement.marker))
 
 
 def _check_bun(document: Document) -> None:
     for name, text in _section(document, "bun", "packages").items():
         problem = npm.range_problem(text)
         if problem:
-            document.report(
-                document.value("bun", "packages", name), f"{name}: '{text}' {problem}", "Write, say, ^8.0.0."
-            )
+            path = ("bun", "packages", name)
+            message = f"{documents.path_text(path)}: {quoted(text)} {problem}"
+            document.report(document.value(*path), message, "Write, for example, ^8.0.0.")

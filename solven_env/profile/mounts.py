@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from typing import TYPE_CHECKING
 
 from solven_env.profile.model import Mount
@@ -44,15 +43,16 @@ def mount_problem(mount: Mount) -> str:
     wanted = _ONE_KIND.get(mount.target)
     if wanted and mount.kind != wanted:
         return f"is the sandbox's own: only a mount of kind {wanted} may stand there"
-    if mount.kind in _ONE_KIND.values() and mount.kind != "tmpfs" and not wanted:
-        return f"cannot be a mount of kind {mount.kind}, which stands at /{mount.kind}"
+    if mount.kind in ("proc", "dev") and not wanted:
+        return f"cannot be of kind {mount.kind}: that one stands at /{mount.kind}"
     return place_problem(mount.target)
 
 
 def place_problem(path: str) -> str:
-    """Why nothing of a profile may stand at `path` (absolute), in words that follow it; empty where it may."""
-    if path != posixpath.normpath(path) or path.startswith("//"):
-        return "is not in its shortest form"
+    """Why nothing of a profile may stand at `path`, in words that follow it; empty where it may.
+
+    The path is absolute and in its shortest form.
+    """
     if path == "/":
         return "would hide the workspace"
     for reserved in _RESERVED:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import TYPE_CHECKING
 
 from solven_env import templating
-from solven_env.diagnostics import printable
+from solven_env.diagnostics import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +18,7 @@ MAX_COMPONENT = 200
 
 _EXPRESSION = re.compile(r"{{.*?}}", re.DOTALL)
 _MARK = "\0"
+_THREAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 class PathError(Exception):
@@ -35,27 +37,46 @@ def expand_path(text: str, context: Mapping[str, object]) -> str:
     for part in _EXPRESSION.sub(_MARK, text).split("/"):
         value = templating.expand("".join(next(expressions) if char == _MARK else char for char in part), context)
         if _MARK in part and (value in ("", ".", "..") or "/" in value):
-            raise PathError(f"has an expression that gives '{printable(value)}', which is no name of a file")
+            raise PathError(f"has an expression that gives {quoted(value)}, which is no name of a file")
         parts.append(value)
     return "/".join(parts)
 
 
-def relative_problem(path: str) -> str:
+def relative_problem(path: str, beneath: str = "workspace") -> str:
     """Why `path` cannot be a path beneath the workspace, in words that follow it; empty where it can."""
     if path.startswith("/"):
         return "is absolute"
     parts = path.split("/")
     if ".." in parts:
-        return "leaves the workspace"
+        return f"leaves the {beneath}"
     if "" in parts or "." in parts:
         return "is not in its shortest form"
-    return name_problem(path)
+    return _name_problem(path)
 
 
-def name_problem(path: str) -> str:
-    """Why the components of `path` cannot be names of files, in words that follow it; empty where they can."""
+def absolute_problem(path: str) -> str:
+    """Why `path`, which begins with `/`, cannot be an absolute path, in words that follow it; empty where it can."""
+    if path.startswith("//") or path != posixpath.normpath(path):
+        return "is not in its shortest form"
+    return _name_problem(path)
+
+
+def target_problem(to: str) -> str:
+    """Why `to` cannot be what a link shows of the storage, in words that follow it; empty where it can."""
+    problem = relative_problem(to, "storage")
+    if problem:
+        return problem
+    home, *rest = to.split("/")
+    if home == "skills":
+        return ""
+    if home != "threads" or len(rest) != 1:
+        return "is neither in skills nor a thread's workspace"
+    return "" if _THREAD.fullmatch(rest[0]) else f"names no thread: {quoted(rest[0])} is no id of one"
+
+
+def _name_problem(path: str) -> str:
     if not path.isprintable():
-        return "holds a control character"
+        return "holds a character that cannot be printed"
     if len(path.encode()) > MAX_PATH or any(len(part.encode()) > MAX_COMPONENT for part in path.split("/")):
         return "is too long"
     return ""

@@ -9,24 +9,27 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
 class Requirement(NamedTuple):
-    """A requirement's name in its canonical form, and whether an address says where the package is."""
+    """A requirement: its name in the canonical form, its marker, and whether an address says where the package is."""
 
     name: str
-    has_address: bool
+    marker: str = ""
+    has_address: bool = False
 
 
 def parse(text: str) -> Requirement | None:
     """The requirement that `text` writes; None where it is none."""
     if _NAME.fullmatch(text):
-        return Requirement(_canonical(text), False)
+        return Requirement(_canonical(text))
+    if not text.isprintable():
+        return None
     from packaging.requirements import InvalidRequirement  # 17 ms: only for more than a name
     from packaging.requirements import Requirement as Pep508
 
     try:
-        requirement = Pep508(text)
+        found = Pep508(text)
     except InvalidRequirement:
         return None
-    return Requirement(_canonical(requirement.name), requirement.url is not None)
+    return Requirement(_canonical(found.name), str(found.marker or ""), found.url is not None)
 
 
 def _canonical(name: str) -> str:

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import os
 import posixpath
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
-from solven_env.errors import ConflictError
+from solven_env.errors import ConflictError, StateError
 from solven_env.reconcile.keep import Keeper, Kept
-from solven_env.reconcile.model import SETTINGS, Observed
+from solven_env.reconcile.model import BUILD, DIRECTORY, WORKSPACE, Observed
 from solven_env.reconcile.resources import KINDS, file
-from solven_env.reconcile.trees import remove_tree
-from solven_env.state.records import Entry, Record, record_key
+from solven_env.reconcile.resources.file import changed_meanwhile
+from solven_env.reconcile.trees import remove
+from solven_env.state.records import Entry, Record, lock_key, record_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from solven_env.reconcile.model import Change, Plan
     from solven_env.reconcile.model import State as ResourceState
@@ -27,8 +29,7 @@ if TYPE_CHECKING:
     from solven_env.workspace.root import Root
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What an apply left: its generation, and what it replaced and kept."""
 
     generation: int
@@ -42,11 +43,19 @@ def observe(root: Root | None, addresses: Iterable[str]) -> Observed:
     for address in addresses if root else ():
         assert root is not None
         kind, _, name = address.partition(":")
+        if kind == BUILD:
+            continue  # the store's, not the workspace's
+        if kind not in KINDS:
+            raise StateError(
+                f"the record holds a {kind}, which this solven-env does not know",
+                fix="A newer one wrote it: install that.",
+                location=address,
+            )
         state = KINDS[kind].observe(root, name)
         if state is not None:
             states[address] = state
-        if kind == "directory" and name != "/" and state is not None and state.type == "directory":
-            children[name] = root.list(name)
+        if kind == "directory" and name != "/" and state == DIRECTORY:
+            children[name] = _children(root, name)
     return Observed(states, children)
 
 
@@ -74,17 +83,19 @@ def apply(plan: Plan, open_root: Callable[[], Root], state: State) -> Outcome:
     base = plan.base or Record(incarnation=os.urandom(16).hex())
     generation = base.generation + 1
     key = record_key(plan.thread)
-    _put(state, key, replace(base, intended=_also(base.intended or {}, plan.entries)))
+    for digest, text in plan.desired.locks.items():
+        if state.get(lock_key(digest)) is None:
+            state.create(lock_key(digest), text)
+    _put(state, key, base._replace(intended=_also(base.intended or {}, plan.entries)))
     with open_root() as root:
-        if base.generation == 0:
-            root.adopt()
         keeper = Keeper(root, state, plan.thread, generation)
-        if plan.is_interrupted:
-            _clear(root, keeper, plan)
+        with _changing(plan.thread):
+            _prepare(root, keeper, plan)
         entries = dict(plan.entries)
         for change in plan.changes:
-            if change.address != SETTINGS:
-                _note_mode(entries, change, KINDS[change.kind].apply(root, change, keeper))
+            if change.kind in KINDS:  # settings are recorded, and builds were made before
+                with _changing(change.name):
+                    _note_mode(entries, change, KINDS[change.kind].apply(root, change, keeper))
     done = Record(
         incarnation=base.incarnation,
         generation=generation,
@@ -92,43 +103,77 @@ def apply(plan: Plan, open_root: Callable[[], Root], state: State) -> Outcome:
         inputs=plan.desired.inputs,
         settings=plan.desired.settings,
         resources=entries,
+        builds=plan.desired.builds,
     )
     # One that an apply left which died right after is replaced.
     _put(state, f"threads/{plan.thread}/generations/{generation}/record.json", done)
     _put(state, key, done)
-    return Outcome(generation, tuple(keeper.kept))
+    return Outcome(generation, keeper.kept)
+
+
+def _children(root: Root, directory: str) -> tuple[str, ...]:
+    """The names in a directory, without those that an interrupted apply left and the next one removes."""
+    try:
+        ours = root.temporaries(directory)
+        return tuple(name for name in root.list(directory) if posixpath.join(directory, name) not in ours)
+    except FileNotFoundError:
+        return ()
 
 
 def _also(intended: Mapping[str, tuple[Entry, ...]], entries: Mapping[str, Entry]) -> dict[str, tuple[Entry, ...]]:
     """What is meant now beside what interrupted applies meant: each may have come as far as writing it."""
-    return {
-        address: (*intended.get(address, ()), *((entries[address],) if address in entries else ()))
-        for address in {**intended, **entries}
-    }
+    both = {**intended, **{address: (*intended.get(address, ()), entry) for address, entry in entries.items()}}
+    return {address: tuple(dict.fromkeys(versions)) for address, versions in both.items()}
 
 
-def _note_mode(entries: dict[str, Entry], change: Change, found: ResourceState | None) -> None:
-    """Where the storage kept no mode, the record says so: else every look would find a difference."""
-    wanted = change.after
-    if wanted and found and wanted.type == "file" and found.digest == wanted.digest and found.mode != wanted.mode:
-        entries[change.address] = replace(entries[change.address], mode="")
+@contextmanager
+def _changing(name: str) -> Iterator[None]:
+    """Tell of the workspace what its root leaves to its caller: a name that came or went since the plan was made."""
+    try:
+        yield
+    except OSError as error:
+        raise changed_meanwhile(name) from error
+
+
+def _prepare(root: Root, keeper: Keeper, plan: Plan) -> None:
+    """Before the first change: adopt, clear up after an interrupted apply, and keep all that is to be replaced.
+
+    What cannot be kept is thus found out while the workspace is still untouched.
+    """
+    if plan.base is None or plan.base.generation == 0:
+        root.adopt()
+    if plan.is_interrupted:
+        _clear(root, keeper, plan)
+    for change in plan.changes:
+        if change.keep:
+            keeper.keep(change.name)
+
+
+def _note_mode(entries: dict[str, Entry], change: Change, left: ResourceState | None) -> None:
+    """Where the storage keeps no modes, the record says so: else every look would find a difference."""
+    if change.after and left and left.type == "file":
+        kept = change.after.mode if left.mode == change.after.mode else ""
+        entries[change.address] = entries[change.address]._replace(mode=kept)
 
 
 def _clear(root: Root, keeper: Keeper, plan: Plan) -> None:
     """Remove what an interrupted apply left under temporary names; what is not known to be ours is kept first."""
-    base = plan.base
-    assert base is not None
-    entries = [*plan.entries.items(), *base.resources.items()]
-    entries += [(address, entry) for address, versions in (base.intended or {}).items() for entry in versions]
-    ours = {entry.digest for _, entry in entries if entry.digest}
-    paths = {address.partition(":")[2] for address, entry in entries if entry.kind == "file"}
-    for directory in sorted({posixpath.dirname(path) for path in paths}):
+    assert plan.base is not None
+    intended = plan.base.intended or {}
+    entries = [*plan.entries.values(), *plan.base.resources.values(), *chain.from_iterable(intended.values())]
+    ours = {entry.digest for entry in entries if entry.digest}
+    addresses = {*plan.entries, *plan.base.resources, *intended} - {WORKSPACE}
+    for directory in sorted({posixpath.dirname(address.partition(":")[2]) for address in addresses}):
         for path in root.temporaries(directory):
             found = file.observe(root, path)
-            is_known = found is None or found.digest in ours or (found.type == "file" and not found.size)
-            if found and not is_known and not (found.type == "file" and keeper.has(found.digest)):
-                keeper.keep(path)
-            remove_tree(root, path)
+            is_file = found is not None and found.type == "file"
+            if found and is_file and (found.digest in ours or not found.size or keeper.has(found.digest)):
+                root.remove(path)
+            else:
+                remove(root, keeper.keep(path))
+    for address, entry in plan.entries.items():
+        if entry.kind == "directory":
+            root.adopt_directory(address.partition(":")[2].strip("/"))
 
 
 def _put(state: State, key: str, record: Record) -> None:

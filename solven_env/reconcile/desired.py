@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from solven_env.reconcile.model import DIRECTORY, WORKSPACE, Desired, State
+from solven_env.reconcile.model import BUILD, DIRECTORY, WORKSPACE, Desired, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from solven_env.profile import Profile
-    from solven_env.render import RenderedFile
+    from solven_env.reconcile.model import Observed
+    from solven_env.rendering import RenderedFile
+    from solven_env.state.records import Record
+
+LOCK_FILES = {"uv.lock": "python", "bun.lock": "bun"}
+"""The lock files of a workspace, and the kind of build that each belongs to."""
 
 
 def desired(profile: Profile, files: Iterable[RenderedFile], given: Mapping[str, str]) -> Desired:
@@ -37,6 +41,38 @@ def desired(profile: Profile, files: Iterable[RenderedFile], given: Mapping[str,
     )
 
 
+def with_builds(
+    wanted: Desired,
+    identities: Mapping[str, str],
+    files: Mapping[str, bytes | None],
+    observed: Observed,
+    record: Record | None,
+) -> Desired:
+    """`wanted` and the builds that it needs, by kind, with the lock files that a workspace of these begins with.
+
+    A lock file's bytes are None while the build that brings them is still to be made. A workspace that has one of the
+    same build keeps it: a build made again may say the same in other bytes.
+    """
+    states, own = dict(wanted.states), dict(wanted.own)
+    for kind, identity in identities.items():
+        states[f"{BUILD}:{kind}"] = State("build", identity)
+    for name, data in files.items():
+        address = f"file:{name}"
+        if address in states:
+            continue  # the profile brings its own
+        kind = LOCK_FILES[name]
+        entry, before = (record.resources.get(each) if record else None for each in (address, f"{BUILD}:{kind}"))
+        if entry and before and before.digest == identities[kind] and address in observed.states:
+            states[address] = State("file", entry.digest, entry.mode)
+        elif data is None:
+            states[address] = State("file", f"made with build:{kind}", "0644")
+        else:
+            digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+            states[address] = State("file", digest, "0644", len(data), data)
+        own[address] = "keys"
+    return wanted._replace(states=states, own=own)
+
+
 def settings(profile: Profile) -> dict[str, Any]:
     """What only a launch needs, as plain JSON data, equal to itself after a round trip through a record."""
     return {
@@ -44,9 +80,9 @@ def settings(profile: Profile) -> dict[str, Any]:
         "path": list(profile.path),
         "backend": profile.sandbox.backend,
         "network": profile.sandbox.network,
-        "limits": asdict(profile.sandbox.limits),
-        "mounts": [asdict(mount) for mount in profile.mounts],
-        "links": [asdict(link) for link in profile.links],
+        "limits": profile.sandbox.limits._asdict(),
+        "mounts": [mount._asdict() for mount in profile.mounts],
+        "links": [link._asdict() for link in profile.links],
         "python": {"version": profile.python.version, "packages": list(profile.python.packages)}
         if profile.python
         else None,

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from solven_env.errors import WorkspaceError
+from solven_env.errors import StateError, WorkspaceError
 from solven_env.reconcile.trees import walk
 
 if TYPE_CHECKING:
@@ -19,11 +18,14 @@ if TYPE_CHECKING:
 
 MAX_ENTRIES = 10_000
 MAX_BYTES = 256 << 20
+"""What one change may keep. A file is in memory, once, while it is kept."""
 
 
-@dataclass(frozen=True)
-class Kept:
-    """One thing that was kept. `kept` is the key of a file's bytes in the state, `target` a link's; else empty."""
+class Kept(NamedTuple):
+    """One thing that was kept. `kept` is the key of a file's bytes in the state, `target` a link's; else empty.
+
+    A name that is not UTF-8 has surrogate escapes, which the list's JSON holds as `\\udcff`.
+    """
 
     path: str
     type: str
@@ -40,36 +42,47 @@ class Keeper:
         self._root = root
         self._state = state
         self._prefix = f"threads/{thread}/generations/{generation}"
-        self.kept: list[Kept] = []
+        # An interrupted apply of the same generation may have begun the list.
+        self._kept = dict.fromkeys(self._read_list())
+        self._stored: set[str] = set()
 
-    def keep(self, path: str, at: str | None = None) -> None:
+    @property
+    def kept(self) -> tuple[Kept, ...]:
+        """All that was kept, by interrupted applies of this generation too."""
+        return tuple(self._kept)
+
+    def keep(self, path: str, at: str | None = None) -> list[tuple[str, Entry]]:
         """Keep what is called `path`, and all beneath it; it stands at `at` now, if that is not `path`.
 
-        `WorkspaceError` where it is too large to be kept.
+        Gives what was kept, a directory before what it holds. `WorkspaceError`, and nothing kept, where it is too
+        large.
         """
         where = at or path
-        found: list[Kept] = []
+        standing = self._standing(path, where)
+        found = [self._keep(here, path + here[len(where) :], entry) for here, entry in standing]
+        before = len(self._kept)
+        self._kept |= dict.fromkeys(found)
+        if len(self._kept) > before:
+            self._write_list()
+        return standing
+
+    def has(self, digest: str) -> bool:
+        """Whether bytes of this digest (`sha256:…`) are kept already, by an interrupted apply perhaps."""
+        return any(kept.digest == digest for kept in self._kept)
+
+    def _standing(self, path: str, where: str) -> list[tuple[str, Entry]]:
+        standing: list[tuple[str, Entry]] = []
         size = 0
         for here, entry in walk(self._root, where):
             size += entry.size
-            if len(found) >= MAX_ENTRIES or size > MAX_BYTES:
+            if len(standing) == MAX_ENTRIES or size > MAX_BYTES:
                 raise WorkspaceError(
                     f"what stands here is too large to be kept: over {MAX_ENTRIES} files or {MAX_BYTES >> 20} MiB",
                     fix="Look at it and move it away, then run apply again.",
                     location=path,
                 )
-            found.append(self._keep(here, path + here[len(where) :], entry))
-        new = [kept for kept in found if kept not in self.kept]
-        if new:
-            self.kept += new
-            self._write_list()
-
-    def has(self, digest: str) -> bool:
-        """Whether bytes of this digest (`sha256:…`) are kept already, by an interrupted apply perhaps."""
-        return self._state.get(self._key(digest.removeprefix("sha256:"))) is not None
-
-    def _key(self, digest: str) -> str:
-        return f"{self._prefix}/kept/{digest}"
+            standing.append((here, entry))
+        return standing
 
     def _keep(self, here: str, path: str, entry: Entry) -> Kept:
         mode = f"{entry.mode:04o}"
@@ -79,19 +92,32 @@ class Keeper:
             return Kept(path, entry.kind, mode)
         data = self._root.read(here, MAX_BYTES)
         digest = hashlib.sha256(data).hexdigest()
-        key = self._key(digest)
-        if self._state.get(key) is None:
-            self._state.create(key, data)
+        key = f"{self._prefix}/kept/{digest}"
+        if key not in self._stored:
+            if self._state.get(key) is None:
+                self._state.create(key, data)
+            self._stored.add(key)
         return Kept(path, "file", mode, f"sha256:{digest}", key)
 
+    def _read_list(self) -> list[Kept]:
+        stored = self._state.get(self._list_key)
+        try:
+            return [Kept(**entry) for entry in json.loads(stored.value)] if stored else []
+        except (ValueError, TypeError, RecursionError) as error:
+            raise StateError(
+                "this list of kept files is damaged",
+                fix="Move it away; the bytes lie beside it, in `kept`.",
+                location=f".solven-env/{self._list_key}",
+            ) from error
+
     def _write_list(self) -> None:
-        """Add to the list; one that an interrupted apply of the same generation began is continued."""
-        key = f"{self._prefix}/kept.json"
-        stored = self._state.get(key)
-        entries = json.loads(stored.value) if stored else []
-        entries += [entry for entry in map(asdict, self.kept) if entry not in entries]
-        value = (json.dumps(entries, indent=1) + "\n").encode()
+        value = (json.dumps([kept._asdict() for kept in self._kept], indent=1) + "\n").encode()
+        stored = self._state.get(self._list_key)
         if stored is None:
-            self._state.create(key, value)
+            self._state.create(self._list_key, value)
         else:
-            self._state.compare_and_swap(key, value, stored.version)
+            self._state.compare_and_swap(self._list_key, value, stored.version)
+
+    @property
+    def _list_key(self) -> str:
+        return f"{self._prefix}/kept.json"

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from solven_env.state.records import Entry, Record
 
-Type = Literal["file", "directory", "symlink", "other", "settings"]
+Type = Literal["file", "directory", "symlink", "other", "settings", "build"]
 Action = Literal["create", "replace", "remove"]
 Cause = Literal["pending", "drift", "conflict"]
 
 WORKSPACE = "directory:/"
 SETTINGS = "settings:launch"
+BUILD = "build"
+"""The kind of the builds: `build:python`, `build:bun`."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,7 @@ class State:
 DIRECTORY = State("directory")
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """One difference between what is and what should be. `before` is also what must still be there when it is made."""
 
     address: str
@@ -60,8 +61,7 @@ class Change:
         return self.address.partition(":")[2]
 
 
-@dataclass(frozen=True)
-class Desired:
+class Desired(NamedTuple):
     """What a profile asks of one thread."""
 
     profile: Mapping[str, str]
@@ -69,18 +69,20 @@ class Desired:
     settings: Mapping[str, Any]
     states: Mapping[str, State]
     own: Mapping[str, str]
+    builds: Mapping[str, Mapping[str, str]] = {}
+    """The builds of this host that meet the needs, as records name them."""
+    locks: Mapping[str, bytes] = {}
+    """The texts of the locks that the needs come from, by their SHA-256, for the state to keep."""
 
 
-@dataclass(frozen=True)
-class Observed:
+class Observed(NamedTuple):
     """What is in the workspace: each address that matters, and the names in each directory that may have to go."""
 
     states: Mapping[str, State]
     children: Mapping[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """Ordered changes, the record that follows from them, and the record that they were computed from."""
 
     thread: str
@@ -96,12 +98,14 @@ class Plan:
 
     @property
     def is_recorded(self) -> bool:
-        """Whether the record says already what it will say after the changes."""
-        base = self.base
-        return (
-            base is not None
-            and base.generation > 0
-            and base.intended is None
-            and (dict(base.profile), dict(base.inputs), dict(base.settings), dict(base.resources))
-            == (dict(self.desired.profile), dict(self.desired.inputs), self.desired.settings, dict(self.entries))
+        """Whether the record says already what it will say after the changes, of a whole apply."""
+        return self.base is not None and self.base.generation > 0 and not self.is_interrupted and self.says_the_same
+
+    @property
+    def says_the_same(self) -> bool:
+        """Whether the last whole apply left the same profile, inputs, settings and resources on record."""
+        base, desired = self.base, self.desired
+        return base is not None and (
+            (dict(base.profile), dict(base.inputs), dict(base.settings), dict(base.resources))
+            == (dict(desired.profile), dict(desired.inputs), dict(desired.settings), dict(self.entries))
         )

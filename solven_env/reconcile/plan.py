@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from solven_env.reconcile.compare import judge
-from solven_env.reconcile.model import SETTINGS, WORKSPACE, Change, Desired, Plan, State
+from solven_env.reconcile.compare import judge, same, same_bytes
+from solven_env.reconcile.model import DIRECTORY, SETTINGS, WORKSPACE, Change, Desired, Plan, State
 from solven_env.state.records import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from solven_env.reconcile.model import Action, Cause, Observed
+    from solven_env.reconcile.model import Action, Cause, Observed, Type
     from solven_env.state.records import Record
+
+_TYPES: Mapping[str, Type] = {"directory": "directory", "file": "file", "build": "build"}
+"""What stands where a record has an entry of each kind."""
 
 
 def addresses(desired: Desired, record: Record | None) -> tuple[str, ...]:
@@ -23,30 +26,48 @@ def addresses(desired: Desired, record: Record | None) -> tuple[str, ...]:
 
 def plan(thread: str, desired: Desired, observed: Observed, record: Record | None) -> Plan:
     """What has to be done, in this order: remove files, remove directories, make directories, write files, settings."""
-    recorded = {address: _recorded(address, observed, record) for address in addresses(desired, record)}
+    seen = {address: _look(address, observed, record) for address in addresses(desired, record)}
     changed = changed_settings(record, desired)
-    removals = list(_removals(desired, observed, recorded))
-    gone = {change.name for change in removals if change.cause != "conflict"}
-    additions = []
-    for address, wanted in desired.states.items():
-        # what we remove first stands in nobody's way: a file becomes a directory, or the other way round
-        found = None if address.partition(":")[2] in gone else observed.states.get(address)
-        own = desired.own.get(address, "whole")
-        before = recorded[address]
-        if own == "keys" and wanted == before and found is not None and found.type == "file":
-            continue  # `uv add` and `bun add` edit these; until keys are merged an edit stays as it is
-        cause = judge(wanted, found, before)
-        if cause:
-            additions.append(_change(address, cause, wanted, found, before, changed))
-    additions.sort(key=lambda change: (change.kind, change.address != WORKSPACE, change.name))  # directories first
-    settings = list(_settings(record, changed))
-    return Plan(
-        thread=thread,
-        changes=(*removals, *additions, *settings),
-        base=record,
-        entries=_entries(desired, recorded, additions),
-        desired=desired,
-    )
+    removals = list(_removals(desired, observed, seen))
+    additions = _additions(desired, seen, {change.name for change in removals}, changed)
+    entries = _entries(desired, seen, additions)
+    changes = (*removals, *additions)
+    computed = Plan(thread=thread, changes=changes, base=record, entries=entries, desired=desired)
+    return computed._replace(changes=(*changes, *_settings(computed, changed)))
+
+
+class _Seen(NamedTuple):
+    """What stands at an address, what the last whole apply left there, and what interrupted ones may have left."""
+
+    address: str
+    observed: State | None
+    last: State | None
+    intended: tuple[State, ...]
+
+    @property
+    def recorded(self) -> State | None:
+        """What we left there: of all that we may have left, what the workspace shows."""
+        for state in self._left:
+            if same(state, self.observed, state):
+                return state
+        # Bytes of an interrupted apply, which never came to note whether the storage keeps modes.
+        is_ours = any(same_bytes(state, self.observed) for state in self.intended)
+        return self.observed if is_ours else self.last
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether what stands there is what we left, mode and all."""
+        return any(same(state, self.observed, state) for state in self._left)
+
+    @property
+    def _left(self) -> tuple[State, ...]:
+        return (*self.intended, *((self.last,) if self.last else ()))
+
+
+def _look(address: str, observed: Observed, record: Record | None) -> _Seen:
+    last = record.resources.get(address) if record else None
+    intended = (record.intended or {}).get(address, ()) if record else ()
+    return _Seen(address, observed.states.get(address), _state(last) if last else None, tuple(map(_state, intended)))
 
 
 def recorded_as_desired(record: Record) -> Desired:
@@ -64,8 +85,9 @@ def changed_settings(record: Record | None, desired: Desired) -> tuple[str, ...]
     """The dotted names of what a record and a profile say differently: `env.MPLBACKEND`, `limits.memory`."""
     if record is None or not record.generation:
         return ()
-    before = {**record.settings, "release": record.profile.get("release"), "inputs": record.inputs}
-    after = {**desired.settings, "release": desired.profile["release"], "inputs": desired.inputs}
+    about = ("name", "release")
+    before = {**record.settings, **{key: record.profile.get(key) for key in about}, "inputs": record.inputs}
+    after = {**desired.settings, **{key: desired.profile.get(key) for key in about}, "inputs": desired.inputs}
     return tuple(_differences(before, after, ""))
 
 
@@ -78,51 +100,50 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: st
             yield f"{prefix}{key}"
 
 
-def _recorded(address: str, observed: Observed, record: Record | None) -> State | None:
-    """What we left there: by the last apply, or by one that was interrupted, whichever the workspace shows."""
-    if record is None:
-        return None
-    for intended in map(_state, (record.intended or {}).get(address, ())):
-        if judge(intended, observed.states.get(address), intended) is None:
-            return intended
-    entry = record.resources.get(address)
-    return _state(entry) if entry else None
-
-
 def _state(entry: Entry) -> State:
-    return State("directory" if entry.kind == "directory" else "file", entry.digest, entry.mode)
+    return State(_TYPES[entry.kind], entry.digest, entry.mode)
 
 
-def _removals(desired: Desired, observed: Observed, recorded: Mapping[str, State | None]) -> Iterator[Change]:
-    dropped = [address for address in recorded if address not in desired.states and recorded[address]]
+def _removals(desired: Desired, observed: Observed, seen: Mapping[str, _Seen]) -> Iterator[Change]:
+    dropped = [each for address, each in seen.items() if address not in desired.states and each.recorded]
     gone = set()
-    for address in (address for address in dropped if address.startswith("file:")):
-        cause = judge(None, observed.states.get(address), recorded[address])
+    for each in (each for each in dropped if each.address.startswith("file:")):
+        path = each.address.partition(":")[2]
+        if each.observed == DIRECTORY and f"directory:{path}" in desired.states:
+            continue  # the profile wants a directory there now, and the agent made one
+        cause = judge(None, each.observed, each.recorded)
         if cause:
-            change = _change(address, cause, None, observed.states.get(address), recorded[address], ())
-            gone.add(change.name)
-            yield change
-    for address in sorted((address for address in dropped if address.startswith("directory:")), reverse=True):
-        path = address.partition(":")[2]
-        found = observed.states.get(address)
-        left = {f"{path}/{name}" for name in observed.children.get(path, ())} - gone
-        if found == recorded[address] and not left:
             gone.add(path)
-            yield _change(address, "pending", None, found, recorded[address], ())
+            yield _change(each, cause, None, each.observed, ())
+    for each in sorted(dropped, key=lambda each: each.address, reverse=True):
+        kind, _, path = each.address.partition(":")
+        left = {f"{path}/{name}" for name in observed.children.get(path, ())} - gone
+        if kind == "directory" and each.observed == each.recorded and not left:
+            gone.add(path)
+            yield _change(each, "pending", None, each.observed, ())
 
 
-def _change(
-    address: str,
-    cause: Cause,
-    desired: State | None,
-    observed: State | None,
-    recorded: State | None,
-    changed: tuple[str, ...],
-) -> Change:
-    action: Action = "create" if observed is None else "remove" if desired is None else "replace"
-    reason = _reason(cause, desired, observed, recorded, changed)
-    keep = observed is not None and observed != recorded
-    return Change(address, action, cause, reason, observed, desired, keep)
+def _additions(
+    desired: Desired, seen: Mapping[str, _Seen], gone: Collection[str], changed: tuple[str, ...]
+) -> list[Change]:
+    additions = []
+    for address, wanted in desired.states.items():
+        each = seen[address]
+        # What is removed first stands in nobody's way: a file becomes a directory, or the other way round.
+        found = None if address.partition(":")[2] in gone else each.observed
+        is_edited = desired.own.get(address) == "keys" and found is not None and found.type == "file"
+        if is_edited and same(wanted, each.recorded, each.recorded):
+            continue  # `uv add` and `bun add` edit these; until keys are merged an edit stays as it is
+        cause = judge(wanted, found, each.recorded)
+        if cause:
+            additions.append(_change(each, cause, wanted, found, changed))
+    return sorted(additions, key=lambda change: (change.kind, change.address != WORKSPACE, change.name))
+
+
+def _change(each: _Seen, cause: Cause, desired: State | None, found: State | None, changed: tuple[str, ...]) -> Change:
+    action: Action = "create" if found is None else "remove" if desired is None else "replace"
+    reason = _reason(cause, desired, found, each.recorded, changed)
+    return Change(each.address, action, cause, reason, found, desired, keep=found is not None and not each.is_ours)
 
 
 def _reason(
@@ -136,7 +157,8 @@ def _reason(
         return "the profile and the workspace both changed it"
     if cause == "drift":
         if observed is None:
-            return "it is missing from the workspace"
+            is_build = desired is not None and desired.type == "build"
+            return "this host does not have it" if is_build else "it is missing from the workspace"
         if observed.type != "file" or (desired and desired.type != "file"):
             return f"{_article(observed)} stands in its place"
         same_bytes = recorded is not None and observed.digest == recorded.digest
@@ -153,23 +175,27 @@ def _article(state: State | None) -> str:
     return words.get(state.type, "something that is no file") if state else "nothing"
 
 
-def _settings(record: Record | None, changed: tuple[str, ...]) -> Iterator[Change]:
+def _settings(computed: Plan, changed: tuple[str, ...]) -> Iterator[Change]:
+    """The change of the settings, which stands for all that is recorded and makes no other change."""
     state = State("settings")
-    if record is None or not record.generation:
+    if computed.base is None or not computed.base.generation:
         yield Change(SETTINGS, "create", "pending", "the profile asks for it", None, state)
-    elif changed:
-        yield Change(SETTINGS, "replace", "pending", f"the profile changed {', '.join(changed)}", state, state)
+    elif changed or not (computed.changes or computed.says_the_same):
+        what = f" {', '.join(changed)}" if changed else ", and the workspace is so already"
+        yield Change(SETTINGS, "replace", "pending", f"the profile changed{what}", state, state)
 
 
-def _entries(desired: Desired, recorded: Mapping[str, State | None], additions: list[Change]) -> dict[str, Entry]:
+def _entries(desired: Desired, seen: Mapping[str, _Seen], additions: Iterable[Change]) -> dict[str, Entry]:
     """The resources of the next record: the workspace, every file, and the directories that we made."""
     made = {change.address for change in additions} | {WORKSPACE}
     entries = {}
     for address, state in desired.states.items():
-        before = recorded[address]
+        before = seen[address].recorded
         if state.type == "file":
             keeps_modes = before is None or before.type != "file" or before.mode
             entries[address] = Entry("file", desired.own[address], state.digest, state.mode if keeps_modes else "")
+        elif state.type == "build":
+            entries[address] = Entry("build", digest=state.digest)
         elif address in made or before:
             entries[address] = Entry("directory")
     return entries

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from solven_env.workspace.root import Entry, Root
 
@@ -23,10 +24,11 @@ def walk(root: Root, path: str) -> Iterator[tuple[str, Entry]]:
             waiting.extend(f"{here}/{name}" for name in reversed(root.list(here)))
 
 
-def remove_tree(root: Root, path: str) -> None:
-    """Remove `path`, whatever it is."""
-    for here, entry in reversed(list(walk(root, path))):
-        if entry.kind == "directory":
-            root.remove_directory(here)
-        else:
-            root.remove(here)
+def remove(root: Root, walked: Iterable[tuple[str, Entry]]) -> None:
+    """Remove what was walked and nothing else: a directory that holds more by now is OSError with ENOTEMPTY."""
+    for here, entry in reversed(list(walked)):
+        with suppress(FileNotFoundError):  # the agent removed it first
+            if entry.kind == "directory":
+                root.remove_directory(here)
+            else:
+                root.remove(here)

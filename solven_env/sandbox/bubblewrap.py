@@ -14,6 +14,9 @@ from solven_env.errors import SandboxError
 from solven_env.sandbox import refusal
 from solven_env.sandbox.plan import SANDBOX_UID, Command, LaunchPlan
 
+_NO_CORE = (("core", 0),)
+"""Without any limit prlimit would list them all, and the list is printed where the command cannot be executed."""
+
 PRLIMIT = "/usr/bin/prlimit"
 """Sets limits inside, and tells 126 from 127: for a missing program bubblewrap itself ends with 1, like any command."""
 
@@ -33,7 +36,7 @@ def arguments(
         *("--args", str(environment), "--seccomp", str(seccomp), "--json-status-fd", str(status)),
         # Every mount beneath is nodev already but for the nodes of /dev, which --bind would make nodev too.
         *("--dev-bind", root, "/", "--chdir", command.cwd),
-        *("--", PRLIMIT, *(f"--{name}={value}:{value}" for name, value in command.limits)),
+        *("--", PRLIMIT, *(f"--{name}={value}:{value}" for name, value in command.limits or _NO_CORE)),
         *("--", *command.argv),
     ]
 

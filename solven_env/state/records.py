@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.errors import StateError
 
@@ -13,9 +12,10 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 
+_NOTHING: Mapping[str, Any] = {}
 
-@dataclass(frozen=True)
-class Entry:
+
+class Entry(NamedTuple):
     """One resource as we left it. `digest` is `sha256:…` of a file's bytes, empty for a directory.
 
     `mode` is four octal digits, or empty where the storage keeps no modes (many FUSE mounts of buckets).
@@ -27,8 +27,7 @@ class Entry:
     mode: str = ""
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """The state of one thread after an apply; generation 0 before the first one has ended.
 
     `intended` is what an apply that has begun will leave. It is there only until that apply ends; found by a later
@@ -37,15 +36,27 @@ class Record:
 
     incarnation: str
     generation: int = 0
-    profile: Mapping[str, str] = field(default_factory=dict)
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    resources: Mapping[str, Entry] = field(default_factory=dict)
+    profile: Mapping[str, str] = _NOTHING
+    inputs: Mapping[str, str] = _NOTHING
+    settings: Mapping[str, Any] = _NOTHING
+    resources: Mapping[str, Entry] = _NOTHING
+    builds: Mapping[str, Mapping[str, str]] = _NOTHING
+    """For `python` and `bun`: the `key` and `instance` of the build that met the need, the SHA-256 of its `lock`."""
     intended: Mapping[str, tuple[Entry, ...]] | None = None
 
     def dump(self) -> bytes:
         """The record as it is stored: JSON with sorted keys."""
-        return (json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True, indent=1) + "\n").encode()
+        fields = {
+            **self._asdict(),
+            "format": FORMAT,
+            "resources": {address: entry._asdict() for address, entry in self.resources.items()},
+            "intended": None if self.intended is None else _plain(self.intended),
+        }
+        return (json.dumps(fields, sort_keys=True, indent=1) + "\n").encode()
+
+
+def _plain(intended: Mapping[str, tuple[Entry, ...]]) -> dict[str, list[dict[str, str]]]:
+    return {address: [entry._asdict() for entry in entries] for address, entries in intended.items()}
 
 
 def record_key(thread: str) -> str:
@@ -53,26 +64,59 @@ def record_key(thread: str) -> str:
     return f"threads/{thread}/state.json"
 
 
+def lock_key(digest: str) -> str:
+    """Where the state keeps the text of a lock: threads that need the same one share it."""
+    return f"locks/{digest}"
+
+
 def load(data: bytes, where: str) -> Record:
     """The record in `data`, stored at `where`. Raises `StateError` for another format or a damaged file."""
     try:
         fields = json.loads(data)
         found = fields.pop("format")
-        if found != FORMAT:
-            raise StateError(
-                f"this record has format {found}, which is not {FORMAT}",
-                fix="A newer solven-env wrote it: install that one.",
-                location=where,
-            )
-        fields["resources"] = {address: Entry(**entry) for address, entry in fields["resources"].items()}
-        if fields["intended"] is not None:
-            fields["intended"] = {
-                address: tuple(Entry(**entry) for entry in entries) for address, entries in fields["intended"].items()
-            }
-        return Record(**fields)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        if found == FORMAT:
+            return _record(fields)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StateError(
             "this record is damaged",
             fix="Restore it from a backup, or remove it: apply then adopts the workspace.",
             location=where,
         ) from error
+    raise StateError(
+        f"this record has format {found!r}, which is not {FORMAT}",
+        fix="A newer solven-env wrote it: install that one.",
+        location=where,
+    )
+
+
+def _record(fields: dict[str, Any]) -> Record:
+    """The record that JSON data says; ValueError, TypeError, KeyError or AttributeError where it says none."""
+    intended = fields["intended"]
+    record = Record(
+        incarnation=fields.pop("incarnation"),
+        generation=fields.pop("generation"),
+        profile=_texts(fields.pop("profile")),
+        inputs=_texts(fields.pop("inputs")),
+        settings=dict(fields.pop("settings").items()),
+        resources={address: _entry(address, entry) for address, entry in fields.pop("resources").items()},
+        builds={kind: _texts(build) for kind, build in fields.pop("builds").items()},
+        intended=None
+        if fields.pop("intended") is None
+        else {address: tuple(_entry(address, entry) for entry in entries) for address, entries in intended.items()},
+    )
+    if fields or type(record.incarnation) is not str or type(record.generation) is not int or record.generation < 0:
+        raise ValueError("no record")
+    return record
+
+
+def _entry(address: str, fields: Mapping[str, str]) -> Entry:
+    entry = Entry(**_texts(fields))
+    if not address.startswith(f"{entry.kind}:"):
+        raise ValueError("no address of this kind")
+    return entry
+
+
+def _texts(fields: Mapping[str, str]) -> dict[str, str]:
+    if not all(type(value) is str for value in fields.values()):
+        raise ValueError("no text")
+    return dict(fields)

@@ -49,6 +49,16 @@ def adopt(workspace: int, owner: tuple[int, int]) -> tuple[str, ...]:
     return tuple(sorted(left))
 
 
+def adopt_directory(workspace: int, path: str, owner: tuple[int, int]) -> None:
+    """Give the directory at `path` beneath `workspace` to `owner`, unless it is a mount point or none is there."""
+    directory = _open_directory(workspace, path)
+    if directory is not None:
+        try:
+            _give(directory, owner)
+        finally:
+            os.close(directory)
+
+
 def _adopt_names(workspace: int, path: str, owner: tuple[int, int]) -> tuple[list[str], list[str]]:
     """Give the owner what has a name in one directory: the names left as they were, and those of directories."""
     kept: list[str] = []

@@ -13,14 +13,13 @@ import posixpath
 import re
 import stat
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from solven_env.durable import NOT_OFFERED, rename_new, set_rights, sync_directory, write_new
 from solven_env.errors import ExchangeUnsupportedError, WorkspaceError
 from solven_env.failures import failures_as, shown
 from solven_env.syscalls import O_PATH, RENAME_EXCHANGE, openat2, renameat2
-from solven_env.workspace.adoption import adopt
+from solven_env.workspace.adoption import adopt, adopt_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,8 +45,7 @@ class Owner(NamedTuple):
     gid: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What has a name in the workspace: itself, not what a link leads to. `mode` is permission bits, `size` bytes."""
 
     kind: Kind
@@ -108,7 +106,7 @@ class Root:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise _refusal(path, "something else than a file stands here", "Look at it and move it away.")
-            data = b"" if status.st_size > limit else _read(descriptor, limit + 1)
+            data = b"" if status.st_size > limit else _read(descriptor, status.st_size, limit + 1)
             if max(status.st_size, len(data)) > limit:
                 raise _refusal(path, f"the file is too large: over {limit} bytes", "Make it smaller or move it away.")
             return data
@@ -116,7 +114,12 @@ class Root:
     def read_link(self, path: str) -> str:
         """Where the symbolic link at `path` says it leads."""
         with self._parent(path) as (directory, name):
-            return os.readlink(name, dir_fd=directory)
+            try:
+                return os.readlink(name, dir_fd=directory)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+                raise _refusal(path, "something else than a symbolic link stands here", "Look at it.") from error
 
     def list(self, path: str) -> tuple[str, ...]:
         """The names in a directory, sorted."""
@@ -134,7 +137,7 @@ class Root:
     def mkdir(self, path: str, mode: int = 0o755) -> None:
         """Make a directory with exactly this mode, whatever the umask. Its parent must be there.
 
-        A crash in here can leave it with our own uid, which `adopt` mends.
+        A crash in here can leave it with our own uid, which `adopt_directory` mends.
         """
         with self._parent(path, _DIRECTORY) as (parent, name):
             os.mkdir(name, mode, dir_fd=parent)
@@ -209,6 +212,13 @@ class Root:
         """Give everything in the workspace to `owner`; the paths that keep theirs (see `adoption`), sorted."""
         return () if self.owner is None else adopt(self._descriptor, self.owner)
 
+    def adopt_directory(self, path: str) -> None:
+        """Give one directory to `owner`, and nothing in it; no error where none stands there."""
+        _check_directory(path)
+        if self.owner is not None:
+            with failures_as(WorkspaceError, path):
+                adopt_directory(self._descriptor, path, self.owner)
+
     @contextmanager
     def _opened(self, path: str, flags: int) -> Iterator[int]:
         descriptor = openat2(self._descriptor, path or ".", flags)
@@ -255,11 +265,14 @@ def _entry(status: os.stat_result) -> Entry:
     return Entry(_KINDS.get(stat.S_IFMT(status.st_mode), "other"), stat.S_IMODE(status.st_mode), status.st_size)
 
 
-def _read(descriptor: int, size: int) -> bytes:
+def _read(descriptor: int, expected: int, size: int) -> bytes:
+    """At most `size` bytes, in one piece where there are as many as expected: a copy would double the memory."""
     parts = []
-    while size > 0 and (part := os.read(descriptor, min(size, _PIECE))):
+    piece = expected + 1
+    while size > 0 and (part := os.read(descriptor, min(size, piece))):
         parts.append(part)
         size -= len(part)
+        piece = _PIECE
     return b"".join(parts)
 
 

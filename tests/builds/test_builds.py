@@ -35,7 +35,7 @@ def test_both_builds_are_what_a_thread_needs(builder: Builder, directory: Path) 
     thread = Thread(builder, directory / "t", made, VERSION)
     thread.write("pyproject.toml", python._manifest(PYTHON, ()).encode())
     thread.write("package.json", resolving.package_json(BUN).encode())
-    thread.write("uv.lock", python.uv_lock(made[0]) or b"")
+    thread.write("uv.lock", store.uv_lock(made[0]) or b"")
     thread.write("bun.lock", lock.bun or b"")
     assert thread.shell("cd /; python -c 'import six, sys; print(sys.executable, sys.prefix, six.__file__)'") == (
         f"/.venv/bin/python /.venv /.venv/lib/python{VERSION}/site-packages/six.py\n"
@@ -61,7 +61,7 @@ def test_both_builds_are_what_a_thread_needs(builder: Builder, directory: Path) 
 
 def test_without_packages_there_is_a_pip_and_an_empty_directory(builder: Builder, directory: Path) -> None:
     made = python.build(Python(VERSION), None, builder), bun.build(Bun({}), None, builder)
-    assert python.uv_lock(made[0]) is None
+    assert store.uv_lock(made[0]) is None
     thread = Thread(builder, directory / "t", made, VERSION)
     assert (
         next(line.split()[0] for line in thread.shell("uv pip list -p /.venv --format freeze").splitlines())[:5]
@@ -77,7 +77,7 @@ def test_another_lock_uid_or_interpreter_is_another_build(builder: Builder) -> N
         of_python(PYTHON, b"b", interpreter, UID),
         of_python(PYTHON, b"a", replace(interpreter, mtime_ns=1), UID),
         of_python(PYTHON, b"a", interpreter, 12345),
-        of_python(replace(PYTHON, packages=("six",)), b"a", interpreter, UID),
+        of_python(PYTHON._replace(packages=("six",)), b"a", interpreter, UID),
     ]
     assert len({each.key for each in wanted}) == len(wanted)
 
@@ -106,7 +106,7 @@ def test_credentials_serve_the_build_and_are_in_none_of_it(
         made = python.build(wanted, resolving.resolve_python(wanted, b"", builder.host), builder)
     found = subprocess.run(["grep", "-rlF", "sesame", made.path], capture_output=True, text=True, check=False)
     assert found.stdout == ""
-    assert b"solven-acme" in (python.uv_lock(made) or b"")
+    assert b"solven-acme" in (store.uv_lock(made) or b"")
 
 
 CERTIFICATES = """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,10 +31,10 @@ def test_a_lock_is_what_was_locked() -> None:
 
 def test_only_packages_and_the_version_of_python_count() -> None:
     asked = digest(PYTHON, BUN)
-    assert digest(replace(PYTHON, packages=PYTHON.packages[::-1]), BUN) == asked
+    assert digest(PYTHON._replace(packages=PYTHON.packages[::-1]), BUN) == asked
     others = [
-        digest(replace(PYTHON, version="3.13"), BUN),
-        digest(replace(PYTHON, packages=("six",)), BUN),
+        digest(PYTHON._replace(version="3.13"), BUN),
+        digest(PYTHON._replace(packages=("six",)), BUN),
         digest(None, BUN),
         digest(PYTHON, None),
         digest(PYTHON, Bun({"is-number": "^6.0.0"})),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env import api, shipped
-from solven_env.builds import lock_files, locks, making, python
+from solven_env import api, shipped, sources
+from solven_env.builds import bun, lock_files, locks, python, store
 from solven_env.builds.interpreters import find_python
 from solven_env.errors import PlatformError
+from solven_env.preparing import prepare
 from tests.builds.thread import Thread
 
 if TYPE_CHECKING:
@@ -25,21 +27,20 @@ MODULES = """
 
 
 def test_the_shipped_profile_is_built_and_imports(builder: Builder, directory: Path) -> None:
-    _, wanted, packages = api._packages(PROFILE)
-    assert wanted is not None
+    found = prepare(sources.find(PROFILE), "t1", given={}, environ=os.environ, recorded={}, unset=()).profile
+    assert found.python is not None
+    assert found.bun is not None
     try:
-        find_python(wanted.version, builder.host)
+        find_python(found.python.version, builder.host)
     except PlatformError as error:
         pytest.skip(error.message)
-    found = lock_files.read(PROFILE.with_suffix(".lock"))
-    lock = locks.check(found, wanted, packages, profile="solven", where="here")
-    made = making.obtain(wanted, packages, lock, builder, lambda _: None)
-    assert made.python is not None
-    assert made.bun is not None
-    thread = Thread(builder, directory / "t", (made.python, made.bun), wanted.version)
+    texts = lock_files.read(PROFILE.with_suffix(".lock"))
+    lock = locks.check(texts, found.python, found.bun, profile="solven", where="here")
+    made = python.build(found.python, lock.python, builder), bun.build(found.bun, lock.bun, builder)
+    thread = Thread(builder, directory / "t", made, found.python.version)
     for file in api.render(PROFILE):
         thread.write(file.path, file.data)
-    thread.write("uv.lock", python.uv_lock(made.python) or b"")
+    thread.write("uv.lock", store.uv_lock(made[0]) or b"")
     thread.write("bun.lock", lock.bun or b"")
     thread.shell(f"MPLBACKEND=Agg MPLCONFIGDIR=/tmp python -W error::ImportWarning -c 'import {', '.join(MODULES)}'")
     assert thread.shell("""cd / && bun -e 'console.log(typeof require("docx").Document)'""").strip() == "function"

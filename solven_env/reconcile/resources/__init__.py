@@ -24,7 +24,10 @@ class Kind(Protocol):
         """What stands at `name`; None where nothing does."""
 
     def apply(self, root: Root, change: Change, keeper: Keeper) -> State | None:
-        """Make the change; what stands there then. `ConflictError` where `change.before` is no longer there."""
+        """Make the change; what we left there. `change.before` is in the generation already where it has to be kept.
+
+        `ConflictError` or OSError where the workspace is no longer as the plan saw it: nothing of it is lost then.
+        """
 
 
 KINDS: Mapping[str, Kind] = {"directory": directory, "file": file}

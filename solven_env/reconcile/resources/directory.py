@@ -28,12 +28,7 @@ def apply(root: Root, change: Change, keeper: Keeper) -> State | None:
         except OSError:
             return DIRECTORY  # no longer empty: it is the agent's now
         return None
-    if change.keep:
-        keeper.keep(change.name)
     if change.before is not None:
         file.take_away(root, change, keeper)
-    try:
-        root.mkdir(change.name)
-    except FileExistsError:
-        raise file.changed_meanwhile(change) from None
+    root.mkdir(change.name)
     return DIRECTORY

@@ -2,54 +2,69 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from solven_env.errors import ConflictError, ExchangeUnsupportedError
+from solven_env.errors import ConflictError, ExchangeUnsupportedError, SolvenError, WorkspaceError
 from solven_env.reconcile.model import State
-from solven_env.reconcile.trees import remove_tree
+from solven_env.reconcile.trees import remove
 from solven_env.workspace.root import READ_LIMIT
 
 if TYPE_CHECKING:
     from solven_env.reconcile.keep import Keeper
     from solven_env.reconcile.model import Change
-    from solven_env.workspace.root import Root
+    from solven_env.workspace.root import Entry, Root
+
+_TRIES = 10
 
 
 def observe(root: Root, name: str) -> State | None:
     """What stands at `name`, with a file's bytes. A file too large to be ours is told by its size alone."""
-    try:
+    for _ in range(_TRIES):
         entry = root.stat(name)
         if entry is None:
             return None
-        mode = f"{entry.mode:04o}"
-        if entry.kind == "file" and entry.size > READ_LIMIT:
-            return State("file", f"size:{entry.size}", mode, entry.size)
-        if entry.kind == "file":
-            data = root.read(name)
-            return State("file", _digest(data), mode, len(data), data)
-        if entry.kind == "symlink":
-            return State("symlink", _digest(root.read_link(name).encode(errors="surrogateescape")))
-        return State(entry.kind)
-    except FileNotFoundError:
-        return None  # gone between two looks
+        try:
+            return _state(root, name, entry)
+        except FileNotFoundError:
+            return None  # gone between two looks
+        except WorkspaceError:
+            if root.stat(name) == entry:
+                raise
+            # The agent has put something else there meanwhile.
+    raise changed_meanwhile(name)
+
+
+def _state(root: Root, name: str, entry: Entry) -> State:
+    mode = f"{entry.mode:04o}"
+    if entry.kind == "file" and entry.size > READ_LIMIT:
+        return State("file", f"size:{entry.size}", mode, entry.size)
+    if entry.kind == "file":
+        data = root.read(name)
+        return State("file", _digest(data), mode, len(data), data)
+    if entry.kind == "symlink":
+        return State("symlink", _digest(root.read_link(name).encode(errors="surrogateescape")))
+    return State(entry.kind)
 
 
 def apply(root: Root, change: Change, keeper: Keeper) -> State | None:
-    """Write, replace or remove the file; what stands there then."""
-    if change.keep:
-        keeper.keep(change.name)
+    """Write, replace or remove the file; what we left there."""
     if change.after is None:
         take_away(root, change, keeper)
         return None
     assert change.after.data is not None
     staged = root.stage(change.name, change.after.data, int(change.after.mode, 8))
     try:
+        entry = root.stat(staged)
         _put(root, change, staged, keeper)
     except BaseException:
-        _discard(root, staged, change)
+        with suppress(SolvenError, OSError):  # what went wrong first is what counts; the next apply removes it
+            _discard(root, change, staged, change.after.data, keeper)
         raise
-    return observe(root, change.name)
+    return replace(change.after, mode=f"{entry.mode:04o}") if entry else change.after
 
 
 def take_away(root: Root, change: Change, keeper: Keeper) -> None:
@@ -58,18 +73,23 @@ def take_away(root: Root, change: Change, keeper: Keeper) -> None:
         aside = root.set_aside(change.name)
     except FileNotFoundError:
         return
-    if not _is_expected(root, change, aside):
-        root.publish(aside, change.name)
-        raise changed_meanwhile(change)
+    try:
+        _check(root, change, aside)
+    except BaseException:
+        try:
+            root.publish(aside, change.name)
+        except FileExistsError:  # the agent has put something new there
+            _keep_all(root, change, aside, keeper)
+        raise
     _dispose(root, change, aside, keeper)
 
 
-def changed_meanwhile(change: Change) -> ConflictError:
+def changed_meanwhile(name: str) -> ConflictError:
     """Something else stands there than when the plan was made."""
     return ConflictError(
         "the workspace changed while apply ran",
         fix="Run apply again: it finishes what was begun.",
-        location=change.name,
+        location=name,
     )
 
 
@@ -82,32 +102,57 @@ def _put(root: Root, change: Change, staged: str, keeper: Keeper) -> None:
         except FileNotFoundError:
             pass  # removed meanwhile: nothing is there to be lost
         else:
-            if not _is_expected(root, change, staged):
-                root.exchange(staged, change.name)
-                raise changed_meanwhile(change)
-            _dispose(root, change, staged, keeper)
+            _settle(root, change, staged, keeper)
             return
+    root.publish(staged, change.name)
+
+
+def _settle(root: Root, change: Change, aside: str, keeper: Keeper) -> None:
+    """End an exchange: dispose of what came out of it, or put it back when it is not what the plan saw."""
     try:
-        root.publish(staged, change.name)
-    except FileExistsError:
-        raise changed_meanwhile(change) from None
+        _check(root, change, aside)
+    except BaseException:
+        try:
+            root.exchange(aside, change.name)
+        except FileNotFoundError:  # the agent has removed ours
+            root.publish(aside, change.name)
+        raise
+    _dispose(root, change, aside, keeper)
 
 
-def _is_expected(root: Root, change: Change, aside: str) -> bool:
-    return observe(root, aside) == change.before
+def _check(root: Root, change: Change, aside: str) -> None:
+    if observe(root, aside) != change.before:
+        raise changed_meanwhile(change.name)
 
 
 def _dispose(root: Root, change: Change, aside: str, keeper: Keeper) -> None:
-    if change.before and change.before.type == "directory":
-        keeper.keep(change.name, aside)  # the agent may have added to it until it was ours
-    remove_tree(root, aside)
+    """Remove what was set aside. What was kept before it was ours alone may have changed since: it is kept again."""
+    if change.keep:
+        _keep_all(root, change, aside, keeper)
+        return
+    with suppress(FileNotFoundError):
+        root.remove(aside)
 
 
-def _discard(root: Root, staged: str, change: Change) -> None:
-    """Remove a staged file after a failure, unless an exchange left something else under its name."""
+def _keep_all(root: Root, change: Change, aside: str, keeper: Keeper) -> None:
+    """Move what was set aside to the generation."""
+    for attempt in range(_TRIES):
+        try:
+            remove(root, keeper.keep(change.name, aside))
+            return
+        except OSError as error:
+            # A process whose working directory this is has put more into it.
+            if error.errno != errno.ENOTEMPTY or attempt == _TRIES - 1:
+                raise
+
+
+def _discard(root: Root, change: Change, staged: str, data: bytes, keeper: Keeper) -> None:
+    """Remove a staged file after a failure; what else an exchange left under its name is kept first."""
     found = observe(root, staged)
-    if found is not None and change.after is not None and found.digest == change.after.digest:
+    if found is not None and found.data == data:
         root.remove(staged)
+    elif found is not None:
+        _keep_all(root, change, staged, keeper)
 
 
 def _digest(data: bytes) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from solven_env import templating
-from solven_env.diagnostics import Diagnostic, Location
+from solven_env.diagnostics import Diagnostic, Location, quoted
 from solven_env.profile import explain
 
 if TYPE_CHECKING:
@@ -23,18 +22,18 @@ class SourceError(Exception):
     """A `source:` or a template cannot be read; the message's words follow its name."""
 
 
-@dataclass(frozen=True)
-class RenderedFile:
+class RenderedFile(NamedTuple):
     """The bytes for one path in the workspace; `mode` as four octal digits."""
 
     path: str
     data: bytes
     mode: str
     own: Literal["whole", "keys"]
-    digest: str = field(init=False, default="")
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "digest", digest(self.data))
+    @property
+    def digest(self) -> str:
+        """`sha256:` and the hexadecimal digest of the bytes, as records and reports write it."""
+        return digest(self.data)
 
 
 def digest(data: bytes) -> str:
@@ -55,26 +54,46 @@ def render(
         outcome = _render_one(profile, dotfile, read_template, read_source)
         if isinstance(outcome, bytes):
             files.append(RenderedFile(dotfile.path, outcome, dotfile.mode, dotfile.own))
-        else:
+        elif outcome is not None:
             diagnostics.append(outcome)
     return tuple(files), tuple(diagnostics)
 
 
 def _render_one(
     profile: Profile, dotfile: Dotfile, read_template: ReadTemplate, read_source: ReadSource
-) -> bytes | Diagnostic:
+) -> bytes | Diagnostic | None:
+    """The bytes, or what is wrong; None where only something is missing that is told already."""
     try:
         if dotfile.form == "source":
             return read_source(dotfile.text)
         if dotfile.form == "content":
             return templating.expand(dotfile.text, profile.context).encode()
-        return templating.render(dotfile.text, read_template, profile.context).encode()
+        return templating.render(dotfile.text, _reader(read_template), profile.context).encode()
     except SourceError as problem:
-        return Diagnostic(dotfile.location, f"'{dotfile.text}' {problem}", "Name a file beside the profile.")
+        return Diagnostic(dotfile.location, f"{quoted(dotfile.text)} {problem}", "Name a file beside the profile.")
     except templating.TemplateError as problem:
-        message, fix = explain(problem, profile.context, profile.unset)
-        if dotfile.form == "template" and problem.line:
-            return Diagnostic(Location(problem.template, problem.line, 1), message, fix)
-        if dotfile.form == "template":
-            message, fix = f"template '{dotfile.text}': {message}", "Name one beside the profile or a shipped one."
-        return Diagnostic(dotfile.location, message, fix)
+        if problem.name and profile.is_partial:
+            return None
+        return _diagnostic(profile, dotfile, problem)
+
+
+def _reader(read_template: ReadTemplate) -> ReadTemplate:
+    """`read_template`, with errors that come through a template that includes another one."""
+
+    def read(name: str) -> str | None:
+        try:
+            return read_template(name)
+        except SourceError as problem:
+            raise templating.TemplateError(f"the template {quoted(name)} {problem}") from None
+
+    return read
+
+
+def _diagnostic(profile: Profile, dotfile: Dotfile, problem: templating.TemplateError) -> Diagnostic:
+    message, fix = explain(problem, profile.context, profile.unset)
+    if dotfile.form == "template" and problem.line:
+        fix = "Mend the template." if fix == "Mend the expression." else fix
+        return Diagnostic(Location(problem.template, problem.line, 1), message, fix)
+    if dotfile.form == "template":
+        fix = "Name a template beside the profile or a shipped one."
+    return Diagnostic(dotfile.location, message, fix)

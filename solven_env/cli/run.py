@@ -1,0 +1,95 @@
+"""`solven-env run`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from solven_env.cli.options import StorageOption, ThreadArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import FrameType
+
+NOT_STARTED = 125
+
+
+def command(
+    thread: ThreadArgument,
+    argv: Annotated[
+        list[str] | None, typer.Argument(metavar="-- COMMAND...", help="The command and its arguments.")
+    ] = None,
+    shell: Annotated[
+        str | None, typer.Option("--shell", metavar="TEXT", help="Run this text through a login shell instead.")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", metavar="SECONDS", help="End the command after this time, with 124.")
+    ] = None,
+    cwd: Annotated[str, typer.Option("--cwd", metavar="DIR", help="The working directory inside.")] = "/",
+    env: Annotated[
+        list[str] | None,
+        typer.Option("--env", metavar="NAME[=VALUE]", help="Set a variable, or pass the caller's; may be repeated."),
+    ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option("--network", metavar="NETWORK", help="none or host, in the place of what the profile says."),
+    ] = None,
+    storage: StorageOption = None,
+) -> None:
+    """Run a command in a thread's sandbox, with the workspace as /.
+
+    Exits with the command's own status: 128 and more for a signal, 124 when its time was up, 126 when it cannot be
+    executed, 127 when it is not found; 125 when the sandbox could not start.
+
+    \b
+    Examples:
+      solven-env run thread-42 -- python /script.py
+      solven-env run thread-42 --shell 'echo $PATH' --timeout 10
+      solven-env run thread-42 --network host -- uv add httpx
+    """
+    from solven_env import errors, running
+    from solven_env.cli.errors import exit_codes
+    from solven_env.threads import Thread
+
+    with exit_codes(all_but_usage=NOT_STARTED):
+        if (shell is None) == (not argv):
+            raise errors.UsageError("there is no command, or there are two", fix="Write --shell TEXT or -- COMMAND.")
+        words = argv if shell is None else [*running.SHELL, shell]
+        launch = running.prepare(
+            Thread.find(thread, storage),
+            words or [],
+            cwd=cwd,
+            timeout=timeout,
+            env=_variables(env or ()),
+            network=network,
+            terminal=os.environ.get("TERM", "") if sys.stdout.isatty() else "",
+        )
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _end)
+        status = running.run(launch)
+    sys.exit(status)
+
+
+def _variables(given: Iterable[str]) -> dict[str, str]:
+    """`NAME=VALUE` as it is; `NAME` passes the caller's value, if it has one, without showing it in any argument."""
+    from solven_env.errors import UsageError
+
+    variables = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not name:
+            raise UsageError(f"--env {text} names no variable", fix="Write --env NAME or --env NAME=VALUE.")
+        if equals:
+            variables[name] = value
+        elif name in os.environ:
+            variables[name] = os.environ[name]
+    return variables
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    """A signal to us ends the command first; the status is the shell's for a death by it."""
+    sys.exit(128 + number)

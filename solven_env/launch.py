@@ -1,0 +1,138 @@
+"""From what the last apply recorded, and this host's builds, to a launch plan and a command's environment. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from solven_env.builds import certificates, shape
+from solven_env.errors import SandboxError
+from solven_env.sandbox import etc
+from solven_env.sandbox.plan import Bind, Dev, Etc, LaunchPlan, Overlay, Proc, Tmpfs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from solven_env.builds.layers import Layer
+    from solven_env.builds.store import Build
+    from solven_env.sandbox.plan import Mount
+
+TARGETS = {"python": "/.venv", "bun": "/node_modules"}
+"""Where a sandbox shows a build of each kind, below its layer."""
+
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_CACHE = "/var/cache/solven-env"
+_UNITS = {"KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_DEFAULT_USER = "user"
+
+
+class Place(NamedTuple):
+    """Where a thread lives on this host, and as whom its commands run there (None: as ourselves)."""
+
+    session: str
+    workspace: str
+    storage: str
+    uid: int | None
+    bwrap: str
+
+
+class Stacked(NamedTuple):
+    """A build below the thread's layer."""
+
+    build: Build
+    layer: Layer
+
+
+def launch_plan(
+    settings: Mapping[str, Any], place: Place, stacks: Sequence[Stacked], tools: shape.Tools, network: str
+) -> LaunchPlan:
+    """What the thread's commands see. `settings` are those of the record; `network` is what this command gets.
+
+    `SandboxError` for a network that is not to be had.
+    """
+    if network == "internet":
+        raise SandboxError(
+            "the network 'internet' is not there yet", fix="Use --network none, or --network host, which isolates none."
+        )
+    mounts: list[Mount] = [_mount(each) for each in settings["mounts"]]
+    mounts += [_link(each, place.storage) for each in settings["links"]]
+    mounts += [
+        Overlay(TARGETS[build.kind], str(build.tree), str(layer.upper), str(layer.work), build.instance)
+        for build, layer in stacks
+    ]
+    tool_mounts, links = shape.tool_mounts(tools, [mount.target for mount in mounts])
+    return LaunchPlan(
+        session=place.session,
+        workspace=place.workspace,
+        mounts=(*mounts, *tool_mounts),
+        files=etc.identity(user(settings)),
+        links=links,
+        network="host" if network == "host" else "none",
+        uid=place.uid,
+        gid=place.uid,
+        bwrap=place.bwrap,
+    )
+
+
+def environment(
+    settings: Mapping[str, Any], tools: shape.Tools, cwd: str, terminal: str, given: Mapping[str, str]
+) -> dict[str, str]:
+    """A command's whole environment: the profile's variables, PATH, what tools need, and what was `given`.
+
+    `terminal` is TERM where the command has one, else empty. PWD is left to the sandbox.
+    """
+    path = dict.fromkeys((*settings["path"], shape.BIN, *_SYSTEM_PATH.split(":")))
+    variables = {
+        "HOME": "/",
+        # Else programs would write their caches into the workspace, whose HOME is /.
+        "XDG_CACHE_HOME": _CACHE,
+        "UV_CACHE_DIR": f"{_CACHE}/uv",
+        "UV_LINK_MODE": "copy",
+        "UV_PYTHON_DOWNLOADS": "never",
+        "MPLCONFIGDIR": f"{_CACHE}/matplotlib",
+        "BUN_INSTALL": f"{_CACHE}/bun",
+        "BUN_INSTALL_CACHE_DIR": f"{_CACHE}/bun/install/cache",
+        **(certificates.variables(certificates.INSIDE) if tools.certificates else {}),
+        **settings["env"],
+        "PATH": ":".join(path),
+        "SOLVEN_ENV_CWD": cwd,
+        **({"TERM": terminal} if terminal else {}),
+        **given,
+    }
+    variables.pop("PWD", None)
+    return variables
+
+
+def user(settings: Mapping[str, Any]) -> str:
+    """Whom `whoami` names: what `env` says in USER, if that can be a user's name."""
+    name = settings["env"].get("USER", _DEFAULT_USER)
+    return name if _USER.fullmatch(name) and name not in ("root", "nobody") else _DEFAULT_USER
+
+
+def size(text: str) -> int | None:
+    """The bytes of a size as profiles write it, `4GiB`; None for the empty text."""
+    return int(text[:-3]) << _UNITS[text[-3:]] if text else None
+
+
+def _mount(each: Mapping[str, Any]) -> Mount:
+    target = each["target"]
+    if each["kind"] == "proc":
+        return Proc(target)
+    if each["kind"] == "dev":
+        return Dev(target)
+    if each["kind"] == "tmpfs":
+        return Tmpfs(target, size=size(each["size"]), mode=0o1777 if target == "/tmp" else 0o755)  # noqa: S108
+    if target == "/etc" and each["source"] == "/etc":
+        return Etc(target)
+    return Bind(target, each["source"], optional=each["optional"])
+
+
+def _link(each: Mapping[str, Any], storage: str) -> Mount:
+    return Bind(
+        f"/{each['path']}",
+        storage,
+        beneath=each["to"],
+        read_only=each["access"] == "read-only",
+        optional=each["optional"],
+    )

@@ -1,0 +1,128 @@
+"""The packages of a thread: which builds it needs, whether this host has them, and making them.
+
+A need is the same on every host: a section of the profile and its lock. Which build meets it depends on the host's
+interpreter and tools, so records name the need, and the build only as what met it last.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from solven_env.builds import lock_files, locks, places, store, wanted
+from solven_env.profile import Bun, Python
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from solven_env.builds.inside import Builder
+    from solven_env.builds.store import Build, Kind
+    from solven_env.builds.toolchain import Host
+    from solven_env.config import Config
+
+
+class Need(NamedTuple):
+    """One build that a thread needs. `lock` is python.txt or bun.lock, None where there are no packages."""
+
+    kind: Kind
+    section: Python | Bun
+    lock: bytes | None
+
+    @property
+    def identity(self) -> str:
+        """`sha256:…` of what is needed, the same on every host."""
+        section: dict[str, Any] = self.section._asdict()
+        text = json.dumps({"kind": self.kind, **section}, sort_keys=True, default=dict).encode()
+        return "sha256:" + hashlib.sha256(text + b"\0" + (self.lock or b"")).hexdigest()
+
+
+def needs(python: Python | None, bun: Bun | None, lock: locks.Lock) -> tuple[Need, ...]:
+    """The builds that the two sections need."""
+    return tuple(_needs(python, bun, lock))
+
+
+def read_lock(python: Python | None, bun: Bun | None, directory: Path | None, profile: str) -> locks.Lock:
+    """The lock in `directory`, beside the profile that was named `profile`; `LockError` when it is out of date."""
+    found = lock_files.read(directory) if directory is not None else {}
+    return locks.check(found, python, bun, profile=profile, where=str(directory or profile))
+
+
+def builder(config: Config, environ: Mapping[str, str]) -> Builder:
+    """How this host builds, but for bubblewrap, which is looked for when something is built."""
+    from solven_env.builds.inside import Builder
+
+    return Builder(_host(tuple(sorted(environ.items()))), _uid(config), "", str(places.runtime()))
+
+
+def find(need: Need, config: Config) -> Build | None:
+    """The build that meets the need, where this host has it and it is whole. Nothing is looked for, none is made."""
+    cache, uid = places.cache(), _uid(config)
+    if isinstance(need.section, Python):
+        return wanted.find_python_build(need.section, need.lock, cache, uid)
+    return wanted.find_bun_build(need.section, need.lock, cache, uid)
+
+
+def obtain(need: Need, builder: Builder, config: Config, environ: Mapping[str, str]) -> Build:
+    """The build that meets the need, made where this host lacks it."""
+    found = find(need, config)
+    if found is not None:
+        return found
+    from solven_env.builds import bun, python  # with all that starts a sandbox: most applies and runs need none
+
+    able = replace(builder, bwrap=locate_bubblewrap(config, environ))
+    if isinstance(need.section, Python):
+        return python.build(need.section, need.lock, able)
+    return bun.build(need.section, need.lock, able)
+
+
+def locate_bubblewrap(config: Config, environ: Mapping[str, str]) -> str:
+    """The host's bubblewrap: what SOLVEN_ENV_BWRAP or the configuration names, else the first on PATH."""
+    from solven_env.sandbox import program
+
+    return program.locate(environ.get("SOLVEN_ENV_BWRAP") or config.sandbox.bwrap, search=environ.get("PATH"))
+
+
+def workspace_lock(need: Need, build: Build | None) -> tuple[str, bytes | None] | None:
+    """The lock file with which a workspace begins: its name, and its bytes where they are known; None for none."""
+    if need.lock is None:
+        return None
+    if need.kind == "bun":
+        return "bun.lock", need.lock
+    return "uv.lock", store.uv_lock(build) if build is not None else None
+
+
+def describe(need: Need, build: Build) -> dict[str, str]:
+    """The build as a record names it."""
+    return {
+        "key": build.key,
+        "instance": build.instance,
+        "lock": hashlib.sha256(need.lock).hexdigest() if need.lock is not None else "",
+    }
+
+
+def texts(needs: Sequence[Need]) -> dict[str, bytes]:
+    """The locks of these needs, by their SHA-256."""
+    return {hashlib.sha256(need.lock).hexdigest(): need.lock for need in needs if need.lock is not None}
+
+
+def _needs(python: Python | None, bun: Bun | None, lock: locks.Lock) -> Iterator[Need]:
+    if python is not None:
+        yield Need("python", python, lock.python)
+    if bun is not None:
+        yield Need("bun", bun, lock.bun)
+
+
+@functools.lru_cache(maxsize=1)
+def _host(environ: tuple[tuple[str, str], ...]) -> Host:
+    from solven_env.builds import toolchain
+
+    return toolchain.host(places.cache(), dict(environ))
+
+
+def _uid(config: Config) -> int | None:
+    return config.sandbox.uid if os.geteuid() == 0 else None

@@ -1,0 +1,84 @@
+"""The expressions of a profile expanded, and what is wrong with them in words for its author."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from solven_env import templating
+from solven_env.diagnostics import did_you_mean, quoted
+from solven_env.profile.paths import PathError, expand_path
+
+if TYPE_CHECKING:
+    from solven_env.diagnostics import Location
+    from solven_env.documents import Document
+
+
+def explain(problem: templating.TemplateError, names: Mapping[str, object], unset: frozenset[str]) -> tuple[str, str]:
+    """A problem of a template or an expression as message and fix; `names` are what it may use."""
+    if problem.name in unset:
+        return (
+            f"the input '{problem.name}' has no value here",
+            f"Give it a default, or write {{{{ {problem.name} | default('') }}}}.",
+        )
+    if problem.attribute_of == "None":
+        return (
+            "the profile lacks the section that the expression reads",
+            "Add the section 'python' or 'bun', or drop the expression.",
+        )
+    if problem.attribute_of:
+        known = {key for value in names.values() if isinstance(value, Mapping) for key in value}
+        return f"there is no {quoted(problem.name)} in what the expression reads", did_you_mean(problem.name, known)
+    if problem.name:
+        return f"{quoted(problem.name)} is not defined", did_you_mean(problem.name, {*names, *unset})
+    return problem.message, "Mend the expression."
+
+
+class Expander(NamedTuple):
+    """Expands expressions, and reports those that fail; None stands for what could not be expanded."""
+
+    document: Document
+    context: Mapping[str, object]
+    unset: frozenset[str]
+
+    def text(self, written: str, where: Location) -> str | None:
+        """`written` expanded."""
+        if self.has_unknown_names(written, where):
+            return None
+        try:
+            text = templating.expand(written, self.context)
+        except templating.TemplateError as problem:
+            self._report(problem, where)
+            return None
+        if "\0" in text:
+            self.document.report(where, "the expression gives the character U+0000", "No program can take it.")
+            return None
+        return text
+
+    def path(self, written: str, where: Location) -> str | None:
+        """`written` expanded, each expression within one component of the path."""
+        if self.has_unknown_names(written, where):
+            return None
+        try:
+            return expand_path(written, self.context)
+        except templating.TemplateError as problem:
+            self._report(problem, where)
+        except PathError as problem:
+            self.document.report(where, f"the path {quoted(written)} {problem}", "Give the input another value.")
+        return None
+
+    def has_unknown_names(self, written: str, where: Location) -> bool:
+        """Names are looked at in every branch, also where `when:` leaves the whole entry out."""
+        try:
+            unknown = templating.undeclared(written) - self.context.keys() - self.unset
+        except templating.TemplateError as problem:
+            self._report(problem, where)
+            return True
+        for name in unknown:
+            self._report(templating.TemplateError("", name=name), where)
+        return bool(unknown)
+
+    def _report(self, problem: templating.TemplateError, where: Location) -> None:
+        lost = {path[:2] for path in self.document.taken_out}
+        if not {("inputs",), ("inputs", problem.name)} & lost:
+            self.document.report(where, *explain(problem, self.context, self.unset))

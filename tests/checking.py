@@ -1,0 +1,68 @@
+"""Profiles as text, checked without a file: what tests of the pure rooms share."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from solven_env import profile as profiles
+from solven_env import shipped, sources
+from solven_env.diagnostics import Diagnostic, ordered
+from solven_env.rendering import RenderedFile, render
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from solven_env.profile import Declaration, Profile
+
+HEAD = "version: 1\nname: x\nrelease: 1.0.0\n"
+"""What every profile begins with; what a test adds begins in line 4."""
+
+SCHEMA = sources.schema("profile-v1.json")
+SOLVEN = (shipped.directory("profiles") / "solven.yaml").read_bytes()
+
+
+def load(text: str | bytes) -> Declaration:
+    return profiles.load(text if isinstance(text, bytes) else text.encode(), "p.yaml", SCHEMA)
+
+
+def resolve(text: str | bytes, inputs: Mapping[str, str] | None = None) -> Profile:
+    """A valid profile for the thread `t1`, with defaults for the inputs that are not given."""
+    declaration = load(text)
+    chosen = profiles.choose(declaration.inputs, given=inputs or {}, environ={}, recorded={})
+    profile = profiles.resolve(declaration, chosen.values, "t1")
+    assert declaration.document.diagnostics == []
+    return profile
+
+
+def rendered(profile: Profile) -> dict[str, str]:
+    """The files of a profile that uses shipped templates and content only."""
+    files, diagnostics = render_shipped(profile)
+    assert diagnostics == ()
+    return {file.path: file.data.decode() for file in files}
+
+
+def render_shipped(profile: Profile) -> tuple[tuple[RenderedFile, ...], tuple[Diagnostic, ...]]:
+    source = sources.ProfileSource(b"", "p.yaml", Path("nowhere"))
+    return render(profile, source.read_template, source.read_source)
+
+
+def diagnose(text: str | bytes, inputs: Mapping[str, str] | None = None) -> tuple[Diagnostic, ...]:
+    """Every mistake in a profile, as `validate` finds them."""
+    declaration = load(text)
+    chosen = profiles.choose(declaration.inputs, given=inputs or {}, environ={}, recorded={})
+    stand_ins = dict.fromkeys(profiles.missing(declaration.inputs, chosen.values), "example")
+    profile = profiles.resolve(declaration, {**stand_ins, **chosen.values}, "t1")
+    return ordered((*declaration.document.diagnostics, *render_shipped(profile)[1]))
+
+
+def mistakes(text: str | bytes, inputs: Mapping[str, str] | None = None) -> list[str]:
+    """`line:column: message. Fix.` of every mistake."""
+    found = [str(each) for each in diagnose(text, inputs)]
+    assert all(each.startswith("p.yaml:") and each.isprintable() for each in found)
+    return [each.removeprefix("p.yaml:") for each in found]
+
+
+def subsets(names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    return [chosen for size in range(len(names) + 1) for chosen in itertools.combinations(names, size)]

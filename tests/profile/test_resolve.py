@@ -1,0 +1,244 @@
+"""From a declaration to a profile: expressions, places, and every mistake at once."""
+
+import json
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from syrupy.assertion import SnapshotAssertion
+
+from solven_env.profile.model import Link
+from tests.checking import HEAD, SOLVEN, diagnose, mistakes, resolve
+
+KNOWN = "Known here: bun, profile, python, thread."
+BESIDE = "Remove one of the two, or choose another path."
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # names
+        ("env: {A: '{{ thred }}'}\n", ["4:10: 'thred' is not defined. Did you mean 'thread'?"]),
+        ("env: {A: '{{ zzz }}{{ yyy }}'}\n", [f"4:10: 'yyy' is not defined. {KNOWN}", f"4:10: 'zzz' is not defined. {KNOWN}"]),
+        ("env: {A: x, B: '{{ env.A }}'}\n", [f"4:16: 'env' is not defined. {KNOWN}"]),
+        ("env: {A: '{{ loop }}'}\n", [f"4:10: 'loop' is not defined. {KNOWN}"]),
+        ("env: {A: '{{ profile.nam }}'}\n", ["4:10: there is no 'nam' in what the expression reads. Did you mean 'name'?"]),
+        (
+            "python: {version: '3.12'}\nenv: {A: '{{ python.versoin }}'}\n",
+            ["5:10: there is no 'versoin' in what the expression reads. Did you mean 'version'?"],
+        ),
+        (
+            "env: {A: '{{ python.version }}'}\n",
+            ["4:10: the profile lacks the section that the expression reads. Add the section 'python' or 'bun', or drop the expression."],
+        ),
+        (
+            "inputs: {a: {required: false}}\nenv: {A: '{{ a }}'}\n",
+            ["5:10: the input 'a' has no value here. Give it a default, or write {{ a | default('') }}."],
+        ),
+        ("dotfiles: {'{{ nope }}': {content: x}}\n", [f"4:12: 'nope' is not defined. {KNOWN}"]),
+        ("dotfiles: {a: {content: 'x{{ thred }}'}}\n", ["4:25: 'thred' is not defined. Did you mean 'thread'?"]),
+        ("links: {a: {to: 'threads/{{ nope }}'}}\n", [f"4:17: 'nope' is not defined. {KNOWN}"]),
+        # also where 'when' leaves the link out
+        (
+            "inputs: {a: {required: false}}\nlinks: {b: {to: 'threads/{{ c }}', when: a}}\n",
+            ["5:17: 'c' is not defined. Known here: a, bun, profile, python, thread."],
+        ),
+        # an input that was wrong is defined all the same
+        ("inputs: {a: {default: 1}}\nenv: {A: '{{ a }}'}\n", ['4:23: inputs.a.default: 1 is read as a number, not as text. Quote it: "1".']),
+        ("inputs: {a: {typ: string}}\nenv: {A: '{{ a }}'}\n", ["4:14: unknown key 'typ' in inputs.a. Did you mean 'type'?"]),
+        ("python: 3\nenv: {A: '{{ python.version }}'}\n", ['4:9: python must be a mapping, not a number. Write, for example, {"version": "3.12", "packages": ["pandas"]}.']),
+        # what is no expression
+        ("env: {A: '{{ x'}\n", ["4:10: unexpected end of text, expected '}}'. Mend the expression."]),
+        ("env: {A: '{{ }}'}\n", ["4:10: expected an expression, got '}}'. Mend the expression."]),
+        ("env: {A: '{{ x y }}'}\n", ["4:10: expected token '}}', got 'y'. Mend the expression."]),
+        ("env: {A: '{{ thread | nope }}'}\n", ["4:10: no filter named 'nope'. Mend the expression."]),
+        ("env: {A: '{{ 1 / 0 }}'}\n", ["4:10: rendering fails: division by zero. Mend the expression."]),
+        ("env: {A: '{{ thread.__class__ }}'}\n", ["4:10: access to attribute '__class__' of 'str' object is unsafe. Mend the expression."]),
+        (r"""env: {A: '{{ "\0" }}'}""", ["4:10: the expression gives the character U+0000. No program can take it."]),
+        (r"""env: {A: '{{ "\ud800" }}'}""", ["4:10: the rendered text holds half a surrogate pair. Mend the expression."]),
+        (r"""dotfiles: {a: {content: '{{ "\ud800" }}'}}""", ["4:25: the rendered text holds half a surrogate pair. Mend the expression."]),
+        # PATH
+        ("path: {prepend: [x]}\n", ["4:18: path.prepend[0]: 'x' is not an absolute path without ':'. Write, for example, /.venv/bin."]),
+        ("path: {prepend: ['/a:b']}\n", ["4:18: path.prepend[0]: '/a:b' is not an absolute path without ':'. Write, for example, /.venv/bin."]),
+        ("path: {prepend: [/x, /y, /x]}\n", ["4:26: /x stands on PATH twice. Keep one of the two."]),
+        ("path: {prepend: [/x/]}\n", ["4:18: the directory '/x/' is not in its shortest form. Write another one."]),
+        ("path: {prepend: [/x/../y]}\n", ["4:18: the directory '/x/../y' is not in its shortest form. Write another one."]),
+        ('path: {prepend: ["/x\\ty"]}\n', ["4:18: the directory '/x\\ty' holds a character that cannot be printed. Write another one."]),
+        ("inputs: {a: {default: 'b:c'}}\npath: {prepend: ['/{{ a }}']}\n", ["5:18: the directory '/b:c' holds a ':'. Write another one."]),
+        # two things at one path, the later one is wrong
+        ("dotfiles: {a: {content: x}}\nlinks: {a: {to: skills}}\n", [f"5:9: a link stands at /a, where a file stands already. {BESIDE}"]),
+        ("mounts: [/a]\ndotfiles: {a: {content: x}}\n", [f"5:12: a file stands at /a, where a mount stands already. {BESIDE}"]),
+        ("mounts: [/a, /b, /a]\n", [f"4:18: a mount stands at /a, where another one stands already. {BESIDE}"]),
+        ("dotfiles: {a: {content: x}, '{{ \"a\" }}': {content: y}}\n", [f"4:29: a file stands at /a, where another one stands already. {BESIDE}"]),
+        ("dotfiles: {etc: {content: x}}\n", [f"4:12: a file stands at /etc, where a mount stands already. {BESIDE}"]),
+        ("links: {tmp: {to: skills}}\n", [f"4:9: a link stands at /tmp, where a mount stands already. {BESIDE}"]),
+        # hidden
+        # a mount hides a file of the workspace from commands, and only from them
+        ("dotfiles: {etc/x: {content: y}, tmp/x: {content: y}}\n", []),
+        ("links: {usr/x: {to: skills}}\n", ["4:9: a link at /usr/x cannot stand beneath a mount at /usr. Choose another path."]),
+        ("dotfiles: {a: {content: x}, a/b: {content: y}}\n", ["4:29: a file at /a/b cannot stand beneath a file at /a. Choose another path."]),
+        ("links: {a: {to: skills}, a/b: {to: skills}}\n", ["4:26: a link at /a/b cannot stand beneath a link at /a. Choose another path."]),
+        ("mounts: [/a/b]\nlinks: {a: {to: skills}}\n", ["4:10: a mount at /a/b cannot stand beneath a link at /a. Choose another path."]),
+        # may stand there
+        ("links: {tmp/x: {to: skills}}\nmounts: [/tmp/y, /etc/z]\n", []),
+        ("dotfiles: {ab: {content: x}, a: {content: x}, b/c: {content: x}}\n", []),
+        # what is missing was said already
+        ("env: {A: 5.0}\ndotfiles: {a: {template: bashrc.j2}}\n", ['4:10: env.A: 5.0 is read as a number, not as text. Quote it: "5.0".']),
+        ("dotfiles: {a: {template: nope.j2}}\n", ["4:26: there is no template 'nope.j2'. Name a template beside the profile or a shipped one."]),
+        ("dotfiles: {a: {source: ../x}}\n", ["4:24: '../x' does not lie beside the profile. Name a file beside the profile."]),
+    ],
+)  # fmt: skip
+def test_what_stands_in_the_way(text: str, expected: list[str]) -> None:
+    assert mistakes(HEAD + text) == expected
+
+
+def test_expressions_are_expanded_once() -> None:
+    text = """\
+inputs: {a: {default: "{{ thread }}"}, b: {default: "x\\r\\ny"}}
+python: {version: "3.13", packages: [pandas]}
+bun: {packages: {docx: ^8.0.0}}
+env:
+  A: "{{ a }}"
+  B: "\\r{{ b }}\\r\\n"
+  C: "{{ thread }} {{ python.version }} {{ python.packages | length }} {{ bun.packages.docx }}"
+  D: "{{ profile.name }} {{ profile.release }}"
+  E: "{% x %} {# y #} ${#z} }}"
+"""
+    assert resolve(HEAD + text).env == {
+        "A": "{{ thread }}",
+        "B": "\rx\r\ny\r\n",
+        "C": "t1 3.13 1 ^8.0.0",
+        "D": "x 1.0.0",
+        "E": "{% x %} {# y #} ${#z} }}",
+    }
+
+
+@pytest.mark.parametrize(("value", "there"), [("t-9", True), ("", False), ("false", False), (None, False)])
+def test_a_link_is_there_when_its_input_is_set(value: str | None, there: bool) -> None:
+    given = {} if value is None else {"ticket_id": value}
+    ticket = [link for link in resolve(SOLVEN, given).links if link.path == ".ticket"]
+    assert ticket == ([Link(".ticket", "threads/t-9", optional=True)] if there else [])
+
+
+SIX = """\
+version: 1
+name: six
+release: 1.0
+envs: {A: b}
+python: {version: 3.10, packages: [pandas]}
+env:
+  A: "{{ thred }}"
+  A: c
+dotfiles:
+  ../a: {content: x}
+"""
+SIX_MISTAKES = [
+    "3:10: release: 1.0 is read as a number, not as text. Quote it, and write a semantic version such as 1.0.0.",
+    "4:1: unknown key 'envs'. Did you mean 'env'?",
+    '5:19: python.version: 3.10 is read as a number, not as text. Quote it: "3.10".',
+    "7:6: 'thred' is not defined. Did you mean 'thread'?",
+    "8:3: 'A' stands here twice. Keep one of the two.",
+    "10:3: the file '../a' leaves the workspace. Write a path inside the workspace.",
+]
+
+
+def test_six_mistakes_are_six_messages() -> None:
+    assert mistakes(SIX) == SIX_MISTAKES
+
+
+BAD = r"""version: 1
+name: Bad Profile
+release: 2024-01-01
+extends: [base.yaml]
+inputs:
+  thread: {}
+  User: {}
+  a: {default: 1, typ: string}
+sandbox: {backend: prot, network: lan, limits: {memory: 4GB, processes: "512", enforce: yes}}
+mounts:
+  - opt
+  - {kind: overlay, target: /x}
+  - {target: /proc/x}
+  - {kind: tmpfs, target: /t, source: /s}
+  - /.venv
+  - /data
+env:
+  PATH: /bin
+  "1A": x
+  B: 3.10
+  C:
+  D: {{ a }}
+  E: "{{ nope }}\e[31m"
+  B: again
+  ? [list]
+  : x
+path: {prepend: [bin, /x, /x, "/y:z"]}
+python: {version: 3.10, packages: [pandas, Pandas, "numpy=1", ""]}
+bun: {packages: {docx: latest, Docx: "1", x: 1.0}}
+dotfiles:
+  ../a: {content: x}
+  .bashrc: {template: bashrc.j2, mode: 0755, owns: keys}
+  both: {content: x, source: y}
+  data/x: {content: hidden}
+  "{{ '..' }}": {content: x}
+links:
+  s: {to: secrets}
+  t: {too: skills}
+  u: {to: skills, when: ticket}
+  both: {to: !tag skills}
+"""
+
+
+def test_a_very_bad_profile(snapshot: SnapshotAssertion) -> None:
+    assert "\n".join(map(str, diagnose(BAD))) == snapshot
+
+
+def assert_within(text: str) -> None:
+    lines = re.split(r"\r\n|\r|\n", text)
+    for each in diagnose(text):
+        assert str(each).isprintable()
+        assert each.message
+        assert each.fix.endswith((".", "?"))
+        assert 1 <= each.location.line <= len(lines), each
+        assert 1 <= each.location.column <= len(lines[each.location.line - 1]) + 1, each
+
+
+SHIPPED = SOLVEN.decode()
+PIECES = ["", "\n", "\t", ":", "- ", "{", "}", "[", "]", '"', "'", "#", "{{ x }}", "{{", "}}", "..", "/", "&a ", "*a", "!t ", "~", "0755", "3.10", "yes", "\x00", "\x85", "\ufeff", "\\0", "é😀", "--- ", "<<: {}", "? ", "| ", "> "]  # fmt: skip
+
+
+@settings(max_examples=250, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, len(SHIPPED)), st.integers(0, 12), st.sampled_from(PIECES)), min_size=1, max_size=4
+    )
+)
+def test_a_mutation_of_the_shipped_profile_is_told_within_it(changes: list[tuple[int, int, str]]) -> None:
+    text = SHIPPED
+    for start, length, piece in changes:
+        text = text[:start] + piece + text[start + length :]
+    assert_within(text)
+
+
+LINES = SHIPPED.splitlines(keepends=True)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(LINES), max_size=30).map("".join))
+def test_shuffled_lines_are_told_within_them(body: str) -> None:
+    assert_within("version: 1\n" + body)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["/x", "skills/x", "{{ thread }}", "{{ a.b }}", "3.12", "a"]),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=6) | st.sampled_from(["target", "to", "content", "template", "source", "kind", "packages", "version", "prepend", "default", "limits", "when"]), inside, max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+SECTIONS = st.sampled_from(["name", "release", "inputs", "sandbox", "mounts", "env", "path", "python", "bun", "dotfiles", "links", "x"])  # fmt: skip
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.dictionaries(SECTIONS, VALUES, max_size=6))
+def test_no_value_of_any_shape_raises(data: dict[str, object]) -> None:
+    assert_within(json.dumps({"version": 1, **data}))

@@ -1,0 +1,383 @@
+"""What an apply does on disk: owners, modes, failures half-way, and a storage that keeps no modes."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import stat
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from solven_env import durable
+from solven_env.errors import ConflictError, SolvenError, StateError, WorkspaceError
+from solven_env.workspace import root as root_module
+from solven_env.workspace.root import Owner
+from tests.reconcile.states import text, wanted
+from tests.reconcile.threads import Thread, snapshot
+from tests.reconcile.users import GROUP, USER, as_user, needs_root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FILES = {".bashrc": text("old"), "bin/hello": text("hello", "0755")}
+ASKED = wanted(FILES)
+EDITED = wanted({**FILES, ".bashrc": text("new")})
+
+
+@pytest.fixture
+def thread(tmp_path: Path) -> Thread:
+    """A thread that was never applied."""
+    return Thread(tmp_path / "storage")
+
+
+def owners(place: Path) -> dict[str, tuple[int, int]]:
+    """Whose everything beneath a directory is, and the directory itself."""
+    found = {}
+    for path in (place, *place.rglob("*")):
+        status = path.lstat()
+        found[str(path.relative_to(place))] = (status.st_uid, status.st_gid)
+    return found
+
+
+def mode(path: Path) -> int:
+    """The permission bits of what has this name."""
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+# The plain course
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o000])
+def test_a_new_thread_gets_its_files_with_their_modes(thread: Thread, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        assert thread.apply(ASKED).generation == 1
+    finally:
+        os.umask(before)
+    assert (thread.workspace / ".bashrc").read_text() == "old"
+    modes = {str(path.relative_to(thread.workspace)): mode(path) for path in thread.workspace.rglob("*")}
+    assert modes == {".bashrc": 0o644, "bin": 0o755, "bin/hello": 0o755}
+    thread.check_in_sync(ASKED)
+
+
+def test_generations_count_applies_that_changed_something(thread: Thread) -> None:
+    assert [thread.apply(asked).generation for asked in (ASKED, ASKED, EDITED, EDITED, ASKED)] == [1, 1, 2, 2, 3]
+    assert sorted(path.name for path in thread.state.glob("generations/*")) == ["1", "2", "3"]
+    assert thread.record() is not None
+    assert (thread.state / "generations/3/record.json").read_bytes() == (thread.state / "state.json").read_bytes()
+
+
+def test_drift_is_mended_and_kept(thread: Thread) -> None:
+    thread.apply(ASKED)
+    (thread.workspace / ".bashrc").write_text("mine")
+    (thread.workspace / "bin/hello").chmod(0o700)
+    outcome = thread.apply(ASKED)
+    assert [(kept.path, kept.mode) for kept in outcome.kept] == [(".bashrc", "0644"), ("bin/hello", "0700")]
+    assert thread.kept_bytes() == {b"mine", b"hello"}
+    thread.check_in_sync(ASKED)
+
+
+def test_a_conflict_writes_nothing_in_the_workspace(thread: Thread) -> None:
+    thread.apply(ASKED)
+    (thread.workspace / ".bashrc").write_text("mine")
+    shutil.rmtree(thread.workspace / "bin")
+    before = snapshot(thread.storage)
+    with pytest.raises(ConflictError, match=r"\.bashrc") as caught:
+        thread.apply(EDITED)
+    assert {change.address for change in caught.value.changes} >= {"file:.bashrc", "file:bin/hello"}
+    assert snapshot(thread.storage) == before
+    thread.apply(EDITED, overwrite=True)
+    assert thread.kept_bytes() == {b"mine"}
+    thread.check_in_sync(EDITED)
+
+
+def test_a_workspace_that_was_deleted_is_made_again(thread: Thread) -> None:
+    thread.apply(ASKED)
+    shutil.rmtree(thread.workspace)
+    assert {change.cause for change in thread.plan(ASKED).changes} == {"drift"}
+    thread.apply(ASKED)
+    thread.check_in_sync(ASKED)
+
+
+def test_our_own_bytes_are_not_kept(thread: Thread) -> None:
+    thread.apply(ASKED)
+    thread.apply(EDITED)
+    thread.apply(wanted({}))
+    assert thread.kept() == []
+    assert list(thread.workspace.iterdir()) == []
+
+
+def test_a_file_of_the_agents_in_our_directory_stays(thread: Thread) -> None:
+    thread.apply(ASKED)
+    (thread.workspace / "bin/mine").write_text("mine")
+    thread.apply(wanted({}))
+    assert [path.name for path in thread.workspace.rglob("*")] == ["bin", "mine"]
+    thread.check_in_sync(wanted({}))
+
+
+@pytest.mark.parametrize("times", [1, 5])
+def test_an_apply_that_fails_again_and_again_leaves_no_more_than_one_that_fails_once(
+    thread: Thread, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    thread.apply(ASKED)
+    with monkeypatch.context() as patch:
+        patch.setattr(root_module.Root, "stage", refuse_stage)
+        for _ in range(times):
+            with pytest.raises(WorkspaceError):
+                thread.apply(EDITED)
+    record = thread.record()
+    assert record is not None
+    assert record.intended is not None
+    assert {len(entries) for entries in record.intended.values()} == {1}
+    thread.apply(EDITED)
+    thread.check_in_sync(EDITED)
+
+
+def refuse_stage(*_: object) -> str:
+    """A workspace that takes no file."""
+    raise WorkspaceError("no", fix="Try again.")
+
+
+# Failures half-way
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("write", errno.ENOSPC),
+        ("write", errno.EDQUOT),
+        ("mkdir", errno.EROFS),
+        ("fsync", errno.EIO),
+        ("unlink", errno.EIO),
+        ("rename", errno.ENOSPC),
+    ],
+)
+def test_a_disk_that_fails_at_any_moment_is_told_and_the_next_apply_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, number: int
+) -> None:
+    count, failed = 0, True
+    while failed:
+        thread = Thread(tmp_path / str(count))
+        thread.apply(ASKED)
+        (thread.workspace / ".bashrc").write_text("mine")
+        (thread.workspace / "x").write_text("mine too")
+        asked = wanted({".bashrc": text("new"), "a/b": text("b"), "x": text("x")})
+        with monkeypatch.context() as patch:
+            fail_at(patch, name, count, number)
+            failed = False
+            try:
+                thread.apply(asked, overwrite=True)
+            except (WorkspaceError, StateError) as error:
+                failed = True
+                assert error.fix
+                assert error.location
+        assert {b"mine", b"mine too"} <= {*thread.kept_bytes(), *contents(thread.workspace)}
+        thread.apply(asked, overwrite=True)
+        thread.check_in_sync(asked)
+        assert thread.kept_bytes() == {b"mine", b"mine too"}
+        count += 1
+    assert count > 1
+
+
+def contents(place: Path) -> set[bytes]:
+    """The bytes of every file."""
+    return {path.read_bytes() for path in place.rglob("*") if path.is_file()}
+
+
+def fail_at(patch: pytest.MonkeyPatch, name: str, count: int, number: int) -> None:
+    """Let a function of `os` fail from its call of this number on, as a full or broken disk does."""
+    real = getattr(os, name)
+    calls = 0
+
+    def fail(*arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > count:
+            raise OSError(number, os.strerror(number))
+        return real(*arguments, **named)
+
+    patch.setattr(os, name, fail)
+
+
+def test_a_damaged_record_stops_everything(thread: Thread) -> None:
+    thread.apply(ASKED)
+    (thread.state / "state.json").write_text("{")
+    before = snapshot(thread.storage)
+    for act in (thread.plan, thread.apply):
+        with pytest.raises(StateError, match="damaged"):
+            act(EDITED)
+    assert snapshot(thread.storage) == before
+
+
+def test_a_record_of_an_unknown_kind_is_told(thread: Thread) -> None:
+    thread.apply(ASKED)
+    place = thread.state / "state.json"
+    fields = json.loads(place.read_text())
+    fields["resources"]["mount:/usr"] = {"kind": "mount"}
+    place.write_text(json.dumps(fields))
+    with pytest.raises(StateError, match="holds a mount, which this solven-env does not know"):
+        thread.plan(ASKED)
+
+
+def test_a_record_that_was_removed_is_adoption_and_keeps_what_was_kept(thread: Thread) -> None:
+    thread.apply(ASKED)
+    (thread.workspace / ".bashrc").write_text("mine")
+    (thread.state / "state.json").unlink()
+    with pytest.raises(ConflictError):
+        thread.apply(ASKED)
+    thread.apply(ASKED, overwrite=True)
+    (thread.state / "state.json").unlink()
+    thread.apply(ASKED)
+    assert thread.kept_bytes() == {b"mine"}
+
+
+# Users
+
+
+@needs_root
+def test_adoption_gives_everything_to_the_owner_once(tmp_path: Path) -> None:
+    thread = Thread(tmp_path, owner=Owner(USER, USER))
+    (thread.workspace / "project").mkdir(parents=True)
+    (thread.workspace / "project/notes").write_text("mine")
+    (thread.workspace / ".bashrc").write_text("old")
+    thread.apply(ASKED)
+    assert set(owners(thread.workspace).values()) == {(USER, USER)}
+    assert set(owners(tmp_path / ".solven-env").values()) == {(0, 0)}
+    (thread.workspace / "roots").write_text("put here by root later")
+    thread.apply(EDITED)
+    assert owners(thread.workspace)["roots"] == (0, 0)
+    shutil.rmtree(thread.workspace)
+    thread.apply(EDITED)
+    assert set(owners(thread.workspace).values()) == {(USER, USER)}
+
+
+def test_a_user_applies_in_a_storage_of_its_own(users_place: Path) -> None:
+    def act() -> None:
+        thread = Thread(users_place / "storage")
+        thread.apply(ASKED)
+        (thread.workspace / ".bashrc").write_text("mine")
+        thread.apply(ASKED)
+        thread.check_in_sync(ASKED)
+        assert thread.kept_bytes() == {b"mine"}
+
+    as_user(act)
+    assert set(owners(users_place).values()) == {(USER, GROUP)}
+
+
+def test_a_file_that_may_not_be_read_is_told_and_stays(users_place: Path) -> None:
+    thread = Thread(users_place / "storage")
+
+    def act() -> None:
+        thread.apply(ASKED)
+        (thread.workspace / ".bashrc").write_text("mine")
+        (thread.workspace / ".bashrc").chmod(0)
+        for asked in (ASKED, EDITED):
+            with pytest.raises(WorkspaceError, match=r"\.bashrc: permission denied"):
+                thread.apply(asked, overwrite=True)
+        (thread.workspace / ".bashrc").chmod(0o644)
+        (thread.workspace / "bin").chmod(0)
+        with pytest.raises(WorkspaceError, match=r"bin.*: permission denied"):
+            thread.apply(ASKED)
+        assert (thread.workspace / ".bashrc").read_text() == "mine"
+        (thread.workspace / "bin").chmod(0o755)
+        thread.apply(ASKED)
+        thread.check_in_sync(ASKED)
+
+    as_user(act)
+
+
+@pytest.mark.parametrize("place", ["storage/.solven-env/threads/t1", "storage/threads/t1"])
+def test_a_directory_that_may_not_be_written_is_told(users_place: Path, place: str) -> None:
+    thread = Thread(users_place / "storage")
+
+    def act() -> None:
+        thread.apply(ASKED)
+        (users_place / place).chmod(0o500)
+        before = snapshot(thread.storage)
+        thread.apply(ASKED)
+        assert snapshot(thread.storage) == before
+        with pytest.raises(SolvenError, match="permission denied") as caught:
+            thread.apply(EDITED)
+        assert caught.value.fix
+        assert (thread.workspace / ".bashrc").read_text() == "old"
+        (users_place / place).chmod(0o700)
+        thread.apply(EDITED)
+        thread.check_in_sync(EDITED)
+
+    as_user(act)
+
+
+# A storage that keeps no modes
+
+
+@pytest.fixture
+def modeless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Thread:
+    """A thread on a file system that ignores chmod(2) and knows no flag of renameat2(2), in place of a FUSE mount."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(os, "fchmod", lambda descriptor, mode: None)
+    monkeypatch.setattr(durable, "renameat2", refuse)
+    monkeypatch.setattr(root_module, "renameat2", refuse)
+    return Thread(tmp_path)
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Thread]:
+    """A thread on a real FUSE mount: bindfs gives every file one mode and ignores chmod(2)."""
+    if not shutil.which("bindfs") or not os.access("/dev/fuse", os.W_OK):
+        pytest.skip("needs bindfs and /dev/fuse")
+    below, above = tmp_path / "below", tmp_path / "above"
+    below.mkdir()
+    above.mkdir()
+    options = ["--no-allow-other", "--perms=0777", "--chmod-ignore", "--chown-ignore"]
+    if subprocess.run(["bindfs", *options, below, above], check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    yield Thread(above, owner=Owner(USER, USER) if os.geteuid() == 0 else None)
+    subprocess.run(["fusermount3" if shutil.which("fusermount3") else "fusermount", "-u", above], check=True)
+
+
+@pytest.mark.parametrize("fixture", ["modeless", "mounted"])
+def test_a_storage_that_keeps_no_modes(fixture: str, request: pytest.FixtureRequest) -> None:
+    thread: Thread = request.getfixturevalue(fixture)
+    asked = wanted({**FILES, "k": text("keys"), "a/b": text("b", "0600")}, keys=("k",))
+    thread.apply(asked)
+    thread.check_in_sync(asked)
+    assert thread.kept() == []
+    (thread.workspace / "k").write_text("keys and more")
+    thread.check_in_sync(asked)
+    thread.apply(wanted({".bashrc": text("new"), "k": text("keys")}, keys=("k",)))
+    assert (thread.workspace / "k").read_text() == "keys and more"
+    assert sorted(path.name for path in thread.workspace.iterdir()) == [".bashrc", "k"]
+    assert thread.kept() == []
+    (thread.workspace / ".bashrc").write_text("mine")
+    (thread.workspace / "bin").mkdir()
+    (thread.workspace / "bin/hello").write_text("mine too")
+    with pytest.raises(ConflictError):
+        thread.apply(EDITED)
+    thread.apply(EDITED, overwrite=True)
+    thread.check_in_sync(EDITED)
+    assert thread.kept_bytes() == {b"mine", b"mine too", b"keys and more"}
+
+
+def test_a_mode_is_recorded_again_where_the_storage_keeps_it(modeless: Thread, monkeypatch: pytest.MonkeyPatch) -> None:
+    modeless.apply(ASKED)
+    monkeypatch.undo()
+    assert recorded_mode(modeless) == ""
+    modeless.apply(EDITED)
+    assert recorded_mode(modeless) == "0644"
+    (modeless.workspace / ".bashrc").chmod(0o600)
+    assert [change.cause for change in modeless.plan(EDITED).changes] == ["drift"]
+
+
+def recorded_mode(thread: Thread) -> str:
+    """The mode of .bashrc in the record."""
+    record = thread.record()
+    assert record is not None
+    return record.resources["file:.bashrc"].mode

@@ -1,0 +1,116 @@
+"""A thread on disk, applied without the profile's text: of thousands of applies, YAML would be most of the time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from solven_env.reconcile.apply import Outcome, apply, observe, refuse_conflicts
+from solven_env.reconcile.plan import addresses, plan
+from solven_env.state import LocalState
+from solven_env.state.records import Record, load, record_key
+from solven_env.workspace.storage import create_workspace, open_workspace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from solven_env.reconcile.model import Desired, Plan
+    from solven_env.workspace.root import Owner
+
+
+@dataclass(frozen=True)
+class Thread:
+    """A thread of a storage, handled as `solven_env.api` does it."""
+
+    storage: Path
+    name: str = "t1"
+    owner: Owner | None = None
+
+    @property
+    def workspace(self) -> Path:
+        """The workspace's directory."""
+        return self.storage / "threads" / self.name
+
+    @property
+    def state(self) -> Path:
+        """What is kept about the thread."""
+        return self.storage / ".solven-env" / "threads" / self.name
+
+    def record(self) -> Record | None:
+        """The record, read from disk."""
+        stored = LocalState(self.storage).get(record_key(self.name))
+        return load(stored.value, "state.json") if stored else None
+
+    def plan(self, asked: Desired) -> Plan:
+        """What an apply would do."""
+        record = self.record()
+        root = open_workspace(self.storage, self.name, self.owner)
+        with root or nullcontext():
+            observed = observe(root, addresses(asked, record))
+        return plan(self.name, asked, observed, record)
+
+    def apply(self, asked: Desired, *, overwrite: bool = False) -> Outcome:
+        """Make the workspace match."""
+        state = LocalState(self.storage)
+        with state.lock(self.name):
+            computed = self.plan(asked)
+            if not overwrite:
+                refuse_conflicts(computed)
+            return apply(computed, lambda: create_workspace(self.storage, self.name, self.owner), state)
+
+    def kept(self) -> list[dict[str, str]]:
+        """All that any generation kept; every file's bytes are there and are what the list says."""
+        found: list[dict[str, str]] = []
+        for listing in sorted(self.state.glob("generations/*/kept.json")):
+            found += json.loads(listing.read_text())
+        for entry in found:
+            if entry["type"] == "file":
+                assert sha256((self.storage / ".solven-env" / entry["kept"]).read_bytes()) == entry["digest"]
+        return found
+
+    def kept_bytes(self) -> set[bytes]:
+        """The bytes of every kept file."""
+        return {(self.storage / ".solven-env" / entry["kept"]).read_bytes() for entry in self.kept() if entry["kept"]}
+
+    def leftovers(self) -> list[str]:
+        """Temporary files, of the workspace and of the state."""
+        places = (*self.storage.rglob(".solven-env-*.tmp"), *self.storage.rglob(".tmp-*"))
+        return sorted(str(path.relative_to(self.storage)) for path in places)
+
+    def check_in_sync(self, asked: Desired) -> None:
+        """The promises that hold after every apply: nothing to do, nothing left over, and nothing done again."""
+        computed = self.plan(asked)
+        assert (computed.changes, computed.is_recorded) == ((), True)
+        assert self.leftovers() == []
+        before = snapshot(self.storage)
+        outcome = self.apply(asked)
+        assert (outcome.generation, outcome.kept) == (self.generation, ())
+        assert snapshot(self.storage) == before
+
+    @property
+    def generation(self) -> int:
+        """The last whole apply's number."""
+        record = self.record()
+        return record.generation if record else 0
+
+
+def sha256(data: bytes) -> str:
+    """As records and lists write it."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def snapshot(place: Path) -> dict[str, tuple[Any, ...]]:
+    """Everything about a tree that a write, a chmod, a chown or a removal would change."""
+    found = {}
+    for path in (place, *place.rglob("*")):
+        status = path.lstat()
+        content = path.read_bytes() if stat.S_ISREG(status.st_mode) and status.st_size < 1 << 20 else None
+        found[str(path)] = (
+            *(status.st_ino, status.st_mode, status.st_uid, status.st_gid, status.st_nlink, status.st_size),
+            *(status.st_mtime_ns, status.st_ctime_ns, content),
+        )
+    return found

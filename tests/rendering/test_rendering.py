@@ -1,0 +1,188 @@
+"""Rendered files: the shipped ones for every valid profile, and what does not render."""
+
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from syrupy.assertion import SnapshotAssertion
+
+from solven_env import templating
+from solven_env.rendering import SourceError, digest, render
+from solven_env.sources import ProfileSource
+from tests.checking import HEAD, SOLVEN, diagnose, load, mistakes, rendered, resolve, subsets
+
+SHIPPED = (".bashrc", ".bash_profile", "pyproject.toml", "package.json")
+HOSTILE = {"user_id": "'; touch /tmp/x; $(id) `id` \\\n\"}]\u2028 é😀 {{ thread }} %s ${HOME} #", "ticket_id": "t-42"}
+
+
+@pytest.mark.parametrize("inputs", [{}, HOSTILE], ids=["default inputs", "hostile inputs"])
+@pytest.mark.parametrize("path", SHIPPED)
+def test_a_shipped_file(path: str, inputs: dict[str, str], snapshot: SnapshotAssertion) -> None:
+    assert rendered(resolve(SOLVEN, inputs))[path] == snapshot
+
+
+def test_the_shipped_profile_renders_these_files_and_no_others() -> None:
+    assert tuple(rendered(resolve(SOLVEN))) == SHIPPED
+
+
+SECTIONS = {
+    "python": 'python: {version: "3.13", packages: [a, "b>=1"]}\n',
+    "bun": "bun: {packages: {docx: ^8.0.0, '@types/bun': '*'}}\n",
+    "path": "path: {prepend: [/.venv/bin, /x y]}\n",
+    "env": "env: {A: b, PWD: /}\n",
+    "inputs": "inputs: {a: {default: b}}\n",
+}
+DOTFILES = "dotfiles: {.bashrc: {template: bashrc.j2}, .bash_profile: {template: bash_profile.j2}, pyproject.toml: {template: pyproject.toml.j2}, package.json: {template: package.json.j2}}\n"  # fmt: skip
+
+
+@pytest.mark.parametrize("sections", subsets(tuple(SECTIONS)), ids="+".join)
+def test_the_shipped_templates_render_for_every_profile(sections: tuple[str, ...]) -> None:
+    files = rendered(resolve(HEAD + DOTFILES + "".join(SECTIONS[name] for name in sections)))
+    project, package = tomllib.loads(files["pyproject.toml"])["project"], json.loads(files["package.json"])
+    assert project["dependencies"] == (["a", "b>=1"] if "python" in sections else [])
+    assert project.get("requires-python") == (">=3.13" if "python" in sections else None)
+    assert package["dependencies"] == ({"docx": "^8.0.0", "@types/bun": "*"} if "bun" in sections else {})
+    assert ("export A='b'" in files[".bashrc"]) == ("env" in sections)
+    assert all(text.endswith("\n") for text in files.values())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['python: {version: "3.12"}\n', 'python: {version: "3.12", packages: []}\n', "bun: {}\n", "bun: {packages: {}}\n"],
+)
+def test_a_section_without_packages(text: str) -> None:
+    files = rendered(resolve(HEAD + DOTFILES + text))
+    assert tomllib.loads(files["pyproject.toml"])["project"]["dependencies"] == []
+    assert json.loads(files["package.json"])["dependencies"] == {}
+
+
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
+HARD = st.text(st.sampled_from("\"'\\\n\r\t]}[{,#=$`\x7f\x85\u2028é😀a "), max_size=12)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(TEXT | HARD, max_size=4), st.dictionaries(TEXT | HARD, TEXT | HARD, max_size=4), TEXT | HARD)
+def test_no_value_breaks_out_of_toml_or_json(packages: list[str], ranges: dict[str, str], version: str) -> None:
+    # What no valid profile holds is rendered too: quoting does not rely on validation.
+    read = ProfileSource(b"", "p.yaml", Path("nowhere")).read_template
+    context = {"python": {"version": version, "packages": packages}, "bun": {"packages": ranges}}
+    project = tomllib.loads(templating.render("pyproject.toml.j2", read, context))
+    assert project == {
+        "project": {
+            "name": "workspace",
+            "version": "0.1.0",
+            "requires-python": f">={version}",
+            "dependencies": packages,
+        }
+    }
+    package = json.loads(templating.render("package.json.j2", read, context))
+    assert package == {"name": "workspace", "module": "index.ts", "type": "module", "dependencies": ranges}
+
+
+@settings(max_examples=100, deadline=None)
+@given(TEXT | HARD)
+def test_content_comes_out_as_it_was_written(text: str) -> None:
+    profile = (
+        f'{HEAD}inputs: {{v: {{default: {json.dumps(text)}}}}}\ndotfiles: {{a: {{content: "<{{{{ v }}}}\\r\\n>"}}}}\n'
+    )
+    assert rendered(resolve(profile)) == {"a": f"<{text}\r\n>"}
+
+
+def test_what_a_template_finds() -> None:
+    text = HEAD + "".join(SECTIONS.values()) + "dotfiles: {a: {template: a.j2}}\n"
+    template = "{{ [profile, thread, a, python, bun, env, path] | json }}"
+    files, diagnostics = render(resolve(text), lambda name: template, unread)
+    assert diagnostics == ()
+    assert json.loads(files[0].data) == [
+        {"name": "x", "release": "1.0.0"},
+        "t1",
+        "b",
+        {"version": "3.13", "packages": ["a", "b>=1"]},
+        {"packages": {"docx": "^8.0.0", "@types/bun": "*"}},
+        {"A": "b", "PWD": "/"},
+        {"prepend": ["/.venv/bin", "/x y"]},
+    ]
+
+
+def unread(name: str) -> bytes:
+    raise AssertionError(name)
+
+
+def test_a_file_carries_its_mode_ownership_and_digest() -> None:
+    text = 'dotfiles: {b/c: {source: s, mode: "0755"}, a: {content: x, own: keys}}\n'
+    files, _ = render(resolve(HEAD + text), lambda name: None, lambda name: b"\x00\xff")
+    assert [(file.path, file.data, file.mode, file.own) for file in files] == [
+        ("b/c", b"\x00\xff", "0755", "whole"),
+        ("a", b"x", "0644", "keys"),
+    ]
+    assert files[1].digest == digest(b"x") == "sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
+
+
+TEMPLATES = {
+    "name.j2": "a\n{{ thred }}\n",
+    "attribute.j2": "{{ env.B }}",
+    "section.j2": "\n{{ python.version }}",
+    "input.j2": "{{ i }}",
+    "syntax.j2": "\n\n{% if %}",
+    "outer.j2": "{% include 'latin.j2' %}",
+}
+
+
+def read(name: str) -> str | None:
+    if name == "latin.j2":
+        raise SourceError("is not UTF-8")
+    return TEMPLATES.get(name)
+
+
+@pytest.mark.parametrize(
+    ("dotfile", "expected"),
+    [
+        ("template: name.j2", "name.j2:2:1: 'thred' is not defined. Did you mean 'thread'?"),
+        ("template: attribute.j2", "attribute.j2:1:1: there is no 'B' in what the expression reads. Known here: A, name, prepend, release."),
+        ("template: section.j2", "section.j2:2:1: the profile lacks the section that the expression reads. Add the section 'python' or 'bun', or drop the expression."),
+        ("template: input.j2", "input.j2:1:1: the input 'i' has no value here. Give it a default, or write {{ i | default('') }}."),
+        ("template: syntax.j2", "syntax.j2:3:1: expected an expression, got 'end of statement block'. Mend the template."),
+        ("template: outer.j2", "outer.j2:1:1: the template 'latin.j2' is not UTF-8. Mend the template."),
+        ("template: latin.j2", "p.yaml:6:26: the template 'latin.j2' is not UTF-8. Name a template beside the profile or a shipped one."),
+        ("template: none.j2", "p.yaml:6:26: there is no template 'none.j2'. Name a template beside the profile or a shipped one."),
+        ("content: '{{ thred }}'", "p.yaml:6:25: 'thred' is not defined. Did you mean 'thread'?"),
+        ('source: "s\\e"', "p.yaml:6:24: 's\\x1b' is gone. Name a file beside the profile."),
+    ],
+)  # fmt: skip
+def test_what_does_not_render_is_located(dotfile: str, expected: str) -> None:
+    text = (
+        f"{HEAD}inputs: {{i: {{required: false}}}}\nenv: {{A: b}}\ndotfiles: {{a: {{{dotfile}}}, z: {{content: z}}}}\n"
+    )
+
+    def read_source(name: str) -> bytes:
+        raise SourceError("is gone")
+
+    files, diagnostics = render(resolve(text), read, read_source)
+    assert [str(each) for each in diagnostics] == [expected]
+    assert [file.path for file in files] == ["z"]
+
+
+def test_a_template_is_not_blamed_for_what_the_profile_lost() -> None:
+    text = f"{HEAD}env: {{B: 1.5}}\ndotfiles: {{a: {{content: '{{{{ env.B }}}}'}}}}\n"
+    assert mistakes(text) == ['4:10: env.B: 1.5 is read as a number, not as text. Quote it: "1.5".']
+    lost = f"{HEAD}env: {{B: [x]}}\ndotfiles: {{a: {{content: '{{{{ env.B }}}}'}}}}\n"
+    assert mistakes(lost) == ["4:10: env.B must be text, not a list. Write, for example, Agg."]
+
+
+def test_rendering_is_pure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> Callable[..., object]:
+        raise AssertionError(arguments)
+
+    declaration = load(HEAD + DOTFILES)  # whatever is imported late is imported now
+    assert diagnose(HEAD + DOTFILES) == ()
+    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr("os.environ", {})
+    assert load(HEAD + DOTFILES).document.data == declaration.document.data
+    files, diagnostics = render(
+        resolve(HEAD + "dotfiles: {a: {template: a.j2}}\n"), lambda name: "{{ thread }}", unread
+    )
+    assert (files[0].data, diagnostics) == (b"t1", ())

@@ -1,0 +1,292 @@
+"""The verbs as a program calls them: results, errors, and what importing them costs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import solven_env
+from solven_env import api
+from solven_env.errors import ConflictError, HeldError, ProfileError, StateError, UsageError, WorkspaceError
+from solven_env.state import LocalState
+from tests.profiles import write_profile
+from tests.reconcile.threads import snapshot
+
+if TYPE_CHECKING:
+    from solven_env.report import ThreadReport
+
+INPUTS = {"user_id": {"type": "string", "default": "user"}, "ticket": {"type": "string", "required": False}}
+DOTFILES = {".bashrc": "hello {{ user_id }}\n", "scripts/tool": {"content": "#!/bin/sh\n", "mode": "0755"}}
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Path:
+    """A small profile with two files and two inputs."""
+    return write_profile(tmp_path / "profile.yaml", DOTFILES, inputs=INPUTS)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Path:
+    """A storage that is not there yet."""
+    return tmp_path / "storage"
+
+
+def only(report: solven_env.Report) -> ThreadReport:
+    """The report's one thread."""
+    (thread,) = report.threads
+    return thread
+
+
+def told(report: solven_env.Report) -> tuple[str, list[tuple[str, str, str]]]:
+    """A report's state and its changes: cause, action, address."""
+    thread = only(report)
+    return thread.state, [(change.cause, change.action, change.address) for change in thread.changes]
+
+
+NEW = [
+    ("pending", "create", "directory:/"),
+    ("pending", "create", "directory:scripts"),
+    ("pending", "create", "file:.bashrc"),
+    ("pending", "create", "file:scripts/tool"),
+    ("pending", "create", "settings:launch"),
+]
+
+
+def test_looking_at_a_new_thread_makes_nothing(profile: Path, storage: Path) -> None:
+    assert told(solven_env.diff(profile, "t1", storage=storage)) == ("new", NEW)
+    assert told(solven_env.status("t1", storage=storage)) == ("new", [])
+    assert told(solven_env.status("t1", profile=profile, storage=storage)) == ("new", NEW)
+    computed = solven_env.plan(profile, "t1", storage=storage)
+    assert [change.address for change in computed.changes] == [address for _, _, address in NEW]
+    assert not storage.exists()
+
+
+def test_an_apply_reports_what_it_did_and_a_second_one_nothing(profile: Path, storage: Path) -> None:
+    report = solven_env.apply(profile, "t1", storage=storage)
+    assert (report.command, told(report), only(report).generation) == ("apply", ("new", NEW), 1)
+    before = snapshot(storage)
+    again = solven_env.apply(profile, "t1", storage=storage)
+    assert (told(again), only(again).generation) == (("in-sync", []), 1)
+    assert told(solven_env.diff(profile, "t1", storage=storage)) == ("in-sync", [])
+    assert told(solven_env.status("t1", storage=storage)) == ("in-sync", [])
+    assert snapshot(storage) == before
+
+
+def test_pending_drift_and_conflict(profile: Path, storage: Path) -> None:
+    solven_env.apply(profile, "t1", storage=storage)
+    bashrc = storage / "threads/t1/.bashrc"
+    write_profile(profile, {**DOTFILES, ".bashrc": "edited"}, inputs=INPUTS)
+    assert told(solven_env.diff(profile, "t1", storage=storage))[0] == "pending"
+    assert told(solven_env.status("t1", storage=storage)) == ("in-sync", [])
+    bashrc.write_text("mine")
+    assert told(solven_env.status("t1", storage=storage)) == ("drift", [("drift", "replace", "file:.bashrc")])
+    assert told(solven_env.diff(profile, "t1", storage=storage))[0] == "conflict"
+    with pytest.raises(ConflictError, match=r"t1: nothing was written.*\.bashrc") as caught:
+        solven_env.apply(profile, "t1", storage=storage)
+    assert [change.address for change in caught.value.changes] == ["file:.bashrc"]
+    assert bashrc.read_text() == "mine"
+    report = solven_env.apply(profile, "t1", storage=storage, on_conflict="overwrite")
+    (kept,) = only(report).kept
+    assert (kept.path, kept.mode, only(report).generation) == (".bashrc", "0644", 2)
+    assert (storage / ".solven-env" / kept.kept).read_text() == "mine"
+    assert bashrc.read_text() == "edited"
+
+
+def test_an_edit_of_env_or_limits_alone_is_a_change(profile: Path, storage: Path) -> None:
+    solven_env.apply(profile, "t1", storage=storage)
+    for sections, names in (
+        ({"env": {"A": "1"}}, "env.A"),
+        ({"env": {"A": "1"}, "sandbox": {"limits": {"memory": "1GiB"}}}, "limits.memory"),
+    ):
+        write_profile(profile, DOTFILES, inputs=INPUTS, **sections)
+        (change,) = only(solven_env.diff(profile, "t1", storage=storage)).changes
+        assert (change.address, change.reason) == ("settings:launch", f"the profile changed {names}")
+        before = snapshot(storage / "threads")
+        solven_env.apply(profile, "t1", storage=storage)
+        assert snapshot(storage / "threads") == before
+        assert told(solven_env.diff(profile, "t1", storage=storage)) == ("in-sync", [])
+
+
+def test_inputs_are_recorded_when_given_and_forgotten_when_unset(
+    profile: Path, storage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bashrc = storage / "threads/t1/.bashrc"
+    solven_env.apply(profile, "t1", storage=storage, inputs={"user_id": "ada"})
+    assert bashrc.read_text() == "hello ada\n"
+    assert told(solven_env.diff(profile, "t1", storage=storage)) == ("in-sync", [])
+    before = snapshot(storage)
+    assert told(solven_env.diff(profile, "t1", storage=storage, inputs={"user_id": "bob"}))[0] == "pending"
+    assert snapshot(storage) == before
+    monkeypatch.setenv("SOLVEN_INPUT_USER_ID", "eve")
+    assert told(solven_env.status("t1", profile=profile, storage=storage))[0] == "pending"
+    monkeypatch.delenv("SOLVEN_INPUT_USER_ID")
+    solven_env.apply(profile, "t1", storage=storage, unset=["user_id"])
+    assert bashrc.read_text() == "hello user\n"
+    assert json.loads((storage / ".solven-env/threads/t1/state.json").read_text())["inputs"] == {}
+
+
+def test_a_workspace_that_was_deleted_is_drift(profile: Path, storage: Path) -> None:
+    solven_env.apply(profile, "t1", storage=storage)
+    shutil.rmtree(storage / "threads/t1")
+    state, changes = told(solven_env.status("t1", storage=storage))
+    assert (state, {cause for cause, _, _ in changes}) == ("drift", {"drift"})
+    solven_env.apply(profile, "t1", storage=storage)
+    assert told(solven_env.status("t1", storage=storage)) == ("in-sync", [])
+
+
+def test_threads_of_a_storage_know_nothing_of_each_other(profile: Path, storage: Path) -> None:
+    solven_env.apply(profile, "t1", storage=storage, inputs={"user_id": "ada"})
+    before = snapshot(storage / "threads/t1")
+    solven_env.apply(profile, "t2", storage=storage)
+    assert snapshot(storage / "threads/t1") == before
+    assert (storage / "threads/t2/.bashrc").read_text() == "hello user\n"
+
+
+# Errors
+
+
+@pytest.mark.parametrize("thread", ["../evil", "", "a/b", ".hidden"])
+def test_what_is_no_thread_is_a_usage_error(profile: Path, storage: Path, thread: str) -> None:
+    for act in (solven_env.apply, solven_env.diff, solven_env.plan):
+        with pytest.raises(UsageError):
+            act(profile, thread, storage=storage)
+    with pytest.raises(UsageError):
+        solven_env.status(thread, storage=storage)
+    assert not storage.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "match"),
+    [
+        ({"inputs": {"unknown": "x"}}, UsageError, "no input 'unknown'"),
+        ({"unset": ["unknown"]}, UsageError, "no input 'unknown'"),
+        ({"inputs": {"user_id": "\0"}}, UsageError, "not Unicode"),
+        ({"on_conflict": "merge"}, UsageError, "on_conflict cannot be 'merge'"),
+        ({"storage": "nowhere"}, UsageError, "no path"),
+    ],
+)
+def test_wrong_usage_leaves_no_trace(
+    profile: Path, storage: Path, arguments: dict[str, Any], error: type[Exception], match: str
+) -> None:
+    with pytest.raises(error, match=match):
+        solven_env.apply(profile, "t1", **{"storage": storage, **arguments})
+    assert not storage.exists()
+
+
+def test_an_invalid_profile_leaves_no_trace(tmp_path: Path, storage: Path) -> None:
+    broken = write_profile(tmp_path / "broken.yaml", {"../up": "x", "f": "{{ nobody }}"})
+    with pytest.raises(ProfileError) as caught:
+        solven_env.apply(broken, "t1", storage=storage)
+    assert len(caught.value.diagnostics) == 2
+    assert solven_env.validate(broken) == caught.value.diagnostics
+    assert not storage.exists()
+
+
+def test_a_required_input_is_asked_for(tmp_path: Path, storage: Path) -> None:
+    needy = write_profile(tmp_path / "p.yaml", {"f": "{{ who }}"}, inputs={"who": {"type": "string", "required": True}})
+    assert solven_env.validate(needy) == ()
+    for act in (solven_env.apply, solven_env.diff):
+        with pytest.raises(UsageError, match="'who'"):
+            act(needy, "t1", storage=storage)
+    assert not storage.exists()
+    solven_env.apply(needy, "t1", storage=storage, inputs={"who": "ada"})
+    solven_env.apply(needy, "t1", storage=storage)
+
+
+def test_a_held_thread_is_refused_and_untouched(profile: Path, storage: Path) -> None:
+    solven_env.apply(profile, "t1", storage=storage)
+    (storage / "threads/t1/.bashrc").write_text("mine")
+    with LocalState(storage).lock("t1"):
+        before = snapshot(storage)
+        with pytest.raises(HeldError, match="t1"):
+            solven_env.apply(profile, "t1", storage=storage)
+        assert told(solven_env.status("t1", storage=storage))[0] == "drift"
+        assert snapshot(storage) == before
+
+
+def test_a_record_that_cannot_be_read_is_told_with_its_place(profile: Path, storage: Path) -> None:
+    solven_env.apply(profile, "t1", storage=storage)
+    record = storage / ".solven-env/threads/t1/state.json"
+    for content, match in (("{", "damaged"), ('{"format": 2}', "format 2")):
+        record.write_text(content)
+        for act in (solven_env.apply, solven_env.diff):
+            with pytest.raises(StateError, match=match) as caught:
+                act(profile, "t1", storage=storage)
+            assert caught.value.location == str(record)
+        with pytest.raises(StateError):
+            solven_env.status("t1", storage=storage)
+
+
+def test_a_link_at_the_workspace_is_refused(profile: Path, storage: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (storage / "threads").mkdir(parents=True)
+    (storage / "threads/t1").symlink_to(outside)
+    for act in (solven_env.apply, solven_env.diff):
+        with pytest.raises(WorkspaceError, match=r"symbolic link|no directory"):
+            act(profile, "t1", storage=storage)
+    assert list(outside.iterdir()) == []
+
+
+# Data
+
+
+def test_reports_are_frozen_and_say_the_documented_json(profile: Path, storage: Path) -> None:
+    solven_env.apply(profile, "t1", storage=storage)
+    (storage / "threads/t1/.bashrc").unlink()
+    (storage / "threads/t1/.bashrc").symlink_to("/etc/passwd")
+    (storage / "threads/t1/scripts/tool").write_text("edited")
+    report = solven_env.diff(profile, "t1", storage=storage)
+    for each in (report, report.threads[0], report.threads[0].changes[0]):
+        with pytest.raises(AttributeError):
+            each.__setattr__("command", "x")
+    document = json.loads(json.dumps(report.to_json()))
+    (thread,) = document["threads"]
+    assert {key: thread[key] for key in ("thread", "state", "generation", "error")} == {
+        "thread": "t1",
+        "state": "drift",
+        "generation": 1,
+        "error": None,
+    }
+    link, tool = thread["changes"]
+    assert set(link) == {"address", "kind", "action", "cause", "reason", "before", "after"}
+    assert link["before"]["type"] == "symlink"
+    assert set(tool["before"]) == {"digest", "size", "mode"}
+    assert (tool["before"]["size"], tool["after"]["mode"]) == (6, "0755")
+
+
+def test_an_apply_that_only_records_says_so(profile: Path, storage: Path) -> None:
+    solven_env.apply(profile, "t1", storage=storage)
+    (storage / "threads/t1/.bashrc").unlink()
+    write_profile(profile, {"scripts/tool": DOTFILES["scripts/tool"]}, inputs=INPUTS)
+    expected = ("pending", [("pending", "replace", "settings:launch")])
+    assert told(solven_env.diff(profile, "t1", storage=storage)) == expected
+    assert told(solven_env.apply(profile, "t1", storage=storage)) == expected
+    assert told(solven_env.diff(profile, "t1", storage=storage)) == ("in-sync", [])
+
+
+# Imports
+
+HEAVY = {"ruamel", "jsonschema", "jinja2", "typer", "platformdirs", "ctypes"}
+
+
+@pytest.mark.parametrize("code", ["import solven_env", "import solven_env; solven_env.SolvenError"])
+def test_importing_the_package_loads_nothing_heavy(code: str) -> None:
+    script = f"import sys; {code}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    ran = subprocess.run(
+        [sys.executable, "-S", "-c", script], check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1]
+    )
+    assert HEAVY & set(ran.stdout.split()) == set()
+
+
+def test_every_public_name_is_there_and_nothing_else() -> None:
+    assert all(getattr(solven_env, name) is not None for name in solven_env.__all__)
+    assert solven_env.apply is api.apply
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        solven_env.nothing  # noqa: B018

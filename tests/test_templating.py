@@ -1,0 +1,159 @@
+"""The sandboxed Jinja environments and the quoting filters."""
+
+import json
+import re
+import subprocess
+import tomllib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from solven_env.templating import TemplateError, as_json, expand, render, shell, toml, undeclared
+
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("", "''"),
+        ("a b", "'a b'"),
+        ("it's", "'it'\\''s'"),
+        ("$(x)`y`\\", "'$(x)`y`\\'"),
+        ("a\nb", "'a\nb'"),
+        (1, "'1'"),
+    ],
+)
+def test_shell_quotes_one_word(value: object, expected: str) -> None:
+    assert shell(value) == expected
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(TEXT, max_size=50))
+def test_a_real_shell_reads_what_was_quoted(values: list[str]) -> None:
+    for name in ("sh", "bash"):
+        script = f"printf '%s\\0' {' '.join(map(shell, values))}" if values else ":"
+        done = subprocess.run([name, "-c", script], capture_output=True, check=True)
+        assert done.stdout.decode() == "".join(f"{value}\0" for value in values)
+
+
+@given(TEXT)
+def test_toml_and_json_read_what_was_quoted(value: str) -> None:
+    assert tomllib.loads(f"a = {toml(value)}") == {"a": value}
+    assert json.loads(as_json(value)) == value
+    assert as_json(value).isascii()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain", "plain"),
+        ("{{ a }}", "{{ b }}"),
+        ("{% if %} {# c #} ${#x} }} {", "{% if %} {# c #} ${#x} }} {"),
+        ("{% if %}{{ n }}{# c #}", "{% if %}7{# c #}"),
+        ("\r{{ n }}\r\n\n", "\r7\r\n\n"),
+        ("{{ a | replace('{', '<') }}", "<< b }}"),
+        ("{{- n -}} x", "7x"),
+        ("{{ u | default('') }}", ""),
+        ("{{ a | shell }}", "'{{ b }}'"),
+    ],
+)
+def test_only_expressions_are_special_in_a_profile(text: str, expected: str) -> None:
+    assert expand(text, {"a": "{{ b }}", "n": 7}) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "attribute_of", "message"),
+    [
+        ("{{ u }}", "u", "", "'u' is undefined"),
+        ("{{ u | json }}", "u", "", "'u' is undefined"),
+        ("{{ u | shell }}", "u", "", "'u' is undefined"),
+        ("{{ u.v }}", "u", "", "'u' is undefined"),
+        ("{{ d.k }}", "k", "dict", "'dict object' has no attribute 'k'"),
+        ("{{ none.k }}", "k", "None", "'None' has no attribute 'k'"),
+        ("{{ d.k | json }}", "k", "dict", "'dict object' has no attribute 'k'"),
+        ("{{ 'a' + 1 }}", "", "", 'rendering fails: can only concatenate str (not "int") to str'),
+        ("{{ d.__class__ }}", "", "", "access to attribute '__class__' of 'dict' object is unsafe"),
+        ("{{ '\\ud800' }}", "", "", "the rendered text holds half a surrogate pair"),
+        ("{{ x", "", "", "unexpected end of text, expected '}}'"),
+        ("{{ f( }}", "", "", "unexpected '}', expected ')'"),
+    ],
+)
+def test_why_an_expression_fails(text: str, name: str, attribute_of: str, message: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        expand(text, {"d": {}})
+    problem = caught.value
+    assert (problem.name, problem.attribute_of, problem.message) == (name, attribute_of, message)
+
+
+def test_the_names_that_an_expression_takes() -> None:
+    assert undeclared("{{ a.b }} {{ c | default(d) }} {{ range(3) }} {{ x if y else z }}") == {
+        "a",
+        "c",
+        "d",
+        "x",
+        "y",
+        "z",
+    }
+    assert undeclared("{% a %}") == frozenset()
+    with pytest.raises(TemplateError):
+        undeclared("{{ a")
+
+
+TEMPLATES = {
+    "good.j2": "{% for x in xs %}\n{{ x | toml }}\n{% endfor %}\n{# gone #}\nend\n",
+    "outer.j2": "one\ntwo\n{% include 'inner.j2' %}\n",
+    "inner.j2": "a\n\n{{ missing }}\n",
+    "syntax.j2": "a\n{% if %}\n",
+    "lost.j2": "{% include 'nowhere.j2' %}",
+    "fails.j2": "\n\n{{ xs[0] + 1 }}",
+    "broken.j2": "\n{% include 'unreadable.j2' %}",
+    "syntax-inside.j2": "\n\n\n{% include 'syntax.j2' %}",
+}
+
+
+def read(name: str) -> str | None:
+    if name == "unreadable.j2":
+        raise TemplateError("the template 'unreadable.j2' is not UTF-8")
+    return TEMPLATES.get(name)
+
+
+def test_a_template_has_all_of_jinja() -> None:
+    assert render("good.j2", read, {"xs": ["a", 'b"']}) == '"a"\n"b\\""\nend\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "template", "line", "message"),
+    [
+        ("outer.j2", "inner.j2", 3, "'missing' is undefined"),
+        ("syntax.j2", "syntax.j2", 2, "expected an expression, got 'end of statement block'"),
+        ("syntax-inside.j2", "syntax.j2", 2, "expected an expression, got 'end of statement block'"),
+        ("lost.j2", "lost.j2", 1, "there is no template 'nowhere.j2'"),
+        ("fails.j2", "fails.j2", 3, 'rendering fails: can only concatenate str (not "int") to str'),
+        ("broken.j2", "broken.j2", 2, "the template 'unreadable.j2' is not UTF-8"),
+        ("none.j2", "none.j2", 0, "there is no template 'none.j2'"),
+    ],
+)
+def test_where_a_template_fails(name: str, template: str, line: int, message: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        render(name, read, {"xs": ["a"]})
+    problem = caught.value
+    assert (problem.template, problem.line, problem.message) == (template, line, message)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(["{{", "}}", " a ", "|", "'", '"', "(", ")", "[", "]", ".", "__class__", "%", "#", "+", "1", "\r", "\n", "json", "-", "\\", "~", "{", "}", "if", "else"]), max_size=12).map("".join))  # fmt: skip
+def test_nothing_else_is_raised(text: str) -> None:
+    try:
+        undeclared(text)
+        assert isinstance(expand(text, {"a": "x"}), str)
+    except TemplateError as problem:
+        assert problem.message
+        assert not re.search("print statement|template", problem.message)
+
+
+def test_an_expression_reaches_nothing_of_python() -> None:
+    for text in ("{{ a.__init__.__globals__ }}", "{{ ''.format.__self__ }}", "{{ '{0.__class__}'.format(a) }}"):
+        with pytest.raises(TemplateError):
+            expand(text, {"a": "x"})
