@@ -57,7 +57,7 @@ def plan(
     unset: Collection[str] = (),
 ) -> Plan:
     """What `apply` would do, with the exact bytes. Nothing is written, and no lock is taken."""
-    return Thread.find(thread, storage).plan(profile, inputs or {}, unset)[0]
+    return Thread.find(thread, storage).plan(sources.find(profile), inputs or {}, unset)[0]
 
 
 def diff(
@@ -82,7 +82,9 @@ def status(
     """Where the workspace differs from what the last apply left; with a profile, what is pending too."""
     found = Thread.find(thread, storage)
     if profile is not None:
-        return Report("status", (_report(found.plan(profile, inputs or {}, ())[0]),))
+        return Report("status", (_report(found.plan(sources.find(profile), inputs or {}, ())[0]),))
+    if inputs:
+        raise UsageError("inputs are of use to a profile only", fix="Name the profile (--profile), or leave them out.")
     record = found.record()
     if record is None or not record.generation:
         return Report("status", (ThreadReport(thread, "new", 0, is_interrupted=record is not None),))
@@ -107,18 +109,17 @@ def apply(
     """
     if on_conflict not in ("fail", "overwrite"):
         raise UsageError(f"on_conflict cannot be {on_conflict!r}", fix="Pass 'fail' or 'overwrite'.")
-    found = Thread.find(thread, storage)
-    given = inputs or {}
+    found, source, given = Thread.find(thread, storage), sources.find(profile), inputs or {}
     if found.record() is None:
-        found.plan(profile, given, unset)  # an invalid profile or input leaves no trace of a new thread
+        found.plan(source, given, unset)  # an invalid profile or input leaves no trace of a new thread
     with found.state.lock(thread):
-        computed, lacking = found.plan(profile, given, unset)
+        computed, lacking = found.plan(source, given, unset)
         if on_conflict == "fail":
             refuse_conflicts(computed)
         changes = computed.changes
         if lacking:
             _build(found, lacking, progress)
-            computed, _ = found.plan(profile, given, unset)  # now with the exact bytes of what the builds bring
+            computed, _ = found.plan(source, given, unset)  # now with the exact bytes of what the builds bring
             changes = (*(change for change in changes if change.kind == BUILD), *computed.changes)
         outcome = apply_plan(computed, found.create_root, found.state)
     report = _report(computed)._replace(changes=changes, generation=outcome.generation, kept=outcome.kept)

@@ -61,13 +61,25 @@ class ConfigError(DocumentError):
 
 
 class ConflictError(SolvenError):
-    """The workspace holds changes that would be lost. `changes` is the plan where nothing at all was written."""
+    """The workspace holds changes that would be lost.
+
+    `changes` is the plan where nothing at all was written, `generation` the last one that was applied, 0 for none.
+    """
 
     page = "docs/reconciling.md"
 
-    def __init__(self, message: str, *, fix: str = "", location: str = "", changes: tuple[Change, ...] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        fix: str = "",
+        location: str = "",
+        changes: tuple[Change, ...] = (),
+        generation: int = 0,
+    ) -> None:
         super().__init__(message, fix=fix, location=location)
         self.changes = changes
+        self.generation = generation
 
 
 class HeldError(SolvenError):

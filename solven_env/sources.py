@@ -52,10 +52,10 @@ class ProfileSource(NamedTuple):
 def find(profile: str | Path) -> ProfileSource:
     """The profile that `profile` names: text with `/` or ending in .yaml or .yml is a path, else a shipped name.
 
-    `-` is standard input. Raises `UsageError` where there is none.
+    `-` is standard input, which can be read once. Raises `UsageError` where there is none.
     """
     if profile == STANDARD_INPUT:
-        return ProfileSource(sys.stdin.buffer.read(_ENOUGH), "<stdin>", Path())
+        return ProfileSource(_read_standard_input(), "<stdin>", Path())
     text = str(profile)
     if isinstance(profile, Path) or "/" in text or text.endswith((".yaml", ".yml")):
         return _open(Path(profile), text)
@@ -93,6 +93,15 @@ def _no_text(name: str, value: object, written: str) -> tuple[str, str]:
     if isinstance(value, dict | list):
         return f"the input {quoted(name)} is {documents.found(value)}, not text", "Write text."
     return f"the input {quoted(name)} is not text", f'Quote it: "{written}".'
+
+
+def _read_standard_input() -> bytes:
+    if sys.stdin is None:  # the caller closed it
+        raise UsageError("standard input is closed", fix="Give it a profile, or name a file.")
+    try:
+        return sys.stdin.buffer.read(_ENOUGH)
+    except OSError as error:
+        raise UsageError(f"cannot read standard input: {_reason(error)}", fix="Give it a profile.") from None
 
 
 def _open(path: Path, name: str) -> ProfileSource:

@@ -6,7 +6,7 @@ import os
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
-from solven_env import config, sources
+from solven_env import config
 from solven_env.preparing import prepare
 from solven_env.reconcile.apply import observe
 from solven_env.reconcile.desired import desired, with_builds
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from solven_env.config import Config
     from solven_env.packages import Need
     from solven_env.reconcile.model import Desired, Observed, Plan
+    from solven_env.sources import ProfileSource
 
 
 class Thread(NamedTuple):
@@ -56,11 +57,10 @@ class Thread(NamedTuple):
         return storages.create_workspace(self.storage, self.name, self.owner)
 
     def plan(
-        self, profile: str | Path, inputs: Mapping[str, str], unset: Collection[str]
+        self, source: ProfileSource, inputs: Mapping[str, str], unset: Collection[str]
     ) -> tuple[Plan, tuple[Need, ...]]:
         """What has to be done for a profile, and which builds this host lacks for it."""
         record = self.record()
-        source = sources.find(profile)
         prepared = prepare(
             source,
             self.name,
@@ -74,7 +74,7 @@ class Thread(NamedTuple):
         if python or bun:
             from solven_env import packages
 
-            needs = packages.needs(python, bun, packages.read_lock(python, bun, source.lock, str(profile)))
+            needs = packages.needs(python, bun, packages.read_lock(python, bun, source.lock, source.name))
         return self._plan(desired(prepared.profile, prepared.files, prepared.given), record, needs)
 
     def plan_drift(self, record: Record) -> Plan:

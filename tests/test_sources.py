@@ -41,6 +41,12 @@ def test_a_hyphen_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     assert find("-") == ProfileSource(b"version: 1\n\xff", "<stdin>", Path())
 
 
+def test_a_closed_standard_input_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(UsageError, match="standard input is closed"):
+        find("-")
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

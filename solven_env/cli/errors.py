@@ -22,6 +22,7 @@ CODES: dict[type[errors.SolvenError], int] = {
 """Exit codes; every other error is 1."""
 
 PENDING = 3
+INTERRUPTED = 130
 
 
 def exit_code(error: errors.SolvenError) -> int:
@@ -35,12 +36,13 @@ def exit_codes(all_but_usage: int | None = None) -> Iterator[None]:
     try:
         yield
     except errors.SolvenError as error:
-        print(_text(error), file=sys.stderr)
+        print(error_text(error), file=sys.stderr)
         code = exit_code(error)
         sys.exit(code if all_but_usage is None or isinstance(error, errors.UsageError) else all_but_usage)
 
 
-def _text(error: errors.SolvenError) -> str:
+def error_text(error: errors.SolvenError) -> str:
+    """What standard error says of an error."""
     see = f"See {error.page}." if error.page else ""
     if isinstance(error, errors.DocumentError):
         count = len(error.diagnostics)

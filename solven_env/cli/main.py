@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 import typer.main
+from typer._click.exceptions import UsageError
 from typer.core import TyperGroup
 
 from solven_env import __version__
+from solven_env.errors import SolvenError
 
 if TYPE_CHECKING:
     from typer._click.core import Command, Context
@@ -40,9 +44,29 @@ class _LazyGroup(TyperGroup):
         application.command(cmd_name, short_help=COMMANDS[cmd_name])(module.command)
         return typer.main.get_command(application)
 
+    def invoke(self, ctx: Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:  # typer's own: an option that is unknown, an argument that is missing
+            _print_as_json(error)
+            raise
+
     def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _print_as_json(error: UsageError) -> None:
+    """Print the document that `--format json` promises, where the arguments could not be read that far."""
+    words = sys.argv[1:]
+    if "--format=json" in words or ("--format", "json") in pairwise(words):
+        from solven_env import errors
+        from solven_env.cli.errors import exit_code
+        from solven_env.cli.output import error_document, print_json
+
+        command = next((word for word in words if word in COMMANDS), "")
+        told = errors.UsageError(error.format_message().rstrip("."), fix=f"See solven-env {command} --help.")
+        print_json(error_document(command, None, told, exit_code(told)))
 
 
 def _typer(**settings: bool) -> typer.Typer:
@@ -79,9 +103,41 @@ def run() -> None:
     """Run the command line and exit."""
     from solven_env.cli.errors import exit_codes
 
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # a locale without UTF-8 is no reason to fail
+    _open_streams()
     application = _typer()
     application.callback(cls=_LazyGroup, no_args_is_help=True)(_start)
     with exit_codes():
-        application(prog_name="solven-env")
+        try:
+            application(prog_name="solven-env")
+        finally:
+            _flush()
+
+
+def _open_streams() -> None:
+    """Have standard output and error, whatever the caller closed or which encoding it has.
+
+    With 0, 1 or 2 free, the next file to be opened, one of a workspace perhaps, would be taken for them.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    if sys.stdout is None or sys.stderr is None:
+        nowhere = open(os.devnull, "w")  # noqa: PTH123, SIM115 - open until the end
+        sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # a locale without UTF-8 is no reason to fail
+
+
+def _flush() -> None:
+    """Write out what is buffered while a failure can still be told."""
+    from solven_env.cli.output import written
+
+    try:
+        with written():
+            sys.stdout.flush()
+    except (BrokenPipeError, SolvenError) as error:
+        # Python would try once more at its end, and fail aloud (docs.python.org, signal, "Note on SIGPIPE").
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # its reader has all that it wanted
+            sys.exit(1)
+        raise

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from solven_env import errors
-from solven_env.cli.errors import PENDING, exit_code
+from solven_env.cli.errors import INTERRUPTED, PENDING, exit_code
 from solven_env.cli.options import Format
 from solven_env.diagnostics import printable
 from solven_env.report import FORMAT, error_json
@@ -17,7 +17,6 @@ from solven_env.report import FORMAT, error_json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from solven_env.reconcile.model import Change
     from solven_env.report import Report, ThreadReport
 
 SIGNS = {"create": "+", "replace": "~", "remove": "-"}
@@ -28,17 +27,31 @@ _NOTES = {"drift": "drift: ", "conflict": "conflict: ", "pending": ""}
 def say(line: str = "", sign: str = "") -> None:
     """Print one line on standard output, coloured by its sign where that is a terminal (https://no-color.org)."""
     colour = _COLOURS.get(sign)
-    print(f"\033[{colour}m{line}\033[0m" if colour and _is_coloured() else line)
+    with written():
+        print(f"\033[{colour}m{line}\033[0m" if colour and _is_coloured() else line)
 
 
 def note(line: str) -> None:
     """Print one line of prose on standard error."""
-    print(line, file=sys.stderr)
+    print(printable(line), file=sys.stderr)
 
 
 def print_json(document: object) -> None:
     """Print the one document of `--format json`."""
-    print(json.dumps(document, indent=2))
+    with written():
+        print(json.dumps(document, indent=2))
+
+
+@contextmanager
+def written() -> Iterator[None]:
+    """Say why standard output takes no more, unless its reader has ended, which typer sees to."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        fix = "Make room, or write elsewhere."
+        raise errors.SolvenError(f"standard output cannot be written: {error.strerror}", fix=fix) from None
 
 
 @contextmanager
@@ -48,7 +61,12 @@ def errors_as_json(command: str, thread: str | None, chosen: Format) -> Iterator
         yield
     except errors.SolvenError as error:
         if chosen is Format.JSON:
-            print_json(_error_document(command, thread, error))
+            print_json(error_document(command, thread, error, exit_code(error)))
+        raise
+    except KeyboardInterrupt:
+        interrupted = errors.SolvenError("interrupted", fix="Run the command again.")
+        if chosen is Format.JSON:
+            print_json(error_document(command, thread, interrupted, INTERRUPTED))
         raise
 
 
@@ -77,14 +95,16 @@ def _is_coloured() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _error_document(command: str, thread: str | None, error: errors.SolvenError) -> dict[str, object]:
+def error_document(command: str, thread: str | None, error: errors.SolvenError, code: int) -> dict[str, object]:
+    """The document that tells of an error; `code` is the exit code that goes with it."""
     from solven_env.report import ThreadReport
 
-    described = error_json(error, exit_code(error))
+    described = error_json(error, code)
     if isinstance(error, errors.DocumentError):
         described["diagnostics"] = [diagnostic.to_json() for diagnostic in error.diagnostics]
     if thread is None:
         return {"format": FORMAT, "command": command, "threads": [], "error": described}
-    changes: tuple[Change, ...] = error.changes if isinstance(error, errors.ConflictError) else ()
-    state = ThreadReport(thread, "conflict" if changes else "failed", 0, changes).to_json()
-    return {"format": FORMAT, "command": command, "threads": [{**state, "error": described}]}
+    report = ThreadReport(thread, "failed", 0)
+    if isinstance(error, errors.ConflictError):
+        report = ThreadReport(thread, "conflict", error.generation, error.changes)
+    return {"format": FORMAT, "command": command, "threads": [{**report.to_json(), "error": described}]}

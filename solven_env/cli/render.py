@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def command(
     profile: ProfileArgument,
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--out", metavar="DIR", help="Write the files beneath this directory.", show_default=False),
     ] = None,
     thread: ThreadOption = "example",
@@ -48,7 +48,7 @@ def command(
     with errors_as_json("render", None, chosen):
         files = api.render(profile, thread=thread, inputs=given_inputs(settings, inputs))
         if out is not None:
-            _write(out, files)
+            _write(_directory(out), files)
             note(f"{len(files)} files written beneath {out}")
     if chosen is Format.JSON:
         described = [
@@ -59,6 +59,14 @@ def command(
         for index, file in enumerate(files):
             say(f"{chr(10) if index else ''}==> {file.path} <==", "@")
             say(file.data.decode(errors="backslashreplace").removesuffix("\n"))
+
+
+def _directory(out: str) -> Path:
+    from solven_env.errors import UsageError
+
+    if not out:  # an unset variable of a script, and no wish to overwrite the .bashrc that lies here
+        raise UsageError("--out has no value", fix="Name a directory: --out . for this one.")
+    return Path(out)
 
 
 def _write(out: Path, files: Iterable[RenderedFile]) -> None:

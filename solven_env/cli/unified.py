@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from solven_env.cli.output import SIGNS, say
 from solven_env.diagnostics import printable
+from solven_env.profile.model import DEFAULT_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,8 +44,14 @@ def _lines(change: Change) -> Iterator[str]:
 def _file_lines(name: str, before: State | None, after: State | None) -> Iterator[str]:
     if before and after and before.mode and before.mode != after.mode:
         yield f"# mode: {name}: {before.mode} becomes {after.mode}"
+    elif after and not (before and before.mode) and after.mode != DEFAULT_MODE:
+        yield f"# mode: {name}: {after.mode}"
     old_name, new_name = name if before else "/dev/null", name if after else "/dev/null"
-    for line in difflib.unified_diff(_text(before), _text(after), old_name, new_name, lineterm=""):
+    lines = difflib.unified_diff(_text(before), _text(after), old_name, new_name, lineterm="")
+    if not (before and after and before.data == after.data):
+        # difflib says nothing at all of an empty file that comes or goes
+        lines = chain((f"--- {old_name}", f"+++ {new_name}"), islice(lines, 2, None))
+    for line in lines:
         yield line.removesuffix(_NO_NEWLINE)
         if line.endswith(_NO_NEWLINE):
             yield "\\ No newline at end of file"

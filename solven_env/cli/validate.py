@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from solven_env.cli.options import Format, FormatOption, InputsOption, SetOption, ThreadOption, given_inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from solven_env.diagnostics import Diagnostic
+    from solven_env.errors import UsageError
 
 
 def command(
@@ -27,29 +33,69 @@ def command(
       solven-env validate profiles/*.yaml
       solven-env validate --format json solven
     """
-    from solven_env import api
     from solven_env.cli.errors import exit_code
-    from solven_env.cli.output import errors_as_json, note, print_json, say
+    from solven_env.cli.output import errors_as_json, print_json
     from solven_env.errors import ProfileError
     from solven_env.report import FORMAT
 
     with errors_as_json("validate", None, chosen):
         given = given_inputs(settings, inputs)
-        found = {profile: api.validate(profile, thread=thread, inputs=given) for profile in profiles}
-    mistakes = [mistake for each in found.values() for mistake in each]
-    if chosen is Format.JSON:
-        described = [
-            {"profile": profile, "valid": not each, "diagnostics": [mistake.to_json() for mistake in each]}
-            for profile, each in found.items()
-        ]
-        print_json({"format": FORMAT, "command": "validate", "threads": [], "profiles": described})
-    else:
-        for profile, each in found.items():
-            for mistake in each:
-                say(str(mistake))
-            if not each:
-                note(f"{profile}: valid")
-    if mistakes:
-        count = f"{len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}"
-        note(f"{count}. See {ProfileError.page}.")
-        raise typer.Exit(exit_code(ProfileError(tuple(mistakes))))
+        # Each once: standard input cannot be read again.
+        found = [_validate(profile, thread, given) for profile in dict.fromkeys(profiles)]
+        if chosen is Format.JSON:
+            described = [each.to_json() for each in found]
+            print_json({"format": FORMAT, "command": "validate", "threads": [], "profiles": described})
+    mistakes = tuple(mistake for each in found for mistake in each.mistakes)
+    if chosen is Format.TEXT:
+        _say(found)
+    # An invalid profile is graver than one that is not there.
+    errors = [ProfileError(mistakes)] if mistakes else [each.error for each in found if each.error]
+    if errors:
+        raise typer.Exit(exit_code(errors[0]))
+
+
+class _Validated(NamedTuple):
+    """What was found in one profile, or why it could not be looked at."""
+
+    profile: str
+    mistakes: tuple[Diagnostic, ...]
+    error: UsageError | None = None
+
+    def to_json(self) -> dict[str, object]:
+        from solven_env.cli.errors import exit_code
+        from solven_env.report import error_json
+
+        return {
+            "profile": self.profile,
+            "valid": not self.mistakes and self.error is None,
+            "error": error_json(self.error, exit_code(self.error)) if self.error else None,
+            "diagnostics": [mistake.to_json() for mistake in self.mistakes],
+        }
+
+
+def _validate(profile: str, thread: str, given: Mapping[str, str]) -> _Validated:
+    from solven_env import api
+    from solven_env.errors import UsageError
+
+    try:
+        return _Validated(profile, api.validate(profile, thread=thread, inputs=given))
+    except UsageError as error:  # the other profiles are still worth a look
+        return _Validated(profile, (), error)
+
+
+def _say(found: Iterable[_Validated]) -> None:
+    from solven_env.cli.errors import error_text
+    from solven_env.cli.output import note, say
+    from solven_env.errors import ProfileError
+
+    count = 0
+    for each in found:
+        for mistake in each.mistakes:
+            say(str(mistake))
+        if each.error:
+            note(error_text(each.error))
+        elif not each.mistakes:
+            note(f"{each.profile}: valid")
+        count += len(each.mistakes)
+    if count:
+        note(f"{count} mistake{'s' if count > 1 else ''}. See {ProfileError.page}.")

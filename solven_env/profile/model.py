@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from solven_env.documents import Document
 
 
+DEFAULT_MODE = "0644"
+"""Of a dotfile that states none."""
+
 Form = Literal["template", "content", "source"]
 
 

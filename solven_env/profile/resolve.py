@@ -8,7 +8,7 @@ from solven_env.diagnostics import quoted
 from solven_env.profile import mounts, places
 from solven_env.profile.expressions import Expander
 from solven_env.profile.inputs import is_true
-from solven_env.profile.model import Bun, Dotfile, Form, Limits, Link, Mount, Profile, Python, Sandbox
+from solven_env.profile.model import DEFAULT_MODE, Bun, Dotfile, Form, Limits, Link, Mount, Profile, Python, Sandbox
 from solven_env.profile.paths import absolute_problem, relative_problem, target_problem
 from solven_env.profile.places import Place
 
@@ -150,7 +150,7 @@ def _dotfiles(document: Document, expand: Expander, taken: list[Place]) -> Itera
                 path=path,
                 form=form,
                 text=item[form],
-                mode=item.get("mode", "0644"),
+                mode=item.get("mode", DEFAULT_MODE),
                 own=item.get("own", "whole"),
                 location=document.value("dotfiles", written, form),
             )

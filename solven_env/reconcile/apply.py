@@ -69,6 +69,7 @@ def refuse_conflicts(plan: Plan) -> None:
             fix="Look with diff; move them away, or apply with --on-conflict overwrite, which keeps them first.",
             location=plan.thread,
             changes=plan.changes,
+            generation=plan.base.generation if plan.base else 0,
         )
 
 

@@ -20,6 +20,7 @@ from solven_env.errors import ExchangeUnsupportedError, WorkspaceError
 from solven_env.failures import failures_as, shown
 from solven_env.syscalls import O_PATH, RENAME_EXCHANGE, openat2, renameat2
 from solven_env.workspace.adoption import adopt, adopt_directory
+from solven_env.workspace.reading import opened_to_read, read_at_most
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,8 +31,6 @@ READ_LIMIT = 16 * 1024 * 1024
 
 _TEMPORARY = re.compile(r"\.solven-env-[0-9a-f]{16}\.tmp")
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
-_PIECE = 1024 * 1024
 _DIRECTORY = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY
 
 
@@ -102,11 +101,11 @@ class Root:
         Never waits, whatever stands at `path`. Of a file that changes meanwhile it is whatever was read.
         """
         _check(path)
-        with failures_as(WorkspaceError, path), self._opened(path, _READ) as descriptor:
+        with failures_as(WorkspaceError, path), opened_to_read(self._descriptor, path) as descriptor:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise _refusal(path, "something else than a file stands here", "Look at it and move it away.")
-            data = b"" if status.st_size > limit else _read(descriptor, status.st_size, limit + 1)
+            data = b"" if status.st_size > limit else read_at_most(descriptor, status.st_size, limit + 1)
             if max(status.st_size, len(data)) > limit:
                 raise _refusal(path, f"the file is too large: over {limit} bytes", "Make it smaller or move it away.")
             return data
@@ -263,17 +262,6 @@ def _check_directory(path: str) -> None:
 
 def _entry(status: os.stat_result) -> Entry:
     return Entry(_KINDS.get(stat.S_IFMT(status.st_mode), "other"), stat.S_IMODE(status.st_mode), status.st_size)
-
-
-def _read(descriptor: int, expected: int, size: int) -> bytes:
-    """At most `size` bytes, in one piece where there are as many as expected: a copy would double the memory."""
-    parts = []
-    piece = expected + 1
-    while size > 0 and (part := os.read(descriptor, min(size, piece))):
-        parts.append(part)
-        size -= len(part)
-        piece = _PIECE
-    return b"".join(parts)
 
 
 def _refusal(path: str, message: str, fix: str) -> WorkspaceError:

@@ -48,6 +48,7 @@ def test_a_second_apply_changes_no_inode(cli: Cli) -> None:
         (("apply", "solvn", "t1"), 2, "error: there is no shipped profile 'solvn'."),
         (("apply", "./none.yaml", "t1"), 2, "error: cannot read ./none.yaml: No such file or directory."),
         (("apply", "solven", "t1", "--storage", "name"), 2, "error: "),
+        (("status", "t1", "--set", "user_id=x"), 2, "error: inputs are of use to a profile only."),
         (("apply", "solven"), 2, "Usage: solven-env apply"),
         (("aply", "solven", "t1"), 2, "Usage: solven-env"),
         (("apply", "solven", "t1", "--on-conflict", "maybe"), 2, "Usage: solven-env apply"),
@@ -105,6 +106,14 @@ def test_json_of_a_conflict_names_the_changes_and_the_code(cli: Cli) -> None:
     assert [path.name for path in cli.workspace().iterdir()] == [".bashrc"]
 
 
+def test_json_of_a_conflict_says_which_generation_stays(cli: Cli) -> None:
+    cli("apply", cli.write("profile.yaml"), "t1")
+    (cli.workspace() / "bin/hello").write_text("echo agent\n")
+    edited = cli.write("profile.yaml", PROFILE.replace("echo hi", "echo you"))
+    document = json.loads(cli("apply", edited, "t1", "--format", "json").stdout)
+    assert (document["threads"][0]["state"], document["threads"][0]["generation"]) == ("conflict", 1)
+
+
 def test_json_of_an_invalid_profile_lists_the_diagnostics(cli: Cli) -> None:
     profile = cli.write("profile.yaml", PROFILE + "nmae: x\n")
     result = cli("apply", profile, "t1", "--format", "json")
@@ -123,3 +132,18 @@ def test_a_held_thread_is_six(cli: Cli) -> None:
         result = cli("apply", "solven", "t1")
     assert result.returncode == 6
     assert "held by another apply" in result.stderr
+
+
+def test_standard_input_is_a_profile_for_every_command(cli: Cli) -> None:
+    results = [
+        cli("validate", "-", stdin=PROFILE),
+        cli("validate", "-", "-", stdin=PROFILE),
+        cli("render", "-", stdin=PROFILE),
+        cli("diff", "-", "t1", stdin=PROFILE),
+        cli("apply", "-", "t1", "--dry-run", stdin=PROFILE),
+        cli("apply", "-", "t1", stdin=PROFILE),
+        cli("status", "t1", "--profile", "-", "--exit-code", stdin=PROFILE),
+        cli("apply", "-", "t1", stdin=PROFILE),
+    ]
+    assert [(each.returncode, "<stdin>" in each.stderr) for each in results] == [(0, False)] * 8
+    assert results[-1].stdout == "t1: in sync, nothing to do (generation 1).\n"

@@ -72,6 +72,17 @@ def test_diff_of_every_kind_of_change(cli: Cli, snapshot: SnapshotAssertion) -> 
     assert result.stdout == snapshot
 
 
+def test_diff_names_a_file_that_is_empty_or_becomes_so(cli: Cli) -> None:
+    profile = cli.write("profile.yaml", "version: 1\nname: x\nrelease: 1.0.0\ndotfiles: {e: {content: ''}}\n")
+    assert "--- /dev/null\n+++ e\n" in cli("diff", profile, "t1").stdout
+    cli("apply", profile, "t1")
+    (cli.workspace() / "e").chmod(0o600)
+    mode = "# drift: e: the workspace changed its mode\n# mode: e: 0600 becomes 0644\n"
+    assert cli("diff", profile, "t1").stdout == mode
+    (cli.workspace() / "e").unlink()
+    assert cli("diff", profile, "t1").stdout.endswith("--- /dev/null\n+++ e\n")
+
+
 def test_status_of_a_thread_that_was_never_applied(cli: Cli) -> None:
     result = cli("status", "t9")
     assert (result.returncode, result.stdout) == (0, "t9: new, never applied\n")

@@ -269,21 +269,46 @@ def test_a_user_applies_in_a_storage_of_its_own(users_place: Path) -> None:
     assert set(owners(users_place).values()) == {(USER, GROUP)}
 
 
-def test_a_file_that_may_not_be_read_is_told_and_stays(users_place: Path) -> None:
+@pytest.mark.parametrize("bits", [0o000, 0o200, 0o111])
+def test_a_file_whose_mode_forbids_reading_is_drift_like_any_other(users_place: Path, bits: int) -> None:
     thread = Thread(users_place / "storage")
 
     def act() -> None:
         thread.apply(ASKED)
         (thread.workspace / ".bashrc").write_text("mine")
-        (thread.workspace / ".bashrc").chmod(0)
-        for asked in (ASKED, EDITED):
-            with pytest.raises(WorkspaceError, match=r"\.bashrc: permission denied"):
-                thread.apply(asked, overwrite=True)
-        (thread.workspace / ".bashrc").chmod(0o644)
+        (thread.workspace / ".bashrc").chmod(bits)
+        (change,) = thread.plan(ASKED).changes
+        assert (change.cause, change.reason) == ("drift", "the workspace changed it")
+        assert (thread.workspace / ".bashrc").stat().st_mode & 0o777 == bits
+        thread.apply(ASKED)
+        thread.check_in_sync(ASKED)
+        assert thread.kept_bytes() == {b"mine"}
+        assert [entry["mode"] for entry in thread.kept()] == [f"{bits:04o}"]
+
+    as_user(act)
+
+
+def test_a_user_may_ask_for_a_file_that_nobody_may_read(users_place: Path) -> None:
+    thread = Thread(users_place / "storage")
+    secret = wanted({"locked": text("x", "0000")})
+
+    def act() -> None:
+        thread.apply(secret)
+        assert thread.plan(secret).changes == ()
+        assert thread.apply(secret).generation == 1
+        assert (thread.workspace / "locked").stat().st_mode & 0o777 == 0
+
+    as_user(act)
+
+
+def test_a_directory_that_may_not_be_searched_is_told(users_place: Path) -> None:
+    thread = Thread(users_place / "storage")
+
+    def act() -> None:
+        thread.apply(ASKED)
         (thread.workspace / "bin").chmod(0)
         with pytest.raises(WorkspaceError, match=r"bin.*: permission denied"):
             thread.apply(ASKED)
-        assert (thread.workspace / ".bashrc").read_text() == "mine"
         (thread.workspace / "bin").chmod(0o755)
         thread.apply(ASKED)
         thread.check_in_sync(ASKED)

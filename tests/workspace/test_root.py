@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from solven_env import durable
 from solven_env.errors import ExchangeUnsupportedError, SolvenError, WorkspaceError
+from solven_env.workspace import reading
 from solven_env.workspace import root as root_module
 from solven_env.workspace.root import Entry, Owner, Root
 
@@ -447,7 +448,8 @@ def test_a_refusal_names_the_path_and_what_to_do(
     def refuse(*_: object, **__: object) -> int:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(root_module, "openat2", refuse)
+    for module in (root_module, reading):
+        monkeypatch.setattr(module, "openat2", refuse)
     for name, operation in OPERATIONS.items():
         if name == "stat" and number == errno.ELOOP:
             continue
@@ -470,11 +472,23 @@ def test_a_name_that_is_too_long_is_refused(root: Root) -> None:
 
 
 @pytest.mark.skipif(ROOT, reason="root may read everything")
+def test_our_own_file_is_read_whatever_its_mode_and_keeps_it(root: Root, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "secret").chmod(0o210)
+    assert root.read("secret") == b"x"
+    assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o210
+
+
+@pytest.mark.skipif(ROOT, reason="root may read everything")
 def test_permission_denied_is_a_workspace_error(root: Root, tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("")
-    (tmp_path / "secret").chmod(0)
-    with pytest.raises(WorkspaceError, match="secret: permission denied"):
-        root.read("secret")
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "closed/file").write_text("")
+    (tmp_path / "closed").chmod(0)
+    try:
+        with pytest.raises(WorkspaceError, match="closed/file: permission denied"):
+            root.read("closed/file")
+    finally:
+        (tmp_path / "closed").chmod(0o700)
 
 
 def test_a_leased_file_is_not_waited_for(root: Root, tmp_path: Path) -> None:
