@@ -13,18 +13,16 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from solven_env.builds import bun as bun_builds
-from solven_env.builds import lock_files, locks, places, toolchain
-from solven_env.builds import python as python_builds
-from solven_env.builds.inside import Builder
+from solven_env.builds import lock_files, locks, places, store, wanted
 from solven_env.profile import Bun, Python
-from solven_env.sandbox import program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from solven_env.builds.inside import Builder
     from solven_env.builds.store import Build, Kind
+    from solven_env.builds.toolchain import Host
     from solven_env.config import Config
 
 
@@ -56,30 +54,36 @@ def read_lock(python: Python | None, bun: Bun | None, directory: Path | None, pr
 
 def builder(config: Config, environ: Mapping[str, str]) -> Builder:
     """How this host builds, but for bubblewrap, which is looked for when something is built."""
-    uid = config.sandbox.uid if os.geteuid() == 0 else None
-    return Builder(_host(tuple(sorted(environ.items()))), uid, "", str(places.runtime()))
+    from solven_env.builds.inside import Builder
+
+    return Builder(_host(tuple(sorted(environ.items()))), _uid(config), "", str(places.runtime()))
 
 
-def find(need: Need, builder: Builder) -> Build | None:
-    """The build that meets the need, where this host has it and it is whole."""
+def find(need: Need, config: Config) -> Build | None:
+    """The build that meets the need, where this host has it and it is whole. Nothing is looked for, none is made."""
+    cache, uid = places.cache(), _uid(config)
     if isinstance(need.section, Python):
-        return python_builds.find(need.section, need.lock, builder)
-    return bun_builds.find(need.section, need.lock, builder)
+        return wanted.find_python_build(need.section, need.lock, cache, uid)
+    return wanted.find_bun_build(need.section, need.lock, cache, uid)
 
 
 def obtain(need: Need, builder: Builder, config: Config, environ: Mapping[str, str]) -> Build:
     """The build that meets the need, made where this host lacks it."""
-    found = find(need, builder)
+    found = find(need, config)
     if found is not None:
         return found
+    from solven_env.builds import bun, python  # with all that starts a sandbox: most applies and runs need none
+
     able = replace(builder, bwrap=locate_bubblewrap(config, environ))
     if isinstance(need.section, Python):
-        return python_builds.build(need.section, need.lock, able)
-    return bun_builds.build(need.section, need.lock, able)
+        return python.build(need.section, need.lock, able)
+    return bun.build(need.section, need.lock, able)
 
 
 def locate_bubblewrap(config: Config, environ: Mapping[str, str]) -> str:
     """The host's bubblewrap: what SOLVEN_ENV_BWRAP or the configuration names, else the first on PATH."""
+    from solven_env.sandbox import program
+
     return program.locate(environ.get("SOLVEN_ENV_BWRAP") or config.sandbox.bwrap, search=environ.get("PATH"))
 
 
@@ -89,7 +93,7 @@ def workspace_lock(need: Need, build: Build | None) -> tuple[str, bytes | None] 
         return None
     if need.kind == "bun":
         return "bun.lock", need.lock
-    return "uv.lock", python_builds.uv_lock(build) if build is not None else None
+    return "uv.lock", store.uv_lock(build) if build is not None else None
 
 
 def describe(need: Need, build: Build) -> dict[str, str]:
@@ -114,5 +118,11 @@ def _needs(python: Python | None, bun: Bun | None, lock: locks.Lock) -> Iterator
 
 
 @functools.lru_cache(maxsize=1)
-def _host(environ: tuple[tuple[str, str], ...]) -> toolchain.Host:
+def _host(environ: tuple[tuple[str, str], ...]) -> Host:
+    from solven_env.builds import toolchain
+
     return toolchain.host(places.cache(), dict(environ))
+
+
+def _uid(config: Config) -> int | None:
+    return config.sandbox.uid if os.geteuid() == 0 else None

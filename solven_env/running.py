@@ -84,7 +84,7 @@ def prepare(
 
 def _packages(thread: Thread, storage: str, incarnation: str) -> tuple[Tools, list[Stacked]]:
     from solven_env import packages
-    from solven_env.builds import interpreters, layers, places, shape, toolchain
+    from solven_env.builds import interpreters, layers, places, shape, toolchain, tools
 
     record = thread.record()
     assert record is not None
@@ -99,8 +99,8 @@ def _packages(thread: Thread, storage: str, incarnation: str) -> tuple[Tools, li
             interpreter = interpreters.find_python(record.settings["python"]["version"], builder.host)
         else:
             bun = toolchain.find_bun(builder.host).path
-    tools = shape.Tools(toolchain.uv().path, bun, interpreter, builder.host.certificates)
-    return tools, stacks
+    given = shape.Tools(tools.uv().path, bun, interpreter, builder.host.certificates)
+    return given, stacks
 
 
 def _limits(limits: Mapping[str, object]) -> tuple[tuple[str, int], ...]:

@@ -115,8 +115,7 @@ class Thread(NamedTuple):
     ) -> tuple[Desired, Observed, tuple[Need, ...]]:
         from solven_env import packages
 
-        builder = packages.builder(self.config, os.environ)
-        found = [(need, packages.find(need, builder)) for need in needs]
+        found = [(need, packages.find(need, self.config)) for need in needs]
         identities: dict[str, str] = {need.kind: need.identity for need in needs}
         files = dict(filter(None, (packages.workspace_lock(need, build) for need, build in found)))
         wanted = with_builds(wanted, identities, files, observed, record)._replace(

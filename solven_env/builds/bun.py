@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from typing import TYPE_CHECKING
 
 from solven_env.builds import shape, store
 from solven_env.builds.inside import Place, give
 from solven_env.builds.resolving import package_json
-from solven_env.builds.toolchain import bun_pin, find_bun
+from solven_env.builds.toolchain import find_bun
+from solven_env.builds.wanted import of_bun
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from solven_env.builds.inside import Builder
@@ -26,28 +25,12 @@ def build(bun: Bun, lock: bytes | None, builder: Builder) -> store.Build:
 
     BuildError with Bun's last lines.
     """
-    inputs = describe(bun, lock, builder)
+    wanted = of_bun(bun, lock, builder.uid)
 
     def fill(stage: Path) -> None:
         _fill(stage, bun, lock, builder)
 
-    return store.obtain(builder.host.cache, store.key("bun", inputs), inputs, fill)
-
-
-def find(bun: Bun, lock: bytes | None, builder: Builder) -> store.Build | None:
-    """The same build where this host has it and it is whole; nothing is made."""
-    return store.find(builder.host.cache, store.key("bun", describe(bun, lock, builder)))
-
-
-def describe(bun: Bun, lock: bytes | None, builder: Builder) -> Mapping[str, object]:
-    """Everything that determines the bytes of a build."""
-    version, pin = bun_pin()
-    return {
-        "packages": dict(bun.packages),
-        "lock": lock and hashlib.sha256(lock).hexdigest(),
-        "bun": {"version": version, "sha256": pin["sha256"]},
-        "uid": builder.uid,
-    }
+    return store.obtain(builder.host.cache, wanted.key, wanted.inputs, fill)
 
 
 def _fill(stage: Path, bun: Bun, lock: bytes | None, builder: Builder) -> None:

@@ -6,13 +6,14 @@ import json
 import os
 import re
 import subprocess
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from solven_env.builds import programs
-from solven_env.builds.staging import locked, publish_file
-from solven_env.builds.toolchain import neutral, run_uv, uv
+from solven_env.builds.remembered import Interpreter, recall, remember
+from solven_env.builds.staging import locked
+from solven_env.builds.toolchain import neutral, run_uv
+from solven_env.builds.tools import uv
 from solven_env.errors import BuildError, PlatformError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from solven_env.builds.toolchain import Host
 
 _SECONDS = 30
+_SHIMS = "shims"
 _QUESTION = """
 import json, os, platform, sys, sysconfig
 print(json.dumps({
@@ -36,54 +38,34 @@ print(json.dumps({
 """
 
 
-@dataclass(frozen=True)
-class Interpreter:
-    """A CPython on this host, by real paths. `version` is whole (3.12.1), `build` what it says of its making.
-
-    `size` (bytes) and `mtime_ns` of the executable tell a replaced one. `is_movable` says whether it works at another
-    path than its own, as python-build-standalone does; others are linked with absolute paths.
-    """
-
-    executable: str
-    prefix: str
-    version: str
-    build: str
-    platform: str
-    is_movable: bool
-    size: int
-    mtime_ns: int
-
-
 def find_python(version: str, host: Host) -> Interpreter:
     """The interpreter for a profile's `version` (major and minor).
 
     The one that was found last time, if it is still the same file; else the first of what uv finds, what version
     managers have installed, and what uv fetches. PlatformError lists where it looked.
     """
-    remembered = host.cache / "tools" / f"python-{version}.json"
-    found = _recall(remembered)
+    found = recall(version, host.cache)
     if found is None:
-        with locked(remembered.parent, remembered.name):
-            found = _recall(remembered) or _search(version, host)
-            publish_file(remembered, json.dumps(asdict(found), indent=1).encode(), mode=0o600)
+        with locked(host.cache / "tools", f"python-{version}"):
+            found = recall(version, host.cache)
+            if found is None:
+                found = _search(version, host)
+                remember(version, host.cache, found)
     return found
 
 
 def folders(environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """Where version managers keep interpreters: pyenv, mise, asdf. What is named first is looked at first."""
+    """Where version managers keep interpreters: pyenv, mise, asdf. What is named first is looked at first.
+
+    Shims on PATH name a version manager too, wherever HOME is: they lie beside what they stand for.
+    """
     home = Path(environ.get("HOME") or "/")
     data = Path(environ.get("XDG_DATA_HOME") or home / ".local/share")
-    named = (
-        ("PYENV_ROOT", "versions"),
-        ("MISE_DATA_DIR", "installs/python"),
-        ("ASDF_DATA_DIR", "installs/python"),
-    )
-    places = [
-        *(Path(environ[variable]) / beneath for variable, beneath in named if environ.get(variable)),
-        home / ".pyenv/versions",
-        data / "mise/installs/python",
-        home / ".asdf/installs/python",
-    ]
+    pyenv = [environ.get("PYENV_ROOT"), home / ".pyenv"]
+    others = [environ.get("MISE_DATA_DIR"), environ.get("ASDF_DATA_DIR"), data / "mise", home / ".asdf"]
+    shims = [path.parent for path in map(Path, environ.get("PATH", "").split(":")) if path.name == _SHIMS]
+    places = [Path(root) / "versions" for root in (*pyenv, *shims) if root]
+    places += [Path(root) / "installs/python" for root in (*others, *shims) if root]
     return tuple(dict.fromkeys(places))
 
 
@@ -123,7 +105,7 @@ def _candidates(version: str, host: Host, looked: list[str]) -> Iterator[Path]:
 
 def _found_by_uv(version: str, host: Host) -> Path | None:
     """What `uv python find` says, with shims left out of PATH: they are no interpreters, and one may only fail."""
-    shimless = [part for part in host.environ.get("PATH", "").split(":") if Path(part).name != "shims"]
+    shimless = [part for part in host.environ.get("PATH", "").split(":") if Path(part).name != _SHIMS]
     options = ("--system", "--no-project", "--no-python-downloads")  # --quiet would leave out the very path
     done = subprocess.run(  # noqa: S603
         [uv().path, "python", "find", *options, f"cpython@{version}"],
@@ -186,13 +168,3 @@ def _interpreter(about: Mapping[str, Any]) -> Interpreter:
     status = os.stat(about["executable"])
     fields = {name: about[name] for name in ("executable", "prefix", "version", "build", "platform", "is_movable")}
     return Interpreter(**fields, size=status.st_size, mtime_ns=status.st_mtime_ns)
-
-
-def _recall(remembered: Path) -> Interpreter | None:
-    """What was found last time, if the executable is still that very file."""
-    try:
-        found = Interpreter(**json.loads(remembered.read_bytes()))
-        status = os.stat(found.executable)
-    except (OSError, ValueError, TypeError):
-        return None
-    return found if (status.st_size, status.st_mtime_ns) == (found.size, found.mtime_ns) else None

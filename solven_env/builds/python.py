@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
+import json
 import re
 import shutil
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from solven_env.builds import pip_pin, shape, store
 from solven_env.builds.inside import Place, give
 from solven_env.builds.interpreters import find_python
-from solven_env.builds.toolchain import uv
+from solven_env.builds.tools import uv
+from solven_env.builds.wanted import of_python
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from solven_env.builds.inside import Builder
-    from solven_env.builds.interpreters import Interpreter
+    from solven_env.builds.remembered import Interpreter
     from solven_env.profile import Python
 
 TARGET = "/.venv"
@@ -33,40 +32,12 @@ def build(python: Python, lock: bytes | None, builder: Builder) -> store.Build:
     PlatformError without an interpreter, BuildError with uv's last lines.
     """
     interpreter = find_python(python.version, builder.host)
-    text = pip_pin.alone() if lock is None else lock
-    inputs = describe(python, text, interpreter, builder)
+    wanted = of_python(python, lock, interpreter, builder.uid)
 
     def fill(stage: Path) -> None:
-        _fill(stage, python, text, interpreter, builder)
+        _fill(stage, python, pip_pin.alone() if lock is None else lock, interpreter, builder)
 
-    return store.obtain(builder.host.cache, store.key("python", inputs), inputs, fill)
-
-
-def find(python: Python, lock: bytes | None, builder: Builder) -> store.Build | None:
-    """The same build where this host has it and it is whole; nothing is made."""
-    text = pip_pin.alone() if lock is None else lock
-    inputs = describe(python, text, find_python(python.version, builder.host), builder)
-    return store.find(builder.host.cache, store.key("python", inputs))
-
-
-def describe(python: Python, lock: bytes, interpreter: Interpreter, builder: Builder) -> Mapping[str, object]:
-    """Everything that determines the bytes of a build."""
-    return {
-        "version": python.version,
-        "packages": sorted(python.packages),
-        "lock": hashlib.sha256(lock).hexdigest(),
-        "interpreter": asdict(interpreter),
-        "uv": uv().version,
-        "uid": builder.uid,
-    }
-
-
-def uv_lock(build: store.Build) -> bytes | None:
-    """The `uv.lock` with which a workspace of this build begins; None where there are no packages."""
-    try:
-        return (build.path / "uv.lock").read_bytes()
-    except FileNotFoundError:
-        return None
+    return store.obtain(builder.host.cache, wanted.key, wanted.inputs, fill)
 
 
 def _fill(stage: Path, python: Python, lock: bytes, interpreter: Interpreter, builder: Builder) -> None:
@@ -119,9 +90,10 @@ def constraints_of(lock: bytes) -> tuple[str, ...]:
 
 
 def _manifest(python: Python, constraints: tuple[str, ...]) -> str:
-    """pyproject.toml as the shipped pyproject.toml.j2 renders it."""
-    import json  # its strings are TOML's, but for DEL and what no requirement holds
+    """pyproject.toml as the shipped pyproject.toml.j2 renders it.
 
+    JSON's strings are TOML's, as far as requirements (PEP 508) go.
+    """
     lines = [
         "[project]",
         'name = "workspace"',

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
-    from solven_env.builds.interpreters import Interpreter
+    from solven_env.builds.remembered import Interpreter
 
 RUN = "/run/solven-env"
 BIN = f"{RUN}/bin"

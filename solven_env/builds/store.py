@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -101,6 +100,14 @@ def is_whole(build: Build) -> bool:
         os.close(tree)
 
 
+def uv_lock(build: Build) -> bytes | None:
+    """The `uv.lock` with which a workspace of this build begins; None where there are no packages."""
+    try:
+        return (build.path / "uv.lock").read_bytes()
+    except FileNotFoundError:
+        return None
+
+
 def _directory(cache: Path) -> Path:
     return cache / "builds"
 
@@ -122,7 +129,7 @@ def _seal(stage: Path, key: str, inputs: Mapping[str, object]) -> None:
         "format": FORMAT,
         "key": key,
         "kind": key.partition("-")[0],
-        "instance": secrets.token_hex(16),
+        "instance": os.urandom(16).hex(),
         "inputs": inputs,
     }
     (stage / "directories").write_bytes(b"\0".join(_directories(stage / "tree")))
@@ -152,6 +159,6 @@ def _remove(target: Path) -> None:
     """Take a build that is not whole out of the way: by its name first, so that half of it never has the name."""
     if target.exists():
         with refusals_told(target):
-            doomed = make_private(target.parent) / f".new-{target.name}-{secrets.token_hex(4)}"
+            doomed = make_private(target.parent) / f".new-{target.name}-{os.urandom(4).hex()}"
             os.rename(target, doomed)
             shutil.rmtree(doomed)

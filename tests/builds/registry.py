@@ -7,15 +7,18 @@ import hashlib
 import http.server
 import io
 import json
+import ssl
 import tarfile
 import threading
 import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @dataclass
@@ -49,19 +52,21 @@ class Registry:
 
 
 @contextmanager
-def serve(authorization: str = "") -> Iterator[Registry]:
+def serve(authorization: str = "", certificate: Path | None = None) -> Iterator[Registry]:
+    """A registry, by TLS where there is a `certificate` (with its key in one file). It is a proxy too, for HTTP."""
     registry = Registry("", authorization=authorization)
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             registry.seen.append(self.path)
+            path = urlsplit(self.path).path
             if registry.authorization and self.headers.get("Authorization") != registry.authorization:
                 self.send_response(401)
                 self.send_header("WWW-Authenticate", "Basic")
                 kind, data = "text/plain", b"who are you?"
-            elif self.path in registry.pages:
+            elif path in registry.pages:
                 self.send_response(200)
-                kind, data = registry.pages[self.path]
+                kind, data = registry.pages[path]
             else:
                 self.send_response(404)
                 kind, data = "text/plain", b"not here"
@@ -76,9 +81,17 @@ def serve(authorization: str = "") -> Iterator[Registry]:
         def log_message(self, *arguments: object) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(http.server.ThreadingHTTPServer):
+        def handle_error(self, request: object, client_address: object) -> None:
+            pass  # a client that does not trust the certificate hangs up
+
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    registry.address = f"http://127.0.0.1:{server.server_address[1]}"
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    registry.address = f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

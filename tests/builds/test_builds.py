@@ -5,130 +5,37 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
-import tempfile
-import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from stat import S_ISREG
-from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env.builds import bun, inside, layers, python, resolving, shape, store, toolchain
+from solven_env.builds import bun, python, resolving, store, toolchain
 from solven_env.builds.inside import Builder
 from solven_env.builds.interpreters import find_python
+from solven_env.builds.wanted import of_python
 from solven_env.errors import BuildError
 from solven_env.profile import Bun, Python
-from solven_env.sandbox import etc, program, session
-from solven_env.sandbox.plan import Command, LaunchPlan, Overlay
+from solven_env.sandbox import program
 from tests.builds.registry import basic, serve
+from tests.builds.thread import UID, Thread
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-ROOT = os.geteuid() == 0
-UID = 61000 if ROOT else None
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHON = Python(VERSION, ("six", "packaging>=23"))
 BUN = Bun({"is-number": "^7.0.0"})
-
-
-@pytest.fixture
-def runtime() -> Iterator[str]:
-    """A directory for sessions. What a test started ends with it: nothing is left in there."""
-    directory = tempfile.mkdtemp(prefix="solven-")
-    yield directory
-    end = time.monotonic() + 20
-    while os.listdir(directory):
-        assert time.monotonic() < end, os.listdir(directory)
-        os.sched_yield()
-    os.rmdir(directory)
-
-
-@pytest.fixture
-def builder(host: toolchain.Host, runtime: str) -> Builder:
-    return Builder(host, UID, program.locate(), runtime)
-
-
-def home(base: Path) -> layers.Home:
-    return layers.Home(base / "data", "storage", "t1", "incarnation")
-
-
-@dataclass
-class Thread:
-    """A workspace above two builds, as `run` will show it."""
-
-    builder: Builder
-    base: Path
-    builds: tuple[store.Build, ...]
-
-    def __post_init__(self) -> None:
-        (self.base / "workspace").mkdir(parents=True)
-        self.write("pyproject.toml", python._manifest(PYTHON, ()).encode())
-        self.write("package.json", resolving.package_json(BUN).encode())
-        if UID is not None:
-            os.chown(self.base / "workspace", UID, UID)
-
-    def write(self, name: str, content: bytes) -> None:
-        path = self.base / "workspace" / name
-        path.write_bytes(content)
-        if UID is not None:
-            os.chown(path, UID, UID)
-
-    def shell(self, text: str) -> str:
-        tools = shape.Tools(
-            toolchain.uv().path,
-            toolchain.find_bun(self.builder.host).path,
-            find_python(VERSION, self.builder.host),
-            self.builder.host.certificates,
-        )
-        mounts, links = shape.tool_mounts(tools, [mount.target for mount in inside._SYSTEM])
-        overlays = []
-        for build in self.builds:
-            layer = layers.layer(home(self.base), build, UID)
-            target = python.TARGET if build.kind == "python" else bun.TARGET
-            overlays.append(Overlay(target, str(build.tree), str(layer.upper), str(layer.work), layer.instance))
-        plan = LaunchPlan(
-            session=f"test-{self.base.name}",
-            workspace=str(self.base / "workspace"),
-            mounts=(*inside._SYSTEM, *mounts, *overlays),
-            files=etc.identity("user"),
-            links=links,
-            uid=UID,
-            gid=UID,
-        )
-        env = {
-            "PATH": "/.venv/bin:/node_modules/.bin:/run/solven-env/bin:/usr/bin:/bin",
-            "HOME": "/tmp",
-            "UV_OFFLINE": "1",
-        }
-        with tempfile.TemporaryFile() as said, open(os.devnull, "rb") as nothing:
-            command = Command(("bash", "-c", f"set -e; {text}"), tuple(env.items()))
-            streams = {"stdin": nothing.fileno(), "stdout": said.fileno(), "stderr": said.fileno()}
-            status = session.run(plan, command, self.builder.runtime, **streams)
-            said.seek(0)
-            output = said.read().decode()
-        assert status == 0, output
-        return output
-
-
-@pytest.fixture
-def directory() -> Iterator[Path]:
-    """Under root beneath a directory that only root may enter."""
-    path = Path(tempfile.mkdtemp(prefix="solven-"))
-    yield path
-    layers.remove(home(path / "t"))
-    shutil.rmtree(path)
 
 
 def test_both_builds_are_what_a_thread_needs(builder: Builder, directory: Path) -> None:
     lock = resolving.resolve(PYTHON, BUN, {}, builder.host, lambda _: None)
     made = python.build(PYTHON, lock.python, builder), bun.build(BUN, lock.bun, builder)
     assert (python.build(PYTHON, lock.python, builder), bun.build(BUN, lock.bun, builder)) == made
-    thread = Thread(builder, directory / "t", made)
-    thread.write("uv.lock", python.uv_lock(made[0]) or b"")
+    thread = Thread(builder, directory / "t", made, VERSION)
+    thread.write("pyproject.toml", python._manifest(PYTHON, ()).encode())
+    thread.write("package.json", resolving.package_json(BUN).encode())
+    thread.write("uv.lock", store.uv_lock(made[0]) or b"")
     thread.write("bun.lock", lock.bun or b"")
     assert thread.shell("cd /; python -c 'import six, sys; print(sys.executable, sys.prefix, six.__file__)'") == (
         f"/.venv/bin/python /.venv /.venv/lib/python{VERSION}/site-packages/six.py\n"
@@ -147,16 +54,15 @@ def test_both_builds_are_what_a_thread_needs(builder: Builder, directory: Path) 
     for build in made:
         owners = {path.lstat().st_uid for path in (build.tree, *build.tree.rglob("*"))}
         assert owners == {os.geteuid() if UID is None else UID}
-        # not through links, which lead where only a sandbox has something
-        links = [path for path in build.tree.rglob("*") if S_ISREG(path.lstat().st_mode) and path.lstat().st_nlink > 1]
-        assert links == []
+        looked = [path.lstat() for path in build.tree.rglob("*")]
+        assert [status for status in looked if stat.S_ISREG(status.st_mode) and status.st_nlink > 1] == []
         assert sorted(path.name for path in build.path.iterdir())[:2] == ["build.json", "directories"]
 
 
 def test_without_packages_there_is_a_pip_and_an_empty_directory(builder: Builder, directory: Path) -> None:
     made = python.build(Python(VERSION), None, builder), bun.build(Bun({}), None, builder)
-    assert python.uv_lock(made[0]) is None
-    thread = Thread(builder, directory / "t", made)
+    assert store.uv_lock(made[0]) is None
+    thread = Thread(builder, directory / "t", made, VERSION)
     assert (
         next(line.split()[0] for line in thread.shell("uv pip list -p /.venv --format freeze").splitlines())[:5]
         == "pip=="
@@ -166,14 +72,14 @@ def test_without_packages_there_is_a_pip_and_an_empty_directory(builder: Builder
 
 def test_another_lock_uid_or_interpreter_is_another_build(builder: Builder) -> None:
     interpreter = find_python(VERSION, builder.host)
-    described = [
-        python.describe(PYTHON, b"a", interpreter, builder),
-        python.describe(PYTHON, b"b", interpreter, builder),
-        python.describe(PYTHON, b"a", replace(interpreter, mtime_ns=1), builder),
-        python.describe(PYTHON, b"a", interpreter, replace(builder, uid=12345)),
-        python.describe(PYTHON._replace(packages=("six",)), b"a", interpreter, builder),
+    wanted = [
+        of_python(PYTHON, b"a", interpreter, UID),
+        of_python(PYTHON, b"b", interpreter, UID),
+        of_python(PYTHON, b"a", replace(interpreter, mtime_ns=1), UID),
+        of_python(PYTHON, b"a", interpreter, 12345),
+        of_python(PYTHON._replace(packages=("six",)), b"a", interpreter, UID),
     ]
-    assert len({store.key("python", each) for each in described}) == len(described)
+    assert len({each.key for each in wanted}) == len(wanted)
 
 
 def test_what_does_not_fit_its_digest_is_not_installed(environ: dict[str, str], runtime: str, directory: Path) -> None:
@@ -200,14 +106,67 @@ def test_credentials_serve_the_build_and_are_in_none_of_it(
         made = python.build(wanted, resolving.resolve_python(wanted, b"", builder.host), builder)
     found = subprocess.run(["grep", "-rlF", "sesame", made.path], capture_output=True, text=True, check=False)
     assert found.stdout == ""
-    assert b"solven-acme" in (python.uv_lock(made) or b"")
+    assert b"solven-acme" in (store.uv_lock(made) or b"")
+
+
+CERTIFICATES = """
+[req]
+distinguished_name = name
+[name]
+[authority]
+basicConstraints = critical, CA:TRUE
+[server]
+basicConstraints = critical, CA:FALSE
+subjectAltName = IP:127.0.0.1
+"""
+
+
+def make_certificate(directory: Path) -> Path:
+    """A certificate with its key for 127.0.0.1, signed by the new authority in `authority.pem`."""
+    (directory / "openssl.cnf").write_text(CERTIFICATES)
+    command = ["openssl", "req", "-x509", "-config", "openssl.cnf", "-newkey", "rsa:2048", "-noenc", "-days", "2"]
+    signed = ("-CA", "authority.pem", "-CAkey", "authority.key")
+    for name, options in (("authority", ()), ("server", signed)):
+        about = ("-extensions", name, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
+        subprocess.run([*command, *about, *options], cwd=directory, check=True, capture_output=True)
+    both = directory / "both.pem"
+    both.write_bytes((directory / "server.key").read_bytes() + (directory / "server.pem").read_bytes())
+    return both
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="makes a certificate with openssl")
+def test_a_hosts_own_authority_is_trusted_here_and_inside(
+    environ: dict[str, str], runtime: str, directory: Path, host: toolchain.Host
+) -> None:
+    certificate = make_certificate(directory)
+    wanted, packages = Python(VERSION, ("solven-acme",)), Bun({"solven-acme": "1.0.0"})
+    with serve(certificate=certificate) as registry:
+        registry.add_wheel("solven_acme", "1.0")
+        registry.add_npm("solven-acme", "1.0.0")
+        here = {
+            **environ,
+            "UV_CACHE_DIR": str(directory / "uv"),
+            "PIP_EXTRA_INDEX_URL": f"{registry.address}/simple",
+            "npm_config_registry": registry.address,
+        }
+        (directory / "cache").mkdir(mode=0o700)
+        toolchain.find_bun(host)
+        shutil.copytree(host.cache / "tools", directory / "cache/tools")
+        stranger = Builder(toolchain.host(directory / "cache", here), UID, program.locate(), runtime)
+        with pytest.raises(BuildError, match=r"(?i)certificate"):
+            resolving.resolve_python(wanted, b"", stranger.host)
+        trusting = {**here, "NODE_EXTRA_CA_CERTS": str(directory / "authority.pem")}
+        builder = Builder(toolchain.host(directory / "cache", trusting), UID, program.locate(), runtime)
+        lock = resolving.resolve(wanted, packages, {}, builder.host, lambda _: None)
+        assert store.is_whole(python.build(wanted, lock.python, builder))
+        made = bun.build(packages, lock.bun, builder)
+    assert (made.tree / "solven-acme/package.json").exists()
 
 
 def test_a_build_whose_maker_was_killed_is_finished_by_the_next(directory: Path, runtime: str) -> None:
     text = f"""
 import os, sys
 from pathlib import Path
-from stat import S_ISREG
 from solven_env.builds import inside, python, toolchain
 from solven_env.profile import Python
 from solven_env.sandbox import program

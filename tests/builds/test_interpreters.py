@@ -71,6 +71,13 @@ def test_a_shim_that_only_fails_hides_nothing(environ: dict[str, str], tmp_path:
     assert find_python(VERSION, bare(environ, tmp_path, PATH=path)).prefix == str(PREFIX)
 
 
+@pytest.mark.parametrize("folder", ["versions", "installs/python"])
+def test_shims_lead_to_what_they_stand_for(environ: dict[str, str], tmp_path: Path, folder: str) -> None:
+    versions(tmp_path / "manager" / folder)
+    (tmp_path / "manager/shims").mkdir()
+    assert find_python(VERSION, bare(environ, tmp_path, PATH=str(tmp_path / "manager/shims"))).version == FULL
+
+
 def test_a_broken_installation_is_passed_over(environ: dict[str, str], tmp_path: Path) -> None:
     folder = versions(tmp_path / "home/.pyenv/versions")
     broken = folder / f"{VERSION}.99" / "bin" / f"python{VERSION}"

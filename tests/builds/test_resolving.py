@@ -65,6 +65,16 @@ def test_a_private_index_is_used_and_its_credentials_stay_out(environ: dict[str,
     assert "wrong-one" not in str(caught.value)
 
 
+def test_a_proxy_is_asked(environ: dict[str, str], tmp_path: Path) -> None:
+    with serve() as proxy:
+        proxy.add_wheel("solven_acme", "1.0")
+        behind = {"HTTP_PROXY": proxy.address, "PIP_EXTRA_INDEX_URL": "http://packages.invalid/simple"}
+        host = toolchain.host(tmp_path / "cache", {**environ, **behind, "UV_CACHE_DIR": str(tmp_path / "uv")})
+        text = resolve_python(Python("3.12", ("solven-acme",)), b"", host).decode()
+    assert "solven-acme==1.0" in text
+    assert "http://packages.invalid/simple/solven-acme/" in proxy.seen
+
+
 def test_no_network_is_one_clear_error(environ: dict[str, str], tmp_path: Path) -> None:
     nowhere = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "UV_HTTP_RETRIES": "0"}
     host = toolchain.host(tmp_path / "cache", {**environ, **nowhere, "UV_CACHE_DIR": str(tmp_path / "uv")})

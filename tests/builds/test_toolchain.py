@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from solven_env.builds import toolchain
+from solven_env.builds import toolchain, tools
 from solven_env.errors import BuildError
 from tests.builds.registry import wheel
 
 
 def test_uv_is_there() -> None:
-    tool = toolchain.uv()
+    tool = tools.uv()
     said = subprocess.run([tool.path, "--version"], capture_output=True, text=True, check=True).stdout
     assert said.split()[1] == tool.version
 
@@ -27,7 +27,7 @@ def test_uvs_default_index_is_known() -> None:
 def test_bun_is_brought_and_runs(host: toolchain.Host) -> None:
     tool = toolchain.find_bun(host)
     said = subprocess.run([tool.path, "--version"], capture_output=True, text=True, check=True).stdout
-    assert said.strip() == tool.version == toolchain.bun_pin()[0]
+    assert said.strip() == tool.version == tools.bun_pin()[0]
     assert [path.name for path in tool.path.parent.iterdir()] == ["bun"]
     assert tool.path.stat().st_mode & 0o777 == 0o755
 
@@ -36,18 +36,18 @@ def test_a_damaged_bun_is_brought_again_by_whoever_comes_first(environ: dict[str
     host = toolchain.host(tmp_path / "cache", environ)
     tool = toolchain.find_bun(host)
     tool.path.write_bytes(b"")
-    found: list[toolchain.Tool] = []
+    found: list[tools.Tool] = []
     threads = [threading.Thread(target=lambda: found.append(toolchain.find_bun(host))) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert found == [tool] * 3
-    assert tool.path.stat().st_size == toolchain.bun_pin()[1]["size"]
+    assert tool.path.stat().st_size == tools.bun_pin()[1]["size"]
 
 
 def test_another_executable_is_not_believed_and_never_run(environ: dict[str, str], tmp_path: Path) -> None:
-    version = toolchain.bun_pin()[0]
+    version = tools.bun_pin()[0]
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     trap = f"#!/bin/sh\ntouch {tmp_path / 'ran'}\n".encode()

@@ -1,0 +1,50 @@
+"""The Python interpreters that were found on this host, and whether one is still the same. Nothing is started."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from solven_env.builds.staging import publish_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A CPython on this host, by real paths. `version` is whole (3.12.1), `build` what it says of its making.
+
+    `size` (bytes) and `mtime_ns` of the executable tell a replaced one. `is_movable` says whether it works at another
+    path than its own, as python-build-standalone does; others are linked with absolute paths.
+    """
+
+    executable: str
+    prefix: str
+    version: str
+    build: str
+    platform: str
+    is_movable: bool
+    size: int
+    mtime_ns: int
+
+
+def recall(version: str, cache: Path) -> Interpreter | None:
+    """The interpreter that was found for a profile's `version`, if its executable is still that very file."""
+    try:
+        found = Interpreter(**json.loads(_memory(version, cache).read_bytes()))
+        status = os.stat(found.executable)
+    except (OSError, ValueError, TypeError):
+        return None
+    return found if (status.st_size, status.st_mtime_ns) == (found.size, found.mtime_ns) else None
+
+
+def remember(version: str, cache: Path, interpreter: Interpreter) -> None:
+    """Keep what was found for `recall`."""
+    publish_file(_memory(version, cache), json.dumps(asdict(interpreter), indent=1).encode(), mode=0o600)
+
+
+def _memory(version: str, cache: Path) -> Path:
+    return cache / "tools" / f"python-{version}.json"
