@@ -110,7 +110,7 @@ def test_a_step_that_fails_ends_it_with_its_message(place: Path) -> None:
     (place / "home/.config/solven-env/config.yaml").write_text("sandbox: {bwrap: /nowhere/bwrap}\n")
     # The environment of this very run, which scripts/environment would need a minute to make.
     (place / "checkout/scripts/environment").write_text(f"""
-        venv={sys.prefix} scratch={place}
+        venv='{sys.prefix}' scratch='{place}'
         set_up() {{ :; }}
         can_apt() {{ false; }}
         step() {{ echo "$*"; }}
