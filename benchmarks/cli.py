@@ -7,7 +7,6 @@ jsonschema and jinja2; `import solven_env` at most 30 ms above a bare interprete
 from __future__ import annotations
 
 import argparse
-import compileall
 import os
 import statistics
 import subprocess
@@ -15,8 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import solven_env
-from benchmarks.measure import interleaved, machine, milliseconds, ratio
+from benchmarks.measure import interleaved, machine, milliseconds, precompile, ratio
 
 LIBRARIES = "import typer, ruamel.yaml, jsonschema, jinja2"
 
@@ -26,9 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=21)
     rounds = parser.parse_args().rounds
-    # an environment may forbid writing bytecode (PYTHONDONTWRITEBYTECODE): then every start would compile
-    for directory in {Path(solven_env.__file__).parent, *map(Path, _site_packages())}:
-        compileall.compile_dir(directory, quiet=2)
+    precompile()
     with tempfile.TemporaryDirectory() as storage:
         environ = {**os.environ, "SOLVEN_ENV_STORAGE": storage}
         command = [str(Path(sys.executable).with_name("solven-env"))]
@@ -53,10 +49,6 @@ def main() -> None:
     print(f"--help beside typer:          {ratio(times, 'solven-env --help', 'import typer'):.2f} (goal 1.5)")
     no_op = ratio(times, "solven-env apply, nothing to do", "import the four libraries")
     print(f"no-op apply beside libraries: {no_op:.2f} (goal 1.3)")
-
-
-def _site_packages() -> list[str]:
-    return [path for path in sys.path if path.endswith("site-packages")]
 
 
 if __name__ == "__main__":

@@ -1,34 +1,70 @@
-"""Interleaved timing of commands: medians, and ratios taken pair by pair, so that a drifting machine cancels out."""
+"""Interleaved timing: medians, and ratios taken round by round, so that a drifting machine cancels out."""
 
 from __future__ import annotations
 
+import compileall
 import os
 import platform
 import statistics
 import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import solven_env
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+_PACKAGES = "site-packages"
+
+Times = dict[str, list[float]]
+"""Seconds of each thing that was measured, a round after the other."""
 
 
-def interleaved(
-    commands: Mapping[str, Sequence[str]], rounds: int, environ: Mapping[str, str] | None = None
-) -> dict[str, list[float]]:
+def interleaved(commands: Mapping[str, Sequence[str]], rounds: int, environ: Mapping[str, str] | None = None) -> Times:
     """The wall time in seconds of each command in each round, after one round that is not counted."""
-    times: dict[str, list[float]] = {name: [] for name in commands}
+
+    def call(command: Sequence[str]) -> Callable[[], None]:
+        return lambda: quietly(command, environ=environ)
+
+    return rounds_of({name: call(command) for name, command in commands.items()}, rounds)
+
+
+def rounds_of(calls: Mapping[str, Callable[[], float | None]], rounds: int) -> Times:
+    """What each call takes in each round, after one that is not counted; the seconds are its own where it gives any."""
+    times: Times = {name: [] for name in calls}
     for round_ in range(rounds + 1):
-        for name, command in commands.items():
-            start = time.perf_counter()
-            subprocess.run(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+        for name, call in calls.items():
+            seconds = once(call)
             if round_:
-                times[name].append(time.perf_counter() - start)
+                times[name].append(seconds)
     return times
 
 
+def once(call: Callable[[], float | None]) -> float:
+    """What one call takes, in seconds; its own figure where it gives one."""
+    start = time.perf_counter()
+    own = call()
+    took = time.perf_counter() - start
+    return took if own is None else own
+
+
+def quietly(command: Sequence[str], *, environ: Mapping[str, str] | None = None, cwd: str | None = None) -> None:
+    """Run a command that says nothing; CalledProcessError where it fails."""
+    null = subprocess.DEVNULL
+    subprocess.run(command, env=environ, cwd=cwd, stdin=null, stdout=null, stderr=null, check=True)
+
+
+def precompile() -> None:
+    """Compile everything that a start imports: where bytecode may not be written, every start would do it anew."""
+    for directory in {Path(solven_env.__file__).parent, *(Path(path) for path in sys.path if path.endswith(_PACKAGES))}:
+        compileall.compile_dir(directory, quiet=2)
+
+
 def ratio(times: Mapping[str, Sequence[float]], name: str, beside: str) -> float:
-    """The median of the ratios of two commands, round by round."""
+    """The median of the ratios of two of them, round by round."""
     return statistics.median(a / b for a, b in zip(times[name], times[beside], strict=True))
 
 
