@@ -67,6 +67,8 @@ def is_true(name: str, values: Mapping[str, str]) -> bool:
 
 
 def _checked(name: str, value: str) -> str:
+    if not isinstance(value, str):  # a program's mistake, in the words that --inputs has for it
+        raise UsageError(f"the value of input '{name}' is not text", fix=f"Pass {str(value)!r}.")
     if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
         raise UsageError(f"the value of input '{name}' is not Unicode text", fix="Pass it as UTF-8, without U+0000.")
     return value

@@ -25,6 +25,7 @@ SYSTEM = (
 )
 
 _ONE_KIND = {"/proc": "proc", "/dev": "dev", "/run": "tmpfs"}
+_TEMPORARY = ".solven-env-"
 _RESERVED = ("/.venv", "/node_modules", "/run/solven-env")
 
 
@@ -61,4 +62,6 @@ def place_problem(path: str) -> str:
     for own in ("/proc", "/dev"):
         if is_beneath(path, own) and path != own:
             return f"stands in {own}, which is the sandbox's own"
+    if any(part.startswith(_TEMPORARY) for part in path.split("/")):
+        return "has a name that solven-env gives to temporary files"  # and removes, after an interrupted apply
     return ""

@@ -177,8 +177,8 @@ class Root:
     def exchange(self, a: str, b: str) -> None:
         """Let two paths, both of them there, trade places in one step: nothing is lost and no moment sees neither.
 
-        ExchangeUnsupportedError, and nothing done, where the file system cannot (bucket mounts): `rename` is what is
-        left, after keeping what it replaces.
+        ExchangeUnsupportedError, and nothing done, where the file system cannot (bucket mounts): `set_aside` and
+        `publish` are what is left.
         """
         with self._pair(a, b) as names:
             try:

@@ -44,6 +44,7 @@ def test_a_default_is_not_given() -> None:
         ({"user": "x"}, {}, (), "the profile has no input 'user'. Did you mean 'user_id'?"),
         ({"zzz": "x"}, {}, (), "the profile has no input 'zzz'. Known here: region, ticket, user_id."),
         ({}, {}, ("tickets",), "the profile has no input 'tickets'. Did you mean 'ticket'?"),
+        ({"region": 5}, {}, (), "the value of input 'region' is not text. Pass '5'."),
         ({"region": "a\0b"}, {}, (), "the value of input 'region' is not Unicode text. Pass it as UTF-8, without U+0000."),
         ({}, {"SOLVEN_INPUT_REGION": "\udcff"}, (), "the value of input 'region' is not Unicode text. Pass it as UTF-8, without U+0000."),
     ],

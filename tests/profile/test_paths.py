@@ -32,6 +32,7 @@ TARGET = "Write skills/… or threads/…."
         ("a" * 201, f"'{'a' * 59}…' is too long."),
         (".venv/x", "'.venv/x' stands in /.venv, which solven-env fills."),
         ("node_modules", "'node_modules' stands in /node_modules, which solven-env fills."),
+        ("a/.solven-env-x.tmp", "'a/.solven-env-x.tmp' has a name that solven-env gives to temporary files."),
         ("run/solven-env/bin/uv", "'run/solven-env/bin/uv' stands in /run/solven-env, which solven-env fills."),
         ("proc/self/mem", "'proc/self/mem' stands in /proc, which is the sandbox's own."),
         ("dev/null", "'dev/null' stands in /dev, which is the sandbox's own."),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from solven_env.errors import ConflictError, ExchangeUnsupportedError, SolvenError, WorkspaceError
 from solven_env.reconcile.model import State
 from solven_env.reconcile.trees import remove
+from solven_env.rendering import digest
 from solven_env.workspace.root import READ_LIMIT
 
 if TYPE_CHECKING:
@@ -44,9 +44,9 @@ def _state(root: Root, name: str, entry: Entry) -> State:
         return State("file", f"size:{entry.size}", mode, entry.size)
     if entry.kind == "file":
         data = root.read(name)
-        return State("file", _digest(data), mode, len(data), data)
+        return State("file", digest(data), mode, len(data), data)
     if entry.kind == "symlink":
-        return State("symlink", _digest(root.read_link(name).encode(errors="surrogateescape")))
+        return State("symlink", digest(root.read_link(name).encode(errors="surrogateescape")))
     return State(entry.kind)
 
 
@@ -153,7 +153,3 @@ def _discard(root: Root, change: Change, staged: str, data: bytes, keeper: Keepe
         root.remove(staged)
     elif found is not None:
         _keep_all(root, change, staged, keeper)
-
-
-def _digest(data: bytes) -> str:
-    return "sha256:" + hashlib.sha256(data).hexdigest()
