@@ -108,7 +108,7 @@ def apply(
     found = Thread.find(thread, storage)
     given = inputs or {}
     if found.record() is None:
-        found.plan(profile, given, unset)  # an invalid profile or input leaves no trace of a new thread
+        found.check(profile, given, unset)  # an invalid profile or input leaves no trace of a new thread
     with found.state.lock(thread):
         computed, lacking = found.plan(profile, given, unset)
         if on_conflict == "fail":
