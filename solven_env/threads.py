@@ -6,8 +6,7 @@ import os
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
-from solven_env import config, sources
-from solven_env.preparing import prepare
+from solven_env import config
 from solven_env.reconcile.apply import observe
 from solven_env.reconcile.desired import desired, with_builds
 from solven_env.reconcile.model import BUILD, State
@@ -88,6 +87,9 @@ class Thread(NamedTuple):
     def _wanted(
         self, profile: str | Path, inputs: Mapping[str, str], unset: Collection[str], record: Record | None
     ) -> tuple[Desired, tuple[Need, ...]]:
+        from solven_env import sources  # a run needs no profile, and no 60 ms of YAML and Jinja
+        from solven_env.preparing import prepare
+
         source = sources.find(profile)
         recorded = record.inputs if record else {}
         prepared = prepare(source, self.name, given=inputs, environ=os.environ, recorded=recorded, unset=unset)
