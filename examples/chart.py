@@ -6,8 +6,8 @@ import pandas as pd
 
 rng = np.random.default_rng(7)
 months = pd.date_range("2025-01-01", periods=12, freq="MS")
-growth = rng.normal(loc=[3, 1, 5], scale=6, size=(12, 3)).cumsum(axis=0)
-sales = pd.DataFrame(growth + np.array([80, 110, 50]), index=months, columns=["Pens", "Paper", "Ink"]).round(1)
+sold = np.array([80, 110, 50]) + rng.normal(loc=[3, 1, 5], scale=6, size=(12, 3)).cumsum(axis=0)
+sales = pd.DataFrame(sold, index=months, columns=["Pens", "Paper", "Ink"]).round(1)
 print(sales.describe().round(1).to_string())
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained", width_ratios=[2, 1])

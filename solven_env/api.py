@@ -111,7 +111,7 @@ def apply(
         raise UsageError(f"on_conflict cannot be {on_conflict!r}", fix="Pass 'fail' or 'overwrite'.")
     found, source, given = Thread.find(thread, storage), sources.find(profile), inputs or {}
     if found.record() is None:
-        found.plan(source, given, unset)  # an invalid profile or input leaves no trace of a new thread
+        found.check(source, given, unset)  # an invalid profile or input leaves no trace of a new thread
     with found.state.lock(thread):
         computed, lacking = found.plan(source, given, unset)
         if on_conflict == "fail":

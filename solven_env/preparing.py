@@ -1,23 +1,24 @@
 """A profile made ready for one thread: its inputs chosen, its expressions expanded, its files rendered.
 
-What is read from YAML and what is resolved are memoised in the process, by all that they are made from: reading takes
-milliseconds, and platforms apply one profile to thousands of threads. Templates and sources are read anew each time.
+What is read from YAML, resolved and rendered is memoised in the process, by all that it is made from: reading takes
+milliseconds, and platforms apply one profile to thousands of threads. Templates and sources are read anew each time,
+and what they say is part of what a rendering is known by.
 """
 
 from __future__ import annotations
 
 import functools
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env import profile as profiles
 from solven_env import sources
 from solven_env.diagnostics import Diagnostic, ordered
 from solven_env.errors import ProfileError
-from solven_env.rendering import RenderedFile, render
+from solven_env.rendering import RenderedFile, SourceError, render
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from solven_env.profile import Bun, Declaration, Profile, Python
     from solven_env.sources import ProfileSource
@@ -76,9 +77,54 @@ def packages(source: ProfileSource, environ: Mapping[str, str]) -> tuple[Python 
 def _render(
     source: ProfileSource, values: Mapping[str, str], thread: str
 ) -> tuple[Profile, tuple[RenderedFile, ...], tuple[Diagnostic, ...]]:
-    profile, mistakes = _resolved(source.text, source.name, tuple(sorted(values.items())), thread)
-    files, more = render(profile, source.read_template, source.read_source)
-    return profile, files, ordered((*mistakes, *more))
+    key = (source.text, source.name, tuple(sorted(values.items())), thread)
+    profile, mistakes = _resolved(*key)
+    memo = _renderings(*key)
+    if not (memo and all(_look(source, kind, name) == said for kind, name, said in memo[0].reads)):
+        memo[:] = [_render_anew(profile, source)]
+    return profile, memo[0].files, ordered((*mistakes, *memo[0].mistakes))
+
+
+class _Rendering(NamedTuple):
+    """What was rendered, and every template and source that was read for it: its kind, its name, what it said."""
+
+    files: tuple[RenderedFile, ...]
+    mistakes: tuple[Diagnostic, ...]
+    reads: tuple[tuple[str, str, object], ...]
+
+
+def _render_anew(profile: Profile, source: ProfileSource) -> _Rendering:
+    reads: list[tuple[str, str, object]] = []
+
+    def reading(kind: str) -> Callable[[str], Any]:
+        def read(name: str) -> Any:
+            said = _look(source, kind, name)
+            reads.append((kind, name, said))
+            if isinstance(said, _Unreadable):
+                raise SourceError(said.why)
+            return said
+
+        return read
+
+    files, mistakes = render(profile, reading("template"), reading("source"))
+    return _Rendering(files, mistakes, tuple(reads))
+
+
+class _Unreadable(NamedTuple):
+    why: str
+
+
+def _look(source: ProfileSource, kind: str, name: str) -> object:
+    try:
+        return source.read_template(name) if kind == "template" else source.read_source(name)
+    except SourceError as problem:
+        return _Unreadable(str(problem))
+
+
+@functools.lru_cache(maxsize=256)
+def _renderings(_text: bytes, _name: str, _values: tuple[tuple[str, str], ...], _thread: str) -> list[_Rendering]:
+    """Where the last rendering of a resolved profile is kept: none or one."""
+    return []
 
 
 @functools.lru_cache(maxsize=32)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
 
 
+@functools.cache
 def directory(kind: str) -> Path:
     """The directory of the shipped `profiles`, `schemas` or `templates`."""
     packaged = _PACKAGE / "_shipped" / kind

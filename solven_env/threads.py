@@ -7,7 +7,6 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env import config
-from solven_env.preparing import prepare
 from solven_env.reconcile.apply import observe
 from solven_env.reconcile.desired import desired, with_builds
 from solven_env.reconcile.model import BUILD, State
@@ -61,25 +60,15 @@ class Thread(NamedTuple):
     ) -> tuple[Plan, tuple[Need, ...]]:
         """What has to be done for a profile, and which builds this host lacks for it."""
         record = self.record()
-        prepared = prepare(
-            source,
-            self.name,
-            given=inputs,
-            environ=os.environ,
-            recorded=record.inputs if record else {},
-            unset=unset,
-        )
-        python, bun = prepared.profile.python, prepared.profile.bun
-        needs: tuple[Need, ...] = ()
-        if python or bun:
-            from solven_env import packages
+        return self._plan(*self._wanted(source, inputs, unset, record), record)
 
-            needs = packages.needs(python, bun, packages.read_lock(python, bun, source.lock, source.name))
-        return self._plan(desired(prepared.profile, prepared.files, prepared.given), record, needs)
+    def check(self, source: ProfileSource, inputs: Mapping[str, str], unset: Collection[str]) -> None:
+        """Raise what `plan` would raise of the profile, its lock or the inputs, without a look at this host."""
+        self._wanted(source, inputs, unset, self.record())
 
     def plan_drift(self, record: Record) -> Plan:
         """Where the workspace and this host differ from what the last apply left."""
-        return self._plan(recorded_as_desired(record), record, self.needs(record))[0]
+        return self._plan(recorded_as_desired(record), self.needs(record), record)[0]
 
     def needs(self, record: Record) -> tuple[Need, ...]:
         """The builds that a recorded thread needs, on whatever host."""
@@ -96,12 +85,27 @@ class Thread(NamedTuple):
             Lock(self._lock(record, "python"), self._lock(record, "bun")),
         )
 
+    def _wanted(
+        self, source: ProfileSource, inputs: Mapping[str, str], unset: Collection[str], record: Record | None
+    ) -> tuple[Desired, tuple[Need, ...]]:
+        from solven_env.preparing import prepare  # here: a run needs no profile, and no 60 ms of YAML and Jinja
+
+        recorded = record.inputs if record else {}
+        prepared = prepare(source, self.name, given=inputs, environ=os.environ, recorded=recorded, unset=unset)
+        python, bun = prepared.profile.python, prepared.profile.bun
+        needs: tuple[Need, ...] = ()
+        if python or bun:
+            from solven_env import packages
+
+            needs = packages.needs(python, bun, packages.read_lock(python, bun, source.lock, source.name))
+        return desired(prepared.profile, prepared.files, prepared.given), needs
+
     def _lock(self, record: Record, kind: str) -> bytes | None:
         digest = record.builds.get(kind, {}).get("lock")
         stored = self.state.get(lock_key(digest)) if digest else None
         return stored.value if stored else None
 
-    def _plan(self, wanted: Desired, record: Record | None, needs: Sequence[Need]) -> tuple[Plan, tuple[Need, ...]]:
+    def _plan(self, wanted: Desired, needs: Sequence[Need], record: Record | None) -> tuple[Plan, tuple[Need, ...]]:
         root = storages.open_workspace(self.storage, self.name, self.owner)
         with root or nullcontext():
             observed = observe(root, {*addresses(wanted, record), "file:uv.lock", "file:bun.lock"})

@@ -11,6 +11,7 @@ and is writable by it: a lower directory that it could not write would be one wh
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -88,13 +89,14 @@ def is_whole(build: Build) -> bool:
     One look at each directory, a few milliseconds for a thousand. Bytes that were changed in place are not seen.
     """
     try:
-        recorded = (build.path / "directories").read_bytes().split(b"\0")
+        paths, times = _parse_directories((build.path / "directories").read_bytes())
         tree = os.open(build.tree, os.O_PATH | os.O_DIRECTORY)
-    except OSError:
+    except (OSError, ValueError):
         return False
     try:
-        return all(os.stat(path, dir_fd=tree).st_mtime_ns == int(time) for path, time in _pairs(recorded))
-    except (OSError, ValueError):
+        look = functools.partial(os.stat, dir_fd=tree)
+        return [found.st_mtime_ns for found in map(look, paths)] == times
+    except OSError:
         return False
     finally:
         os.close(tree)
@@ -151,8 +153,11 @@ def _directories(tree: Path) -> Iterator[bytes]:
         yield str(os.stat(path).st_mtime_ns).encode()
 
 
-def _pairs(parts: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    return zip(parts[::2], parts[1::2], strict=True)
+@functools.lru_cache(maxsize=16)
+def _parse_directories(text: bytes) -> tuple[list[bytes], list[int]]:
+    """What `_directories` wrote: paths, and the time of each. ValueError where it is damaged."""
+    parts = text.split(b"\0")
+    return parts[::2], [int(time) for time in parts[1::2]]
 
 
 def _remove(target: Path) -> None:

@@ -97,6 +97,7 @@ def apply(plan: Plan, open_root: Callable[[], Root], state: State) -> Outcome:
             if change.kind in KINDS:  # settings are recorded, and builds were made before
                 with _changing(change.name):
                     _note_mode(entries, change, KINDS[change.kind].apply(root, change, keeper))
+        root.sync()
     done = Record(
         incarnation=base.incarnation,
         generation=generation,

@@ -52,7 +52,8 @@ class Record(NamedTuple):
             "resources": {address: entry._asdict() for address, entry in self.resources.items()},
             "intended": None if self.intended is None else _plain(self.intended),
         }
-        return (json.dumps(fields, sort_keys=True, indent=1) + "\n").encode()
+        # Not indented: json's C encoder cannot, and an apply writes three of these.
+        return (json.dumps(fields, sort_keys=True) + "\n").encode()
 
 
 def _plain(intended: Mapping[str, tuple[Entry, ...]]) -> dict[str, list[dict[str, str]]]:

@@ -60,13 +60,17 @@ class Root:
 
     Paths are relative POSIX paths; `""` is the workspace itself where a directory is asked for. Names that are not
     UTF-8 come and go with surrogate escapes. What is not there is FileNotFoundError, what is in the way
-    FileExistsError; all else that the system refuses is a WorkspaceError that names the path. What a writing operation
-    did is on disk when it returns; modes and owners are as exact as the file system keeps them (a bucket mount: not).
+    FileExistsError; all else that the system refuses is a WorkspaceError that names the path. Modes and owners are as
+    exact as the file system keeps them (a bucket mount: not).
+
+    A file's bytes are on disk before it has its name. Names are when `sync` returns: one wait for each directory, where
+    each name would cost a wait of its own.
     """
 
     def __init__(self, descriptor: int, owner: Owner | None) -> None:
         """Take over the descriptor of a directory. `owner` gets all that is written; None leaves it ours."""
         self._descriptor = descriptor
+        self._changed: set[str] = set()
         self.owner = owner
 
     def __enter__(self) -> Root:
@@ -147,7 +151,7 @@ class Root:
                     set_rights(made, mode, self.owner)
                 finally:
                     os.close(made)
-                sync_directory(parent)
+                self._changed.add(posixpath.dirname(path))
             except BaseException:
                 with suppress(OSError):
                     os.rmdir(name, dir_fd=parent)
@@ -199,13 +203,25 @@ class Root:
         """Remove anything but a directory: a link itself, never what it leads to."""
         with self._parent(path, _DIRECTORY) as (directory, name):
             os.unlink(name, dir_fd=directory)
-            sync_directory(directory)
+            self._changed.add(posixpath.dirname(path))
 
     def remove_directory(self, path: str) -> None:
         """Remove an empty directory; one that is not is OSError with ENOTEMPTY."""
         with self._parent(path, _DIRECTORY) as (directory, name):
             os.rmdir(name, dir_fd=directory)
-            sync_directory(directory)
+            self._changed.add(posixpath.dirname(path))
+
+    def sync(self) -> None:
+        """Have every name that was made, changed or removed on disk, as far as its directory is still there."""
+        for path in sorted(self._changed):
+            with failures_as(WorkspaceError, path or "."):
+                try:
+                    with self._opened(path, _DIRECTORY) as directory:
+                        sync_directory(directory)
+                except OSError as error:
+                    if error.errno not in _ABSENT:  # the agent has put something else there
+                        raise
+        self._changed.clear()
 
     def adopt(self) -> tuple[str, ...]:
         """Give everything in the workspace to `owner`; the paths that keep theirs (see `adoption`), sorted."""
@@ -237,9 +253,7 @@ class Root:
     def _pair(self, old: str, new: str) -> Iterator[tuple[int, str, int, str]]:
         with self._parent(old, _DIRECTORY) as (a, x), self._parent(new, _DIRECTORY) as (b, y):
             yield a, x, b, y
-            sync_directory(b)
-            if posixpath.dirname(old) != posixpath.dirname(new):
-                sync_directory(a)
+            self._changed |= {posixpath.dirname(old), posixpath.dirname(new)}
 
 
 def _check(path: str) -> None:

@@ -91,6 +91,7 @@ def create_workspace(storage: Path, thread: str, owner: Owner | None) -> Root:
         for path, whose in (("threads", None), (f"threads/{thread}", owner)):
             with Root(os.open(storage, os.O_RDONLY | os.O_DIRECTORY), whose) as place, suppress(FileExistsError):
                 place.mkdir(path)
+                place.sync()
     root = open_workspace(storage, thread, owner)
     if root is None:
         raise WorkspaceError("the workspace vanished while it was made", fix="Try again.", location=str(location))
