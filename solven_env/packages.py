@@ -21,7 +21,7 @@ from solven_env.profile import Bun, Python
 from solven_env.sandbox import program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from solven_env.builds.store import Build, Kind
@@ -67,11 +67,14 @@ def find(need: Need, builder: Builder) -> Build | None:
     return bun_builds.find(need.section, need.lock, builder)
 
 
-def obtain(need: Need, builder: Builder, config: Config, environ: Mapping[str, str]) -> Build:
-    """The build that meets the need, made where this host lacks it."""
+def obtain(
+    need: Need, builder: Builder, config: Config, environ: Mapping[str, str], progress: Callable[[str], None]
+) -> Build:
+    """The build that meets the need, made where this host lacks it, of which `progress` is told."""
     found = find(need, builder)
     if found is not None:
         return found
+    progress(f"building the {need.kind} packages")
     able = replace(builder, bwrap=locate_bubblewrap(config, environ))
     if isinstance(need.section, Python):
         return python_builds.build(need.section, need.lock, able)

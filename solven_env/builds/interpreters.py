@@ -54,17 +54,17 @@ class Interpreter:
     mtime_ns: int
 
 
-def find_python(version: str, host: Host) -> Interpreter:
+def find_python(version: str, host: Host, *, fetch: bool = True) -> Interpreter:
     """The interpreter for a profile's `version` (major and minor).
 
     The one that was found last time, if it is still the same file; else the first of what uv finds, what version
-    managers have installed, and what uv fetches. PlatformError lists where it looked.
+    managers have installed, and what uv fetches, unless it may not. PlatformError lists where it looked.
     """
     remembered = host.cache / "tools" / f"python-{version}.json"
     found = _recall(remembered)
     if found is None:
         with locked(remembered.parent, remembered.name):
-            found = _recall(remembered) or _search(version, host)
+            found = _recall(remembered) or _search(version, host, fetch=fetch)
             publish_file(remembered, json.dumps(asdict(found), indent=1).encode(), mode=0o600)
     return found
 
@@ -87,9 +87,9 @@ def folders(environ: Mapping[str, str]) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(places))
 
 
-def _search(version: str, host: Host) -> Interpreter:
+def _search(version: str, host: Host, *, fetch: bool) -> Interpreter:
     looked: list[str] = []
-    for candidate in _candidates(version, host, looked):
+    for candidate in _candidates(version, host, looked, fetch=fetch):
         found = _ask(candidate, version)
         if isinstance(found, Interpreter):
             return found
@@ -101,7 +101,7 @@ def _search(version: str, host: Host) -> Interpreter:
     )
 
 
-def _candidates(version: str, host: Host, looked: list[str]) -> Iterator[Path]:
+def _candidates(version: str, host: Host, looked: list[str], *, fetch: bool) -> Iterator[Path]:
     """Paths of interpreters, the cheapest to look for first; `looked` gets a line for each place without one."""
     by_uv = _found_by_uv(version, host)
     if by_uv is not None:
@@ -114,6 +114,8 @@ def _candidates(version: str, host: Host, looked: list[str]) -> Iterator[Path]:
         yield from installed
         if not installed:
             looked.append(f"{folder}: none")
+    if not fetch:
+        return
     try:
         run_uv(host, "python", "install", "--no-bin", "--install-dir", own, version, purpose="uv")
     except BuildError as error:

@@ -12,6 +12,7 @@ from solven_env.builds import pip_pin, shape, store
 from solven_env.builds.inside import Place, give
 from solven_env.builds.interpreters import find_python
 from solven_env.builds.toolchain import uv
+from solven_env.errors import PlatformError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,9 +44,13 @@ def build(python: Python, lock: bytes | None, builder: Builder) -> store.Build:
 
 
 def find(python: Python, lock: bytes | None, builder: Builder) -> store.Build | None:
-    """The same build where this host has it and it is whole; nothing is made."""
+    """The same build where this host has it and it is whole; nothing is made, and no interpreter fetched."""
     text = pip_pin.alone() if lock is None else lock
-    inputs = describe(python, text, find_python(python.version, builder.host), builder)
+    try:
+        interpreter = find_python(python.version, builder.host, fetch=False)
+    except PlatformError:
+        return None  # whoever builds it looks again, and says where
+    inputs = describe(python, text, interpreter, builder)
     return store.find(builder.host.cache, store.key("python", inputs))
 
 

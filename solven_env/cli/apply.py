@@ -49,7 +49,7 @@ def command(
       solven-env apply profile.yaml thread-42 --on-conflict overwrite
     """
     from solven_env import api
-    from solven_env.cli.output import errors_as_json, print_json, say_changes
+    from solven_env.cli.output import errors_as_json, note, print_json, say_changes
 
     with errors_as_json("apply", thread, chosen):
         given = given_inputs(settings, inputs)
@@ -57,7 +57,13 @@ def command(
             report = api.diff(profile, thread, storage=storage, inputs=given, unset=unset or ())
         else:
             report = api.apply(
-                profile, thread, storage=storage, inputs=given, unset=unset or (), on_conflict=on_conflict.value
+                profile,
+                thread,
+                storage=storage,
+                inputs=given,
+                unset=unset or (),
+                on_conflict=on_conflict.value,
+                progress=note,
             )
     if chosen is Format.JSON:
         print_json({**report.to_json(), "command": "apply"})

@@ -43,17 +43,18 @@ def stage(plan: LaunchPlan, where: str, shared: Shared) -> None:
                 os.close(mounted)
 
 
-def enter(root: str, proc_targets: tuple[str, ...], where: str) -> None:
+def enter(plan: LaunchPlan, root: str, where: str) -> None:
     """In a mount namespace and a PID namespace of one command's own: mount its /proc, and move `root` to `where`.
 
     The same /proc goes over the host's: bubblewrap looks its own process up there. `where` lies beneath it.
     """
+    proc_targets = [mount.target for mount in plan.mounts if isinstance(mount, Proc)]
     with holding(os.open(root, DIRECTORY)) as staged:
         with holding(mounting.new_mount("proc", {}, HARDENED | mounting.ATTR_NOEXEC)) as fresh:
             for target in proc_targets:
                 with (
                     holding(mounting.clone_tree("", fresh)) as clone,
-                    open_target(staged, target, directory=True) as place,
+                    open_target(staged, target, directory=True, owner=_owner(plan)) as place,
                 ):
                     mounting.attach(clone, place)
             with holding(os.open("/proc", DIRECTORY)) as place:
@@ -74,16 +75,20 @@ def _open_workspace(plan: LaunchPlan, where: str) -> None:
             mounting.attach(clone, place)
 
 
+def _owner(plan: LaunchPlan) -> tuple[int, int] | None:
+    """Whose the mount points are that are made in the workspace; None: ours."""
+    return None if plan.uid is None or plan.gid is None else (plan.uid, plan.gid)
+
+
 def _add(plan: LaunchPlan, root: int, mount: Mount, shared: Shared, memory: set[int], sealed: dict[int, int]) -> None:
     """Mount one thing; note the device of what is memory, and the mount of what is to be made read-only at the end."""
     source = None if isinstance(mount, Proc) else open_source(plan, mount, shared)  # for Proc see `enter`
     if source is None:
         return
-    owner = None if plan.uid is None or plan.gid is None else (plan.uid, plan.gid)
     with holding(source):
         about = os.fstat(source)
         is_directory = stat.S_ISDIR(about.st_mode)
-        with open_target(root, mount.target, directory=is_directory, memory=memory, owner=owner) as place:
+        with open_target(root, mount.target, directory=is_directory, memory=memory, owner=_owner(plan)) as place:
             mounting.attach(source, place)
         if isinstance(mount, Tmpfs | Etc):
             memory.add(about.st_dev)
