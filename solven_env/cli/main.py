@@ -79,8 +79,8 @@ def run() -> None:
     """Run the command line and exit."""
     from solven_env.cli.errors import exit_codes
 
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # a locale without UTF-8 is no reason to fail
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where the caller closed it
+        stream.reconfigure(errors="backslashreplace")  # a locale without UTF-8 is no reason to fail
     application = _typer()
     application.callback(cls=_LazyGroup, no_args_is_help=True)(_start)
     with exit_codes():

@@ -25,6 +25,8 @@ def arguments(
 
     bubblewrap itself starts with no environment, and no argument list shows one: `environment_arguments`.
     """
+    # Told nothing to set, prlimit prints a table where the command's output belongs; a core would lie in the workspace.
+    limits = {"core": 0, **dict(command.limits)}
     return [
         plan.bwrap,
         *("--unshare-user", "--disable-userns", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
@@ -33,7 +35,7 @@ def arguments(
         *("--args", str(environment), "--seccomp", str(seccomp), "--json-status-fd", str(status)),
         # Every mount beneath is nodev already but for the nodes of /dev, which --bind would make nodev too.
         *("--dev-bind", root, "/", "--chdir", command.cwd),
-        *("--", PRLIMIT, *(f"--{name}={value}:{value}" for name, value in command.limits)),
+        *("--", PRLIMIT, *(f"--{name}={value}:{value}" for name, value in limits.items())),
         *("--", *command.argv),
     ]
 

@@ -8,6 +8,7 @@ nothing, since no name is looked up twice.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -66,9 +67,15 @@ def enter(plan: LaunchPlan, root: str, where: str) -> None:
 def _open_workspace(plan: LaunchPlan, where: str) -> None:
     try:
         workspace = os.open(plan.workspace, DIRECTORY | os.O_NOFOLLOW)
+        with holding(workspace):
+            # O_PATH asks no file system; this one tells of a FUSE mount whose daemon has died.
+            readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=workspace)
     except OSError as error:
-        raise SandboxError(f"the workspace cannot be opened: {error.strerror}", location=plan.workspace) from error
-    with holding(workspace), holding(mounting.clone_tree("", workspace)) as clone:
+        fix = "Make it again with apply." if error.errno == errno.ENOENT else "Look whether its storage is mounted."
+        raise SandboxError(
+            f"the workspace cannot be opened: {error.strerror}", fix=fix, location=plan.workspace
+        ) from error
+    with holding(readable) as workspace, holding(mounting.clone_tree("", workspace)) as clone:
         mounting.set_attributes(clone, HARDENED)
         os.mkdir(where)
         with holding(os.open(where, DIRECTORY)) as place:
