@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from solven_env.api import lock as lock
     from solven_env.api import plan as plan
     from solven_env.api import render as render
+    from solven_env.api import run as run
     from solven_env.api import status as status
     from solven_env.api import validate as validate
     from solven_env.diagnostics import Diagnostic as Diagnostic
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    **dict.fromkeys(("apply", "check_lock", "diff", "lock", "plan", "status", "validate", "render"), "solven_env.api"),
+    **dict.fromkeys(
+        ("apply", "check_lock", "diff", "lock", "plan", "render", "run", "status", "validate"), "solven_env.api"
+    ),
     **dict.fromkeys(("Diagnostic", "Location"), "solven_env.diagnostics"),
     **dict.fromkeys(("LockReport", "Report", "ThreadReport"), "solven_env.report"),
     "SolvenError": "solven_env.errors",

@@ -6,7 +6,6 @@ Every verb raises a subclass of `solven_env.errors.SolvenError` for what its use
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING, Literal
 
 from solven_env import sources
@@ -126,6 +125,54 @@ def apply(
     return Report("apply", (report,))
 
 
+def run(
+    thread: str,
+    command: Sequence[str] = (),
+    *,
+    storage: str | Path | None = None,
+    shell: str | None = None,
+    cwd: str = "/",
+    timeout: float | None = None,
+    env: Mapping[str, str] | None = None,
+    network: str | None = None,
+    stdin: int = 0,
+    stdout: int = 1,
+    stderr: int = 2,
+    progress: Callable[[str], None] = lambda _: None,
+) -> int:
+    """Run a command in a thread's sandbox, with the workspace as `/`, and return its exit status.
+
+        >>> solven_env.run("thread-42", ["python", "/script.py"], timeout=60)
+        0
+
+    `command` is its words; `shell` in their place is a text for `/bin/bash --login -c`. `timeout` is in seconds; `env`
+    is added to the profile's variables, and shows in no argument list; `network` is 'none' or 'host', in the place of
+    the profile's. The streams are descriptors, which the command has as they are. What this host lacks of the thread's
+    builds is made first, and `progress` told of it.
+
+    The status is the command's: 128 and more for a signal, 124 when its time was up, 126 when it cannot be executed,
+    127 when it is not found. `UsageError` for what is no command; any other `SolvenError` says that none was started
+    (125 on the command line). KeyboardInterrupt, like any exception on the way, ends all that was started.
+    """
+    from solven_env import running
+
+    if isinstance(command, str):
+        raise UsageError("a command is a sequence of words, not text", fix="Pass a list, or the text as shell=….")
+    if (shell is None) == (not command):
+        raise UsageError("there is no command, or there are two", fix="Give the command's words or a text for a shell.")
+    launch = running.prepare(
+        Thread.find(thread, storage),
+        command if shell is None else (*running.SHELL, shell),
+        cwd=cwd,
+        timeout=timeout,
+        env=env or {},
+        network=network,
+        terminal=os.environ.get("TERM", "") if os.isatty(stdout) else "",
+        progress=progress,
+    )
+    return running.run(launch, stdin=stdin, stdout=stdout, stderr=stderr)
+
+
 def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str], None] = lambda _: None) -> LockReport:
     """Pin a profile's packages: write its lock beside it. Versions of the present lock stay where they still fit.
 
@@ -160,15 +207,7 @@ def _build(found: Thread, lacking: Sequence[Need], progress: Callable[[str], Non
 
     builder = packages.builder(found.config, os.environ)
     for need in lacking:
-        begun = time.monotonic()
-        progress(f"making the {need.kind} build ({_count(need)}) …")
-        packages.obtain(need, builder, found.config, os.environ)
-        progress(f"made the {need.kind} build in {time.monotonic() - begun:.1f} s")
-
-
-def _count(need: Need) -> str:
-    count = len(need.section.packages)
-    return f"{count} package{'' if count == 1 else 's'} and what they need"
+        packages.obtain(need, builder, found.config, os.environ, progress)
 
 
 def _report(computed: Plan) -> ThreadReport:

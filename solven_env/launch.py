@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from solven_env.builds import certificates, shape
 from solven_env.errors import SandboxError
@@ -11,7 +11,7 @@ from solven_env.sandbox import etc
 from solven_env.sandbox.plan import Bind, Dev, Etc, LaunchPlan, Overlay, Proc, Tmpfs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from solven_env.builds.layers import Layer
     from solven_env.builds.store import Build
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 TARGETS = {"python": "/.venv", "bun": "/node_modules"}
 """Where a sandbox shows a build of each kind, below its layer."""
+
+Network: TypeAlias = Literal["none", "host"]
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CACHE = "/var/cache/solven-env"
@@ -44,17 +46,28 @@ class Stacked(NamedTuple):
     layer: Layer
 
 
-def launch_plan(
-    settings: Mapping[str, Any], place: Place, stacks: Sequence[Stacked], tools: shape.Tools, network: str
-) -> LaunchPlan:
-    """What the thread's commands see. `settings` are those of the record; `network` is what this command gets.
+def network(asked: str, allowed: Collection[str]) -> Network:
+    """The network that a command gets, `asked` by its caller or its profile, where the host has `allowed` these.
 
-    `SandboxError` for a network that is not to be had.
+    `SandboxError` for one that is not to be had.
     """
-    if network == "internet":
+    if asked not in allowed:
+        listed = ", ".join(allowed)
+        raise SandboxError(
+            f"the network {asked} is not allowed on this host, whose configuration allows {listed}",
+            fix=f"Use --network {next(iter(allowed))}, or let the administrator add it to sandbox.networks.",
+        )
+    if asked == "internet":
         raise SandboxError(
             "the network 'internet' is not there yet", fix="Use --network none, or --network host, which isolates none."
         )
+    return "host" if asked == "host" else "none"
+
+
+def launch_plan(
+    settings: Mapping[str, Any], place: Place, stacks: Sequence[Stacked], tools: shape.Tools, network: Network
+) -> LaunchPlan:
+    """What the thread's commands see. `settings` are those of the record; `network` is what this command gets."""
     mounts: list[Mount] = [_mount(each) for each in settings["mounts"]]
     mounts += [_link(each, place.storage) for each in settings["links"]]
     mounts += [
@@ -66,9 +79,10 @@ def launch_plan(
         session=place.session,
         workspace=place.workspace,
         mounts=(*mounts, *tool_mounts),
-        files=etc.identity(user(settings)),
+        # A profile that mounts an /etc of its own has its own users too.
+        files=etc.identity(user(settings)) if any(isinstance(mount, Etc) for mount in mounts) else (),
         links=links,
-        network="host" if network == "host" else "none",
+        network=network,
         uid=place.uid,
         gid=place.uid,
         bwrap=place.bwrap,

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import os
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,7 +18,7 @@ from solven_env.builds import lock_files, locks, places, store, wanted
 from solven_env.profile import Bun, Python
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from solven_env.builds.inside import Builder
@@ -67,17 +68,25 @@ def find(need: Need, config: Config) -> Build | None:
     return wanted.find_bun_build(need.section, need.lock, cache, uid)
 
 
-def obtain(need: Need, builder: Builder, config: Config, environ: Mapping[str, str]) -> Build:
-    """The build that meets the need, made where this host lacks it."""
+def obtain(
+    need: Need, builder: Builder, config: Config, environ: Mapping[str, str], progress: Callable[[str], None]
+) -> Build:
+    """The build that meets the need, made where this host lacks it, of which `progress` is told."""
     found = find(need, config)
     if found is not None:
         return found
     from solven_env.builds import bun, python  # with all that starts a sandbox: most applies and runs need none
 
+    count = len(need.section.packages)
+    progress(f"making the {need.kind} build ({count} package{'' if count == 1 else 's'} and what they need) …")
+    begun = time.monotonic()
     able = replace(builder, bwrap=locate_bubblewrap(config, environ))
     if isinstance(need.section, Python):
-        return python.build(need.section, need.lock, able)
-    return bun.build(need.section, need.lock, able)
+        made = python.build(need.section, need.lock, able)
+    else:
+        made = bun.build(need.section, need.lock, able)
+    progress(f"made the {need.kind} build in {time.monotonic() - begun:.1f} s")
+    return made
 
 
 def locate_bubblewrap(config: Config, environ: Mapping[str, str]) -> str:

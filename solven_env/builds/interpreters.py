@@ -42,7 +42,7 @@ def find_python(version: str, host: Host) -> Interpreter:
     """The interpreter for a profile's `version` (major and minor).
 
     The one that was found last time, if it is still the same file; else the first of what uv finds, what version
-    managers have installed, and what uv fetches. PlatformError lists where it looked.
+    managers have installed, and what uv fetches, unless it may not. PlatformError lists where it looked.
     """
     found = recall(version, host.cache)
     if found is None:

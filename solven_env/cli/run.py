@@ -51,27 +51,41 @@ def command(
       solven-env run thread-42 --shell 'echo $PATH' --timeout 10
       solven-env run thread-42 --network host -- uv add httpx
     """
-    from solven_env import errors, running
+    from solven_env import api, errors
     from solven_env.cli.errors import exit_codes
-    from solven_env.threads import Thread
+    from solven_env.cli.output import note
 
+    _open_streams()
     with exit_codes(all_but_usage=NOT_STARTED):
         if (shell is None) == (not argv):
             raise errors.UsageError("there is no command, or there are two", fix="Write --shell TEXT or -- COMMAND.")
-        words = argv if shell is None else [*running.SHELL, shell]
-        launch = running.prepare(
-            Thread.find(thread, storage),
-            words or [],
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # as nohup(1) left it
+                signal.signal(number, _end)
+        status = api.run(
+            thread,
+            argv or (),
+            storage=storage,
+            shell=shell,
             cwd=cwd,
             timeout=timeout,
             env=_variables(env or ()),
             network=network,
-            terminal=os.environ.get("TERM", "") if sys.stdout.isatty() else "",
+            progress=note,
         )
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _end)
-        status = running.run(launch)
     sys.exit(status)
+
+
+def _open_streams() -> None:
+    """Have something at each of the three standard descriptors: else the next file that we open would be the command's.
+
+    The lowest free number is what open(2) takes.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _variables(given: Iterable[str]) -> dict[str, str]:

@@ -85,8 +85,7 @@ def apply(plan: Plan, open_root: Callable[[], Root], state: State) -> Outcome:
     generation = base.generation + 1
     key = record_key(plan.thread)
     for digest, text in plan.desired.locks.items():
-        if state.get(lock_key(digest)) is None:
-            state.create(lock_key(digest), text)
+        _keep_lock(state, lock_key(digest), text)
     _put(state, key, base._replace(intended=_also(base.intended or {}, plan.entries)))
     with open_root() as root:
         keeper = Keeper(root, state, plan.thread, generation)
@@ -176,6 +175,16 @@ def _clear(root: Root, keeper: Keeper, plan: Plan) -> None:
     for address, entry in plan.entries.items():
         if entry.kind == "directory":
             root.adopt_directory(address.partition(":")[2].strip("/"))
+
+
+def _keep_lock(state: State, key: str, text: bytes) -> None:
+    """Have a lock's text under its digest, whichever of the threads that share it comes first."""
+    if state.get(key) is None:
+        try:
+            state.create(key, text)
+        except StateError:
+            if state.get(key) is None:
+                raise
 
 
 def _put(state: State, key: str, record: Record) -> None:

@@ -14,9 +14,6 @@ from solven_env.errors import SandboxError
 from solven_env.sandbox import refusal
 from solven_env.sandbox.plan import SANDBOX_UID, Command, LaunchPlan
 
-_NO_CORE = (("core", 0),)
-"""Without any limit prlimit would list them all, and the list is printed where the command cannot be executed."""
-
 PRLIMIT = "/usr/bin/prlimit"
 """Sets limits inside, and tells 126 from 127: for a missing program bubblewrap itself ends with 1, like any command."""
 
@@ -28,6 +25,8 @@ def arguments(
 
     bubblewrap itself starts with no environment, and no argument list shows one: `environment_arguments`.
     """
+    # Told nothing to set, prlimit prints a table where the command's output belongs; a core would lie in the workspace.
+    limits = {"core": 0, **dict(command.limits)}
     return [
         plan.bwrap,
         *("--unshare-user", "--disable-userns", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
@@ -36,7 +35,7 @@ def arguments(
         *("--args", str(environment), "--seccomp", str(seccomp), "--json-status-fd", str(status)),
         # Every mount beneath is nodev already but for the nodes of /dev, which --bind would make nodev too.
         *("--dev-bind", root, "/", "--chdir", command.cwd),
-        *("--", PRLIMIT, *(f"--{name}={value}:{value}" for name, value in command.limits or _NO_CORE)),
+        *("--", PRLIMIT, *(f"--{name}={value}:{value}" for name, value in limits.items())),
         *("--", *command.argv),
     ]
 

@@ -34,6 +34,7 @@ from solven_env.sandbox.plan import Command, LaunchPlan, check_command, check_pl
 
 _TIMED_OUT = 124
 _KILLED = 128 + signal.SIGKILL
+_LONGEST_WAIT = 86400.0  # seconds; epoll_wait counts milliseconds in an int, and a timeout may be infinite
 
 
 class Running:
@@ -252,7 +253,7 @@ def _patience(session: Session) -> float | None:
         for _, running in session.clients.values()
         if running and running.deadline is not None and running.verdict is None
     ]
-    return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+    return min(_LONGEST_WAIT, max(0.0, min(deadlines) - time.monotonic())) if deadlines else None
 
 
 def _enforce_deadlines(session: Session) -> None:

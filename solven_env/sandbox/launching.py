@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from solven_env.errors import SolvenError
 from solven_env.sandbox import bubblewrap, mounting, staging
 from solven_env.sandbox.namespaces import STAGE
-from solven_env.sandbox.plan import Command, LaunchPlan, Proc
+
+if TYPE_CHECKING:
+    from solven_env.sandbox.plan import Command, LaunchPlan
 
 
 class Root(NamedTuple):
@@ -28,7 +30,7 @@ def become(root: Root, command: Command, streams: tuple[int, int, int], *, secco
         for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and that would be inherited
             signal.signal(ignored, signal.SIG_DFL)
         mounting.unshare(mounting.CLONE_NEWNS)
-        staging.enter(root.path, tuple(mount.target for mount in root.plan.mounts if isinstance(mount, Proc)), STAGE)
+        staging.enter(root.plan, root.path, STAGE)
         if root.network is not None:
             mounting.join_namespace(root.network, mounting.CLONE_NEWNET)
         environment = os.memfd_create("environment")

@@ -163,6 +163,12 @@ def check_command(command: Command) -> None:
         raise SandboxError("a command has at least one word")
     if not command.cwd.startswith("/"):
         raise SandboxError("the working directory of a command is absolute", location=command.cwd)
+    # bubblewrap reads the variables as a list that U+0000 separates: one in a value would begin an option of its own.
+    if any("\0" in text for text in (*command.argv, command.cwd, *(text for pair in command.env for text in pair))):
+        raise SandboxError("a command, its working directory and its variables have no U+0000 in them")
+    for name, _ in command.env:
+        if not name or "=" in name:
+            raise SandboxError("the name of a variable is not empty and has no '='", location=name)
 
 
 def shape(plan: LaunchPlan) -> str:

@@ -116,7 +116,13 @@ def _let_streams_be_reopened(plan: LaunchPlan, streams: tuple[int, int, int]) ->
     if plan.uid is not None and plan.gid is not None and os.geteuid() == 0:
         for stream in streams:
             if os.readlink(f"/proc/self/fd/{stream}").startswith("pipe:"):
-                os.fchown(stream, plan.uid, plan.gid)
+                try:
+                    os.fchown(stream, plan.uid, plan.gid)
+                except OSError as error:
+                    raise SandboxError(
+                        f"nothing can belong to the sandbox's uid {plan.uid} here: {error.strerror}",
+                        fix="In a container, choose a sandbox.uid that /proc/self/uid_map maps.",
+                    ) from error
 
 
 def _ask(connection: socket.socket, request: dict[str, Any], streams: tuple[int, int, int]) -> bool:

@@ -8,6 +8,7 @@ nothing, since no name is looked up twice.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -43,17 +44,18 @@ def stage(plan: LaunchPlan, where: str, shared: Shared) -> None:
                 os.close(mounted)
 
 
-def enter(root: str, proc_targets: tuple[str, ...], where: str) -> None:
+def enter(plan: LaunchPlan, root: str, where: str) -> None:
     """In a mount namespace and a PID namespace of one command's own: mount its /proc, and move `root` to `where`.
 
     The same /proc goes over the host's: bubblewrap looks its own process up there. `where` lies beneath it.
     """
+    proc_targets = [mount.target for mount in plan.mounts if isinstance(mount, Proc)]
     with holding(os.open(root, DIRECTORY)) as staged:
         with holding(mounting.new_mount("proc", {}, HARDENED | mounting.ATTR_NOEXEC)) as fresh:
             for target in proc_targets:
                 with (
                     holding(mounting.clone_tree("", fresh)) as clone,
-                    open_target(staged, target, directory=True) as place,
+                    open_target(staged, target, directory=True, owner=_owner(plan)) as place,
                 ):
                     mounting.attach(clone, place)
             with holding(os.open("/proc", DIRECTORY)) as place:
@@ -65,13 +67,24 @@ def enter(root: str, proc_targets: tuple[str, ...], where: str) -> None:
 def _open_workspace(plan: LaunchPlan, where: str) -> None:
     try:
         workspace = os.open(plan.workspace, DIRECTORY | os.O_NOFOLLOW)
+        with holding(workspace):
+            # O_PATH asks no file system; this one tells of a FUSE mount whose daemon has died.
+            readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=workspace)
     except OSError as error:
-        raise SandboxError(f"the workspace cannot be opened: {error.strerror}", location=plan.workspace) from error
-    with holding(workspace), holding(mounting.clone_tree("", workspace)) as clone:
+        fix = "Make it again with apply." if error.errno == errno.ENOENT else "Look whether its storage is mounted."
+        raise SandboxError(
+            f"the workspace cannot be opened: {error.strerror}", fix=fix, location=plan.workspace
+        ) from error
+    with holding(readable) as workspace, holding(mounting.clone_tree("", workspace)) as clone:
         mounting.set_attributes(clone, HARDENED)
         os.mkdir(where)
         with holding(os.open(where, DIRECTORY)) as place:
             mounting.attach(clone, place)
+
+
+def _owner(plan: LaunchPlan) -> tuple[int, int] | None:
+    """Whose the mount points are that are made in the workspace; None: ours."""
+    return None if plan.uid is None or plan.gid is None else (plan.uid, plan.gid)
 
 
 def _add(plan: LaunchPlan, root: int, mount: Mount, shared: Shared, memory: set[int], sealed: dict[int, int]) -> None:
@@ -79,11 +92,10 @@ def _add(plan: LaunchPlan, root: int, mount: Mount, shared: Shared, memory: set[
     source = None if isinstance(mount, Proc) else open_source(plan, mount, shared)  # for Proc see `enter`
     if source is None:
         return
-    owner = None if plan.uid is None or plan.gid is None else (plan.uid, plan.gid)
     with holding(source):
         about = os.fstat(source)
         is_directory = stat.S_ISDIR(about.st_mode)
-        with open_target(root, mount.target, directory=is_directory, memory=memory, owner=owner) as place:
+        with open_target(root, mount.target, directory=is_directory, memory=memory, owner=_owner(plan)) as place:
             mounting.attach(source, place)
         if isinstance(mount, Tmpfs | Etc):
             memory.add(about.st_dev)

@@ -21,7 +21,7 @@ def test_the_whole_command_line() -> None:
         *("--die-with-parent", "--new-session", "--cap-drop", "ALL"),
         *("--args", "6", "--seccomp", "7", "--json-status-fd", "8"),
         *("--dev-bind", "/stage", "/", "--chdir", "/src"),
-        *("--", "/usr/bin/prlimit", "--nofile=64:64", "--core=0:0"),
+        *("--", "/usr/bin/prlimit", "--core=0:0", "--nofile=64:64"),
         *("--", "sh", "-c", "exit 3"),
     ]
 

@@ -1,0 +1,106 @@
+"""A thread's own packages: there in its next command, in no other thread, and nothing else in the workspace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.builds.registry import serve
+from tests.running.world import PYTHON, tree
+from tests.sandbox.running import wait_for_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.builds.registry import Registry
+    from tests.running.world import World
+
+IMPORT = "python -c 'import solven_acme'"
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    """A package index of the test's own, on this machine's loopback: what `--network host` reaches."""
+    with serve() as served:
+        served.add_wheel("solven_acme", "1.0")
+        yield served
+
+
+@pytest.fixture
+def two(thread: World) -> World:
+    """Two threads of one profile."""
+    thread.apply("t2")
+    return thread
+
+
+def test_what_uv_adds_is_there_next_and_nowhere_else(two: World, registry: Registry) -> None:
+    before = {name: (two.workspace("t2") / name).read_bytes() for name in ("pyproject.toml", "uv.lock")}
+    done = two.sh(f"uv add --index {registry.address}/simple solven-acme", network="host")
+    assert done.status == 0, done.err
+    assert two.sh(IMPORT).status == 0
+    assert two.sh(IMPORT, "t2").status != 0
+    assert "solven-acme" in (two.workspace() / "pyproject.toml").read_text()
+    assert {name: (two.workspace("t2") / name).read_bytes() for name in before} == before
+    assert two.run("uv", "remove", "solven-acme", network="host").status == 0
+    assert two.sh(IMPORT).status != 0
+    assert two.sh("python -c 'import six'", "t2").status == 0
+
+
+def test_what_pip_installs_is_there_next_and_nowhere_else(two: World, registry: Registry) -> None:
+    before = tree(two.workspace())
+    done = two.sh(f"pip install --index-url {registry.address}/simple solven-acme", network="host")
+    assert done.status == 0, done.err
+    assert two.sh(IMPORT).status == 0
+    assert two.sh(IMPORT, "t2").status != 0
+    assert {name for name in tree(two.workspace()) - before if (two.workspace() / name).is_file()} == set()
+
+
+def test_what_bun_adds_is_there_next_and_nowhere_else(two: World, registry: Registry) -> None:
+    registry.add_npm("acme", "1.0.0")
+    before = tree(two.workspace())
+    done = two.run("bun", "add", "acme", network="host", env={"BUN_CONFIG_REGISTRY": registry.address})
+    assert done.status == 0, done.err
+    assert {name for name in tree(two.workspace()) - before if (two.workspace() / name).is_file()} == set()
+    script = """bun -e 'console.log(require("acme/package.json").version, require("is-number")(5))'"""
+    assert two.out(script) == "1.0.0 true\n"
+    assert two.sh(script, "t2").status != 0
+    assert "acme" in (two.workspace() / "package.json").read_text()
+    assert "acme" not in (two.workspace("t2") / "package.json").read_text()
+
+
+def test_an_edit_in_site_packages_is_the_threads_own(two: World) -> None:
+    module = f"/.venv/lib/python{PYTHON}/site-packages/six.py"
+    two.out(f"echo 'MINE = 1' >> {module}")
+    assert two.out("python -c 'import six; print(six.MINE)'") == "1\n"
+    assert two.sh("python -c 'import six; six.MINE'", "t2").status != 0
+    two.out(f"rm -r {module} /node_modules/is-number")
+    assert two.sh("python -c 'import six'").status != 0
+    assert two.sh("python -c 'import six'; ls /node_modules/is-number", "t2").status == 0
+    assert two.status("t1").state == "in-sync"
+
+
+def test_a_frozen_install_finds_nothing_to_do(thread: World) -> None:
+    assert "Would make no changes" in thread.sh("uv sync --frozen --inexact --dry-run").err
+    before = tree(thread.workspace())
+    assert thread.sh("uv sync --frozen --inexact --offline").status == 0
+    assert "(no changes)" in thread.out("bun install --frozen-lockfile")
+    assert tree(thread.workspace()) == before
+
+
+def test_an_apply_keeps_what_was_added(two: World, registry: Registry) -> None:
+    two.out(f"uv add --index {registry.address}/simple solven-acme", network="host")
+    manifest = (two.workspace() / "pyproject.toml").read_bytes()
+    assert two.apply().changes == ()
+    assert (two.workspace() / "pyproject.toml").read_bytes() == manifest
+    assert two.sh(IMPORT).status == 0
+
+
+def test_two_commands_of_a_thread_share_its_packages(thread: World) -> None:
+    """Also of two shapes: with another network the root is another one, and the layer the same."""
+    with_it = thread.start("run", "t1", "--", "sh", "-c", "touch /up; read -r _; python -c 'import mine'", stdin=-1)
+    wait_for_file(thread.workspace() / "up")
+    thread.out(f"echo 'X = 1' > /.venv/lib/python{PYTHON}/site-packages/mine.py", network="host")
+    assert thread.sh("python -c 'import mine'").status == 0
+    with_it.communicate(b"\n")
+    assert with_it.returncode == 0
