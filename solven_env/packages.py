@@ -57,7 +57,12 @@ def read_lock(python: Python | None, bun: Bun | None, directory: Path | None, pr
 def builder(config: Config, environ: Mapping[str, str]) -> Builder:
     """How this host builds, but for bubblewrap, which is looked for when something is built."""
     uid = config.sandbox.uid if os.geteuid() == 0 else None
-    return Builder(_host(tuple(sorted(environ.items()))), uid, "", str(places.runtime()))
+    variables = tuple(sorted(environ.items()))
+    host = _host(variables)
+    if host.certificates is not None and not host.certificates.exists():  # deleted with the store
+        _host.cache_clear()
+        host = _host(variables)
+    return Builder(host, uid, "", str(places.runtime()))
 
 
 def find(need: Need, builder: Builder) -> Build | None:

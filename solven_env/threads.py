@@ -96,6 +96,13 @@ class Thread(NamedTuple):
             Lock(self._lock(record, "python"), self._lock(record, "bun")),
         )
 
+    def missing_links(self, record: Record) -> tuple[str, ...]:
+        """The paths inside of optional links that lead nowhere now, so that commands do without them."""
+        links = record.settings["links"]
+        return tuple(
+            link["path"] for link in links if link["optional"] and storages.is_missing(self.storage, link["to"])
+        )
+
     def _lock(self, record: Record, kind: str) -> bytes | None:
         digest = record.builds.get(kind, {}).get("lock")
         stored = self.state.get(lock_key(digest)) if digest else None
