@@ -101,6 +101,27 @@ def test_links_are_what_the_profile_says(thread: World) -> None:
     assert tree(thread.storage / "skills") == {"system", "system/skill.md", "drafts", "drafts/note"}
 
 
+def test_what_comes_and_goes_while_a_command_runs_is_there_for_the_next_one(thread: World) -> None:
+    """The session lives on, and its staged root was made of what was there then."""
+    process = thread.start("run", "t1", "--", "sh", "-c", "touch /up; read -r _", stdin=-1)
+    wait_for_file(thread.workspace() / "up")
+    skills = thread.storage / "skills/system"
+    for text in ("first", "second"):
+        skills.mkdir(parents=True)
+        (skills / "skill").write_text(text)
+        assert thread.out("cat /.solven/skills/system/skill") == text
+        skills.rename(thread.storage / text)
+    assert thread.sh("ls /.solven/skills/system/skill").status != 0
+    thread.workspace().rename(thread.storage / "gone")
+    with pytest.raises(SandboxError, match="the workspace cannot be opened"):
+        thread.run("true")
+    thread.apply()
+    assert thread.sh("ls /up").status != 0
+    assert thread.run("cat", "/.bashrc").status == 0
+    process.communicate(b"\n")
+    assert process.returncode == 0
+
+
 def test_a_link_that_is_not_optional_must_lead_somewhere(thread: World) -> None:
     profile = write_profile(thread.base / "linked.yaml", {}, links={".shared": {"to": "skills/shared"}})
     thread.apply("t2", profile=profile)
