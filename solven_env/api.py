@@ -78,16 +78,20 @@ def status(
     storage: str | Path | None = None,
     inputs: Mapping[str, str] | None = None,
 ) -> Report:
-    """Where the workspace differs from what the last apply left; with a profile, what is pending too."""
+    """Where the workspace and this host differ from what the last apply left; with a profile, what is pending too."""
     found = Thread.find(thread, storage)
-    if profile is not None:
-        return Report("status", (_report(found.plan(sources.find(profile), inputs or {}, ())[0]),))
-    if inputs:
+    if inputs and profile is None:
         raise UsageError("inputs are of use to a profile only", fix="Name the profile (--profile), or leave them out.")
     record = found.record()
-    if record is None or not record.generation:
+    if profile is not None:
+        computed = found.plan(sources.find(profile), inputs or {}, ())[0]
+    elif record is None or not record.generation:
         return Report("status", (ThreadReport(thread, "new", 0, is_interrupted=record is not None),))
-    return Report("status", (_report(found.plan_drift(record)),))
+    else:
+        computed = found.plan_drift(record)
+    builds = tuple(build["key"] for build in computed.desired.builds.values())
+    missing = found.missing_links(record) if record is not None and record.generation else ()
+    return Report("status", (_report(computed)._replace(builds=builds, missing_links=missing),))
 
 
 def apply(

@@ -57,7 +57,12 @@ def builder(config: Config, environ: Mapping[str, str]) -> Builder:
     """How this host builds, but for bubblewrap, which is looked for when something is built."""
     from solven_env.builds.inside import Builder
 
-    return Builder(_host(tuple(sorted(environ.items()))), _uid(config), "", str(places.runtime()))
+    variables = tuple(sorted(environ.items()))
+    host = _host(variables)
+    if host.certificates is not None and not host.certificates.exists():  # deleted with the store
+        _host.cache_clear()
+        host = _host(variables)
+    return Builder(host, _uid(config), "", str(places.runtime()))
 
 
 def find(need: Need, config: Config) -> Build | None:

@@ -29,6 +29,10 @@ class ThreadReport(NamedTuple):
     kept: tuple[Kept, ...] = ()
     is_interrupted: bool = False
     """Whether an earlier apply began and did not end; the next one finishes it."""
+    builds: tuple[str, ...] = ()
+    """The keys of the builds that this host has for the thread, whole. Told by `status` alone."""
+    missing_links: tuple[str, ...] = ()
+    """Where a command finds nothing, since what an optional link leads to is not there. Told by `status` alone."""
 
     def to_json(self) -> dict[str, object]:
         """The thread as plain data."""

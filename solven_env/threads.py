@@ -85,6 +85,13 @@ class Thread(NamedTuple):
             Lock(self._lock(record, "python"), self._lock(record, "bun")),
         )
 
+    def missing_links(self, record: Record) -> tuple[str, ...]:
+        """The paths inside of optional links that lead nowhere now, so that commands do without them."""
+        links = record.settings["links"]
+        return tuple(
+            link["path"] for link in links if link["optional"] and storages.is_missing(self.storage, link["to"])
+        )
+
     def _wanted(
         self, source: ProfileSource, inputs: Mapping[str, str], unset: Collection[str], record: Record | None
     ) -> tuple[Desired, tuple[Need, ...]]:

@@ -30,7 +30,7 @@ def command(
     exit_code: ExitCodeOption = False,
     chosen: FormatOption = Format.TEXT,
 ) -> None:
-    """Show where a workspace differs from what the last apply left there.
+    """Show where a workspace differs from what was applied, and its builds.
 
     \b
     Examples:
@@ -39,6 +39,7 @@ def command(
     """
     from solven_env import api
     from solven_env.cli.output import errors_as_json, pending_code, print_json, say, say_changes
+    from solven_env.diagnostics import printable
 
     with errors_as_json("status", thread, chosen):
         report = api.status(thread, profile=profile, storage=storage, inputs=given_inputs(settings, inputs))
@@ -49,6 +50,10 @@ def command(
             applied = f"generation {each.generation}" if each.generation else "never applied"
             say(f"{each.thread}: {each.state}, {applied}")
             say_changes(each)
+            for key in each.builds:
+                say(f"  build {key}")
+            for path in each.missing_links:
+                say(f"  link {printable(path)} leads nowhere yet, and is left out")
             if each.is_interrupted:
                 say("  an apply was interrupted; the next one finishes it")
     if exit_code:

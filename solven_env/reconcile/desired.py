@@ -62,7 +62,8 @@ def with_builds(
             continue  # the profile brings its own
         kind = LOCK_FILES[name]
         entry, before = (record.resources.get(each) if record else None for each in (address, f"{BUILD}:{kind}"))
-        if entry and before and before.digest == identities[kind] and address in observed.states:
+        found = observed.states.get(address)
+        if entry and before and before.digest == identities[kind] and found is not None and found.type == "file":
             states[address] = State("file", entry.digest, entry.mode)
         elif data is None:
             states[address] = State("file", f"made with build:{kind}", "0644")

@@ -163,7 +163,7 @@ def _start(session: Session, plan: LaunchPlan, command: Command, streams: tuple[
 
 
 def _root(session: Session, plan: LaunchPlan) -> tuple[Root, str]:
-    name = shape(plan)
+    name = shape(plan) + sources.present(plan)
     if name not in session.roots:
         check_plan(plan)
         _check_owner(plan, unprivileged=session.unprivileged)

@@ -47,6 +47,29 @@ def open_source(plan: LaunchPlan, mount: Mount, shared: Shared) -> int | None:
     return mounting.clone_tree(shared.mounts[key])
 
 
+def present(plan: LaunchPlan) -> str:
+    """What stands now at the workspace and at the sources that come and go, as text: another one is to be staged anew.
+
+    Optional ones and those beneath the storage; a system path that the plan wants is there for good.
+    """
+    changing = [mount for mount in plan.mounts if isinstance(mount, Bind) and (mount.beneath or mount.optional)]
+    return repr([_identity(mount.source, mount.beneath) for mount in (Bind("/", plan.workspace), *changing)])
+
+
+def _identity(source: str, beneath: str) -> tuple[int, int] | int | None:
+    """Device and inode; the error's number where it cannot be opened, a link above all."""
+    try:
+        with holding(os.open(source, os.O_PATH)) as base:
+            if not beneath:
+                about = os.fstat(base)
+            else:
+                with holding(syscalls.openat2(base, beneath, os.O_PATH)) as found:
+                    about = os.fstat(found)
+    except OSError as error:
+        return error.errno
+    return about.st_dev, about.st_ino
+
+
 def release(shared: Shared, kept: Iterable[Mount]) -> None:
     """Unmount the overlays that are not among `kept`; what commands still have of them stays theirs."""
     wanted = {_shared_key(mount) for mount in kept}

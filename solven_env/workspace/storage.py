@@ -98,6 +98,21 @@ def create_workspace(storage: Path, thread: str, owner: Owner | None) -> Root:
     return root
 
 
+def is_missing(storage: Path, path: str) -> bool:
+    """Whether nothing stands at `path` beneath the storage. A link on the way is something, and is not followed."""
+    with failures_as(WorkspaceError, str(storage)):
+        directory = os.open(storage, O_PATH | os.O_DIRECTORY)
+    try:
+        os.close(openat2(directory, path, O_PATH))
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(directory)
+    return False
+
+
 def _path(text: str, source: str, config: Config) -> Path:
     if "/" in text or text in (".", ".."):
         return Path(text)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from solven_env.builds import toolchain
+from solven_env.builds.interpreters import find_python
 from tests.sandbox.running import ROOT
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -44,18 +46,24 @@ SUBSET = [
     "tests/hostile/test_planted_mounts.py",
     "tests/hostile/test_kills.py",
     "tests/builds/test_builds.py",
+    # Files of one line share a store of builds.
+    "tests/running/test_environment.py tests/running/test_packages.py tests/running/test_isolation.py",
+    "tests/running/test_statuses.py tests/running/test_store.py tests/running/test_planted_links.py",
 ]
+PROFILES_PYTHON = "3.12"
 
 
 @pytest.mark.skipif(not ROOT, reason="an ordinary user runs the tests themselves")
-@pytest.mark.parametrize("file", SUBSET)
-def test_as_an_ordinary_user(file: str) -> None:
-    shown = {sys.prefix, sys.base_prefix, str(CHECKOUT)}
+@pytest.mark.parametrize("files", SUBSET)
+def test_as_an_ordinary_user(files: str) -> None:
+    with tempfile.TemporaryDirectory() as cache:
+        interpreter = find_python(PROFILES_PYTHON, toolchain.host(Path(cache), os.environ)).prefix
+    shown = {sys.prefix, sys.base_prefix, str(CHECKOUT), interpreter}
     hidden = sorted(path for path in shown if Path(path).is_relative_to("/root"))
     with tempfile.TemporaryDirectory(prefix="solven-user-") as home:
         os.chown(home, USER, USER)
         environment = {
-            "PATH": os.environ["PATH"],
+            "PATH": f"{os.environ['PATH']}:{interpreter}/bin",
             "HOME": home,
             "TMPDIR": home,
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -65,9 +73,9 @@ def test_as_an_ordinary_user(file: str) -> None:
             "CHECKOUT": str(CHECKOUT),
             "WHO": str(USER),
         }
-        pytest_line = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-rs", file]
+        pytest_line = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-rs"]
         result = subprocess.run(
-            ["unshare", "--mount", "sh", "-c", ENTER, "sh", *pytest_line],
+            ["unshare", "--mount", "sh", "-c", ENTER, "sh", *pytest_line, *files.split()],
             env=environment,
             capture_output=True,
             text=True,
