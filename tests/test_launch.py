@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from solven_env import launch
-from solven_env.builds.interpreters import Interpreter
+from solven_env.builds.remembered import Interpreter
 from solven_env.builds.layers import Layer
 from solven_env.builds.shape import Tools
 from solven_env.builds.store import Build

@@ -95,7 +95,7 @@ def test_a_killed_first_apply_is_finished_by_the_next(lone_world: World) -> None
     world = lone_world
     process = world.start("apply", str(world.profile), "t1", stderr=subprocess.PIPE)
     assert process.stderr is not None
-    assert b"building the python packages" in process.stderr.readline()
+    assert b"making the python build" in process.stderr.readline()
     while not list(world.builds.glob(".new-python-*/tree/pyvenv.cfg")):
         os.sched_yield()
     process.send_signal(signal.SIGKILL)
