@@ -103,7 +103,7 @@ def _packages(
             interpreter = interpreters.find_python(record.settings["python"]["version"], builder.host)
         else:
             bun = toolchain.find_bun(builder.host).path
-    given = shape.Tools(tools.uv().path, bun, interpreter, builder.host.certificates)
+    given = shape.Tools(tools.uv().path, bun, interpreter, builder.host.certificates, shape.host_has_node())
     return given, stacks
 
 

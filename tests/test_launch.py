@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from solven_env import launch
-from solven_env.builds.remembered import Interpreter
 from solven_env.builds.layers import Layer
+from solven_env.builds.remembered import Interpreter
 from solven_env.builds.shape import Tools
 from solven_env.builds.store import Build
 from solven_env.errors import SandboxError
@@ -94,7 +95,9 @@ def test_tools_have_their_fixed_names() -> None:
     assert shown["/run/solven-env/bin/bun"] == "/opt/bun"
     assert shown["/run/solven-env/python"] == "/opt/p"
     assert shown["/run/solven-env/certificates.pem"] == "/c/authorities.pem"
-    fixed = MOVABLE.__class__(**{**MOVABLE.__dict__, "prefix": "/root/py/3.12", "is_movable": False})
+    assert made.links == (Link("/run/solven-env/bin/node", "bun"),)
+    assert plan(tools=replace(TOOLS, has_node=True)).links == ()
+    fixed = replace(MOVABLE, prefix="/root/py/3.12", is_movable=False)
     made = plan(tools=Tools(interpreter=fixed))
     assert Link("/run/solven-env/python", "/root/py/3.12") in made.links
     assert Tmpfs("/root", size=1 << 20, read_only=True) in made.mounts

@@ -36,6 +36,13 @@ class Tools:
     bun: Path | None = None
     interpreter: Interpreter | None = None
     certificates: Path | None = None
+    has_node: bool = False
+    """Whether sandboxes see a node of the host's, which goes before Bun under that name."""
+
+
+def host_has_node() -> bool:
+    """Whether the host has a node where every sandbox sees it."""
+    return any(map(os.path.exists, _NODE))
 
 
 def tool_mounts(tools: Tools, targets: Collection[str]) -> tuple[tuple[Mount, ...], tuple[Link, ...]]:
@@ -46,7 +53,7 @@ def tool_mounts(tools: Tools, targets: Collection[str]) -> tuple[tuple[Mount, ..
         mounts.append(Bind(f"{BIN}/uv", str(tools.uv)))
     if tools.bun is not None:
         mounts.append(Bind(f"{BIN}/bun", str(tools.bun)))
-        if not any(map(os.path.exists, _NODE)):
+        if not tools.has_node:
             links.append(Link(f"{BIN}/node", "bun"))
     if tools.certificates is not None:
         mounts.append(Bind(certificates.INSIDE, str(tools.certificates)))

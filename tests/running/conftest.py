@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.profiles import write_profile
 from tests.running.world import World, new_world, own_cache
 
 if TYPE_CHECKING:
@@ -47,6 +48,14 @@ def lone_world(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 @pytest.fixture
 def thread(world: World) -> World:
     """The same host with the thread `t1` on it."""
+    world.apply()
+    return world
+
+
+@pytest.fixture
+def bare(world: World) -> World:
+    """A thread without packages: it starts at once, whatever happens to the store."""
+    world.profile = write_profile(world.base / "bare.yaml", {"hello": "hello\n"}, env={"HOME": "/"})
     world.apply()
     return world
 

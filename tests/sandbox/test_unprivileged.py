@@ -47,7 +47,7 @@ SUBSET = [
     "tests/hostile/test_kills.py",
     "tests/builds/test_builds.py",
     # Files of one line share a store of builds.
-    "tests/running/test_environment.py tests/running/test_packages.py tests/running/test_isolation.py",
+    "tests/running/test_environment.py tests/running/test_packages.py tests/running/test_isolation.py tests/running/test_refusals.py",
     "tests/running/test_statuses.py tests/running/test_store.py tests/running/test_planted_links.py",
 ]
 PROFILES_PYTHON = "3.12"

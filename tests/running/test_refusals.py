@@ -1,0 +1,200 @@
+"""What `run` says where there is no status of a command's: 125 when it could not start, 2 for wrong usage."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import solven_env
+from solven_env.errors import PlatformError, SandboxError, UsageError
+from tests.profiles import write_profile
+from tests.sandbox.running import ROOT
+
+if TYPE_CHECKING:
+    from tests.running.world import World
+
+
+def refused(world: World, *arguments: str, prefix: tuple[str, ...] = (), **environ: Any) -> str:
+    """What is told when nothing could be started; nothing is printed on standard output."""
+    done = world.cli("run", *(arguments or ("t1", "--", "true")), prefix=prefix, **environ)
+    assert (done.returncode, done.stdout) == (125, b""), done.stderr
+    assert b"Traceback" not in done.stderr
+    return done.stderr.decode()
+
+
+def test_a_thread_that_was_never_applied_names_apply(bare: World) -> None:
+    assert "solven-env apply PROFILE t9" in refused(bare, "t9", "--", "true")
+    assert not (bare.storage / "threads/t9").exists()
+
+
+def test_a_storage_that_is_not_there_is_a_thread_that_was_never_applied(world: World) -> None:
+    assert "solven-env apply PROFILE t1" in refused(world)
+    assert not world.storage.exists()
+
+
+def test_a_missing_workspace_is_named_with_what_mends_it(bare: World) -> None:
+    (bare.workspace() / "hello").unlink()
+    for name in os.listdir(bare.workspace()):
+        (bare.workspace() / name).rmdir()
+    bare.workspace().rmdir()
+    said = refused(bare)
+    assert str(bare.workspace()) in said
+    assert "apply" in said
+    assert not bare.workspace().exists()
+    bare.apply()
+    assert bare.run("cat", "/hello").out == "hello\n"
+
+
+@pytest.mark.skipif(not ROOT, reason="mounts something")
+def test_a_dead_workspace_is_named(bare: World) -> None:
+    """What a FUSE mount is whose daemon has died: ENOTCONN for every look at it."""
+    script = (
+        "import ctypes, os, sys\n"
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        "fuse = os.open('/dev/fuse', os.O_RDWR)\n"
+        "options = f'fd={fuse},rootmode=40000,user_id=0,group_id=0'.encode()\n"
+        "target = sys.argv[1].encode()\n"
+        "if libc.mount(b'dead', target, b'fuse', 0, options): sys.exit(f'mount: {os.strerror(ctypes.get_errno())}')\n"
+        "os.close(fuse)\n"
+        "os.execvp(sys.argv[2], sys.argv[2:])\n"
+    )
+    if not os.path.exists("/dev/fuse"):
+        pytest.skip("this machine has no FUSE")
+    said = refused(bare, prefix=("unshare", "--mount", sys.executable, "-c", script, str(bare.workspace())))
+    assert str(bare.workspace()) in said
+    assert "not connected" in said
+
+
+@pytest.mark.parametrize("place", ["proc", "usr", "tmp"])
+def test_something_else_at_a_mount_point_is_named(bare: World, place: str) -> None:
+    (bare.workspace() / place).symlink_to(bare.base)
+    said = refused(bare)
+    assert f"/{place}" in said
+    assert "a link stands" in said
+    assert "apply" in said
+    (bare.workspace() / place).unlink()
+    (bare.workspace() / place).write_text("")
+    assert "not a directory" in refused(bare)
+
+
+def test_a_missing_bubblewrap_names_the_package(bare: World) -> None:
+    assert "bubblewrap is not installed" in refused(bare, PATH=str(bare.base))
+    said = refused(bare, SOLVEN_ENV_BWRAP="/nowhere/bwrap")
+    assert "there is no bubblewrap at /nowhere/bwrap" in said
+    assert "Install" in said
+
+
+def test_an_old_bubblewrap_is_refused_with_its_version(bare: World) -> None:
+    old = bare.base / "bwrap"
+    old.write_text("#!/bin/sh\necho bubblewrap 0.6.1\n")
+    old.chmod(0o755)
+    assert "bubblewrap is 0.6.1, and 0.8 or newer is needed" in refused(bare, SOLVEN_ENV_BWRAP=str(old))
+    (bare.base / "config.yaml").write_text(f"sandbox: {{bwrap: {old}}}\n")
+    assert str(old) in refused(bare)
+
+
+def test_refused_namespaces_name_the_command_that_allows_them(bare: World) -> None:
+    """In a user namespace of the test's own, whose limit of further ones is 0: what an administrator sets."""
+    text = (
+        "import ctypes, os, sys\n"
+        "child, parent = os.pipe(), os.pipe()\n"
+        "pid = os.fork()\n"
+        "if not pid:\n"
+        "    if ctypes.CDLL(None).unshare(0x10000000): os._exit(99)\n"
+        "    os.write(child[1], b'x'); os.read(parent[0], 1)\n"
+        "    open('/proc/sys/user/max_user_namespaces', 'w').write('0')\n"
+        "    os.execvp(sys.argv[2], sys.argv[2:])\n"
+        "os.read(child[0], 1)\n"
+        "open(f'/proc/{pid}/setgroups', 'w').write(sys.argv[1].partition(' ')[2])\n"
+        "for name in ('uid', 'gid'):\n"
+        "    inside = '0 0 100000' if sys.argv[1] == 'root allow' else f'{getattr(os, f\"get{name}\")()} ' * 2 + '1'\n"
+        "    open(f'/proc/{pid}/{name}_map', 'w').write(inside)\n"
+        "os.write(parent[1], b'x')\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n"
+    )
+    who = "root allow" if ROOT else "user deny"
+    drop = () if ROOT else ("setpriv", "--inh-caps=-all", "--ambient-caps=-all")
+    said = refused(bare, prefix=(sys.executable, "-c", text, who, *drop))
+    assert "the limit of user namespaces is 0 (user.max_user_namespaces=0)" in said
+    assert "sudo sysctl -w user.max_user_namespaces=15000" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--network", "internet", "--", "true"), "the network 'internet' is not there yet"),
+        (("--network", "host", "--", "true"), "the network host is not allowed on this host"),
+        (("--cwd", "/nowhere", "--", "true"), "/nowhere"),
+        (("--cwd", "relative", "--", "true"), "the working directory of a command is absolute"),
+    ],
+)
+def test_what_cannot_be_had_is_named(bare: World, arguments: tuple[str, ...], expected: str) -> None:
+    (bare.base / "config.yaml").write_text("sandbox: {networks: [none, internet]}\n")
+    said = refused(bare, "t1", *arguments)
+    assert expected in said
+    if "not allowed" in expected:
+        assert "none, internet" in said
+
+
+def test_a_broken_host_configuration_is_named_with_its_place(bare: World) -> None:
+    (bare.base / "config.yaml").write_text("sandbox: {networks: [all]}\n")
+    assert "config.yaml:1:22: " in refused(bare)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("t1",),
+        ("t1", "--shell", "true", "--", "true"),
+        ("../t1", "--", "true"),
+        ("t1", "--timeout", "0", "--", "true"),
+        ("t1", "--timeout", "-1", "--", "true"),
+        ("t1", "--timeout", "nan", "--", "true"),
+        ("t1", "--timeout", "soon", "--", "true"),
+        ("t1", "--env", "=x", "--", "true"),
+        ("t1", "--network", "all", "--", "true"),
+        ("t1", "--storage", "nowhere", "--", "true"),
+    ],
+)
+def test_wrong_usage_is_2(bare: World, arguments: tuple[str, ...]) -> None:
+    done = bare.cli("run", *arguments)
+    assert (done.returncode, done.stdout) == (2, b""), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "error"),
+    [
+        ("ls -l", {}, UsageError),
+        ((), {}, UsageError),
+        (("true",), {"shell": "true"}, UsageError),
+        (("true", "a\0b"), {}, SandboxError),
+        (("true",), {"env": {"A": "x\0--bind\0/\0/host"}}, SandboxError),
+        (("true",), {"env": {"A=B": "x"}}, SandboxError),
+        (("true",), {"env": {"": "x"}}, SandboxError),
+        (("true",), {"cwd": "/\0"}, SandboxError),
+    ],
+)
+def test_the_api_refuses_what_is_no_command(
+    bare: World, command: Any, options: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        solven_env.run("t1", command, storage=bare.storage, **options)
+
+
+def test_the_api_raises_what_the_command_line_tells(bare: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SandboxError, match="never applied"):
+        solven_env.run("t9", ["true"], storage=bare.storage)
+    monkeypatch.setenv("SOLVEN_ENV_BWRAP", "/nowhere/bwrap")
+    with pytest.raises(PlatformError):
+        solven_env.run("t1", ["true"], storage=bare.storage)
+
+
+def test_a_variable_of_a_profile_cannot_add_an_option_of_bubblewraps(world: World) -> None:
+    """U+0000 separates what bubblewrap reads."""
+    world.profile = write_profile(world.base / "evil.yaml", {}, env={"A": "x\0--bind\0/\0/host"})
+    with pytest.raises(solven_env.SolvenError):
+        world.apply()
+        world.run("ls", "/host")
