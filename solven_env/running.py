@@ -65,6 +65,8 @@ def prepare(
     settings = record.settings
     if settings["backend"] != "bubblewrap":
         raise SandboxError(f"the backend {settings['backend']} is not there yet", fix="Use bubblewrap in the profile.")
+    if settings["limits"]["memory"] and settings["limits"]["enforce"] == "strict":
+        raise SandboxError("the limit of memory cannot be enforced yet", fix="Write 'enforce: best-effort'.")
     chosen = launch.network(network or settings["network"], thread.config.sandbox.networks)
     from solven_env import packages
     from solven_env.builds import places

@@ -139,6 +139,21 @@ def test_what_cannot_be_had_is_named(bare: World, arguments: tuple[str, ...], ex
         assert "none, internet" in said
 
 
+@pytest.mark.parametrize(
+    ("sandbox", "expected"),
+    [
+        ("{backend: proot}", "the backend proot is not there yet"),
+        ("{network: internet}", "the network 'internet' is not there yet"),
+        ("{limits: {memory: 1GiB, enforce: strict}}", "the limit of memory cannot be enforced yet"),
+    ],
+)
+def test_what_a_profile_asks_and_cannot_have_is_named(bare: World, sandbox: str, expected: str) -> None:
+    profile = bare.base / "asks.yaml"
+    profile.write_text(f"version: 1\nname: asks\nrelease: 1.0.0\nsandbox: {sandbox}\n")
+    assert bare.cli("apply", str(profile), "t2").returncode == 0
+    assert expected in refused(bare, "t2", "--", "true")
+
+
 def test_a_broken_host_configuration_is_named_with_its_place(bare: World) -> None:
     (bare.base / "config.yaml").write_text("sandbox: {networks: [all]}\n")
     assert "config.yaml:1:22: " in refused(bare)
