@@ -97,11 +97,11 @@ def test_tools_have_their_fixed_names() -> None:
     assert shown["/run/solven-env/certificates.pem"] == "/c/authorities.pem"
     assert made.links == (Link("/run/solven-env/bin/node", "bun"),)
     assert plan(tools=replace(TOOLS, has_node=True)).links == ()
-    fixed = replace(MOVABLE, prefix="/root/py/3.12", is_movable=False)
+    fixed = replace(MOVABLE, prefix="/managed/py/3.12", is_movable=False)
     made = plan(tools=Tools(interpreter=fixed))
-    assert Link("/run/solven-env/python", "/root/py/3.12") in made.links
-    assert Tmpfs("/root", size=1 << 20, read_only=True) in made.mounts
-    assert Bind("/root/py/3.12", "/root/py/3.12") in made.mounts
+    assert Link("/run/solven-env/python", "/managed/py/3.12") in made.links
+    assert Tmpfs("/managed", size=1 << 20, read_only=True) in made.mounts
+    assert Bind("/managed/py/3.12", "/managed/py/3.12") in made.mounts
 
 
 @pytest.mark.parametrize(
