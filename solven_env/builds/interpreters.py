@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import subprocess
 from pathlib import Path
@@ -69,6 +70,14 @@ def folders(environ: Mapping[str, str]) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(places))
 
 
+def _home_on_record() -> str:
+    """This user's home as the system has it: HOME may be another one, empty and only for a while."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:  # a container's uid without an entry
+        return ""
+
+
 def _search(version: str, host: Host) -> Interpreter:
     looked: list[str] = []
     for candidate in _candidates(version, host, looked):
@@ -91,7 +100,7 @@ def _candidates(version: str, host: Host, looked: list[str]) -> Iterator[Path]:
     else:
         looked.append("uv, on PATH and among its own: none")
     own = host.cache / "python"
-    for folder in (*folders(host.environ), own):
+    for folder in dict.fromkeys((*folders(host.environ), *folders({"HOME": _home_on_record()}), own)):
         installed = _installed(folder, version)
         yield from installed
         if not installed:

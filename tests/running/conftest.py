@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,22 +28,20 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def world(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A host of the test's own, and this process on it."""
-    made = new_world(cache)
-    _settle(made, monkeypatch)
-    yield made
-    made.close()
+    with closing(new_world(cache)) as made:
+        _settle(made, monkeypatch)
+        yield made
 
 
 @pytest.fixture
 def lone_world(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A host whose store is its own too, to be damaged; tools and fetched packages are there."""
-    made = new_world(cache)
-    _settle(made, monkeypatch)
-    made.apply("warm")  # so that the shared one has its tools
-    made.environ["XDG_CACHE_HOME"] = str(own_cache(made, cache))
-    _settle(made, monkeypatch)
-    yield made
-    made.close()
+    with closing(new_world(cache)) as made:
+        _settle(made, monkeypatch)
+        made.apply("warm")  # so that the shared one has its tools
+        made.environ["XDG_CACHE_HOME"] = str(own_cache(made, cache))
+        _settle(made, monkeypatch)
+        yield made
 
 
 @pytest.fixture
