@@ -18,6 +18,14 @@ PREFIX = Path(sys.base_prefix).resolve()
 FULL = ".".join(map(str, sys.version_info[:3]))
 
 
+@pytest.fixture(autouse=True)
+def on_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """This user's home as the system has it: an empty one of the test's."""
+    home = tmp_path / "on-record"
+    monkeypatch.setattr(interpreters, "_home_on_record", lambda: str(home))
+    return home
+
+
 def bare(environ: dict[str, str], tmp_path: Path, **more: str) -> toolchain.Host:
     """A host where uv finds nothing: no PATH, no interpreters of its own, no network."""
     hidden = {"PATH": str(tmp_path / "bin"), "UV_PYTHON_INSTALL_DIR": str(tmp_path / "uv"), "UV_OFFLINE": "1"}
@@ -53,6 +61,13 @@ def test_version_managers_are_looked_at(environ: dict[str, str], tmp_path: Path,
     versions(tmp_path / folder)
     more = {variable: str(tmp_path / "named")} if variable else {}
     assert find_python(VERSION, bare(environ, tmp_path, **more)).prefix == str(PREFIX)
+
+
+def test_the_home_on_record_is_looked_at_where_another_is_given(
+    environ: dict[str, str], tmp_path: Path, on_record: Path
+) -> None:
+    versions(on_record / ".pyenv/versions")
+    assert find_python(VERSION, bare(environ, tmp_path)).version == FULL
 
 
 def test_a_linked_pyenv_counts(environ: dict[str, str], tmp_path: Path) -> None:
