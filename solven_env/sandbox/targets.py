@@ -89,7 +89,10 @@ def _step(parent: int, name: str, flags: int, memory: Set[int], owner: tuple[int
     except FileNotFoundError:
         ours = os.fstat(parent).st_dev in memory
     if flags & os.O_DIRECTORY:
-        os.mkdir(name, 0o755, dir_fd=parent)
+        try:
+            os.mkdir(name, 0o755, dir_fd=parent)
+        except FileExistsError:  # another command of the session made it, or the agent: what it is, is seen below
+            owner = None
         if owner is not None and not ours:
             # By descriptor: the name may stand for something else by now. A directory has no second name.
             with holding(syscalls.openat2(parent, name, os.O_RDONLY | os.O_DIRECTORY)) as made:
