@@ -64,6 +64,7 @@ class Session:
         self.roots: dict[str, Root] = {}
         self.newest = ""
         self.staged = 0
+        self.retired = False
         self.filter = seccomp.program()
         self.pids = os.open("/proc/self/ns/pid", os.O_RDONLY)
 
@@ -87,7 +88,7 @@ def main(listener: str, directory: str, name: str) -> None:
     os.mkdir(session.shared.where)
     session.poll.register(session.listener, select.EPOLLIN)
     _accept(session)
-    while session.clients or session.ending or not _retire(session):
+    while not session.retired:
         # One at a time: what handles an event may close descriptors, and their numbers come again.
         for descriptor, _ in session.poll.poll(_patience(session), 1):
             if descriptor == session.listener.fileno():
@@ -122,7 +123,7 @@ def _hear(session: Session, client: int) -> None:
         return
     request = wire.receive_request(connection)
     if request is None:
-        _forget(session, client)
+        _part(session, client)
         return
     document, streams = request
     wire.send(connection, "accepted")
@@ -131,8 +132,7 @@ def _hear(session: Session, client: int) -> None:
     except Exception as error:  # one launcher's plan, however wrong, ends no other's command
         if not isinstance(error, SandboxError):
             error = SandboxError(f"the sandbox could not be staged: {error!r}")
-        wire.send_failure(connection, error)
-        _forget(session, client)
+        _part(session, client, error)
         return
     finally:
         for stream in streams:
@@ -207,18 +207,19 @@ def _reap(session: Session, client: int) -> None:
     with open(running.status, "rb") as lines:
         report = lines.read()
     status = bubblewrap.exit_status(report)
+    outcome: int | SandboxError
     if running.verdict is not None:
-        wire.send(connection, "exited", status=running.verdict)
+        outcome = running.verdict
     elif status is not None:
-        wire.send(connection, "exited", status=status)
+        outcome = status
     elif os.WIFSIGNALED(waited):
-        wire.send(connection, "exited", status=128 + os.WTERMSIG(waited))
+        outcome = 128 + os.WTERMSIG(waited)
     else:
-        wire.send_failure(connection, bubblewrap.failure(report))
+        outcome = bubblewrap.failure(report)
     session.poll.unregister(running.pidfd)
     os.close(running.pidfd)
     del session.ending[running.pidfd]
-    _forget(session, client)
+    _part(session, client, outcome)
     _drop_roots(session)
 
 
@@ -233,11 +234,21 @@ def _drop_roots(session: Session) -> None:
     sources.release(session.shared, (mount for root in session.roots.values() for mount in root.plan.mounts))
 
 
-def _forget(session: Session, client: int) -> None:
+def _part(session: Session, client: int, outcome: int | SandboxError | None = None) -> None:
+    """Let a launcher go, with what became of its command.
+
+    The last one is told when the session's name is free: the next command that its caller starts finds a new session,
+    and never one that is about to end.
+    """
     connection, _ = session.clients.pop(client)
     # Closing alone would leave it in the set while a child that has not come to its execve holds a copy.
     with suppress(FileNotFoundError):  # when its launcher has gone before
         session.poll.unregister(client)
+    session.retired = not session.clients and _retire(session)
+    if isinstance(outcome, SandboxError):
+        wire.send_failure(connection, outcome)
+    elif outcome is not None:
+        wire.send(connection, "exited", status=outcome)
     connection.close()
 
 

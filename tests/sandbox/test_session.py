@@ -225,6 +225,16 @@ def test_many_short_commands_meet_ending_holders(box: Box) -> None:
         assert set(pool.map(lambda number: box.run("sh", "-c", f"exit {number}").status, [7] * 40)) == {7}
 
 
+def test_a_session_is_over_before_its_last_command_is(box: Box) -> None:
+    """Else the next command, started at once, would join a session that shows what was there before."""
+    for argv in (("true",), ("no-such-program",)):
+        box.run(*argv)
+        assert os.listdir(box.runtime) == []
+    with pytest.raises(SandboxError, match="bubblewrap could not start"):
+        box.run("true", cwd="/missing")
+    assert os.listdir(box.runtime) == []
+
+
 def test_a_dead_holder_is_replaced(box: Box) -> None:
     with session.start(box.plan, command("sleep", "600"), box.runtime) as running:
         holder = box.holder()
