@@ -201,7 +201,7 @@ def _unstage(where: str) -> None:
 
 def _reap(session: Session, client: int) -> None:
     """A command's first process has ended, and with it the kernel has ended all others of its namespace."""
-    connection, running = session.clients[client]
+    _, running = session.clients[client]
     assert running is not None
     _, waited = os.waitpid(running.pid, 0)
     with open(running.status, "rb") as lines:
