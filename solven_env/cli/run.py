@@ -38,6 +38,10 @@ def command(
         str | None,
         typer.Option("--network", metavar="NETWORK", help="none or host, in the place of what the profile says."),
     ] = None,
+    keep_alive: Annotated[
+        float,
+        typer.Option("--keep-alive", metavar="SECONDS", help="Keep the session, with its /tmp, as long afterwards."),
+    ] = 0.0,
     storage: StorageOption = None,
 ) -> None:
     """Run a command in a thread's sandbox, with the workspace as /.
@@ -50,6 +54,7 @@ def command(
       solven-env run thread-42 -- python /script.py
       solven-env run thread-42 --shell 'echo $PATH' --timeout 10
       solven-env run thread-42 --network host -- uv add httpx
+      solven-env run thread-42 --keep-alive 60 -- touch /tmp/kept
     """
     from solven_env import api, errors
     from solven_env.cli.errors import exit_codes
@@ -71,6 +76,7 @@ def command(
             timeout=timeout,
             env=_variables(env or ()),
             network=network,
+            keep_alive=keep_alive,
             progress=note,
         )
     sys.exit(status)
