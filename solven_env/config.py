@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from solven_env import shipped
 from solven_env.diagnostics import did_you_mean, ordered
@@ -20,11 +19,11 @@ VARIABLE = "SOLVEN_ENV_CONFIG"
 FILE = "config.yaml"
 
 Network = Literal["none", "internet", "host"]
+_NO_STORAGES: Mapping[str, Path] = {}
 NETWORKS: tuple[Network, ...] = ("none", "internet", "host")
 
 
-@dataclass(frozen=True)
-class Sandbox:
+class Sandbox(NamedTuple):
     """How commands run here. `uid` (and the gid of that number) is the host's, for what root starts.
 
     `bwrap` is None where it is to be looked for on PATH.
@@ -35,12 +34,11 @@ class Sandbox:
     networks: tuple[Network, ...] = NETWORKS
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(NamedTuple):
     """A host's configuration; without a file, all defaults. `default_storage` is one of the names in `storages`."""
 
     default_storage: str | None = None
-    storages: Mapping[str, Path] = field(default_factory=dict)
+    storages: Mapping[str, Path] = _NO_STORAGES
     sandbox: Sandbox = Sandbox()
 
 

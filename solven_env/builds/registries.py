@@ -7,7 +7,6 @@ What is gathered may hold credentials: it goes to the process that fetches, and 
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,6 +107,10 @@ def _npm_files(environ: Mapping[str, str], home: Path, user: Path) -> tuple[Path
 
 
 def _names_sources(uv_toml: bytes) -> bool:
+    if not uv_toml:
+        return False
+    import tomllib  # 3 ms, and most hosts have no such file
+
     try:
         document = tomllib.loads(uv_toml.decode())
     except ValueError:
