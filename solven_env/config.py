@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from solven_env import shipped
-from solven_env.diagnostics import did_you_mean, ordered
 from solven_env.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -45,6 +44,7 @@ class Config(NamedTuple):
 def parse(text: bytes, file: str, schema: bytes) -> Config:
     """The configuration in `text`, called `file` in messages. ConfigError with every mistake."""
     from solven_env import documents  # most hosts have no such file
+    from solven_env.diagnostics import ordered
 
     document = documents.parse(text, file)
     documents.validate(document, schema)
@@ -86,6 +86,8 @@ def _parsed(text: bytes, file: str) -> Config:
 
 
 def _check(document: Document) -> None:
+    from solven_env.diagnostics import did_you_mean
+
     name, storages = document.data.get("default_storage"), document.data.get("storages", {})
     if name is not None and name not in storages and not document.taken_out:
         fix = did_you_mean(name, storages) if storages else f"Add 'storages: {{{name}: {{root: /srv/agents}}}}'."
