@@ -57,6 +57,7 @@ def command(
       solven-env run thread-42 --keep-alive 60 -- touch /tmp/kept
     """
     from solven_env import api, errors
+    from solven_env.cli import orphans
     from solven_env.cli.errors import exit_codes
     from solven_env.cli.output import note
 
@@ -67,6 +68,7 @@ def command(
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) != signal.SIG_IGN:  # as nohup(1) left it
                 signal.signal(number, _end)
+        orphans.end_with_parent()
         status = api.run(
             thread,
             argv or (),

@@ -31,26 +31,33 @@ class SessionState(NamedTuple):
 
 
 def look(session: str, runtime_dir: str) -> SessionState | None:
-    """How the session is; None when there is none. Never waits long, whatever the holder does."""
-    name = runtime.socket_name(session)
+    """How the session is; None when there is none, and then a dead one's socket is gone.
+
+    Never waits long, whatever the holder does.
+    """
     directory = runtime.find_directory(runtime_dir)
     if directory is None:
         return None
     try:
-        connection = runtime.connect(directory, name, patience=_PATIENCE)
-        if connection is not None:
+        return _look(directory, runtime.socket_name(session))
+    finally:
+        os.close(directory)
+
+
+def _look(directory: int, name: str) -> SessionState | None:
+    try:
+        # A holder that was killed is heard to be gone a moment before nobody listens: then it is asked again.
+        while (connection := runtime.connect(directory, name, patience=_PATIENCE)) is not None:
             with closing(connection):
                 wire.send_question(connection)
                 answer = wire.receive(connection)
             if answer is not None:
                 return SessionState(True, answer["commands"], answer["age"], answer["keep_alive"])
-        with runtime.locked(directory):
-            runtime.bury(directory, name)
-        return None
     except TimeoutError:
         return SessionState(answers=False)
-    finally:
-        os.close(directory)
+    with runtime.locked(directory):
+        runtime.bury(directory, name)
+    return None
 
 
 def stop(session: str, runtime_dir: str) -> bool:
@@ -68,10 +75,10 @@ def stop(session: str, runtime_dir: str) -> bool:
                 ending |= {pid: _kill(pid, name) for pid in fresh}
             if any(ending.values()):
                 runtime.remove(directory, name)
-            elif not runtime.bury(directory, name):
-                raise SandboxError(
-                    "the session's holder is in another container", fix="Stop the session where it was begun."
-                )
+        if not any(ending.values()) and _look(directory, name) and not list(_holders(name)):
+            raise SandboxError(
+                "the session's holder is in another container", fix="Stop the session where it was begun."
+            )
         for pid, pidfd in ending.items():
             _await_end(pid, pidfd)
         return any(ending.values())

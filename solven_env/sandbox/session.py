@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox import runtime, wire
+from solven_env.sandbox import control, runtime, wire
 from solven_env.sandbox.plan import Command, LaunchPlan, encode_command, encode_plan
 
 if TYPE_CHECKING:
@@ -41,11 +41,7 @@ class Running:
         if self.status is None:
             message = wire.receive(self.connection)
             if message is None:  # the holder was killed, and the kernel has ended the command with it
-                directory = runtime.open_directory(self.runtime_dir)
-                try:
-                    _bury(directory, self.session)
-                finally:
-                    os.close(directory)
+                control.look(self.session, self.runtime_dir)  # and bury it
                 self.status = _KILLED
             elif message["kind"] == "failed":
                 raise wire.failure(message)
@@ -104,7 +100,7 @@ def start(
             _connection(directory, plan.session, request, (stdin, stdout, stderr)), plan.session, runtime_dir
         )
     except BaseException:
-        _bury(directory, plan.session)
+        control.look(plan.session, runtime_dir)  # and bury it if it was killed
         raise
     finally:
         os.close(directory)
@@ -187,12 +183,6 @@ def _settle(holder: _Holder) -> str:
     with open(holder.complaints, "rb") as complaints:
         complaints.seek(0)
         return (complaints.read().decode(errors="replace").splitlines() or [""])[-1]
-
-
-def _bury(directory: int, session: str) -> None:
-    """Remove the socket that a killed holder has left, unless there is a new one."""
-    with runtime.locked(directory):
-        runtime.bury(directory, runtime.socket_name(session))
 
 
 def _make_holder(directory: int, name: str) -> _Holder:
