@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _TIMED_OUT = 124
 _KILLED = 128 + signal.SIGKILL
 _LONGEST_WAIT = 86400.0  # seconds; epoll_wait counts milliseconds in an int, and a timeout may be infinite
-_OWN_DESCRIPTORS, _DESCRIPTORS_A_COMMAND = 64, 4  # its connection, pidfd, status and perhaps a root's network
+_OWN_DESCRIPTORS, _DESCRIPTORS_A_COMMAND = 64, 6  # its connection, pidfd and status, and those of a root of its own
 
 
 class Running:
