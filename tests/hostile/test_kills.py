@@ -134,11 +134,12 @@ def launch(box: Box) -> subprocess.Popen[bytes]:
     )
 
 
-def test_twenty_launchers_killed_at_once(box: Box) -> None:
-    launchers = [launch(box) for _ in range(20)]
+def test_ten_launchers_killed_at_once(box: Box) -> None:
+    launchers = [launch(box) for _ in range(10)]
     end = time.monotonic() + DEADLINE
-    while len([pid for pid in pids() if _is_sleep(box, pid)]) < 20 * 3:
+    while len([pid for pid in pids() if _is_sleep(box, pid)]) < 10 * 3:
         assert time.monotonic() < end
+        time.sleep(0.01)  # leaves the processor to those whom we wait for
     for launcher in launchers:
         launcher.kill()
     for launcher in launchers:
