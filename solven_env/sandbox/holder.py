@@ -171,7 +171,7 @@ def _reap(session: Session, client: int) -> None:
     elif os.WIFSIGNALED(waited):
         outcome = 128 + os.WTERMSIG(waited)
     else:
-        outcome = bubblewrap.failure(report, session.roots[running.root].plan.bwrap)
+        outcome = bubblewrap.failure(report, session.roots.staged[running.root].plan.bwrap)
     session.poll.unregister(running.pidfd)
     os.close(running.pidfd)
     del session.ending[running.pidfd]
