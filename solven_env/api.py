@@ -164,8 +164,9 @@ def run(
 
     `command` is its words; `shell` in their place is a text for `/bin/bash --login -c`. `timeout` is in seconds; `env`
     is added to the profile's variables, and shows in no argument list; `network` is 'none' or 'host', in the place of
-    the profile's. The streams are descriptors, which the command has as they are. What this host lacks of the thread's
-    builds is made first, and `progress` told of it.
+    the profile's. The streams are descriptors, which the command has as they are; one that is a terminal is copied from
+    and to a terminal of the command's own, with TERM as the caller has it. What this host lacks of the thread's builds
+    is made first, and `progress` told of it.
 
     The status is the command's: 128 and more for a signal, 124 when its time was up, 126 when it cannot be executed,
     127 when it is not found. `UsageError` for what is no command; any other `SolvenError` says that none was started
@@ -184,7 +185,7 @@ def run(
         timeout=timeout,
         env=env or {},
         network=network,
-        terminal=os.environ.get("TERM", "") if os.isatty(stdout) else "",
+        terminal=os.environ.get("TERM", "") if any(map(os.isatty, (stdin, stdout, stderr))) else "",
         progress=progress,
     )
     return running.run(launch, stdin=stdin, stdout=stdout, stderr=stderr)

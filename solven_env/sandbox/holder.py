@@ -19,6 +19,7 @@ from contextlib import suppress
 from solven_env.errors import SandboxError
 from solven_env.sandbox import (
     bubblewrap,
+    devices,
     launching,
     mounting,
     namespaces,
@@ -127,23 +128,32 @@ def _hear(session: Session, client: int) -> None:
         return
     document, streams = request
     wire.send(connection, "accepted")
+    terminal = None
     try:
-        running = _start(session, decode_plan(document["plan"]), decode_command(document["command"]), streams)
+        plan = decode_plan(document["plan"])
+        terminal = devices.open_terminal(streams, plan.uid, plan.gid)
+        running = _start(session, plan, decode_command(document["command"]), streams, terminal)
     except Exception as error:  # one launcher's plan, however wrong, ends no other's command
         if not isinstance(error, SandboxError):
             error = SandboxError(f"the sandbox could not be staged: {error!r}")
         _part(session, client, error)
-        return
+    else:
+        wire.send(connection, "started", terminal or ())
+        session.clients[client] = (connection, running)
+        session.ending[running.pidfd] = client
+        session.poll.register(running.pidfd, select.EPOLLIN)
     finally:
-        for stream in streams:
-            os.close(stream)
-    wire.send(connection, "started")
-    session.clients[client] = (connection, running)
-    session.ending[running.pidfd] = client
-    session.poll.register(running.pidfd, select.EPOLLIN)
+        for descriptor in (*streams, *(terminal or ())):
+            os.close(descriptor)
 
 
-def _start(session: Session, plan: LaunchPlan, command: Command, streams: tuple[int, int, int]) -> Running:
+def _start(
+    session: Session,
+    plan: LaunchPlan,
+    command: Command,
+    streams: tuple[int, int, int],
+    terminal: tuple[int, int] | None,
+) -> Running:
     check_command(command)
     root, name = _root(session, plan)
     status_out, status_in = os.pipe()
@@ -154,7 +164,8 @@ def _start(session: Session, plan: LaunchPlan, command: Command, streams: tuple[
     try:
         pid = os.fork()
         if pid == 0:
-            launching.become(root, command, streams, seccomp=filter_out, status=status_in)
+            slave = terminal[1] if terminal else None
+            launching.become(root, command, streams, slave, seccomp=filter_out, status=status_in)
     finally:
         mounting.join_namespace(session.pids, mounting.CLONE_NEWPID)
         os.close(filter_out)
