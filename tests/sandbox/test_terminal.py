@@ -89,8 +89,8 @@ def test_off_the_main_thread(box: Box, terminal: Terminal) -> None:
     [
         (f"trap 'exit 7' INT; echo ready; {WAIT}", 7),
         ("echo ready; exec sleep 600", 130),
-        ("echo ready; sleep 600; echo $?", 130),
-        ("trap 'echo caught' INT; echo ready; sleep 600; exit 9", 9),
+        ("sh -c 'echo ready; exec sleep 600'; echo $?", 130),
+        ("trap 'echo caught' INT; sh -c 'echo ready; exec sleep 600'; exit 9", 9),
     ],
 )
 def test_control_c_reaches_the_command_and_its_status_is_kept(
@@ -143,6 +143,7 @@ def test_a_killed_holder_is_137(box: Box, terminal: Terminal) -> None:
     os.kill(holder, signal.SIGKILL)
     assert terminal.status() == 137
     assert terminal.settings() == terminal.before
+    assert box.run("true").status == 0
 
 
 def test_what_was_typed_before_the_start_arrives(box: Box, terminal: Terminal) -> None:
