@@ -8,7 +8,7 @@ import typer
 
 from solven_env.cli import running
 from solven_env.cli.options import StorageOption, ThreadArgument
-from solven_env.cli.running import CwdOption, EnvOption, NetworkOption, TimeoutOption
+from solven_env.cli.running import CwdOption, EnvOption, KeepAliveOption, NetworkOption, TimeoutOption
 
 
 def command(
@@ -23,6 +23,7 @@ def command(
     cwd: CwdOption = "/",
     env: EnvOption = None,
     network: NetworkOption = None,
+    keep_alive: KeepAliveOption = 0.0,
     storage: StorageOption = None,
 ) -> None:
     """Run a command in a thread's sandbox, with the workspace as /.
@@ -37,5 +38,16 @@ def command(
       solven-env run thread-42 -- python /script.py
       solven-env run thread-42 --shell 'echo $PATH' --timeout 10
       solven-env run thread-42 --network host -- uv add httpx
+      solven-env run thread-42 --keep-alive 60 -- touch /tmp/kept
     """
-    running.run(thread, argv or (), shell=shell, timeout=timeout, cwd=cwd, env=env, network=network, storage=storage)
+    running.run(
+        thread,
+        argv or (),
+        shell=shell,
+        timeout=timeout,
+        cwd=cwd,
+        env=env,
+        network=network,
+        keep_alive=keep_alive,
+        storage=storage,
+    )

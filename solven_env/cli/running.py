@@ -27,6 +27,10 @@ NetworkOption = Annotated[
     str | None,
     typer.Option("--network", metavar="NETWORK", help="none or host, in the place of what the profile says."),
 ]
+KeepAliveOption = Annotated[
+    float,
+    typer.Option("--keep-alive", metavar="SECONDS", help="Keep the session, with its /tmp, as long afterwards."),
+]
 
 
 def run(
@@ -38,10 +42,12 @@ def run(
     cwd: str,
     env: Iterable[str] | None,
     network: str | None,
+    keep_alive: float,
     storage: str | None,
 ) -> None:
     """Run a command, or a text through a login shell, and exit with its status."""
     from solven_env import api, errors
+    from solven_env.cli import orphans
     from solven_env.cli.errors import exit_codes
     from solven_env.cli.output import note
 
@@ -51,6 +57,7 @@ def run(
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) != signal.SIG_IGN:  # as nohup(1) left it
                 signal.signal(number, _end)
+        orphans.end_with_parent()
         status = api.run(
             thread,
             argv,
@@ -60,6 +67,7 @@ def run(
             timeout=timeout,
             env=_variables(env or ()),
             network=network,
+            keep_alive=keep_alive,
             progress=note,
         )
     sys.exit(status)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from solven_env.cli import running
 from solven_env.cli.options import StorageOption, ThreadArgument
-from solven_env.cli.running import CwdOption, EnvOption, NetworkOption, TimeoutOption
+from solven_env.cli.running import CwdOption, EnvOption, KeepAliveOption, NetworkOption, TimeoutOption
 
 
 def command(
@@ -13,6 +13,7 @@ def command(
     cwd: CwdOption = "/",
     env: EnvOption = None,
     network: NetworkOption = None,
+    keep_alive: KeepAliveOption = 0.0,
     storage: StorageOption = None,
 ) -> None:
     """Open a login shell in a thread's sandbox, with the workspace as /.
@@ -28,4 +29,13 @@ def command(
     """
     from solven_env.running import LOGIN
 
-    running.run(thread, LOGIN, timeout=timeout, cwd=cwd, env=env, network=network, storage=storage)
+    running.run(
+        thread,
+        LOGIN,
+        timeout=timeout,
+        cwd=cwd,
+        env=env,
+        network=network,
+        keep_alive=keep_alive,
+        storage=storage,
+    )
