@@ -30,12 +30,5 @@ def command(
     from solven_env.running import LOGIN
 
     running.run(
-        thread,
-        LOGIN,
-        timeout=timeout,
-        cwd=cwd,
-        env=env,
-        network=network,
-        keep_alive=keep_alive,
-        storage=storage,
+        thread, LOGIN, timeout=timeout, cwd=cwd, env=env, network=network, keep_alive=keep_alive, storage=storage
     )

@@ -33,7 +33,7 @@ from solven_env.sandbox import (
 from solven_env.sandbox.plan import check_command, decode_command, decode_plan
 
 if TYPE_CHECKING:
-    from solven_env.sandbox.plan import Command
+    from solven_env.sandbox.plan import Command, LaunchPlan
 
 _TIMED_OUT = 124
 _KILLED = 128 + signal.SIGKILL
@@ -147,8 +147,9 @@ def _hear(session: Session, client: int) -> None:
     wire.send(connection, "accepted")
     terminal = None
     try:
-        terminal = devices.open_terminal(streams, document["plan"]["uid"], document["plan"]["gid"])
-        running = _start(session, document, streams, terminal[1] if terminal else None)
+        plan = decode_plan(document["plan"])
+        terminal = devices.open_terminal(streams, plan.uid, plan.gid)
+        running = _start(session, plan, document, streams, terminal)
     except Exception as error:  # one launcher's plan, however wrong, ends no other's command
         if not isinstance(error, SandboxError):
             error = SandboxError(f"the sandbox could not be staged: {error!r}")
@@ -170,8 +171,14 @@ def _tell_status(session: Session, connection: socket.socket) -> None:
     wire.send(connection, "status", commands=len(commands), age=now - session.began, keep_alive=kept)
 
 
-def _start(session: Session, document: dict[str, Any], streams: tuple[int, int, int], slave: int | None) -> Running:
-    plan, command = decode_plan(document["plan"]), decode_command(document["command"])
+def _start(
+    session: Session,
+    plan: LaunchPlan,
+    document: dict[str, Any],
+    streams: tuple[int, int, int],
+    terminal: tuple[int, int] | None,
+) -> Running:
+    command = decode_command(document["command"])
     check_command(command)
     name = roots.have(session.roots, plan)
     root, open_files = session.roots.staged[name], int(document["open_files"])
@@ -183,6 +190,7 @@ def _start(session: Session, document: dict[str, Any], streams: tuple[int, int, 
     try:
         pid = os.fork()
         if pid == 0:
+            slave = terminal[1] if terminal else None
             launching.become(root, command, streams, slave, open_files=open_files, seccomp=filter_out, status=status_in)
     except BaseException:
         os.close(status_out)

@@ -100,17 +100,16 @@ def start(
     SandboxError when it cannot be: a plan that asks for what is not there, a link that an agent planted at a mount
     point, namespaces that the host refuses.
     """
-    streams = (stdin, stdout, stderr)
     request = {
         "plan": encode_plan(plan),
         "command": encode_command(command),
         "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
     }
-    _let_streams_be_reopened(plan, streams)
+    _let_streams_be_reopened(plan, (stdin, stdout, stderr))
     directory = runtime.open_directory(runtime_dir)
     try:
-        connection, terminal = _connection(directory, plan.session, request, streams)
-        return Running(connection, plan.session, runtime_dir, streams, terminal)
+        connection, terminal = _connection(directory, plan.session, request, (stdin, stdout, stderr))
+        return Running(connection, plan.session, runtime_dir, (stdin, stdout, stderr), terminal)
     except BaseException:
         control.look(plan.session, runtime_dir)  # and bury it if it was killed
         raise
