@@ -41,6 +41,7 @@ exec setpriv --reuid "$WHO" --regid "$WHO" --clear-groups --inh-caps=-all --boun
 """
 SUBSET = [
     "tests/sandbox/test_session.py",
+    "tests/sandbox/test_terminal.py",
     "tests/sandbox/test_overlays.py",
     "tests/hostile/test_isolation.py",
     "tests/hostile/test_planted_mounts.py",
