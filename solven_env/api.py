@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from solven_env.packages import Need
     from solven_env.reconcile.model import Plan
     from solven_env.rendering import RenderedFile
+    from solven_env.sandbox.limits import Reached
 
 OnConflict = Literal["fail", "overwrite"]
 
@@ -143,6 +144,7 @@ def run(
     stdout: int = 1,
     stderr: int = 2,
     progress: Callable[[str], None] = lambda _: None,
+    on_limit: Callable[[Reached], None] = lambda _: None,
 ) -> int:
     """Run a command in a thread's sandbox, with the workspace as `/`, and return its exit status.
 
@@ -152,7 +154,7 @@ def run(
     `command` is its words; `shell` in their place is a text for `/bin/bash --login -c`. `timeout` is in seconds; `env`
     is added to the profile's variables, and shows in no argument list; `network` is 'none' or 'host', in the place of
     the profile's. The streams are descriptors, which the command has as they are. What this host lacks of the thread's
-    builds is made first, and `progress` told of it.
+    builds is made first, and `progress` told of it; `on_limit` is told of each limit that the command reached.
 
     The status is the command's: 128 and more for a signal, 124 when its time was up, 126 when it cannot be executed,
     127 when it is not found. `UsageError` for what is no command; any other `SolvenError` says that none was started
@@ -174,7 +176,10 @@ def run(
         terminal=os.environ.get("TERM", "") if os.isatty(stdout) else "",
         progress=progress,
     )
-    return running.run(launch, stdin=stdin, stdout=stdout, stderr=stderr)
+    ended = running.run(launch, stdin=stdin, stdout=stdout, stderr=stderr)
+    for each in ended.limits:
+        on_limit(each)
+    return ended.status
 
 
 def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str], None] = lambda _: None) -> LockReport:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from solven_env.builds.shape import Tools
     from solven_env.sandbox.plan import LaunchPlan
+    from solven_env.sandbox.session import Ended
     from solven_env.state.records import Record
     from solven_env.threads import Thread
 
@@ -31,8 +32,8 @@ class Launch(NamedTuple):
     runtime: str
 
 
-def run(prepared: Launch, *, stdin: int = 0, stdout: int = 1, stderr: int = 2) -> int:
-    """Run the command to its end, with these descriptors as its streams; its status, as `Running.wait` says."""
+def run(prepared: Launch, *, stdin: int = 0, stdout: int = 1, stderr: int = 2) -> Ended:
+    """Run the command to its end, with these descriptors as its streams; how it ended, as `Running.wait` says."""
     return session.run(prepared.plan, prepared.command, prepared.runtime, stdin=stdin, stdout=stdout, stderr=stderr)
 
 
@@ -84,7 +85,7 @@ def prepare(
     )
     plan = launch.launch_plan(settings, place, stacks, tools, chosen)
     variables = launch.environment(settings, tools, cwd, terminal, env)
-    command = Command(tuple(argv), tuple(variables.items()), cwd, timeout, _limits(settings["limits"]))
+    command = Command(tuple(argv), tuple(variables.items()), cwd, timeout, launch.limits(settings["limits"]))
     return Launch(plan, command, str(places.runtime()))
 
 
@@ -107,8 +108,3 @@ def _packages(
             bun = toolchain.find_bun(builder.host).path
     given = shape.Tools(tools.uv().path, bun, interpreter, builder.host.certificates, shape.host_has_node())
     return given, stacks
-
-
-def _limits(limits: Mapping[str, object]) -> tuple[tuple[str, int], ...]:
-    processes = limits.get("processes")
-    return (("nproc", processes),) if isinstance(processes, int) else ()

@@ -15,11 +15,14 @@ import signal
 import socket
 import time
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import (
     bubblewrap,
+    counting,
     launching,
+    limits,
     mounting,
     namespaces,
     refusal,
@@ -32,6 +35,10 @@ from solven_env.sandbox import (
 from solven_env.sandbox.launching import Root
 from solven_env.sandbox.plan import Command, LaunchPlan, check_command, check_plan, decode_command, decode_plan, shape
 
+if TYPE_CHECKING:
+    from solven_env.sandbox.counting import Watch
+    from solven_env.sandbox.limits import Reached
+
 _TIMED_OUT = 124
 _KILLED = 128 + signal.SIGKILL
 _LONGEST_WAIT = 86400.0  # seconds; epoll_wait counts milliseconds in an int, and a timeout may be infinite
@@ -40,17 +47,22 @@ _LONGEST_WAIT = 86400.0  # seconds; epoll_wait counts milliseconds in an int, an
 class Running:
     """A command's first process and what is known about how it ends."""
 
-    def __init__(self, pid: int, status: int, root: str, timeout: float | None) -> None:
+    def __init__(self, pid: int, status: int, root: str, command: Command) -> None:
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
         self.status = status  # read end of bubblewrap's --json-status-fd
         self.root = root
-        self.deadline = None if timeout is None else time.monotonic() + timeout
+        self.limits = command.limits
+        self.time_limit = limits.time_limit(command.limits, command.timeout)
+        self.deadline = None if self.time_limit is None else time.monotonic() + self.time_limit[0]
         self.verdict: int | None = None  # the status that is decided already: killed or timed out
+        self.watch = counting.Watch(pid, status) if command.limits.processes is not None else None
 
 
 class Session:
-    """All that the holder knows. `clients` and `ending` map descriptors: a connection's, a first process's pidfd."""
+    """All that the holder knows. `clients`, `ending` and `watched` map descriptors: a connection's, and to that one a
+    first process's pidfd and what a `Watch` waits for.
+    """
 
     def __init__(self, listener: socket.socket, directory: int, name: str, *, unprivileged: bool) -> None:
         self.listener = listener
@@ -60,6 +72,7 @@ class Session:
         self.poll = select.epoll()
         self.clients: dict[int, tuple[socket.socket, Running | None]] = {}
         self.ending: dict[int, int] = {}
+        self.watched: dict[int, int] = {}
         self.shared = sources.Shared(f"{namespaces.STAGE}/shared")
         self.roots: dict[str, Root] = {}
         self.newest = ""
@@ -95,6 +108,8 @@ def main(listener: str, directory: str, name: str) -> None:
                 _accept(session)
             elif descriptor in session.ending:
                 _reap(session, session.ending[descriptor])
+            elif descriptor in session.watched:
+                _step(session, descriptor)
             elif descriptor in session.clients:
                 _hear(session, descriptor)
         _enforce_deadlines(session)
@@ -141,6 +156,8 @@ def _hear(session: Session, client: int) -> None:
     session.clients[client] = (connection, running)
     session.ending[running.pidfd] = client
     session.poll.register(running.pidfd, select.EPOLLIN)
+    if running.watch is not None:
+        _await(session, client, running.watch)
 
 
 def _start(session: Session, plan: LaunchPlan, command: Command, streams: tuple[int, int, int]) -> Running:
@@ -159,7 +176,7 @@ def _start(session: Session, plan: LaunchPlan, command: Command, streams: tuple[
         mounting.join_namespace(session.pids, mounting.CLONE_NEWPID)
         os.close(filter_out)
         os.close(status_in)
-    return Running(pid, status_out, name, command.timeout)
+    return Running(pid, status_out, name, command)
 
 
 def _root(session: Session, plan: LaunchPlan) -> tuple[Root, str]:
@@ -199,13 +216,32 @@ def _unstage(where: str) -> None:
         os.rmdir(where)
 
 
+def _await(session: Session, client: int, watch: Watch) -> None:
+    if watch.awaited is not None:
+        session.watched[watch.awaited] = client
+        session.poll.register(watch.awaited, select.EPOLLIN)
+
+
+def _step(session: Session, descriptor: int) -> None:
+    client = session.watched.pop(descriptor)
+    session.poll.unregister(descriptor)
+    _, running = session.clients[client]
+    assert running is not None
+    assert running.watch is not None
+    counting.step(running.watch)
+    _await(session, client, running.watch)
+
+
 def _reap(session: Session, client: int) -> None:
     """A command's first process has ended, and with it the kernel has ended all others of its namespace."""
     _, running = session.clients[client]
     assert running is not None
-    _, waited = os.waitpid(running.pid, 0)
+    _, waited, usage = os.wait4(running.pid, 0)
+    report, processes = b"", 0
+    if running.watch is not None:
+        report, processes = _stop_watching(session, running.watch)
     with open(running.status, "rb") as lines:
-        report = lines.read()
+        report += lines.read()
     status = bubblewrap.exit_status(report)
     outcome: int | SandboxError
     if running.verdict is not None:
@@ -219,8 +255,30 @@ def _reap(session: Session, client: int) -> None:
     session.poll.unregister(running.pidfd)
     os.close(running.pidfd)
     del session.ending[running.pidfd]
-    _part(session, client, outcome)
+    found: tuple[Reached, ...] = ()
+    if isinstance(outcome, int):
+        found = _judge(session, running, outcome, usage.ru_utime + usage.ru_stime, processes)
+    _part(session, client, outcome, found)
     _drop_roots(session)
+
+
+def _stop_watching(session: Session, watch: Watch) -> tuple[bytes, int]:
+    if watch.awaited is not None:
+        del session.watched[watch.awaited]
+        session.poll.unregister(watch.awaited)
+    counting.leave(watch)
+    return watch.said, watch.processes
+
+
+def _judge(session: Session, running: Running, status: int, cpu_time: float, processes: int) -> tuple[Reached, ...]:
+    out_of_time = None
+    if running.verdict == _TIMED_OUT and running.time_limit is not None:
+        seconds, name = running.time_limit
+        out_of_time = limits.reached(name, seconds)
+    tmp = sources.find_tmp(session.roots[running.root].plan, session.shared)
+    is_full = status != 0 and tmp is not None and os.statvfs(tmp.where).f_bavail == 0
+    evidence = limits.Evidence(status, out_of_time, cpu_time, processes, is_full)
+    return limits.judge(running.limits, tmp.size if tmp else None, evidence)
 
 
 def _drop_roots(session: Session) -> None:
@@ -234,7 +292,9 @@ def _drop_roots(session: Session) -> None:
     sources.release(session.shared, (mount for root in session.roots.values() for mount in root.plan.mounts))
 
 
-def _part(session: Session, client: int, outcome: int | SandboxError | None = None) -> None:
+def _part(
+    session: Session, client: int, outcome: int | SandboxError | None = None, found: tuple[Reached, ...] = ()
+) -> None:
     """Let a launcher go, with what became of its command.
 
     The last one is told when the session's name is free: the next command that its caller starts finds a new session,
@@ -248,7 +308,7 @@ def _part(session: Session, client: int, outcome: int | SandboxError | None = No
     if isinstance(outcome, SandboxError):
         wire.send_failure(connection, outcome)
     elif outcome is not None:
-        wire.send(connection, "exited", status=outcome)
+        wire.send(connection, "exited", status=outcome, limits=[each._asdict() for each in found])
     connection.close()
 
 
@@ -271,6 +331,8 @@ def _enforce_deadlines(session: Session) -> None:
     now = time.monotonic()
     for _, running in session.clients.values():
         if running and running.deadline is not None and running.deadline <= now:
+            if running.verdict is None and running.watch is not None:
+                running.watch.processes = counting.count(running.pid)
             _kill(running, _TIMED_OUT)
 
 

@@ -8,7 +8,7 @@ import signal
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from solven_env.errors import SolvenError
-from solven_env.sandbox import bubblewrap, mounting, staging
+from solven_env.sandbox import bubblewrap, limits, mounting, staging
 from solven_env.sandbox.namespaces import STAGE
 
 if TYPE_CHECKING:
@@ -41,11 +41,10 @@ def become(root: Root, command: Command, streams: tuple[int, int, int], *, secco
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
         mounting.close_on_exec(3)
-        for descriptor in (environment, seccomp, status):
+        descriptors = {"environment": environment, "seccomp": seccomp, "status": status}
+        for descriptor in descriptors.values():
             os.set_inheritable(descriptor, True)
-        arguments = bubblewrap.arguments(
-            root.plan, command, STAGE, environment=environment, seccomp=seccomp, status=status
-        )
+        arguments = bubblewrap.arguments(root.plan, command, STAGE, limits.hard_limits(), **descriptors)
         os.execve(root.plan.bwrap, arguments, {})  # noqa: S606 (no shell is meant)
     except BaseException as error:  # whatever it is, the launcher learns it; nothing of the holder may go on here
         failure = {"message": str(error), "fix": "", "location": ""}

@@ -11,4 +11,4 @@ from tests.sandbox.running import SANDBOX_HOST_UID, SYSTEM, command
 if __name__ == "__main__":
     name, workspace, runtime_dir, text = sys.argv[1:]
     plan = LaunchPlan(name, workspace, SYSTEM, etc.identity("user"), uid=SANDBOX_HOST_UID, gid=SANDBOX_HOST_UID)
-    sys.exit(session.run(plan, command("sh", "-c", text), runtime_dir))
+    sys.exit(session.run(plan, command("sh", "-c", text), runtime_dir).status)
