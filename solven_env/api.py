@@ -1,6 +1,7 @@
 """The verbs, for programs and for the command line alike: typed, silent, with frozen results.
 
-Every verb raises a subclass of `solven_env.errors.SolvenError` for what its user can mend.
+Every verb raises a subclass of `solven_env.errors.SolvenError` for what its user can mend, and imports what it needs
+when it is called: a run has no use for YAML and Jinja, which cost more than all of it.
 """
 
 from __future__ import annotations
@@ -8,12 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Literal
 
-from solven_env import sources
 from solven_env.errors import UsageError
-from solven_env.preparing import diagnose, packages, prepare
-from solven_env.reconcile.apply import apply as apply_plan
-from solven_env.reconcile.apply import refuse_conflicts
-from solven_env.reconcile.model import BUILD
 from solven_env.report import LockReport, Report, ThreadReport, ThreadState
 from solven_env.threads import Thread
 from solven_env.workspace.storage import thread_id
@@ -27,6 +23,7 @@ if TYPE_CHECKING:
     from solven_env.reconcile.model import Plan
     from solven_env.rendering import RenderedFile
     from solven_env.sandbox.limits import Reached
+    from solven_env.sources import ProfileSource
 
 OnConflict = Literal["fail", "overwrite"]
 
@@ -37,6 +34,9 @@ def validate(
     profile: str | Path, *, thread: str = EXAMPLE_THREAD, inputs: Mapping[str, str] | None = None
 ) -> tuple[Diagnostic, ...]:
     """Every mistake in a profile, in its order; empty when it is valid. Required inputs get a stand-in value."""
+    from solven_env import sources
+    from solven_env.preparing import diagnose
+
     return diagnose(sources.find(profile), thread_id(thread), given=inputs or {}, environ=os.environ)
 
 
@@ -44,6 +44,9 @@ def render(
     profile: str | Path, *, thread: str = EXAMPLE_THREAD, inputs: Mapping[str, str] | None = None
 ) -> tuple[RenderedFile, ...]:
     """The rendered files, as `thread` would get them."""
+    from solven_env import sources
+    from solven_env.preparing import prepare
+
     source, thread = sources.find(profile), thread_id(thread)
     return prepare(source, thread, given=inputs or {}, environ=os.environ, recorded={}).files
 
@@ -57,7 +60,9 @@ def plan(
     unset: Collection[str] = (),
 ) -> Plan:
     """What `apply` would do, with the exact bytes. Nothing is written, and no lock is taken."""
-    return Thread.find(thread, storage).plan(sources.find(profile), inputs or {}, unset)[0]
+    from solven_env import planning, sources
+
+    return planning.plan(Thread.find(thread, storage), sources.find(profile), inputs or {}, unset)[0]
 
 
 def diff(
@@ -80,16 +85,18 @@ def status(
     inputs: Mapping[str, str] | None = None,
 ) -> Report:
     """Where the workspace and this host differ from what the last apply left; with a profile, what is pending too."""
+    from solven_env import planning, sources
+
     found = Thread.find(thread, storage)
     if inputs and profile is None:
         raise UsageError("inputs are of use to a profile only", fix="Name the profile (--profile), or leave them out.")
     record = found.record()
     if profile is not None:
-        computed = found.plan(sources.find(profile), inputs or {}, ())[0]
+        computed = planning.plan(found, sources.find(profile), inputs or {}, ())[0]
     elif record is None or not record.generation:
         return Report("status", (ThreadReport(thread, "new", 0, is_interrupted=record is not None),))
     else:
-        computed = found.plan_drift(record)
+        computed = planning.plan_drift(found, record)
     builds = tuple(build["key"] for build in computed.desired.builds.values())
     missing = found.missing_links(record) if record is not None and record.generation else ()
     return Report("status", (_report(computed)._replace(builds=builds, missing_links=missing),))
@@ -111,19 +118,25 @@ def apply(
     keeps them in the generation first; `HeldError` while another apply has the thread; `LockError` when the profile's
     lock is out of date; `BuildError` when packages cannot be installed. `progress` is told of builds that are made.
     """
+    from solven_env import planning, sources
+    from solven_env.reconcile.apply import apply as apply_plan
+    from solven_env.reconcile.apply import refuse_conflicts
+    from solven_env.reconcile.model import BUILD
+
     if on_conflict not in ("fail", "overwrite"):
         raise UsageError(f"on_conflict cannot be {on_conflict!r}", fix="Pass 'fail' or 'overwrite'.")
     found, source, given = Thread.find(thread, storage), sources.find(profile), inputs or {}
     if found.record() is None:
-        found.check(source, given, unset)  # an invalid profile or input leaves no trace of a new thread
+        planning.check(found, source, given, unset)  # an invalid profile or input leaves no trace of a new thread
     with found.state.lock(thread):
-        computed, lacking = found.plan(source, given, unset)
+        computed, lacking = planning.plan(found, source, given, unset)
         if on_conflict == "fail":
             refuse_conflicts(computed)
         changes = computed.changes
         if lacking:
             _build(found, lacking, progress)
-            computed, _ = found.plan(source, given, unset)  # now with the exact bytes of what the builds bring
+            # Once more, with the exact bytes of what the builds bring.
+            computed, _ = planning.plan(found, source, given, unset)
             changes = (*(change for change in changes if change.kind == BUILD), *computed.changes)
         outcome = apply_plan(computed, found.create_root, found.state)
     report = _report(computed)._replace(changes=changes, generation=outcome.generation, kept=outcome.kept)
@@ -187,7 +200,9 @@ def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str]
 
     `progress` is told what is being done, a line at a time. `BuildError` when the packages cannot be resolved.
     """
+    from solven_env import sources
     from solven_env.builds import lock_files, locks, places, resolving, toolchain
+    from solven_env.preparing import packages
 
     source = sources.find(profile)
     python, bun = packages(source, os.environ)
@@ -202,7 +217,9 @@ def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str]
 
 def check_lock(profile: str | Path) -> LockReport:
     """The lock of a profile as it is; `LockError` when it is missing or out of date. Needs no network."""
+    from solven_env import sources
     from solven_env.builds import lock_files, locks
+    from solven_env.preparing import packages
 
     source = sources.find(profile)
     python, bun = packages(source, os.environ)
@@ -237,7 +254,7 @@ def _state(computed: Plan, generation: int) -> ThreadState:
     return "pending" if causes or computed.is_interrupted else "in-sync"
 
 
-def _lock_directory(source: sources.ProfileSource) -> Path:
+def _lock_directory(source: ProfileSource) -> Path:
     if source.lock is None:
         raise UsageError("a profile on standard input has no lock", fix="Keep it in a file, and name that.")
     return source.lock

@@ -11,16 +11,18 @@ import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from solven_env import profile as profiles
 from solven_env import sources
 from solven_env.diagnostics import Diagnostic, ordered
 from solven_env.errors import ProfileError
+from solven_env.profile.inputs import choose, missing, require
+from solven_env.profile.load import load
+from solven_env.profile.resolve import resolve
 from solven_env.rendering import RenderedFile, SourceError, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from solven_env.profile import Bun, Declaration, Profile, Python
+    from solven_env.profile.model import Bun, Declaration, Profile, Python
     from solven_env.sources import ProfileSource
 
 
@@ -43,9 +45,9 @@ def prepare(
 ) -> Prepared:
     """The profile ready for `thread`. A `ProfileError` with every mistake, a `UsageError` for a missing input."""
     declaration = _declaration(source.text, source.name)
-    chosen = profiles.choose(declaration.inputs, given=given, environ=environ, recorded=recorded, unset=unset)
+    chosen = choose(declaration.inputs, given=given, environ=environ, recorded=recorded, unset=unset)
     if not declaration.document.diagnostics:
-        profiles.require(declaration.inputs, chosen.values)
+        require(declaration.inputs, chosen.values)
     profile, files, mistakes = _render(source, chosen.values, thread)
     if mistakes:
         raise ProfileError(mistakes)
@@ -57,16 +59,16 @@ def diagnose(
 ) -> tuple[Diagnostic, ...]:
     """Every mistake in a profile, in its order. A required input without a value gets a stand-in."""
     declaration = _declaration(source.text, source.name)
-    chosen = profiles.choose(declaration.inputs, given=given, environ=environ, recorded={})
-    stand_ins = dict.fromkeys(profiles.missing(declaration.inputs, chosen.values), "example")
+    chosen = choose(declaration.inputs, given=given, environ=environ, recorded={})
+    stand_ins = dict.fromkeys(missing(declaration.inputs, chosen.values), "example")
     return _render(source, {**stand_ins, **chosen.values}, thread)[2]
 
 
 def packages(source: ProfileSource, environ: Mapping[str, str]) -> tuple[Python | None, Bun | None]:
     """The two sections of packages of a valid profile, which no input changes."""
     declaration = _declaration(source.text, source.name)
-    chosen = profiles.choose(declaration.inputs, given={}, environ=environ, recorded={})
-    stand_ins = dict.fromkeys(profiles.missing(declaration.inputs, chosen.values), "example")
+    chosen = choose(declaration.inputs, given={}, environ=environ, recorded={})
+    stand_ins = dict.fromkeys(missing(declaration.inputs, chosen.values), "example")
     values = {**stand_ins, **chosen.values}
     profile, mistakes = _resolved(source.text, source.name, tuple(sorted(values.items())), "example")
     if mistakes:
@@ -129,7 +131,7 @@ def _renderings(_text: bytes, _name: str, _values: tuple[tuple[str, str], ...], 
 
 @functools.lru_cache(maxsize=32)
 def _declaration(text: bytes, name: str) -> Declaration:
-    return profiles.load(text, name, sources.schema("profile-v1.json"))
+    return load(text, name, sources.schema("profile-v1.json"))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -139,5 +141,5 @@ def _resolved(
     declared = _declaration(text, name)
     # resolving adds its mistakes to the document, and the declaration is shared
     document = replace(declared.document, diagnostics=list(declared.document.diagnostics))
-    profile = profiles.resolve(declared._replace(document=document), dict(values), thread)
+    profile = resolve(declared._replace(document=document), dict(values), thread)
     return profile, tuple(document.diagnostics)

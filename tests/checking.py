@@ -6,15 +6,17 @@ import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from solven_env import profile as profiles
 from solven_env import shipped, sources
 from solven_env.diagnostics import Diagnostic, ordered
+from solven_env.profile import inputs as profile_inputs
+from solven_env.profile import load as loading
+from solven_env.profile import resolve as resolving
 from solven_env.rendering import RenderedFile, render
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from solven_env.profile import Declaration, Profile
+    from solven_env.profile.model import Declaration, Profile
 
 HEAD = "version: 1\nname: x\nrelease: 1.0.0\n"
 """What every profile begins with; what a test adds begins in line 4."""
@@ -24,14 +26,14 @@ SOLVEN = (shipped.directory("profiles") / "solven.yaml").read_bytes()
 
 
 def load(text: str | bytes) -> Declaration:
-    return profiles.load(text if isinstance(text, bytes) else text.encode(), "p.yaml", SCHEMA)
+    return loading.load(text if isinstance(text, bytes) else text.encode(), "p.yaml", SCHEMA)
 
 
 def resolve(text: str | bytes, inputs: Mapping[str, str] | None = None) -> Profile:
     """A valid profile for the thread `t1`, with defaults for the inputs that are not given."""
     declaration = load(text)
-    chosen = profiles.choose(declaration.inputs, given=inputs or {}, environ={}, recorded={})
-    profile = profiles.resolve(declaration, chosen.values, "t1")
+    chosen = profile_inputs.choose(declaration.inputs, given=inputs or {}, environ={}, recorded={})
+    profile = resolving.resolve(declaration, chosen.values, "t1")
     assert declaration.document.diagnostics == []
     return profile
 
@@ -51,9 +53,9 @@ def render_shipped(profile: Profile) -> tuple[tuple[RenderedFile, ...], tuple[Di
 def diagnose(text: str | bytes, inputs: Mapping[str, str] | None = None) -> tuple[Diagnostic, ...]:
     """Every mistake in a profile, as `validate` finds them."""
     declaration = load(text)
-    chosen = profiles.choose(declaration.inputs, given=inputs or {}, environ={}, recorded={})
-    stand_ins = dict.fromkeys(profiles.missing(declaration.inputs, chosen.values), "example")
-    profile = profiles.resolve(declaration, {**stand_ins, **chosen.values}, "t1")
+    chosen = profile_inputs.choose(declaration.inputs, given=inputs or {}, environ={}, recorded={})
+    stand_ins = dict.fromkeys(profile_inputs.missing(declaration.inputs, chosen.values), "example")
+    profile = resolving.resolve(declaration, {**stand_ins, **chosen.values}, "t1")
     return ordered((*declaration.document.diagnostics, *render_shipped(profile)[1]))
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from solven_env.cli.main import COMMANDS
 from solven_env.config import parse
-from solven_env.profile import load, resolve
+from solven_env.profile.load import load
+from solven_env.profile.resolve import resolve
 from solven_env.sources import schema
 from tests.profiles import without_packages
 

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import LockError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from solven_env.profile import Bun, Python
+    from solven_env.profile.model import Bun, Python
 
 FORMAT = 1
 PYTHON, BUN, ABOUT = "python.txt", "bun.lock", "lock.json"
 NAMES = (PYTHON, BUN, ABOUT)
 
 
-@dataclass(frozen=True)
-class Lock:
+class Lock(NamedTuple):
     """The texts of a lock. None where the profile has no packages of that kind."""
 
     python: bytes | None = None

@@ -11,7 +11,7 @@ from solven_env.reconcile.model import BUILD, DIRECTORY, WORKSPACE, Desired, Sta
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from solven_env.profile import Profile
+    from solven_env.profile.model import Profile
     from solven_env.reconcile.model import Observed
     from solven_env.rendering import RenderedFile
     from solven_env.state.records import Record

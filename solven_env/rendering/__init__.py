@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from solven_env import templating
 from solven_env.diagnostics import Diagnostic, Location, quoted
-from solven_env.profile import explain
+from solven_env.profile.expressions import explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from solven_env.profile import Dotfile, Profile
+    from solven_env.profile.model import Dotfile, Profile
 
     ReadTemplate = Callable[[str], str | None]
     ReadSource = Callable[[str], bytes]

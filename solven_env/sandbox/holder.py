@@ -19,44 +19,26 @@ from typing import TYPE_CHECKING
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import (
-    bubblewrap,
     counting,
+    ending,
     launching,
-    limits,
     mounting,
     namespaces,
     refusal,
+    roots,
     runtime,
     seccomp,
-    sources,
-    staging,
     wire,
 )
-from solven_env.sandbox.launching import Root
-from solven_env.sandbox.plan import Command, LaunchPlan, check_command, check_plan, decode_command, decode_plan, shape
+from solven_env.sandbox.ending import TIMED_OUT, Running
+from solven_env.sandbox.plan import Command, LaunchPlan, check_command, decode_command, decode_plan
 
 if TYPE_CHECKING:
     from solven_env.sandbox.counting import Watch
     from solven_env.sandbox.limits import Reached
 
-_TIMED_OUT = 124
 _KILLED = 128 + signal.SIGKILL
 _LONGEST_WAIT = 86400.0  # seconds; epoll_wait counts milliseconds in an int, and a timeout may be infinite
-
-
-class Running:
-    """A command's first process and what is known about how it ends."""
-
-    def __init__(self, pid: int, status: int, root: str, command: Command) -> None:
-        self.pid = pid
-        self.pidfd = os.pidfd_open(pid)
-        self.status = status  # read end of bubblewrap's --json-status-fd
-        self.root = root
-        self.limits = command.limits
-        self.time_limit = limits.time_limit(command.limits, command.timeout)
-        self.deadline = None if self.time_limit is None else time.monotonic() + self.time_limit[0]
-        self.verdict: int | None = None  # the status that is decided already: killed or timed out
-        self.watch = counting.Watch(pid, status) if command.limits.processes is not None else None
 
 
 class Session:
@@ -68,15 +50,11 @@ class Session:
         self.listener = listener
         self.directory = directory
         self.name = name
-        self.unprivileged = unprivileged
         self.poll = select.epoll()
         self.clients: dict[int, tuple[socket.socket, Running | None]] = {}
         self.ending: dict[int, int] = {}
         self.watched: dict[int, int] = {}
-        self.shared = sources.Shared(f"{namespaces.STAGE}/shared")
-        self.roots: dict[str, Root] = {}
-        self.newest = ""
-        self.staged = 0
+        self.roots = roots.Roots(unprivileged=unprivileged)
         self.retired = False
         self.filter = seccomp.program()
         self.pids = os.open("/proc/self/ns/pid", os.O_RDONLY)
@@ -98,7 +76,6 @@ def main(listener: str, directory: str, name: str) -> None:
         _refuse_all(session_socket, runtime_directory, name, refusal.explain(str(error)))
         return
     session = Session(session_socket, runtime_directory, name, unprivileged=unprivileged)
-    os.mkdir(session.shared.where)
     session.poll.register(session.listener, select.EPOLLIN)
     _accept(session)
     while not session.retired:
@@ -162,7 +139,7 @@ def _hear(session: Session, client: int) -> None:
 
 def _start(session: Session, plan: LaunchPlan, command: Command, streams: tuple[int, int, int]) -> Running:
     check_command(command)
-    root, name = _root(session, plan)
+    name = roots.have(session.roots, plan)
     status_out, status_in = os.pipe()
     filter_out, filter_in = os.pipe()
     os.write(filter_in, session.filter)
@@ -171,49 +148,12 @@ def _start(session: Session, plan: LaunchPlan, command: Command, streams: tuple[
     try:
         pid = os.fork()
         if pid == 0:
-            launching.become(root, command, streams, seccomp=filter_out, status=status_in)
+            launching.become(session.roots.staged[name], command, streams, seccomp=filter_out, status=status_in)
     finally:
         mounting.join_namespace(session.pids, mounting.CLONE_NEWPID)
         os.close(filter_out)
         os.close(status_in)
     return Running(pid, status_out, name, command)
-
-
-def _root(session: Session, plan: LaunchPlan) -> tuple[Root, str]:
-    name = shape(plan) + sources.present(plan)
-    if name not in session.roots:
-        check_plan(plan)
-        _check_owner(plan, unprivileged=session.unprivileged)
-        session.staged += 1
-        where = f"{namespaces.STAGE}/{session.staged}"
-        try:
-            staging.stage(plan, where, session.shared)
-            network = namespaces.new_network() if plan.network == "none" else None
-        except BaseException:
-            _unstage(where)
-            raise
-        session.roots[name] = Root(plan, where, network)
-    session.newest = name
-    return session.roots[name], name
-
-
-def _check_owner(plan: LaunchPlan, *, unprivileged: bool) -> None:
-    """Root must drop to another host uid and gid; without privilege there is none to drop to."""
-    if unprivileged:
-        if (plan.uid, plan.gid) != (None, None):
-            raise SandboxError("only root can give the sandbox another host uid")
-    elif not (plan.uid and plan.gid):
-        raise SandboxError(
-            "started as root, the sandbox needs a host uid and gid that are not root's",
-            fix="Set sandbox.uid in the host configuration.",
-        )
-
-
-def _unstage(where: str) -> None:
-    if os.path.isdir(where):
-        if os.path.ismount(where):
-            mounting.detach(where)
-        os.rmdir(where)
 
 
 def _await(session: Session, client: int, watch: Watch) -> None:
@@ -236,60 +176,22 @@ def _reap(session: Session, client: int) -> None:
     """A command's first process has ended, and with it the kernel has ended all others of its namespace."""
     _, running = session.clients[client]
     assert running is not None
-    _, waited, usage = os.wait4(running.pid, 0)
-    report, processes = b"", 0
     if running.watch is not None:
-        report, processes = _stop_watching(session, running.watch)
-    with open(running.status, "rb") as lines:
-        report += lines.read()
-    status = bubblewrap.exit_status(report)
-    outcome: int | SandboxError
-    if running.verdict is not None:
-        outcome = running.verdict
-    elif status is not None:
-        outcome = status
-    elif os.WIFSIGNALED(waited):
-        outcome = 128 + os.WTERMSIG(waited)
-    else:
-        outcome = bubblewrap.failure(report)
+        _stop_watching(session, running.watch)
+    bwrap = session.roots.staged[running.root].plan.bwrap
+    outcome, found = ending.end(running, bwrap, roots.find_tmp(session.roots, running.root))
     session.poll.unregister(running.pidfd)
     os.close(running.pidfd)
     del session.ending[running.pidfd]
-    found: tuple[Reached, ...] = ()
-    if isinstance(outcome, int):
-        found = _judge(session, running, outcome, usage.ru_utime + usage.ru_stime, processes)
     _part(session, client, outcome, found)
-    _drop_roots(session)
+    roots.drop(session.roots, used={running.root for _, running in session.clients.values() if running})
 
 
-def _stop_watching(session: Session, watch: Watch) -> tuple[bytes, int]:
+def _stop_watching(session: Session, watch: Watch) -> None:
     if watch.awaited is not None:
         del session.watched[watch.awaited]
         session.poll.unregister(watch.awaited)
     counting.leave(watch)
-    return watch.said, watch.processes
-
-
-def _judge(session: Session, running: Running, status: int, cpu_time: float, processes: int) -> tuple[Reached, ...]:
-    out_of_time = None
-    if running.verdict == _TIMED_OUT and running.time_limit is not None:
-        seconds, name = running.time_limit
-        out_of_time = limits.reached(name, seconds)
-    tmp = sources.find_tmp(session.roots[running.root].plan, session.shared)
-    is_full = status != 0 and tmp is not None and os.statvfs(tmp.where).f_bavail == 0
-    evidence = limits.Evidence(status, out_of_time, cpu_time, processes, is_full)
-    return limits.judge(running.limits, tmp.size if tmp else None, evidence)
-
-
-def _drop_roots(session: Session) -> None:
-    """Take away the roots that no command uses any more, but for the newest, and the overlays that only they had."""
-    used = {running.root for _, running in session.clients.values() if running} | {session.newest}
-    for name in session.roots.keys() - used:
-        root = session.roots.pop(name)
-        _unstage(root.path)
-        if root.network is not None:
-            os.close(root.network)
-    sources.release(session.shared, (mount for root in session.roots.values() for mount in root.plan.mounts))
 
 
 def _part(
@@ -333,7 +235,7 @@ def _enforce_deadlines(session: Session) -> None:
         if running and running.deadline is not None and running.deadline <= now:
             if running.verdict is None and running.watch is not None:
                 running.watch.processes = counting.count(running.pid)
-            _kill(running, _TIMED_OUT)
+            _kill(running, TIMED_OUT)
 
 
 def _retire(session: Session) -> bool:

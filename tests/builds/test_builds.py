@@ -8,7 +8,6 @@ import signal
 import stat
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from solven_env.builds.inside import Builder
 from solven_env.builds.interpreters import find_python
 from solven_env.builds.wanted import of_python
 from solven_env.errors import BuildError
-from solven_env.profile import Bun, Python
+from solven_env.profile.model import Bun, Python
 from solven_env.sandbox import program
 from tests.builds.registry import basic, serve
 from tests.builds.thread import UID, Thread
@@ -75,7 +74,7 @@ def test_another_lock_uid_or_interpreter_is_another_build(builder: Builder) -> N
     wanted = [
         of_python(PYTHON, b"a", interpreter, UID),
         of_python(PYTHON, b"b", interpreter, UID),
-        of_python(PYTHON, b"a", replace(interpreter, mtime_ns=1), UID),
+        of_python(PYTHON, b"a", interpreter._replace(mtime_ns=1), UID),
         of_python(PYTHON, b"a", interpreter, 12345),
         of_python(PYTHON._replace(packages=("six",)), b"a", interpreter, UID),
     ]
@@ -168,7 +167,7 @@ def test_a_build_whose_maker_was_killed_is_finished_by_the_next(directory: Path,
 import os, sys
 from pathlib import Path
 from solven_env.builds import inside, python, toolchain
-from solven_env.profile import Python
+from solven_env.profile.model import Python
 from solven_env.sandbox import program
 def run(self, *argv, **told):
     if argv[1] == "pip":

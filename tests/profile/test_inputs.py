@@ -3,8 +3,7 @@
 import pytest
 
 from solven_env.errors import UsageError
-from solven_env.profile import choose, missing, require
-from solven_env.profile.inputs import is_true
+from solven_env.profile.inputs import choose, is_true, missing, require
 from solven_env.profile.model import Input
 
 DECLARED = {

@@ -1,0 +1,85 @@
+"""The plan for a thread: what a profile asks of it, or its last apply, held against its workspace and this host."""
+
+from __future__ import annotations
+
+import os
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from solven_env import packages
+from solven_env.preparing import prepare
+from solven_env.reconcile.apply import observe
+from solven_env.reconcile.desired import desired, with_builds
+from solven_env.reconcile.model import BUILD, State
+from solven_env.reconcile.plan import addresses, recorded_as_desired
+from solven_env.reconcile.plan import plan as make_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from solven_env.packages import Need
+    from solven_env.reconcile.model import Desired, Observed, Plan
+    from solven_env.sources import ProfileSource
+    from solven_env.state.records import Record
+    from solven_env.threads import Thread
+
+
+def plan(
+    thread: Thread, source: ProfileSource, inputs: Mapping[str, str], unset: Collection[str]
+) -> tuple[Plan, tuple[Need, ...]]:
+    """What has to be done for a profile, and which builds this host lacks for it."""
+    record = thread.record()
+    return _plan(thread, *_wanted(thread, source, inputs, unset, record), record)
+
+
+def check(thread: Thread, source: ProfileSource, inputs: Mapping[str, str], unset: Collection[str]) -> None:
+    """Raise what `plan` would raise of the profile, its lock or the inputs, without a look at this host."""
+    _wanted(thread, source, inputs, unset, thread.record())
+
+
+def plan_drift(thread: Thread, record: Record) -> Plan:
+    """Where the workspace and this host differ from what the last apply left."""
+    return _plan(thread, recorded_as_desired(record), thread.needs(record), record)[0]
+
+
+def _wanted(
+    thread: Thread,
+    source: ProfileSource,
+    inputs: Mapping[str, str],
+    unset: Collection[str],
+    record: Record | None,
+) -> tuple[Desired, tuple[Need, ...]]:
+    recorded = record.inputs if record else {}
+    prepared = prepare(source, thread.name, given=inputs, environ=os.environ, recorded=recorded, unset=unset)
+    python, bun = prepared.profile.python, prepared.profile.bun
+    needs: tuple[Need, ...] = ()
+    if python or bun:
+        needs = packages.needs(python, bun, packages.read_lock(python, bun, source.lock, source.name))
+    return desired(prepared.profile, prepared.files, prepared.given), needs
+
+
+def _plan(
+    thread: Thread, wanted: Desired, needs: Sequence[Need], record: Record | None
+) -> tuple[Plan, tuple[Need, ...]]:
+    root = thread.open_root()
+    with root or nullcontext():
+        observed = observe(root, {*addresses(wanted, record), "file:uv.lock", "file:bun.lock"})
+    lacking: tuple[Need, ...] = ()
+    if needs:
+        wanted, observed, lacking = _with_needs(thread, wanted, observed, record, needs)
+    return make_plan(thread.name, wanted, observed, record), lacking
+
+
+def _with_needs(
+    thread: Thread, wanted: Desired, observed: Observed, record: Record | None, needs: Sequence[Need]
+) -> tuple[Desired, Observed, tuple[Need, ...]]:
+    found = [(need, packages.find(need, thread.config)) for need in needs]
+    identities: dict[str, str] = {need.kind: need.identity for need in needs}
+    files = dict(filter(None, (packages.workspace_lock(need, build) for need, build in found)))
+    wanted = with_builds(wanted, identities, files, observed, record)._replace(
+        builds={need.kind: packages.describe(need, build) for need, build in found if build},
+        locks=packages.texts(needs),
+    )
+    there = {f"{BUILD}:{need.kind}": State("build", need.identity) for need, build in found if build}
+    lacking = tuple(need for need, build in found if build is None)
+    return wanted, observed._replace(states={**observed.states, **there}), lacking
