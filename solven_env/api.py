@@ -85,7 +85,8 @@ def status(
     inputs: Mapping[str, str] | None = None,
 ) -> Report:
     """Where the workspace and this host differ from what the last apply left; with a profile, what is pending too."""
-    from solven_env import planning, sources
+    from solven_env import launch, planning, sources
+    from solven_env.sandbox import cgroups
 
     found = Thread.find(thread, storage)
     if inputs and profile is None:
@@ -98,8 +99,11 @@ def status(
     else:
         computed = planning.plan_drift(found, record)
     builds = tuple(build["key"] for build in computed.desired.builds.values())
-    missing = found.missing_links(record) if record is not None and record.generation else ()
-    return Report("status", (_report(computed)._replace(builds=builds, missing_links=missing),))
+    report = _report(computed)._replace(builds=builds)
+    if record is not None and record.generation:
+        unenforced = cgroups.unenforced(launch.limits(record.settings["limits"]))
+        report = report._replace(missing_links=found.missing_links(record), unenforced=unenforced)
+    return Report("status", (report,))
 
 
 def apply(

@@ -9,7 +9,7 @@ from solven_env import launch
 from solven_env.config import NETWORKS
 from solven_env.errors import SandboxError, UsageError
 from solven_env.launch import Place, Stacked
-from solven_env.sandbox import session
+from solven_env.sandbox import cgroups, session
 from solven_env.sandbox.plan import Command
 
 if TYPE_CHECKING:
@@ -66,8 +66,11 @@ def prepare(
     settings = record.settings
     if settings["backend"] != "bubblewrap":
         raise SandboxError(f"the backend {settings['backend']} is not there yet", fix="Use bubblewrap in the profile.")
-    if settings["limits"]["memory"] and settings["limits"]["enforce"] == "strict":
-        raise SandboxError("the limit of memory cannot be enforced yet", fix="Write 'enforce: best-effort'.")
+    limits = launch.limits(settings["limits"])
+    if limits.strict:
+        for each in cgroups.unenforced(limits):
+            fix = f"{each.fix} Or write 'enforce: best-effort' in the profile."
+            raise SandboxError(f"the limit of {each.limit} cannot be enforced: {each.why}", fix=fix)
     chosen = launch.network(network or settings["network"], thread.config.sandbox.networks)
     from solven_env import packages
     from solven_env.builds import places
@@ -85,7 +88,7 @@ def prepare(
     )
     plan = launch.launch_plan(settings, place, stacks, tools, chosen)
     variables = launch.environment(settings, tools, cwd, terminal, env)
-    command = Command(tuple(argv), tuple(variables.items()), cwd, timeout, launch.limits(settings["limits"]))
+    command = Command(tuple(argv), tuple(variables.items()), cwd, timeout, limits)
     return Launch(plan, command, str(places.runtime()))
 
 

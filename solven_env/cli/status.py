@@ -54,6 +54,8 @@ def command(
                 say(f"  build {key}")
             for path in each.missing_links:
                 say(f"  link {printable(path)} leads nowhere yet, and is left out")
+            for limit, why, fix in each.unenforced:
+                say(f"  limit {limit} is not enforced: {why}. {fix}")
             if each.is_interrupted:
                 say("  an apply was interrupted; the next one finishes it")
     if exit_code:

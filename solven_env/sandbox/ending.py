@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from solven_env.sandbox import bubblewrap, counting, limits
+from solven_env.sandbox import bubblewrap, cgroups, counting, limits
 
 if TYPE_CHECKING:
     from solven_env.errors import SandboxError
@@ -20,12 +20,13 @@ TIMED_OUT = 124
 class Running:
     """A command's first process and what is known about how it ends."""
 
-    def __init__(self, pid: int, status: int, root: str, command: Command) -> None:
+    def __init__(self, pid: int, status: int, root: str, command: Command, group: str | None) -> None:
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
         self.status = status  # read end of bubblewrap's --json-status-fd
         self.root = root
         self.limits = command.limits
+        self.group = group  # its cgroup
         self.time_limit = limits.time_limit(command.limits, command.timeout)
         self.deadline = None if self.time_limit is None else time.monotonic() + self.time_limit[0]
         self.verdict: int | None = None  # the status that is decided already: killed or timed out
@@ -41,6 +42,10 @@ def end(running: Running, bwrap: str, tmp: Memory | None) -> tuple[int | Sandbox
     said = running.watch.said if running.watch else b""
     with open(running.status, "rb") as lines:
         said += lines.read()
+    happened = cgroups.Events()
+    if running.group is not None:
+        happened = cgroups.events(running.group)
+        cgroups.remove(running.group)
     status = running.verdict
     if status is None:
         status = bubblewrap.exit_status(said)
@@ -56,5 +61,7 @@ def end(running: Running, bwrap: str, tmp: Memory | None) -> tuple[int | Sandbox
         cpu_time=usage.ru_utime + usage.ru_stime,
         processes=running.watch.processes if running.watch else 0,
         is_tmp_full=tmp is not None and status != 0 and os.statvfs(tmp.where).f_bavail == 0,
+        refused_forks=happened.refused_forks,
+        oom_kills=happened.oom_kills,
     )
     return status, limits.judge(running.limits, tmp.size if tmp else None, evidence)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import (
+    cgroups,
     counting,
     ending,
     launching,
@@ -55,6 +56,8 @@ class Session:
         self.ending: dict[int, int] = {}
         self.watched: dict[int, int] = {}
         self.roots = roots.Roots(unprivileged=unprivileged)
+        self.cgroups = cgroups.find_parent()
+        cgroups.clear(self.cgroups, name)  # what a killed holder has left
         self.retired = False
         self.filter = seccomp.program()
         self.pids = os.open("/proc/self/ns/pid", os.O_RDONLY)
@@ -140,6 +143,7 @@ def _hear(session: Session, client: int) -> None:
 def _start(session: Session, plan: LaunchPlan, command: Command, streams: tuple[int, int, int]) -> Running:
     check_command(command)
     name = roots.have(session.roots, plan)
+    group = cgroups.make(session.cgroups, session.name, command.limits)
     status_out, status_in = os.pipe()
     filter_out, filter_in = os.pipe()
     os.write(filter_in, session.filter)
@@ -148,12 +152,12 @@ def _start(session: Session, plan: LaunchPlan, command: Command, streams: tuple[
     try:
         pid = os.fork()
         if pid == 0:
-            launching.become(session.roots.staged[name], command, streams, seccomp=filter_out, status=status_in)
+            launching.become(session.roots.staged[name], command, streams, group, seccomp=filter_out, status=status_in)
     finally:
         mounting.join_namespace(session.pids, mounting.CLONE_NEWPID)
         os.close(filter_out)
         os.close(status_in)
-    return Running(pid, status_out, name, command)
+    return Running(pid, status_out, name, command, group)
 
 
 def _await(session: Session, client: int, watch: Watch) -> None:
@@ -243,6 +247,7 @@ def _retire(session: Session) -> bool:
     with runtime.locked(session.directory):
         if _accept(session):
             return False
+        cgroups.clear(session.cgroups, session.name)
         os.unlink(session.name, dir_fd=session.directory)
         return True
 

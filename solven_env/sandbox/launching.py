@@ -8,7 +8,7 @@ import signal
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from solven_env.errors import SolvenError
-from solven_env.sandbox import bubblewrap, limits, mounting, staging
+from solven_env.sandbox import bubblewrap, cgroups, limits, mounting, staging
 from solven_env.sandbox.namespaces import STAGE
 
 if TYPE_CHECKING:
@@ -23,9 +23,16 @@ class Root(NamedTuple):
     network: int | None
 
 
-def become(root: Root, command: Command, streams: tuple[int, int, int], *, seccomp: int, status: int) -> NoReturn:
-    """Turn this process, pid 1 of a PID namespace of its own, into bubblewrap. Failures go to `status` as JSON."""
+def become(
+    root: Root, command: Command, streams: tuple[int, int, int], group: str | None, *, seccomp: int, status: int
+) -> NoReturn:
+    """Turn this process, pid 1 of a PID namespace of its own, into bubblewrap. Failures go to `status` as JSON.
+
+    `group` is the cgroup that it enters first.
+    """
     try:
+        if group is not None:
+            cgroups.enter(group)
         os.umask(0o022)
         for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and that would be inherited
             signal.signal(ignored, signal.SIG_DFL)

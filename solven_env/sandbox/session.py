@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox import runtime, wire
+from solven_env.sandbox import cgroups, runtime, wire
 from solven_env.sandbox.limits import Reached
 from solven_env.sandbox.plan import Command, LaunchPlan, encode_command, encode_plan
 
@@ -192,6 +192,7 @@ def _bury(runtime_dir: str, session: str) -> None:
             if connection is not None:
                 connection.close()
                 return
+            cgroups.clear(cgroups.find_parent(), name)
             with suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=directory)
     finally:
