@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BOMBS = {
     "shell": ("bash", "-c", ":(){ :|:& };:; wait; sleep 600"),
-    "python": ("python3", "-c", "import os\nwhile True: os.fork()"),
+    "python": ("python3", "-c", "import os\nwhile True:\n try: os.fork()\n except OSError: pass"),
     "forks that stay": ("sh", "-c", "while :; do sleep 600 & done"),
     "double forks": ("sh", "-c", "while :; do (setsid sleep 600 &) || exit 1; done"),
     "threads": (
@@ -100,6 +100,14 @@ def test_a_bomb_of_processes_is_bounded_and_named(lively: Box, argv: tuple[str, 
     assert {each.limit for each in result.limits} - {"timeout"} == {"processes"}, (result.limits, result.err[-300:])
     assert survivors(lively.base.name) == before
     assert lively.run("true", limits=Limits(processes=FEW)).status == 0
+
+
+def test_a_bomb_whose_processes_fail_all_together_ends(lively: Box) -> None:
+    """By itself; that it is named depends on how many of them ended before the first one did."""
+    before = survivors(lively.base.name)
+    result = lively.run("python3", "-c", "import os\nwhile True: os.fork()", limits=Limits(processes=FEW))
+    assert (result.status, {each.limit for each in result.limits} - {"processes"}) == (1, set())
+    assert survivors(lively.base.name) == before
 
 
 def test_many_processes_that_end_are_no_bomb(lively: Box) -> None:

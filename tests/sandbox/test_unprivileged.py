@@ -42,6 +42,7 @@ exec setpriv --reuid "$WHO" --regid "$WHO" --clear-groups --inh-caps=-all --boun
 SUBSET = [
     "tests/sandbox/test_session.py",
     "tests/sandbox/test_overlays.py",
+    "tests/sandbox/test_limits.py tests/sandbox/test_cgroups.py",
     "tests/hostile/test_isolation.py",
     "tests/hostile/test_planted_mounts.py",
     "tests/hostile/test_kills.py",
