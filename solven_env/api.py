@@ -85,7 +85,7 @@ def status(
     inputs: Mapping[str, str] | None = None,
 ) -> Report:
     """Where the workspace and this host differ from what the last apply left; with a profile, what is pending too."""
-    from solven_env import launch, planning, sources
+    from solven_env import launch, planning, sessions, sources
     from solven_env.sandbox import cgroups
 
     found = Thread.find(thread, storage)
@@ -101,8 +101,11 @@ def status(
     builds = tuple(build["key"] for build in computed.desired.builds.values())
     report = _report(computed)._replace(builds=builds)
     if record is not None and record.generation:
-        unenforced = cgroups.unenforced(launch.limits(record.settings["limits"]))
-        report = report._replace(missing_links=found.missing_links(record), unenforced=unenforced)
+        report = report._replace(
+            missing_links=found.missing_links(record),
+            unenforced=cgroups.unenforced(launch.limits(record.settings["limits"])),
+            session=sessions.look(found, record),
+        )
     return Report("status", (report,))
 
 
@@ -157,6 +160,7 @@ def run(
     timeout: float | None = None,
     env: Mapping[str, str] | None = None,
     network: str | None = None,
+    keep_alive: float = 0.0,
     stdin: int = 0,
     stdout: int = 1,
     stderr: int = 2,
@@ -170,8 +174,10 @@ def run(
 
     `command` is its words; `shell` in their place is a text for `/bin/bash --login -c`. `timeout` is in seconds; `env`
     is added to the profile's variables, and shows in no argument list; `network` is 'none' or 'host', in the place of
-    the profile's. The streams are descriptors, which the command has as they are. What this host lacks of the thread's
-    builds is made first, and `progress` told of it; `on_limit` is told of each limit that the command reached.
+    the profile's. `keep_alive` is how many seconds the session, with its /tmp, stays after the command. The streams are
+    descriptors, which the command has as they are; one that is a terminal is copied from and to a terminal of the
+    command's own, with TERM as the caller has it. What this host lacks of the thread's builds is made first, and
+    `progress` told of it; `on_limit` is told of each limit that the command reached.
 
     The status is the command's: 128 and more for a signal, 124 when its time was up, 126 when it cannot be executed,
     127 when it is not found. `UsageError` for what is no command; any other `SolvenError` says that none was started
@@ -190,13 +196,24 @@ def run(
         timeout=timeout,
         env=env or {},
         network=network,
-        terminal=os.environ.get("TERM", "") if os.isatty(stdout) else "",
+        keep_alive=keep_alive,
+        terminal=os.environ.get("TERM", "") if any(map(os.isatty, (stdin, stdout, stderr))) else "",
         progress=progress,
     )
     ended = running.run(launch, stdin=stdin, stdout=stdout, stderr=stderr)
     for each in ended.limits:
         on_limit(each)
     return ended.status
+
+
+def stop(thread: str, *, storage: str | Path | None = None) -> bool:
+    """End the thread's session on this host with all its commands, hung ones too; whether there was one.
+
+    When it returns, every process of it has ended. The commands' callers get 137.
+    """
+    from solven_env import sessions
+
+    return sessions.stop(Thread.find(thread, storage))
 
 
 def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str], None] = lambda _: None) -> LockReport:

@@ -26,6 +26,7 @@ class Running:
         self.status = status  # read end of bubblewrap's --json-status-fd
         self.root = root
         self.limits = command.limits
+        self.keep_alive = command.keep_alive
         self.group = group  # its cgroup
         self.time_limit = limits.time_limit(command.limits, command.timeout)
         self.deadline = None if self.time_limit is None else time.monotonic() + self.time_limit[0]

@@ -4,7 +4,7 @@ It mounts each overlay once, stages one root a shape, and forks each command as 
 the kernel itself ends everything: a command's processes when its first one ends, whatever they did (setsid, double
 forks); all commands when the holder does. No process of a command can ever become the holder's child, so there is
 nothing to sweep, and no moment after the fork at which a kill leaves something behind. When a launcher's connection
-ends, its command is killed. The holder ends with its last command.
+ends, its command is killed. The holder ends with its last command, or as long after it as a command asked for.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import signal
 import socket
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import (
     cgroups,
     counting,
+    devices,
     ending,
     launching,
     mounting,
@@ -32,7 +33,7 @@ from solven_env.sandbox import (
     wire,
 )
 from solven_env.sandbox.ending import TIMED_OUT, Running
-from solven_env.sandbox.plan import Command, LaunchPlan, check_command, decode_command, decode_plan
+from solven_env.sandbox.plan import LaunchPlan, check_command, decode_command, decode_plan
 
 if TYPE_CHECKING:
     from solven_env.sandbox.counting import Watch
@@ -40,17 +41,22 @@ if TYPE_CHECKING:
 
 _KILLED = 128 + signal.SIGKILL
 _LONGEST_WAIT = 86400.0  # seconds; epoll_wait counts milliseconds in an int, and a timeout may be infinite
+_OWN_DESCRIPTORS, _DESCRIPTORS_A_COMMAND = 64, 5  # its connection, two pidfds, status and perhaps a root's network
 
 
 class Session:
     """All that the holder knows. `clients`, `ending` and `watched` map descriptors: a connection's, and to that one a
     first process's pidfd and what a `Watch` waits for.
+
+    `room` is how many clients there are descriptors for; more wait until one leaves. `kept_until` is when a session
+    without commands ends.
     """
 
-    def __init__(self, listener: socket.socket, directory: int, name: str, *, unprivileged: bool) -> None:
+    def __init__(self, listener: socket.socket, directory: int, name: str, inode: int, *, unprivileged: bool) -> None:
         self.listener = listener
         self.directory = directory
         self.name = name
+        self.inode = inode
         self.poll = select.epoll()
         self.clients: dict[int, tuple[socket.socket, Running | None]] = {}
         self.ending: dict[int, int] = {}
@@ -58,6 +64,9 @@ class Session:
         self.roots = roots.Roots(unprivileged=unprivileged)
         self.cgroups = cgroups.find_parent()
         cgroups.clear(self.cgroups, name)  # what a killed holder has left
+        self.room = max(1, (launching.limit_open_files() - _OWN_DESCRIPTORS) // _DESCRIPTORS_A_COMMAND)
+        self.began = time.monotonic()
+        self.kept_until = 0.0
         self.retired = False
         self.filter = seccomp.program()
         self.pids = os.open("/proc/self/ns/pid", os.O_RDONLY)
@@ -69,6 +78,11 @@ def main(listener: str, directory: str, name: str) -> None:
     session_socket.setblocking(False)
     runtime_directory = int(directory)
     unprivileged = os.geteuid() != 0
+    with runtime.locked(runtime_directory):
+        if not session_socket.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):  # the launcher was killed
+            runtime.bury(runtime_directory, name)
+            return
+        inode = runtime.inode(runtime_directory, name)
     try:
         namespaces.leave_host(unprivileged=unprivileged)
         if os.fork():
@@ -76,11 +90,14 @@ def main(listener: str, directory: str, name: str) -> None:
         namespaces.prepare_stage()
         os.umask(0o022)
     except OSError as error:
-        _refuse_all(session_socket, runtime_directory, name, refusal.explain(str(error)))
+        with runtime.locked(runtime_directory):
+            runtime.remove(runtime_directory, name, inode)
+        _refuse_all(session_socket, refusal.explain(str(error)))
         return
-    session = Session(session_socket, runtime_directory, name, unprivileged=unprivileged)
+    session = Session(session_socket, runtime_directory, name, inode, unprivileged=unprivileged)
     session.poll.register(session.listener, select.EPOLLIN)
     _accept(session)
+    _end_when_over(session)
     while not session.retired:
         # One at a time: what handles an event may close descriptors, and their numbers come again.
         for descriptor, _ in session.poll.poll(_patience(session), 1):
@@ -93,23 +110,23 @@ def main(listener: str, directory: str, name: str) -> None:
             elif descriptor in session.clients:
                 _hear(session, descriptor)
         _enforce_deadlines(session)
+        _end_when_over(session)
 
 
-def _accept(session: Session) -> bool:
-    """Take every launcher that waits; whether there was one."""
-    found = False
-    while True:
+def _accept(session: Session) -> None:
+    """Take the launchers that wait, as many as there is room for."""
+    while len(session.clients) < session.room:
         try:
             connection, _ = session.listener.accept()
         except BlockingIOError:
-            return found
-        found = True
+            return
         session.clients[connection.fileno()] = (connection, None)
         session.poll.register(connection, select.EPOLLIN)
+    session.poll.modify(session.listener, 0)  # until `_part` makes room
 
 
 def _hear(session: Session, client: int) -> None:
-    """A launcher asks for its command, asks to kill it, or is gone."""
+    """A launcher asks for its command, asks to kill it, or is gone; or someone asks how the session is."""
     connection, running = session.clients[client]
     if running is not None:
         if not wire.hear_again(connection):
@@ -117,32 +134,52 @@ def _hear(session: Session, client: int) -> None:
         _kill(running, _KILLED)
         return
     request = wire.receive_request(connection)
-    if request is None:
+    if request == "status":
+        _tell_status(session, connection)
+    if request is None or request == "status":
         _part(session, client)
         return
     document, streams = request
     wire.send(connection, "accepted")
+    terminal = None
     try:
-        running = _start(session, decode_plan(document["plan"]), decode_command(document["command"]), streams)
+        plan = decode_plan(document["plan"])
+        terminal = devices.open_terminal(streams, plan.uid, plan.gid)
+        running = _start(session, plan, document, streams, terminal)
     except Exception as error:  # one launcher's plan, however wrong, ends no other's command
         if not isinstance(error, SandboxError):
             error = SandboxError(f"the sandbox could not be staged: {error!r}")
         _part(session, client, error)
-        return
+    else:
+        wire.send(connection, "started", terminal or ())
+        session.clients[client] = (connection, running)
+        session.ending[running.pidfd] = client
+        session.poll.register(running.pidfd, select.EPOLLIN)
+        if running.watch is not None:
+            _await(session, client, running.watch)
     finally:
-        for stream in streams:
-            os.close(stream)
-    wire.send(connection, "started")
-    session.clients[client] = (connection, running)
-    session.ending[running.pidfd] = client
-    session.poll.register(running.pidfd, select.EPOLLIN)
-    if running.watch is not None:
-        _await(session, client, running.watch)
+        for descriptor in (*streams, *(terminal or ())):
+            os.close(descriptor)
 
 
-def _start(session: Session, plan: LaunchPlan, command: Command, streams: tuple[int, int, int]) -> Running:
+def _tell_status(session: Session, connection: socket.socket) -> None:
+    now = time.monotonic()
+    commands = [running for _, running in session.clients.values() if running]
+    kept = max(session.kept_until - now, *(running.keep_alive for running in commands), 0.0)
+    wire.send(connection, "status", commands=len(commands), age=now - session.began, keep_alive=kept)
+
+
+def _start(
+    session: Session,
+    plan: LaunchPlan,
+    document: dict[str, Any],
+    streams: tuple[int, int, int],
+    terminal: tuple[int, int] | None,
+) -> Running:
+    command = decode_command(document["command"])
     check_command(command)
     name = roots.have(session.roots, plan)
+    root, open_files = session.roots.staged[name], int(document["open_files"])
     group = cgroups.make(session.cgroups, session.name, command.limits)
     status_out, status_in = os.pipe()
     filter_out, filter_in = os.pipe()
@@ -152,7 +189,12 @@ def _start(session: Session, plan: LaunchPlan, command: Command, streams: tuple[
     try:
         pid = os.fork()
         if pid == 0:
-            launching.become(session.roots.staged[name], command, streams, group, seccomp=filter_out, status=status_in)
+            slave = terminal[1] if terminal else None
+            into = {"seccomp": filter_out, "status": status_in}
+            launching.become(root, command, streams, slave, group, open_files=open_files, **into)
+    except BaseException:
+        os.close(status_out)
+        raise
     finally:
         mounting.join_namespace(session.pids, mounting.CLONE_NEWPID)
         os.close(filter_out)
@@ -187,6 +229,7 @@ def _reap(session: Session, client: int) -> None:
     session.poll.unregister(running.pidfd)
     os.close(running.pidfd)
     del session.ending[running.pidfd]
+    session.kept_until = max(session.kept_until, time.monotonic() + running.keep_alive)
     _part(session, client, outcome, found)
     roots.drop(session.roots, used={running.root for _, running in session.clients.values() if running})
 
@@ -203,14 +246,15 @@ def _part(
 ) -> None:
     """Let a launcher go, with what became of its command.
 
-    The last one is told when the session's name is free: the next command that its caller starts finds a new session,
-    and never one that is about to end.
+    The last one of a session that is not kept alive is told when the session's name is free: the next command that its
+    caller starts finds a new session, and never one that is about to end.
     """
     connection, _ = session.clients.pop(client)
     # Closing alone would leave it in the set while a child that has not come to its execve holds a copy.
     with suppress(FileNotFoundError):  # when its launcher has gone before
         session.poll.unregister(client)
-    session.retired = not session.clients and _retire(session)
+    session.poll.modify(session.listener, select.EPOLLIN)
+    _end_when_over(session)
     if isinstance(outcome, SandboxError):
         wire.send_failure(connection, outcome)
     elif outcome is not None:
@@ -230,6 +274,8 @@ def _patience(session: Session) -> float | None:
         for _, running in session.clients.values()
         if running and running.deadline is not None and running.verdict is None
     ]
+    if not session.clients:
+        deadlines.append(session.kept_until)
     return min(_LONGEST_WAIT, max(0.0, min(deadlines) - time.monotonic())) if deadlines else None
 
 
@@ -242,28 +288,29 @@ def _enforce_deadlines(session: Session) -> None:
             _kill(running, TIMED_OUT)
 
 
-def _retire(session: Session) -> bool:
-    """Give the socket's name up, unless a launcher came meanwhile; one that comes later finds none and asks again."""
+def _end_when_over(session: Session) -> None:
+    """Without any command, and kept alive no longer, give the socket's name up, unless a launcher came meanwhile.
+
+    One that comes later finds none and asks again.
+    """
+    if session.retired or session.clients or time.monotonic() < session.kept_until:
+        return
     with runtime.locked(session.directory):
-        if _accept(session):
-            return False
-        cgroups.clear(session.cgroups, session.name)
-        os.unlink(session.name, dir_fd=session.directory)
-        return True
+        _accept(session)
+        if not session.clients:
+            cgroups.clear(session.cgroups, session.name)
+            runtime.remove(session.directory, session.name, session.inode)
+            session.retired = True
 
 
-def _refuse_all(listener: socket.socket, directory: int, name: str, error: SandboxError) -> None:
-    with runtime.locked(directory):
-        os.unlink(name, dir_fd=directory)
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except BlockingIOError:
-                return
-            with connection:
-                # Closed with the request unread, the connection would lose the answer too (ECONNRESET comes first).
-                _, streams = wire.receive_request(connection) or ({}, ())
-                for stream in streams:
-                    os.close(stream)
-                wire.send(connection, "accepted")
-                wire.send_failure(connection, error)
+def _refuse_all(listener: socket.socket, error: SandboxError) -> None:
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except BlockingIOError:
+            return
+        with connection:
+            # Closed with the request unread, the connection would lose the answer too (ECONNRESET comes first).
+            wire.receive_request(connection)
+            wire.send(connection, "accepted")
+            wire.send_failure(connection, error)

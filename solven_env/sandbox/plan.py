@@ -121,6 +121,8 @@ class LaunchPlan(NamedTuple):
 class Command(NamedTuple):
     """One command. `cwd` is a path inside; `timeout` is in seconds of wall time.
 
+    `keep_alive` is how many seconds the session stays after this command has left; of several the latest end counts.
+
     `env` is its whole environment as pairs; PWD is always `cwd`, as bubblewrap sets it. Text holds bytes that are not
     UTF-8 as surrogates (PEP 383). One argument or variable has at most 131,071 bytes (MAX_ARG_STRLEN in execve(2)).
     """
@@ -130,6 +132,7 @@ class Command(NamedTuple):
     cwd: str = "/"
     timeout: float | None = None
     limits: Limits = Limits()
+    keep_alive: float = 0.0
 
 
 _LONGEST = 131_071
@@ -225,6 +228,7 @@ def decode_command(document: dict[str, Any]) -> Command:
         cwd=document["cwd"],
         timeout=document["timeout"],
         limits=Limits(**document["limits"]),
+        keep_alive=document["keep_alive"],
     )
 
 

@@ -118,6 +118,7 @@ def test_status_json(cli: Cli) -> None:
                     }
                 ],
                 "unenforced": [],
+                "session": None,
             }
         ],
     }

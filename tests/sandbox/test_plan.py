@@ -58,6 +58,7 @@ commands = st.builds(
     cwd=os_text,
     timeout=st.none() | st.floats(0, 1e6),
     limits=st.builds(Limits, st.none() | st.integers(1, 1 << 40), file_size=st.integers(1, 1 << 60)),
+    keep_alive=st.floats(0, 1e6),
 )
 
 
