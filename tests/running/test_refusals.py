@@ -148,7 +148,7 @@ def test_what_cannot_be_had_is_named(bare: World, arguments: tuple[str, ...], ex
     [
         ("{backend: proot}", "the backend proot is not there yet"),
         ("{network: internet}", "the network 'internet' is not there yet"),
-        ("{limits: {memory: 1GiB, enforce: strict}}", "the limit of memory cannot be enforced yet"),
+        ("{limits: {memory: 1GiB, enforce: strict}}", "the limit of memory cannot be enforced: no cgroup (v2)"),
     ],
 )
 def test_what_a_profile_asks_and_cannot_have_is_named(bare: World, sandbox: str, expected: str) -> None:
