@@ -163,9 +163,9 @@ def run(
         0
 
     `command` is its words; `shell` in their place is a text for `/bin/bash --login -c`. `timeout` is in seconds; `env`
-    is added to the profile's variables, and shows in no argument list; `network` is 'none' or 'host', in the place of
-    the profile's. The streams are descriptors, which the command has as they are. What this host lacks of the thread's
-    builds is made first, and `progress` told of it.
+    is added to the profile's variables, and shows in no argument list; `network` is 'none', 'internet' or 'host',
+    in the place of the profile's. The streams are descriptors, which the command has as they are. What this host lacks
+    of the thread's builds is made first, and `progress` told of it.
 
     The status is the command's: 128 and more for a signal, 124 when its time was up, 126 when it cannot be executed,
     127 when it is not found. `UsageError` for what is no command; any other `SolvenError` says that none was started

@@ -36,7 +36,9 @@ def command(
     ] = None,
     network: Annotated[
         str | None,
-        typer.Option("--network", metavar="NETWORK", help="none or host, in the place of what the profile says."),
+        typer.Option(
+            "--network", metavar="NETWORK", help="none, internet or host, in the place of what the profile says."
+        ),
     ] = None,
     storage: StorageOption = None,
 ) -> None:
@@ -49,7 +51,7 @@ def command(
     Examples:
       solven-env run thread-42 -- python /script.py
       solven-env run thread-42 --shell 'echo $PATH' --timeout 10
-      solven-env run thread-42 --network host -- uv add httpx
+      solven-env run thread-42 --network internet -- uv add httpx
     """
     from solven_env import api, errors
     from solven_env.cli.errors import exit_codes

@@ -22,6 +22,7 @@ from solven_env.sandbox import (
     launching,
     mounting,
     namespaces,
+    network,
     refusal,
     runtime,
     seccomp,
@@ -60,6 +61,7 @@ class Session:
         self.poll = select.epoll()
         self.clients: dict[int, tuple[socket.socket, Running | None]] = {}
         self.ending: dict[int, int] = {}
+        self.helpers: dict[int, str] = {}  # a network helper's pidfd, and the name of its root
         self.shared = sources.Shared(f"{namespaces.STAGE}/shared")
         self.roots: dict[str, Root] = {}
         self.newest = ""
@@ -95,6 +97,8 @@ def main(listener: str, directory: str, name: str) -> None:
                 _accept(session)
             elif descriptor in session.ending:
                 _reap(session, session.ending[descriptor])
+            elif descriptor in session.helpers:
+                _lose_network(session, session.helpers[descriptor])
             elif descriptor in session.clients:
                 _hear(session, descriptor)
         _enforce_deadlines(session)
@@ -163,7 +167,8 @@ def _start(session: Session, plan: LaunchPlan, command: Command, streams: tuple[
 
 
 def _root(session: Session, plan: LaunchPlan) -> tuple[Root, str]:
-    name = shape(plan) + sources.present(plan)
+    own = network.own_networks(plan)
+    name = f"{shape(plan)}{sources.present(plan)}{own}"
     if name not in session.roots:
         check_plan(plan)
         _check_owner(plan, unprivileged=session.unprivileged)
@@ -171,11 +176,14 @@ def _root(session: Session, plan: LaunchPlan) -> tuple[Root, str]:
         where = f"{namespaces.STAGE}/{session.staged}"
         try:
             staging.stage(plan, where, session.shared)
-            network = namespaces.new_network() if plan.network == "none" else None
+            made = network.make(plan, own)
         except BaseException:
             _unstage(where)
             raise
-        session.roots[name] = Root(plan, where, network)
+        session.roots[name] = Root(plan, where, made)
+        if made is not None and made.helper is not None:
+            session.helpers[made.helper.pidfd] = name
+            session.poll.register(made.helper.pidfd, select.EPOLLIN)
     session.newest = name
     return session.roots[name], name
 
@@ -230,8 +238,29 @@ def _drop_roots(session: Session) -> None:
         root = session.roots.pop(name)
         _unstage(root.path)
         if root.network is not None:
-            os.close(root.network)
+            _end_network(session, root.network)
     sources.release(session.shared, (mount for root in session.roots.values() for mount in root.plan.mounts))
+
+
+def _end_network(session: Session, ended: network.Network) -> None:
+    if ended.helper is not None:
+        session.poll.unregister(ended.helper.pidfd)
+        del session.helpers[ended.helper.pidfd]
+    network.end(ended)
+
+
+def _lose_network(session: Session, name: str) -> None:
+    """A root's network helper is dead: its commands go on without, and the next one gets a root of its own."""
+    root = session.roots.pop(name)
+    assert root.network is not None
+    _end_network(session, root.network)
+    lost = f"{name} {root.path}"
+    session.roots[lost] = root._replace(network=None)
+    session.newest = session.newest if session.newest != name else ""
+    for _, running in session.clients.values():
+        if running and running.root == name:
+            running.root = lost
+    _drop_roots(session)
 
 
 def _part(session: Session, client: int, outcome: int | SandboxError | None = None) -> None:

@@ -69,7 +69,8 @@ def hear_again(connection: socket.socket) -> bool:
 def receive_descriptors(connection: socket.socket, most: int) -> tuple[bytes, list[int]]:
     """A short message and the descriptors that came with it, close-on-exec (socket.recv_fds drops that flag)."""
     size = array.array("i").itemsize
-    message, ancillary, _, _ = connection.recvmsg(64, socket.CMSG_SPACE(most * size), socket.MSG_CMSG_CLOEXEC)
+    space = socket.CMSG_SPACE(most * size)
+    message, ancillary, _, _ = connection.recvmsg(_LARGEST_ANSWER, space, socket.MSG_CMSG_CLOEXEC)
     descriptors = array.array("i")
     for level, kind, data in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
