@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.builds import lock_files, locks, places, store, wanted
@@ -81,11 +80,15 @@ def obtain(
     if found is not None:
         return found
     from solven_env.builds import bun, python  # with all that starts a sandbox: most applies and runs need none
+    from solven_env.sandbox import program
 
     count = len(need.section.packages)
     progress(f"making the {need.kind} build ({count} package{'' if count == 1 else 's'} and what they need) …")
     begun = time.monotonic()
-    able = replace(builder, bwrap=locate_bubblewrap(config, environ))
+    able = builder._replace(bwrap=locate_bubblewrap(config, environ))
+    old = program.too_old(able.bwrap)
+    if old is not None:
+        raise old
     if isinstance(need.section, Python):
         made = python.build(need.section, need.lock, able)
     else:

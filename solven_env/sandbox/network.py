@@ -35,7 +35,7 @@ _TAP = "tap0"
 _PATIENCE = 20_000
 """Milliseconds until slirp4netns must be ready; it takes 10 on a quiet machine, and the holder waits."""
 _OPTIONS = ("--configure", "--mtu=65520", "--disable-host-loopback", "--enable-sandbox", "--enable-seccomp")
-_SHOWN = ("/etc/resolv.conf", "/etc/ld.so.cache")
+_LOADERS_LIST = "/etc/ld.so.cache"
 _LARGEST = 4096
 
 # include/uapi/linux/sockios.h, if.h
@@ -62,20 +62,29 @@ class Network(NamedTuple):
     helper: Helper | None
 
 
-def own_networks(plan: LaunchPlan) -> tuple[Net, ...]:
-    """The host's own addresses as they are now, where the plan's network is to be kept from them."""
-    return netlink.own_networks() if plan.network == "internet" else ()
+class Surroundings(NamedTuple):
+    """What a network is made for, and a later one perhaps anew: the host's own addresses and its /etc/resolv.conf."""
+
+    own: tuple[Net, ...] = ()
+    resolver: bytes = b""
 
 
-def make(plan: LaunchPlan, own: Iterable[Net]) -> Network | None:
+def surroundings(plan: LaunchPlan) -> Surroundings:
+    """The host's as they are now, where the plan's network depends on them."""
+    if plan.network != "internet":
+        return Surroundings()
+    return Surroundings(netlink.own_networks(), _read("/etc/resolv.conf"))
+
+
+def make(plan: LaunchPlan, host: Surroundings) -> Network | None:
     """The network that the plan asks for, ready; None for the host's. SandboxError says what slirp4netns said."""
     if plan.network == "host":
         return None
     if plan.network == "none":
         return Network(_namespace(None), None)
-    namespace = _namespace(walls(map(parse, plan.allow), own))
+    namespace = _namespace(walls(map(parse, plan.allow), host.own))
     try:
-        return Network(namespace, _start_helper(plan.slirp4netns, namespace))
+        return Network(namespace, _start_helper(plan.slirp4netns, namespace, host.resolver))
     except BaseException:
         os.close(namespace)
         raise
@@ -140,13 +149,13 @@ def _make_tap() -> None:
         setting.write("1")
 
 
-def _start_helper(program: str, namespace: int) -> Helper:
+def _start_helper(program: str, namespace: int, resolver: bytes) -> Helper:
     leash, leash_in = os.pipe()
     ready, ready_in = os.pipe()
     said, said_in = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _become_helper(program, namespace, leash, ready_in, said_in)
+        _become_helper(program, namespace, resolver, leash, ready_in, said_in)
     with suppress(OSError):  # it did so itself, and may be past its execve or dead
         os.setpgid(pid, pid)
     for descriptor in (leash, ready_in, said_in):
@@ -172,10 +181,10 @@ def _start_helper(program: str, namespace: int) -> Helper:
         os.close(said)  # from here on nobody hears it: what it says is at the sandbox's mercy
 
 
-def _become_helper(program: str, namespace: int, leash: int, ready: int, said: int) -> NoReturn:
+def _become_helper(program: str, namespace: int, resolver: bytes, leash: int, ready: int, said: int) -> NoReturn:
     try:
         os.setpgid(0, 0)
-        _hide_host()
+        _hide_host(resolver)
         null = os.open("/dev/null", os.O_RDWR)
         for number, stream in enumerate((null, null, said)):
             os.dup2(stream, number)
@@ -190,16 +199,13 @@ def _become_helper(program: str, namespace: int, leash: int, ready: int, said: i
         os._exit(125)
 
 
-def _hide_host() -> None:
+def _hide_host(resolver: bytes) -> None:
     """Leave slirp4netns of /etc and /run, which its own sandbox keeps, the resolver's address (and the loader's list).
 
     Started as root it stays root without any capability, which is enough to read /etc/shadow and to speak to Docker.
     """
     mounting.unshare(mounting.CLONE_NEWNS)
-    shown = {}
-    for path in _SHOWN:
-        with suppress(FileNotFoundError), open(path, "rb") as file:
-            shown[path] = file.read()
+    shown = {"/etc/resolv.conf": resolver, _LOADERS_LIST: _read(_LOADERS_LIST)}
     for directory in ("/etc", "/run"):
         memory = mounting.new_mount(
             "tmpfs", {"mode": "0755"}, mounting.ATTR_NOSUID | mounting.ATTR_NODEV | mounting.ATTR_NOEXEC
@@ -207,8 +213,17 @@ def _hide_host() -> None:
         place = os.open(directory, os.O_PATH)
         mounting.attach(memory, place)
     for path, content in shown.items():
-        with open(path, "xb") as file:
-            file.write(content)
+        if content:
+            with open(path, "xb") as file:
+                file.write(content)
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
 
 
 def _end_helper(helper: Helper) -> None:

@@ -110,8 +110,12 @@ def test_a_tun_device_that_cannot_be_opened_is_named(bare: World) -> None:
 
 def test_an_old_bubblewrap_is_refused_with_its_version(bare: World) -> None:
     old = bare.base / "bwrap"
-    old.write_text("#!/bin/sh\necho bubblewrap 0.6.1\n")
+    old.write_text(
+        '#!/bin/sh\n[ "$1" = --version ] && echo bubblewrap 0.6.1 && exit\n'
+        "echo 'bwrap: Unknown option --disable-userns' >&2; exit 1\n"
+    )
     old.chmod(0o755)
+    bare.base.chmod(0o711)
     assert "bubblewrap is 0.6.1, and 0.8 or newer is needed" in refused(bare, SOLVEN_ENV_BWRAP=str(old))
     (bare.base / "config.yaml").write_text(f"sandbox: {{bwrap: {old}}}\n")
     assert str(old) in refused(bare)

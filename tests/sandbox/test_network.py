@@ -201,6 +201,23 @@ def test_an_address_that_the_host_gets_later_is_closed_to_the_next_command(box: 
         kept.communicate(b"\n")
 
 
+def test_another_name_server_of_the_hosts_is_asked_by_the_next_command(box: Box, host: Host) -> None:
+    own = inside(box)
+    lookup = ("python3", "-c", f"import socket; print(socket.gethostbyname('{NAME}'))")
+    first, second = (box.base / name for name in ("first", "second"))
+    first.write_bytes(host.out("cat", "/etc/resolv.conf").encode())
+    second.write_text("nameserver 127.0.0.54\n")
+    with _start(host, own, "touch /up; read -r _") as kept:
+        wait_for_file(own.workspace / "up")
+        host.do(f"cp {second} /etc/resolv.conf")
+        try:
+            assert "Temporary failure" in host.run(own, "sh", "-c", f'{lookup[0]} -c "{lookup[2]}" 2>&1; true')
+        finally:
+            host.do(f"cp {first} /etc/resolv.conf")
+        assert host.run(own, *lookup) == f"{INTERNET}\n"
+        kept.communicate(b"\n")
+
+
 CHANGES = """
 import errno, fcntl, os, socket, struct
 from solven_env.sandbox import netlink
