@@ -168,7 +168,8 @@ def run(
     `command` is its words; `shell` in their place is a text for `/bin/bash --login -c`. `timeout` is in seconds; `env`
     is added to the profile's variables, and shows in no argument list; `network` is 'none', 'internet' or 'host', in
     the place of the profile's. `keep_alive` is how many seconds the session, with its /tmp, stays after the command.
-    The streams are descriptors, which the command has as they are. What this host lacks of the thread's builds is made
+    The streams are descriptors, which the command has as they are; one that is a terminal is copied from and to a
+    terminal of the command's own, with TERM as the caller has it. What this host lacks of the thread's builds is made
     first, and `progress` told of it.
 
     The status is the command's: 128 and more for a signal, 124 when its time was up, 126 when it cannot be executed,
@@ -189,7 +190,7 @@ def run(
         env=env or {},
         network=network,
         keep_alive=keep_alive,
-        terminal=os.environ.get("TERM", "") if os.isatty(stdout) else "",
+        terminal=os.environ.get("TERM", "") if any(map(os.isatty, (stdin, stdout, stderr))) else "",
         progress=progress,
     )
     return running.run(launch, stdin=stdin, stdout=stdout, stderr=stderr)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from solven_env.state.records import Record
     from solven_env.threads import Thread
 
-SHELL = ("/bin/bash", "--login", "-c")
+LOGIN = ("/bin/bash", "--login")
+SHELL = (*LOGIN, "-c")
 
 
 class Launch(NamedTuple):

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from solven_env.errors import SandboxError
 from solven_env.sandbox import (
     bubblewrap,
+    devices,
     launching,
     mounting,
     namespaces,
@@ -32,7 +33,7 @@ from solven_env.sandbox import (
 from solven_env.sandbox.plan import check_command, decode_command, decode_plan
 
 if TYPE_CHECKING:
-    from solven_env.sandbox.plan import Command
+    from solven_env.sandbox.plan import Command, LaunchPlan
 
 _TIMED_OUT = 124
 _KILLED = 128 + signal.SIGKILL
@@ -148,20 +149,23 @@ def _hear(session: Session, client: int) -> None:
         return
     document, streams = request
     wire.send(connection, "accepted")
+    terminal = None
     try:
-        running = _start(session, document, streams)
+        plan = decode_plan(document["plan"])
+        terminal = devices.open_terminal(streams, plan.uid, plan.gid)
+        running = _start(session, plan, document, streams, terminal)
     except Exception as error:  # one launcher's plan, however wrong, ends no other's command
         if not isinstance(error, SandboxError):
             error = SandboxError(f"the sandbox could not be staged: {error!r}")
         _part(session, client, error)
-        return
+    else:
+        wire.send(connection, "started", terminal or ())
+        session.clients[client] = (connection, running)
+        session.ending[running.pidfd] = client
+        session.poll.register(running.pidfd, select.EPOLLIN)
     finally:
-        for stream in streams:
-            os.close(stream)
-    wire.send(connection, "started")
-    session.clients[client] = (connection, running)
-    session.ending[running.pidfd] = client
-    session.poll.register(running.pidfd, select.EPOLLIN)
+        for descriptor in (*streams, *(terminal or ())):
+            os.close(descriptor)
 
 
 def _tell_status(session: Session, connection: socket.socket) -> None:
@@ -171,8 +175,14 @@ def _tell_status(session: Session, connection: socket.socket) -> None:
     wire.send(connection, "status", commands=len(commands), age=now - session.began, keep_alive=kept)
 
 
-def _start(session: Session, document: dict[str, Any], streams: tuple[int, int, int]) -> Running:
-    plan, command = decode_plan(document["plan"]), decode_command(document["command"])
+def _start(
+    session: Session,
+    plan: LaunchPlan,
+    document: dict[str, Any],
+    streams: tuple[int, int, int],
+    terminal: tuple[int, int] | None,
+) -> Running:
+    command = decode_command(document["command"])
     check_command(command)
     where = roots.have(session.roots, plan)
     root, open_files = session.roots.staged[where], int(document["open_files"])
@@ -184,7 +194,8 @@ def _start(session: Session, document: dict[str, Any], streams: tuple[int, int, 
     try:
         pid = os.fork()
         if pid == 0:
-            launching.become(root, command, streams, open_files=open_files, seccomp=filter_out, status=status_in)
+            slave = terminal[1] if terminal else None
+            launching.become(root, command, streams, slave, open_files=open_files, seccomp=filter_out, status=status_in)
     except BaseException:
         os.close(status_out)
         raise

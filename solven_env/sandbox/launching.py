@@ -26,10 +26,18 @@ class Root(NamedTuple):
 
 
 def become(
-    root: Root, command: Command, streams: tuple[int, int, int], *, open_files: int, seccomp: int, status: int
+    root: Root,
+    command: Command,
+    streams: tuple[int, int, int],
+    slave: int | None,
+    *,
+    open_files: int,
+    seccomp: int,
+    status: int,
 ) -> NoReturn:
     """Turn this process, pid 1 of a PID namespace of its own, into bubblewrap. Failures go to `status` as JSON.
 
+    Each of `streams` that is a terminal is replaced by `slave`; where the first one is, it controls the command.
     `open_files` is the caller's soft limit of them.
     """
     try:
@@ -45,13 +53,15 @@ def become(
             file.write(bubblewrap.environment_arguments(command))
         os.lseek(environment, 0, os.SEEK_SET)
         drop_rights(root.plan)
+        os.setsid()
+        controlled = os.isatty(streams[0])
         for number, stream in enumerate(streams):
-            os.dup2(stream, number)
+            os.dup2(slave if slave is not None and os.isatty(stream) else stream, number)
         mounting.close_on_exec(3)
         for descriptor in (environment, seccomp, status):
             os.set_inheritable(descriptor, True)
         arguments = bubblewrap.arguments(
-            root.plan, command, STAGE, environment=environment, seccomp=seccomp, status=status
+            root.plan, command, STAGE, controlled=controlled, environment=environment, seccomp=seccomp, status=status
         )
         limit_open_files(open_files)
         os.execve(root.plan.bwrap, arguments, {})  # noqa: S606 (no shell is meant)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from solven_env.sandbox import mounting
+from solven_env.sandbox import devices, mounting
 
 STAGE = "/proc/fs"
 """Where staged roots lie in the holder's mount namespace: it always exists, a dropped uid can reach it, and it hides
@@ -22,12 +22,16 @@ def leave_host(*, unprivileged: bool) -> None:
 
 
 def prepare_stage() -> None:
-    """As pid 1 of the new namespaces: cut them off from the host's and mount /proc and the tmpfs of the roots."""
+    """As pid 1 of the new namespaces: cut them off from the host's; mount /proc, /dev/pts, the tmpfs of roots."""
     mounting.make_private("/")
-    flags = mounting.ATTR_NOSUID | mounting.ATTR_NODEV
-    for kind, options, where in (("proc", {}, "/proc"), ("tmpfs", {"mode": "0755"}, STAGE)):
-        mount = mounting.new_mount(kind, dict(options), flags | mounting.ATTR_NOEXEC)
-        place = os.open(where, os.O_PATH)
-        mounting.attach(mount, place)
-        os.close(place)
-        os.close(mount)
+    flags = mounting.ATTR_NOSUID | mounting.ATTR_NODEV | mounting.ATTR_NOEXEC
+    _mount(mounting.new_mount("proc", {}, flags), "/proc")
+    _mount(mounting.new_mount("tmpfs", {"mode": "0755"}, flags), STAGE)
+    _mount(devices.new_pts(), devices.PTS)
+
+
+def _mount(mount: int, where: str) -> None:
+    place = os.open(where, os.O_PATH)
+    mounting.attach(mount, place)
+    os.close(place)
+    os.close(mount)
