@@ -173,11 +173,11 @@ def run(
         0
 
     `command` is its words; `shell` in their place is a text for `/bin/bash --login -c`. `timeout` is in seconds; `env`
-    is added to the profile's variables, and shows in no argument list; `network` is 'none' or 'host', in the place of
-    the profile's. `keep_alive` is how many seconds the session, with its /tmp, stays after the command. The streams are
-    descriptors, which the command has as they are; one that is a terminal is copied from and to a terminal of the
-    command's own, with TERM as the caller has it. What this host lacks of the thread's builds is made first, and
-    `progress` told of it; `on_limit` is told of each limit that the command reached.
+    is added to the profile's variables, and shows in no argument list; `network` is 'none', 'internet' or 'host', in
+    the place of the profile's. `keep_alive` is how many seconds the session, with its /tmp, stays after the command.
+    The streams are descriptors, which the command has as they are; one that is a terminal is copied from and to a
+    terminal of the command's own, with TERM as the caller has it. What this host lacks of the thread's builds is made
+    first, and `progress` told of it; `on_limit` is told of each limit that the command reached.
 
     The status is the command's: 128 and more for a signal, 124 when its time was up, 126 when it cannot be executed,
     127 when it is not found. `UsageError` for what is no command; any other `SolvenError` says that none was started

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 from solven_env.builds import certificates, shape
 from solven_env.errors import SandboxError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TARGETS = {"python": "/.venv", "bun": "/node_modules"}
 """Where a sandbox shows a build of each kind, below its layer."""
 
-Network: TypeAlias = Literal["none", "host"]
+Network: TypeAlias = Literal["none", "internet", "host"]
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CACHE = "/var/cache/solven-env"
@@ -31,13 +31,17 @@ _DEFAULT_USER = "user"
 
 
 class Place(NamedTuple):
-    """Where a thread lives on this host, and as whom its commands run there (None: as ourselves)."""
+    """Where a thread lives on this host, as whom its commands run there (None: as ourselves), and by which programs.
+
+    `slirp4netns` is empty for a network that needs none.
+    """
 
     session: str
     workspace: str
     storage: str
     uid: int | None
     bwrap: str
+    slirp4netns: str = ""
 
 
 class Stacked(NamedTuple):
@@ -58,11 +62,7 @@ def network(asked: str, allowed: Collection[str]) -> Network:
             f"the network {asked} is not allowed on this host, whose configuration allows {listed}",
             fix=f"Use --network {next(iter(allowed))}, or let the administrator add it to sandbox.networks.",
         )
-    if asked == "internet":
-        raise SandboxError(
-            "the network 'internet' is not there yet", fix="Use --network none, or --network host, which isolates none."
-        )
-    return "host" if asked == "host" else "none"
+    return cast("Network", asked)
 
 
 def launch_plan(
@@ -81,13 +81,17 @@ def launch_plan(
         session=place.session,
         workspace=place.workspace,
         mounts=(*mounts, *tool_mounts),
-        # A profile that mounts an /etc of its own has its own users too.
-        files=etc.identity(user(settings)) if any(isinstance(mount, Etc) for mount in mounts) else (),
+        # A profile that mounts an /etc of its own has its own users and its own resolver too.
+        files=(*etc.identity(user(settings)), *etc.resolver(network))
+        if any(isinstance(mount, Etc) for mount in mounts)
+        else (),
         links=links,
         network=network,
+        allow=tuple(settings.get("allow", ())) if network == "internet" else (),
         uid=place.uid,
         gid=place.uid,
         bwrap=place.bwrap,
+        slirp4netns=place.slirp4netns,
     )
 
 

@@ -79,10 +79,13 @@ def prepare(
     chosen = launch.network(network or settings["network"], thread.config.sandbox.networks)
     from solven_env import packages
     from solven_env.builds import places
+    from solven_env.sandbox import program
     from solven_env.state.identity import storage_id
 
     storage = storage_id(thread.state)
-    bwrap = packages.locate_bubblewrap(thread.config, os.environ)  # looked for before anything is built
+    # Both are looked for before anything is built.
+    bwrap = packages.locate_bubblewrap(thread.config, os.environ)
+    slirp4netns = program.locate_slirp4netns(search=os.environ.get("PATH")) if chosen == "internet" else ""
     tools, stacks = _packages(thread, record, storage, progress)
     place = Place(
         session=sessions.name(thread, record, storage),
@@ -90,6 +93,7 @@ def prepare(
         storage=str(thread.storage.absolute()),
         uid=thread.config.sandbox.uid if os.geteuid() == 0 else None,
         bwrap=bwrap,
+        slirp4netns=slirp4netns,
     )
     plan = launch.launch_plan(settings, place, stacks, tools, chosen)
     variables = launch.environment(settings, tools, cwd, terminal, env)

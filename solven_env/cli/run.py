@@ -38,7 +38,7 @@ def command(
     Examples:
       solven-env run thread-42 -- python /script.py
       solven-env run thread-42 --shell 'echo $PATH' --timeout 10
-      solven-env run thread-42 --network host -- uv add httpx
+      solven-env run thread-42 --network internet -- uv add httpx
       solven-env run thread-42 --keep-alive 60 -- touch /tmp/kept
     """
     running.run(

@@ -27,7 +27,7 @@ EnvOption = Annotated[
 ]
 NetworkOption = Annotated[
     str | None,
-    typer.Option("--network", metavar="NETWORK", help="none or host, in the place of what the profile says."),
+    typer.Option("--network", metavar="NETWORK", help="none, internet or host, in the place of what the profile says."),
 ]
 KeepAliveOption = Annotated[
     float,

@@ -47,10 +47,11 @@ class Limits(NamedTuple):
 
 
 class Sandbox(NamedTuple):
-    """How commands are isolated."""
+    """How commands are isolated. `allow` are the IPv4 addresses and networks that `internet` reaches all the same."""
 
     backend: Literal["bubblewrap", "proot"] = "bubblewrap"
     network: Literal["none", "internet", "host"] = "none"
+    allow: tuple[str, ...] = ()
     limits: Limits = Limits()
 
 

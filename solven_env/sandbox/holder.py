@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 
 _KILLED = 128 + signal.SIGKILL
 _LONGEST_WAIT = 86400.0  # seconds; epoll_wait counts milliseconds in an int, and a timeout may be infinite
-# A connection, two pidfds and a status, and those of a root of its own.
-_OWN_DESCRIPTORS, _DESCRIPTORS_A_COMMAND = 64, 7
+_OWN_DESCRIPTORS = 64
+# Its connection, two pidfds and a status; the namespace, the pidfd and the leash of a network; a terminal on its way.
+_DESCRIPTORS_A_COMMAND = 9
 
 
 class Session:
@@ -62,7 +63,7 @@ class Session:
         self.clients: dict[int, tuple[socket.socket, Running | None]] = {}
         self.ending: dict[int, int] = {}
         self.watched: dict[int, int] = {}
-        self.roots = roots.Roots(unprivileged=unprivileged)
+        self.roots = roots.Roots(self.poll, unprivileged=unprivileged)
         self.cgroups = cgroups.find_parent()
         cgroups.clear(self.cgroups, name)  # what a killed holder has left
         self.room = max(1, (launching.limit_open_files() - _OWN_DESCRIPTORS) // _DESCRIPTORS_A_COMMAND)
@@ -110,6 +111,9 @@ def main(listener: str, directory: str, name: str) -> None:
                 _step(session, descriptor)
             elif descriptor in session.clients:
                 _hear(session, descriptor)
+            elif descriptor in session.roots.helpers:
+                roots.lose_network(session.roots, descriptor)
+                _drop_roots(session)
         _enforce_deadlines(session)
         _end_when_over(session)
 
@@ -179,8 +183,8 @@ def _start(
 ) -> Running:
     command = decode_command(document["command"])
     check_command(command)
-    name = roots.have(session.roots, plan)
-    root, open_files = session.roots.staged[name], int(document["open_files"])
+    where = roots.have(session.roots, plan)
+    root, open_files = session.roots.staged[where], int(document["open_files"])
     group = cgroups.make(session.cgroups, session.name, command.limits)
     status_out, status_in = os.pipe()
     filter_out, filter_in = os.pipe()
@@ -200,7 +204,7 @@ def _start(
         mounting.join_namespace(session.pids, mounting.CLONE_NEWPID)
         os.close(filter_out)
         os.close(status_in)
-    return Running(pid, status_out, name, command, group)
+    return Running(pid, status_out, where, command, group)
 
 
 def _await(session: Session, client: int, watch: Watch) -> None:
@@ -232,6 +236,10 @@ def _reap(session: Session, client: int) -> None:
     del session.ending[running.pidfd]
     session.kept_until = max(session.kept_until, time.monotonic() + running.keep_alive)
     _part(session, client, outcome, found)
+    _drop_roots(session)
+
+
+def _drop_roots(session: Session) -> None:
     roots.drop(session.roots, used={running.root for _, running in session.clients.values() if running})
 
 

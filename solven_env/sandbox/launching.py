@@ -13,15 +13,16 @@ from solven_env.sandbox import bubblewrap, cgroups, limits, mounting, staging
 from solven_env.sandbox.namespaces import STAGE
 
 if TYPE_CHECKING:
+    from solven_env.sandbox.network import Network
     from solven_env.sandbox.plan import Command, LaunchPlan
 
 
 class Root(NamedTuple):
-    """A staged root: the directory that holds it, and its network namespace (None: the host's)."""
+    """A staged root: the directory that holds it, and its network (None: the host's)."""
 
     plan: LaunchPlan
     path: str
-    network: int | None
+    network: Network | None
 
 
 def become(
@@ -49,7 +50,7 @@ def become(
         mounting.unshare(mounting.CLONE_NEWNS)
         staging.enter(root.plan, root.path, STAGE)
         if root.network is not None:
-            mounting.join_namespace(root.network, mounting.CLONE_NEWNET)
+            mounting.join_namespace(root.network.namespace, mounting.CLONE_NEWNET)
         environment = os.memfd_create("environment")
         with open(environment, "wb", closefd=False) as file:
             file.write(bubblewrap.environment_arguments(command))

@@ -103,7 +103,8 @@ class LaunchPlan(NamedTuple):
 
     `session` names the holder: one for each thread of a storage, whatever the rest of the plan says. `uid` and `gid`
     are the host's, to drop to before anything of the agent's runs: required under root, None otherwise. `network` is
-    `none` (a namespace of the shape's own, loopback up) or `host`, which isolates no socket.
+    `none` (a namespace of the shape's own, loopback up), `internet` (the same behind slirp4netns, where nothing private
+    is reachable but what `allow` names: IPv4 addresses and networks) or `host`, which isolates no socket.
     """
 
     session: str
@@ -111,11 +112,13 @@ class LaunchPlan(NamedTuple):
     mounts: tuple[Mount, ...]
     files: tuple[File, ...] = ()
     links: tuple[Link, ...] = ()
-    network: Literal["none", "host"] = "none"
+    network: Literal["none", "internet", "host"] = "none"
+    allow: tuple[str, ...] = ()
     uid: int | None = None
     gid: int | None = None
     hostname: str = "sandbox"
     bwrap: str = "/usr/bin/bwrap"
+    slirp4netns: str = "/usr/bin/slirp4netns"
 
 
 class Command(NamedTuple):
@@ -208,6 +211,7 @@ def decode_plan(document: dict[str, Any]) -> LaunchPlan:
     return LaunchPlan(
         **document
         | {
+            "allow": tuple(document["allow"]),
             "mounts": tuple(_mount(**mount) for mount in document["mounts"]),
             "files": tuple(File(file["path"], a2b_base64(file["content"]), file["mode"]) for file in document["files"]),
             "links": tuple(Link(**link) for link in document["links"]),

@@ -47,7 +47,8 @@ plans = st.builds(
     mounts=st.lists(mounts, max_size=5).map(tuple),
     files=st.lists(st.builds(File, text, st.binary(max_size=20), st.integers(0, 0o777)), max_size=3).map(tuple),
     links=st.lists(st.builds(Link, text, text), max_size=3).map(tuple),
-    network=st.sampled_from(("none", "host")),
+    network=st.sampled_from(("none", "internet", "host")),
+    allow=st.sampled_from(((), ("10.20.0.0/16", "192.0.2.7"))),
     uid=st.none() | st.integers(0, 1 << 31),
     gid=st.none() | st.integers(0, 1 << 31),
 )
@@ -82,6 +83,8 @@ PLAN = LaunchPlan("s", "/w", (Bind("/usr", "/usr"), Proc()), (File("/etc/passwd"
         PLAN._replace(mounts=(Bind("/usr", "/usr", read_only=False), Proc())),
         PLAN._replace(files=(File("/etc/passwd", b"x"),)),
         PLAN._replace(network="host"),
+        PLAN._replace(network="internet"),
+        PLAN._replace(network="internet", allow=("192.0.2.7",)),
         PLAN._replace(uid=1, gid=1),
     ],
 )
