@@ -36,12 +36,20 @@ for path in $SHOWN; do
 done
 umount -R "$hold"
 rmdir "$hold"
+# Everybody may open it on most hosts; here, in this mount namespace, so may the user.
+if [ -c /dev/net/tun ]; then
+    mount -t tmpfs -o mode=755 tmpfs /dev/net
+    mknod -m 666 /dev/net/tun c 10 200
+fi
 cd "$CHECKOUT"
 exec setpriv --reuid "$WHO" --regid "$WHO" --clear-groups --inh-caps=-all --bounding-set=-all "$@"
 """
 SUBSET = [
     "tests/sandbox/test_session.py",
+    "tests/sandbox/test_terminal.py",
     "tests/sandbox/test_overlays.py",
+    "tests/sandbox/test_limits.py tests/sandbox/test_cgroups.py",
+    "tests/sandbox/test_network.py",
     "tests/hostile/test_isolation.py",
     "tests/hostile/test_planted_mounts.py",
     "tests/hostile/test_kills.py",
