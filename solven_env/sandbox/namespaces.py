@@ -19,12 +19,15 @@ nothing that a plan may name as a source."""
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
 
 
-def leave_host(*, unprivileged: bool) -> None:
-    """Enter new mount and PID namespaces (the next child is pid 1), without privilege as root of a user namespace."""
+def leave_host(*, unprivileged: bool, inside: int = 0) -> None:
+    """Enter new mount and PID namespaces (the next child is pid 1), without privilege those of a user namespace.
+
+    `inside` is then our uid and gid there. All rights are ours until the next execve, and after it for 0 alone.
+    """
     uid, gid = os.geteuid(), os.getegid()
     mounting.unshare(mounting.CLONE_NEWNS | mounting.CLONE_NEWPID | (mounting.CLONE_NEWUSER if unprivileged else 0))
     if unprivileged:
-        for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{inside} {uid} 1"), ("gid_map", f"{inside} {gid} 1")):
             with open(f"/proc/self/{name}", "w") as file:
                 file.write(text)
 
@@ -32,13 +35,17 @@ def leave_host(*, unprivileged: bool) -> None:
 def prepare_stage() -> None:
     """As pid 1 of the new namespaces: cut them off from the host's and mount /proc and the tmpfs of the roots."""
     mounting.make_private("/")
-    flags = mounting.ATTR_NOSUID | mounting.ATTR_NODEV
-    for kind, options, where in (("proc", {}, "/proc"), ("tmpfs", {"mode": "0755"}, STAGE)):
-        mount = mounting.new_mount(kind, dict(options), flags | mounting.ATTR_NOEXEC)
-        place = os.open(where, os.O_PATH)
-        mounting.attach(mount, place)
-        os.close(place)
-        os.close(mount)
+    cover("/proc", "proc", {}, mounting.ATTR_NOEXEC)
+    cover(STAGE, "tmpfs", {"mode": "0755"}, mounting.ATTR_NOEXEC)
+
+
+def cover(where: str, kind: str, options: dict[str, str | None], attributes: int = 0) -> None:
+    """Mount a new file system, without set-uid programs and devices, over a directory of this mount namespace."""
+    mount = mounting.new_mount(kind, options, mounting.ATTR_NOSUID | mounting.ATTR_NODEV | attributes)
+    place = os.open(where, os.O_PATH)
+    mounting.attach(mount, place)
+    os.close(place)
+    os.close(mount)
 
 
 def new_network() -> int:

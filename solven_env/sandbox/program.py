@@ -1,4 +1,4 @@
-"""The host's bubblewrap: where it is, whether it is new enough, and how this distribution installs it."""
+"""The host's bubblewrap and proot: where they are, whether new enough, and how this distribution installs them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ OLDEST = (0, 8)
 
 # ID or ID_LIKE of os-release(5).
 _INSTALL = {
-    "debian": "sudo apt-get install bubblewrap",
-    "ubuntu": "sudo apt-get install bubblewrap",
-    "fedora": "sudo dnf install bubblewrap",
-    "rhel": "sudo dnf install bubblewrap",
-    "centos": "sudo dnf install bubblewrap",
-    "alpine": "sudo apk add bubblewrap",
-    "arch": "sudo pacman -S bubblewrap",
-    "suse": "sudo zypper install bubblewrap",
-    "opensuse": "sudo zypper install bubblewrap",
-    "gentoo": "sudo emerge sys-apps/bubblewrap",
-    "nixos": "nix-env -iA nixos.bubblewrap",
-    "void": "sudo xbps-install bubblewrap",
+    "debian": "sudo apt-get install {}",
+    "ubuntu": "sudo apt-get install {}",
+    "fedora": "sudo dnf install {}",
+    "rhel": "sudo dnf install {}",
+    "centos": "sudo dnf install {}",
+    "alpine": "sudo apk add {}",
+    "arch": "sudo pacman -S {}",
+    "suse": "sudo zypper install {}",
+    "opensuse": "sudo zypper install {}",
+    "gentoo": "sudo emerge sys-apps/{}",
+    "nixos": "nix-env -iA nixos.{}",
+    "void": "sudo xbps-install {}",
 }
 
 
@@ -53,13 +53,27 @@ def locate(configured: str | None = None, *, search: str | None = None) -> str:
     return found
 
 
-def install_command(os_release: str) -> str:
-    """The command that installs bubblewrap on the host that the text of os-release(5) describes; empty if unknown."""
+def locate_proot(search: str | None = None) -> str:
+    """The absolute path of the first proot on the path list `search`; PlatformError says how to install it.
+
+    No version is asked for: 5.1.0, of 2014, runs what we run, and no distribution has an older one.
+    """
+    found = shutil.which("proot", path=search)
+    if found is None:
+        raise PlatformError(
+            "proot is not installed, and the backend is proot",
+            fix=_advise("proot", "Install your distribution's proot package."),
+        )
+    return os.path.abspath(found)
+
+
+def install_command(os_release: str, package: str = "bubblewrap") -> str:
+    """The command that installs a package on the host that the text of os-release(5) describes; empty if unknown."""
     fields = dict(re.findall(r'(?m)^(ID|ID_LIKE)="?([^"\n]*)"?$', os_release))
     for name in (fields.get("ID", ""), *fields.get("ID_LIKE", "").split()):
         for known, command in _INSTALL.items():
             if name == known or name.startswith(f"{known}-"):
-                return command
+                return command.format(package)
     return ""
 
 
@@ -79,6 +93,10 @@ def _version(path: str, _modified: int, _size: int) -> tuple[int, ...]:
 
 
 def _fix() -> str:
+    return _advise("bubblewrap", "Install your distribution's bubblewrap package, 0.8 or newer.")
+
+
+def _advise(package: str, otherwise: str) -> str:
     text = read_setting("/etc/os-release") or read_setting("/usr/lib/os-release")
-    command = install_command(text)
-    return f"Install it: {command}." if command else "Install your distribution's bubblewrap package, 0.8 or newer."
+    command = install_command(text, package)
+    return f"Install it: {command}." if command else otherwise

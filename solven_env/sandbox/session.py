@@ -89,7 +89,7 @@ def start(
     point, namespaces that the host refuses.
     """
     request = {"plan": encode_plan(plan), "command": encode_command(command)}
-    _let_streams_be_reopened(plan, (stdin, stdout, stderr))
+    let_streams_be_reopened(plan, (stdin, stdout, stderr))
     directory = runtime.open_directory(runtime_dir)
     try:
         for _ in range(_TRIES):
@@ -111,7 +111,7 @@ def start(
     raise SandboxError(f"the session's holder ended {_TRIES} times before it answered")
 
 
-def _let_streams_be_reopened(plan: LaunchPlan, streams: tuple[int, int, int]) -> None:
+def let_streams_be_reopened(plan: LaunchPlan, streams: tuple[int, int, int]) -> None:
     """Give pipes to the uid that root drops to: scripts open /dev/stderr anew, and a pipe is its maker's, mode 0600."""
     if plan.uid is not None and plan.gid is not None and os.geteuid() == 0:
         for stream in streams:
