@@ -40,10 +40,10 @@ class Place(NamedTuple):
 
 
 class Stacked(NamedTuple):
-    """A build below the thread's layer."""
+    """A build below the thread's layer, or in a copy of the thread's own (a path of the host)."""
 
     build: Build
-    layer: Layer
+    layer: Layer | str
 
 
 def network(asked: str, allowed: Collection[str]) -> Network:
@@ -51,17 +51,34 @@ def network(asked: str, allowed: Collection[str]) -> Network:
 
     `SandboxError` for one that is not to be had.
     """
-    if asked not in allowed:
-        listed = ", ".join(allowed)
-        raise SandboxError(
-            f"the network {asked} is not allowed on this host, whose configuration allows {listed}",
-            fix=f"Use --network {next(iter(allowed))}, or let the administrator add it to sandbox.networks.",
-        )
+    _check_allowed(asked, allowed)
     if asked == "internet":
         raise SandboxError(
             "the network 'internet' is not there yet", fix="Use --network none, or --network host, which isolates none."
         )
     return "host" if asked == "host" else "none"
+
+
+def check_for_proot(asked: str, allowed: Collection[str], limits: Mapping[str, Any]) -> None:
+    """Refuse (`SandboxError`) what proot would let fall away although it must not.
+
+    A network that a profile or a caller asks for is a wish, which the line that names the backend says is not
+    enforced. What the host's configuration allows is a rule, and under proot every command has the host's network; and
+    `enforce: strict` says that no limit may be missing.
+    """
+    _check_allowed(asked, allowed)
+    if "host" not in allowed:
+        raise SandboxError(
+            f"the backend proot gives commands the network host, and this host's configuration allows "
+            f"{', '.join(allowed)}",
+            fix="Use the backend bubblewrap, or let the administrator add host to sandbox.networks.",
+        )
+    limited = [name for name, value in limits.items() if name != "enforce" and value]
+    if limited and limits["enforce"] == "strict":
+        raise SandboxError(
+            f"the backend proot cannot enforce limits, and the profile is strict about {', '.join(limited)}",
+            fix="Use the backend bubblewrap, or write 'enforce: best-effort'.",
+        )
 
 
 def launch_plan(
@@ -70,10 +87,7 @@ def launch_plan(
     """What the thread's commands see. `settings` are those of the record; `network` is what this command gets."""
     mounts: list[Mount] = [_mount(each) for each in settings["mounts"]]
     mounts += [_link(each, place.storage) for each in settings["links"]]
-    mounts += [
-        Overlay(TARGETS[build.kind], str(build.tree), str(layer.upper), str(layer.work), build.instance)
-        for build, layer in stacks
-    ]
+    mounts += [_build(*stacked) for stacked in stacks]
     tool_mounts, links = shape.tool_mounts(tools, [mount.target for mount in mounts])
     return LaunchPlan(
         session=place.session,
@@ -129,6 +143,15 @@ def size(text: str) -> int | None:
     return int(text[:-3]) << _UNITS[text[-3:]] if text else None
 
 
+def _check_allowed(asked: str, allowed: Collection[str]) -> None:
+    if asked not in allowed:
+        listed = ", ".join(allowed)
+        raise SandboxError(
+            f"the network {asked} is not allowed on this host, whose configuration allows {listed}",
+            fix=f"Use --network {next(iter(allowed))}, or let the administrator add it to sandbox.networks.",
+        )
+
+
 def _mount(each: Mapping[str, Any]) -> Mount:
     target = each["target"]
     if each["kind"] == "proc":
@@ -140,6 +163,13 @@ def _mount(each: Mapping[str, Any]) -> Mount:
     if target == "/etc" and each["source"] == "/etc":
         return Etc(target)
     return Bind(target, each["source"], optional=each["optional"])
+
+
+def _build(build: Build, layer: Layer | str) -> Mount:
+    target = TARGETS[build.kind]
+    if isinstance(layer, str):
+        return Bind(target, layer, read_only=False)
+    return Overlay(target, str(build.tree), str(layer.upper), str(layer.work), build.instance)
 
 
 def _link(each: Mapping[str, Any], storage: str) -> Mount:

@@ -3,36 +3,56 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env import launch
 from solven_env.config import NETWORKS
 from solven_env.errors import SandboxError, UsageError
 from solven_env.launch import Place, Stacked
-from solven_env.sandbox import session
+from solven_env.sandbox import proot, session
 from solven_env.sandbox.plan import Command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from solven_env.builds.layers import Home
     from solven_env.builds.shape import Tools
     from solven_env.sandbox.plan import LaunchPlan
     from solven_env.state.records import Record
     from solven_env.threads import Thread
 
+BACKENDS = ("bubblewrap", "proot")
 SHELL = ("/bin/bash", "--login", "-c")
 
 
 class Launch(NamedTuple):
-    """Everything that a command of a thread starts with."""
+    """Everything that a command of a thread starts with: in bubblewrap, or where one is named under a `proot`.
+
+    `record` is then what `placeholders` keeps of the thread.
+    """
 
     plan: LaunchPlan
     command: Command
     runtime: str
+    proot: str = ""
+    record: str = ""
 
 
 def run(prepared: Launch, *, stdin: int = 0, stdout: int = 1, stderr: int = 2) -> int:
     """Run the command to its end, with these descriptors as its streams; its status, as `Running.wait` says."""
+    if prepared.proot:
+        from solven_env.sandbox import supervised
+
+        return supervised.run(
+            prepared.plan,
+            prepared.command,
+            program=prepared.proot,
+            record=prepared.record,
+            runtime_dir=prepared.runtime,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+        )
     return session.run(prepared.plan, prepared.command, prepared.runtime, stdin=stdin, stdout=stdout, stderr=stderr)
 
 
@@ -44,18 +64,21 @@ def prepare(
     timeout: float | None,
     env: Mapping[str, str],
     network: str | None,
+    backend: str | None = None,
     terminal: str = "",
     progress: Callable[[str], None] = lambda _: None,
 ) -> Launch:
     """Have the thread's builds on this host, and say how the command starts.
 
-    `progress` is told what is built, a line at a time. `SandboxError` for a thread that was never applied and for a
-    network that is not to be had.
+    `progress` is told what is built, a line at a time, and which backend is used when that is not bubblewrap.
+    `SandboxError` for a thread that was never applied and for a network that is not to be had.
     """
     if not argv:
         raise UsageError("there is no command", fix="Write it behind --.")
     if network is not None and network not in NETWORKS:
         raise UsageError(f"{network} is no network", fix=f"Use {', '.join(NETWORKS)}.")
+    if backend not in (None, *BACKENDS):
+        raise UsageError(f"{backend} is no backend", fix=f"Use {' or '.join(BACKENDS)}.")
     if timeout is not None and not timeout > 0:
         raise UsageError("a timeout is a number of seconds above 0", fix="Leave it out for none.")
     record = thread.record()
@@ -63,44 +86,63 @@ def prepare(
         fix = f"Run: solven-env apply PROFILE {thread.name}."
         raise SandboxError(f"thread {thread.name} was never applied", fix=fix)
     settings = record.settings
-    if settings["backend"] != "bubblewrap":
-        raise SandboxError(f"the backend {settings['backend']} is not there yet", fix="Use bubblewrap in the profile.")
-    if settings["limits"]["memory"] and settings["limits"]["enforce"] == "strict":
-        raise SandboxError("the limit of memory cannot be enforced yet", fix="Write 'enforce: best-effort'.")
-    chosen = launch.network(network or settings["network"], thread.config.sandbox.networks)
-    from solven_env import packages
-    from solven_env.builds import places
+    chosen = _choose(thread, settings, backend or settings["backend"], network or settings["network"])
+    if chosen.proot:
+        progress(proot.notice(network or settings["network"]))
+    from solven_env.builds import layers, places
     from solven_env.state.identity import storage_id
 
     storage = storage_id(thread.state)
-    bwrap = packages.locate_bubblewrap(thread.config, os.environ)  # looked for before anything is built
-    tools, stacks = _packages(thread, record, storage, progress)
+    home = layers.Home(places.data(), storage, thread.name, record.incarnation)
+    tools, stacks = _packages(thread, record, home, chosen.proot, progress)
     place = Place(
         session=f"{storage}/{thread.name}/{record.incarnation}",
         workspace=str((thread.storage / "threads" / thread.name).absolute()),
         storage=str(thread.storage.absolute()),
         uid=thread.config.sandbox.uid if os.geteuid() == 0 else None,
-        bwrap=bwrap,
+        bwrap=chosen.bwrap,
     )
-    plan = launch.launch_plan(settings, place, stacks, tools, chosen)
+    plan = launch.launch_plan(settings, place, stacks, tools, chosen.network)
     variables = launch.environment(settings, tools, cwd, terminal, env)
     command = Command(tuple(argv), tuple(variables.items()), cwd, timeout, _limits(settings["limits"]))
-    return Launch(plan, command, str(places.runtime()))
+    kept = str(layers.mount_points(home)) if chosen.proot else ""
+    return Launch(plan, command, str(places.runtime()), chosen.proot, kept)
+
+
+class _Chosen(NamedTuple):
+    """The program that a command is started with, of two, and the network that it gets."""
+
+    network: launch.Network
+    bwrap: str = ""
+    proot: str = ""
+
+
+def _choose(thread: Thread, settings: Mapping[str, Any], backend: str, network: str) -> _Chosen:
+    """Both are looked for before anything is built."""
+    from solven_env import packages
+
+    allowed = thread.config.sandbox.networks
+    if backend == "proot":
+        launch.check_for_proot(network, allowed, settings["limits"])
+        return _Chosen("host", proot=packages.locate_proot(os.environ))
+    if settings["limits"]["memory"] and settings["limits"]["enforce"] == "strict":
+        raise SandboxError("the limit of memory cannot be enforced yet", fix="Write 'enforce: best-effort'.")
+    return _Chosen(launch.network(network, allowed), bwrap=packages.locate_bubblewrap(thread.config, os.environ))
 
 
 def _packages(
-    thread: Thread, record: Record, storage: str, progress: Callable[[str], None]
+    thread: Thread, record: Record, home: Home, proot: str, progress: Callable[[str], None]
 ) -> tuple[Tools, list[Stacked]]:
     from solven_env import packages
-    from solven_env.builds import interpreters, layers, places, shape, toolchain, tools
+    from solven_env.builds import copies, interpreters, layers, shape, toolchain, tools
 
-    builder = packages.builder(thread.config, os.environ)
-    home = layers.Home(places.data(), storage, thread.name, record.incarnation)
+    builder = packages.builder(thread.config, os.environ, proot)
     stacks = []
     interpreter, bun = None, None
     for need in thread.needs(record):
         build = packages.obtain(need, builder, thread.config, os.environ, progress)
-        stacks.append(Stacked(build, layers.layer(home, build, builder.uid)))
+        own = str(copies.copy(home, build, builder.uid, progress)) if proot else layers.layer(home, build, builder.uid)
+        stacks.append(Stacked(build, own))
         if need.kind == "python":
             interpreter = interpreters.find_python(record.settings["python"]["version"], builder.host)
         else:

@@ -38,6 +38,14 @@ def command(
         str | None,
         typer.Option("--network", metavar="NETWORK", help="none or host, in the place of what the profile says."),
     ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            "--backend",
+            metavar="BACKEND",
+            help="bubblewrap or proot (isolates nothing), in the place of the profile's.",
+        ),
+    ] = None,
     storage: StorageOption = None,
 ) -> None:
     """Run a command in a thread's sandbox, with the workspace as /.
@@ -71,6 +79,7 @@ def command(
             timeout=timeout,
             env=_variables(env or ()),
             network=network,
+            backend=backend,
             progress=note,
         )
     sys.exit(status)
