@@ -1,6 +1,7 @@
 """`python -m solven_env`, and the console script."""
 
 import gc
+import os
 import sys
 
 
@@ -11,8 +12,18 @@ def main() -> None:
         from solven_env.cli.main import run
 
         run()
+    except SystemExit as end:
+        _leave(end.code)
     except KeyboardInterrupt:  # before or after what typer sees to
-        sys.exit(130)
+        _leave(130)
+
+
+def _leave(code: object) -> None:
+    """End at once, where all is flushed: to take a hundred modules apart costs a tenth of a run."""
+    if code is not None and not isinstance(code, int):
+        sys.exit(str(code))
+    sys.stderr.flush()
+    os._exit(code or 0)
 
 
 if __name__ == "__main__":

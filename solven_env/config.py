@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from solven_env import shipped
-from solven_env.diagnostics import did_you_mean, ordered
 from solven_env.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -20,11 +18,11 @@ VARIABLE = "SOLVEN_ENV_CONFIG"
 FILE = "config.yaml"
 
 Network = Literal["none", "internet", "host"]
+_NO_STORAGES: Mapping[str, Path] = {}
 NETWORKS: tuple[Network, ...] = ("none", "internet", "host")
 
 
-@dataclass(frozen=True)
-class Sandbox:
+class Sandbox(NamedTuple):
     """How commands run here. `uid` (and the gid of that number) is the host's, for what root starts.
 
     `bwrap` is None where it is to be looked for on PATH.
@@ -35,18 +33,18 @@ class Sandbox:
     networks: tuple[Network, ...] = NETWORKS
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(NamedTuple):
     """A host's configuration; without a file, all defaults. `default_storage` is one of the names in `storages`."""
 
     default_storage: str | None = None
-    storages: Mapping[str, Path] = field(default_factory=dict)
+    storages: Mapping[str, Path] = _NO_STORAGES
     sandbox: Sandbox = Sandbox()
 
 
 def parse(text: bytes, file: str, schema: bytes) -> Config:
     """The configuration in `text`, called `file` in messages. ConfigError with every mistake."""
     from solven_env import documents  # most hosts have no such file
+    from solven_env.diagnostics import ordered
 
     document = documents.parse(text, file)
     documents.validate(document, schema)
@@ -88,6 +86,8 @@ def _parsed(text: bytes, file: str) -> Config:
 
 
 def _check(document: Document) -> None:
+    from solven_env.diagnostics import did_you_mean
+
     name, storages = document.data.get("default_storage"), document.data.get("storages", {})
     if name is not None and name not in storages and not document.taken_out:
         fix = did_you_mean(name, storages) if storages else f"Add 'storages: {{{name}: {{root: /srv/agents}}}}'."

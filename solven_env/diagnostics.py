@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from solven_env.errors import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -77,8 +79,3 @@ def quoted(text: str) -> str:
     """`text` in quotes for a message: one line, and short enough to read."""
     shown = printable(text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…")
     return f"'{shown}'"
-
-
-def printable(text: str) -> str:
-    """`text` on one line, safe for a terminal: control characters and lone surrogates are shown as escapes."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -132,3 +132,8 @@ class SandboxError(SolvenError):
     """The sandbox could not start, or not as asked. A command's own failure is its exit status, never this."""
 
     page = "docs/sandbox.md"
+
+
+def printable(text: str) -> str:
+    """`text` on one line, safe for a terminal: control characters and lone surrogates are shown as escapes."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

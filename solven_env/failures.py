@@ -6,6 +6,8 @@ import errno
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from solven_env.errors import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -70,5 +72,5 @@ def shown(path: str) -> str:
 
     Of one that fills the screen, its two ends.
     """
-    printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
-    return printable if len(printable) <= 2 * _END else f"{printable[:_END]}…{printable[-_END:]}"
+    text = printable(path)
+    return text if len(text) <= 2 * _END else f"{text[:_END]}…{text[-_END:]}"

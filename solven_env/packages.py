@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.builds import lock_files, locks, places, store, wanted
@@ -85,13 +84,24 @@ def obtain(
     count = len(need.section.packages)
     progress(f"making the {need.kind} build ({count} package{'' if count == 1 else 's'} and what they need) …")
     begun = time.monotonic()
-    able = builder if builder.proot else replace(builder, bwrap=locate_bubblewrap(config, environ))
+    able = builder if builder.proot else _in_bubblewrap(builder, config, environ)
     if isinstance(need.section, Python):
         made = python.build(need.section, need.lock, able)
     else:
         made = bun.build(need.section, need.lock, able)
     progress(f"made the {need.kind} build in {time.monotonic() - begun:.1f} s")
     return made
+
+
+def _in_bubblewrap(builder: Builder, config: Config, environ: Mapping[str, str]) -> Builder:
+    """The same with bubblewrap, which is new enough."""
+    from solven_env.sandbox import program
+
+    able = builder._replace(bwrap=locate_bubblewrap(config, environ))
+    old = program.too_old(able.bwrap)
+    if old is not None:
+        raise old
+    return able
 
 
 def locate_bubblewrap(config: Config, environ: Mapping[str, str]) -> str:

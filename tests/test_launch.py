@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +95,8 @@ def test_tools_have_their_fixed_names() -> None:
     assert shown["/run/solven-env/python"] == "/opt/p"
     assert shown["/run/solven-env/certificates.pem"] == "/c/authorities.pem"
     assert made.links == (Link("/run/solven-env/bin/node", "bun"),)
-    assert plan(tools=replace(TOOLS, has_node=True)).links == ()
-    fixed = replace(MOVABLE, prefix="/home/ada/py/3.12", is_movable=False)
+    assert plan(tools=TOOLS._replace(has_node=True)).links == ()
+    fixed = MOVABLE._replace(prefix="/home/ada/py/3.12", is_movable=False)
     made = plan(tools=Tools(interpreter=fixed))
     assert Link("/run/solven-env/python", "/home/ada/py/3.12") in made.links
     assert Tmpfs("/home", size=1 << 20, read_only=True) in made.mounts

@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.builds import certificates, programs, shape
 from solven_env.builds.staging import make_private, refusals_told
@@ -33,8 +32,7 @@ _SYSTEM: tuple[Mount, ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Builder:
+class Builder(NamedTuple):
     """How this host builds. `uid` is whom builds belong to under root (group of that number), None for anybody else.
 
     `runtime` is the directory of the holders' sockets, `bwrap` the path of bubblewrap, and `proot` that of the proot
@@ -48,8 +46,7 @@ class Builder:
     proot: str = ""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """One sandbox for building: an empty workspace at `/`, and `shown` host directories, writable, by target."""
 
     builder: Builder

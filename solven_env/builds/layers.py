@@ -12,8 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.builds.staging import make_private, refusals_told
 
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
     from solven_env.builds.store import Build
 
 
-@dataclass(frozen=True)
-class Home:
+class Home(NamedTuple):
     """Where one thread's layers are. `data` is our own directory (`<data>/solven-env`)."""
 
     data: Path
@@ -38,8 +36,7 @@ class Home:
         return self.data / "layers" / self.storage / self.thread / self.incarnation
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     """The two directories of an overlay, on one file system. `instance` is that of the build below."""
 
     upper: Path

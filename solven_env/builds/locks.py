@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import LockError
 
@@ -23,8 +22,7 @@ PYTHON, BUN, ABOUT = "python.txt", "bun.lock", "lock.json"
 NAMES = (PYTHON, BUN, ABOUT)
 
 
-@dataclass(frozen=True)
-class Lock:
+class Lock(NamedTuple):
     """The texts of a lock. None where the profile has no packages of that kind."""
 
     python: bytes | None = None

@@ -6,7 +6,6 @@ the one before; a command's section over [global].
 
 from __future__ import annotations
 
-import configparser
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -31,7 +30,9 @@ def files(environ: Mapping[str, str], home: Path, user: Path) -> tuple[Path, ...
 def settings(texts: list[bytes], environ: Mapping[str, str]) -> dict[str, str]:
     """What the files and the PIP_ variables say together, by long option without `--`."""
     found: dict[str, str] = {}
-    for text in texts:
+    for text in filter(None, texts):
+        import configparser  # 2 ms, and most hosts have no such file
+
         parser = configparser.RawConfigParser()
         try:
             parser.read_string(text.decode(errors="replace"))

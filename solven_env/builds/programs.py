@@ -6,8 +6,7 @@ import re
 import subprocess
 from typing import TYPE_CHECKING
 
-from solven_env.diagnostics import printable
-from solven_env.errors import BuildError
+from solven_env.errors import BuildError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

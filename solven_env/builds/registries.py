@@ -7,7 +7,6 @@ What is gathered may hold credentials: it goes to the process that fetches, and 
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 # Everything else of the environment could change what is resolved or where it goes (UV_CONSTRAINT, UV_TARGET, …).
-_PASSED = re.compile(
-    r"(?i:https?_proxy|all_proxy|no_proxy)|SSL_CLIENT_CERT|NODE_TLS_REJECT_UNAUTHORIZED"
-    r"|UV_(DEFAULT_INDEX|INDEX\w*|EXTRA_INDEX_URL|FIND_LINKS|INSECURE_HOST|KEYRING_PROVIDER|HTTP_\w+|REQUEST_TIMEOUT"
-    r"|OFFLINE|CONCURRENT_\w+|EXCLUDE_NEWER|PYTHON_DOWNLOADS\w*|PYTHON_INSTALL_MIRROR)"
-    r"|BUN_CONFIG_\w+|(?i:npm_config_(registry|token|https?_proxy|proxy|noproxy))"
+_PASSED = frozenset(
+    """
+    SSL_CLIENT_CERT NODE_TLS_REJECT_UNAUTHORIZED UV_DEFAULT_INDEX UV_EXTRA_INDEX_URL UV_FIND_LINKS UV_INSECURE_HOST
+    UV_KEYRING_PROVIDER UV_REQUEST_TIMEOUT UV_OFFLINE UV_EXCLUDE_NEWER UV_PYTHON_INSTALL_MIRROR
+    """.split()
+)
+_PASSED_PREFIXES = ("UV_INDEX", "UV_HTTP_", "UV_CONCURRENT_", "UV_PYTHON_DOWNLOADS", "BUN_CONFIG_")
+_PASSED_IN_ANY_CASE = frozenset(
+    """
+    http_proxy https_proxy all_proxy no_proxy npm_config_registry npm_config_token npm_config_proxy
+    npm_config_http_proxy npm_config_https_proxy npm_config_noproxy
+    """.split()
 )
 _UV_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
 _UV_SOURCES = (*_UV_INDEXES, "UV_FIND_LINKS")
@@ -72,7 +78,7 @@ def gather(
     npmrc = b"".join(read_file(path).rstrip() + b"\n" for path in _npm_files(environ, home, user)).decode(
         errors="replace"
     )
-    variables = {name: value for name, value in environ.items() if _PASSED.fullmatch(name)}
+    variables = {name: value for name, value in environ.items() if _is_passed(name)}
     variables |= {name: environ[name] for name in _REFERENCE.findall(npmrc) if name in environ}
     options: tuple[str, ...] = ()
     if not any(environ.get(name) for name in _UV_SOURCES) and not _names_sources(uv_user) | _names_sources(uv_system):
@@ -88,6 +94,10 @@ def gather(
         directories=_directories(variables),
         authorities=_authorities(environ, pip.get("cert", ""), _CAFILE.findall(npmrc)),
     )
+
+
+def _is_passed(name: str) -> bool:
+    return name in _PASSED or name.startswith(_PASSED_PREFIXES) or name.lower() in _PASSED_IN_ANY_CASE
 
 
 def _uv_files(environ: Mapping[str, str], user: Path) -> tuple[Path | None, Path | None]:
@@ -108,6 +118,10 @@ def _npm_files(environ: Mapping[str, str], home: Path, user: Path) -> tuple[Path
 
 
 def _names_sources(uv_toml: bytes) -> bool:
+    if not uv_toml:
+        return False
+    import tomllib  # 3 ms, and most hosts have no such file
+
     try:
         document = tomllib.loads(uv_toml.decode())
     except ValueError:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.builds.staging import publish_file
 
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@dataclass(frozen=True)
-class Interpreter:
+class Interpreter(NamedTuple):
     """A CPython on this host, by real paths. `version` is whole (3.12.1), `build` what it says of its making.
 
     `size` (bytes) and `mtime_ns` of the executable tell a replaced one. `is_movable` says whether it works at another
@@ -43,7 +41,7 @@ def recall(version: str, cache: Path) -> Interpreter | None:
 
 def remember(version: str, cache: Path, interpreter: Interpreter) -> None:
     """Keep what was found for `recall`."""
-    publish_file(_memory(version, cache), json.dumps(asdict(interpreter), indent=1).encode(), mode=0o600)
+    publish_file(_memory(version, cache), json.dumps(interpreter._asdict(), indent=1).encode(), mode=0o600)
 
 
 def _memory(version: str, cache: Path) -> Path:

@@ -10,8 +10,7 @@ A build refers to nothing else of the host. Builds are made with this very shape
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.builds import certificates
 from solven_env.sandbox.plan import Bind, Link, Mount, Tmpfs
@@ -28,8 +27,7 @@ PYTHON = f"{RUN}/python"
 _NODE = ("/usr/bin/node", "/usr/local/bin/node", "/bin/node")
 
 
-@dataclass(frozen=True)
-class Tools:
+class Tools(NamedTuple):
     """What of the host a sandbox gets; None is left out."""
 
     uv: Path | None = None

@@ -6,7 +6,6 @@ import fcntl
 import os
 import shutil
 import stat
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,6 +63,8 @@ def staged(target: Path) -> Iterator[Path]:
 
     What a killed process left is removed first, so whoever calls this holds the lock of `target`.
     """
+    import tempfile  # which brings `random`: 2 ms of every run that makes nothing
+
     with refusals_told(target):
         sweep(target)
         directory = Path(tempfile.mkdtemp(prefix=f"{_STAGED}{target.name}-", dir=make_private(target.parent)))
@@ -87,6 +88,8 @@ def publish_file(path: Path, content: bytes, *, mode: int) -> None:
     with refusals_told(path):
         if _holds(path, content):
             return
+        import tempfile
+
         make_private(path.parent)
         descriptor, name = tempfile.mkstemp(prefix=_STAGED, dir=path.parent)
         try:

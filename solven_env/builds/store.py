@@ -16,8 +16,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from solven_env.builds.staging import locked, make_private, refusals_told, staged
 from solven_env.syscalls import sync_file_system
@@ -32,8 +31,7 @@ FORMAT = 1
 Kind = Literal["python", "bun"]
 
 
-@dataclass(frozen=True)
-class Build:
+class Build(NamedTuple):
     """A finished build. `path` is its directory in the store."""
 
     kind: Kind

@@ -9,8 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.builds import certificates, programs, registries, tools
 from solven_env.builds.staging import locked, make_private, refusals_told, staged
@@ -32,8 +31,7 @@ _OWN = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Host:
+class Host(NamedTuple):
     """What every use of uv and Bun needs to know of this host.
 
     `cache` is our own directory (`<cache>/solven-env`); `environ` what uv is started with, credentials and all.

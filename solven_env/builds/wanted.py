@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.builds import pip_pin, store
 from solven_env.builds.remembered import recall
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from solven_env.profile.model import Bun, Python
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A build by its key, and everything that determines its bytes."""
 
     key: str
@@ -48,7 +46,7 @@ def of_python(python: Python, lock: bytes | None, interpreter: Interpreter, uid:
             "version": python.version,
             "packages": sorted(python.packages),
             "lock": hashlib.sha256(pip_pin.alone() if lock is None else lock).hexdigest(),
-            "interpreter": asdict(interpreter),
+            "interpreter": interpreter._asdict(),
             "uv": uv().version,
             "uid": uid,
         },

@@ -75,7 +75,7 @@ def command(
 
 def _say_result(report: ThreadReport, dry_run: bool) -> None:
     from solven_env.cli.output import say
-    from solven_env.diagnostics import printable
+    from solven_env.errors import printable
 
     for kept in report.kept:
         say(f"  kept the former {printable(kept.path)}{f' -> {printable(kept.target)}' if kept.target else ''}")

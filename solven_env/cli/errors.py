@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from solven_env import errors
-from solven_env.diagnostics import printable
+from solven_env.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from solven_env import errors
 from solven_env.cli.errors import INTERRUPTED, PENDING, exit_code
 from solven_env.cli.options import Format
-from solven_env.diagnostics import printable
+from solven_env.errors import printable
 from solven_env.report import FORMAT, error_json
 
 if TYPE_CHECKING:

@@ -39,7 +39,7 @@ def command(
     """
     from solven_env import api
     from solven_env.cli.output import errors_as_json, pending_code, print_json, say, say_changes
-    from solven_env.diagnostics import printable
+    from solven_env.errors import printable
 
     with errors_as_json("status", thread, chosen):
         report = api.status(thread, profile=profile, storage=storage, inputs=given_inputs(settings, inputs))

@@ -7,7 +7,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from solven_env.cli.output import SIGNS, say
-from solven_env.diagnostics import printable
+from solven_env.errors import printable
 from solven_env.profile.model import DEFAULT_MODE
 
 if TYPE_CHECKING:

@@ -56,11 +56,19 @@ def exit_status(lines: bytes) -> int | None:
     return None
 
 
-def failure(lines: bytes) -> SandboxError:
-    """Why the command never ran, from the same lines: what stopped us before bubblewrap, or that bubblewrap gave up."""
+def failure(lines: bytes, bwrap: str) -> SandboxError:
+    """Why the command never ran, from the same lines: what stopped us before bubblewrap, or that bubblewrap gave up.
+
+    Its version is asked for only now: before each command that would cost a third of a start.
+    """
+    from solven_env.sandbox import program
+
     for report in _reports(lines):
         if "failed" in report:
             return SandboxError(**report["failed"])
+    old = program.too_old(bwrap)
+    if old is not None:
+        return SandboxError(old.message, fix=old.fix, location=old.location)
     switch = refusal.find_switch()
     return SandboxError(
         "bubblewrap could not start the command; what it says stands on standard error",

@@ -23,14 +23,12 @@ from solven_env.sandbox import (
     mounting,
     namespaces,
     refusal,
+    roots,
     runtime,
     seccomp,
-    sources,
-    staging,
     wire,
 )
-from solven_env.sandbox.launching import Root
-from solven_env.sandbox.plan import Command, LaunchPlan, check_command, check_plan, decode_command, decode_plan, shape
+from solven_env.sandbox.plan import Command, LaunchPlan, check_command, decode_command, decode_plan
 
 _TIMED_OUT = 124
 _KILLED = 128 + signal.SIGKILL
@@ -56,14 +54,10 @@ class Session:
         self.listener = listener
         self.directory = directory
         self.name = name
-        self.unprivileged = unprivileged
         self.poll = select.epoll()
         self.clients: dict[int, tuple[socket.socket, Running | None]] = {}
         self.ending: dict[int, int] = {}
-        self.shared = sources.Shared(f"{namespaces.STAGE}/shared")
-        self.roots: dict[str, Root] = {}
-        self.newest = ""
-        self.staged = 0
+        self.roots = roots.Roots(unprivileged=unprivileged)
         self.retired = False
         self.filter = seccomp.program()
         self.pids = os.open("/proc/self/ns/pid", os.O_RDONLY)
@@ -85,7 +79,6 @@ def main(listener: str, directory: str, name: str) -> None:
         _refuse_all(session_socket, runtime_directory, name, refusal.explain(str(error)))
         return
     session = Session(session_socket, runtime_directory, name, unprivileged=unprivileged)
-    os.mkdir(session.shared.where)
     session.poll.register(session.listener, select.EPOLLIN)
     _accept(session)
     while not session.retired:
@@ -145,7 +138,7 @@ def _hear(session: Session, client: int) -> None:
 
 def _start(session: Session, plan: LaunchPlan, command: Command, streams: tuple[int, int, int]) -> Running:
     check_command(command)
-    root, name = _root(session, plan)
+    name = roots.have(session.roots, plan)
     status_out, status_in = os.pipe()
     filter_out, filter_in = os.pipe()
     os.write(filter_in, session.filter)
@@ -154,49 +147,12 @@ def _start(session: Session, plan: LaunchPlan, command: Command, streams: tuple[
     try:
         pid = os.fork()
         if pid == 0:
-            launching.become(root, command, streams, seccomp=filter_out, status=status_in)
+            launching.become(session.roots.staged[name], command, streams, seccomp=filter_out, status=status_in)
     finally:
         mounting.join_namespace(session.pids, mounting.CLONE_NEWPID)
         os.close(filter_out)
         os.close(status_in)
     return Running(pid, status_out, name, command.timeout)
-
-
-def _root(session: Session, plan: LaunchPlan) -> tuple[Root, str]:
-    name = shape(plan) + sources.present(plan)
-    if name not in session.roots:
-        check_plan(plan)
-        _check_owner(plan, unprivileged=session.unprivileged)
-        session.staged += 1
-        where = f"{namespaces.STAGE}/{session.staged}"
-        try:
-            staging.stage(plan, where, session.shared)
-            network = namespaces.new_network() if plan.network == "none" else None
-        except BaseException:
-            _unstage(where)
-            raise
-        session.roots[name] = Root(plan, where, network)
-    session.newest = name
-    return session.roots[name], name
-
-
-def _check_owner(plan: LaunchPlan, *, unprivileged: bool) -> None:
-    """Root must drop to another host uid and gid; without privilege there is none to drop to."""
-    if unprivileged:
-        if (plan.uid, plan.gid) != (None, None):
-            raise SandboxError("only root can give the sandbox another host uid")
-    elif not (plan.uid and plan.gid):
-        raise SandboxError(
-            "started as root, the sandbox needs a host uid and gid that are not root's",
-            fix="Set sandbox.uid in the host configuration.",
-        )
-
-
-def _unstage(where: str) -> None:
-    if os.path.isdir(where):
-        if os.path.ismount(where):
-            mounting.detach(where)
-        os.rmdir(where)
 
 
 def _reap(session: Session, client: int) -> None:
@@ -215,23 +171,12 @@ def _reap(session: Session, client: int) -> None:
     elif os.WIFSIGNALED(waited):
         outcome = 128 + os.WTERMSIG(waited)
     else:
-        outcome = bubblewrap.failure(report)
+        outcome = bubblewrap.failure(report, session.roots.staged[running.root].plan.bwrap)
     session.poll.unregister(running.pidfd)
     os.close(running.pidfd)
     del session.ending[running.pidfd]
     _part(session, client, outcome)
-    _drop_roots(session)
-
-
-def _drop_roots(session: Session) -> None:
-    """Take away the roots that no command uses any more, but for the newest, and the overlays that only they had."""
-    used = {running.root for _, running in session.clients.values() if running} | {session.newest}
-    for name in session.roots.keys() - used:
-        root = session.roots.pop(name)
-        _unstage(root.path)
-        if root.network is not None:
-            os.close(root.network)
-    sources.release(session.shared, (mount for root in session.roots.values() for mount in root.plan.mounts))
+    roots.drop(session.roots, used={running.root for _, running in session.clients.values() if running})
 
 
 def _part(session: Session, client: int, outcome: int | SandboxError | None = None) -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from solven_env.sandbox import placeholders
+from solven_env.sandbox.targets import DIRECTORY, holding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,9 +50,8 @@ def _remove_unless_used(path: str) -> None:
 
 def _remove(path: str) -> None:
     """With all that commands wrote there, directories without any right too."""
-    for directory, names, _, descriptor in os.fwalk(path, onerror=None):
-        del directory
+    for _, names, _, parent in os.fwalk(path):
         for name in names:
-            with suppress(OSError):
-                os.chmod(name, 0o700, dir_fd=descriptor, follow_symlinks=False)
+            with suppress(OSError), holding(os.open(name, DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)) as directory:
+                os.chmod(f"/proc/self/fd/{directory}", 0o700)
     shutil.rmtree(path, ignore_errors=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import NamedTuple
 
 from solven_env.errors import SandboxError, SolvenError
@@ -124,7 +124,8 @@ def _report(report: int, request: Request, lifeline: int, *, is_alone: bool) -> 
 
 
 def _write(report: int, **values: object) -> None:
-    os.write(report, json.dumps(values).encode())
+    with suppress(BrokenPipeError):  # the launcher is gone
+        os.write(report, json.dumps(values).encode())
 
 
 def _words(error: SolvenError) -> dict[str, str]:
@@ -157,6 +158,16 @@ def _run(request: Request, lifeline: int, *, is_alone: bool) -> int:
             return waiting.wait(child, lifeline, command.timeout)
         finally:
             waiting.end(child, is_alone=is_alone)
+            if not is_alone:
+                _remove_loader(child.pid)
+
+
+def _remove_loader(pid: int) -> None:
+    """The file that a proot that was killed leaves in /tmp; there is no other place for it before proot 5.2."""
+    for name in os.listdir(_STAGE):
+        if name.startswith(f"prooted-{pid}-"):
+            with suppress(OSError):
+                os.unlink(f"{_STAGE}/{name}")
 
 
 def _start(plan: LaunchPlan, command: Command, where: str, shown: list[bindings.Shown]) -> int:

@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from solven_env.diagnostics import did_you_mean
 from solven_env.durable import make_directory
 from solven_env.errors import UsageError, WorkspaceError
 from solven_env.failures import failures_as
@@ -117,6 +116,8 @@ def _path(text: str, source: str, config: Config) -> Path:
     if "/" in text or text in (".", ".."):
         return Path(text)
     if text not in config.storages:
+        from solven_env.diagnostics import did_you_mean
+
         known = f"{did_you_mean(text, config.storages)} " if config.storages else ""
         raise UsageError(
             f"{source}: this host knows no storage {text!r}",

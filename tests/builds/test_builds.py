@@ -8,7 +8,6 @@ import signal
 import stat
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,7 +74,7 @@ def test_another_lock_uid_or_interpreter_is_another_build(builder: Builder) -> N
     wanted = [
         of_python(PYTHON, b"a", interpreter, UID),
         of_python(PYTHON, b"b", interpreter, UID),
-        of_python(PYTHON, b"a", replace(interpreter, mtime_ns=1), UID),
+        of_python(PYTHON, b"a", interpreter._replace(mtime_ns=1), UID),
         of_python(PYTHON, b"a", interpreter, 12345),
         of_python(PYTHON._replace(packages=("six",)), b"a", interpreter, UID),
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,12 +27,12 @@ def test_each_instance_has_its_own_and_the_old_one_stays(tmp_path: Path) -> None
     (one.upper / "mine").touch()
     assert layer(home, build, UID) == one
     assert (one.upper / "mine").exists()
-    two = layer(home, replace(build, instance="bb"), UID)
+    two = layer(home, build._replace(instance="bb"), UID)
     assert two.instance == "bb"
     assert os.listdir(two.upper) == []
     assert (one.upper / "mine").exists()
     assert instances(home) == {("python", "aa"), ("python", "bb")}
-    assert layer(replace(home, incarnation="second"), build, UID).upper != one.upper
+    assert layer(home._replace(incarnation="second"), build, UID).upper != one.upper
 
 
 def test_only_the_sandbox_gets_in(tmp_path: Path) -> None:
@@ -61,7 +60,7 @@ def test_a_storage_has_one_id(tmp_path: Path) -> None:
 def test_layers_are_removed_with_what_the_kernel_left(tmp_path: Path) -> None:
     home = Home(tmp_path / "data", "storage", "t1", "first")
     made = layer(home, Build("bun", "bun-1", "aa", tmp_path), UID)
-    other = layer(replace(home, thread="t2"), Build("bun", "bun-1", "aa", tmp_path), UID)
+    other = layer(home._replace(thread="t2"), Build("bun", "bun-1", "aa", tmp_path), UID)
     (made.work / "work").mkdir(mode=0)
     remove(home)
     assert not home.path.exists()

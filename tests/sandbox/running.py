@@ -131,7 +131,7 @@ def _own_pid(status: str) -> int:
 
 
 def survivors(mark: str, program: bytes = b"") -> list[int]:
-    """Processes whose mounts show the test's directory `mark`, or that name it in their arguments.
+    """Processes whose mounts show the test's directory `mark`, that work there, or that name it in their arguments.
 
     A holder names its session's socket only, but it has the staged workspace in its mounts from its first command on.
     """
@@ -145,10 +145,22 @@ def survivors(mark: str, program: bytes = b"") -> list[int]:
             )
         except OSError:
             continue
-        ours = mark in mounts or any(mark in path for path in open_files)
+        ours = mark in mounts or any(mark in path for path in open_files) or _works_in(pid, mark) or _traces(line, mark)
         if ours and program in line:
             found.append(pid)
     return found
+
+
+def _works_in(pid: int, mark: str) -> bool:
+    """What proot let go of without a mount namespace: it goes on in the workspace's path of the host."""
+    try:
+        return mark in os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return False
+
+
+def _traces(line: bytes, mark: str) -> bool:
+    return line.startswith(b"proot\0") and mark.encode() in line
 
 
 def wait_until_alone(mark: str) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from solven_env.sandbox import bubblewrap
+from solven_env.sandbox import bubblewrap, program
 from solven_env.sandbox.plan import Command, LaunchPlan
 
 PLAN = LaunchPlan("s", "/w", (), hostname="box", bwrap="/opt/bwrap")
@@ -47,6 +47,6 @@ def test_the_commands_status_is_what_bubblewrap_wrote(lines: bytes, status: int 
 
 def test_what_stopped_us_before_bubblewrap_comes_back() -> None:
     failed = {"message": "a link", "fix": "Remove it.", "location": "/proc"}
-    error = bubblewrap.failure(json.dumps({"failed": failed}).encode() + b"\n")
+    error = bubblewrap.failure(json.dumps({"failed": failed}).encode() + b"\n", program.locate())
     assert (error.message, error.fix, error.location) == ("a link", "Remove it.", "/proc")
-    assert "standard error" in bubblewrap.failure(b"").message
+    assert "standard error" in bubblewrap.failure(b"", program.locate()).message
