@@ -89,7 +89,9 @@ NEWER_THAN_PROOT: dict[str, tuple[int, int | None]] = {
 }
 """Calls that take a path, which proot 5.1.0 leaves as it is."""
 
-_PROOT_NEEDS = frozenset(("ptrace", "process_vm_readv", "process_vm_writev"))
+# It traces and reads by the first three. Without clone3 glibc's posix_spawn falls back to clone with CLONE_VM, after
+# which proot 5.1.0 takes the child's heap for its parent's too: uv then fails when it compiles.
+_PROOT_NEEDS = frozenset(("ptrace", "process_vm_readv", "process_vm_writev", "clone3"))
 
 _UNKNOWN = frozenset(  # as if this kernel had no such call
     (
