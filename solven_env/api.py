@@ -84,7 +84,7 @@ def status(
     inputs: Mapping[str, str] | None = None,
 ) -> Report:
     """Where the workspace and this host differ from what the last apply left; with a profile, what is pending too."""
-    from solven_env import planning, sources
+    from solven_env import planning, sessions, sources
 
     found = Thread.find(thread, storage)
     if inputs and profile is None:
@@ -97,8 +97,10 @@ def status(
     else:
         computed = planning.plan_drift(found, record)
     builds = tuple(build["key"] for build in computed.desired.builds.values())
-    missing = found.missing_links(record) if record is not None and record.generation else ()
-    return Report("status", (_report(computed)._replace(builds=builds, missing_links=missing),))
+    report = _report(computed)._replace(builds=builds)
+    if record is not None and record.generation:
+        report = report._replace(missing_links=found.missing_links(record), session=sessions.look(found, record))
+    return Report("status", (report,))
 
 
 def apply(
@@ -159,6 +161,7 @@ def run(
     env: Mapping[str, str] | None = None,
     network: str | None = None,
     backend: str | None = None,
+    keep_alive: float = 0.0,
     stdin: int = 0,
     stdout: int = 1,
     stderr: int = 2,
@@ -171,8 +174,10 @@ def run(
 
     `command` is its words; `shell` in their place is a text for `/bin/bash --login -c`. `timeout` is in seconds; `env`
     is added to the profile's variables, and shows in no argument list; `network` ('none' or 'host') and `backend`
-    ('bubblewrap' or 'proot') are used in the place of the profile's. The streams are descriptors, which the command has
-    as they are. What this host lacks of the thread's builds is made first, and `progress` told of it, and of the
+    ('bubblewrap' or 'proot') are used in the place of the profile's. `keep_alive` is how many seconds the session, with
+    its /tmp, stays after the command. The streams are descriptors, which the command has as they are; one that is a
+    terminal is copied from and to a terminal of the command's own, with TERM as the caller has it (under proot it is
+    the caller's own). What this host lacks of the thread's builds is made first, and `progress` told of it, and of the
     backend where that is not bubblewrap.
 
     The status is the command's: 128 and more for a signal, 124 when its time was up, 126 when it cannot be executed,
@@ -193,10 +198,21 @@ def run(
         env=env or {},
         network=network,
         backend=backend,
-        terminal=os.environ.get("TERM", "") if os.isatty(stdout) else "",
+        keep_alive=keep_alive,
+        terminal=os.environ.get("TERM", "") if any(map(os.isatty, (stdin, stdout, stderr))) else "",
         progress=progress,
     )
     return running.run(launch, stdin=stdin, stdout=stdout, stderr=stderr)
+
+
+def stop(thread: str, *, storage: str | Path | None = None) -> bool:
+    """End the thread's session on this host with all its commands, hung ones too; whether there was one.
+
+    When it returns, every process of it has ended. The commands' callers get 137.
+    """
+    from solven_env import sessions
+
+    return sessions.stop(Thread.find(thread, storage))
 
 
 def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str], None] = lambda _: None) -> LockReport:

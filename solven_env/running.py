@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from solven_env import launch
+from solven_env import launch, sessions
 from solven_env.config import NETWORKS
 from solven_env.errors import SandboxError, UsageError
 from solven_env.launch import Place, Stacked
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from solven_env.threads import Thread
 
 BACKENDS = ("bubblewrap", "proot")
-SHELL = ("/bin/bash", "--login", "-c")
+LOGIN = ("/bin/bash", "--login")
+SHELL = (*LOGIN, "-c")
 
 
 class Launch(NamedTuple):
@@ -65,6 +67,7 @@ def prepare(
     env: Mapping[str, str],
     network: str | None,
     backend: str | None = None,
+    keep_alive: float = 0.0,
     terminal: str = "",
     progress: Callable[[str], None] = lambda _: None,
 ) -> Launch:
@@ -81,6 +84,8 @@ def prepare(
         raise UsageError(f"{backend} is no backend", fix=f"Use {' or '.join(BACKENDS)}.")
     if timeout is not None and not timeout > 0:
         raise UsageError("a timeout is a number of seconds above 0", fix="Leave it out for none.")
+    if not 0 <= keep_alive < math.inf:
+        raise UsageError("keep-alive is a number of seconds, 0 or more", fix="Leave it out for 0.")
     record = thread.record()
     if record is None or not record.generation:
         fix = f"Run: solven-env apply PROFILE {thread.name}."
@@ -88,6 +93,8 @@ def prepare(
     settings = record.settings
     chosen = _choose(thread, settings, backend or settings["backend"], network or settings["network"])
     if chosen.proot:
+        if keep_alive:
+            raise UsageError("the backend proot has no session to keep", fix="Leave --keep-alive out.")
         progress(proot.notice(network or settings["network"]))
     from solven_env.builds import layers, places
     from solven_env.state.identity import storage_id
@@ -96,7 +103,7 @@ def prepare(
     home = layers.Home(places.data(), storage, thread.name, record.incarnation)
     tools, stacks = _packages(thread, record, home, chosen.proot, progress)
     place = Place(
-        session=f"{storage}/{thread.name}/{record.incarnation}",
+        session=sessions.name(thread, record, storage),
         workspace=str((thread.storage / "threads" / thread.name).absolute()),
         storage=str(thread.storage.absolute()),
         uid=thread.config.sandbox.uid if os.geteuid() == 0 else None,
@@ -104,7 +111,7 @@ def prepare(
     )
     plan = launch.launch_plan(settings, place, stacks, tools, chosen.network)
     variables = launch.environment(settings, tools, cwd, terminal, env)
-    command = Command(tuple(argv), tuple(variables.items()), cwd, timeout, _limits(settings["limits"]))
+    command = Command(tuple(argv), tuple(variables.items()), cwd, timeout, _limits(settings["limits"]), keep_alive)
     kept = str(layers.mount_points(home)) if chosen.proot else ""
     return Launch(plan, command, str(places.runtime()), chosen.proot, kept)
 

@@ -9,7 +9,7 @@ import socket
 import struct
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox import mounting, wire
+from solven_env.sandbox import devices, mounting, wire
 
 STAGE = "/proc/fs"
 """Where staged roots lie in the holder's mount namespace: it always exists, a dropped uid can reach it, and it hides
@@ -33,15 +33,19 @@ def leave_host(*, unprivileged: bool, inside: int = 0) -> None:
 
 
 def prepare_stage() -> None:
-    """As pid 1 of the new namespaces: cut them off from the host's and mount /proc and the tmpfs of the roots."""
+    """As pid 1 of the new namespaces: cut them off from the host's; mount /proc, /dev/pts, the tmpfs of roots."""
     mounting.make_private("/")
     cover("/proc", "proc", {}, mounting.ATTR_NOEXEC)
     cover(STAGE, "tmpfs", {"mode": "0755"}, mounting.ATTR_NOEXEC)
+    _mount(devices.new_pts(), devices.PTS)
 
 
 def cover(where: str, kind: str, options: dict[str, str | None], attributes: int = 0) -> None:
     """Mount a new file system, without set-uid programs and devices, over a directory of this mount namespace."""
-    mount = mounting.new_mount(kind, options, mounting.ATTR_NOSUID | mounting.ATTR_NODEV | attributes)
+    _mount(mounting.new_mount(kind, options, mounting.ATTR_NOSUID | mounting.ATTR_NODEV | attributes), where)
+
+
+def _mount(mount: int, where: str) -> None:
     place = os.open(where, os.O_PATH)
     mounting.attach(mount, place)
     os.close(place)

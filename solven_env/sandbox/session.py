@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import subprocess
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox import runtime, wire
+from solven_env.sandbox import control, runtime, wire
 from solven_env.sandbox.plan import Command, LaunchPlan, encode_command, encode_plan
 
 if TYPE_CHECKING:
@@ -30,18 +30,26 @@ class Running:
     connection: socket.socket
     session: str
     runtime_dir: str
+    streams: tuple[int, int, int]
+    terminal: tuple[int, int] | None = None
+    """Master and slave of its own, where one of `streams` is a terminal."""
     status: int | None = None
     """As `wait` has found it."""
 
     def wait(self) -> int:
         """Its exit status: 128 and more for a signal, 124 when its time was up, 137 when it was killed.
 
-        SandboxError when bubblewrap could not start it. Whatever is returned, everything that it started has ended.
+        SandboxError when bubblewrap could not start it. Whatever is returned, everything that it started has ended, and
+        what it wrote is written. A command on a terminal is served here: nothing reaches it or comes from it before.
         """
         if self.status is None:
+            if self.terminal:
+                from solven_env.sandbox import terminal  # what most launchers have no use for
+
+                terminal.relay(*self.terminal, self.streams, until=self.connection.fileno())
             message = wire.receive(self.connection)
             if message is None:  # the holder was killed, and the kernel has ended the command with it
-                _bury(self.runtime_dir, self.session)
+                control.look(self.session, self.runtime_dir)  # and bury it
                 self.status = _KILLED
             elif message["kind"] == "failed":
                 raise wire.failure(message)
@@ -60,6 +68,9 @@ class Running:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.connection.close()
+        for descriptor in self.terminal or ():
+            os.close(descriptor)
+        self.terminal = None
 
 
 def run(
@@ -67,8 +78,9 @@ def run(
 ) -> int:
     """Run `command` to its end and return its exit status; see `Running.wait`.
 
-    The three descriptors are the command's streams as they are. An exception on the way, KeyboardInterrupt above all,
-    and the launcher's death by any signal end everything that was started.
+    The three descriptors are the command's streams as they are, but for a terminal, which is copied from and to one of
+    the command's own (`sandbox.terminal`). An exception on the way, KeyboardInterrupt above all, and the launcher's
+    death by any signal end everything that was started.
     """
     with start(plan, command, runtime_dir, stdin=stdin, stdout=stdout, stderr=stderr) as running:
         try:
@@ -88,26 +100,41 @@ def start(
     SandboxError when it cannot be: a plan that asks for what is not there, a link that an agent planted at a mount
     point, namespaces that the host refuses.
     """
-    request = {"plan": encode_plan(plan), "command": encode_command(command)}
+    request = {
+        "plan": encode_plan(plan),
+        "command": encode_command(command),
+        "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+    }
     let_streams_be_reopened(plan, (stdin, stdout, stderr))
     directory = runtime.open_directory(runtime_dir)
     try:
-        for _ in range(_TRIES):
-            holder = _reach_holder(directory, runtime.socket_name(plan.session))
-            try:
-                started = _ask(holder.connection, request, (stdin, stdout, stderr))
-            except BaseException:
-                holder.connection.close()
-                raise
-            finally:
-                complaint = _settle(holder)
-            if started:
-                return Running(holder.connection, plan.session, runtime_dir)
-            holder.connection.close()
-            if complaint:
-                raise SandboxError(f"the session's holder broke: {complaint}")
+        connection, terminal = _connection(directory, plan.session, request, (stdin, stdout, stderr))
+        return Running(connection, plan.session, runtime_dir, (stdin, stdout, stderr), terminal)
+    except BaseException:
+        control.look(plan.session, runtime_dir)  # and bury it if it was killed
+        raise
     finally:
         os.close(directory)
+
+
+def _connection(
+    directory: int, session: str, request: dict[str, Any], streams: tuple[int, int, int]
+) -> tuple[socket.socket, tuple[int, int] | None]:
+    """The connection to a holder that has started what is requested, and the command's terminal."""
+    for _ in range(_TRIES):
+        holder = _reach_holder(directory, runtime.socket_name(session))
+        try:
+            started, terminal = _ask(holder.connection, request, streams)
+        except BaseException:
+            holder.connection.close()
+            raise
+        finally:
+            complaint = _settle(holder)
+        if started:
+            return holder.connection, terminal
+        holder.connection.close()
+        if complaint:
+            raise SandboxError(f"the session's holder broke: {complaint}")
     raise SandboxError(f"the session's holder ended {_TRIES} times before it answered")
 
 
@@ -125,20 +152,22 @@ def let_streams_be_reopened(plan: LaunchPlan, streams: tuple[int, int, int]) -> 
                     ) from error
 
 
-def _ask(connection: socket.socket, request: dict[str, Any], streams: tuple[int, int, int]) -> bool:
-    """Whether the command was started; False when the holder was gone before it had begun."""
+def _ask(
+    connection: socket.socket, request: dict[str, Any], streams: tuple[int, int, int]
+) -> tuple[bool, tuple[int, int] | None]:
+    """Whether the command was started, and its terminal; False when the holder was gone before it had begun."""
     try:
         wire.send_request(connection, request, streams)
     except (BrokenPipeError, ConnectionResetError):
-        return False
+        return False, None
     if wire.receive(connection) is None:
-        return False
-    answer = wire.receive(connection)
+        return False, None
+    answer, terminal = wire.receive_terminal(connection)
     if answer is None:
         raise SandboxError("the session was ended while the command started", fix="Run it again.")
     if answer["kind"] == "failed":
         raise wire.failure(answer)
-    return True
+    return True, terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +181,13 @@ class _Holder:
 
 def _reach_holder(directory: int, name: str) -> _Holder:
     """Connect to the holder that listens at `name` in the runtime directory; make it if there is none."""
-    address = runtime.address(directory, name)
-    connection = _try_connect(address)
-    if connection is not None:
-        return _Holder(connection)
-    with runtime.locked(directory):
-        connection = _try_connect(address)
-        return _make_holder(directory, name) if connection is None else _Holder(connection)
+    while True:
+        connection = runtime.connect(directory, name)
+        if connection is not None:
+            return _Holder(connection)
+        with runtime.locked(directory):
+            if runtime.bury(directory, name):
+                return _make_holder(directory, name)
 
 
 def _settle(holder: _Holder) -> str:
@@ -171,32 +200,13 @@ def _settle(holder: _Holder) -> str:
         return (complaints.read().decode(errors="replace").splitlines() or [""])[-1]
 
 
-def _bury(runtime_dir: str, session: str) -> None:
-    """Remove the socket that a killed holder has left, unless there is a new one."""
-    directory = runtime.open_directory(runtime_dir)
-    try:
-        name = runtime.socket_name(session)
-        with runtime.locked(directory):
-            connection = _try_connect(runtime.address(directory, name))
-            if connection is not None:
-                connection.close()
-                return
-            with suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=directory)
-    finally:
-        os.close(directory)
-
-
 def _make_holder(directory: int, name: str) -> _Holder:
-    """Listen in the holder's stead, connect, and let a new one inherit the socket: so it never waits for a client."""
-    address = runtime.address(directory, name)
-    with suppress(FileNotFoundError):  # there after a holder was killed
-        os.unlink(name, dir_fd=directory)
+    """Start a holder and listen in its stead, so that it never waits for a client; under the lock.
+
+    It inherits the socket without a name, and looks only after the lock is free whether it got one: a launcher that is
+    killed on the way leaves no socket that nobody knows.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        listener.bind(address)
-        listener.listen(128)
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        connection.connect(address)
         complaints = os.memfd_create("complaints")
         inherited = (listener.fileno(), directory)
         first_stage = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
@@ -212,17 +222,9 @@ def _make_holder(directory: int, name: str) -> _Holder:
             start_new_session=True,
             pass_fds=inherited,
         )
-        return _Holder(connection, first_stage, complaints)
-
-
-def _try_connect(address: str) -> socket.socket | None:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    try:
+        address = runtime.address(directory, name)
+        listener.bind(address)
+        listener.listen(runtime.BACKLOG)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         connection.connect(address)
-    except (FileNotFoundError, ConnectionRefusedError):
-        connection.close()
-        return None
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+        return _Holder(connection, first_stage, complaints)

@@ -21,7 +21,6 @@ from solven_env.sandbox import (
     mounting,
     namespaces,
     placeholders,
-    processes,
     proot,
     runtime,
     seccomp,
@@ -181,7 +180,7 @@ def _start(plan: LaunchPlan, command: Command, where: str, shown: list[bindings.
         for changed in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):  # by Python and by us, and inherited
             signal.signal(changed, signal.SIG_DFL)
         drop_rights(plan)
-        processes.die_with_parent(signal.SIGQUIT)  # after the uid: a change of it forgets this
+        mounting.signal_when_parent_ends(signal.SIGQUIT)  # after the uid: a change of it forgets this
         if os.getppid() == parent:
             seccomp.install(seccomp.program_for_proot())
             mounting.close_on_exec(3)

@@ -3,11 +3,12 @@
     launcher                                   holder
     request (plan, command), three streams ─►
                                             ◄─ accepted   from here on the request is never sent again
-                                            ◄─ started    or failed
+                                            ◄─ started    or failed; with both ends of its terminal, if it has one
     kill                                    ─►
                                             ◄─ exited     or failed
 
-When the launcher's end is closed, the command is killed.
+When the launcher's end is closed, the command is killed. Whoever wants to know how the session is asks on a connection
+of its own, `status ─►`, and gets `◄─ status`.
 """
 
 from __future__ import annotations
@@ -16,9 +17,16 @@ import array
 import json
 import os
 import socket
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from solven_env.errors import SandboxError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Request: TypeAlias = tuple[dict[str, Any], tuple[int, int, int]]
+"""A document and the command's streams."""
 
 _LARGEST_ANSWER = 65536
 
@@ -34,13 +42,21 @@ def send_request(connection: socket.socket, request: dict[str, Any], streams: tu
         os.close(memory)
 
 
-def receive_request(connection: socket.socket) -> tuple[dict[str, Any], tuple[int, int, int]] | None:
-    """A request and its streams, which the caller closes; None when the launcher is gone, or says something else."""
+def send_question(connection: socket.socket) -> None:
+    """Ask how the session is."""
+    with suppress(BrokenPipeError, ConnectionResetError):
+        connection.send(b"status")
+
+
+def receive_request(connection: socket.socket) -> Request | Literal["status"] | None:
+    """A request, whose streams the caller closes; None when the launcher is gone, or says something else."""
     try:
         message, descriptors = receive_descriptors(connection, 4)
     except ConnectionResetError:
         return None
     try:
+        if message == b"status" and not descriptors:
+            return "status"
         if message == b"request" and len(descriptors) == 4:
             memory, stdin, stdout, stderr = descriptors
             with open(memory, "rb", closefd=False) as file:
@@ -67,9 +83,11 @@ def hear_again(connection: socket.socket) -> bool:
 
 
 def receive_descriptors(connection: socket.socket, most: int) -> tuple[bytes, list[int]]:
-    """A short message and the descriptors that came with it, close-on-exec (socket.recv_fds drops that flag)."""
+    """A message and the descriptors that came with it, close-on-exec (socket.recv_fds drops that flag)."""
     size = array.array("i").itemsize
-    message, ancillary, _, _ = connection.recvmsg(64, socket.CMSG_SPACE(most * size), socket.MSG_CMSG_CLOEXEC)
+    message, ancillary, _, _ = connection.recvmsg(
+        _LARGEST_ANSWER, socket.CMSG_SPACE(most * size), socket.MSG_CMSG_CLOEXEC
+    )
     descriptors = array.array("i")
     for level, kind, data in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
@@ -77,21 +95,27 @@ def receive_descriptors(connection: socket.socket, most: int) -> tuple[bytes, li
     return message, list(descriptors)
 
 
-def send(connection: socket.socket, kind: str, **values: Any) -> None:
+def send(connection: socket.socket, kind: str, descriptors: Iterable[int] = (), **values: Any) -> None:
     """One short message; that nobody is there any more to read it is no error."""
     try:
-        connection.send(json.dumps({"kind": kind, **values}).encode())
+        socket.send_fds(connection, [json.dumps({"kind": kind, **values}).encode()], list(descriptors))
     except (BrokenPipeError, ConnectionResetError):
         return
 
 
 def receive(connection: socket.socket) -> dict[str, Any] | None:
     """The next message; None when the other side is gone."""
+    return receive_terminal(connection)[0]
+
+
+def receive_terminal(connection: socket.socket) -> tuple[dict[str, Any] | None, tuple[int, int] | None]:
+    """The next message, and the master and slave that came with it."""
     try:
-        message = connection.recv(_LARGEST_ANSWER)
+        message, descriptors = receive_descriptors(connection, 2)
     except ConnectionResetError:
-        return None
-    return dict(json.loads(message)) if message else None
+        return None, None
+    terminal = (descriptors[0], descriptors[1]) if len(descriptors) == 2 else None
+    return dict(json.loads(message)) if message else None, terminal
 
 
 def send_failure(connection: socket.socket, error: SandboxError) -> None:

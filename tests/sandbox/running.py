@@ -131,7 +131,7 @@ def _own_pid(status: str) -> int:
 
 
 def survivors(mark: str, program: bytes = b"") -> list[int]:
-    """Processes whose mounts show the test's directory `mark`, that work there, or that name it in their arguments.
+    """Processes whose mounts show the test's directory `mark`, or that name it in a variable or their arguments.
 
     A holder names its session's socket only, but it has the staged workspace in its mounts from its first command on.
     """
@@ -139,27 +139,29 @@ def survivors(mark: str, program: bytes = b"") -> list[int]:
     for pid in pids():
         try:
             line = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if program not in line:
+                continue
             mounts = Path(f"/proc/{pid}/mountinfo").read_text()
             open_files = (
                 [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()] if b"holder" in line else []
             )
         except OSError:
             continue
-        ours = mark in mounts or any(mark in path for path in open_files) or _works_in(pid, mark) or _traces(line, mark)
-        if ours and program in line:
+        if mark in mounts or any(mark in path for path in open_files) or _is_marked(pid, mark) or _traces(line, mark):
             found.append(pid)
     return found
 
 
-def _works_in(pid: int, mark: str) -> bool:
-    """What proot let go of without a mount namespace: it goes on in the workspace's path of the host."""
+def _is_marked(pid: int, mark: str) -> bool:
+    """What proot lets go of without a mount namespace names nothing: a test gives it a variable that does."""
     try:
-        return mark in os.readlink(f"/proc/{pid}/cwd")
+        return f"MARKED={mark}\0".encode() in Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return False
 
 
 def _traces(line: bytes, mark: str) -> bool:
+    """Without one, proot has the paths of the host in its arguments."""
     return line.startswith(b"proot\0") and mark.encode() in line
 
 
