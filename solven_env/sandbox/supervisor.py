@@ -82,7 +82,7 @@ def main(request: str, lifeline: str, report: str) -> None:
         # The uid that commands get could pass no directory above the workspace and the store that is root's alone.
         _write(int(report), failed=_words(_NO_NAMESPACE))
     else:
-        processes.adopt_orphans()
+        mounting.adopt_orphans()
         _report(int(report), asked, int(lifeline), is_alone=False)
 
 

@@ -148,7 +148,7 @@ def test_nothing_outlives_proot_or_its_supervisor(under: World, prefix: tuple[st
     process = subprocess.Popen(line, env=under.environ, stderr=subprocess.DEVNULL)
     under.started.append(process)
     wait_for_file(under.workspace() / "up")
-    (traces,) = survivors(under.base.name, b"proot\0")
+    (traces,) = survivors(under.base.name, b"proot\0-v\0")
     os.kill(traces if program == "proot" else parent(traces), signal.SIGKILL)
     assert process.wait() == 137
     wait_until_alone(under.base.name)
