@@ -302,5 +302,5 @@ def _files(directory: Path) -> list[tuple[str, Path]]:
     return [
         (str(path.relative_to(directory)), path)
         for path in directory.rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
+        if not path.is_symlink() and path.is_file() and path.suffix != ".pyc"
     ]
