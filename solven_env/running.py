@@ -10,7 +10,7 @@ from solven_env import launch, sessions
 from solven_env.config import NETWORKS
 from solven_env.errors import SandboxError, UsageError
 from solven_env.launch import Place, Stacked
-from solven_env.sandbox import proot, session
+from solven_env.sandbox import cgroups, proot, session
 from solven_env.sandbox.plan import Command
 
 if TYPE_CHECKING:
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from solven_env.builds.layers import Home
     from solven_env.builds.shape import Tools
+    from solven_env.sandbox.limits import Limits
     from solven_env.sandbox.plan import LaunchPlan
+    from solven_env.sandbox.session import Ended
     from solven_env.state.records import Record
     from solven_env.threads import Thread
 
@@ -40,8 +42,8 @@ class Launch(NamedTuple):
     record: str = ""
 
 
-def run(prepared: Launch, *, stdin: int = 0, stdout: int = 1, stderr: int = 2) -> int:
-    """Run the command to its end, with these descriptors as its streams; its status, as `Running.wait` says."""
+def run(prepared: Launch, *, stdin: int = 0, stdout: int = 1, stderr: int = 2) -> Ended:
+    """Run the command to its end, with these descriptors as its streams; how it ended, as `Running.wait` says."""
     if prepared.proot:
         from solven_env.sandbox import supervised
 
@@ -91,7 +93,8 @@ def prepare(
         fix = f"Run: solven-env apply PROFILE {thread.name}."
         raise SandboxError(f"thread {thread.name} was never applied", fix=fix)
     settings = record.settings
-    chosen = _choose(thread, settings, backend or settings["backend"], network or settings["network"])
+    limits = launch.limits(settings["limits"])
+    chosen = _choose(thread, settings, backend or settings["backend"], network or settings["network"], limits)
     if chosen.proot:
         if keep_alive:
             raise UsageError("the backend proot has no session to keep", fix="Leave --keep-alive out.")
@@ -108,33 +111,40 @@ def prepare(
         storage=str(thread.storage.absolute()),
         uid=thread.config.sandbox.uid if os.geteuid() == 0 else None,
         bwrap=chosen.bwrap,
+        slirp4netns=chosen.slirp4netns,
     )
     plan = launch.launch_plan(settings, place, stacks, tools, chosen.network)
     variables = launch.environment(settings, tools, cwd, terminal, env)
-    command = Command(tuple(argv), tuple(variables.items()), cwd, timeout, _limits(settings["limits"]), keep_alive)
+    command = Command(tuple(argv), tuple(variables.items()), cwd, timeout, limits, keep_alive)
     kept = str(layers.mount_points(home)) if chosen.proot else ""
     return Launch(plan, command, str(places.runtime()), chosen.proot, kept)
 
 
 class _Chosen(NamedTuple):
-    """The program that a command is started with, of two, and the network that it gets."""
+    """The programs that a command is started with, and the network that it gets."""
 
     network: launch.Network
     bwrap: str = ""
+    slirp4netns: str = ""
     proot: str = ""
 
 
-def _choose(thread: Thread, settings: Mapping[str, Any], backend: str, network: str) -> _Chosen:
-    """Both are looked for before anything is built."""
+def _choose(thread: Thread, settings: Mapping[str, Any], backend: str, network: str, limits: Limits) -> _Chosen:
+    """All are looked for before anything is built."""
     from solven_env import packages
+    from solven_env.sandbox import program
 
-    allowed = thread.config.sandbox.networks
+    allowed, search = thread.config.sandbox.networks, os.environ.get("PATH")
     if backend == "proot":
         launch.check_for_proot(network, allowed, settings["limits"])
         return _Chosen("host", proot=packages.locate_proot(os.environ))
-    if settings["limits"]["memory"] and settings["limits"]["enforce"] == "strict":
-        raise SandboxError("the limit of memory cannot be enforced yet", fix="Write 'enforce: best-effort'.")
-    return _Chosen(launch.network(network, allowed), bwrap=packages.locate_bubblewrap(thread.config, os.environ))
+    if limits.strict:
+        for each in cgroups.unenforced(limits):
+            fix = f"{each.fix} Or write 'enforce: best-effort' in the profile."
+            raise SandboxError(f"the limit of {each.limit} cannot be enforced: {each.why}", fix=fix)
+    chosen = launch.network(network, allowed)
+    bwrap = packages.locate_bubblewrap(thread.config, os.environ)
+    return _Chosen(chosen, bwrap, program.locate_slirp4netns(search=search) if chosen == "internet" else "")
 
 
 def _packages(
@@ -156,8 +166,3 @@ def _packages(
             bun = toolchain.find_bun(builder.host).path
     given = shape.Tools(tools.uv().path, bun, interpreter, builder.host.certificates, shape.host_has_node())
     return given, stacks
-
-
-def _limits(limits: Mapping[str, object]) -> tuple[tuple[str, int], ...]:
-    processes = limits.get("processes")
-    return (("nproc", processes),) if isinstance(processes, int) else ()

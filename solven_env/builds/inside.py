@@ -67,11 +67,11 @@ class Place(NamedTuple):
     def _start(self, plan: LaunchPlan, command: Command, streams: Mapping[str, int]) -> int:
         builder = self.builder
         if not builder.proot:
-            return session.run(plan, command, builder.runtime, **streams)
+            return session.run(plan, command, builder.runtime, **streams).status
         with tempfile.TemporaryDirectory() as record:
             return supervised.run(
                 plan, command, program=builder.proot, record=record, runtime_dir=builder.runtime, **streams
-            )
+            ).status
 
 
 def give(builder: Builder, *directories: Path) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from solven_env.errors import SandboxError
+from solven_env.sandbox.limits import reached, time_limit
 from solven_env.sandbox.plan import Command, LaunchPlan, encode_command, encode_plan
-from solven_env.sandbox.session import let_streams_be_reopened
+from solven_env.sandbox.session import Ended, let_streams_be_reopened
 
 _KILLED = 137
 _SUPERVISOR = (
@@ -30,9 +31,10 @@ def run(
     stdin: int = 0,
     stdout: int = 1,
     stderr: int = 2,
-) -> int:
-    """Run `command` under the proot `program` and return its exit status: 128 and more for a signal, 124 when its time
-    was up, 137 when it was killed.
+) -> Ended:
+    """Run `command` under the proot `program` and say how it ended.
+
+    Its status is 128 and more for a signal, 124 when its time was up, 137 when it was killed.
 
     `record` is a directory of the thread's own on this host, `runtime_dir` that of the thread's sessions. The three
     descriptors are the command's streams as they are. An exception on the way, KeyboardInterrupt above all, and the
@@ -60,7 +62,7 @@ def run(
         process.wait()
         with open(report, "rb") as file:
             said = file.read()
-    return _outcome(said)
+    return _outcome(said, command)
 
 
 def _start(request: dict[str, Any], pipes: tuple[int, int], streams: tuple[int, int, int]) -> subprocess.Popen[bytes]:
@@ -86,10 +88,14 @@ def _start(request: dict[str, Any], pipes: tuple[int, int], streams: tuple[int, 
         os.close(memory)
 
 
-def _outcome(said: bytes) -> int:
+def _outcome(said: bytes, command: Command) -> Ended:
     if not said:  # the supervisor was killed, and all that it had started with it
-        return _KILLED
+        return Ended(_KILLED)
     document = json.loads(said)
     if "failed" in document:
         raise SandboxError(**document["failed"])
-    return int(document["status"])
+    limit = time_limit(command.limits, command.timeout)
+    if not document["is_out_of_time"] or limit is None:
+        return Ended(int(document["status"]))
+    seconds, name = limit
+    return Ended(int(document["status"]), (reached(name, seconds),))

@@ -29,6 +29,7 @@ from solven_env.sandbox import (
 )
 from solven_env.sandbox.bindings import Sources
 from solven_env.sandbox.launching import drop_rights
+from solven_env.sandbox.limits import time_limit
 from solven_env.sandbox.plan import (
     SANDBOX_UID,
     Command,
@@ -115,7 +116,7 @@ def _prepare_namespaces() -> None:
 
 def _report(report: int, request: Request, lifeline: int, *, is_alone: bool) -> None:
     try:
-        _write(report, status=_run(request, lifeline, is_alone=is_alone))
+        _write(report, **_run(request, lifeline, is_alone=is_alone)._asdict())
     except SolvenError as error:
         _write(report, failed=_words(error))
     except Exception as error:  # the launcher tells it; a traceback has no place on the command's standard error
@@ -131,10 +132,11 @@ def _words(error: SolvenError) -> dict[str, str]:
     return {"message": error.message, "fix": error.fix, "location": error.location}
 
 
-def _run(request: Request, lifeline: int, *, is_alone: bool) -> int:
+def _run(request: Request, lifeline: int, *, is_alone: bool) -> waiting.Outcome:
     plan, command = request.plan, request.command
     check_plan(plan)
     check_command(command)
+    limit = time_limit(command.limits, command.timeout)
     owner = None if plan.uid is None or plan.gid is None else (plan.uid, plan.gid)
     with ExitStack() as stack:
         workspace = open_workspace(plan)
@@ -154,7 +156,7 @@ def _run(request: Request, lifeline: int, *, is_alone: bool) -> int:
         stack.enter_context(placeholders.present(workspace, bindings.in_workspace(shown), record, session, owner))
         child = waiting.Child(_start(plan, command, where, shown))
         try:
-            return waiting.wait(child, lifeline, command.timeout)
+            return waiting.wait(child, lifeline, limit[0] if limit else None)
         finally:
             waiting.end(child, is_alone=is_alone)
             if not is_alone:

@@ -27,7 +27,14 @@ class Child(NamedTuple):
     pid: int
 
 
-def wait(child: Child, lifeline: int, timeout: float | None) -> int:
+class Outcome(NamedTuple):
+    """How a command ended, and whether that was because its time was up."""
+
+    status: int
+    is_out_of_time: bool = False
+
+
+def wait(child: Child, lifeline: int, timeout: float | None) -> Outcome:
     """The command's exit status; 124 when its time was up, 137 when it was killed or its launcher is gone.
 
     SandboxError when proot could not start it. Whatever is left of it is left to `end`.
@@ -43,13 +50,13 @@ def wait(child: Child, lifeline: int, timeout: float | None) -> int:
     while True:
         main, status = _look(child, main)
         if status is not None:
-            return status
+            return Outcome(status)
         left = _LONGEST_WAIT if deadline is None else deadline - time.monotonic()
         if left <= 0:
-            return _TIMED_OUT
+            return Outcome(_TIMED_OUT, is_out_of_time=True)
         for descriptor, _ in events.poll(min(left, _LONGEST_WAIT) * 1000):
             if descriptor == lifeline:
-                return _KILLED
+                return Outcome(_KILLED)
             os.read(woken, 4096)
 
 

@@ -38,7 +38,7 @@ def run(box: Box, text: str, **options: object) -> tuple[int, str]:
     record.mkdir(exist_ok=True)
     read, write = os.pipe()
     try:
-        status = supervised.run(
+        ended = supervised.run(
             box.plan,
             command("sh", "-c", text, **options),
             program="/usr/bin/proot",
@@ -50,7 +50,7 @@ def run(box: Box, text: str, **options: object) -> tuple[int, str]:
         os.close(write)
         with open(read) as file:
             said = file.read()
-    return status, said
+    return ended.status, said
 
 
 def test_the_environment_is_the_commands_and_no_descriptor_leaks(box: Box) -> None:
