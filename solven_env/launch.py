@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 from solven_env.builds import certificates, shape
 from solven_env.errors import SandboxError
 from solven_env.sandbox import etc
+from solven_env.sandbox.limits import Limits
 from solven_env.sandbox.plan import Bind, Dev, Etc, LaunchPlan, Overlay, Proc, Tmpfs
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def launch_plan(
     settings: Mapping[str, Any], place: Place, stacks: Sequence[Stacked], tools: shape.Tools, network: Network
 ) -> LaunchPlan:
     """What the thread's commands see. `settings` are those of the record; `network` is what this command gets."""
-    mounts: list[Mount] = [_mount(each) for each in settings["mounts"]]
+    tmp_size = size(settings["limits"].get("tmp_size"))
+    mounts: list[Mount] = [_mount(each, tmp_size) for each in settings["mounts"]]
     mounts += [_link(each, place.storage) for each in settings["links"]]
     mounts += [
         Overlay(TARGETS[build.kind], str(build.tree), str(layer.upper), str(layer.work), build.instance)
@@ -128,22 +130,42 @@ def user(settings: Mapping[str, Any]) -> str:
     return name if _USER.fullmatch(name) and name not in ("root", "nobody") else _DEFAULT_USER
 
 
-def size(text: str) -> int | None:
-    """The bytes of a size as profiles write it, `4GiB`; None for the empty text."""
+def size(text: str | None) -> int | None:
+    """The bytes of a size as profiles write it, `4GiB`; None where there is none."""
     return int(text[:-3]) << _UNITS[text[-3:]] if text else None
 
 
-def _mount(each: Mapping[str, Any]) -> Mount:
+def limits(recorded: Mapping[str, Any]) -> Limits:
+    """What a command may use. A record of an earlier version lacks names: such a one is no limit."""
+    return Limits(
+        processes=recorded.get("processes"),
+        open_files=recorded.get("open_files"),
+        file_size=size(recorded.get("file_size")),
+        cpu_time=recorded.get("cpu_time"),
+        memory=size(recorded.get("memory")),
+        wall_time=recorded.get("wall_time"),
+        strict=recorded.get("enforce") == "strict",
+    )
+
+
+def _mount(each: Mapping[str, Any], tmp_size: int | None) -> Mount:
     target = each["target"]
     if each["kind"] == "proc":
         return Proc(target)
     if each["kind"] == "dev":
         return Dev(target)
     if each["kind"] == "tmpfs":
-        return Tmpfs(target, size=size(each["size"]), mode=0o1777 if target == "/tmp" else 0o755)  # noqa: S108
+        return _tmpfs(target, size(each["size"]), tmp_size)
     if target == "/etc" and each["source"] == "/etc":
         return Etc(target)
     return Bind(target, each["source"], optional=each["optional"])
+
+
+def _tmpfs(target: str, stated: int | None, tmp_size: int | None) -> Tmpfs:
+    is_tmp = target == "/tmp"  # noqa: S108
+    sizes = [each for each in (stated, tmp_size if is_tmp else None) if each is not None]
+    made = Tmpfs(target, mode=0o1777 if is_tmp else 0o755)
+    return made._replace(size=min(sizes, default=made.size))
 
 
 def _link(each: Mapping[str, Any], storage: str) -> Mount:

@@ -37,7 +37,7 @@ SYSTEM = [
 
 
 def settings(**changed: Any) -> dict[str, Any]:
-    return {"env": {}, "path": [], "mounts": SYSTEM, "links": [], **changed}
+    return {"env": {}, "path": [], "mounts": SYSTEM, "links": [], "limits": {}, **changed}
 
 
 def plan(changed: dict[str, Any] | None = None, tools: Tools = NONE, place: launch.Place = PLACE) -> Any:

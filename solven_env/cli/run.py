@@ -31,7 +31,8 @@ def command(
     On a terminal it has one of its own: ^C reaches the command alone.
 
     Exits with the command's own status: 128 and more for a signal, 124 when its time was up, 126 when it cannot be
-    executed, 127 when it is not found; 125 when the sandbox could not start.
+    executed, 127 when it is not found; 125 when the sandbox could not start. A limit that was reached is named on
+    standard error.
 
     \b
     Examples:

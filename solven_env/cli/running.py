@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from types import FrameType
 
+    from solven_env.sandbox.limits import Reached
+
 NOT_STARTED = 125
 
 TimeoutOption = Annotated[
@@ -69,6 +71,7 @@ def run(
             network=network,
             keep_alive=keep_alive,
             progress=note,
+            on_limit=_say_limit,
         )
     sys.exit(status)
 
@@ -87,6 +90,17 @@ def _variables(given: Iterable[str]) -> dict[str, str]:
         elif name in os.environ:
             variables[name] = os.environ[name]
     return variables
+
+
+def _say_limit(reached: Reached) -> None:
+    from solven_env.cli.output import note
+
+    fix = {
+        "timeout": "Raise --timeout",
+        "tmp_size": "Raise sandbox.limits.tmp_size, or the size of the mount at /tmp, in the profile",
+    }.get(reached.limit, f"Raise sandbox.limits.{reached.limit} in the profile")
+    certain = "limit reached" if reached.is_certain else "limit probably reached"
+    note(f"solven-env: {certain}: {reached.limit} ({reached.value}). {fix}.")
 
 
 def _end(number: int, _: FrameType | None) -> None:

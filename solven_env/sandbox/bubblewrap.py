@@ -11,7 +11,7 @@ import os
 from typing import Any
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox import refusal
+from solven_env.sandbox import limits, refusal
 from solven_env.sandbox.plan import SANDBOX_UID, Command, LaunchPlan
 
 PRLIMIT = "/usr/bin/prlimit"
@@ -25,15 +25,23 @@ where ^C would end bubblewrap's monitor too, and the command's status be lost.""
 
 
 def arguments(
-    plan: LaunchPlan, command: Command, root: str, *, controlled: bool, environment: int, seccomp: int, status: int
+    plan: LaunchPlan,
+    command: Command,
+    root: str,
+    hard: dict[str, int],
+    *,
+    controlled: bool,
+    environment: int,
+    seccomp: int,
+    status: int,
 ) -> list[str]:
     """argv for `command` on the staged `root`; descriptors hold its environment, the filter and the status lines.
 
-    `controlled` makes its standard input its controlling terminal: whose ^C and ^Z reach it, and what /dev/tty is.
+    `hard` are the limits above which this process cannot set any. `controlled` makes the command's standard input its
+    controlling terminal: whose ^C and ^Z reach it, and what /dev/tty is.
+
     bubblewrap itself starts with no environment, and no argument list shows one: `environment_arguments`.
     """
-    # Told nothing to set, prlimit prints a table where the command's output belongs; a core would lie in the workspace.
-    limits = {"core": 0, **dict(command.limits)}
     return [
         plan.bwrap,
         *("--unshare-user", "--disable-userns", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
@@ -42,12 +50,7 @@ def arguments(
         *("--args", str(environment), "--seccomp", str(seccomp), "--json-status-fd", str(status)),
         # Every mount beneath is nodev already but for the nodes of /dev, which --bind would make nodev too.
         *("--dev-bind", root, "/", "--chdir", command.cwd),
-        *(
-            "--",
-            *((SETSID, "--ctty") if controlled else ()),
-            PRLIMIT,
-            *(f"--{name}={value}:{value}" for name, value in limits.items()),
-        ),
+        *("--", *((SETSID, "--ctty") if controlled else ()), PRLIMIT, *limits.options(command.limits, hard)),
         *("--", *command.argv),
     ]
 

@@ -28,6 +28,7 @@ _LINKS = {
     "stderr": "/proc/self/fd/2",
     "ptmx": "pts/ptmx",
 }
+_SHM = mounting.memory_bounds(1 << 30)
 _QUIET = mounting.ATTR_NOSUID | mounting.ATTR_NOEXEC
 
 
@@ -43,7 +44,7 @@ def fill(tmpfs: int) -> None:
     os.mkdir("pts", dir_fd=tmpfs)
     _attach(tmpfs, "pts", mounting.clone_tree(PTS))
     os.mkdir("shm", dir_fd=tmpfs)
-    _attach(tmpfs, "shm", mounting.new_mount("tmpfs", {"mode": "1777"}, _QUIET | mounting.ATTR_NODEV))
+    _attach(tmpfs, "shm", mounting.new_mount("tmpfs", {"mode": "1777", **_SHM}, _QUIET | mounting.ATTR_NODEV))
     mounting.set_attributes(tmpfs, mounting.ATTR_RDONLY, recursive=False)
 
 

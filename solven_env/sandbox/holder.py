@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import (
-    bubblewrap,
+    cgroups,
+    counting,
     devices,
+    ending,
     launching,
     mounting,
     namespaces,
@@ -30,33 +32,22 @@ from solven_env.sandbox import (
     seccomp,
     wire,
 )
-from solven_env.sandbox.plan import check_command, decode_command, decode_plan
+from solven_env.sandbox.ending import TIMED_OUT, Running
+from solven_env.sandbox.plan import LaunchPlan, check_command, decode_command, decode_plan
 
 if TYPE_CHECKING:
-    from solven_env.sandbox.plan import Command, LaunchPlan
+    from solven_env.sandbox.counting import Watch
+    from solven_env.sandbox.limits import Reached
 
-_TIMED_OUT = 124
 _KILLED = 128 + signal.SIGKILL
 _LONGEST_WAIT = 86400.0  # seconds; epoll_wait counts milliseconds in an int, and a timeout may be infinite
-_OWN_DESCRIPTORS = 64
-_DESCRIPTORS_A_COMMAND = 6  # its connection, pidfd and status, and the namespace, the pidfd and the leash of a network
-
-
-class Running:
-    """A command's first process and what is known about how it ends."""
-
-    def __init__(self, pid: int, status: int, root: str, command: Command) -> None:
-        self.pid = pid
-        self.pidfd = os.pidfd_open(pid)
-        self.status = status  # read end of bubblewrap's --json-status-fd
-        self.root = root
-        self.deadline = None if command.timeout is None else time.monotonic() + command.timeout
-        self.keep_alive = command.keep_alive
-        self.verdict: int | None = None  # the status that is decided already: killed or timed out
+# A connection, two pidfds and a status, and those of a root of its own: with its network's helper and leash.
+_OWN_DESCRIPTORS, _DESCRIPTORS_A_COMMAND = 64, 9
 
 
 class Session:
-    """All that the holder knows. `clients` and `ending` map descriptors: a connection's, a first process's pidfd.
+    """All that the holder knows. `clients`, `ending` and `watched` map descriptors: a connection's, and to that one a
+    first process's pidfd and what a `Watch` waits for.
 
     `room` is how many clients there are descriptors for; more wait until one leaves. `kept_until` is when a session
     without commands ends.
@@ -70,7 +61,10 @@ class Session:
         self.poll = select.epoll()
         self.clients: dict[int, tuple[socket.socket, Running | None]] = {}
         self.ending: dict[int, int] = {}
+        self.watched: dict[int, int] = {}
         self.roots = roots.Roots(self.poll, unprivileged=unprivileged)
+        self.cgroups = cgroups.find_parent()
+        cgroups.clear(self.cgroups, name)  # what a killed holder has left
         self.room = max(1, (launching.limit_open_files() - _OWN_DESCRIPTORS) // _DESCRIPTORS_A_COMMAND)
         self.began = time.monotonic()
         self.kept_until = 0.0
@@ -112,6 +106,8 @@ def main(listener: str, directory: str, name: str) -> None:
                 _accept(session)
             elif descriptor in session.ending:
                 _reap(session, session.ending[descriptor])
+            elif descriptor in session.watched:
+                _step(session, descriptor)
             elif descriptor in session.clients:
                 _hear(session, descriptor)
             elif descriptor in session.roots.helpers:
@@ -163,6 +159,8 @@ def _hear(session: Session, client: int) -> None:
         session.clients[client] = (connection, running)
         session.ending[running.pidfd] = client
         session.poll.register(running.pidfd, select.EPOLLIN)
+        if running.watch is not None:
+            _await(session, client, running.watch)
     finally:
         for descriptor in (*streams, *(terminal or ())):
             os.close(descriptor)
@@ -186,6 +184,7 @@ def _start(
     check_command(command)
     where = roots.have(session.roots, plan)
     root, open_files = session.roots.staged[where], int(document["open_files"])
+    group = cgroups.make(session.cgroups, session.name, command.limits)
     status_out, status_in = os.pipe()
     filter_out, filter_in = os.pipe()
     os.write(filter_in, session.filter)
@@ -195,7 +194,8 @@ def _start(
         pid = os.fork()
         if pid == 0:
             slave = terminal[1] if terminal else None
-            launching.become(root, command, streams, slave, open_files=open_files, seccomp=filter_out, status=status_in)
+            into = {"seccomp": filter_out, "status": status_in}
+            launching.become(root, command, streams, slave, group, open_files=open_files, **into)
     except BaseException:
         os.close(status_out)
         raise
@@ -203,31 +203,38 @@ def _start(
         mounting.join_namespace(session.pids, mounting.CLONE_NEWPID)
         os.close(filter_out)
         os.close(status_in)
-    return Running(pid, status_out, where, command)
+    return Running(pid, status_out, where, command, group)
+
+
+def _await(session: Session, client: int, watch: Watch) -> None:
+    if watch.awaited is not None:
+        session.watched[watch.awaited] = client
+        session.poll.register(watch.awaited, select.EPOLLIN)
+
+
+def _step(session: Session, descriptor: int) -> None:
+    client = session.watched.pop(descriptor)
+    session.poll.unregister(descriptor)
+    _, running = session.clients[client]
+    assert running is not None
+    assert running.watch is not None
+    counting.step(running.watch)
+    _await(session, client, running.watch)
 
 
 def _reap(session: Session, client: int) -> None:
     """A command's first process has ended, and with it the kernel has ended all others of its namespace."""
     _, running = session.clients[client]
     assert running is not None
-    _, waited = os.waitpid(running.pid, 0)
-    with open(running.status, "rb") as lines:
-        report = lines.read()
-    status = bubblewrap.exit_status(report)
-    outcome: int | SandboxError
-    if running.verdict is not None:
-        outcome = running.verdict
-    elif status is not None:
-        outcome = status
-    elif os.WIFSIGNALED(waited):
-        outcome = 128 + os.WTERMSIG(waited)
-    else:
-        outcome = bubblewrap.failure(report, session.roots.staged[running.root].plan.bwrap)
+    if running.watch is not None:
+        _stop_watching(session, running.watch)
+    bwrap = session.roots.staged[running.root].plan.bwrap
+    outcome, found = ending.end(running, bwrap, roots.find_tmp(session.roots, running.root))
     session.poll.unregister(running.pidfd)
     os.close(running.pidfd)
     del session.ending[running.pidfd]
     session.kept_until = max(session.kept_until, time.monotonic() + running.keep_alive)
-    _part(session, client, outcome)
+    _part(session, client, outcome, found)
     _drop_roots(session)
 
 
@@ -235,7 +242,16 @@ def _drop_roots(session: Session) -> None:
     roots.drop(session.roots, used={running.root for _, running in session.clients.values() if running})
 
 
-def _part(session: Session, client: int, outcome: int | SandboxError | None = None) -> None:
+def _stop_watching(session: Session, watch: Watch) -> None:
+    if watch.awaited is not None:
+        del session.watched[watch.awaited]
+        session.poll.unregister(watch.awaited)
+    counting.leave(watch)
+
+
+def _part(
+    session: Session, client: int, outcome: int | SandboxError | None = None, found: tuple[Reached, ...] = ()
+) -> None:
     """Let a launcher go, with what became of its command.
 
     The last one of a session that is not kept alive is told when the session's name is free: the next command that its
@@ -250,7 +266,7 @@ def _part(session: Session, client: int, outcome: int | SandboxError | None = No
     if isinstance(outcome, SandboxError):
         wire.send_failure(connection, outcome)
     elif outcome is not None:
-        wire.send(connection, "exited", status=outcome)
+        wire.send(connection, "exited", status=outcome, limits=[each._asdict() for each in found])
     connection.close()
 
 
@@ -275,7 +291,9 @@ def _enforce_deadlines(session: Session) -> None:
     now = time.monotonic()
     for _, running in session.clients.values():
         if running and running.deadline is not None and running.deadline <= now:
-            _kill(running, _TIMED_OUT)
+            if running.verdict is None and running.watch is not None:
+                running.watch.processes = counting.count(running.pid)
+            _kill(running, TIMED_OUT)
 
 
 def _end_when_over(session: Session) -> None:
@@ -288,6 +306,7 @@ def _end_when_over(session: Session) -> None:
     with runtime.locked(session.directory):
         _accept(session)
         if not session.clients:
+            cgroups.clear(session.cgroups, session.name)
             runtime.remove(session.directory, session.name, session.inode)
             session.retired = True
 

@@ -9,7 +9,7 @@ import signal
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from solven_env.errors import SolvenError
-from solven_env.sandbox import bubblewrap, mounting, staging
+from solven_env.sandbox import bubblewrap, cgroups, limits, mounting, staging
 from solven_env.sandbox.namespaces import STAGE
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def become(
     command: Command,
     streams: tuple[int, int, int],
     slave: int | None,
+    group: str | None,
     *,
     open_files: int,
     seccomp: int,
@@ -38,9 +39,11 @@ def become(
     """Turn this process, pid 1 of a PID namespace of its own, into bubblewrap. Failures go to `status` as JSON.
 
     Each of `streams` that is a terminal is replaced by `slave`; where the first one is, it controls the command.
-    `open_files` is the caller's soft limit of them.
+    `group` is the cgroup that it enters first. `open_files` is the caller's soft limit of them.
     """
     try:
+        if group is not None:
+            cgroups.enter(group)
         os.umask(0o022)
         for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and that would be inherited
             signal.signal(ignored, signal.SIG_DFL)
@@ -58,11 +61,11 @@ def become(
         for number, stream in enumerate(streams):
             os.dup2(slave if slave is not None and os.isatty(stream) else stream, number)
         mounting.close_on_exec(3)
-        for descriptor in (environment, seccomp, status):
+        descriptors = {"environment": environment, "seccomp": seccomp, "status": status}
+        for descriptor in descriptors.values():
             os.set_inheritable(descriptor, True)
-        arguments = bubblewrap.arguments(
-            root.plan, command, STAGE, controlled=controlled, environment=environment, seccomp=seccomp, status=status
-        )
+        hard = limits.hard_limits()
+        arguments = bubblewrap.arguments(root.plan, command, STAGE, hard, controlled=controlled, **descriptors)
         limit_open_files(open_files)
         os.execve(root.plan.bwrap, arguments, {})  # noqa: S606 (no shell is meant)
     except BaseException as error:  # whatever it is, the launcher learns it; nothing of the holder may go on here

@@ -53,6 +53,11 @@ def have(roots: Roots, plan: LaunchPlan) -> str:
     return roots.newest
 
 
+def find_tmp(roots: Roots, name: str) -> sources.Memory | None:
+    """The /tmp of a staged root, where it is the session's."""
+    return sources.find_tmp(roots.staged[name].plan, roots.shared)
+
+
 def drop(roots: Roots, used: set[str]) -> None:
     """Take away the roots that no command uses any more, but for the newest, and the overlays that only they had."""
     for where in roots.staged.keys() - used - {roots.newest}:

@@ -9,10 +9,11 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import control, runtime, wire
+from solven_env.sandbox.limits import Reached
 from solven_env.sandbox.plan import Command, LaunchPlan, encode_command, encode_plan
 
 if TYPE_CHECKING:
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 _TRIES = 20
 _KILLED = 137
 _HOLDER = "import sys; sys.path.append(sys.argv[1]); from solven_env.sandbox import holder; holder.main(*sys.argv[2:])"
+
+
+class Ended(NamedTuple):
+    """How a command ended: its status, and the limits that it reached."""
+
+    status: int
+    limits: tuple[Reached, ...] = ()
 
 
 @dataclass(slots=True)
@@ -35,6 +43,8 @@ class Running:
     """Master and slave of its own, where one of `streams` is a terminal."""
     status: int | None = None
     """As `wait` has found it."""
+    limits: tuple[Reached, ...] = ()
+    """Those that the command reached, as `wait` has found them."""
 
     def wait(self) -> int:
         """Its exit status: 128 and more for a signal, 124 when its time was up, 137 when it was killed.
@@ -55,6 +65,7 @@ class Running:
                 raise wire.failure(message)
             else:
                 self.status = int(message["status"])
+                self.limits = tuple(Reached(**each) for each in message["limits"])
         return self.status
 
     def kill(self) -> None:
@@ -75,8 +86,8 @@ class Running:
 
 def run(
     plan: LaunchPlan, command: Command, runtime_dir: str, *, stdin: int = 0, stdout: int = 1, stderr: int = 2
-) -> int:
-    """Run `command` to its end and return its exit status; see `Running.wait`.
+) -> Ended:
+    """Run `command` to its end; see `Running.wait`.
 
     The three descriptors are the command's streams as they are, but for a terminal, which is copied from and to one of
     the command's own (`sandbox.terminal`). An exception on the way, KeyboardInterrupt above all, and the launcher's
@@ -84,7 +95,7 @@ def run(
     """
     with start(plan, command, runtime_dir, stdin=stdin, stdout=stdout, stderr=stderr) as running:
         try:
-            return running.wait()
+            return Ended(running.wait(), running.limits)
         except BaseException:
             running.kill()
             while wire.receive(running.connection) is not None:

@@ -44,27 +44,35 @@ def relay(master: int, slave: int, streams: tuple[int, int, int], *, until: int)
     """
     outer = _Outer(streams, slave)
     os.set_blocking(master, False)
-    with _signals(_handlers(outer)) as told, outer:
-        typed = b""
-        while True:
-            outer.take()
-            outer.copy_size()
-            wanted = {until: select.POLLIN, master: select.POLLIN | (select.POLLOUT if typed else 0)}
-            if outer.taken and not typed:
-                wanted[outer.keyboard] = select.POLLIN
-            ready = _poll(wanted, None if told and (outer.taken or outer.keyboard < 0) else _PATIENCE)
-            if ready.get(master, 0) & select.POLLIN:
-                outer.show(_read_all(master))
-            if until in ready:
-                break
-            if typed and ready.get(master, 0) & select.POLLOUT:
-                typed = typed[os.write(master, typed) :]
-            if outer.keyboard in ready and outer.taken:
-                typed = outer.read()
-        left = _LEFT
-        while left > 0 and (data := _read_all(master)):
-            outer.show(data)
-            left -= len(data)
+    with _signals(_handlers(outer)) as told:
+        try:
+            _copy(master, outer, until, told=told)
+            left = _LEFT
+            while left > 0 and (data := _read_all(master)):
+                outer.show(data)
+                left -= len(data)
+        finally:
+            outer.give()
+
+
+def _copy(master: int, outer: _Outer, until: int, *, told: bool) -> None:
+    """Copy both ways until `until` can be read. Keys are read only when the command has taken those before."""
+    typed = b""
+    while True:
+        outer.take()
+        outer.copy_size()
+        wanted = {until: select.POLLIN, master: select.POLLIN | (select.POLLOUT if typed else 0)}
+        if outer.taken and not typed:
+            wanted[outer.keyboard] = select.POLLIN
+        ready = _poll(wanted, None if told and (outer.taken or outer.keyboard < 0) else _PATIENCE)
+        if ready.get(master, 0) & select.POLLIN:
+            outer.show(_read_all(master))
+        if until in ready:
+            return
+        if typed and ready.get(master, 0) & select.POLLOUT:
+            typed = typed[os.write(master, typed) :]
+        if outer.keyboard in ready and outer.taken:
+            typed = outer.read()
 
 
 class _Outer:
@@ -78,12 +86,6 @@ class _Outer:
         self.screen = next(filter(os.isatty, (stdout, stderr, stdin)), -1)
         self.taken = False
         self.found: list[Any] | None = None
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        self.give()
 
     def take(self) -> None:
         """Have each key as it is typed, if there is a keyboard and nobody else has it."""

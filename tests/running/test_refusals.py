@@ -167,7 +167,7 @@ def test_what_cannot_be_had_is_named(bare: World, arguments: tuple[str, ...], ex
     ("sandbox", "expected"),
     [
         ("{backend: proot}", "the backend proot is not there yet"),
-        ("{limits: {memory: 1GiB, enforce: strict}}", "the limit of memory cannot be enforced yet"),
+        ("{limits: {memory: 1GiB, enforce: strict}}", "the limit of memory cannot be enforced: no cgroup (v2)"),
     ],
 )
 def test_what_a_profile_asks_and_cannot_have_is_named(bare: World, sandbox: str, expected: str) -> None:

@@ -11,7 +11,7 @@ from tests.sandbox.running import SANDBOX_HOST_UID, SYSTEM, command
 
 def run(name: str, workspace: str, runtime_dir: str, text: str) -> int:
     plan = LaunchPlan(name, workspace, SYSTEM, etc.identity("user"), uid=SANDBOX_HOST_UID, gid=SANDBOX_HOST_UID)
-    return session.run(plan, command("sh", "-c", text), runtime_dir)
+    return session.run(plan, command("sh", "-c", text), runtime_dir).status
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from solven_env.errors import SandboxError
+from solven_env.sandbox.limits import Limits
 from solven_env.sandbox.plan import (
     Bind,
     Command,
@@ -33,7 +34,7 @@ text = st.text(st.characters(exclude_characters="\0"), max_size=12)
 os_text = st.binary(max_size=12).map(lambda data: data.replace(b"\0", b"x").decode("utf-8", "surrogateescape"))
 mounts: st.SearchStrategy[Mount] = st.one_of(
     st.builds(Bind, text, text, text, st.booleans(), st.booleans()),
-    st.builds(Tmpfs, text, st.none() | st.integers(0), st.integers(0, 0o7777), st.booleans()),
+    st.builds(Tmpfs, text, st.integers(1), st.integers(0, 0o7777), st.booleans()),
     st.builds(Proc, text),
     st.builds(Dev, text),
     st.builds(Etc, text),
@@ -57,7 +58,7 @@ commands = st.builds(
     env=st.lists(st.tuples(os_text, os_text), max_size=4).map(tuple),
     cwd=os_text,
     timeout=st.none() | st.floats(0, 1e6),
-    limits=st.lists(st.tuples(text, st.integers(0, 1 << 40)), max_size=2).map(tuple),
+    limits=st.builds(Limits, st.none() | st.integers(1, 1 << 40), file_size=st.integers(1, 1 << 60)),
     keep_alive=st.floats(0, 1e6),
 )
 

@@ -45,6 +45,7 @@ def test_the_command_has_a_terminal_of_its_own(box: Box, terminal: Terminal) -> 
     host = os.fstat(terminal.slave)
     text = (
         "tty; readlink /proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2; ls /dev/pts; stat -c %d /dev/pts/0;"
+        "cd /proc/self/fd; echo *; "
         "echo $(ps -o tty= -p $$) $(ps -o sid= -p $$) $$; echo here > /dev/tty; echo there > /dev/stderr"
     )
     terminal.start(launcher(box, text))
@@ -53,7 +54,8 @@ def test_the_command_has_a_terminal_of_its_own(box: Box, terminal: Terminal) -> 
     assert lines[:4] == ["/dev/pts/0"] * 4
     assert lines[4:6] == ["0", "ptmx"]
     assert int(lines[6]) != host.st_dev
-    assert lines[7:] == ["pts/0", "2", "2", "here", "there"]
+    assert lines[7:11] == ["0", "1", "2", "3"]  # the last one is the shell's own open directory
+    assert lines[11:] == ["pts/0", "2", "2", "here", "there"]
 
 
 def test_its_size_and_changes_of_it(box: Box, terminal: Terminal) -> None:
@@ -272,7 +274,7 @@ def test_two_commands_have_two_terminals(box: Box, terminal: Terminal) -> None:
     made = [box.workspace / name for name in ("first", "second")]
     with ExitStack() as stack:
         for number, path in enumerate(made):
-            text = f"tty > /tmp/made; mv /tmp/made /{path.name}; sleep 600"
+            text = f"tty > /made; mv /made /{path.name}; sleep 600"
             stack.enter_context(session.start(box.plan, command("sh", "-c", text), box.runtime, stdin=terminal.slave))
             wait_for_file(path)
             assert path.read_text() == f"/dev/pts/{number}\n"
