@@ -51,7 +51,7 @@ class Bench:
     def launch(self, thread: str, *argv: str) -> Launch:
         """A command of a thread, ready to run."""
         found = Thread.find(thread, None)
-        return running.prepare(found, argv, cwd="/", timeout=None, env={}, network="none")
+        return running.prepare(found, running.Asked(argv, network="none"))
 
     def run(self, thread: str, *argv: str) -> str:
         """What a command in a thread prints."""

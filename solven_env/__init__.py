@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from solven_env.api import apply as apply
     from solven_env.api import check_lock as check_lock
     from solven_env.api import diff as diff
+    from solven_env.api import explain as explain
     from solven_env.api import lock as lock
     from solven_env.api import plan as plan
     from solven_env.api import render as render
@@ -33,7 +34,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     **dict.fromkeys(
-        ("apply", "check_lock", "diff", "lock", "plan", "render", "run", "status", "stop", "validate"), "solven_env.api"
+        ("apply", "check_lock", "diff", "explain", "lock", "plan", "render", "run", "status", "stop", "validate"),
+        "solven_env.api",
     ),
     **dict.fromkeys(("Diagnostic", "Location"), "solven_env.diagnostics"),
     **dict.fromkeys(("LockReport", "Report", "ThreadReport"), "solven_env.report"),

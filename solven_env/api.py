@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from solven_env.diagnostics import Diagnostic
+    from solven_env.explaining import Explanation
     from solven_env.packages import Need
     from solven_env.reconcile.model import Plan
     from solven_env.rendering import RenderedFile
@@ -193,26 +194,36 @@ def run(
     """
     from solven_env import running
 
-    if isinstance(command, str):
-        raise UsageError("a command is a sequence of words, not text", fix="Pass a list, or the text as shell=….")
-    if (shell is None) == (not command):
-        raise UsageError("there is no command, or there are two", fix="Give the command's words or a text for a shell.")
-    launch = running.prepare(
-        Thread.find(thread, storage),
-        command if shell is None else (*running.SHELL, shell),
-        cwd=cwd,
-        timeout=timeout,
-        env=env or {},
-        network=network,
-        backend=backend,
-        keep_alive=keep_alive,
-        terminal=os.environ.get("TERM", "") if any(map(os.isatty, (stdin, stdout, stderr))) else "",
-        progress=progress,
-    )
+    terminal = os.environ.get("TERM", "") if any(map(os.isatty, (stdin, stdout, stderr))) else ""
+    asked = running.Asked(_words(command, shell), cwd, timeout, env or {}, network, backend, keep_alive, terminal)
+    launch = running.prepare(Thread.find(thread, storage), asked, progress)
     ended = running.run(launch, stdin=stdin, stdout=stdout, stderr=stderr)
     for each in ended.limits:
         on_limit(each)
     return ended.status
+
+
+def explain(
+    thread: str,
+    command: Sequence[str] = (),
+    *,
+    storage: str | Path | None = None,
+    shell: str | None = None,
+    cwd: str = "/",
+    timeout: float | None = None,
+    env: Mapping[str, str] | None = None,
+    network: str | None = None,
+    backend: str | None = None,
+) -> Explanation:
+    """What `run` would start with the same arguments, without starting, building or making anything.
+
+    Builds, layers, mounts with their reasons, variables (those in `env` by name), network, limits, uid, and the command
+    line of the program that starts it.
+    """
+    from solven_env import running
+
+    asked = running.Asked(_words(command, shell), cwd, timeout, env or {}, network, backend)
+    return running.explain(Thread.find(thread, storage), asked, controlled=os.isatty(0))
 
 
 def stop(thread: str, *, storage: str | Path | None = None) -> bool:
@@ -256,6 +267,17 @@ def check_lock(profile: str | Path) -> LockReport:
     directory = _lock_directory(source)
     found = locks.check(lock_files.read(directory), python, bun, profile=str(profile), where=str(directory))
     return LockReport(directory, tuple(locks.files(found, python, bun)) if locks.is_needed(python, bun) else ())
+
+
+def _words(command: Sequence[str], shell: str | None) -> Sequence[str]:
+    """The command's words, of which a text for a login shell is the last."""
+    from solven_env import running
+
+    if isinstance(command, str):
+        raise UsageError("a command is a sequence of words, not text", fix="Pass a list, or the text as shell=….")
+    if (shell is None) == (not command):
+        raise UsageError("there is no command, or there are two", fix="Give the command's words or a text for a shell.")
+    return command if shell is None else (*running.SHELL, shell)
 
 
 def _build(found: Thread, lacking: Sequence[Need], backend: str, progress: Callable[[str], None]) -> None:
