@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Literal
 
 from solven_env.errors import UsageError
-from solven_env.report import LockReport, Report, ThreadReport, ThreadState
+from solven_env.report import DoctorReport, LockReport, Report, ThreadReport, ThreadState
 from solven_env.threads import Thread
 from solven_env.workspace.storage import thread_id
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from solven_env.diagnostics import Diagnostic
     from solven_env.packages import Need
+    from solven_env.probing.examining import Examination
+    from solven_env.probing.listing import Listing
+    from solven_env.probing.questions import Finding
     from solven_env.reconcile.model import Plan
     from solven_env.rendering import RenderedFile
     from solven_env.sources import ProfileSource
@@ -190,6 +193,41 @@ def run(
     return running.run(launch, stdin=stdin, stdout=stdout, stderr=stderr)
 
 
+def doctor(
+    thread: str | None = None,
+    *,
+    profile: str | Path | None = None,
+    storage: str | Path | None = None,
+    progress: Callable[[Finding], None] = lambda _: None,
+) -> DoctorReport:
+    """Probe this host, and the profile and the thread that are named, by doing what commands need; mend nothing.
+
+        >>> solven_env.doctor("thread-42").is_broken
+        False
+
+    `progress` is told each finding as it is made. Only `UsageError` is raised: what is wrong is in the report.
+    """
+    from solven_env.probing.examining import Examination
+
+    examination = Examination(thread, profile, storage)
+    findings: list[Finding] = []
+    not_asked: list[str] = []
+    for found in examination.findings():
+        if isinstance(found, str):
+            not_asked.append(found)
+        else:
+            findings.append(found)
+            progress(found)
+    return DoctorReport(_examined(examination), tuple(findings), tuple(not_asked))
+
+
+def contents(thread: str, *, storage: str | Path | None = None, packages: bool = True, files: bool = True) -> Listing:
+    """What is installed in a thread, as its commands find it, and its workspace's top level and rendered files."""
+    from solven_env.probing.listing import list_thread
+
+    return list_thread(Thread.find(thread, storage), with_packages=packages, with_files=files)
+
+
 def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str], None] = lambda _: None) -> LockReport:
     """Pin a profile's packages: write its lock beside it. Versions of the present lock stay where they still fit.
 
@@ -229,6 +267,16 @@ def _build(found: Thread, lacking: Sequence[Need], progress: Callable[[str], Non
     builder = packages.builder(found.config, os.environ)
     for need in lacking:
         packages.obtain(need, builder, found.config, os.environ, progress)
+
+
+def _examined(examination: Examination) -> tuple[ThreadReport, ...]:
+    if examination.named is None:
+        return ()
+    asked = examination.asked
+    if asked is not None and asked.drift is not None:
+        return (_report(asked.drift),)
+    state: ThreadState = "new" if asked is not None and asked.is_new else "failed"
+    return (ThreadReport(examination.named, state, 0),)
 
 
 def _report(computed: Plan) -> ThreadReport:

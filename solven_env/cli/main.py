@@ -27,6 +27,7 @@ COMMANDS = {
     "diff": "Show what apply would change in a thread's workspace.",
     "apply": "Make a thread's workspace match a profile.",
     "run": "Run a command in a thread's sandbox.",
+    "doctor": "Find what is wrong with this host, a profile or a thread.",
     "status": "Show where a workspace differs from what was applied.",
 }
 """Each command's module is `solven_env.cli.<name>`; its function is called `command`."""

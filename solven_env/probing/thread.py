@@ -1,0 +1,261 @@
+"""What is asked about a thread from outside of its sandbox: its record, its workspace, its builds and layers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING, Any
+
+from solven_env import launch, planning
+from solven_env.builds import layers, remembered, store, verifying, wanted
+from solven_env.errors import printable
+from solven_env.probing import supplies
+from solven_env.probing.host import PROOT, Host, install, is_installed
+from solven_env.probing.questions import Answer, Question, broken, limited, ok
+from solven_env.profile.model import Python
+from solven_env.state.identity import KEY as STORAGE_ID
+from solven_env.state.identity import storage_id
+from solven_env.state.records import lock_key
+from solven_env.workspace import storage as storages
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from solven_env.packages import Need
+    from solven_env.reconcile.model import Plan
+    from solven_env.state.records import Record
+    from solven_env.threads import Thread
+
+_SECONDS = 2.0
+"""How long the files of a build are compared."""
+
+
+class Asked:
+    """A thread that is asked about, and what answers found on the way that others need."""
+
+    def __init__(self, thread: Thread, host: Host) -> None:
+        """Nothing is looked at before a question asks."""
+        self.thread = thread
+        self.host = host
+        self.record: Record | None = None
+        self.is_new = False
+        self.drift: Plan | None = None
+        self.lacks_builds = False
+        """Whether a command would have to make a build first, which no probe does."""
+
+    @property
+    def settings(self) -> Any:
+        """What the last apply recorded for launches."""
+        assert self.record is not None
+        return self.record.settings
+
+    @property
+    def workspace(self) -> Path:
+        """Where the workspace is, for messages and for its own owner; what lies in it is looked at through `Root`."""
+        return storages.workspace_path(self.thread.storage, self.thread.name)
+
+    @property
+    def apply(self) -> str:
+        """The command that mends what the next apply puts right."""
+        return f"Run: solven-env apply PROFILE {self.thread.name}"
+
+
+def record(asked: Asked) -> Answer:
+    """The thread was applied, and what the last apply left can be read."""
+    found = asked.thread.record()
+    if found is None or not found.generation:
+        asked.is_new = True
+        what = "an apply began and did not end" if found else "never applied"
+        return broken(f"thread {asked.thread.name}: {what}", fix=asked.apply)
+    asked.record = found
+    return ok(f"generation {found.generation} of {found.profile.get('name')} {found.profile.get('release')}")
+
+
+def held(asked: Asked) -> Answer:
+    """Whether an apply holds the thread."""
+    if asked.thread.state.is_held(asked.thread.name):
+        return limited("another apply holds the thread", fix="Try again when it has ended.")
+    return ok("no apply holds the thread")
+
+
+def workspace(asked: Asked) -> Answer:
+    """It is there, no link stands in its place, it can be read, and it belongs to whom commands run as."""
+    root = asked.thread.open_root()
+    if root is None:
+        return broken(f"the workspace {asked.workspace} is not there", fix=asked.apply)
+    with root:
+        count = len(root.list(""))
+    about = asked.workspace.lstat()
+    uid = os.geteuid() if asked.host.uid is None else asked.host.uid
+    if about.st_uid != uid:
+        fix = f"Run: chown -R {uid}:{uid} {asked.workspace}"
+        return broken(f"wrong owner: the workspace belongs to uid {about.st_uid}, not {uid}", str(asked.workspace), fix)
+    return ok(f"{asked.workspace}, {count} entries")
+
+
+def texts_of_locks(asked: Asked) -> Answer:
+    """The locks that the record names are kept, with the bytes that it names."""
+    assert asked.record is not None
+    for kind, build in asked.record.builds.items():
+        digest = build.get("lock")
+        stored = asked.thread.state.get(lock_key(digest)) if digest else None
+        if digest and (stored is None or hashlib.sha256(stored.value).hexdigest() != digest):
+            where = asked.thread.storage / ".solven-env" / lock_key(digest)
+            what = "is missing" if stored is None else "was changed"
+            return broken(f"the recorded lock of the {kind} packages {what}", str(where), asked.apply)
+    return ok("the recorded locks of packages are there")
+
+
+def interpreter(asked: Asked) -> Answer | None:
+    """The Python that the thread's build is for."""
+    python = asked.settings["python"]
+    return supplies.python(python["version"], asked.host, is_needed=True) if python else None
+
+
+def builds(asked: Asked) -> Answer | None:
+    """This host has the thread's builds, whole, with the bytes that their packages brought."""
+    assert asked.record is not None
+    told = []
+    store.keys(asked.host.cache)
+    for need in asked.thread.needs(asked.record):
+        key = _key(need, asked.host)
+        found = store.read(asked.host.cache, key) if key else None
+        if found is None:
+            asked.lacks_builds = True
+            told.append(f"no {need.kind} build yet")
+            continue
+        seen = verifying.verify(found, _SECONDS)
+        if seen.wrong:
+            more = f" and {len(seen.wrong) - 3} more" if len(seen.wrong) > 3 else ""
+            wrong = ", ".join(map(printable, seen.wrong[:3])) + more
+            fix = f"Remove it, and the next run makes it again: rm -r {found.path}"
+            return broken(f"the {need.kind} build is corrupted: {wrong}", f"changed since it was made: {key}", fix)
+        told.append(_verified(need, seen))
+    if not told:
+        return None
+    detail = "; ".join(told)
+    return limited(detail, "the next apply or run makes it", asked.apply) if asked.lacks_builds else ok(detail)
+
+
+def layers_of(asked: Asked) -> Answer | None:
+    """The thread's layers belong to whom commands run as, and to nobody else's reach."""
+    assert asked.record is not None
+    stored = asked.thread.state.get(STORAGE_ID)
+    if stored is None:
+        return None
+    home = layers.Home(asked.host.data, storage_id(asked.thread.state), asked.thread.name, asked.record.incarnation)
+    uid = os.geteuid() if asked.host.uid is None else asked.host.uid
+    names = sorted(layers.instances(home))
+    for kind, instance in names:
+        for directory in ("upper", "work"):
+            path = home.path / f"{kind}-{instance}" / directory
+            owner = path.stat().st_uid
+            if owner != uid:
+                fix = f"Run: chown -R {uid}:{uid} {path}"
+                return broken(f"wrong owner: a layer belongs to uid {owner}, not {uid}", str(path), fix)
+    return ok(f"{len(names)} in {home.path}") if names else None
+
+
+def drift(asked: Asked) -> Answer:
+    """The workspace is as the last apply left it."""
+    assert asked.record is not None
+    asked.drift = planning.plan_drift(asked.thread, asked.record)
+    changes = [change for change in asked.drift.changes if change.kind != "build"]
+    if not changes:
+        return ok("the workspace is as it was applied")
+    names = ", ".join(printable(change.name) for change in changes[:3])
+    more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+    see = f"See: solven-env status {asked.thread.name}"
+    return limited(f"differs from what was applied: {names}{more}", "the next apply puts it right", see)
+
+
+def links(asked: Asked) -> Answer | None:
+    """What the profile's links lead to is there."""
+    declared = asked.settings["links"]
+    lost = [link for link in declared if storages.is_missing(asked.thread.storage, link["to"])]
+    needed = [link for link in lost if not link["optional"]]
+    for link in needed or lost:
+        what = f"the link /{printable(link['path'])} leads nowhere"
+        target = asked.thread.storage / link["to"]
+        fix = f"Run: mkdir -p {target}"
+        if link in needed:
+            return broken(what, f"{printable(link['to'])} is not on the storage, and the link is not optional", fix)
+        return limited(what, f"{printable(link['to'])} is not on the storage; commands do without it", fix)
+    return ok(f"{len(declared)} lead where they should") if declared else None
+
+
+def network(asked: Asked) -> Answer:
+    """What the profile asks for is allowed here, and can be made."""
+    return network_answer(asked.settings["network"], asked.host)
+
+
+def network_answer(wanted: str, host: Host) -> Answer:
+    """Whether commands can have the network `wanted`."""
+    if wanted == "internet" and not is_installed("slirp4netns"):
+        fix = f"Install it: {install('slirp4netns')}"
+        return broken("the network internet needs slirp4netns, which is not installed", fix=fix)
+    launch.network(wanted, host.config.sandbox.networks)
+    if wanted == "host":
+        return limited("network host isolates no socket", "commands reach all that this host reaches")
+    return ok(f"network {wanted}")
+
+
+def limits(asked: Asked) -> Answer | None:
+    """Which of the profile's limits hold."""
+    return limits_answer(asked.settings["limits"])
+
+
+def limits_answer(wanted: Any) -> Answer | None:
+    """Whether a profile's limits can be enforced."""
+    if not any(wanted.get(name) for name in ("memory", "processes")):
+        return None
+    if wanted.get("memory"):
+        answer = broken if wanted.get("enforce") == "strict" else limited
+        return answer("memory is not limited on this host", "no cgroup with a memory controller is used yet")
+    return ok(f"{wanted['processes']} processes")
+
+
+def backend(asked: Asked) -> Answer:
+    """The program that the profile's commands run in."""
+    return backend_answer(asked.settings["backend"])
+
+
+def backend_answer(wanted: str) -> Answer:
+    """Whether commands can run in the backend `wanted`."""
+    if wanted == "bubblewrap":
+        return ok("bubblewrap")
+    if not is_installed("proot"):
+        return broken("proot is not installed, and the profile's backend is proot", fix=f"Install: {install('proot')}")
+    return limited(f"proot. {PROOT}")
+
+
+def _key(need: Need, host: Host) -> str | None:
+    """The build that would meet the need here; None where no interpreter is known that it could be for."""
+    if not isinstance(need.section, Python):
+        return wanted.of_bun(need.section, need.lock, host.uid).key
+    found = remembered.recall(need.section.version, host.cache)
+    return wanted.of_python(need.section, need.lock, found, host.uid).key if found else None
+
+
+def _verified(need: Need, seen: verifying.Verified) -> str:
+    if not seen.known:
+        return f"{need.kind} whole (its directories; no digests are known of its files)"
+    if seen.seen < seen.known:
+        return f"{need.kind} whole ({seen.seen} of {seen.known} files compared in {_SECONDS:.0f} s)"
+    return f"{need.kind} whole ({seen.known} files compared)"
+
+
+QUESTIONS: tuple[Question[Asked], ...] = (
+    Question("record", record, ("storage",)),
+    Question("held", held, ("storage",)),
+    Question("workspace", workspace, ("record",)),
+    Question("drift", drift, ("workspace",)),
+    Question("backend", backend, ("record",)),
+    Question("network", network, ("record",)),
+    Question("limits", limits, ("record",)),
+    Question("python", interpreter, ("record", "uv")),
+    Question("locks", texts_of_locks, ("record",)),
+    Question("builds", builds, ("locks", "cache", "python")),
+    Question("layers", layers_of, ("record", "data")),
+    Question("links", links, ("record",)),
+)
