@@ -17,6 +17,9 @@ import solven_env
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+COMMAND = str(Path(sys.executable).with_name("solven-env"))
+"""Our command line, as a user starts it."""
+
 _PACKAGES = "site-packages"
 
 Times = dict[str, list[float]]
@@ -76,3 +79,30 @@ def milliseconds(times: Sequence[float]) -> str:
 def machine() -> str:
     """The machine that the figures are from, on one line."""
     return f"{platform.system()} {platform.release()}, {os.cpu_count()} cores, CPython {platform.python_version()}"
+
+
+def say(title: str, times: Times) -> None:
+    """Print what was measured, a line each."""
+    print(f"\n{title}")
+    for name, each in times.items():
+        print(f"  {name:52} {milliseconds(each)}")
+
+
+def say_ratio(name: str, value: float) -> None:
+    """Print a ratio."""
+    print(f"  {name:52} {value:7.2f} ×")
+
+
+def say_goal(name: str, value: float, most: float) -> None:
+    """Print a figure beside the most that it should be."""
+    print(f"  {name:52} {value:7.2f}  {verdict(value <= most)} ≤ {most}")
+
+
+def verdict(is_met: bool) -> str:
+    """How a goal was met."""
+    return "met:   " if is_met else "missed:"
+
+
+def median_ms(times: Times, name: str) -> float:
+    """The median in milliseconds."""
+    return statistics.median(times[name]) * 1000

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from solven_env.api import render as render
     from solven_env.api import run as run
     from solven_env.api import status as status
+    from solven_env.api import stop as stop
     from solven_env.api import validate as validate
     from solven_env.diagnostics import Diagnostic as Diagnostic
     from solven_env.diagnostics import Location as Location
@@ -35,7 +36,10 @@ __version__ = "0.1.0"
 
 _HOMES = {
     **dict.fromkeys(
-        ("apply", "check_lock", "contents", "diff", "doctor", "lock", "plan", "render", "run", "status", "validate"),
+        (
+            *("apply", "check_lock", "contents", "diff", "doctor", "lock"),
+            *("plan", "render", "run", "status", "stop", "validate"),
+        ),
         "solven_env.api",
     ),
     **dict.fromkeys(("Diagnostic", "Location"), "solven_env.diagnostics"),

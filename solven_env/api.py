@@ -87,7 +87,7 @@ def status(
     inputs: Mapping[str, str] | None = None,
 ) -> Report:
     """Where the workspace and this host differ from what the last apply left; with a profile, what is pending too."""
-    from solven_env import planning, sources
+    from solven_env import planning, sessions, sources
 
     found = Thread.find(thread, storage)
     if inputs and profile is None:
@@ -100,8 +100,10 @@ def status(
     else:
         computed = planning.plan_drift(found, record)
     builds = tuple(build["key"] for build in computed.desired.builds.values())
-    missing = found.missing_links(record) if record is not None and record.generation else ()
-    return Report("status", (_report(computed)._replace(builds=builds, missing_links=missing),))
+    report = _report(computed)._replace(builds=builds)
+    if record is not None and record.generation:
+        report = report._replace(missing_links=found.missing_links(record), session=sessions.look(found, record))
+    return Report("status", (report,))
 
 
 def apply(
@@ -155,6 +157,7 @@ def run(
     timeout: float | None = None,
     env: Mapping[str, str] | None = None,
     network: str | None = None,
+    keep_alive: float = 0.0,
     stdin: int = 0,
     stdout: int = 1,
     stderr: int = 2,
@@ -167,8 +170,9 @@ def run(
 
     `command` is its words; `shell` in their place is a text for `/bin/bash --login -c`. `timeout` is in seconds; `env`
     is added to the profile's variables, and shows in no argument list; `network` is 'none' or 'host', in the place of
-    the profile's. The streams are descriptors, which the command has as they are. What this host lacks of the thread's
-    builds is made first, and `progress` told of it.
+    the profile's. `keep_alive` is how many seconds the session, with its /tmp, stays after the command. The streams are
+    descriptors, which the command has as they are. What this host lacks of the thread's builds is made first, and
+    `progress` told of it.
 
     The status is the command's: 128 and more for a signal, 124 when its time was up, 126 when it cannot be executed,
     127 when it is not found. `UsageError` for what is no command; any other `SolvenError` says that none was started
@@ -187,6 +191,7 @@ def run(
         timeout=timeout,
         env=env or {},
         network=network,
+        keep_alive=keep_alive,
         terminal=os.environ.get("TERM", "") if os.isatty(stdout) else "",
         progress=progress,
     )
@@ -226,6 +231,16 @@ def contents(thread: str, *, storage: str | Path | None = None, packages: bool =
     from solven_env.probing.listing import list_thread
 
     return list_thread(Thread.find(thread, storage), with_packages=packages, with_files=files)
+
+
+def stop(thread: str, *, storage: str | Path | None = None) -> bool:
+    """End the thread's session on this host with all its commands, hung ones too; whether there was one.
+
+    When it returns, every process of it has ended. The commands' callers get 137.
+    """
+    from solven_env import sessions
+
+    return sessions.stop(Thread.find(thread, storage))
 
 
 def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str], None] = lambda _: None) -> LockReport:

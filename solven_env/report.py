@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from solven_env.probing.questions import Finding
     from solven_env.reconcile.keep import Kept
     from solven_env.reconcile.model import Change, State
+    from solven_env.sandbox.control import SessionState
 
 FORMAT = 1
 
@@ -34,6 +35,8 @@ class ThreadReport(NamedTuple):
     """The keys of the builds that this host has for the thread, whole. Told by `status` alone."""
     missing_links: tuple[str, ...] = ()
     """Where a command finds nothing, since what an optional link leads to is not there. Told by `status` alone."""
+    session: SessionState | None = None
+    """The session that the thread has on this host. Told by `status` alone."""
 
     def to_json(self) -> dict[str, object]:
         """The thread as plain data."""
@@ -65,7 +68,11 @@ class Report(NamedTuple):
 
     def to_json(self) -> dict[str, object]:
         """The report as plain data, in the format that users rely on."""
-        return {"format": FORMAT, "command": self.command, "threads": [thread.to_json() for thread in self.threads]}
+        threads = [thread.to_json() for thread in self.threads]
+        if self.command == "status":
+            for thread, described in zip(self.threads, threads, strict=True):
+                described["session"] = thread.session._asdict() if thread.session else None
+        return {"format": FORMAT, "command": self.command, "threads": threads}
 
 
 class LockReport(NamedTuple):

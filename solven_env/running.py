@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from solven_env import launch
+from solven_env import launch, sessions
 from solven_env.config import NETWORKS
 from solven_env.errors import SandboxError, UsageError
 from solven_env.launch import Place, Stacked
@@ -44,6 +45,7 @@ def prepare(
     timeout: float | None,
     env: Mapping[str, str],
     network: str | None,
+    keep_alive: float = 0.0,
     terminal: str = "",
     progress: Callable[[str], None] = lambda _: None,
 ) -> Launch:
@@ -58,6 +60,8 @@ def prepare(
         raise UsageError(f"{network} is no network", fix=f"Use {', '.join(NETWORKS)}.")
     if timeout is not None and not timeout > 0:
         raise UsageError("a timeout is a number of seconds above 0", fix="Leave it out for none.")
+    if not 0 <= keep_alive < math.inf:
+        raise UsageError("keep-alive is a number of seconds, 0 or more", fix="Leave it out for 0.")
     record = thread.record()
     if record is None or not record.generation:
         fix = f"Run: solven-env apply PROFILE {thread.name}."
@@ -76,7 +80,7 @@ def prepare(
     bwrap = packages.locate_bubblewrap(thread.config, os.environ)  # looked for before anything is built
     tools, stacks = _packages(thread, record, storage, progress)
     place = Place(
-        session=f"{storage}/{thread.name}/{record.incarnation}",
+        session=sessions.name(thread, record, storage),
         workspace=str((thread.storage / "threads" / thread.name).absolute()),
         storage=str(thread.storage.absolute()),
         uid=thread.config.sandbox.uid if os.geteuid() == 0 else None,
@@ -84,7 +88,7 @@ def prepare(
     )
     plan = launch.launch_plan(settings, place, stacks, tools, chosen)
     variables = launch.environment(settings, tools, cwd, terminal, env)
-    command = Command(tuple(argv), tuple(variables.items()), cwd, timeout, _limits(settings["limits"]))
+    command = Command(tuple(argv), tuple(variables.items()), cwd, timeout, _limits(settings["limits"]), keep_alive)
     return Launch(plan, command, str(places.runtime()))
 
 

@@ -7,12 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
-def test_a_small_run_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "options", "measured"),
+    [("run", ["--small"], "apply, nothing to do"), ("sandbox", [], "ours, live session")],
+)
+def test_a_small_run_leaves_nothing(tmp_path: Path, name: str, options: list[str], measured: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.run", "--small", "--rounds", "1"],
+        [sys.executable, "-m", f"benchmarks.{name}", *options, "--rounds", "1"],
         cwd=CHECKOUT,
         env={**os.environ, "TMPDIR": str(tmp_path)},
         capture_output=True,
@@ -21,6 +27,6 @@ def test_a_small_run_leaves_nothing(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "run -- true, live session" in done.stdout
+    assert measured in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 90
     assert list(tmp_path.iterdir()) == []

@@ -28,6 +28,7 @@ COMMANDS = {
     "apply": "Make a thread's workspace match a profile.",
     "run": "Run a command in a thread's sandbox.",
     "doctor": "Find what is wrong with this host, a profile or a thread.",
+    "stop": "End a thread's session with all its commands.",
     "status": "Show where a workspace differs from what was applied.",
 }
 """Each command's module is `solven_env.cli.<name>`; its function is called `command`."""

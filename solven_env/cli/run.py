@@ -38,6 +38,10 @@ def command(
         str | None,
         typer.Option("--network", metavar="NETWORK", help="none or host, in the place of what the profile says."),
     ] = None,
+    keep_alive: Annotated[
+        float,
+        typer.Option("--keep-alive", metavar="SECONDS", help="Keep the session, with its /tmp, as long afterwards."),
+    ] = 0.0,
     storage: StorageOption = None,
 ) -> None:
     """Run a command in a thread's sandbox, with the workspace as /.
@@ -50,8 +54,10 @@ def command(
       solven-env run thread-42 -- python /script.py
       solven-env run thread-42 --shell 'echo $PATH' --timeout 10
       solven-env run thread-42 --network host -- uv add httpx
+      solven-env run thread-42 --keep-alive 60 -- touch /tmp/kept
     """
     from solven_env import api, errors
+    from solven_env.cli import orphans
     from solven_env.cli.errors import exit_codes
     from solven_env.cli.output import note
 
@@ -62,6 +68,7 @@ def command(
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) != signal.SIG_IGN:  # as nohup(1) left it
                 signal.signal(number, _end)
+        orphans.end_with_parent()
         status = api.run(
             thread,
             argv or (),
@@ -71,6 +78,7 @@ def command(
             timeout=timeout,
             env=_variables(env or ()),
             network=network,
+            keep_alive=keep_alive,
             progress=note,
         )
     sys.exit(status)

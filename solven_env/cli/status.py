@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from solven_env.cli.options import (
     given_inputs,
 )
 
+if TYPE_CHECKING:
+    from solven_env.sandbox.control import SessionState
+
 
 def command(
     thread: ThreadArgument,
@@ -30,7 +33,7 @@ def command(
     exit_code: ExitCodeOption = False,
     chosen: FormatOption = Format.TEXT,
 ) -> None:
-    """Show where a workspace differs from what was applied, and its builds.
+    """Show where a workspace differs from what was applied, its builds and its session.
 
     \b
     Examples:
@@ -54,7 +57,16 @@ def command(
                 say(f"  build {key}")
             for path in each.missing_links:
                 say(f"  link {printable(path)} leads nowhere yet, and is left out")
+            if each.session:
+                say(f"  session {_told(each.session, thread)}")
             if each.is_interrupted:
                 say("  an apply was interrupted; the next one finishes it")
     if exit_code:
         raise typer.Exit(pending_code(report))
+
+
+def _told(session: SessionState, thread: str) -> str:
+    if not session.answers:
+        return f"does not answer; end it: solven-env stop {thread}"
+    commands = f"of {session.commands} command{'' if session.commands == 1 else 's'}, {session.age:.0f} s old"
+    return f"{commands}, kept for {session.keep_alive:.0f} s after them" if session.keep_alive else commands

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from solven_env import sources
 from solven_env.errors import WorkspaceError
-from solven_env.probing import host, inside, profile, questions, supplies, thread
+from solven_env.probing import host, inside, profile, questions, shells, supplies, surroundings, thread
 from solven_env.probing.questions import Question
 from solven_env.threads import Thread
 from solven_env.workspace import storage as storages
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 PYTHON = "3.12"
 """The interpreter that is looked for where no thread and no profile says which: a profile's own default."""
+
+
+_INSIDE = (*inside.QUESTIONS, *shells.QUESTIONS, *surroundings.QUESTIONS)
 
 
 class Examination:
@@ -44,14 +47,14 @@ class Examination:
         if self.named is None:
             return
         if failed & {"configuration", "storage"}:
-            yield from _names(thread.QUESTIONS, inside.QUESTIONS)
+            yield from _names(thread.QUESTIONS, _INSIDE)
             return
         self.asked = thread.Asked(Thread.find(self.named, self.storage), here)
         yield from questions.ask_all("thread", thread.QUESTIONS, self.asked, failed)
         if self.asked.lacks_builds or failed & {"record", "workspace", "builds"}:
-            yield from _names(inside.QUESTIONS)
+            yield from _names(_INSIDE)
             return
-        yield from questions.ask_all("thread", inside.QUESTIONS, inside.Inside(self.asked), failed)
+        yield from questions.ask_all("thread", _INSIDE, inside.Inside(self.asked), failed)
 
     def _own(self) -> Iterator[Question[host.Host]]:
         """The questions about the host that depend on what was named."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env import packages, preparing
 from solven_env.probing import supplies
-from solven_env.probing.questions import Answer, Question, broken, limited, ok
+from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
 from solven_env.probing.thread import backend_answer, limits_answer, network_answer
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def validity(sought: Sought) -> Answer:
     mistakes = preparing.diagnose(sought.source, "example", given={}, environ=os.environ)
     if mistakes:
         count = f"{len(mistakes)} mistake{'' if len(mistakes) == 1 else 's'}"
-        return broken(f"{count} in {sought.name}", str(mistakes[0]), f"Run: solven-env validate {sought.name}")
+        return broken(f"{count} in {sought.name}", str(mistakes[0]), run("solven-env", "validate", sought.name))
     profile = sought.resolved()
     return ok(f"{sought.name} is valid: {profile.name} {profile.release}")
 
@@ -59,7 +59,7 @@ def sources(sought: Sought) -> Answer:
     for mount in lost:
         if not mount.optional:
             cause = f"it is mounted at {mount.target} for: {mount.why or 'the profile'}"
-            return broken(f"{mount.source} is not on this host", cause, f"Run: mkdir -p {mount.source}")
+            return broken(f"{mount.source} is not on this host", cause, run("mkdir", "-p", mount.source))
     if lost:
         return limited(f"{lost[0].source} is not on this host", "the mount is optional, and left out")
     return ok(f"the sources of {len(mounts)} mounts are here")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
 
 from solven_env.errors import DocumentError, SolvenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
 Level = Literal["ok", "limited", "broken"]
 Subject = Literal["host", "profile", "thread"]
@@ -56,6 +58,11 @@ def limited(detail: str, cause: str = "", fix: str = "") -> Answer:
 def broken(detail: str, cause: str = "", fix: str = "") -> Answer:
     """It does not work."""
     return Answer("broken", detail, cause, fix)
+
+
+def run(*words: str | Path) -> str:
+    """A fix: the command that mends it, as a shell takes it."""
+    return f"Run: {shlex.join(map(str, words))}"
 
 
 def told(error: SolvenError) -> Answer:

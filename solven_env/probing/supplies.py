@@ -16,7 +16,7 @@ from solven_env.failures import failure
 from solven_env.probing import starting
 from solven_env.probing.host import Host, said
 from solven_env.probing.looks import look
-from solven_env.probing.questions import Answer, Question, broken, limited, ok
+from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,7 +51,7 @@ def python(version: str, host: Host, *, is_needed: bool) -> Answer:
     if found is not None:
         return ok(f"Python {found.version} ({found.executable})")
     answer = broken if is_needed else limited
-    fix = f"Run: uv python install {version}"
+    fix = run("uv", "python", "install", version)
     return answer(f"there is no Python {version} on this host", f"Looked: {'; '.join(looked)}", fix)
 
 

@@ -6,15 +6,14 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, Any
 
-from solven_env import launch, planning
+from solven_env import launch, planning, sessions
 from solven_env.builds import layers, remembered, store, verifying, wanted
 from solven_env.errors import printable
 from solven_env.probing import supplies
 from solven_env.probing.host import PROOT, Host, install, is_installed
-from solven_env.probing.questions import Answer, Question, broken, limited, ok
+from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
 from solven_env.profile.model import Python
-from solven_env.state.identity import KEY as STORAGE_ID
-from solven_env.state.identity import storage_id
+from solven_env.state.identity import known_storage_id
 from solven_env.state.records import lock_key
 from solven_env.workspace import storage as storages
 
@@ -50,6 +49,11 @@ class Asked:
         return self.record.settings
 
     @property
+    def uid(self) -> int:
+        """The host's uid that commands run as."""
+        return os.geteuid() if self.host.uid is None else self.host.uid
+
+    @property
     def workspace(self) -> Path:
         """Where the workspace is, for messages and for its own owner; what lies in it is looked at through `Root`."""
         return storages.workspace_path(self.thread.storage, self.thread.name)
@@ -57,7 +61,7 @@ class Asked:
     @property
     def apply(self) -> str:
         """The command that mends what the next apply puts right."""
-        return f"Run: solven-env apply PROFILE {self.thread.name}"
+        return run("solven-env", "apply", "PROFILE", self.thread.name)
 
 
 def record(asked: Asked) -> Answer:
@@ -79,18 +83,22 @@ def held(asked: Asked) -> Answer:
 
 
 def workspace(asked: Asked) -> Answer:
-    """It is there, no link stands in its place, it can be read, and it belongs to whom commands run as."""
+    """It is there, no link stands in its place, and it can be read."""
     root = asked.thread.open_root()
     if root is None:
         return broken(f"the workspace {asked.workspace} is not there", fix=asked.apply)
     with root:
         count = len(root.list(""))
-    about = asked.workspace.lstat()
-    uid = os.geteuid() if asked.host.uid is None else asked.host.uid
-    if about.st_uid != uid:
-        fix = f"Run: chown -R {uid}:{uid} {asked.workspace}"
-        return broken(f"wrong owner: the workspace belongs to uid {about.st_uid}, not {uid}", str(asked.workspace), fix)
     return ok(f"{asked.workspace}, {count} entries")
+
+
+def owner(asked: Asked) -> Answer:
+    """The workspace belongs to whom commands run as."""
+    found, uid = asked.workspace.lstat().st_uid, asked.uid
+    if found != uid:
+        fix = run("chown", "-hR", f"{uid}:{uid}", asked.workspace)
+        return broken(f"wrong owner: the workspace belongs to uid {found}, not {uid}", str(asked.workspace), fix)
+    return ok(f"uid {uid}")
 
 
 def texts_of_locks(asked: Asked) -> Answer:
@@ -104,6 +112,17 @@ def texts_of_locks(asked: Asked) -> Answer:
             what = "is missing" if stored is None else "was changed"
             return broken(f"the recorded lock of the {kind} packages {what}", str(where), asked.apply)
     return ok("the recorded locks of packages are there")
+
+
+def session(asked: Asked) -> Answer:
+    """The holder of the thread's session answers, where there is one."""
+    assert asked.record is not None
+    found = sessions.look(asked.thread, asked.record)
+    if found is None:
+        return ok("none is up; a command starts one")
+    if not found.answers:
+        return broken("the session's holder does not answer", fix=run("solven-env", "stop", asked.thread.name))
+    return ok(f"up for {found.age:.0f} s, {found.commands} commands in it")
 
 
 def interpreter(asked: Asked) -> Answer | None:
@@ -128,7 +147,7 @@ def builds(asked: Asked) -> Answer | None:
         if seen.wrong:
             more = f" and {len(seen.wrong) - 3} more" if len(seen.wrong) > 3 else ""
             wrong = ", ".join(map(printable, seen.wrong[:3])) + more
-            fix = f"Remove it, and the next run makes it again: rm -r {found.path}"
+            fix = run("rm", "-r", found.path)
             return broken(f"the {need.kind} build is corrupted: {wrong}", f"changed since it was made: {key}", fix)
         told.append(_verified(need, seen))
     if not told:
@@ -140,19 +159,19 @@ def builds(asked: Asked) -> Answer | None:
 def layers_of(asked: Asked) -> Answer | None:
     """The thread's layers belong to whom commands run as, and to nobody else's reach."""
     assert asked.record is not None
-    stored = asked.thread.state.get(STORAGE_ID)
-    if stored is None:
+    storage = known_storage_id(asked.thread.state)
+    if storage is None:
         return None
-    home = layers.Home(asked.host.data, storage_id(asked.thread.state), asked.thread.name, asked.record.incarnation)
-    uid = os.geteuid() if asked.host.uid is None else asked.host.uid
+    home = layers.Home(asked.host.data, storage, asked.thread.name, asked.record.incarnation)
+    uid = asked.uid
     names = sorted(layers.instances(home))
     for kind, instance in names:
         for directory in ("upper", "work"):
             path = home.path / f"{kind}-{instance}" / directory
-            owner = path.stat().st_uid
-            if owner != uid:
-                fix = f"Run: chown -R {uid}:{uid} {path}"
-                return broken(f"wrong owner: a layer belongs to uid {owner}, not {uid}", str(path), fix)
+            found = path.stat().st_uid
+            if found != uid:
+                fix = run("chown", "-hR", f"{uid}:{uid}", path)
+                return broken(f"wrong owner: a layer belongs to uid {found}, not {uid}", str(path), fix)
     return ok(f"{len(names)} in {home.path}") if names else None
 
 
@@ -165,7 +184,7 @@ def drift(asked: Asked) -> Answer:
         return ok("the workspace is as it was applied")
     names = ", ".join(printable(change.name) for change in changes[:3])
     more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
-    see = f"See: solven-env status {asked.thread.name}"
+    see = run("solven-env", "status", asked.thread.name)
     return limited(f"differs from what was applied: {names}{more}", "the next apply puts it right", see)
 
 
@@ -177,7 +196,7 @@ def links(asked: Asked) -> Answer | None:
     for link in needed or lost:
         what = f"the link /{printable(link['path'])} leads nowhere"
         target = asked.thread.storage / link["to"]
-        fix = f"Run: mkdir -p {target}"
+        fix = run("mkdir", "-p", target)
         if link in needed:
             return broken(what, f"{printable(link['to'])} is not on the storage, and the link is not optional", fix)
         return limited(what, f"{printable(link['to'])} is not on the storage; commands do without it", fix)
@@ -249,6 +268,7 @@ QUESTIONS: tuple[Question[Asked], ...] = (
     Question("record", record, ("storage",)),
     Question("held", held, ("storage",)),
     Question("workspace", workspace, ("record",)),
+    Question("owner", owner, ("workspace",)),
     Question("drift", drift, ("workspace",)),
     Question("backend", backend, ("record",)),
     Question("network", network, ("record",)),
@@ -257,5 +277,6 @@ QUESTIONS: tuple[Question[Asked], ...] = (
     Question("locks", texts_of_locks, ("record",)),
     Question("builds", builds, ("locks", "cache", "python")),
     Question("layers", layers_of, ("record", "data")),
+    Question("session", session, ("record", "runtime directory")),
     Question("links", links, ("record",)),
 )

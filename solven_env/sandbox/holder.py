@@ -4,7 +4,7 @@ It mounts each overlay once, stages one root a shape, and forks each command as 
 the kernel itself ends everything: a command's processes when its first one ends, whatever they did (setsid, double
 forks); all commands when the holder does. No process of a command can ever become the holder's child, so there is
 nothing to sweep, and no moment after the fork at which a kill leaves something behind. When a launcher's connection
-ends, its command is killed. The holder ends with its last command.
+ends, its command is killed. The holder ends with its last command, or as long after it as a command asked for.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import signal
 import socket
 import time
 from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import (
@@ -23,47 +24,54 @@ from solven_env.sandbox import (
     mounting,
     namespaces,
     refusal,
+    roots,
     runtime,
     seccomp,
-    sources,
-    staging,
     wire,
 )
-from solven_env.sandbox.launching import Root
-from solven_env.sandbox.plan import Command, LaunchPlan, check_command, check_plan, decode_command, decode_plan, shape
+from solven_env.sandbox.plan import check_command, decode_command, decode_plan
+
+if TYPE_CHECKING:
+    from solven_env.sandbox.plan import Command
 
 _TIMED_OUT = 124
 _KILLED = 128 + signal.SIGKILL
 _LONGEST_WAIT = 86400.0  # seconds; epoll_wait counts milliseconds in an int, and a timeout may be infinite
+_OWN_DESCRIPTORS, _DESCRIPTORS_A_COMMAND = 64, 4  # its connection, pidfd, status and perhaps a root's network
 
 
 class Running:
     """A command's first process and what is known about how it ends."""
 
-    def __init__(self, pid: int, status: int, root: str, timeout: float | None) -> None:
+    def __init__(self, pid: int, status: int, root: str, command: Command) -> None:
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
         self.status = status  # read end of bubblewrap's --json-status-fd
         self.root = root
-        self.deadline = None if timeout is None else time.monotonic() + timeout
+        self.deadline = None if command.timeout is None else time.monotonic() + command.timeout
+        self.keep_alive = command.keep_alive
         self.verdict: int | None = None  # the status that is decided already: killed or timed out
 
 
 class Session:
-    """All that the holder knows. `clients` and `ending` map descriptors: a connection's, a first process's pidfd."""
+    """All that the holder knows. `clients` and `ending` map descriptors: a connection's, a first process's pidfd.
 
-    def __init__(self, listener: socket.socket, directory: int, name: str, *, unprivileged: bool) -> None:
+    `room` is how many clients there are descriptors for; more wait until one leaves. `kept_until` is when a session
+    without commands ends.
+    """
+
+    def __init__(self, listener: socket.socket, directory: int, name: str, inode: int, *, unprivileged: bool) -> None:
         self.listener = listener
         self.directory = directory
         self.name = name
-        self.unprivileged = unprivileged
+        self.inode = inode
         self.poll = select.epoll()
         self.clients: dict[int, tuple[socket.socket, Running | None]] = {}
         self.ending: dict[int, int] = {}
-        self.shared = sources.Shared(f"{namespaces.STAGE}/shared")
-        self.roots: dict[str, Root] = {}
-        self.newest = ""
-        self.staged = 0
+        self.roots = roots.Roots(unprivileged=unprivileged)
+        self.room = max(1, (launching.limit_open_files() - _OWN_DESCRIPTORS) // _DESCRIPTORS_A_COMMAND)
+        self.began = time.monotonic()
+        self.kept_until = 0.0
         self.retired = False
         self.filter = seccomp.program()
         self.pids = os.open("/proc/self/ns/pid", os.O_RDONLY)
@@ -75,6 +83,11 @@ def main(listener: str, directory: str, name: str) -> None:
     session_socket.setblocking(False)
     runtime_directory = int(directory)
     unprivileged = os.geteuid() != 0
+    with runtime.locked(runtime_directory):
+        if not session_socket.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):  # the launcher was killed
+            runtime.bury(runtime_directory, name)
+            return
+        inode = runtime.inode(runtime_directory, name)
     try:
         namespaces.leave_host(unprivileged=unprivileged)
         if os.fork():
@@ -82,12 +95,14 @@ def main(listener: str, directory: str, name: str) -> None:
         namespaces.prepare_stage()
         os.umask(0o022)
     except OSError as error:
-        _refuse_all(session_socket, runtime_directory, name, refusal.explain(str(error)))
+        with runtime.locked(runtime_directory):
+            runtime.remove(runtime_directory, name, inode)
+        _refuse_all(session_socket, refusal.explain(str(error)))
         return
-    session = Session(session_socket, runtime_directory, name, unprivileged=unprivileged)
-    os.mkdir(session.shared.where)
+    session = Session(session_socket, runtime_directory, name, inode, unprivileged=unprivileged)
     session.poll.register(session.listener, select.EPOLLIN)
     _accept(session)
+    _end_when_over(session)
     while not session.retired:
         # One at a time: what handles an event may close descriptors, and their numbers come again.
         for descriptor, _ in session.poll.poll(_patience(session), 1):
@@ -98,23 +113,23 @@ def main(listener: str, directory: str, name: str) -> None:
             elif descriptor in session.clients:
                 _hear(session, descriptor)
         _enforce_deadlines(session)
+        _end_when_over(session)
 
 
-def _accept(session: Session) -> bool:
-    """Take every launcher that waits; whether there was one."""
-    found = False
-    while True:
+def _accept(session: Session) -> None:
+    """Take the launchers that wait, as many as there is room for."""
+    while len(session.clients) < session.room:
         try:
             connection, _ = session.listener.accept()
         except BlockingIOError:
-            return found
-        found = True
+            return
         session.clients[connection.fileno()] = (connection, None)
         session.poll.register(connection, select.EPOLLIN)
+    session.poll.modify(session.listener, 0)  # until `_part` makes room
 
 
 def _hear(session: Session, client: int) -> None:
-    """A launcher asks for its command, asks to kill it, or is gone."""
+    """A launcher asks for its command, asks to kill it, or is gone; or someone asks how the session is."""
     connection, running = session.clients[client]
     if running is not None:
         if not wire.hear_again(connection):
@@ -122,13 +137,15 @@ def _hear(session: Session, client: int) -> None:
         _kill(running, _KILLED)
         return
     request = wire.receive_request(connection)
-    if request is None:
+    if request == "status":
+        _tell_status(session, connection)
+    if request is None or request == "status":
         _part(session, client)
         return
     document, streams = request
     wire.send(connection, "accepted")
     try:
-        running = _start(session, decode_plan(document["plan"]), decode_command(document["command"]), streams)
+        running = _start(session, document, streams)
     except Exception as error:  # one launcher's plan, however wrong, ends no other's command
         if not isinstance(error, SandboxError):
             error = SandboxError(f"the sandbox could not be staged: {error!r}")
@@ -143,9 +160,18 @@ def _hear(session: Session, client: int) -> None:
     session.poll.register(running.pidfd, select.EPOLLIN)
 
 
-def _start(session: Session, plan: LaunchPlan, command: Command, streams: tuple[int, int, int]) -> Running:
+def _tell_status(session: Session, connection: socket.socket) -> None:
+    now = time.monotonic()
+    commands = [running for _, running in session.clients.values() if running]
+    kept = max(session.kept_until - now, *(running.keep_alive for running in commands), 0.0)
+    wire.send(connection, "status", commands=len(commands), age=now - session.began, keep_alive=kept)
+
+
+def _start(session: Session, document: dict[str, Any], streams: tuple[int, int, int]) -> Running:
+    plan, command = decode_plan(document["plan"]), decode_command(document["command"])
     check_command(command)
-    root, name = _root(session, plan)
+    name = roots.have(session.roots, plan)
+    root, open_files = session.roots.staged[name], int(document["open_files"])
     status_out, status_in = os.pipe()
     filter_out, filter_in = os.pipe()
     os.write(filter_in, session.filter)
@@ -154,49 +180,15 @@ def _start(session: Session, plan: LaunchPlan, command: Command, streams: tuple[
     try:
         pid = os.fork()
         if pid == 0:
-            launching.become(root, command, streams, seccomp=filter_out, status=status_in)
+            launching.become(root, command, streams, open_files=open_files, seccomp=filter_out, status=status_in)
+    except BaseException:
+        os.close(status_out)
+        raise
     finally:
         mounting.join_namespace(session.pids, mounting.CLONE_NEWPID)
         os.close(filter_out)
         os.close(status_in)
-    return Running(pid, status_out, name, command.timeout)
-
-
-def _root(session: Session, plan: LaunchPlan) -> tuple[Root, str]:
-    name = shape(plan) + sources.present(plan)
-    if name not in session.roots:
-        check_plan(plan)
-        _check_owner(plan, unprivileged=session.unprivileged)
-        session.staged += 1
-        where = f"{namespaces.STAGE}/{session.staged}"
-        try:
-            staging.stage(plan, where, session.shared)
-            network = namespaces.new_network() if plan.network == "none" else None
-        except BaseException:
-            _unstage(where)
-            raise
-        session.roots[name] = Root(plan, where, network)
-    session.newest = name
-    return session.roots[name], name
-
-
-def _check_owner(plan: LaunchPlan, *, unprivileged: bool) -> None:
-    """Root must drop to another host uid and gid; without privilege there is none to drop to."""
-    if unprivileged:
-        if (plan.uid, plan.gid) != (None, None):
-            raise SandboxError("only root can give the sandbox another host uid")
-    elif not (plan.uid and plan.gid):
-        raise SandboxError(
-            "started as root, the sandbox needs a host uid and gid that are not root's",
-            fix="Set sandbox.uid in the host configuration.",
-        )
-
-
-def _unstage(where: str) -> None:
-    if os.path.isdir(where):
-        if os.path.ismount(where):
-            mounting.detach(where)
-        os.rmdir(where)
+    return Running(pid, status_out, name, command)
 
 
 def _reap(session: Session, client: int) -> None:
@@ -215,36 +207,27 @@ def _reap(session: Session, client: int) -> None:
     elif os.WIFSIGNALED(waited):
         outcome = 128 + os.WTERMSIG(waited)
     else:
-        outcome = bubblewrap.failure(report, session.roots[running.root].plan.bwrap)
+        outcome = bubblewrap.failure(report, session.roots.staged[running.root].plan.bwrap)
     session.poll.unregister(running.pidfd)
     os.close(running.pidfd)
     del session.ending[running.pidfd]
+    session.kept_until = max(session.kept_until, time.monotonic() + running.keep_alive)
     _part(session, client, outcome)
-    _drop_roots(session)
-
-
-def _drop_roots(session: Session) -> None:
-    """Take away the roots that no command uses any more, but for the newest, and the overlays that only they had."""
-    used = {running.root for _, running in session.clients.values() if running} | {session.newest}
-    for name in session.roots.keys() - used:
-        root = session.roots.pop(name)
-        _unstage(root.path)
-        if root.network is not None:
-            os.close(root.network)
-    sources.release(session.shared, (mount for root in session.roots.values() for mount in root.plan.mounts))
+    roots.drop(session.roots, used={running.root for _, running in session.clients.values() if running})
 
 
 def _part(session: Session, client: int, outcome: int | SandboxError | None = None) -> None:
     """Let a launcher go, with what became of its command.
 
-    The last one is told when the session's name is free: the next command that its caller starts finds a new session,
-    and never one that is about to end.
+    The last one of a session that is not kept alive is told when the session's name is free: the next command that its
+    caller starts finds a new session, and never one that is about to end.
     """
     connection, _ = session.clients.pop(client)
     # Closing alone would leave it in the set while a child that has not come to its execve holds a copy.
     with suppress(FileNotFoundError):  # when its launcher has gone before
         session.poll.unregister(client)
-    session.retired = not session.clients and _retire(session)
+    session.poll.modify(session.listener, select.EPOLLIN)
+    _end_when_over(session)
     if isinstance(outcome, SandboxError):
         wire.send_failure(connection, outcome)
     elif outcome is not None:
@@ -264,6 +247,8 @@ def _patience(session: Session) -> float | None:
         for _, running in session.clients.values()
         if running and running.deadline is not None and running.verdict is None
     ]
+    if not session.clients:
+        deadlines.append(session.kept_until)
     return min(_LONGEST_WAIT, max(0.0, min(deadlines) - time.monotonic())) if deadlines else None
 
 
@@ -274,27 +259,28 @@ def _enforce_deadlines(session: Session) -> None:
             _kill(running, _TIMED_OUT)
 
 
-def _retire(session: Session) -> bool:
-    """Give the socket's name up, unless a launcher came meanwhile; one that comes later finds none and asks again."""
+def _end_when_over(session: Session) -> None:
+    """Without any command, and kept alive no longer, give the socket's name up, unless a launcher came meanwhile.
+
+    One that comes later finds none and asks again.
+    """
+    if session.retired or session.clients or time.monotonic() < session.kept_until:
+        return
     with runtime.locked(session.directory):
-        if _accept(session):
-            return False
-        os.unlink(session.name, dir_fd=session.directory)
-        return True
+        _accept(session)
+        if not session.clients:
+            runtime.remove(session.directory, session.name, session.inode)
+            session.retired = True
 
 
-def _refuse_all(listener: socket.socket, directory: int, name: str, error: SandboxError) -> None:
-    with runtime.locked(directory):
-        os.unlink(name, dir_fd=directory)
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except BlockingIOError:
-                return
-            with connection:
-                # Closed with the request unread, the connection would lose the answer too (ECONNRESET comes first).
-                _, streams = wire.receive_request(connection) or ({}, ())
-                for stream in streams:
-                    os.close(stream)
-                wire.send(connection, "accepted")
-                wire.send_failure(connection, error)
+def _refuse_all(listener: socket.socket, error: SandboxError) -> None:
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except BlockingIOError:
+            return
+        with connection:
+            # Closed with the request unread, the connection would lose the answer too (ECONNRESET comes first).
+            wire.receive_request(connection)
+            wire.send(connection, "accepted")
+            wire.send_failure(connection, error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -23,8 +24,13 @@ class Root(NamedTuple):
     network: int | None
 
 
-def become(root: Root, command: Command, streams: tuple[int, int, int], *, seccomp: int, status: int) -> NoReturn:
-    """Turn this process, pid 1 of a PID namespace of its own, into bubblewrap. Failures go to `status` as JSON."""
+def become(
+    root: Root, command: Command, streams: tuple[int, int, int], *, open_files: int, seccomp: int, status: int
+) -> NoReturn:
+    """Turn this process, pid 1 of a PID namespace of its own, into bubblewrap. Failures go to `status` as JSON.
+
+    `open_files` is the caller's soft limit of them.
+    """
     try:
         os.umask(0o022)
         for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and that would be inherited
@@ -46,6 +52,7 @@ def become(root: Root, command: Command, streams: tuple[int, int, int], *, secco
         arguments = bubblewrap.arguments(
             root.plan, command, STAGE, environment=environment, seccomp=seccomp, status=status
         )
+        limit_open_files(open_files)
         os.execve(root.plan.bwrap, arguments, {})  # noqa: S606 (no shell is meant)
     except BaseException as error:  # whatever it is, the launcher learns it; nothing of the holder may go on here
         failure = {"message": str(error), "fix": "", "location": ""}
@@ -54,6 +61,14 @@ def become(root: Root, command: Command, streams: tuple[int, int, int], *, secco
         os.write(status, json.dumps({"failed": failure}).encode() + b"\n")
     finally:
         os._exit(125)
+
+
+def limit_open_files(soft: int | None = None) -> int:
+    """Set the soft limit of open files, as far as the hard one lets it (None: all the way); what it is now."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    chosen = hard if soft is None else min(soft, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (chosen, hard))
+    return chosen
 
 
 def drop_rights(plan: LaunchPlan) -> None:

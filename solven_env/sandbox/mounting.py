@@ -45,6 +45,7 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 _CLOSE_RANGE_CLOEXEC = 4  # include/uapi/linux/close_range.h
 _LAST_DESCRIPTOR = 0xFFFFFFFF
@@ -145,6 +146,12 @@ def forbid_new_privileges() -> None:
     """PR_SET_NO_NEW_PRIVS (prctl(2)): no set-uid program gives this process or its children anything any more."""
     one, zero = ctypes.c_ulong(1), ctypes.c_ulong(0)
     _check("no_new_privs", _libc.prctl(ctypes.c_int(_PR_SET_NO_NEW_PRIVS), one, zero, zero, zero))
+
+
+def signal_when_parent_ends(number: int) -> None:
+    """PR_SET_PDEATHSIG (prctl(2)): it is sent when the thread ends that started this process, not the process alone."""
+    zero = ctypes.c_ulong(0)
+    _check("pdeathsig", _libc.prctl(ctypes.c_int(_PR_SET_PDEATHSIG), ctypes.c_ulong(number), zero, zero, zero))
 
 
 def close_on_exec(first: int) -> None:

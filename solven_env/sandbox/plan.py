@@ -120,6 +120,8 @@ class LaunchPlan(NamedTuple):
 class Command(NamedTuple):
     """One command. `cwd` is a path inside; `timeout` is in seconds of wall time.
 
+    `keep_alive` is how many seconds the session stays after this command has left; of several the latest end counts.
+
     `env` is its whole environment as pairs; PWD is always `cwd`, as bubblewrap sets it. `limits` are pairs of an option
     of prlimit(1) and its value, soft and hard: `("nofile", 1024)`. Text holds bytes that are not UTF-8 as surrogates
     (PEP 383). One argument or variable has at most 131,071 bytes (MAX_ARG_STRLEN in execve(2)).
@@ -130,6 +132,7 @@ class Command(NamedTuple):
     cwd: str = "/"
     timeout: float | None = None
     limits: tuple[tuple[str, int], ...] = ()
+    keep_alive: float = 0.0
 
 
 _KINDS: dict[str, type[Mount]] = {
@@ -212,6 +215,7 @@ def decode_command(document: dict[str, Any]) -> Command:
         cwd=document["cwd"],
         timeout=document["timeout"],
         limits=tuple((name, value) for name, value in document["limits"]),
+        keep_alive=document["keep_alive"],
     )
 
 

@@ -1,17 +1,25 @@
-"""The runtime directory: the holders' sockets, for one user, and the lock that lets two launchers make one holder."""
+"""The runtime directory: the holders' sockets, for one user, and the lock that lets two launchers make one holder.
+
+A socket is given its name only when the process that will serve it runs already: whoever is killed after that, the
+other one removes it. What is killed together leaves a dead socket; the next that looks for the session buries it.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import socket
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from solven_env.errors import SandboxError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+BACKLOG = 128
+"""How many launchers may wait for a holder to accept them; what is beyond waits in connect(2)."""
 
 
 def open_directory(path: str) -> int:
@@ -21,9 +29,22 @@ def open_directory(path: str) -> int:
     """
     try:
         os.makedirs(path, mode=0o700, exist_ok=True)
-        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as error:
-        raise SandboxError(f"the runtime directory cannot be opened: {error.strerror}", location=path) from error
+        raise _closed(path, error) from error
+    directory = find_directory(path)
+    if directory is None:
+        raise SandboxError("the runtime directory was removed", fix="Run it again.", location=path)
+    return directory
+
+
+def find_directory(path: str) -> int | None:
+    """The same where it is there already; None where it is not."""
+    try:
+        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _closed(path, error) from error
     about = os.fstat(directory)
     if about.st_uid != os.geteuid() or stat.S_IMODE(about.st_mode) & 0o077:
         os.close(directory)
@@ -47,6 +68,53 @@ def address(directory: int, name: str) -> str:
     return f"/proc/self/fd/{directory}/{name}"
 
 
+def connect(directory: int, name: str, *, patience: float | None = None) -> socket.socket | None:
+    """A connection to the holder that listens at `name`; None where none does.
+
+    One that hangs and has too many waiting lets us wait too; with `patience`, in seconds, that is TimeoutError, and the
+    connection gives up as soon when it is read.
+    """
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    connection.settimeout(patience)
+    try:
+        connection.connect(address(directory, name))
+    except (FileNotFoundError, ConnectionRefusedError):
+        connection.close()
+        return None
+    except BlockingIOError as error:  # unix(7) never waits for room in a queue when there is a timeout
+        connection.close()
+        raise TimeoutError from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def bury(directory: int, name: str) -> bool:
+    """Under the lock: remove the socket `name` if nobody listens at it; whether nobody does."""
+    try:
+        connection = connect(directory, name, patience=0)
+    except TimeoutError:
+        return False
+    if connection is not None:
+        connection.close()
+        return False
+    remove(directory, name)
+    return True
+
+
+def inode(directory: int, name: str) -> int:
+    """The socket's own number, as long as it has its name."""
+    return os.stat(name, dir_fd=directory, follow_symlinks=False).st_ino
+
+
+def remove(directory: int, name: str, expected: int | None = None) -> None:
+    """Under the lock: remove the socket `name`; if it is still the `expected` one, where a cleaner may have come by."""
+    with suppress(FileNotFoundError):
+        if expected in (None, inode(directory, name)):
+            os.unlink(name, dir_fd=directory)
+
+
 @contextmanager
 def locked(directory: int) -> Iterator[None]:
     """Hold the runtime directory alone, against other processes and threads, for a few milliseconds.
@@ -59,3 +127,7 @@ def locked(directory: int) -> Iterator[None]:
         yield
     finally:
         os.close(own)
+
+
+def _closed(path: str, error: OSError) -> SandboxError:
+    return SandboxError(f"the runtime directory cannot be opened: {error.strerror}", location=path)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import subprocess
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox import runtime, wire
+from solven_env.sandbox import control, runtime, wire
 from solven_env.sandbox.plan import Command, LaunchPlan, encode_command, encode_plan
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Running:
         if self.status is None:
             message = wire.receive(self.connection)
             if message is None:  # the holder was killed, and the kernel has ended the command with it
-                _bury(self.runtime_dir, self.session)
+                control.look(self.session, self.runtime_dir)  # and bury it
                 self.status = _KILLED
             elif message["kind"] == "failed":
                 raise wire.failure(message)
@@ -88,26 +88,40 @@ def start(
     SandboxError when it cannot be: a plan that asks for what is not there, a link that an agent planted at a mount
     point, namespaces that the host refuses.
     """
-    request = {"plan": encode_plan(plan), "command": encode_command(command)}
+    request = {
+        "plan": encode_plan(plan),
+        "command": encode_command(command),
+        "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+    }
     _let_streams_be_reopened(plan, (stdin, stdout, stderr))
     directory = runtime.open_directory(runtime_dir)
     try:
-        for _ in range(_TRIES):
-            holder = _reach_holder(directory, runtime.socket_name(plan.session))
-            try:
-                started = _ask(holder.connection, request, (stdin, stdout, stderr))
-            except BaseException:
-                holder.connection.close()
-                raise
-            finally:
-                complaint = _settle(holder)
-            if started:
-                return Running(holder.connection, plan.session, runtime_dir)
-            holder.connection.close()
-            if complaint:
-                raise SandboxError(f"the session's holder broke: {complaint}")
+        return Running(
+            _connection(directory, plan.session, request, (stdin, stdout, stderr)), plan.session, runtime_dir
+        )
+    except BaseException:
+        control.look(plan.session, runtime_dir)  # and bury it if it was killed
+        raise
     finally:
         os.close(directory)
+
+
+def _connection(directory: int, session: str, request: dict[str, Any], streams: tuple[int, int, int]) -> socket.socket:
+    """The connection to a holder that has started what is requested."""
+    for _ in range(_TRIES):
+        holder = _reach_holder(directory, runtime.socket_name(session))
+        try:
+            started = _ask(holder.connection, request, streams)
+        except BaseException:
+            holder.connection.close()
+            raise
+        finally:
+            complaint = _settle(holder)
+        if started:
+            return holder.connection
+        holder.connection.close()
+        if complaint:
+            raise SandboxError(f"the session's holder broke: {complaint}")
     raise SandboxError(f"the session's holder ended {_TRIES} times before it answered")
 
 
@@ -152,13 +166,13 @@ class _Holder:
 
 def _reach_holder(directory: int, name: str) -> _Holder:
     """Connect to the holder that listens at `name` in the runtime directory; make it if there is none."""
-    address = runtime.address(directory, name)
-    connection = _try_connect(address)
-    if connection is not None:
-        return _Holder(connection)
-    with runtime.locked(directory):
-        connection = _try_connect(address)
-        return _make_holder(directory, name) if connection is None else _Holder(connection)
+    while True:
+        connection = runtime.connect(directory, name)
+        if connection is not None:
+            return _Holder(connection)
+        with runtime.locked(directory):
+            if runtime.bury(directory, name):
+                return _make_holder(directory, name)
 
 
 def _settle(holder: _Holder) -> str:
@@ -171,32 +185,13 @@ def _settle(holder: _Holder) -> str:
         return (complaints.read().decode(errors="replace").splitlines() or [""])[-1]
 
 
-def _bury(runtime_dir: str, session: str) -> None:
-    """Remove the socket that a killed holder has left, unless there is a new one."""
-    directory = runtime.open_directory(runtime_dir)
-    try:
-        name = runtime.socket_name(session)
-        with runtime.locked(directory):
-            connection = _try_connect(runtime.address(directory, name))
-            if connection is not None:
-                connection.close()
-                return
-            with suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=directory)
-    finally:
-        os.close(directory)
-
-
 def _make_holder(directory: int, name: str) -> _Holder:
-    """Listen in the holder's stead, connect, and let a new one inherit the socket: so it never waits for a client."""
-    address = runtime.address(directory, name)
-    with suppress(FileNotFoundError):  # there after a holder was killed
-        os.unlink(name, dir_fd=directory)
+    """Start a holder and listen in its stead, so that it never waits for a client; under the lock.
+
+    It inherits the socket without a name, and looks only after the lock is free whether it got one: a launcher that is
+    killed on the way leaves no socket that nobody knows.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        listener.bind(address)
-        listener.listen(128)
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        connection.connect(address)
         complaints = os.memfd_create("complaints")
         inherited = (listener.fileno(), directory)
         first_stage = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
@@ -212,17 +207,9 @@ def _make_holder(directory: int, name: str) -> _Holder:
             start_new_session=True,
             pass_fds=inherited,
         )
-        return _Holder(connection, first_stage, complaints)
-
-
-def _try_connect(address: str) -> socket.socket | None:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    try:
+        address = runtime.address(directory, name)
+        listener.bind(address)
+        listener.listen(runtime.BACKLOG)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         connection.connect(address)
-    except (FileNotFoundError, ConnectionRefusedError):
-        connection.close()
-        return None
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+        return _Holder(connection, first_stage, complaints)

@@ -7,7 +7,8 @@
     kill                                    ─►
                                             ◄─ exited     or failed
 
-When the launcher's end is closed, the command is killed.
+When the launcher's end is closed, the command is killed. Whoever wants to know how the session is asks on a connection
+of its own, `status ─►`, and gets `◄─ status`.
 """
 
 from __future__ import annotations
@@ -16,9 +17,13 @@ import array
 import json
 import os
 import socket
-from typing import Any
+from contextlib import suppress
+from typing import Any, Literal, TypeAlias
 
 from solven_env.errors import SandboxError
+
+Request: TypeAlias = tuple[dict[str, Any], tuple[int, int, int]]
+"""A document and the command's streams."""
 
 _LARGEST_ANSWER = 65536
 
@@ -34,13 +39,21 @@ def send_request(connection: socket.socket, request: dict[str, Any], streams: tu
         os.close(memory)
 
 
-def receive_request(connection: socket.socket) -> tuple[dict[str, Any], tuple[int, int, int]] | None:
-    """A request and its streams, which the caller closes; None when the launcher is gone, or says something else."""
+def send_question(connection: socket.socket) -> None:
+    """Ask how the session is."""
+    with suppress(BrokenPipeError, ConnectionResetError):
+        connection.send(b"status")
+
+
+def receive_request(connection: socket.socket) -> Request | Literal["status"] | None:
+    """A request, whose streams the caller closes; None when the launcher is gone, or says something else."""
     try:
         message, descriptors = receive_descriptors(connection, 4)
     except ConnectionResetError:
         return None
     try:
+        if message == b"status" and not descriptors:
+            return "status"
         if message == b"request" and len(descriptors) == 4:
             memory, stdin, stdout, stderr = descriptors
             with open(memory, "rb", closefd=False) as file:

@@ -16,17 +16,25 @@ KEY = "storage.json"
 
 def storage_id(state: State) -> str:
     """The id of the storage whose state this is; drawn now where it has none. StateError where it is damaged."""
-    stored = state.get(KEY)
-    if stored is None:
+    known = known_storage_id(state)
+    if known is None:
         drawn = secrets.token_hex(16)
         try:
             state.create(KEY, (json.dumps({"format": 1, "id": drawn}) + "\n").encode())
         except StateError:
-            stored = state.get(KEY)  # another one drew at the same time
-            if stored is None:
+            known = known_storage_id(state)  # another one drew at the same time
+            if known is None:
                 raise
         else:
             return drawn
+    return known
+
+
+def known_storage_id(state: State) -> str | None:
+    """The same, and None where none was drawn yet."""
+    stored = state.get(KEY)
+    if stored is None:
+        return None
     try:
         found = json.loads(stored.value)["id"]
     except (ValueError, TypeError, KeyError):

@@ -1,6 +1,6 @@
-"""SIGKILL at random moments, to launcher, holder and bubblewrap: nothing is left, and the next command runs.
+"""SIGKILL at random moments, to each process of the chain in turn: nothing is left, and the next command runs.
 
-`SOLVEN_ENV_KILLS` sets the number of moments for each (20).
+`SOLVEN_ENV_KILLS` sets the number of moments for each (10).
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
@@ -23,66 +24,105 @@ from solven_env.sandbox.plan import encode_command, encode_plan
 from tests.sandbox.running import DEADLINE, Box, command, pids, survivors, wait_for_file, wait_until_alone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from tests.running.world import World
 
-KILLS = int(os.environ.get("SOLVEN_ENV_KILLS", "20"))
-LONGEST = 0.15
-"""Seconds: from before the launcher has imported anything until its command has run for a while."""
+KILLS = int(os.environ.get("SOLVEN_ENV_KILLS", "10"))
+LONGEST = 0.5
+"""Seconds: from before the shell has started the launcher until its command has run for a while."""
 CHECKOUT = Path(__file__).resolve().parents[2]
-TEXT = "(setsid sleep 600 &) ; setsid sleep 600 & sleep 600"
+STRAYS = "(setsid sleep 600 &) ; setsid sleep 600 & "
+TEXT = STRAYS + "while [ ! -e /go ]; do sleep 0.01; done; exit 8"
+SHELL = ("sh", "-c", '"$@"; exit $?', "sh")  # stays, as the launcher's parent
+
+Victim: TypeAlias = Callable[["World", subprocess.Popen[bytes]], None]
+
+
+def the_shell(world: World, shell: subprocess.Popen[bytes]) -> None:
+    shell.kill()
+
+
+def the_launcher(world: World, shell: subprocess.Popen[bytes]) -> None:
+    while is_running(shell):
+        if launchers := [pid for pid in of_session(shell.pid) if pid != shell.pid]:
+            return kill(launchers)
+
+
+def the_holder(world: World, shell: subprocess.Popen[bytes]) -> None:
+    """Its first stage too. Killed before it took the request it is replaced: then the command may end."""
+    every(b"solven_env.sandbox import holder")(world, shell)
+    (world.workspace() / "go").touch()
+
+
+def every(program: bytes) -> Victim:
+    """The processes of that program in the session, as soon as there is one."""
+
+    def victim(world: World, shell: subprocess.Popen[bytes]) -> None:
+        while is_running(shell):
+            if found := survivors(world.base.name, program):
+                return kill(found)
+
+    return victim
+
+
+VICTIMS: dict[str, Victim] = {
+    "shell": the_shell,
+    "launcher": the_launcher,
+    "holder": the_holder,
+    "bubblewrap": every(b"/usr/bin/bwrap"),
+}
+
+
+def is_running(shell: subprocess.Popen[bytes]) -> bool:
+    """Asked in a loop that shall leave the processor to those whom it waits for."""
+    with suppress(subprocess.TimeoutExpired):
+        shell.wait(timeout=0.005)
+    return shell.returncode is None
+
+
+def kill(victims: Iterable[int]) -> None:
+    for pid in victims:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def of_session(leader: int) -> list[int]:
+    """The processes of a shell's session that have not ended: itself and the launcher."""
+    found = []
+    for pid in pids():
+        with suppress(OSError):
+            state, _, _, session_id, *_ = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            if int(session_id) == leader and state not in "ZX":
+                found.append(pid)
+    return found
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_a_kill_at_any_moment_leaves_nothing(bare: World, victim: str) -> None:
+    """No process, no mount, no file; a namespace is gone with its processes, since nothing else holds it."""
+    chance = random.Random(victim)
+    for number in range(KILLS):
+        line = [*SHELL, *bare.command("run", "t1", "--", "sh", "-c", TEXT)]
+        shell = subprocess.Popen(line, env=bare.environ, start_new_session=True, stderr=subprocess.DEVNULL)
+        bare.started.append(shell)
+        with suppress(subprocess.TimeoutExpired):
+            shell.wait(timeout=LONGEST * chance.random())
+        VICTIMS[victim](bare, shell)
+        status = shell.wait(timeout=DEADLINE)
+        assert status in (-signal.SIGKILL, 137, 125, 8), (number, status)
+        end = time.monotonic() + DEADLINE
+        while left := of_session(shell.pid):
+            assert time.monotonic() < end, (number, left)
+        wait_until_alone(bare.base.name)
+        assert bare.base.name not in Path("/proc/self/mountinfo").read_text()
+        assert list((bare.base / "runtime").glob("*/*")) == [], number
+        assert bare.sh("rm -f /go; exit 9").status == 9, number
 
 
 def launch(box: Box) -> subprocess.Popen[bytes]:
-    arguments = [box.plan.session, str(box.workspace), box.runtime, TEXT]
+    arguments = [box.plan.session, str(box.workspace), box.runtime, STRAYS + "sleep 600"]
     return subprocess.Popen(
         [sys.executable, "-m", "tests.sandbox.launcher", *arguments], cwd=CHECKOUT, stderr=subprocess.DEVNULL
     )
-
-
-def kill_launcher(box: Box, launcher: subprocess.Popen[bytes]) -> None:
-    launcher.kill()
-
-
-def kill_holder(box: Box, launcher: subprocess.Popen[bytes]) -> None:
-    """The holder, its first stage too. Killed before it took the request it is replaced: then the launcher goes."""
-    dead: set[int] = set()
-    while launcher.poll() is None:
-        found = set(survivors(box.base.name, b"solven_env.sandbox"))
-        if dead and found - dead:
-            launcher.kill()
-        for pid in found if not dead else ():
-            dead.add(pid)
-            kill(pid)
-
-
-def kill_bubblewrap(box: Box, launcher: subprocess.Popen[bytes]) -> None:
-    found: list[int] = []
-    while launcher.poll() is None and not found:
-        found = survivors(box.base.name, b"/usr/bin/bwrap")
-        for pid in found:
-            kill(pid)
-
-
-def kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-
-
-@pytest.mark.parametrize("victim", [kill_launcher, kill_holder, kill_bubblewrap])
-def test_a_kill_at_any_moment_leaves_nothing(box: Box, victim: Callable[[Box, subprocess.Popen[bytes]], None]) -> None:
-    chance = random.Random(victim.__name__)
-    for number in range(KILLS):
-        launcher = launch(box)
-        with suppress(subprocess.TimeoutExpired):
-            launcher.wait(timeout=0.03 + LONGEST * chance.random())
-        victim(box, launcher)
-        status = launcher.wait(timeout=DEADLINE)
-        assert status in (-signal.SIGKILL, 137, 1), (number, status)
-        wait_until_alone(box.base.name)
-        result = box.shell("exit 9")
-        assert (result.status, result.err) == (9, b""), number
 
 
 def test_twenty_launchers_killed_at_once(box: Box) -> None:

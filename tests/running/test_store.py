@@ -87,7 +87,7 @@ def test_status_names_the_builds_and_what_optional_links_miss(thread: World) -> 
     assert thread.status().missing_links == (".drafts",)
     assert [key.partition("-")[0] for key in thread.status().builds] == ["python", "bun"]
     document = json.loads(thread.cli("status", "t1", "--format", "json").stdout)
-    assert set(document["threads"][0]) == {"thread", "state", "generation", "error", "changes"}
+    assert set(document["threads"][0]) == {"thread", "state", "generation", "error", "changes", "session"}
 
 
 def test_a_killed_first_apply_is_finished_by_the_next(lone_world: World) -> None:

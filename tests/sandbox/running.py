@@ -139,14 +139,15 @@ def survivors(mark: str, program: bytes = b"") -> list[int]:
     for pid in pids():
         try:
             line = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if program not in line:
+                continue
             mounts = Path(f"/proc/{pid}/mountinfo").read_text()
             open_files = (
                 [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()] if b"holder" in line else []
             )
         except OSError:
             continue
-        ours = mark in mounts or any(mark in path for path in open_files)
-        if ours and program in line:
+        if mark in mounts or any(mark in path for path in open_files):
             found.append(pid)
     return found
 

@@ -57,6 +57,7 @@ commands = st.builds(
     cwd=os_text,
     timeout=st.none() | st.floats(0, 1e6),
     limits=st.lists(st.tuples(text, st.integers(0, 1 << 40)), max_size=2).map(tuple),
+    keep_alive=st.floats(0, 1e6),
 )
 
 

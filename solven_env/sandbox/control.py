@@ -1,0 +1,132 @@
+"""What is asked of a session besides commands: how it is, and that it ends."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from contextlib import closing
+from typing import TYPE_CHECKING, NamedTuple
+
+from solven_env.errors import SandboxError
+from solven_env.sandbox import runtime, wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PATIENCE = 2.0  # seconds that a holder has for its answer: it may be staging, and waiting for a layer
+_LONGEST_END = 20.0  # seconds
+
+
+class SessionState(NamedTuple):
+    """A session that is there. Without an answer of its holder nothing more is known."""
+
+    answers: bool
+    commands: int | None = None
+    """How many run now."""
+    age: float | None = None
+    """Seconds since it began."""
+    keep_alive: float | None = None
+    """Seconds that it stays if its commands leave now."""
+
+
+def look(session: str, runtime_dir: str) -> SessionState | None:
+    """How the session is; None when there is none, and then a dead one's socket is gone.
+
+    Never waits long, whatever the holder does.
+    """
+    directory = runtime.find_directory(runtime_dir)
+    if directory is None:
+        return None
+    try:
+        return _look(directory, runtime.socket_name(session))
+    finally:
+        os.close(directory)
+
+
+def _look(directory: int, name: str) -> SessionState | None:
+    try:
+        # A holder that was killed is heard to be gone a moment before nobody listens: then it is asked again.
+        while (connection := runtime.connect(directory, name, patience=_PATIENCE)) is not None:
+            with closing(connection):
+                wire.send_question(connection)
+                answer = wire.receive(connection)
+            if answer is not None:
+                return SessionState(True, answer["commands"], answer["age"], answer["keep_alive"])
+    except TimeoutError:
+        return SessionState(answers=False)
+    with runtime.locked(directory):
+        runtime.bury(directory, name)
+    return None
+
+
+def stop(session: str, runtime_dir: str) -> bool:
+    """End the session with all its commands, whatever state its holder is in; whether there was one.
+
+    When this returns, all its processes have ended, and its socket is gone. The holder is found among the processes,
+    since one that hangs accepts no connection, and its socket may have been removed by a cleaner of /tmp.
+    """
+    name = runtime.socket_name(session)
+    directory = runtime.open_directory(runtime_dir)
+    ending: dict[int, int | None] = {}
+    try:
+        with runtime.locked(directory):  # so that nobody makes a new one
+            while fresh := [pid for pid in _holders(name) if pid not in ending]:  # a dying one may just have forked
+                ending |= {pid: _kill(pid, name) for pid in fresh}
+            if any(ending.values()):
+                runtime.remove(directory, name)
+        if not any(ending.values()) and _look(directory, name) and not list(_holders(name)):
+            raise SandboxError(
+                "the session's holder is in another container", fix="Stop the session where it was begun."
+            )
+        for pid, pidfd in ending.items():
+            _await_end(pid, pidfd)
+        return any(ending.values())
+    finally:
+        for pidfd in filter(None, ending.values()):
+            os.close(pidfd)
+        os.close(directory)
+
+
+def _holders(name: str) -> Iterator[int]:
+    """The processes that serve the socket `name`, or are about to."""
+    return (int(entry) for entry in os.listdir("/proc") if entry.isdigit() and _serves(int(entry), name))
+
+
+def _serves(pid: int, name: str) -> bool:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read().split(b"\0")
+    except OSError:  # it has ended, or is hidden
+        return False
+    return words[-2:] == [name.encode(), b""] and any(b"solven_env.sandbox import holder" in word for word in words)
+
+
+def _kill(pid: int, name: str) -> int | None:
+    """Kill a holder; the descriptor that says when it has ended. None when there is none to kill."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+    try:
+        # Looked at again: the number could have gone to another process before the descriptor held it.
+        if _serves(pid, name):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            return pidfd
+    except (ProcessLookupError, PermissionError):  # it has ended; it is another user's, who may name it as he likes
+        pass
+    os.close(pidfd)
+    return None
+
+
+def _await_end(pid: int, pidfd: int | None) -> None:
+    """Until the kernel has ended the process and, of a PID namespace's first, all others in it."""
+    if pidfd is None:
+        return
+    ended = select.poll()
+    ended.register(pidfd, select.POLLIN)
+    if not ended.poll(_LONGEST_END * 1000):
+        raise SandboxError(
+            f"the session's holder, process {pid}, does not end",
+            fix="Look whether a storage that it has mounted still answers.",
+        )
