@@ -85,7 +85,8 @@ class _Spoken:
 
         heading = self.headings[finding.subject]
         if heading != self.heading:
-            say(printable(heading), "@")
+            for line in _wrapped(printable(heading), 0):
+                say(line, "@")
             self.heading = heading
         mark, sign = _MARKS[finding.answer.level]
         for line in _lines(mark, finding):

@@ -70,8 +70,7 @@ def told(error: SolvenError) -> Answer:
     if isinstance(error, DocumentError):
         count = len(error.diagnostics)
         return broken(f"{count} mistake{'' if count == 1 else 's'} in the {error.what}", str(error))
-    where = f"{error.location}: " if error.location else ""
-    return broken(f"{where}{error.message}", fix=error.fix)
+    return broken(error.message, error.location, error.fix)
 
 
 def ask_all(

@@ -96,10 +96,10 @@ def directory(path: Path, kind: type[SolvenError]) -> Answer:
     """Whether a directory, or the nearest above it that is there, answers, can be written, and has room."""
     found = look("space", str(path.absolute()))
     if found is None:
-        cause = "the file system does not answer within 10 seconds: its daemon hangs"
-        return broken(f"{path}: no answer", cause, f"Mount it again: sudo umount --lazy {path}")
+        fix = f"Mount it again, after: {run('sudo', 'umount', '--lazy', path).removeprefix('Run: ')}"
+        return broken("the file system does not answer: its daemon hangs", str(path), fix)
     if "failed" in found:
-        return broken(f"{path} cannot be looked at", found["failed"])
+        return broken("it cannot be looked at", f"{path}: {found['failed']}")
     number = found.get("errno") or found.get("unwritable")
     if number:
         raise failure(kind, found.get("where", str(path)), OSError(number, os.strerror(number)))
@@ -111,9 +111,9 @@ def _judge(path: Path, found: dict[str, Any]) -> Answer:
     where = f"{path}: {shown_size(free)} free, {found['kind']} mounted at {found['mounted']}"
     fix = f"Free space: see what is there with du -xsh {found['where']}/*"
     if free < _NONE or nodes == 0:
-        return broken(f"{path}: the disk is full", "no inode is left" if nodes == 0 else "no space is left", fix)
+        return broken(f"the disk is full: no {'inode' if nodes == 0 else 'space'} is left", str(path), fix)
     if str(path.absolute()).startswith(_ELSEWHERE) and found["mounted"] == "/":
-        return limited(f"{path}: nothing is mounted there", "what is written lies on the host's own disk")
+        return limited("nothing is mounted there: what is written lies on the host's own disk", str(path))
     if free < LOW:
         return limited(where, "space is low: a build may find no room", fix)
     return ok(where)
@@ -127,8 +127,8 @@ def runtime(host: Host) -> Answer:
     except FileNotFoundError:
         return directory(path, SandboxError)
     if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or stat.S_IMODE(about.st_mode) & 0o077:
-        fix = f"Give it to yourself: chown {os.geteuid()} {path} && chmod 700 {path}"
-        return broken(f"the runtime directory {path} is not yours alone", "who can connect can start commands", fix)
+        fix = run("chmod", "700", path) if about.st_uid == os.geteuid() else run("rm", "-r", path)
+        return broken("the runtime directory is not yours alone", f"{path}: who can connect can start commands", fix)
     return directory(path, SandboxError)
 
 

@@ -86,7 +86,7 @@ def workspace(asked: Asked) -> Answer:
     """It is there, no link stands in its place, and it can be read."""
     root = asked.thread.open_root()
     if root is None:
-        return broken(f"the workspace {asked.workspace} is not there", fix=asked.apply)
+        return broken("the workspace is not there", str(asked.workspace), asked.apply)
     with root:
         count = len(root.list(""))
     return ok(f"{asked.workspace}, {count} entries")

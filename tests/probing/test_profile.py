@@ -1,0 +1,74 @@
+"""Profiles that cannot be had on a host, and what doctor says of each."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.probing.doctor import doctor, edited
+from tests.profiles import write_profile
+from tests.running.world import DATA
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.running.world import World
+
+
+def test_a_profile_with_all_that_it_needs(shared: World) -> None:
+    told = doctor(shared, "--profile", str(shared.profile))
+    assert not told.broken()
+    assert {told.level(f"profile{part}") for part in ("", "'s lock", "'s python", "'s mounts")} == {"ok"}
+
+
+def test_an_invalid_profile(shared: World, tmp_path: Path) -> None:
+    profile = tmp_path / "p.yaml"
+    profile.write_text("version: 1\nname: p\nrelease: 1.0.0\nenvv: {}\n")
+    told = doctor(shared, "--profile", str(profile))
+    assert told.broken() == {"profile"}
+    assert "p.yaml:4:1:" in told.fix("profile")
+    assert "solven-env validate" in told.fix("profile")
+
+
+def test_a_lock_that_is_out_of_date(shared: World, tmp_path: Path) -> None:
+    profile = tmp_path / "small.yaml"
+    profile.write_text((DATA / "small.yaml").read_text().replace("[six]", "[six, idna]"))
+    shutil.copytree(DATA / "small.lock", tmp_path / "small.lock")
+    told = doctor(shared, "--profile", str(profile))
+    assert told.broken() == {"profile's lock"}
+    assert "the lock is out of date" in told.cause("profile's lock")
+    assert "solven-env lock" in told.fix("profile's lock")
+
+
+@pytest.mark.parametrize(
+    ("sections", "question", "level", "expected"),
+    [
+        ({"python": {"version": "3.77"}}, "profile's python", "broken", "there is no Python 3.77 on this host"),
+        ({"mounts": [{"source": "/no/where", "target": "/x", "why": "tea"}]}, "profile's mounts", "broken", "/no/where is not on this host it is mounted at /x for: tea"),
+        ({"mounts": [{"source": "/no/where", "target": "/x", "optional": True}]}, "profile's mounts", "limited", "/no/where is not on this host"),
+        ({"sandbox": {"network": "host"}}, "profile's network", "broken", "the network host is not allowed on this host"),
+        ({"sandbox": {"backend": "proot"}}, "profile's backend", "limited", "not a security boundary"),
+    ],
+)  # fmt: skip
+def test_what_a_profile_asks_and_this_host_has_not(
+    shared: World, tmp_path: Path, sections: dict[str, Any], question: str, level: str, expected: str
+) -> None:
+    profile = write_profile(tmp_path / "asks.yaml", {}, **sections)
+    with edited(shared.base / "config.yaml", "sandbox: {networks: [none, internet]}\n"):
+        told = doctor(shared, "--profile", str(profile))
+    assert told.level(question) == level, told.text
+    assert expected in told.fix(question)
+
+
+def test_a_profile_whose_network_isolates_nothing(shared: World, tmp_path: Path) -> None:
+    profile = write_profile(tmp_path / "asks.yaml", {}, sandbox={"network": "host"})
+    told = doctor(shared, "--profile", str(profile))
+    assert told.level("profile's network") == "limited"
+    assert "isolates no socket" in told.cause("profile's network")
+
+
+def test_a_profile_that_is_not_there_is_wrong_usage(shared: World) -> None:
+    done = shared.cli("doctor", "--profile", "nowhere.yaml")
+    assert (done.returncode, done.stdout) == (2, b"")
