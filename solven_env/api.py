@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from solven_env.probing.questions import Finding
     from solven_env.reconcile.model import Plan
     from solven_env.rendering import RenderedFile
+    from solven_env.sandbox.limits import Reached
     from solven_env.sources import ProfileSource
 
 OnConflict = Literal["fail", "overwrite"]
@@ -87,7 +88,8 @@ def status(
     inputs: Mapping[str, str] | None = None,
 ) -> Report:
     """Where the workspace and this host differ from what the last apply left; with a profile, what is pending too."""
-    from solven_env import planning, sessions, sources
+    from solven_env import launch, planning, sessions, sources
+    from solven_env.sandbox import cgroups
 
     found = Thread.find(thread, storage)
     if inputs and profile is None:
@@ -102,7 +104,11 @@ def status(
     builds = tuple(build["key"] for build in computed.desired.builds.values())
     report = _report(computed)._replace(builds=builds)
     if record is not None and record.generation:
-        report = report._replace(missing_links=found.missing_links(record), session=sessions.look(found, record))
+        report = report._replace(
+            missing_links=found.missing_links(record),
+            unenforced=cgroups.unenforced(launch.limits(record.settings["limits"])),
+            session=sessions.look(found, record),
+        )
     return Report("status", (report,))
 
 
@@ -162,6 +168,7 @@ def run(
     stdout: int = 1,
     stderr: int = 2,
     progress: Callable[[str], None] = lambda _: None,
+    on_limit: Callable[[Reached], None] = lambda _: None,
 ) -> int:
     """Run a command in a thread's sandbox, with the workspace as `/`, and return its exit status.
 
@@ -169,10 +176,11 @@ def run(
         0
 
     `command` is its words; `shell` in their place is a text for `/bin/bash --login -c`. `timeout` is in seconds; `env`
-    is added to the profile's variables, and shows in no argument list; `network` is 'none' or 'host', in the place of
-    the profile's. `keep_alive` is how many seconds the session, with its /tmp, stays after the command. The streams are
-    descriptors, which the command has as they are. What this host lacks of the thread's builds is made first, and
-    `progress` told of it.
+    is added to the profile's variables, and shows in no argument list; `network` is 'none', 'internet' or 'host', in
+    the place of the profile's. `keep_alive` is how many seconds the session, with its /tmp, stays after the command.
+    The streams are descriptors, which the command has as they are; one that is a terminal is copied from and to a
+    terminal of the command's own, with TERM as the caller has it. What this host lacks of the thread's builds is made
+    first, and `progress` told of it; `on_limit` is told of each limit that the command reached.
 
     The status is the command's: 128 and more for a signal, 124 when its time was up, 126 when it cannot be executed,
     127 when it is not found. `UsageError` for what is no command; any other `SolvenError` says that none was started
@@ -192,10 +200,13 @@ def run(
         env=env or {},
         network=network,
         keep_alive=keep_alive,
-        terminal=os.environ.get("TERM", "") if os.isatty(stdout) else "",
+        terminal=os.environ.get("TERM", "") if any(map(os.isatty, (stdin, stdout, stderr))) else "",
         progress=progress,
     )
-    return running.run(launch, stdin=stdin, stdout=stdout, stderr=stderr)
+    ended = running.run(launch, stdin=stdin, stdout=stdout, stderr=stderr)
+    for each in ended.limits:
+        on_limit(each)
+    return ended.status
 
 
 def doctor(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 from solven_env.builds import certificates, shape
 from solven_env.errors import SandboxError
 from solven_env.sandbox import etc
+from solven_env.sandbox.limits import Limits
 from solven_env.sandbox.plan import Bind, Dev, Etc, LaunchPlan, Overlay, Proc, Tmpfs
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 TARGETS = {"python": "/.venv", "bun": "/node_modules"}
 """Where a sandbox shows a build of each kind, below its layer."""
 
-Network: TypeAlias = Literal["none", "host"]
+Network: TypeAlias = Literal["none", "internet", "host"]
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CACHE = "/var/cache/solven-env"
@@ -30,13 +31,17 @@ _DEFAULT_USER = "user"
 
 
 class Place(NamedTuple):
-    """Where a thread lives on this host, and as whom its commands run there (None: as ourselves)."""
+    """Where a thread lives on this host, as whom its commands run there (None: as ourselves), and by which programs.
+
+    `slirp4netns` is empty for a network that needs none.
+    """
 
     session: str
     workspace: str
     storage: str
     uid: int | None
     bwrap: str
+    slirp4netns: str = ""
 
 
 class Stacked(NamedTuple):
@@ -57,18 +62,15 @@ def network(asked: str, allowed: Collection[str]) -> Network:
             f"the network {asked} is not allowed on this host, whose configuration allows {listed}",
             fix=f"Use --network {next(iter(allowed))}, or let the administrator add it to sandbox.networks.",
         )
-    if asked == "internet":
-        raise SandboxError(
-            "the network 'internet' is not there yet", fix="Use --network none, or --network host, which isolates none."
-        )
-    return "host" if asked == "host" else "none"
+    return cast("Network", asked)
 
 
 def launch_plan(
     settings: Mapping[str, Any], place: Place, stacks: Sequence[Stacked], tools: shape.Tools, network: Network
 ) -> LaunchPlan:
     """What the thread's commands see. `settings` are those of the record; `network` is what this command gets."""
-    mounts: list[Mount] = [_mount(each) for each in settings["mounts"]]
+    tmp_size = size(settings["limits"].get("tmp_size"))
+    mounts: list[Mount] = [_mount(each, tmp_size) for each in settings["mounts"]]
     mounts += [_link(each, place.storage) for each in settings["links"]]
     mounts += [
         Overlay(TARGETS[build.kind], str(build.tree), str(layer.upper), str(layer.work), build.instance)
@@ -79,13 +81,17 @@ def launch_plan(
         session=place.session,
         workspace=place.workspace,
         mounts=(*mounts, *tool_mounts),
-        # A profile that mounts an /etc of its own has its own users too.
-        files=etc.identity(user(settings)) if any(isinstance(mount, Etc) for mount in mounts) else (),
+        # A profile that mounts an /etc of its own has its own users and its own resolver too.
+        files=(*etc.identity(user(settings)), *etc.resolver(network))
+        if any(isinstance(mount, Etc) for mount in mounts)
+        else (),
         links=links,
         network=network,
+        allow=tuple(settings.get("allow", ())) if network == "internet" else (),
         uid=place.uid,
         gid=place.uid,
         bwrap=place.bwrap,
+        slirp4netns=place.slirp4netns,
     )
 
 
@@ -124,22 +130,42 @@ def user(settings: Mapping[str, Any]) -> str:
     return name if _USER.fullmatch(name) and name not in ("root", "nobody") else _DEFAULT_USER
 
 
-def size(text: str) -> int | None:
-    """The bytes of a size as profiles write it, `4GiB`; None for the empty text."""
+def size(text: str | None) -> int | None:
+    """The bytes of a size as profiles write it, `4GiB`; None where there is none."""
     return int(text[:-3]) << _UNITS[text[-3:]] if text else None
 
 
-def _mount(each: Mapping[str, Any]) -> Mount:
+def limits(recorded: Mapping[str, Any]) -> Limits:
+    """What a command may use. A record of an earlier version lacks names: such a one is no limit."""
+    return Limits(
+        processes=recorded.get("processes"),
+        open_files=recorded.get("open_files"),
+        file_size=size(recorded.get("file_size")),
+        cpu_time=recorded.get("cpu_time"),
+        memory=size(recorded.get("memory")),
+        wall_time=recorded.get("wall_time"),
+        strict=recorded.get("enforce") == "strict",
+    )
+
+
+def _mount(each: Mapping[str, Any], tmp_size: int | None) -> Mount:
     target = each["target"]
     if each["kind"] == "proc":
         return Proc(target)
     if each["kind"] == "dev":
         return Dev(target)
     if each["kind"] == "tmpfs":
-        return Tmpfs(target, size=size(each["size"]), mode=0o1777 if target == "/tmp" else 0o755)  # noqa: S108
+        return _tmpfs(target, size(each["size"]), tmp_size)
     if target == "/etc" and each["source"] == "/etc":
         return Etc(target)
     return Bind(target, each["source"], optional=each["optional"])
+
+
+def _tmpfs(target: str, stated: int | None, tmp_size: int | None) -> Tmpfs:
+    is_tmp = target == "/tmp"  # noqa: S108
+    sizes = [each for each in (stated, tmp_size if is_tmp else None) if each is not None]
+    made = Tmpfs(target, mode=0o1777 if is_tmp else 0o755)
+    return made._replace(size=min(sizes, default=made.size))
 
 
 def _link(each: Mapping[str, Any], storage: str) -> Mount:

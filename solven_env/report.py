@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from solven_env.probing.questions import Finding
     from solven_env.reconcile.keep import Kept
     from solven_env.reconcile.model import Change, State
+    from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.control import SessionState
 
 FORMAT = 1
@@ -35,6 +36,8 @@ class ThreadReport(NamedTuple):
     """The keys of the builds that this host has for the thread, whole. Told by `status` alone."""
     missing_links: tuple[str, ...] = ()
     """Where a command finds nothing, since what an optional link leads to is not there. Told by `status` alone."""
+    unenforced: tuple[Unenforced, ...] = ()
+    """The limits that commands are not held to on this host. Told by `status` alone."""
     session: SessionState | None = None
     """The session that the thread has on this host. Told by `status` alone."""
 
@@ -71,6 +74,7 @@ class Report(NamedTuple):
         threads = [thread.to_json() for thread in self.threads]
         if self.command == "status":
             for thread, described in zip(self.threads, threads, strict=True):
+                described["unenforced"] = [each._asdict() for each in thread.unenforced]
                 described["session"] = thread.session._asdict() if thread.session else None
         return {"format": FORMAT, "command": self.command, "threads": threads}
 

@@ -10,7 +10,7 @@ from solven_env import launch, sessions
 from solven_env.config import NETWORKS
 from solven_env.errors import SandboxError, UsageError
 from solven_env.launch import Place, Stacked
-from solven_env.sandbox import session
+from solven_env.sandbox import cgroups, session
 from solven_env.sandbox.plan import Command
 
 if TYPE_CHECKING:
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
     from solven_env.builds.shape import Tools
     from solven_env.sandbox.plan import LaunchPlan
+    from solven_env.sandbox.session import Ended
     from solven_env.state.records import Record
     from solven_env.threads import Thread
 
-SHELL = ("/bin/bash", "--login", "-c")
+LOGIN = ("/bin/bash", "--login")
+SHELL = (*LOGIN, "-c")
 
 
 class Launch(NamedTuple):
@@ -32,8 +34,8 @@ class Launch(NamedTuple):
     runtime: str
 
 
-def run(prepared: Launch, *, stdin: int = 0, stdout: int = 1, stderr: int = 2) -> int:
-    """Run the command to its end, with these descriptors as its streams; its status, as `Running.wait` says."""
+def run(prepared: Launch, *, stdin: int = 0, stdout: int = 1, stderr: int = 2) -> Ended:
+    """Run the command to its end, with these descriptors as its streams; how it ended, as `Running.wait` says."""
     return session.run(prepared.plan, prepared.command, prepared.runtime, stdin=stdin, stdout=stdout, stderr=stderr)
 
 
@@ -69,15 +71,21 @@ def prepare(
     settings = record.settings
     if settings["backend"] != "bubblewrap":
         raise SandboxError(f"the backend {settings['backend']} is not there yet", fix="Use bubblewrap in the profile.")
-    if settings["limits"]["memory"] and settings["limits"]["enforce"] == "strict":
-        raise SandboxError("the limit of memory cannot be enforced yet", fix="Write 'enforce: best-effort'.")
+    limits = launch.limits(settings["limits"])
+    if limits.strict:
+        for each in cgroups.unenforced(limits):
+            fix = f"{each.fix} Or write 'enforce: best-effort' in the profile."
+            raise SandboxError(f"the limit of {each.limit} cannot be enforced: {each.why}", fix=fix)
     chosen = launch.network(network or settings["network"], thread.config.sandbox.networks)
     from solven_env import packages
     from solven_env.builds import places
+    from solven_env.sandbox import program
     from solven_env.state.identity import storage_id
 
     storage = storage_id(thread.state)
-    bwrap = packages.locate_bubblewrap(thread.config, os.environ)  # looked for before anything is built
+    # Both are looked for before anything is built.
+    bwrap = packages.locate_bubblewrap(thread.config, os.environ)
+    slirp4netns = program.locate_slirp4netns(search=os.environ.get("PATH")) if chosen == "internet" else ""
     tools, stacks = _packages(thread, record, storage, progress)
     place = Place(
         session=sessions.name(thread, record, storage),
@@ -85,10 +93,11 @@ def prepare(
         storage=str(thread.storage.absolute()),
         uid=thread.config.sandbox.uid if os.geteuid() == 0 else None,
         bwrap=bwrap,
+        slirp4netns=slirp4netns,
     )
     plan = launch.launch_plan(settings, place, stacks, tools, chosen)
     variables = launch.environment(settings, tools, cwd, terminal, env)
-    command = Command(tuple(argv), tuple(variables.items()), cwd, timeout, _limits(settings["limits"]), keep_alive)
+    command = Command(tuple(argv), tuple(variables.items()), cwd, timeout, limits, keep_alive)
     return Launch(plan, command, str(places.runtime()))
 
 
@@ -111,8 +120,3 @@ def _packages(
             bun = toolchain.find_bun(builder.host).path
     given = shape.Tools(tools.uv().path, bun, interpreter, builder.host.certificates, shape.host_has_node())
     return given, stacks
-
-
-def _limits(limits: Mapping[str, object]) -> tuple[tuple[str, int], ...]:
-    processes = limits.get("processes")
-    return (("nproc", processes),) if isinstance(processes, int) else ()

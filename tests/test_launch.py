@@ -37,7 +37,7 @@ SYSTEM = [
 
 
 def settings(**changed: Any) -> dict[str, Any]:
-    return {"env": {}, "path": [], "mounts": SYSTEM, "links": [], **changed}
+    return {"env": {}, "path": [], "mounts": SYSTEM, "links": [], "limits": {}, **changed}
 
 
 def plan(changed: dict[str, Any] | None = None, tools: Tools = NONE, place: launch.Place = PLACE) -> Any:
@@ -193,7 +193,7 @@ def test_certificates_and_the_terminal_are_named_where_there_are_some() -> None:
         ),
         ("internet", ("none",), "the network internet is not allowed on this host, whose configuration allows none"),
         ("none", ("host",), "the network none is not allowed on this host, whose configuration allows host"),
-        ("internet", ("none", "internet"), "the network 'internet' is not there yet"),
+        ("internet", ("none", "internet"), "internet"),
     ],
 )
 def test_which_network_a_command_gets(asked: str, allowed: tuple[str, ...], told: str) -> None:
@@ -203,3 +203,21 @@ def test_which_network_a_command_gets(asked: str, allowed: tuple[str, ...], told
     with pytest.raises(SandboxError, match=told) as caught:
         launch.network(asked, allowed)
     assert caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("network", "recorded", "allow", "resolver"),
+    [
+        ("internet", {"allow": ["192.0.2.7"]}, ("192.0.2.7",), b"nameserver 10.0.2.3\n"),
+        ("internet", {}, (), b"nameserver 10.0.2.3\n"),  # a record made before there was one
+        ("none", {"allow": ["192.0.2.7"]}, (), b""),
+        ("host", {"allow": ["192.0.2.7"]}, (), None),
+    ],
+)
+def test_the_network_brings_its_resolver_and_what_it_may_reach(
+    network: launch.Network, recorded: dict[str, Any], allow: tuple[str, ...], resolver: bytes | None
+) -> None:
+    made = launch.launch_plan(settings(**recorded), PLACE, (), NONE, network)
+    check_plan(made)
+    assert made.allow == allow
+    assert {file.path: file.content for file in made.files}.get("/etc/resolv.conf") == resolver

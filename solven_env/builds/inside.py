@@ -57,7 +57,7 @@ class Place(NamedTuple):
         with tempfile.TemporaryFile() as nothing, tempfile.TemporaryFile() as said:
             streams = {"stdin": nothing.fileno(), "stdout": said.fileno(), "stderr": said.fileno()}
             command = Command(argv, env=tuple(_environment(self.builder.host).items()))
-            status = session.run(_plan(self), command, self.builder.runtime, **streams)
+            status = session.run(_plan(self), command, self.builder.runtime, **streams).status
             if status:
                 said.seek(0)
                 raise programs.failure(purpose, said.read(), fix)

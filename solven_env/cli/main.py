@@ -27,9 +27,10 @@ COMMANDS = {
     "diff": "Show what apply would change in a thread's workspace.",
     "apply": "Make a thread's workspace match a profile.",
     "run": "Run a command in a thread's sandbox.",
-    "doctor": "Find what is wrong with this host, a profile or a thread.",
+    "shell": "Open a login shell in a thread's sandbox.",
     "stop": "End a thread's session with all its commands.",
     "status": "Show where a workspace differs from what was applied.",
+    "doctor": "Find what is wrong with this host, a profile or a thread.",
 }
 """Each command's module is `solven_env.cli.<name>`; its function is called `command`."""
 

@@ -57,6 +57,8 @@ def command(
                 say(f"  build {key}")
             for path in each.missing_links:
                 say(f"  link {printable(path)} leads nowhere yet, and is left out")
+            for limit, why, fix in each.unenforced:
+                say(f"  limit {limit} is not enforced: {why}. {fix}")
             if each.session:
                 say(f"  session {_told(each.session, thread)}")
             if each.is_interrupted:

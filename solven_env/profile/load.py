@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from solven_env import documents, templating
 from solven_env.diagnostics import Location, closest, did_you_mean, quoted
-from solven_env.profile import npm, pep508
+from solven_env.profile import addresses, npm, pep508
 from solven_env.profile.model import Declaration, Input
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def load(text: bytes, file: str, schema: bytes) -> Declaration:
         documents.validate(document, schema)
         _check_inputs(document)
         _check_env(document)
+        _check_allow(document)
         _check_python(document)
         _check_bun(document)
     else:
@@ -116,6 +117,21 @@ def _check_env(document: Document) -> None:
             document.report(where, "PATH is not set here", "List directories in 'path: {prepend: […]}'.")
         elif name in SHELL_OWN:
             document.report(where, f"bash keeps {name} for itself", "Choose another name.")
+
+
+def _check_allow(document: Document) -> None:
+    seen = set()
+    told = {each.location for each in document.diagnostics}
+    for index, text in enumerate(_section(document, "sandbox").get("allow", ())):
+        where = document.value("sandbox", "allow", index)
+        if text is None or where in told:
+            continue
+        problem = addresses.problem(text)
+        if problem is not None:
+            document.report(where, f"sandbox.allow[{index}]: {quoted(text)} {problem.what}", problem.fix)
+        elif text in seen:
+            document.report(where, f"{quoted(text)} stands here twice", "Keep one of the two.")
+        seen.add(text)
 
 
 def _check_python(document: Document) -> None:

@@ -34,18 +34,24 @@ class Declaration(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What the commands of a thread may use. Sizes as written (`4GiB`); None is no limit."""
+    """What the commands of a thread may use. Sizes as written (`4GiB`), times in seconds; None is no limit."""
 
-    memory: str | None = None
     processes: int | None = None
+    open_files: int | None = None
+    file_size: str | None = None
+    cpu_time: int | None = None
+    tmp_size: str | None = None
+    wall_time: int | None = None
+    memory: str | None = None
     enforce: Literal["best-effort", "strict"] = "best-effort"
 
 
 class Sandbox(NamedTuple):
-    """How commands are isolated."""
+    """How commands are isolated. `allow` are the IPv4 addresses and networks that `internet` reaches all the same."""
 
     backend: Literal["bubblewrap", "proot"] = "bubblewrap"
     network: Literal["none", "internet", "host"] = "none"
+    allow: tuple[str, ...] = ()
     limits: Limits = Limits()
 
 

@@ -44,12 +44,11 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
     }
     prepend = tuple(_prepend(document, expand))
     taken: list[Place] = []
-    sandbox = data.get("sandbox", {})
     profile = Profile(
         file=document.file,
         name=data.get("name", ""),
         release=data.get("release", ""),
-        sandbox=Sandbox(**{**sandbox, "limits": Limits(**sandbox.get("limits", {}))}),
+        sandbox=_sandbox(data.get("sandbox", {})),
         mounts=mounts.merge(_mounts(document, expand, taken)),
         env=env,
         path=prepend,
@@ -65,6 +64,11 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
     system = [places.of_mount(mount, document.value()) for mount in mounts.SYSTEM if mount.target not in stated]
     places.check(document, [*system, *taken])
     return profile
+
+
+def _sandbox(section: Mapping[str, Any]) -> Sandbox:
+    allow = tuple(entry for entry in section.get("allow", ()) if entry is not None)
+    return Sandbox(**{**section, "allow": allow, "limits": Limits(**section.get("limits", {}))})
 
 
 def _python(document: Document) -> Python | None:

@@ -81,6 +81,8 @@ def settings(profile: Profile) -> dict[str, Any]:
         "path": list(profile.path),
         "backend": profile.sandbox.backend,
         "network": profile.sandbox.network,
+        # Absent where it is empty, as in records that were made before there was one.
+        **({"allow": list(profile.sandbox.allow)} if profile.sandbox.allow else {}),
         "limits": profile.sandbox.limits._asdict(),
         "mounts": [mount._asdict() for mount in profile.mounts],
         "links": [link._asdict() for link in profile.links],

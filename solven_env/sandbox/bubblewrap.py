@@ -11,31 +11,46 @@ import os
 from typing import Any
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox import refusal
+from solven_env.sandbox import limits, refusal
 from solven_env.sandbox.plan import SANDBOX_UID, Command, LaunchPlan
 
 PRLIMIT = "/usr/bin/prlimit"
 """Sets limits inside, and tells 126 from 127: for a missing program bubblewrap itself ends with 1, like any command."""
 
 
+SETSID = "/usr/bin/setsid"
+"""Gives the command a session and a terminal of its own. It becomes the command itself, and no second process, as long
+as it leads no process group: bubblewrap must not begin the session (--new-session), nor be in one with that terminal,
+where ^C would end bubblewrap's monitor too, and the command's status be lost."""
+
+
 def arguments(
-    plan: LaunchPlan, command: Command, root: str, *, environment: int, seccomp: int, status: int
+    plan: LaunchPlan,
+    command: Command,
+    root: str,
+    hard: dict[str, int],
+    *,
+    controlled: bool,
+    environment: int,
+    seccomp: int,
+    status: int,
 ) -> list[str]:
     """argv for `command` on the staged `root`; descriptors hold its environment, the filter and the status lines.
 
+    `hard` are the limits above which this process cannot set any. `controlled` makes the command's standard input its
+    controlling terminal: whose ^C and ^Z reach it, and what /dev/tty is.
+
     bubblewrap itself starts with no environment, and no argument list shows one: `environment_arguments`.
     """
-    # Told nothing to set, prlimit prints a table where the command's output belongs; a core would lie in the workspace.
-    limits = {"core": 0, **dict(command.limits)}
     return [
         plan.bwrap,
         *("--unshare-user", "--disable-userns", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
         *("--uid", str(SANDBOX_UID), "--gid", str(SANDBOX_UID), "--hostname", plan.hostname),
-        *("--die-with-parent", "--new-session", "--cap-drop", "ALL"),
+        *("--die-with-parent", "--cap-drop", "ALL", *(() if controlled else ("--new-session",))),
         *("--args", str(environment), "--seccomp", str(seccomp), "--json-status-fd", str(status)),
         # Every mount beneath is nodev already but for the nodes of /dev, which --bind would make nodev too.
         *("--dev-bind", root, "/", "--chdir", command.cwd),
-        *("--", PRLIMIT, *(f"--{name}={value}:{value}" for name, value in limits.items())),
+        *("--", *((SETSID, "--ctty") if controlled else ()), PRLIMIT, *limits.options(command.limits, hard)),
         *("--", *command.argv),
     ]
 

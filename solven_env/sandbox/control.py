@@ -81,6 +81,8 @@ def stop(session: str, runtime_dir: str) -> bool:
             )
         for pid, pidfd in ending.items():
             _await_end(pid, pidfd)
+        with runtime.locked(directory):
+            runtime.bury(directory, name)
         return any(ending.values())
     finally:
         for pidfd in filter(None, ending.values()):

@@ -85,6 +85,8 @@ _BOUND = (
     "xml",
 )
 _LARGEST = 4 << 20
+_NAMESERVER = "10.0.2.3"
+"""Where slirp4netns passes questions on to the host's resolver."""
 
 
 def fill(tmpfs: int, *, omit: frozenset[str] = frozenset()) -> None:
@@ -113,6 +115,17 @@ def identity(user: str, *, hostname: str = "sandbox", home: str = "/", shell: st
         File(f"/etc/{name}", text.encode())
         for name, text in (("passwd", passwd), ("group", group), ("hosts", hosts), ("hostname", hostname + "\n"))
     )
+
+
+def resolver(network: str) -> tuple[File, ...]:
+    """/etc/resolv.conf for a plan of that network; with `host` it is the host's own, as `fill` copies it.
+
+    For `internet` the host's resolver is asked wherever it listens, on loopback or in a private network. Its `search`
+    stays outside: what a name means shall not depend on the host, nor a sandbox learn the names of its networks. For
+    `none` there is nobody to ask, and the host's resolver is no business of the sandbox's.
+    """
+    texts = {"internet": f"nameserver {_NAMESERVER}\n", "none": ""}
+    return (File("/etc/resolv.conf", texts[network].encode()),) if network in texts else ()
 
 
 def _copy(where: str, name: str) -> None:

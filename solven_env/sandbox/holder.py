@@ -19,7 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import (
-    bubblewrap,
+    cgroups,
+    counting,
+    devices,
+    ending,
     launching,
     mounting,
     namespaces,
@@ -29,32 +32,23 @@ from solven_env.sandbox import (
     seccomp,
     wire,
 )
-from solven_env.sandbox.plan import check_command, decode_command, decode_plan
+from solven_env.sandbox.ending import TIMED_OUT, Running
+from solven_env.sandbox.plan import LaunchPlan, check_command, decode_command, decode_plan
 
 if TYPE_CHECKING:
-    from solven_env.sandbox.plan import Command
+    from solven_env.sandbox.counting import Watch
+    from solven_env.sandbox.limits import Reached
 
-_TIMED_OUT = 124
 _KILLED = 128 + signal.SIGKILL
 _LONGEST_WAIT = 86400.0  # seconds; epoll_wait counts milliseconds in an int, and a timeout may be infinite
-_OWN_DESCRIPTORS, _DESCRIPTORS_A_COMMAND = 64, 4  # its connection, pidfd, status and perhaps a root's network
-
-
-class Running:
-    """A command's first process and what is known about how it ends."""
-
-    def __init__(self, pid: int, status: int, root: str, command: Command) -> None:
-        self.pid = pid
-        self.pidfd = os.pidfd_open(pid)
-        self.status = status  # read end of bubblewrap's --json-status-fd
-        self.root = root
-        self.deadline = None if command.timeout is None else time.monotonic() + command.timeout
-        self.keep_alive = command.keep_alive
-        self.verdict: int | None = None  # the status that is decided already: killed or timed out
+_OWN_DESCRIPTORS = 64
+# Its connection, two pidfds and a status; the namespace, the pidfd and the leash of a network; a terminal on its way.
+_DESCRIPTORS_A_COMMAND = 9
 
 
 class Session:
-    """All that the holder knows. `clients` and `ending` map descriptors: a connection's, a first process's pidfd.
+    """All that the holder knows. `clients`, `ending` and `watched` map descriptors: a connection's, and to that one a
+    first process's pidfd and what a `Watch` waits for.
 
     `room` is how many clients there are descriptors for; more wait until one leaves. `kept_until` is when a session
     without commands ends.
@@ -68,7 +62,10 @@ class Session:
         self.poll = select.epoll()
         self.clients: dict[int, tuple[socket.socket, Running | None]] = {}
         self.ending: dict[int, int] = {}
-        self.roots = roots.Roots(unprivileged=unprivileged)
+        self.watched: dict[int, int] = {}
+        self.roots = roots.Roots(self.poll, unprivileged=unprivileged)
+        self.cgroups = cgroups.find_parent()
+        cgroups.clear(self.cgroups, name)  # what a killed holder has left
         self.room = max(1, (launching.limit_open_files() - _OWN_DESCRIPTORS) // _DESCRIPTORS_A_COMMAND)
         self.began = time.monotonic()
         self.kept_until = 0.0
@@ -110,8 +107,13 @@ def main(listener: str, directory: str, name: str) -> None:
                 _accept(session)
             elif descriptor in session.ending:
                 _reap(session, session.ending[descriptor])
+            elif descriptor in session.watched:
+                _step(session, descriptor)
             elif descriptor in session.clients:
                 _hear(session, descriptor)
+            elif descriptor in session.roots.helpers:
+                roots.lose_network(session.roots, descriptor)
+                _drop_roots(session)
         _enforce_deadlines(session)
         _end_when_over(session)
 
@@ -144,20 +146,25 @@ def _hear(session: Session, client: int) -> None:
         return
     document, streams = request
     wire.send(connection, "accepted")
+    terminal = None
     try:
-        running = _start(session, document, streams)
+        plan = decode_plan(document["plan"])
+        terminal = devices.open_terminal(streams, plan.uid, plan.gid)
+        running = _start(session, plan, document, streams, terminal)
     except Exception as error:  # one launcher's plan, however wrong, ends no other's command
         if not isinstance(error, SandboxError):
             error = SandboxError(f"the sandbox could not be staged: {error!r}")
         _part(session, client, error)
-        return
+    else:
+        wire.send(connection, "started", terminal or ())
+        session.clients[client] = (connection, running)
+        session.ending[running.pidfd] = client
+        session.poll.register(running.pidfd, select.EPOLLIN)
+        if running.watch is not None:
+            _await(session, client, running.watch)
     finally:
-        for stream in streams:
-            os.close(stream)
-    wire.send(connection, "started")
-    session.clients[client] = (connection, running)
-    session.ending[running.pidfd] = client
-    session.poll.register(running.pidfd, select.EPOLLIN)
+        for descriptor in (*streams, *(terminal or ())):
+            os.close(descriptor)
 
 
 def _tell_status(session: Session, connection: socket.socket) -> None:
@@ -167,11 +174,18 @@ def _tell_status(session: Session, connection: socket.socket) -> None:
     wire.send(connection, "status", commands=len(commands), age=now - session.began, keep_alive=kept)
 
 
-def _start(session: Session, document: dict[str, Any], streams: tuple[int, int, int]) -> Running:
-    plan, command = decode_plan(document["plan"]), decode_command(document["command"])
+def _start(
+    session: Session,
+    plan: LaunchPlan,
+    document: dict[str, Any],
+    streams: tuple[int, int, int],
+    terminal: tuple[int, int] | None,
+) -> Running:
+    command = decode_command(document["command"])
     check_command(command)
-    name = roots.have(session.roots, plan)
-    root, open_files = session.roots.staged[name], int(document["open_files"])
+    where = roots.have(session.roots, plan)
+    root, open_files = session.roots.staged[where], int(document["open_files"])
+    group = cgroups.make(session.cgroups, session.name, command.limits)
     status_out, status_in = os.pipe()
     filter_out, filter_in = os.pipe()
     os.write(filter_in, session.filter)
@@ -180,7 +194,9 @@ def _start(session: Session, document: dict[str, Any], streams: tuple[int, int, 
     try:
         pid = os.fork()
         if pid == 0:
-            launching.become(root, command, streams, open_files=open_files, seccomp=filter_out, status=status_in)
+            slave = terminal[1] if terminal else None
+            into = {"seccomp": filter_out, "status": status_in}
+            launching.become(root, command, streams, slave, group, open_files=open_files, **into)
     except BaseException:
         os.close(status_out)
         raise
@@ -188,35 +204,55 @@ def _start(session: Session, document: dict[str, Any], streams: tuple[int, int, 
         mounting.join_namespace(session.pids, mounting.CLONE_NEWPID)
         os.close(filter_out)
         os.close(status_in)
-    return Running(pid, status_out, name, command)
+    return Running(pid, status_out, where, command, group)
+
+
+def _await(session: Session, client: int, watch: Watch) -> None:
+    if watch.awaited is not None:
+        session.watched[watch.awaited] = client
+        session.poll.register(watch.awaited, select.EPOLLIN)
+
+
+def _step(session: Session, descriptor: int) -> None:
+    client = session.watched.pop(descriptor)
+    session.poll.unregister(descriptor)
+    _, running = session.clients[client]
+    assert running is not None
+    assert running.watch is not None
+    counting.step(running.watch)
+    _await(session, client, running.watch)
 
 
 def _reap(session: Session, client: int) -> None:
     """A command's first process has ended, and with it the kernel has ended all others of its namespace."""
     _, running = session.clients[client]
     assert running is not None
-    _, waited = os.waitpid(running.pid, 0)
-    with open(running.status, "rb") as lines:
-        report = lines.read()
-    status = bubblewrap.exit_status(report)
-    outcome: int | SandboxError
-    if running.verdict is not None:
-        outcome = running.verdict
-    elif status is not None:
-        outcome = status
-    elif os.WIFSIGNALED(waited):
-        outcome = 128 + os.WTERMSIG(waited)
-    else:
-        outcome = bubblewrap.failure(report, session.roots.staged[running.root].plan.bwrap)
+    if running.watch is not None:
+        _stop_watching(session, running.watch)
+    bwrap = session.roots.staged[running.root].plan.bwrap
+    outcome, found = ending.end(running, bwrap, roots.find_tmp(session.roots, running.root))
     session.poll.unregister(running.pidfd)
     os.close(running.pidfd)
     del session.ending[running.pidfd]
     session.kept_until = max(session.kept_until, time.monotonic() + running.keep_alive)
-    _part(session, client, outcome)
+    _part(session, client, outcome, found)
+    _drop_roots(session)
+
+
+def _drop_roots(session: Session) -> None:
     roots.drop(session.roots, used={running.root for _, running in session.clients.values() if running})
 
 
-def _part(session: Session, client: int, outcome: int | SandboxError | None = None) -> None:
+def _stop_watching(session: Session, watch: Watch) -> None:
+    if watch.awaited is not None:
+        del session.watched[watch.awaited]
+        session.poll.unregister(watch.awaited)
+    counting.leave(watch)
+
+
+def _part(
+    session: Session, client: int, outcome: int | SandboxError | None = None, found: tuple[Reached, ...] = ()
+) -> None:
     """Let a launcher go, with what became of its command.
 
     The last one of a session that is not kept alive is told when the session's name is free: the next command that its
@@ -231,7 +267,7 @@ def _part(session: Session, client: int, outcome: int | SandboxError | None = No
     if isinstance(outcome, SandboxError):
         wire.send_failure(connection, outcome)
     elif outcome is not None:
-        wire.send(connection, "exited", status=outcome)
+        wire.send(connection, "exited", status=outcome, limits=[each._asdict() for each in found])
     connection.close()
 
 
@@ -256,7 +292,9 @@ def _enforce_deadlines(session: Session) -> None:
     now = time.monotonic()
     for _, running in session.clients.values():
         if running and running.deadline is not None and running.deadline <= now:
-            _kill(running, _TIMED_OUT)
+            if running.verdict is None and running.watch is not None:
+                running.watch.processes = counting.count(running.pid)
+            _kill(running, TIMED_OUT)
 
 
 def _end_when_over(session: Session) -> None:
@@ -269,6 +307,7 @@ def _end_when_over(session: Session) -> None:
     with runtime.locked(session.directory):
         _accept(session)
         if not session.clients:
+            cgroups.clear(session.cgroups, session.name)
             runtime.remove(session.directory, session.name, session.inode)
             session.retired = True
 

@@ -9,49 +9,63 @@ import signal
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from solven_env.errors import SolvenError
-from solven_env.sandbox import bubblewrap, mounting, staging
+from solven_env.sandbox import bubblewrap, cgroups, limits, mounting, staging
 from solven_env.sandbox.namespaces import STAGE
 
 if TYPE_CHECKING:
+    from solven_env.sandbox.network import Network
     from solven_env.sandbox.plan import Command, LaunchPlan
 
 
 class Root(NamedTuple):
-    """A staged root: the directory that holds it, and its network namespace (None: the host's)."""
+    """A staged root: the directory that holds it, and its network (None: the host's)."""
 
     plan: LaunchPlan
     path: str
-    network: int | None
+    network: Network | None
 
 
 def become(
-    root: Root, command: Command, streams: tuple[int, int, int], *, open_files: int, seccomp: int, status: int
+    root: Root,
+    command: Command,
+    streams: tuple[int, int, int],
+    slave: int | None,
+    group: str | None,
+    *,
+    open_files: int,
+    seccomp: int,
+    status: int,
 ) -> NoReturn:
     """Turn this process, pid 1 of a PID namespace of its own, into bubblewrap. Failures go to `status` as JSON.
 
-    `open_files` is the caller's soft limit of them.
+    Each of `streams` that is a terminal is replaced by `slave`; where the first one is, it controls the command.
+    `group` is the cgroup that it enters first. `open_files` is the caller's soft limit of them.
     """
     try:
+        if group is not None:
+            cgroups.enter(group)
         os.umask(0o022)
         for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and that would be inherited
             signal.signal(ignored, signal.SIG_DFL)
         mounting.unshare(mounting.CLONE_NEWNS)
         staging.enter(root.plan, root.path, STAGE)
         if root.network is not None:
-            mounting.join_namespace(root.network, mounting.CLONE_NEWNET)
+            mounting.join_namespace(root.network.namespace, mounting.CLONE_NEWNET)
         environment = os.memfd_create("environment")
         with open(environment, "wb", closefd=False) as file:
             file.write(bubblewrap.environment_arguments(command))
         os.lseek(environment, 0, os.SEEK_SET)
         drop_rights(root.plan)
+        os.setsid()
+        controlled = os.isatty(streams[0])
         for number, stream in enumerate(streams):
-            os.dup2(stream, number)
+            os.dup2(slave if slave is not None and os.isatty(stream) else stream, number)
         mounting.close_on_exec(3)
-        for descriptor in (environment, seccomp, status):
+        descriptors = {"environment": environment, "seccomp": seccomp, "status": status}
+        for descriptor in descriptors.values():
             os.set_inheritable(descriptor, True)
-        arguments = bubblewrap.arguments(
-            root.plan, command, STAGE, environment=environment, seccomp=seccomp, status=status
-        )
+        hard = limits.hard_limits()
+        arguments = bubblewrap.arguments(root.plan, command, STAGE, hard, controlled=controlled, **descriptors)
         limit_open_files(open_files)
         os.execve(root.plan.bwrap, arguments, {})  # noqa: S606 (no shell is meant)
     except BaseException as error:  # whatever it is, the launcher learns it; nothing of the holder may go on here

@@ -122,6 +122,14 @@ def new_mount(kind: str, options: dict[str, str | None], attributes: int) -> int
         os.close(context)
 
 
+def memory_bounds(size: int) -> dict[str, str | None]:
+    """Options of a tmpfs of `size` bytes: so many files, too, as would fill it with a page each.
+
+    An empty file takes about 1 KiB of the kernel's memory, and the kernel's default lets there be millions.
+    """
+    return {"size": str(size), "nr_inodes": str(max(size >> 12, 64))}
+
+
 def make_private(path: str) -> None:
     """Let nothing that is mounted at or beneath `path` reach another namespace, nor the other way."""
     _check(path, _libc.mount(None, os.fsencode(path), None, ctypes.c_ulong(_MS_REC_PRIVATE), None))

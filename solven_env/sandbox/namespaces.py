@@ -1,22 +1,14 @@
-"""The holder's own namespaces, and the network namespaces of its roots."""
+"""The holder's own namespaces."""
 
 from __future__ import annotations
 
-import array
-import fcntl
 import os
-import socket
-import struct
 
-from solven_env.errors import SandboxError
-from solven_env.sandbox import mounting, wire
+from solven_env.sandbox import devices, mounting
 
 STAGE = "/proc/fs"
 """Where staged roots lie in the holder's mount namespace: it always exists, a dropped uid can reach it, and it hides
 nothing that a plan may name as a source."""
-
-# include/uapi/linux/sockios.h, if.h
-_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
 
 
 def leave_host(*, unprivileged: bool) -> None:
@@ -30,46 +22,16 @@ def leave_host(*, unprivileged: bool) -> None:
 
 
 def prepare_stage() -> None:
-    """As pid 1 of the new namespaces: cut them off from the host's and mount /proc and the tmpfs of the roots."""
+    """As pid 1 of the new namespaces: cut them off from the host's; mount /proc, /dev/pts, the tmpfs of roots."""
     mounting.make_private("/")
-    flags = mounting.ATTR_NOSUID | mounting.ATTR_NODEV
-    for kind, options, where in (("proc", {}, "/proc"), ("tmpfs", {"mode": "0755"}, STAGE)):
-        mount = mounting.new_mount(kind, dict(options), flags | mounting.ATTR_NOEXEC)
-        place = os.open(where, os.O_PATH)
-        mounting.attach(mount, place)
-        os.close(place)
-        os.close(mount)
+    flags = mounting.ATTR_NOSUID | mounting.ATTR_NODEV | mounting.ATTR_NOEXEC
+    _mount(mounting.new_mount("proc", {}, flags), "/proc")
+    _mount(mounting.new_mount("tmpfs", {"mode": "0755"}, flags), STAGE)
+    _mount(devices.new_pts(), devices.PTS)
 
 
-def new_network() -> int:
-    """A descriptor of a new network namespace whose loopback is up.
-
-    A child makes it: without privilege there is no way back into the host's (setns needs rights over that one).
-    """
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    child = os.fork()
-    if child == 0:
-        try:
-            mounting.unshare(mounting.CLONE_NEWNET)
-            _raise_loopback()
-            socket.send_fds(theirs, [b"ready"], [os.open("/proc/self/ns/net", os.O_RDONLY)])
-        except OSError as error:
-            theirs.send(str(error).encode())
-        finally:
-            os._exit(0)
-    theirs.close()
-    with ours:
-        said, descriptors = wire.receive_descriptors(ours, 1)
-    os.waitpid(child, 0)
-    if not descriptors:
-        raise SandboxError(f"no network namespace could be made: {said.decode()}")
-    return descriptors[0]
-
-
-def _raise_loopback() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        request = array.array("B", struct.pack("16sH22x", b"lo", 0))
-        fcntl.ioctl(any_socket, _SIOCGIFFLAGS, request)
-        (flags,) = struct.unpack_from("H", request, 16)
-        struct.pack_into("H", request, 16, flags | _IFF_UP)
-        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, request)
+def _mount(mount: int, where: str) -> None:
+    place = os.open(where, os.O_PATH)
+    mounting.attach(mount, place)
+    os.close(place)
+    os.close(mount)

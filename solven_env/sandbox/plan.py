@@ -14,6 +14,7 @@ from binascii import a2b_base64, b2a_base64
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from solven_env.errors import SandboxError
+from solven_env.sandbox.limits import Limits
 
 SANDBOX_UID = 1000
 """The uid and gid inside; on the host they are the caller's, or under root `LaunchPlan.uid` and `gid`."""
@@ -37,12 +38,12 @@ class Bind(NamedTuple):
 class Tmpfs(NamedTuple):
     """Memory at `target`, the session's own, shared by its commands and owned by the sandbox's uid.
 
-    `size` is in bytes (None: the kernel's default, half of the memory). A `read_only` one holds only what the plan
-    puts there and belongs to the holder.
+    `size` is in bytes, and never the kernel's default, half of the host's memory. A `read_only` one holds only what
+    the plan puts there and belongs to the holder.
     """
 
     target: str
-    size: int | None = None
+    size: int = 1 << 30
     mode: int = 0o755
     read_only: bool = False
 
@@ -102,7 +103,8 @@ class LaunchPlan(NamedTuple):
 
     `session` names the holder: one for each thread of a storage, whatever the rest of the plan says. `uid` and `gid`
     are the host's, to drop to before anything of the agent's runs: required under root, None otherwise. `network` is
-    `none` (a namespace of the shape's own, loopback up) or `host`, which isolates no socket.
+    `none` (a namespace of the shape's own, loopback up), `internet` (the same behind slirp4netns, where nothing private
+    is reachable but what `allow` names: IPv4 addresses and networks) or `host`, which isolates no socket.
     """
 
     session: str
@@ -110,11 +112,13 @@ class LaunchPlan(NamedTuple):
     mounts: tuple[Mount, ...]
     files: tuple[File, ...] = ()
     links: tuple[Link, ...] = ()
-    network: Literal["none", "host"] = "none"
+    network: Literal["none", "internet", "host"] = "none"
+    allow: tuple[str, ...] = ()
     uid: int | None = None
     gid: int | None = None
     hostname: str = "sandbox"
     bwrap: str = "/usr/bin/bwrap"
+    slirp4netns: str = "/usr/bin/slirp4netns"
 
 
 class Command(NamedTuple):
@@ -122,19 +126,20 @@ class Command(NamedTuple):
 
     `keep_alive` is how many seconds the session stays after this command has left; of several the latest end counts.
 
-    `env` is its whole environment as pairs; PWD is always `cwd`, as bubblewrap sets it. `limits` are pairs of an option
-    of prlimit(1) and its value, soft and hard: `("nofile", 1024)`. Text holds bytes that are not UTF-8 as surrogates
-    (PEP 383). One argument or variable has at most 131,071 bytes (MAX_ARG_STRLEN in execve(2)).
+    `env` is its whole environment as pairs; PWD is always `cwd`, as bubblewrap sets it. Text holds bytes that are not
+    UTF-8 as surrogates (PEP 383). One argument or variable has at most 131,071 bytes (MAX_ARG_STRLEN in execve(2)).
     """
 
     argv: tuple[str, ...]
     env: tuple[tuple[str, str], ...] = ()
     cwd: str = "/"
     timeout: float | None = None
-    limits: tuple[tuple[str, int], ...] = ()
+    limits: Limits = Limits()
     keep_alive: float = 0.0
 
 
+_LONGEST = 131_071
+"""Bytes; MAX_ARG_STRLEN in execve(2), whose last byte ends the text."""
 _KINDS: dict[str, type[Mount]] = {
     "bind": Bind,
     "tmpfs": Tmpfs,
@@ -169,9 +174,20 @@ def check_command(command: Command) -> None:
     # bubblewrap reads the variables as a list that U+0000 separates: one in a value would begin an option of its own.
     if any("\0" in text for text in (*command.argv, command.cwd, *(text for pair in command.env for text in pair))):
         raise SandboxError("a command, its working directory and its variables have no U+0000 in them")
-    for name, _ in command.env:
+    for name, value in command.env:
         if not name or "=" in name:
             raise SandboxError("the name of a variable is not empty and has no '='", location=name)
+        _check_length(f"the variable {name[:100]} with its value", f"{name}={value}")
+    for number, argument in enumerate(command.argv):
+        _check_length(f"argument {number} of the command", argument)
+
+
+def _check_length(what: str, text: str) -> None:
+    length = len(text.encode("utf-8", "surrogateescape"))
+    if length > _LONGEST:
+        raise SandboxError(
+            f"{what} has {length} bytes, and the kernel takes {_LONGEST}", fix="Pass it by a file or standard input."
+        )
 
 
 def shape(plan: LaunchPlan) -> str:
@@ -195,6 +211,7 @@ def decode_plan(document: dict[str, Any]) -> LaunchPlan:
     return LaunchPlan(
         **document
         | {
+            "allow": tuple(document["allow"]),
             "mounts": tuple(_mount(**mount) for mount in document["mounts"]),
             "files": tuple(File(file["path"], a2b_base64(file["content"]), file["mode"]) for file in document["files"]),
             "links": tuple(Link(**link) for link in document["links"]),
@@ -204,7 +221,7 @@ def decode_plan(document: dict[str, Any]) -> LaunchPlan:
 
 def encode_command(command: Command) -> dict[str, Any]:
     """As JSON has it; `decode_command` is the way back."""
-    return command._asdict()
+    return command._asdict() | {"limits": command.limits._asdict()}
 
 
 def decode_command(document: dict[str, Any]) -> Command:
@@ -214,7 +231,7 @@ def decode_command(document: dict[str, Any]) -> Command:
         env=tuple((name, value) for name, value in document["env"]),
         cwd=document["cwd"],
         timeout=document["timeout"],
-        limits=tuple((name, value) for name, value in document["limits"]),
+        limits=Limits(**document["limits"]),
         keep_alive=document["keep_alive"],
     )
 

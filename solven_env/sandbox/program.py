@@ -1,7 +1,8 @@
-"""The host's bubblewrap: where it is, whether it is new enough, and how this distribution installs it."""
+"""The host's bubblewrap and slirp4netns: where they are, whether they can work, how they are installed."""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -13,21 +14,24 @@ from solven_env.sandbox.refusal import read_setting
 OLDEST = (0, 8)
 """--disable-userns is new in 0.8 (bubblewrap's NEWS)."""
 
-# ID or ID_LIKE of os-release(5).
+# ID or ID_LIKE of os-release(5), and how a package is installed there.
 _INSTALL = {
-    "debian": "sudo apt-get install bubblewrap",
-    "ubuntu": "sudo apt-get install bubblewrap",
-    "fedora": "sudo dnf install bubblewrap",
-    "rhel": "sudo dnf install bubblewrap",
-    "centos": "sudo dnf install bubblewrap",
-    "alpine": "sudo apk add bubblewrap",
-    "arch": "sudo pacman -S bubblewrap",
-    "suse": "sudo zypper install bubblewrap",
-    "opensuse": "sudo zypper install bubblewrap",
-    "gentoo": "sudo emerge sys-apps/bubblewrap",
-    "nixos": "nix-env -iA nixos.bubblewrap",
-    "void": "sudo xbps-install bubblewrap",
+    "debian": "sudo apt-get install {}",
+    "ubuntu": "sudo apt-get install {}",
+    "fedora": "sudo dnf install {}",
+    "rhel": "sudo dnf install {}",
+    "centos": "sudo dnf install {}",
+    "alpine": "sudo apk add {}",
+    "arch": "sudo pacman -S {}",
+    "suse": "sudo zypper install {}",
+    "opensuse": "sudo zypper install {}",
+    "gentoo": "sudo emerge {}",
+    "nixos": "nix-env -iA nixos.{}",
+    "void": "sudo xbps-install {}",
 }
+_GENTOO = {"bubblewrap": "sys-apps/bubblewrap", "slirp4netns": "app-containers/slirp4netns"}
+"""Everywhere else the two packages are called what the programs are."""
+_TUN = "/dev/net/tun"
 
 
 def locate(configured: str | None = None, *, search: str | None = None) -> str:
@@ -41,7 +45,8 @@ def locate(configured: str | None = None, *, search: str | None = None) -> str:
         found = shutil.which("bwrap", path=search)
     if found is None:
         raise PlatformError(
-            f"there is no bubblewrap at {configured}" if configured else "bubblewrap is not installed", fix=_fix()
+            f"there is no bubblewrap at {configured}" if configured else "bubblewrap is not installed",
+            fix=_fix("bubblewrap"),
         )
     return os.path.abspath(found)
 
@@ -56,16 +61,40 @@ def too_old(path: str) -> PlatformError | None:
     if version >= OLDEST:
         return None
     told = ".".join(map(str, version)) or "of no known version"
-    return PlatformError(f"bubblewrap is {told}, and 0.8 or newer is needed", fix=_fix(), location=path)
+    return PlatformError(f"bubblewrap is {told}, and 0.8 or newer is needed", fix=_fix("bubblewrap"), location=path)
 
 
-def install_command(os_release: str) -> str:
-    """The command that installs bubblewrap on the host that the text of os-release(5) describes; empty if unknown."""
+def locate_slirp4netns(*, search: str | None = None) -> str:
+    """The absolute path of the first slirp4netns on the path list `search`, or among what is meant for administrators.
+
+    PlatformError where there is none, or where it could not open /dev/net/tun.
+    """
+    found = shutil.which("slirp4netns", path=f"{search or os.defpath}:/usr/sbin:/sbin")
+    if found is None:
+        raise PlatformError(
+            "slirp4netns is not installed, and the network internet needs it",
+            fix=f"{_fix('slirp4netns')} Or use --network none.",
+        )
+    try:
+        os.close(os.open(_TUN, os.O_RDWR))
+    except OSError as error:
+        mend = f"Load it: sudo modprobe tun; a container gets it by docker run --device {_TUN}."
+        if error.errno == errno.EACCES:
+            mend = f"Let everybody open it, which gives no right over any network: sudo chmod 0666 {_TUN}."
+        raise PlatformError(
+            f"the network internet needs {_TUN}, which cannot be opened: {error.strerror}",
+            fix=f"{mend} Or use --network none.",
+        ) from error
+    return os.path.abspath(found)
+
+
+def install_command(package: str, os_release: str) -> str:
+    """The command that installs it on the host that the text of os-release(5) describes; empty if unknown."""
     fields = dict(re.findall(r'(?m)^(ID|ID_LIKE)="?([^"\n]*)"?$', os_release))
     for name in (fields.get("ID", ""), *fields.get("ID_LIKE", "").split()):
         for known, command in _INSTALL.items():
             if name == known or name.startswith(f"{known}-"):
-                return command
+                return command.format(_GENTOO[package] if known == "gentoo" else package)
     return ""
 
 
@@ -75,7 +104,7 @@ def parse_version(said: str) -> tuple[int, ...]:
     return tuple(map(int, found[1].split("."))) if found else ()
 
 
-def _fix() -> str:
+def _fix(package: str) -> str:
     text = read_setting("/etc/os-release") or read_setting("/usr/lib/os-release")
-    command = install_command(text)
-    return f"Install it: {command}." if command else "Install your distribution's bubblewrap package, 0.8 or newer."
+    command = install_command(package, text)
+    return f"Install it: {command}." if command else f"Install your distribution's package {package}."

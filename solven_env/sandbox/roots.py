@@ -3,52 +3,93 @@
 from __future__ import annotations
 
 import os
+import select
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox import mounting, namespaces, sources, staging
+from solven_env.sandbox import mounting, namespaces, network, sources, staging
 from solven_env.sandbox.launching import Root
 from solven_env.sandbox.plan import LaunchPlan, check_plan, shape
 
 
 class Roots:
-    """The staged roots under their shapes' names, and the mounts that they share."""
+    """The staged roots by their directories, and the mounts that they share.
 
-    def __init__(self, *, unprivileged: bool) -> None:
+    `names` tells the directory of a shape, and `helpers` the one of a network helper's pidfd, which `poll` watches.
+    """
+
+    def __init__(self, poll: select.epoll, *, unprivileged: bool) -> None:
+        self.poll = poll
         self.unprivileged = unprivileged
         self.shared = sources.Shared(f"{namespaces.STAGE}/shared")
         self.staged: dict[str, Root] = {}
+        self.names: dict[str, str] = {}
+        self.helpers: dict[int, str] = {}
         self.newest = ""
         self.made = 0
         os.mkdir(self.shared.where)
 
 
 def have(roots: Roots, plan: LaunchPlan) -> str:
-    """The name of the root that shows what `plan` says and what stands there now; staged if there is none yet."""
-    name = shape(plan) + sources.present(plan)
-    if name not in roots.staged:
+    """The directory of the root that shows what `plan` says and what is there now; staged if there is none yet."""
+    surroundings = network.surroundings(plan)
+    name = f"{shape(plan)}{sources.present(plan)}{surroundings}"
+    if name not in roots.names:
         check_plan(plan)
         _check_owner(plan, unprivileged=roots.unprivileged)
         roots.made += 1
         where = f"{namespaces.STAGE}/{roots.made}"
         try:
             staging.stage(plan, where, roots.shared)
-            network = namespaces.new_network() if plan.network == "none" else None
+            own = network.make(plan, surroundings)
         except BaseException:
             _unstage(where)
             raise
-        roots.staged[name] = Root(plan, where, network)
-    roots.newest = name
-    return name
+        roots.staged[where] = Root(plan, where, own)
+        roots.names[name] = where
+        if own is not None and own.helper is not None:
+            roots.helpers[own.helper.pidfd] = where
+            roots.poll.register(own.helper.pidfd, select.EPOLLIN)
+    roots.newest = roots.names[name]
+    return roots.newest
+
+
+def find_tmp(roots: Roots, name: str) -> sources.Memory | None:
+    """The /tmp of a staged root, where it is the session's."""
+    return sources.find_tmp(roots.staged[name].plan, roots.shared)
 
 
 def drop(roots: Roots, used: set[str]) -> None:
     """Take away the roots that no command uses any more, but for the newest, and the overlays that only they had."""
-    for name in roots.staged.keys() - used - {roots.newest}:
-        root = roots.staged.pop(name)
+    for where in roots.staged.keys() - used - {roots.newest}:
+        _forget(roots, where)
+        root = roots.staged.pop(where)
         _unstage(root.path)
-        if root.network is not None:
-            os.close(root.network)
+        _end_network(roots, root)
     sources.release(roots.shared, (mount for root in roots.staged.values() for mount in root.plan.mounts))
+
+
+def lose_network(roots: Roots, helper: int) -> None:
+    """A root's network helper is dead: its commands go on without, and the next one gets a root of its own."""
+    where = roots.helpers[helper]
+    _forget(roots, where)
+    _end_network(roots, roots.staged[where])
+    roots.staged[where] = roots.staged[where]._replace(network=None)
+
+
+def _forget(roots: Roots, where: str) -> None:
+    """Give the root to no command any more."""
+    roots.names = {name: each for name, each in roots.names.items() if each != where}
+    if roots.newest == where:
+        roots.newest = ""
+
+
+def _end_network(roots: Roots, root: Root) -> None:
+    if root.network is None:
+        return
+    if root.network.helper is not None:
+        roots.poll.unregister(root.network.helper.pidfd)
+        del roots.helpers[root.network.helper.pidfd]
+    network.end(root.network)
 
 
 def _check_owner(plan: LaunchPlan, *, unprivileged: bool) -> None:

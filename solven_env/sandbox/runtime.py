@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from solven_env.errors import SandboxError
+from solven_env.sandbox import cgroups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +92,7 @@ def connect(directory: int, name: str, *, patience: float | None = None) -> sock
 
 
 def bury(directory: int, name: str) -> bool:
-    """Under the lock: remove the socket `name` if nobody listens at it; whether nobody does."""
+    """Under the lock: remove the socket `name` and its cgroups if nobody listens at it; whether nobody does."""
     try:
         connection = connect(directory, name, patience=0)
     except TimeoutError:
@@ -99,6 +100,7 @@ def bury(directory: int, name: str) -> bool:
     if connection is not None:
         connection.close()
         return False
+    cgroups.clear(cgroups.find_parent(), name)
     remove(directory, name)
     return True
 

@@ -9,10 +9,11 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import control, runtime, wire
+from solven_env.sandbox.limits import Reached
 from solven_env.sandbox.plan import Command, LaunchPlan, encode_command, encode_plan
 
 if TYPE_CHECKING:
@@ -23,6 +24,13 @@ _KILLED = 137
 _HOLDER = "import sys; sys.path.append(sys.argv[1]); from solven_env.sandbox import holder; holder.main(*sys.argv[2:])"
 
 
+class Ended(NamedTuple):
+    """How a command ended: its status, and the limits that it reached."""
+
+    status: int
+    limits: tuple[Reached, ...] = ()
+
+
 @dataclass(slots=True)
 class Running:
     """A command that was started. It lives no longer than this: closed or lost, the command is killed."""
@@ -30,15 +38,25 @@ class Running:
     connection: socket.socket
     session: str
     runtime_dir: str
+    streams: tuple[int, int, int]
+    terminal: tuple[int, int] | None = None
+    """Master and slave of its own, where one of `streams` is a terminal."""
     status: int | None = None
     """As `wait` has found it."""
+    limits: tuple[Reached, ...] = ()
+    """Those that the command reached, as `wait` has found them."""
 
     def wait(self) -> int:
         """Its exit status: 128 and more for a signal, 124 when its time was up, 137 when it was killed.
 
-        SandboxError when bubblewrap could not start it. Whatever is returned, everything that it started has ended.
+        SandboxError when bubblewrap could not start it. Whatever is returned, everything that it started has ended, and
+        what it wrote is written. A command on a terminal is served here: nothing reaches it or comes from it before.
         """
         if self.status is None:
+            if self.terminal:
+                from solven_env.sandbox import terminal  # what most launchers have no use for
+
+                terminal.relay(*self.terminal, self.streams, until=self.connection.fileno())
             message = wire.receive(self.connection)
             if message is None:  # the holder was killed, and the kernel has ended the command with it
                 control.look(self.session, self.runtime_dir)  # and bury it
@@ -47,6 +65,7 @@ class Running:
                 raise wire.failure(message)
             else:
                 self.status = int(message["status"])
+                self.limits = tuple(Reached(**each) for each in message["limits"])
         return self.status
 
     def kill(self) -> None:
@@ -60,19 +79,23 @@ class Running:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.connection.close()
+        for descriptor in self.terminal or ():
+            os.close(descriptor)
+        self.terminal = None
 
 
 def run(
     plan: LaunchPlan, command: Command, runtime_dir: str, *, stdin: int = 0, stdout: int = 1, stderr: int = 2
-) -> int:
-    """Run `command` to its end and return its exit status; see `Running.wait`.
+) -> Ended:
+    """Run `command` to its end; see `Running.wait`.
 
-    The three descriptors are the command's streams as they are. An exception on the way, KeyboardInterrupt above all,
-    and the launcher's death by any signal end everything that was started.
+    The three descriptors are the command's streams as they are, but for a terminal, which is copied from and to one of
+    the command's own (`sandbox.terminal`). An exception on the way, KeyboardInterrupt above all, and the launcher's
+    death by any signal end everything that was started.
     """
     with start(plan, command, runtime_dir, stdin=stdin, stdout=stdout, stderr=stderr) as running:
         try:
-            return running.wait()
+            return Ended(running.wait(), running.limits)
         except BaseException:
             running.kill()
             while wire.receive(running.connection) is not None:
@@ -96,9 +119,8 @@ def start(
     _let_streams_be_reopened(plan, (stdin, stdout, stderr))
     directory = runtime.open_directory(runtime_dir)
     try:
-        return Running(
-            _connection(directory, plan.session, request, (stdin, stdout, stderr)), plan.session, runtime_dir
-        )
+        connection, terminal = _connection(directory, plan.session, request, (stdin, stdout, stderr))
+        return Running(connection, plan.session, runtime_dir, (stdin, stdout, stderr), terminal)
     except BaseException:
         control.look(plan.session, runtime_dir)  # and bury it if it was killed
         raise
@@ -106,19 +128,21 @@ def start(
         os.close(directory)
 
 
-def _connection(directory: int, session: str, request: dict[str, Any], streams: tuple[int, int, int]) -> socket.socket:
-    """The connection to a holder that has started what is requested."""
+def _connection(
+    directory: int, session: str, request: dict[str, Any], streams: tuple[int, int, int]
+) -> tuple[socket.socket, tuple[int, int] | None]:
+    """The connection to a holder that has started what is requested, and the command's terminal."""
     for _ in range(_TRIES):
         holder = _reach_holder(directory, runtime.socket_name(session))
         try:
-            started = _ask(holder.connection, request, streams)
+            started, terminal = _ask(holder.connection, request, streams)
         except BaseException:
             holder.connection.close()
             raise
         finally:
             complaint = _settle(holder)
         if started:
-            return holder.connection
+            return holder.connection, terminal
         holder.connection.close()
         if complaint:
             raise SandboxError(f"the session's holder broke: {complaint}")
@@ -139,20 +163,22 @@ def _let_streams_be_reopened(plan: LaunchPlan, streams: tuple[int, int, int]) ->
                     ) from error
 
 
-def _ask(connection: socket.socket, request: dict[str, Any], streams: tuple[int, int, int]) -> bool:
-    """Whether the command was started; False when the holder was gone before it had begun."""
+def _ask(
+    connection: socket.socket, request: dict[str, Any], streams: tuple[int, int, int]
+) -> tuple[bool, tuple[int, int] | None]:
+    """Whether the command was started, and its terminal; False when the holder was gone before it had begun."""
     try:
         wire.send_request(connection, request, streams)
     except (BrokenPipeError, ConnectionResetError):
-        return False
+        return False, None
     if wire.receive(connection) is None:
-        return False
-    answer = wire.receive(connection)
+        return False, None
+    answer, terminal = wire.receive_terminal(connection)
     if answer is None:
         raise SandboxError("the session was ended while the command started", fix="Run it again.")
     if answer["kind"] == "failed":
         raise wire.failure(answer)
-    return True
+    return True, terminal
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env import syscalls
 from solven_env.errors import SandboxError
@@ -33,12 +33,27 @@ class Shared:
         self.made = 0
 
 
+class Memory(NamedTuple):
+    """A tmpfs of the session: where it is attached in the holder's mount namespace, and its size in bytes."""
+
+    where: str
+    size: int
+
+
+def find_tmp(plan: LaunchPlan, shared: Shared) -> Memory | None:
+    """The session's /tmp, where the plan has one of its own."""
+    for mount in plan.mounts:
+        if isinstance(mount, Tmpfs) and mount.target == "/tmp" and mount in shared.mounts:  # noqa: S108
+            return Memory(shared.mounts[mount], mount.size)
+    return None
+
+
 def open_source(plan: LaunchPlan, mount: Mount, shared: Shared) -> int | None:
     """A detached mount of what `mount` shows, from `shared` where it is the session's; None for a missing optional."""
     if isinstance(mount, Bind):
         return _bind(mount)
     if isinstance(mount, Etc):
-        return mounting.new_mount("tmpfs", {"mode": "0755", "size": "8m"}, HARDENED)
+        return mounting.new_mount("tmpfs", {"mode": "0755", **mounting.memory_bounds(8 << 20)}, HARDENED)
     if isinstance(mount, Tmpfs) and mount.read_only:
         return mounting.new_mount("tmpfs", _tmpfs_options(plan, mount), HARDENED)
     key = _shared_key(mount)
@@ -90,7 +105,9 @@ def _share(plan: LaunchPlan, mount: Mount, shared: Shared) -> None:
             raise SandboxError("the layer is in use above another build of this session", location=mount.upper)
         fresh = _overlay_when_free(mount)
     elif isinstance(mount, Dev):
-        fresh = mounting.new_mount("tmpfs", {"mode": "0755", "size": "1m"}, HARDENED | mounting.ATTR_NOEXEC)
+        fresh = mounting.new_mount(
+            "tmpfs", {"mode": "0755", **mounting.memory_bounds(1 << 20)}, HARDENED | mounting.ATTR_NOEXEC
+        )
     else:
         assert isinstance(mount, Tmpfs)
         fresh = mounting.new_mount("tmpfs", _tmpfs_options(plan, mount), HARDENED)
@@ -175,9 +192,7 @@ def _in_first_user_namespace() -> bool:
 
 
 def _tmpfs_options(plan: LaunchPlan, mount: Tmpfs) -> dict[str, str | None]:
-    options: dict[str, str | None] = {"mode": f"{mount.mode:o}"}
-    if mount.size is not None:
-        options["size"] = str(mount.size)
+    options: dict[str, str | None] = {**mounting.memory_bounds(mount.size), "mode": f"{mount.mode:o}"}
     if plan.uid is not None and not mount.read_only:
         options |= {"uid": str(plan.uid), "gid": str(plan.gid)}
     return options

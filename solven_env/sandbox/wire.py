@@ -3,7 +3,7 @@
     launcher                                   holder
     request (plan, command), three streams ─►
                                             ◄─ accepted   from here on the request is never sent again
-                                            ◄─ started    or failed
+                                            ◄─ started    or failed; with both ends of its terminal, if it has one
     kill                                    ─►
                                             ◄─ exited     or failed
 
@@ -18,9 +18,12 @@ import json
 import os
 import socket
 from contextlib import suppress
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from solven_env.errors import SandboxError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Request: TypeAlias = tuple[dict[str, Any], tuple[int, int, int]]
 """A document and the command's streams."""
@@ -80,9 +83,11 @@ def hear_again(connection: socket.socket) -> bool:
 
 
 def receive_descriptors(connection: socket.socket, most: int) -> tuple[bytes, list[int]]:
-    """A short message and the descriptors that came with it, close-on-exec (socket.recv_fds drops that flag)."""
+    """A message and the descriptors that came with it, close-on-exec (socket.recv_fds drops that flag)."""
     size = array.array("i").itemsize
-    message, ancillary, _, _ = connection.recvmsg(64, socket.CMSG_SPACE(most * size), socket.MSG_CMSG_CLOEXEC)
+    message, ancillary, _, _ = connection.recvmsg(
+        _LARGEST_ANSWER, socket.CMSG_SPACE(most * size), socket.MSG_CMSG_CLOEXEC
+    )
     descriptors = array.array("i")
     for level, kind, data in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
@@ -90,21 +95,27 @@ def receive_descriptors(connection: socket.socket, most: int) -> tuple[bytes, li
     return message, list(descriptors)
 
 
-def send(connection: socket.socket, kind: str, **values: Any) -> None:
+def send(connection: socket.socket, kind: str, descriptors: Iterable[int] = (), **values: Any) -> None:
     """One short message; that nobody is there any more to read it is no error."""
     try:
-        connection.send(json.dumps({"kind": kind, **values}).encode())
+        socket.send_fds(connection, [json.dumps({"kind": kind, **values}).encode()], list(descriptors))
     except (BrokenPipeError, ConnectionResetError):
         return
 
 
 def receive(connection: socket.socket) -> dict[str, Any] | None:
     """The next message; None when the other side is gone."""
+    return receive_terminal(connection)[0]
+
+
+def receive_terminal(connection: socket.socket) -> tuple[dict[str, Any] | None, tuple[int, int] | None]:
+    """The next message, and the master and slave that came with it."""
     try:
-        message = connection.recv(_LARGEST_ANSWER)
+        message, descriptors = receive_descriptors(connection, 2)
     except ConnectionResetError:
-        return None
-    return dict(json.loads(message)) if message else None
+        return None, None
+    terminal = (descriptors[0], descriptors[1]) if len(descriptors) == 2 else None
+    return dict(json.loads(message)) if message else None, terminal
 
 
 def send_failure(connection: socket.socket, error: SandboxError) -> None:

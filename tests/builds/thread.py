@@ -75,7 +75,7 @@ class Thread:
         with tempfile.TemporaryFile() as said, open(os.devnull, "rb") as nothing:
             command = Command(("bash", "-c", f"set -e; {text}"), tuple(env.items()))
             streams = {"stdin": nothing.fileno(), "stdout": said.fileno(), "stderr": said.fileno()}
-            status = session.run(plan, command, self.builder.runtime, **streams)
+            status = session.run(plan, command, self.builder.runtime, **streams).status
             said.seek(0)
             output = said.read().decode()
         assert status == 0, output

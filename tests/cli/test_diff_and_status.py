@@ -117,6 +117,7 @@ def test_status_json(cli: Cli) -> None:
                         "after": document["threads"][0]["changes"][0]["after"],
                     }
                 ],
+                "unenforced": [],
                 "session": None,
             }
         ],

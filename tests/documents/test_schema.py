@@ -219,8 +219,7 @@ def fields(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[s
 FIELDS = list(fields(PROFILE))
 WITHOUT_DEFAULT = {
     "inputs{}.default",
-    "sandbox.limits.memory",
-    "sandbox.limits.processes",
+    *(f"sandbox.limits.{name}" for name in Limits._fields if name != "enforce"),
     "mounts[].source",
     "mounts[].size",
     "python",

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from solven_env.profile.model import Bun, Link, Mount, Python
+from solven_env.profile.model import Bun, Link, Mount, Python, Sandbox
 from solven_env.reconcile.desired import desired, parents, settings
 from solven_env.rendering import RenderedFile
 from tests.reconcile.states import DIR, profile, text, wanted
@@ -43,6 +43,15 @@ def test_settings_come_back_from_a_record_as_they_were() -> None:
     )
     found = settings(full)
     assert json.loads(json.dumps(found)) == found
+
+
+def test_what_may_be_reached_is_a_setting_that_older_records_need_not_have() -> None:
+    """A thread that was applied before there was `allow` is in sync, and pending once the profile says it."""
+    closed = profile()
+    opened = closed._replace(sandbox=Sandbox(network="internet", allow=("10.20.0.0/16",)))
+    assert "allow" not in settings(closed)
+    assert settings(opened)["allow"] == ["10.20.0.0/16"]
+    assert json.loads(json.dumps(settings(opened))) == settings(opened)
 
 
 BASE = {"f": text("x")}

@@ -10,6 +10,7 @@ import pytest
 
 import solven_env
 from solven_env.errors import PlatformError, SandboxError, UsageError
+from solven_env.sandbox import program
 from tests.profiles import write_profile
 from tests.sandbox.running import ROOT
 
@@ -87,6 +88,26 @@ def test_a_missing_bubblewrap_names_the_package(bare: World) -> None:
     assert "Install" in said
 
 
+def test_a_missing_slirp4netns_names_the_package_and_the_way_without(bare: World) -> None:
+    (bare.base / "bin").mkdir()
+    (bare.base / "bin/bwrap").symlink_to(program.locate())
+    if any(os.path.exists(f"{directory}/slirp4netns") for directory in ("/usr/sbin", "/sbin")):
+        pytest.skip("found wherever PATH leads")
+    said = refused(bare, "t1", "--network", "internet", "--", "true", PATH=str(bare.base / "bin"))
+    assert "slirp4netns is not installed" in said
+    assert "Install" in said
+    assert "Or use --network none." in said
+
+
+@pytest.mark.skipif(not ROOT, reason="mounts something")
+def test_a_tun_device_that_cannot_be_opened_is_named(bare: World) -> None:
+    hidden = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /dev/net && exec "$@"', "sh")
+    said = refused(bare, "t1", "--network", "internet", "--", "true", prefix=hidden)
+    assert "/dev/net/tun, which cannot be opened: No such file" in said
+    assert "--device /dev/net/tun" in said
+    assert "Or use --network none." in said
+
+
 def test_an_old_bubblewrap_is_refused_with_its_version(bare: World) -> None:
     old = bare.base / "bwrap"
     old.write_text(
@@ -129,7 +150,6 @@ def test_refused_namespaces_name_the_command_that_allows_them(bare: World) -> No
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("--network", "internet", "--", "true"), "the network 'internet' is not there yet"),
         (("--network", "host", "--", "true"), "the network host is not allowed on this host"),
         (("--cwd", "/nowhere", "--", "true"), "/nowhere"),
         (("--cwd", "relative", "--", "true"), "the working directory of a command is absolute"),
@@ -147,8 +167,7 @@ def test_what_cannot_be_had_is_named(bare: World, arguments: tuple[str, ...], ex
     ("sandbox", "expected"),
     [
         ("{backend: proot}", "the backend proot is not there yet"),
-        ("{network: internet}", "the network 'internet' is not there yet"),
-        ("{limits: {memory: 1GiB, enforce: strict}}", "the limit of memory cannot be enforced yet"),
+        ("{limits: {memory: 1GiB, enforce: strict}}", "the limit of memory cannot be enforced: no cgroup (v2)"),
     ],
 )
 def test_what_a_profile_asks_and_cannot_have_is_named(bare: World, sandbox: str, expected: str) -> None:

@@ -40,7 +40,11 @@ def test_the_status_is_the_commands(bare: World, argv: tuple[str, ...], status: 
 
 def test_a_timeout_ends_everything_with_124(bare: World) -> None:
     done = bare.cli("run", "t1", "--timeout", "0.3", "--", "sh", "-c", "setsid sleep 600 & echo started; sleep 600")
-    assert (done.returncode, done.stdout, done.stderr) == (124, b"started\n", b"")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        124,
+        b"started\n",
+        b"solven-env: limit reached: timeout (0.3 s). Raise --timeout.\n",
+    )
     wait_until_alone(bare.base.name)
     assert bare.run("true", timeout=float("inf")).status == 0
     assert bare.run("true", timeout=1e300).status == 0

@@ -8,7 +8,11 @@ from solven_env.sandbox import etc, session
 from solven_env.sandbox.plan import LaunchPlan
 from tests.sandbox.running import SANDBOX_HOST_UID, SYSTEM, command
 
-if __name__ == "__main__":
-    name, workspace, runtime_dir, text = sys.argv[1:]
+
+def run(name: str, workspace: str, runtime_dir: str, text: str) -> int:
     plan = LaunchPlan(name, workspace, SYSTEM, etc.identity("user"), uid=SANDBOX_HOST_UID, gid=SANDBOX_HOST_UID)
-    sys.exit(session.run(plan, command("sh", "-c", text), runtime_dir))
+    return session.run(plan, command("sh", "-c", text), runtime_dir).status
+
+
+if __name__ == "__main__":
+    sys.exit(run(*sys.argv[1:]))

@@ -20,6 +20,8 @@ from solven_env.sandbox.plan import Bind, Command, Dev, Etc, LaunchPlan, Mount, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from solven_env.sandbox.limits import Reached
+
 ROOT = os.geteuid() == 0
 SANDBOX_HOST_UID = 61000 if ROOT else None
 SYSTEM: tuple[Mount, ...] = (
@@ -36,6 +38,7 @@ class Result:
     status: int
     out: bytes
     err: bytes
+    limits: tuple[Reached, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Box:
         with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             stdin.write(data)
             stdin.seek(0)
-            status = session.run(
+            ended = session.run(
                 self.plan,
                 command(*argv, **options),
                 self.runtime,
@@ -71,7 +74,7 @@ class Box:
             )
             out.seek(0)
             err.seek(0)
-            return Result(status, out.read(), err.read())
+            return Result(ended.status, out.read(), err.read(), ended.limits)
 
     def shell(self, text: str, **options: object) -> Result:
         return self.run("sh", "-c", text, **options)  # type: ignore[arg-type]
@@ -88,6 +91,19 @@ class Box:
             if name in line and "\tNSpid" not in status and _own_pid(status) == 1:
                 return pid
         return None
+
+
+def helpers(holder: int | None) -> list[int]:
+    """The network helpers of a holder: one a namespace."""
+    found = []
+    for pid in pids():
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+        except OSError:
+            continue
+        if fields[0].endswith("(slirp4netns") and int(fields[2].split()[1]) == holder:
+            found.append(pid)
+    return found
 
 
 def command(*argv: str, **options: object) -> Command:

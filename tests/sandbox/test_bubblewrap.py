@@ -5,23 +5,37 @@ import json
 import pytest
 
 from solven_env.sandbox import bubblewrap, program
+from solven_env.sandbox.limits import Limits
 from solven_env.sandbox.plan import Command, LaunchPlan
 
 PLAN = LaunchPlan("s", "/w", (), hostname="box", bwrap="/opt/bwrap")
 
 
-def test_the_whole_command_line() -> None:
-    command = Command(
-        ("sh", "-c", "exit 3"), env=(("SECRET", "hidden"),), cwd="/src", limits=(("nofile", 64), ("core", 0))
+COMMAND = Command(
+    ("sh", "-c", "exit 3"), env=(("SECRET", "hidden"),), cwd="/src", limits=Limits(open_files=64, cpu_time=9)
+)
+HARD = {"open_files": 1 << 63, "cpu_time": 10}
+
+
+@pytest.mark.parametrize(
+    ("controlled", "session", "program"),
+    [
+        (False, ("--new-session",), ("/usr/bin/prlimit",)),
+        (True, (), ("/usr/bin/setsid", "--ctty", "/usr/bin/prlimit")),
+    ],
+)
+def test_the_whole_command_line(controlled: bool, session: tuple[str, ...], program: tuple[str, ...]) -> None:
+    line = bubblewrap.arguments(
+        PLAN, COMMAND, "/stage", HARD, controlled=controlled, environment=6, seccomp=7, status=8
     )
-    assert bubblewrap.arguments(PLAN, command, "/stage", environment=6, seccomp=7, status=8) == [
+    assert line == [
         "/opt/bwrap",
         *("--unshare-user", "--disable-userns", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
         *("--uid", "1000", "--gid", "1000", "--hostname", "box"),
-        *("--die-with-parent", "--new-session", "--cap-drop", "ALL"),
+        *("--die-with-parent", "--cap-drop", "ALL", *session),
         *("--args", "6", "--seccomp", "7", "--json-status-fd", "8"),
         *("--dev-bind", "/stage", "/", "--chdir", "/src"),
-        *("--", "/usr/bin/prlimit", "--core=0:0", "--nofile=64:64"),
+        *("--", *program, "--core=0:0", "--nofile=64:64", "--cpu=9:10"),
         *("--", "sh", "-c", "exit 3"),
     ]
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from solven_env.errors import SandboxError
+from solven_env.sandbox.limits import Limits
 from solven_env.sandbox.plan import (
     Bind,
     Command,
@@ -33,7 +34,7 @@ text = st.text(st.characters(exclude_characters="\0"), max_size=12)
 os_text = st.binary(max_size=12).map(lambda data: data.replace(b"\0", b"x").decode("utf-8", "surrogateescape"))
 mounts: st.SearchStrategy[Mount] = st.one_of(
     st.builds(Bind, text, text, text, st.booleans(), st.booleans()),
-    st.builds(Tmpfs, text, st.none() | st.integers(0), st.integers(0, 0o7777), st.booleans()),
+    st.builds(Tmpfs, text, st.integers(1), st.integers(0, 0o7777), st.booleans()),
     st.builds(Proc, text),
     st.builds(Dev, text),
     st.builds(Etc, text),
@@ -46,7 +47,8 @@ plans = st.builds(
     mounts=st.lists(mounts, max_size=5).map(tuple),
     files=st.lists(st.builds(File, text, st.binary(max_size=20), st.integers(0, 0o777)), max_size=3).map(tuple),
     links=st.lists(st.builds(Link, text, text), max_size=3).map(tuple),
-    network=st.sampled_from(("none", "host")),
+    network=st.sampled_from(("none", "internet", "host")),
+    allow=st.sampled_from(((), ("10.20.0.0/16", "192.0.2.7"))),
     uid=st.none() | st.integers(0, 1 << 31),
     gid=st.none() | st.integers(0, 1 << 31),
 )
@@ -56,7 +58,7 @@ commands = st.builds(
     env=st.lists(st.tuples(os_text, os_text), max_size=4).map(tuple),
     cwd=os_text,
     timeout=st.none() | st.floats(0, 1e6),
-    limits=st.lists(st.tuples(text, st.integers(0, 1 << 40)), max_size=2).map(tuple),
+    limits=st.builds(Limits, st.none() | st.integers(1, 1 << 40), file_size=st.integers(1, 1 << 60)),
     keep_alive=st.floats(0, 1e6),
 )
 
@@ -81,6 +83,8 @@ PLAN = LaunchPlan("s", "/w", (Bind("/usr", "/usr"), Proc()), (File("/etc/passwd"
         PLAN._replace(mounts=(Bind("/usr", "/usr", read_only=False), Proc())),
         PLAN._replace(files=(File("/etc/passwd", b"x"),)),
         PLAN._replace(network="host"),
+        PLAN._replace(network="internet"),
+        PLAN._replace(network="internet", allow=("192.0.2.7",)),
         PLAN._replace(uid=1, gid=1),
     ],
 )

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from solven_env.errors import PlatformError
-from solven_env.sandbox.program import install_command, locate, parse_version, too_old
+from solven_env.sandbox.program import install_command, locate, locate_slirp4netns, parse_version, too_old
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +40,13 @@ def test_versions(said: str, version: tuple[int, ...]) -> None:
     ],
 )
 def test_the_package_command_is_the_distributions_own(os_release: str, command: str) -> None:
-    assert install_command(os_release) == command
+    assert install_command("bubblewrap", os_release) == command
+    assert install_command("slirp4netns", os_release) == command.replace("bubblewrap", "slirp4netns")
+
+
+def test_a_category_of_gentoos_belongs_to_the_package() -> None:
+    assert install_command("slirp4netns", "ID=gentoo\n") == "sudo emerge app-containers/slirp4netns"
+    assert install_command("bubblewrap", "ID=gentoo\n") == "sudo emerge sys-apps/bubblewrap"
 
 
 def test_the_hosts_bubblewrap_is_found() -> None:
@@ -65,3 +72,16 @@ def test_a_missing_one_is_said(tmp_path: Path) -> None:
         locate(search=str(tmp_path))
     with pytest.raises(PlatformError, match="there is no bubblewrap at"):
         locate(str(tmp_path / "bwrap"))
+
+
+def test_slirp4netns_is_looked_for_on_path_and_among_the_administrators_programs(tmp_path: Path) -> None:
+    own = tmp_path / "slirp4netns"
+    own.write_text("#!/bin/sh\n")
+    own.chmod(0o755)
+    assert locate_slirp4netns(search=str(tmp_path)) == str(own)
+    own.unlink()
+    if not any(os.path.exists(f"{directory}/slirp4netns") for directory in ("/usr/sbin", "/sbin")):
+        with pytest.raises(PlatformError, match="slirp4netns is not installed") as caught:
+            locate_slirp4netns(search=str(tmp_path))
+        assert caught.value.fix.startswith("Install ")
+        assert caught.value.fix.endswith("Or use --network none.")

@@ -1,0 +1,34 @@
+"""`solven-env shell`."""
+
+from __future__ import annotations
+
+from solven_env.cli import running
+from solven_env.cli.options import StorageOption, ThreadArgument
+from solven_env.cli.running import CwdOption, EnvOption, KeepAliveOption, NetworkOption, TimeoutOption
+
+
+def command(
+    thread: ThreadArgument,
+    timeout: TimeoutOption = None,
+    cwd: CwdOption = "/",
+    env: EnvOption = None,
+    network: NetworkOption = None,
+    keep_alive: KeepAliveOption = 0.0,
+    storage: StorageOption = None,
+) -> None:
+    """Open a login shell in a thread's sandbox, with the workspace as /.
+
+    Without a terminal it reads commands from standard input. Exits with the shell's status, which is that of its last
+    command; 125 when the sandbox could not start.
+
+    \b
+    Examples:
+      solven-env shell thread-42
+      solven-env shell thread-42 --network host --env OPENAI_API_KEY
+      solven-env shell thread-42 < script.sh
+    """
+    from solven_env.running import LOGIN
+
+    running.run(
+        thread, LOGIN, timeout=timeout, cwd=cwd, env=env, network=network, keep_alive=keep_alive, storage=storage
+    )

@@ -1,0 +1,144 @@
+"""What one command may use, how the kernel is told, and which limit it was that stopped a command.
+
+A limit is an upper bound: where the mount, the caller or the host sets a lower one, that one holds.
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+from typing import NamedTuple
+
+_GRACE = 2
+"""Seconds of CPU time between SIGXCPU and SIGKILL: a process may tidy up, and its end tells who killed it."""
+
+_NEAR = 0.9
+"""Of the limit of processes: measured in 32 bombs when their first process had ended, 31 times 0.92 and more."""
+
+_MEASURED = 0.75
+"""Of CPU time: the kernel counts ticks against the limit, and tells less of it afterwards (0.91 s of 1 s, measured)."""
+
+
+class Limits(NamedTuple):
+    """None is no limit.
+
+    `processes` counts threads too. `cpu_time` (seconds) and `open_files` are each process's; `file_size` (bytes) is
+    each file's; the others are the command's with all that it starts: `memory` (bytes), `wall_time` (seconds).
+    `strict`: where a cgroup is wanted and cannot be had, the command does not start.
+    """
+
+    processes: int | None = None
+    open_files: int | None = None
+    file_size: int | None = None
+    cpu_time: int | None = None
+    memory: int | None = None
+    wall_time: int | None = None
+    strict: bool = False
+
+
+class Reached(NamedTuple):
+    """The limit that stopped a command, by its name in the profile (or `timeout`), and its value as written there.
+
+    Not `is_certain` is what only the status tells: a command may end with 153 by itself.
+    """
+
+    limit: str
+    value: str
+    is_certain: bool = True
+
+
+class Evidence(NamedTuple):
+    """What is known of a command that has ended.
+
+    `out_of_time` is the limit of wall time at which it was killed. `cpu_time` is in seconds, of all its processes that
+    were waited for. `processes` is how many there were when its first one ended, or was killed. `is_tmp_full`: of the
+    session, at that moment. `refused_forks` and `oom_kills` are its cgroup's.
+    """
+
+    status: int
+    out_of_time: Reached | None = None
+    cpu_time: float = 0.0
+    processes: int = 0
+    is_tmp_full: bool = False
+    refused_forks: int = 0
+    oom_kills: int = 0
+
+
+_RLIMITS = {
+    # Our name: the option of prlimit(1), the kernel's number, and how far the hard limit lies above the soft one.
+    "processes": ("nproc", resource.RLIMIT_NPROC, 0),
+    "open_files": ("nofile", resource.RLIMIT_NOFILE, 0),
+    "file_size": ("fsize", resource.RLIMIT_FSIZE, 0),
+    "cpu_time": ("cpu", resource.RLIMIT_CPU, _GRACE),
+}
+_SIZES = ("memory", "file_size", "tmp_size")
+_TIMES = ("cpu_time", "wall_time", "timeout")
+_UNITS = ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB"))
+
+
+def options(limits: Limits, hard: dict[str, int]) -> list[str]:
+    """The options of prlimit(1), none above the `hard` limits: to raise one takes rights that nobody inside has."""
+    # A core would lie in the workspace. And told nothing to set, prlimit prints a table into the command's output.
+    made = ["--core=0:0"]
+    for name, (option, _, grace) in _RLIMITS.items():
+        value = getattr(limits, name)
+        if value is not None:
+            made.append(f"--{option}={min(value, hard[name])}:{min(value + grace, hard[name])}")
+    return made
+
+
+def hard_limits() -> dict[str, int]:
+    """This process's own, by our names; RLIM_INFINITY is above every other."""
+    found = {name: resource.getrlimit(number)[1] for name, (_, number, _) in _RLIMITS.items()}
+    return {name: 1 << 63 if value == resource.RLIM_INFINITY else value for name, value in found.items()}
+
+
+def time_limit(limits: Limits, timeout: float | None) -> tuple[float, str] | None:
+    """After how many seconds of wall time the command ends, and by which of the two: the smaller one."""
+    times = [(timeout, "timeout"), (limits.wall_time, "wall_time")]
+    return min(((seconds, name) for seconds, name in times if seconds is not None), default=None)
+
+
+def reached(name: str, value: float, *, is_certain: bool = True) -> Reached:
+    """The limit with its value as a profile writes it."""
+    text = f"{value:g}" if name in _TIMES else str(value)
+    if name in _TIMES:
+        text += " s"
+    if name in _SIZES:
+        text = next((f"{int(value) >> bits}{unit}" for bits, unit in _UNITS if not int(value) % (1 << bits)), text)
+    return Reached(name, text, is_certain)
+
+
+def judge(limits: Limits, tmp_size: int | None, evidence: Evidence) -> tuple[Reached, ...]:
+    """Which limits the command reached, as far as the evidence goes.
+
+    What the command alone was told is not seen: EMFILE, EFBIG where SIGXFSZ is ignored, and EAGAIN of a fork where its
+    processes had ended before it did.
+    """
+    status = evidence.status
+    found = [*filter(None, (evidence.out_of_time, _cpu_time(limits, evidence)))]
+    if limits.memory is not None and evidence.oom_kills:
+        found.append(reached("memory", limits.memory))
+    found += filter(None, (_processes(limits, evidence),))
+    if limits.file_size is not None and status == 128 + signal.SIGXFSZ:
+        found.append(reached("file_size", limits.file_size, is_certain=False))
+    if tmp_size is not None and status and evidence.is_tmp_full:
+        found.append(reached("tmp_size", tmp_size))
+    return tuple(found)
+
+
+def _processes(limits: Limits, evidence: Evidence) -> Reached | None:
+    """A bomb's processes fail all together: where nearly all were there still, and it failed, it was that."""
+    if limits.processes is None:
+        return None
+    is_certain = evidence.refused_forks > 0 or evidence.processes >= limits.processes
+    is_near = evidence.status != 0 and evidence.processes >= limits.processes * _NEAR
+    return reached("processes", limits.processes, is_certain=is_certain) if is_certain or is_near else None
+
+
+def _cpu_time(limits: Limits, evidence: Evidence) -> Reached | None:
+    """A status alone tells nothing: a command may end with it by itself. That much time is hardly used by chance."""
+    needed = {128 + signal.SIGXCPU: 0, 128 + signal.SIGKILL: _GRACE}.get(evidence.status)
+    if limits.cpu_time is None or needed is None or evidence.cpu_time < (limits.cpu_time + needed) * _MEASURED:
+        return None
+    return reached("cpu_time", limits.cpu_time, is_certain=needed == 0)

@@ -1,0 +1,157 @@
+"""Two hosts for tests of the network, in namespaces of their own: A, where sandboxes start, and B, its internet.
+
+`python -m tests.sandbox.hosts`, in new network and mount namespaces (with all rights over them), becomes A, makes B,
+says `ready`, and stays until its standard input ends; a line there is a command for it, done when it says `ready` again.
+No packet leaves the machine: neither has a way out. Listeners
+answer with the number of their port, in TCP and UDP, whatever they are asked.
+
+A has OWN and PUBLIC on its loopback device, a veth with 203.0.113.1, and a name server on 127.0.0.53, which is what its
+/etc/resolv.conf names. B has 198.51.100.2, and PEER behind it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import subprocess
+import tempfile
+
+from solven_env.sandbox import mounting
+
+OWN = ("10.9.8.7", "172.20.1.1", "192.168.77.7", "100.64.5.5", "169.254.169.254", "192.0.0.192", "198.18.0.9")
+PUBLIC = ("192.0.2.7", "10.0.2.15")
+OWN6 = ("fd00:77::7", "2001:db8::7")
+GATE = "203.0.113.1"
+INTERNET, PEER = "198.51.100.2", "10.44.0.9"
+GROUP = "239.1.2.3"
+PORT, LOOPBACK_PORT = 7007, 7008
+NAME = "solven.example"
+
+_RESOLVER = "127.0.0.53"
+_LOOPBACK = [*(f"ip addr add {address}/32 dev lo" for address in (*OWN, *PUBLIC)), f"ip route add {GROUP}/32 dev lo"]
+_IPV6 = [f"ip -6 addr add {address}/128 dev lo" for address in OWN6]
+_VETH = "ip link add outside type veth peer name inside netns {pid}"
+_A = [f"ip addr add {GATE}/32 dev outside", "ip link set outside up", "ip route add default dev outside"]
+_B = [
+    *("ip link set lo up", f"ip addr add {INTERNET}/32 dev inside", f"ip addr add {PEER}/32 dev inside"),
+    *("ip link set inside up", "ip route add default dev inside"),
+]
+
+
+ASK = """
+import concurrent.futures, json, socket, sys
+
+def ask(address, port=7007, protocol="tcp", device=False, patience=20):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM) as asking:
+        asking.settimeout(patience)
+        try:
+            if device:
+                asking.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"tap0")
+                asking.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            asking.connect((address, port))
+            asking.send(b"?")
+            return asking.recv(99).decode()
+        except OSError as error:
+            return type(error).__name__ + " " + (error.strerror or "")
+
+with concurrent.futures.ThreadPoolExecutor(99) as pool:
+    print(json.dumps(list(pool.map(lambda how: ask(**how), json.loads(sys.argv[1])))))
+"""
+"""A program for either side: it asks each of a list of `ask`'s arguments at once, and prints what answered."""
+
+
+def main() -> None:
+    for command in ("ip link set lo up", *_LOOPBACK):
+        _do(command)
+    for command in _IPV6:
+        if os.path.exists("/proc/sys/net/ipv6"):
+            _do(command)
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write(f"search internal.example\nnameserver {_RESOLVER}\n")
+        file.flush()
+        os.chmod(file.name, 0o644)
+        _do(f"mount --bind {file.name} /etc/resolv.conf")
+    up_out, up_in = os.pipe()
+    laid_out, laid_in = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(laid_in)
+        os.dup2(laid_out, 0)  # ends when A does
+        mounting.unshare(mounting.CLONE_NEWNET)
+        os.write(up_in, b"1")
+        os.read(0, 1)
+        for command in _B:
+            _do(command)
+        _serve([*_listeners(PORT, INTERNET), *_listeners(PORT, PEER)], up_in)
+        return
+    os.close(laid_out)
+    os.read(up_out, 1)
+    for command in (_VETH.format(pid=pid), *_A):
+        _do(command)
+    os.write(laid_in, b"1")
+    os.read(up_out, 1)
+    listeners = [*_listeners(PORT), *_listeners(LOOPBACK_PORT, "127.0.0.1"), *_listeners(53, _RESOLVER)]
+    try:
+        _serve(listeners, 1, b"ready\n")
+    finally:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+
+
+def _do(command: str) -> None:
+    subprocess.run(command.split(), check=True)
+
+
+def _listeners(port: int, address: str = "") -> list[socket.socket]:
+    """One for TCP and one for UDP, and two more for IPv6 where the address is any."""
+    made = []
+    for family in (socket.AF_INET,) if address or not socket.has_ipv6 else (socket.AF_INET, socket.AF_INET6):
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+            listener = socket.socket(family, kind)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind((address, port))
+            if kind == socket.SOCK_STREAM:
+                listener.listen(64)
+            made.append(listener)
+    return made
+
+
+def _serve(listeners: list[socket.socket], tell: int, word: bytes = b"1") -> None:
+    """Answer until standard input ends, and do what is asked there."""
+    os.write(tell, word)
+    while True:
+        found = select.select([0, *(each.fileno() for each in listeners)], [], [])[0]
+        if 0 in found:
+            asked = os.read(0, 999).decode()
+            if not asked:
+                return
+            _do(asked)
+            os.write(tell, word)
+        for ready in (each for each in listeners if each.fileno() in found):
+            if ready.type == socket.SOCK_STREAM:
+                connection, _ = ready.accept()
+                with connection:
+                    connection.sendall(_name(ready))
+            else:
+                question, asker = ready.recvfrom(512)
+                ready.sendto(_name(ready) if len(question) < 12 else _resolve(question), asker)
+
+
+def _name(listener: socket.socket) -> bytes:
+    return f"answer of {listener.getsockname()[1]}".encode()
+
+
+def _resolve(question: bytes) -> bytes:
+    """An answer (RFC 1035) that every name's one IPv4 address is INTERNET."""
+    end = question.index(b"\0", 12) + 5
+    is_a = question[end - 4 : end - 2] == b"\0\1"
+    head = question[:2] + b"\x81\x80\0\1" + (b"\0\1" if is_a else b"\0\0") + b"\0\0\0\0"
+    answer = b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4" + socket.inet_aton(INTERNET)
+    return head + question[12:end] + (answer if is_a else b"")
+
+
+if __name__ == "__main__":
+    main()
