@@ -14,7 +14,7 @@ from solven_env import config as configuration
 from solven_env import packages
 from solven_env.builds import places
 from solven_env.config import Config
-from solven_env.errors import SandboxError, SolvenError
+from solven_env.errors import PlatformError, SandboxError, SolvenError
 from solven_env.probing import starting
 from solven_env.probing.looks import look
 from solven_env.probing.questions import Answer, Question, broken, limited, ok
@@ -137,7 +137,8 @@ def planted_links(host: Host) -> Answer:
 
 def sandbox(host: Host) -> Answer:
     """A command starts in a sandbox of an empty workspace, without anything of a thread's, and can write there."""
-    done = _start(host, "echo started >/file && cat /file && exit 42")
+    script = "echo started >/file && cat /file && exit 42"
+    done = starting.start_alone(script, bwrap=_bwrap(host), uid=host.uid)
     if (done.status, done.out) != (42, b"started\n"):
         return broken("a command does not run as it should", _left(done))
     return ok("a command starts, writes in its workspace, and its status comes through")
@@ -148,7 +149,8 @@ def overlay(host: Host) -> Answer:
     data = nearest(host.data)
     try:
         with starting.stacked(nearest(host.cache), data, host.uid) as stack:
-            done = starting.start_alone(_bwrap(host), host.uid, "echo layer >/node_modules/file", [stack])
+            script = "echo layer >/node_modules/file"
+            done = starting.start_alone(script, bwrap=_bwrap(host), uid=host.uid, stacks=[stack])
             kept = (stack.layer.upper / "file").exists()
     except SandboxError as error:
         kind = (look("space", str(data)) or {}).get("kind", "")
@@ -161,14 +163,29 @@ def overlay(host: Host) -> Answer:
     return ok(f"layers in {host.data} can be mounted and written")
 
 
-def network(host: Host) -> Answer:
-    """The helper that gives a sandbox the internet and nothing of the host's network."""
-    path = shutil.which("slirp4netns")
-    if path is None:
-        wanted = "internet" in host.config.sandbox.networks
-        fix = f"Install it: {install('slirp4netns')}"
-        return limited("slirp4netns is not installed: no network internet", "", fix if wanted else "")
+def network_helper(_: Host) -> Answer:
+    """What gives a sandbox the internet and nothing of the host's network."""
+    try:
+        path = program.locate_slirp4netns(search=os.environ.get("PATH"))
+    except PlatformError as error:
+        return limited(error.message, "commands can have the network none or host", error.fix)
     return ok(f"{said(path, '--version').partition(chr(10))[0]} ({path})")
+
+
+def internet(host: Host) -> Answer | None:
+    """A sandbox with the network internet has an interface; whom it reaches is nothing to try out."""
+    if network_helper(host).level != "ok" or "internet" not in host.config.sandbox.networks:
+        return None
+    try:
+        helper = program.locate_slirp4netns(search=os.environ.get("PATH"))
+        done = starting.start_alone(
+            "cat /proc/net/dev", bwrap=_bwrap(host), uid=host.uid, network="internet", slirp4netns=helper
+        )
+    except SandboxError as error:
+        return limited(f"no sandbox with the network internet: {error.message}", error.location, error.fix)
+    if b"tap0:" not in done.out:
+        return limited("a sandbox with the network internet has no interface", _left(done))
+    return ok("a sandbox with the network internet has its interface")
 
 
 def proot(_: Host) -> Answer:
@@ -196,8 +213,8 @@ def is_installed(name: str) -> bool:
 def install(package: str) -> str:
     """The command that installs a package here, as far as this distribution is known."""
     text = refusal.read_setting("/etc/os-release") or refusal.read_setting("/usr/lib/os-release")
-    command = program.install_command(text)
-    return command.replace("bubblewrap", package) if command else f"your distribution's package {package}"
+    command = program.install_command(package, text)
+    return command or f"your distribution's package {package}"
 
 
 def nearest(path: Path) -> Path:
@@ -209,10 +226,6 @@ def nearest(path: Path) -> Path:
 
 def _bwrap(host: Host) -> str:
     return packages.locate_bubblewrap(host.config, os.environ)
-
-
-def _start(host: Host, script: str) -> starting.Done:
-    return starting.start_alone(_bwrap(host), host.uid, script)
 
 
 def _left(done: starting.Done) -> str:
@@ -230,6 +243,7 @@ QUESTIONS: tuple[Question[Host], ...] = (
     Question("planted links", planted_links, ("bubblewrap", "namespaces")),
     Question("sandbox", sandbox, ("bubblewrap", "namespaces")),
     Question("overlay", overlay, ("sandbox",)),
-    Question("network helper", network),
+    Question("network helper", network_helper),
+    Question("internet", internet, ("sandbox",)),
     Question("proot", proot),
 )

@@ -64,6 +64,9 @@ def start(inside: Inside) -> Answer:
         return _not_started(inside, error)
     finally:
         _remove(inside, file)
+    if done.limits:
+        cause = f"the profile's limit of {', '.join(done.limits)} was reached"
+        return broken("the probes are stopped inside", cause, "Raise it in the profile's sandbox.limits, and apply.")
     inside.said = script.parse(mark, done.out)
     if not inside.said:
         words = script.Said(done.status, done.err or done.out).words()

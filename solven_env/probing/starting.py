@@ -22,27 +22,29 @@ from solven_env.sandbox.plan import Command
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from solven_env.launch import Stacked
+    from solven_env.launch import Network, Stacked
+    from solven_env.sandbox.session import Ended
     from solven_env.threads import Thread
 
 _SECONDS = 30.0
 
 
 class Done(NamedTuple):
-    """What a command left."""
+    """What a command left, and the names of the limits that stopped it."""
 
     status: int
     out: bytes
     err: bytes
+    limits: tuple[str, ...] = ()
 
 
-def finish(run: Callable[[int, int, int], int]) -> Done:
+def finish(run: Callable[[int, int, int], Ended]) -> Done:
     """What `run` leaves, which is given three descriptors as a command's streams. SandboxError with what bubblewrap
     said.
     """
     with tempfile.TemporaryFile() as nothing, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         try:
-            status = run(nothing.fileno(), out.fileno(), err.fileno())
+            ended = run(nothing.fileno(), out.fileno(), err.fileno())
         except SandboxError as error:
             err.seek(0)
             said = err.read()
@@ -51,19 +53,27 @@ def finish(run: Callable[[int, int, int], int]) -> Done:
             raise
         out.seek(0)
         err.seek(0)
-        return Done(status, out.read(), err.read())
+        return Done(ended.status, out.read(), err.read(), tuple(reached.limit for reached in ended.limits))
 
 
-def start_alone(bwrap: str, uid: int | None, script: str, stacks: Sequence[Stacked] = ()) -> Done:
+def start_alone(
+    script: str,
+    *,
+    bwrap: str,
+    uid: int | None,
+    stacks: Sequence[Stacked] = (),
+    network: Network = "none",
+    slirp4netns: str = "",
+) -> Done:
     """Run a text by sh in a sandbox of an empty workspace, with a thread's own system mounts."""
-    settings = {"mounts": [mount._asdict() for mount in SYSTEM], "links": [], "env": {}, "path": []}
+    settings = {"mounts": [each._asdict() for each in SYSTEM], "links": [], "env": {}, "path": [], "limits": {}}
     with scratch(None) as base:
         workspace = base / "workspace"
         workspace.mkdir()
         if uid is not None:
             os.chown(workspace, uid, uid)
-        place = launch.Place(f"doctor-{secrets.token_hex(8)}", str(workspace), str(base), uid, bwrap)
-        plan = launch.launch_plan(settings, place, stacks, shape.Tools(), "none")
+        place = launch.Place(f"doctor-{secrets.token_hex(8)}", str(workspace), str(base), uid, bwrap, slirp4netns)
+        plan = launch.launch_plan(settings, place, stacks, shape.Tools(), network)
         variables = launch.environment(settings, shape.Tools(), "/", "", {})
         command = Command(("sh", "-c", script), tuple(variables.items()), timeout=_SECONDS)
         runtime = str(base / "runtime")

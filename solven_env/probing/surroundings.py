@@ -59,14 +59,16 @@ def mounts(inside: Inside) -> Answer | None:
 
 
 def interfaces(inside: Inside) -> Answer | None:
-    """Without a network a command has loopback alone."""
-    if inside.settings["network"] != "none" or inside.settings["backend"] != "bubblewrap":
+    """Without a network a command has loopback alone, with the internet one more that is no interface of the host's."""
+    wanted = {"none": ["lo"], "internet": ["lo", "tap0"]}.get(inside.settings["network"])
+    if wanted is None or inside.settings["backend"] != "bubblewrap":
         return None
     lines = inside.answer("interfaces").text.decode(errors="replace").splitlines()
     names = [line.partition(":")[0].strip() for line in lines if ":" in line]
-    if names != ["lo"]:
-        return broken("a sandbox without network has interfaces", ", ".join(map(printable, names)) or "none at all")
-    return ok("loopback alone, as the profile says")
+    if sorted(names) != wanted:
+        found = ", ".join(map(printable, names)) or "none"
+        return broken("a sandbox has other interfaces than its network", f"{found} instead of {', '.join(wanted)}")
+    return ok(f"{', '.join(wanted)}: as the profile's network says")
 
 
 def _mounted(mountinfo: bytes) -> dict[str, tuple[bool, str]]:

@@ -13,6 +13,7 @@ from solven_env.probing import supplies
 from solven_env.probing.host import PROOT, Host, install, is_installed
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
 from solven_env.profile.model import Python
+from solven_env.sandbox import cgroups, program
 from solven_env.state.identity import known_storage_id
 from solven_env.state.records import lock_key
 from solven_env.workspace import storage as storages
@@ -210,10 +211,9 @@ def network(asked: Asked) -> Answer:
 
 def network_answer(wanted: str, host: Host) -> Answer:
     """Whether commands can have the network `wanted`."""
-    if wanted == "internet" and not is_installed("slirp4netns"):
-        fix = f"Install it: {install('slirp4netns')}"
-        return broken("the network internet needs slirp4netns, which is not installed", fix=fix)
     launch.network(wanted, host.config.sandbox.networks)
+    if wanted == "internet":
+        program.locate_slirp4netns(search=os.environ.get("PATH"))
     if wanted == "host":
         return limited("network host isolates no socket", "commands reach all that this host reaches")
     return ok(f"network {wanted}")
@@ -226,12 +226,14 @@ def limits(asked: Asked) -> Answer | None:
 
 def limits_answer(wanted: Any) -> Answer | None:
     """Whether a profile's limits can be enforced."""
-    if not any(wanted.get(name) for name in ("memory", "processes")):
+    names = [name for name, value in wanted.items() if value and name != "enforce"]
+    if not names:
         return None
-    if wanted.get("memory"):
-        answer = broken if wanted.get("enforce") == "strict" else limited
-        return answer("memory is not limited on this host", "no cgroup with a memory controller is used yet")
-    return ok(f"{wanted['processes']} processes")
+    asked = launch.limits(wanted)
+    for each in cgroups.unenforced(asked):
+        answer = broken if asked.strict else limited
+        return answer(f"the limit of {each.limit} is not enforced on this host", each.why, each.fix)
+    return ok(f"enforced: {', '.join(names)}")
 
 
 def backend(asked: Asked) -> Answer:

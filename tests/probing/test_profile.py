@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from solven_env.sandbox import cgroups
 from tests.probing.doctor import doctor, edited
 from tests.profiles import write_profile
 from tests.running.world import DATA
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.running.world import World
 
 
@@ -49,6 +49,7 @@ def test_a_lock_that_is_out_of_date(shared: World, tmp_path: Path) -> None:
         ({"mounts": [{"source": "/no/where", "target": "/x", "why": "tea"}]}, "profile's mounts", "broken", "/no/where is not on this host it is mounted at /x for: tea"),
         ({"mounts": [{"source": "/no/where", "target": "/x", "optional": True}]}, "profile's mounts", "limited", "/no/where is not on this host"),
         ({"sandbox": {"network": "host"}}, "profile's network", "broken", "the network host is not allowed on this host"),
+        ({"sandbox": {"limits": {"processes": 50}}}, "profile's limits", "ok", "enforced: processes"),
         ({"sandbox": {"backend": "proot"}}, "profile's backend", "limited", "not a security boundary"),
     ],
 )  # fmt: skip
@@ -60,6 +61,26 @@ def test_what_a_profile_asks_and_this_host_has_not(
         told = doctor(shared, "--profile", str(profile))
     assert told.level(question) == level, told.text
     assert expected in told.fix(question)
+
+
+@pytest.mark.parametrize(("enforce", "level"), [("best-effort", "limited"), ("strict", "broken")])
+def test_a_limit_that_is_not_enforced(shared: World, tmp_path: Path, enforce: str, level: str) -> None:
+    if cgroups.find_parent() is not None:
+        pytest.skip("here it is enforced")
+    limits = {"memory": "1GiB", "enforce": enforce}
+    profile = write_profile(tmp_path / "asks.yaml", {}, sandbox={"limits": limits})
+    told = doctor(shared, "--profile", str(profile))
+    assert told.level("profile's limits") == level
+    assert "the limit of memory is not enforced on this host" in told.cause("profile's limits")
+
+
+def test_a_profile_without_its_network_helper(shared: World, tmp_path: Path) -> None:
+    profile = write_profile(tmp_path / "asks.yaml", {}, sandbox={"network": "internet"})
+    told = doctor(shared, "--profile", str(profile), PATH=str(tmp_path))
+    if any(Path(directory, "slirp4netns").exists() for directory in ("/usr/sbin", "/sbin")):
+        pytest.skip("it is found without PATH")
+    assert told.level("profile's network") == "broken"
+    assert "slirp4netns is not installed" in told.cause("profile's network")
 
 
 def test_a_profile_whose_network_isolates_nothing(shared: World, tmp_path: Path) -> None:
