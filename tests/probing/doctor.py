@@ -43,7 +43,7 @@ def doctor(world: World, *arguments: str, prefix: tuple[str, ...] = (), **enviro
     text = done.stdout.decode()
     assert b"Traceback" not in done.stdout + done.stderr, text + done.stderr.decode()
     assert "the probe itself failed" not in text
-    told = Told(done.returncode, text + done.stderr.decode(), _answers(text))
+    told = Told(done.returncode, text + done.stderr.decode(), answers(text))
     assert told.answers, told.text
     assert told.code == (1 if told.broken() else 0), told.text
     for line in text.splitlines():
@@ -51,7 +51,8 @@ def doctor(world: World, *arguments: str, prefix: tuple[str, ...] = (), **enviro
     return told
 
 
-def _answers(text: str) -> dict[str, tuple[str, list[str]]]:
+def answers(text: str) -> dict[str, tuple[str, list[str]]]:
+    """The level and the lines of each answer, by its question."""
     found: dict[str, tuple[str, list[str]]] = {}
     lines: list[str] = []
     for line in text.splitlines():
