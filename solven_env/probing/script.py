@@ -13,11 +13,16 @@ from solven_env.errors import printable
 
 _ASK = r"""
 mark=$1; file=$2; python=$3; bun=$4; shift 4
+# Into a file, since what a command leaves running would hold a pipe open; of 8 MiB at most, in blocks of 512 bytes.
+# An interactive shell ignores timeout's first signal.
 ask() { # NAME SECONDS COMMAND...
     printf '\n%s %s\n' "$mark" "$1"
     seconds=$2; shift 2
-    timeout "$seconds" "$@" 2>&1 </dev/null
-    printf '\n%s = %s\n' "$mark" "$?"
+    (ulimit -f 16384; exec timeout -k 1 "$seconds" "$@") >"/tmp/$mark" 2>&1 </dev/null
+    ended=$?
+    head -c 262144 "/tmp/$mark"
+    printf '\n%s = %s\n' "$mark" "$ended"
+    rm -f "/tmp/$mark"
 }
 environment='printf "\0"; env -0'
 ask command 9 sh -c "$environment"
@@ -85,6 +90,11 @@ class Said(NamedTuple):
 
     status: int
     text: bytes
+
+    @property
+    def is_hung(self) -> bool:
+        """Whether it was ended since its time was up, as timeout(1) says."""
+        return self.status in (124, 137)
 
     def words(self) -> str:
         """The end of it, on one line."""

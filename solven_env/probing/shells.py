@@ -43,6 +43,7 @@ def bashrc(inside: Inside) -> Answer | None:
         wrong = [name for name, value in expected.items() if found.get(name) != value]
         kind = "a login shell" if shell == "bare-login" else "an interactive shell"
         said = f"it says: {noise}" if noise else "/.bashrc is missing, was changed, or fails"
+        said = "it hangs" if inside.answer(shell).is_hung else said
         if not found:
             return broken(f"{kind} does not get past .bashrc", said, inside.asked.apply)
         if wrong:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from solven_env.threads import Thread
 
 _SECONDS = 30.0
+_LONGEST = 16 << 20
+"""Bytes of a command's output that are read: an agent's own programs may have written it."""
 
 
 class Done(NamedTuple):
@@ -47,13 +49,15 @@ def finish(run: Callable[[int, int, int], Ended]) -> Done:
             ended = run(nothing.fileno(), out.fileno(), err.fileno())
         except SandboxError as error:
             err.seek(0)
-            said = err.read()
+            said = err.read(_LONGEST)
             if said:
                 error.message += f" ({programs.last_words(said)})"
             raise
         out.seek(0)
         err.seek(0)
-        return Done(ended.status, out.read(), err.read(), tuple(reached.limit for reached in ended.limits))
+        return Done(
+            ended.status, out.read(_LONGEST), err.read(_LONGEST), tuple(reached.limit for reached in ended.limits)
+        )
 
 
 def start_alone(

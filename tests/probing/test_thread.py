@@ -56,6 +56,7 @@ def test_nothing_stays_and_nothing_is_mended(shared: World) -> None:
         (lambda text: text + "\nPATH=/usr/bin:/bin\n", "PATH", "PATH is wrong in a shell (login), by .bashrc"),
         (lambda text: text + "\nPATH=$PATH:/usr/bin\n", "PATH", "PATH names /usr/bin twice"),
         (lambda text: "if\n" + text, ".bashrc", "syntax error"),
+        (lambda text: text + "\nsleep 1000 &\nyes\n", ".bashrc", "a login shell does not get past .bashrc"),
         (lambda text: "exit 3\n", ".bashrc", "a login shell does not get past .bashrc"),
         (lambda text: text.replace("Agg", "Tk"), ".bashrc", "MPLBACKEND not set as in the profile"),
         (lambda text: text + "\nunset VIRTUAL_ENV\n", "virtual environment", "the virtual environment is not active"),
