@@ -126,7 +126,8 @@ def apply(
 
     `ConflictError` when the workspace holds changes that would be lost, unless `on_conflict` is "overwrite", which
     keeps them in the generation first; `HeldError` while another apply has the thread; `LockError` when the profile's
-    lock is out of date; `BuildError` when packages cannot be installed. `progress` is told of builds that are made.
+    lock is out of date; `BuildError` when packages cannot be installed. `progress` is told of builds that are made,
+    and of the backend where that is not bubblewrap.
     """
     from solven_env import planning, sources
     from solven_env.reconcile.apply import apply as apply_plan
@@ -143,8 +144,13 @@ def apply(
         if on_conflict == "fail":
             refuse_conflicts(computed)
         changes = computed.changes
+        settings = computed.desired.settings
+        if settings["backend"] == "proot":
+            from solven_env.sandbox import proot
+
+            progress(proot.notice(settings["network"]))
         if lacking:
-            _build(found, lacking, progress)
+            _build(found, lacking, settings["backend"], progress)
             # Once more, with the exact bytes of what the builds bring.
             computed, _ = planning.plan(found, source, given, unset)
             changes = (*(change for change in changes if change.kind == BUILD), *computed.changes)
@@ -163,6 +169,7 @@ def run(
     timeout: float | None = None,
     env: Mapping[str, str] | None = None,
     network: str | None = None,
+    backend: str | None = None,
     keep_alive: float = 0.0,
     stdin: int = 0,
     stdout: int = 1,
@@ -176,11 +183,12 @@ def run(
         0
 
     `command` is its words; `shell` in their place is a text for `/bin/bash --login -c`. `timeout` is in seconds; `env`
-    is added to the profile's variables, and shows in no argument list; `network` is 'none', 'internet' or 'host', in
-    the place of the profile's. `keep_alive` is how many seconds the session, with its /tmp, stays after the command.
-    The streams are descriptors, which the command has as they are; one that is a terminal is copied from and to a
-    terminal of the command's own, with TERM as the caller has it. What this host lacks of the thread's builds is made
-    first, and `progress` told of it; `on_limit` is told of each limit that the command reached.
+    is added to the profile's variables, and shows in no argument list; `network` ('none', 'internet' or 'host') and
+    `backend` ('bubblewrap' or 'proot') are used in the place of the profile's. `keep_alive` is how many seconds the
+    session, with its /tmp, stays after the command. The streams are descriptors, which the command has as they are; one
+    that is a terminal is copied from and to a terminal of the command's own, with TERM as the caller has it (under
+    proot it is the caller's). What this host lacks of the thread's builds is made first, and `progress` told of it, and
+    of the backend where that is not bubblewrap; `on_limit` is told of each limit that the command reached.
 
     The status is the command's: 128 and more for a signal, 124 when its time was up, 126 when it cannot be executed,
     127 when it is not found. `UsageError` for what is no command; any other `SolvenError` says that none was started
@@ -199,6 +207,7 @@ def run(
         timeout=timeout,
         env=env or {},
         network=network,
+        backend=backend,
         keep_alive=keep_alive,
         terminal=os.environ.get("TERM", "") if any(map(os.isatty, (stdin, stdout, stderr))) else "",
         progress=progress,
@@ -287,10 +296,11 @@ def check_lock(profile: str | Path) -> LockReport:
     return LockReport(directory, tuple(locks.files(found, python, bun)) if locks.is_needed(python, bun) else ())
 
 
-def _build(found: Thread, lacking: Sequence[Need], progress: Callable[[str], None]) -> None:
+def _build(found: Thread, lacking: Sequence[Need], backend: str, progress: Callable[[str], None]) -> None:
     from solven_env import packages
 
-    builder = packages.builder(found.config, os.environ)
+    proot = packages.locate_proot(os.environ) if backend == "proot" else ""
+    builder = packages.builder(found.config, os.environ, proot)
     for need in lacking:
         packages.obtain(need, builder, found.config, os.environ, progress)
 

@@ -45,10 +45,10 @@ class Place(NamedTuple):
 
 
 class Stacked(NamedTuple):
-    """A build below the thread's layer."""
+    """A build below the thread's layer, or in a copy of the thread's own (a path of the host)."""
 
     build: Build
-    layer: Layer
+    layer: Layer | str
 
 
 def network(asked: str, allowed: Collection[str]) -> Network:
@@ -56,13 +56,30 @@ def network(asked: str, allowed: Collection[str]) -> Network:
 
     `SandboxError` for one that is not to be had.
     """
-    if asked not in allowed:
-        listed = ", ".join(allowed)
-        raise SandboxError(
-            f"the network {asked} is not allowed on this host, whose configuration allows {listed}",
-            fix=f"Use --network {next(iter(allowed))}, or let the administrator add it to sandbox.networks.",
-        )
+    _check_allowed(asked, allowed)
     return cast("Network", asked)
+
+
+def check_for_proot(asked: str, allowed: Collection[str], limits: Mapping[str, Any]) -> None:
+    """Refuse (`SandboxError`) what proot would let fall away although it must not.
+
+    A network that a profile or a caller asks for is a wish, which the line that names the backend says is not
+    enforced. What the host's configuration allows is a rule, and under proot every command has the host's network; and
+    `enforce: strict` says that no limit may be missing.
+    """
+    _check_allowed(asked, allowed)
+    if "host" not in allowed:
+        raise SandboxError(
+            f"the backend proot gives commands the network host, and this host's configuration allows "
+            f"{', '.join(allowed)}",
+            fix="Use the backend bubblewrap, or let the administrator add host to sandbox.networks.",
+        )
+    limited = [name for name, value in limits.items() if name not in ("enforce", "wall_time") and value]
+    if limited and limits["enforce"] == "strict":
+        raise SandboxError(
+            f"the backend proot cannot enforce limits, and the profile is strict about {', '.join(limited)}",
+            fix="Use the backend bubblewrap, or write 'enforce: best-effort'.",
+        )
 
 
 def launch_plan(
@@ -72,10 +89,7 @@ def launch_plan(
     tmp_size = size(settings["limits"].get("tmp_size"))
     mounts: list[Mount] = [_mount(each, tmp_size) for each in settings["mounts"]]
     mounts += [_link(each, place.storage) for each in settings["links"]]
-    mounts += [
-        Overlay(TARGETS[build.kind], str(build.tree), str(layer.upper), str(layer.work), build.instance)
-        for build, layer in stacks
-    ]
+    mounts += [_build(*stacked) for stacked in stacks]
     tool_mounts, links = shape.tool_mounts(tools, [mount.target for mount in mounts])
     return LaunchPlan(
         session=place.session,
@@ -135,6 +149,15 @@ def size(text: str | None) -> int | None:
     return int(text[:-3]) << _UNITS[text[-3:]] if text else None
 
 
+def _check_allowed(asked: str, allowed: Collection[str]) -> None:
+    if asked not in allowed:
+        listed = ", ".join(allowed)
+        raise SandboxError(
+            f"the network {asked} is not allowed on this host, whose configuration allows {listed}",
+            fix=f"Use --network {next(iter(allowed))}, or let the administrator add it to sandbox.networks.",
+        )
+
+
 def limits(recorded: Mapping[str, Any]) -> Limits:
     """What a command may use. A record of an earlier version lacks names: such a one is no limit."""
     return Limits(
@@ -159,6 +182,13 @@ def _mount(each: Mapping[str, Any], tmp_size: int | None) -> Mount:
     if target == "/etc" and each["source"] == "/etc":
         return Etc(target)
     return Bind(target, each["source"], optional=each["optional"])
+
+
+def _build(build: Build, layer: Layer | str) -> Mount:
+    target = TARGETS[build.kind]
+    if isinstance(layer, str):
+        return Bind(target, layer, read_only=False)
+    return Overlay(target, str(build.tree), str(layer.upper), str(layer.work), build.instance)
 
 
 def _tmpfs(target: str, stated: int | None, tmp_size: int | None) -> Tmpfs:

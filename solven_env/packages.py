@@ -52,8 +52,8 @@ def read_lock(python: Python | None, bun: Bun | None, directory: Path | None, pr
     return locks.check(found, python, bun, profile=profile, where=str(directory or profile))
 
 
-def builder(config: Config, environ: Mapping[str, str]) -> Builder:
-    """How this host builds, but for bubblewrap, which is looked for when something is built."""
+def builder(config: Config, environ: Mapping[str, str], proot: str = "") -> Builder:
+    """How this host builds: under `proot` where that is named, else in bubblewrap, which a build looks for."""
     from solven_env.builds.inside import Builder
 
     variables = tuple(sorted(environ.items()))
@@ -61,7 +61,7 @@ def builder(config: Config, environ: Mapping[str, str]) -> Builder:
     if host.certificates is not None and not host.certificates.exists():  # deleted with the store
         _host.cache_clear()
         host = _host(variables)
-    return Builder(host, _uid(config), "", str(places.runtime()))
+    return Builder(host, _uid(config), "", str(places.runtime()), proot)
 
 
 def find(need: Need, config: Config) -> Build | None:
@@ -80,15 +80,11 @@ def obtain(
     if found is not None:
         return found
     from solven_env.builds import bun, python  # with all that starts a sandbox: most applies and runs need none
-    from solven_env.sandbox import program
 
     count = len(need.section.packages)
     progress(f"making the {need.kind} build ({count} package{'' if count == 1 else 's'} and what they need) …")
     begun = time.monotonic()
-    able = builder._replace(bwrap=locate_bubblewrap(config, environ))
-    old = program.too_old(able.bwrap)
-    if old is not None:
-        raise old
+    able = builder if builder.proot else _in_bubblewrap(builder, config, environ)
     if isinstance(need.section, Python):
         made = python.build(need.section, need.lock, able)
     else:
@@ -97,11 +93,29 @@ def obtain(
     return made
 
 
+def _in_bubblewrap(builder: Builder, config: Config, environ: Mapping[str, str]) -> Builder:
+    """The same with bubblewrap, which is new enough."""
+    from solven_env.sandbox import program
+
+    able = builder._replace(bwrap=locate_bubblewrap(config, environ))
+    old = program.too_old(able.bwrap)
+    if old is not None:
+        raise old
+    return able
+
+
 def locate_bubblewrap(config: Config, environ: Mapping[str, str]) -> str:
     """The host's bubblewrap: what SOLVEN_ENV_BWRAP or the configuration names, else the first on PATH."""
     from solven_env.sandbox import program
 
     return program.locate(environ.get("SOLVEN_ENV_BWRAP") or config.sandbox.bwrap, search=environ.get("PATH"))
+
+
+def locate_proot(environ: Mapping[str, str]) -> str:
+    """The host's proot, the first on PATH."""
+    from solven_env.sandbox import program
+
+    return program.locate_proot(environ.get("PATH"))
 
 
 def workspace_lock(need: Need, build: Build | None) -> tuple[str, bytes | None] | None:

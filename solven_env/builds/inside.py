@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.builds import certificates, programs, shape
 from solven_env.builds.staging import make_private, refusals_told
-from solven_env.sandbox import etc, session
+from solven_env.sandbox import etc, session, supervised
 from solven_env.sandbox.plan import Bind, Command, Dev, Etc, File, LaunchPlan, Mount, Proc, Tmpfs
 
 if TYPE_CHECKING:
@@ -35,13 +35,15 @@ _SYSTEM: tuple[Mount, ...] = (
 class Builder(NamedTuple):
     """How this host builds. `uid` is whom builds belong to under root (group of that number), None for anybody else.
 
-    `runtime` is the directory of the holders' sockets, `bwrap` the path of bubblewrap.
+    `runtime` is the directory of the holders' sockets, `bwrap` the path of bubblewrap, and `proot` that of the proot
+    which is used in its place, where one is named. The bytes are the same: the shape is, and paths with it.
     """
 
     host: Host
     uid: int | None
     bwrap: str
     runtime: str
+    proot: str = ""
 
 
 class Place(NamedTuple):
@@ -57,10 +59,19 @@ class Place(NamedTuple):
         with tempfile.TemporaryFile() as nothing, tempfile.TemporaryFile() as said:
             streams = {"stdin": nothing.fileno(), "stdout": said.fileno(), "stderr": said.fileno()}
             command = Command(argv, env=tuple(_environment(self.builder.host).items()))
-            status = session.run(_plan(self), command, self.builder.runtime, **streams).status
+            status = self._start(_plan(self), command, streams)
             if status:
                 said.seek(0)
                 raise programs.failure(purpose, said.read(), fix)
+
+    def _start(self, plan: LaunchPlan, command: Command, streams: Mapping[str, int]) -> int:
+        builder = self.builder
+        if not builder.proot:
+            return session.run(plan, command, builder.runtime, **streams).status
+        with tempfile.TemporaryDirectory() as record:
+            return supervised.run(
+                plan, command, program=builder.proot, record=record, runtime_dir=builder.runtime, **streams
+            ).status
 
 
 def give(builder: Builder, *directories: Path) -> None:

@@ -46,16 +46,30 @@ class Layer(NamedTuple):
 
 def layer(home: Home, build: Build, uid: int | None) -> Layer:
     """The thread's layer above a build, made where it is missing; under root it belongs to the sandbox's `uid`."""
-    for directory in (home.path.parents[2], home.path.parents[1], home.path.parent, home.path):
-        make_private(directory)
-    place = make_private(home.path / f"{build.kind}-{build.instance}")
-    made = Layer(place / "upper", place / "work", build.instance)
+    directory = place(home, build)
+    made = Layer(directory / "upper", directory / "work", build.instance)
     for directory in (made.upper, made.work):
         with refusals_told(directory):
             directory.mkdir(mode=0o755, exist_ok=True)
             if uid is not None and directory.stat().st_uid != uid:
                 os.chown(directory, uid, uid)
     return made
+
+
+def place(home: Home, build: Build) -> Path:
+    """The directory for what the thread has of its own of this build, made where it is missing, closed to others."""
+    return make_private(_open(home) / f"{build.kind}-{build.instance}")
+
+
+def mount_points(home: Home) -> Path:
+    """The directory for what proot makes in the workspace to be recorded in, made where it is missing."""
+    return make_private(_open(home) / "proot")
+
+
+def _open(home: Home) -> Path:
+    for directory in (home.path.parents[2], home.path.parents[1], home.path.parent, home.path):
+        make_private(directory)
+    return home.path
 
 
 def instances(home: Home) -> frozenset[tuple[str, str]]:

@@ -8,7 +8,7 @@ import typer
 
 from solven_env.cli import running
 from solven_env.cli.options import StorageOption, ThreadArgument
-from solven_env.cli.running import CwdOption, EnvOption, KeepAliveOption, NetworkOption, TimeoutOption
+from solven_env.cli.running import BackendOption, CwdOption, EnvOption, KeepAliveOption, NetworkOption, TimeoutOption
 
 
 def command(
@@ -23,6 +23,7 @@ def command(
     cwd: CwdOption = "/",
     env: EnvOption = None,
     network: NetworkOption = None,
+    backend: BackendOption = None,
     keep_alive: KeepAliveOption = 0.0,
     storage: StorageOption = None,
 ) -> None:
@@ -49,6 +50,7 @@ def command(
         cwd=cwd,
         env=env,
         network=network,
+        backend=backend,
         keep_alive=keep_alive,
         storage=storage,
     )

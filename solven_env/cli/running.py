@@ -29,6 +29,12 @@ NetworkOption = Annotated[
     str | None,
     typer.Option("--network", metavar="NETWORK", help="none, internet or host, in the place of what the profile says."),
 ]
+BackendOption = Annotated[
+    str | None,
+    typer.Option(
+        "--backend", metavar="BACKEND", help="bubblewrap or proot (isolates nothing), in the place of the profile's."
+    ),
+]
 KeepAliveOption = Annotated[
     float,
     typer.Option("--keep-alive", metavar="SECONDS", help="Keep the session, with its /tmp, as long afterwards."),
@@ -44,6 +50,7 @@ def run(
     cwd: str,
     env: Iterable[str] | None,
     network: str | None,
+    backend: str | None,
     keep_alive: float,
     storage: str | None,
 ) -> None:
@@ -69,6 +76,7 @@ def run(
             timeout=timeout,
             env=_variables(env or ()),
             network=network,
+            backend=backend,
             keep_alive=keep_alive,
             progress=note,
             on_limit=_say_limit,

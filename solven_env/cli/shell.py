@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from solven_env.cli import running
 from solven_env.cli.options import StorageOption, ThreadArgument
-from solven_env.cli.running import CwdOption, EnvOption, KeepAliveOption, NetworkOption, TimeoutOption
+from solven_env.cli.running import BackendOption, CwdOption, EnvOption, KeepAliveOption, NetworkOption, TimeoutOption
 
 
 def command(
@@ -13,6 +13,7 @@ def command(
     cwd: CwdOption = "/",
     env: EnvOption = None,
     network: NetworkOption = None,
+    backend: BackendOption = None,
     keep_alive: KeepAliveOption = 0.0,
     storage: StorageOption = None,
 ) -> None:
@@ -30,5 +31,13 @@ def command(
     from solven_env.running import LOGIN
 
     running.run(
-        thread, LOGIN, timeout=timeout, cwd=cwd, env=env, network=network, keep_alive=keep_alive, storage=storage
+        thread,
+        LOGIN,
+        timeout=timeout,
+        cwd=cwd,
+        env=env,
+        network=network,
+        backend=backend,
+        keep_alive=keep_alive,
+        storage=storage,
     )

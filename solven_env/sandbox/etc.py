@@ -92,14 +92,26 @@ _NAMESERVER = "10.0.2.3"
 def fill(tmpfs: int, *, omit: frozenset[str] = frozenset()) -> None:
     """Put what the host has of the list into an attached, empty tmpfs, but for the names that the plan brings."""
     where = f"/proc/self/fd/{tmpfs}"
-    there = frozenset(os.listdir("/etc")) - omit  # most of the list is another distribution's
-    for name in _COPIED:
-        if name.partition("/")[0] in there:
-            _copy(where, name)
-    for name in _BOUND:
-        if name.partition("/")[0] in there:
-            _bind(where, name)
+    copy(where, omit=omit)
+    for name in bound(omit=omit):
+        _bind(where, name)
+
+
+def copy(where: str, *, omit: frozenset[str] = frozenset()) -> None:
+    """Put the files of the list into the empty directory `where`."""
+    for name in _there(_COPIED, omit):
+        _copy(where, name)
     os.symlink("/proc/self/mounts", f"{where}/mtab")
+
+
+def bound(*, omit: frozenset[str] = frozenset()) -> list[str]:
+    """The directories of the list, which are to be seen as they are."""
+    return [name for name in _there(_BOUND, omit) if os.path.isdir(f"/etc/{name}")]
+
+
+def _there(names: tuple[str, ...], omit: frozenset[str]) -> list[str]:
+    there = frozenset(os.listdir("/etc")) - omit  # most of the list is another distribution's
+    return [name for name in names if name.partition("/")[0] in there]
 
 
 def identity(user: str, *, hostname: str = "sandbox", home: str = "/", shell: str = "/bin/bash") -> tuple[File, ...]:
@@ -155,10 +167,7 @@ def _copy(where: str, name: str) -> None:
 
 
 def _bind(where: str, name: str) -> None:
-    try:
-        source = mounting.clone_tree(f"/etc/{name}")
-    except FileNotFoundError:
-        return
+    source = mounting.clone_tree(f"/etc/{name}")
     try:
         mounting.set_attributes(source, mounting.ATTR_NOSUID | mounting.ATTR_NODEV | mounting.ATTR_RDONLY)
         os.makedirs(f"{where}/{name}")

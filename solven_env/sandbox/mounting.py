@@ -46,6 +46,7 @@ CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _CLOSE_RANGE_CLOEXEC = 4  # include/uapi/linux/close_range.h
 _LAST_DESCRIPTOR = 0xFFFFFFFF
@@ -160,6 +161,12 @@ def signal_when_parent_ends(number: int) -> None:
     """PR_SET_PDEATHSIG (prctl(2)): it is sent when the thread ends that started this process, not the process alone."""
     zero = ctypes.c_ulong(0)
     _check("pdeathsig", _libc.prctl(ctypes.c_int(_PR_SET_PDEATHSIG), ctypes.c_ulong(number), zero, zero, zero))
+
+
+def adopt_orphans() -> None:
+    """PR_SET_CHILD_SUBREAPER (prctl(2)): from now on an orphan among our descendants becomes our child, not init's."""
+    one, zero = ctypes.c_ulong(1), ctypes.c_ulong(0)
+    _check("subreaper", _libc.prctl(ctypes.c_int(_PR_SET_CHILD_SUBREAPER), one, zero, zero, zero))
 
 
 def close_on_exec(first: int) -> None:

@@ -1,4 +1,4 @@
-"""The host's bubblewrap and slirp4netns: where they are, whether they can work, how they are installed."""
+"""The host's bubblewrap, slirp4netns and proot: where they are, whether they can work, how they are installed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _INSTALL = {
     "nixos": "nix-env -iA nixos.{}",
     "void": "sudo xbps-install {}",
 }
-_GENTOO = {"bubblewrap": "sys-apps/bubblewrap", "slirp4netns": "app-containers/slirp4netns"}
+_GENTOO = {"bubblewrap": "sys-apps/bubblewrap", "slirp4netns": "app-containers/slirp4netns", "proot": "sys-apps/proot"}
 """Everywhere else the two packages are called what the programs are."""
 _TUN = "/dev/net/tun"
 
@@ -62,6 +62,20 @@ def too_old(path: str) -> PlatformError | None:
         return None
     told = ".".join(map(str, version)) or "of no known version"
     return PlatformError(f"bubblewrap is {told}, and 0.8 or newer is needed", fix=_fix("bubblewrap"), location=path)
+
+
+def locate_proot(search: str | None = None) -> str:
+    """The absolute path of the first proot on the path list `search`; PlatformError says how to install it.
+
+    No version is asked for: 5.1.0, of 2014, runs what we run, and no distribution has an older one.
+    """
+    found = shutil.which("proot", path=search)
+    if found is None:
+        raise PlatformError(
+            "proot is not installed, and the backend is proot",
+            fix=_fix("proot"),
+        )
+    return os.path.abspath(found)
 
 
 def locate_slirp4netns(*, search: str | None = None) -> str:

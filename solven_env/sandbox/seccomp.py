@@ -2,15 +2,24 @@
 
 After Docker's and Flatpak's lists: ENOSYS where programs fall back to an older call, EPERM where they report. It is a
 second wall: the namespaces and the missing capabilities refuse most of these already. strace and gdb do not run.
+
+Under proot the filter has another task too: proot 5.1.0 (Debian 12's) does not know the calls that came after it, so
+that their paths are the host's. `stat /file` then looks at the host (statx); with ENOSYS programs ask by the older
+call, whose path is rewritten.
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import struct
+from typing import TYPE_CHECKING
 
 from solven_env.errors import PlatformError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # Name: number on x86_64, number on aarch64 (None: has none). Checked against the kernel's headers by the tests.
 NUMBERS: dict[str, tuple[int, int | None]] = {
@@ -63,6 +72,27 @@ NUMBERS: dict[str, tuple[int, int | None]] = {
     "userfaultfd": (323, 282),
 }
 
+NEWER_THAN_PROOT: dict[str, tuple[int, int | None]] = {
+    "execveat": (322, 281),
+    "faccessat2": (439, 439),
+    "fchmodat2": (452, 452),
+    "file_getattr": (468, 468),
+    "file_setattr": (469, 469),
+    "getxattrat": (464, 464),
+    "listxattrat": (465, 465),
+    "name_to_handle_at": (303, 264),
+    "open_tree_attr": (467, 467),
+    "openat2": (437, 437),
+    "removexattrat": (466, 466),
+    "setxattrat": (463, 463),
+    "statx": (332, 291),
+}
+"""Calls that take a path, which proot 5.1.0 leaves as it is."""
+
+# It traces and reads by the first three. Without clone3 glibc's posix_spawn falls back to clone with CLONE_VM, after
+# which proot 5.1.0 takes the child's heap for its parent's too: uv then fails when it compiles.
+_PROOT_NEEDS = frozenset(("ptrace", "process_vm_readv", "process_vm_writev", "clone3"))
+
 _UNKNOWN = frozenset(  # as if this kernel had no such call
     (
         *("io_uring_setup", "io_uring_enter", "io_uring_register", "bpf", "keyctl", "add_key", "request_key"),
@@ -79,6 +109,8 @@ _ERRNO = 0x00050000
 _ALLOW = 0x7FFF0000
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
 _NUMBER_OFFSET, _ARCHITECTURE_OFFSET = 0, 4  # in struct seccomp_data
+_STEP = struct.Struct("=HBBI")  # struct sock_filter
+_PR_SET_SECCOMP, _MODE_FILTER = 22, 2  # include/uapi/linux/prctl.h, seccomp.h
 
 
 def program(machine: str | None = None) -> bytes:
@@ -86,11 +118,38 @@ def program(machine: str | None = None) -> bytes:
 
     A call of another architecture (32-bit, x32) kills the process: it would reach the kernel under other numbers.
     """
+    return _program({name: (entry, name in _UNKNOWN) for name, entry in NUMBERS.items()}, _KILL_PROCESS, machine)
+
+
+def program_for_proot(machine: str | None = None) -> bytes:
+    """The same for proot and what runs under it: proot may trace, and what it cannot rewrite is not there."""
+    refused = {name: (entry, name in _UNKNOWN) for name, entry in NUMBERS.items() if name not in _PROOT_NEEDS}
+    refused |= {name: (entry, True) for name, entry in NEWER_THAN_PROOT.items()}
+    return _program(refused, _ERRNO | errno.ENOSYS, machine)  # proot voids a call by giving it the number -2
+
+
+def install(program: bytes) -> None:
+    """Put this process and its children under a filter (seccomp(2)); no_new_privs must be set."""
+    array = ctypes.create_string_buffer(program, len(program))
+    filters = _Program(len(program) // _STEP.size, ctypes.addressof(array))
+    libc = ctypes.CDLL(None, use_errno=True)
+    zero = ctypes.c_ulong(0)
+    if libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_MODE_FILTER), ctypes.byref(filters), zero, zero):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), "seccomp")
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+
+
+def _program(refused: Mapping[str, tuple[tuple[int, int | None], bool]], x32: int, machine: str | None) -> bytes:
+    """A filter from names to their numbers, and whether each is to look unknown to this kernel; `x32` is what x32's and
+    all higher numbers get."""
     machine = machine or os.uname().machine
     if machine not in _ARCHITECTURES:
         raise PlatformError(f"no list of system calls for {machine}", fix="Use Linux on x86_64 or aarch64.")
     column = list(_ARCHITECTURES).index(machine)
-    numbers = {name: entry[column] for name, entry in NUMBERS.items()}
     steps = [
         (_LOAD, 0, 0, _ARCHITECTURE_OFFSET),
         (_EQUAL, 1, 0, _ARCHITECTURES[machine]),
@@ -98,10 +157,11 @@ def program(machine: str | None = None) -> bytes:
         (_LOAD, 0, 0, _NUMBER_OFFSET),
     ]
     if machine == "x86_64":
-        steps += [(_AT_LEAST, 0, 1, _X32_BIT), (_RETURN, 0, 0, _KILL_PROCESS)]
-    for name, number in numbers.items():
+        steps += [(_AT_LEAST, 0, 1, _X32_BIT), (_RETURN, 0, 0, x32)]
+    for entry, is_unknown in refused.values():
+        number = entry[column]
         if number is not None:
-            refusal = errno.ENOSYS if name in _UNKNOWN else errno.EPERM
+            refusal = errno.ENOSYS if is_unknown else errno.EPERM
             steps += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | refusal)]
     steps.append((_RETURN, 0, 0, _ALLOW))
-    return b"".join(struct.pack("=HBBI", *step) for step in steps)
+    return b"".join(_STEP.pack(*step) for step in steps)

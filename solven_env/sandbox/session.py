@@ -116,7 +116,7 @@ def start(
         "command": encode_command(command),
         "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
     }
-    _let_streams_be_reopened(plan, (stdin, stdout, stderr))
+    let_streams_be_reopened(plan, (stdin, stdout, stderr))
     directory = runtime.open_directory(runtime_dir)
     try:
         connection, terminal = _connection(directory, plan.session, request, (stdin, stdout, stderr))
@@ -149,7 +149,7 @@ def _connection(
     raise SandboxError(f"the session's holder ended {_TRIES} times before it answered")
 
 
-def _let_streams_be_reopened(plan: LaunchPlan, streams: tuple[int, int, int]) -> None:
+def let_streams_be_reopened(plan: LaunchPlan, streams: tuple[int, int, int]) -> None:
     """Give pipes to the uid that root drops to: scripts open /dev/stderr anew, and a pipe is its maker's, mode 0600."""
     if plan.uid is not None and plan.gid is not None and os.geteuid() == 0:
         for stream in streams:

@@ -123,13 +123,27 @@ def _share(plan: LaunchPlan, mount: Mount, shared: Shared) -> None:
 
 
 def _bind(mount: Bind) -> int | None:
+    source = open_bind(mount)
+    if source is None:
+        return None
+    with holding(source):
+        clone = mounting.clone_tree("", source)
     try:
-        with holding(os.open(mount.source, os.O_PATH)) as base:
-            if not mount.beneath:
-                clone = mounting.clone_tree("", base)
-            else:
-                with holding(syscalls.openat2(base, mount.beneath, os.O_PATH)) as found:
-                    clone = mounting.clone_tree("", found)
+        mounting.set_attributes(clone, HARDENED | (mounting.ATTR_RDONLY if mount.read_only else 0))
+    except BaseException:
+        os.close(clone)
+        raise
+    return clone
+
+
+def open_bind(mount: Bind) -> int | None:
+    """A descriptor (O_PATH) of what a Bind shows, `beneath` resolved through no link; None for a missing optional."""
+    try:
+        base = os.open(mount.source, os.O_PATH)
+        if not mount.beneath:
+            return base
+        with holding(base):
+            return syscalls.openat2(base, mount.beneath, os.O_PATH)
     except FileNotFoundError as error:
         if mount.optional:
             return None
@@ -142,12 +156,6 @@ def _bind(mount: Bind) -> int | None:
         ) from error
     except OSError as error:
         raise blocked(f"{mount.source}/{mount.beneath}".rstrip("/"), error) from error
-    try:
-        mounting.set_attributes(clone, HARDENED | (mounting.ATTR_RDONLY if mount.read_only else 0))
-    except BaseException:
-        os.close(clone)
-        raise
-    return clone
 
 
 def _overlay_when_free(mount: Overlay) -> int:

@@ -24,7 +24,7 @@ def stage(plan: LaunchPlan, where: str, shared: Shared) -> None:
 
     SandboxError names what is missing on the host, a link that stands in the way, and an overlay that is in use.
     """
-    _open_workspace(plan, where)
+    _stage_workspace(plan, where)
     memory: set[int] = set()
     sealed: dict[int, int] = {}
     with holding(os.open(where, DIRECTORY)) as root:
@@ -64,18 +64,22 @@ def enter(plan: LaunchPlan, root: str, where: str) -> None:
             mounting.attach(staged, place)
 
 
-def _open_workspace(plan: LaunchPlan, where: str) -> None:
+def open_workspace(plan: LaunchPlan) -> int:
+    """A descriptor of the workspace, which is there and answers; SandboxError says what is wrong with it."""
     try:
         workspace = os.open(plan.workspace, DIRECTORY | os.O_NOFOLLOW)
         with holding(workspace):
             # O_PATH asks no file system; this one tells of a FUSE mount whose daemon has died.
-            readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=workspace)
+            return os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=workspace)
     except OSError as error:
         fix = "Make it again with apply." if error.errno == errno.ENOENT else "Look whether its storage is mounted."
         raise SandboxError(
             f"the workspace cannot be opened: {error.strerror}", fix=fix, location=plan.workspace
         ) from error
-    with holding(readable) as workspace, holding(mounting.clone_tree("", workspace)) as clone:
+
+
+def _stage_workspace(plan: LaunchPlan, where: str) -> None:
+    with holding(open_workspace(plan)) as workspace, holding(mounting.clone_tree("", workspace)) as clone:
         mounting.set_attributes(clone, HARDENED)
         os.mkdir(where)
         with holding(os.open(where, DIRECTORY)) as place:

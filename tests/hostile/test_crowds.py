@@ -50,12 +50,15 @@ def test_commands_of_one_thread(box: Box) -> None:
 
 def test_threads_of_one_host(box: Box) -> None:
     """Each has a holder of its own."""
-    run_all([box.neighbour(str(number)) for number in range(THREADS)])
+    neighbours = [box.neighbour(str(number)) for number in range(THREADS)]
+    run_all(neighbours)
+    assert all(len(list(each.workspace.glob("made/*"))) == 1 for each in neighbours)
 
 
 def test_more_commands_than_descriptors_wait_for_each_other(box: Box) -> None:
     with first_launcher(box):
         run_all([box] * 16)
+        assert len(list((box.workspace / "made").iterdir())) == 16
 
 
 def test_a_command_has_its_own_callers_limit_of_open_files(box: Box) -> None:

@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from tests.running.world import World
 
 KILLS = int(os.environ.get("SOLVEN_ENV_KILLS", "10"))
-LONGEST = 0.5
-"""Seconds: from before the shell has started the launcher until its command has run for a while."""
+LONGEST = 0.15
+"""Seconds after a stage has been reached: the launcher is started, the holder is, the command runs."""
 CHECKOUT = Path(__file__).resolve().parents[2]
 STRAYS = "(setsid sleep 600 &) ; setsid sleep 600 & "
-TEXT = STRAYS + "while [ ! -e /go ]; do sleep 0.01; done; exit 8"
+TEXT = STRAYS + "touch /up; while [ ! -e /go ]; do sleep 0.01; done; exit 8"
 SHELL = ("sh", "-c", '"$@"; exit $?', "sh")  # stays, as the launcher's parent
+
+HOLDER = b"solven_env.sandbox import holder"
 
 Victim: TypeAlias = Callable[["World", subprocess.Popen[bytes]], None]
 
@@ -49,7 +51,7 @@ def the_launcher(world: World, shell: subprocess.Popen[bytes]) -> None:
 
 def the_holder(world: World, shell: subprocess.Popen[bytes]) -> None:
     """Its first stage too. Killed before it took the request it is replaced: then the command may end."""
-    every(b"solven_env.sandbox import holder")(world, shell)
+    every(HOLDER)(world, shell)
     (world.workspace() / "go").touch()
 
 
@@ -70,6 +72,21 @@ VICTIMS: dict[str, Victim] = {
     "holder": the_holder,
     "bubblewrap": every(b"/usr/bin/bwrap"),
 }
+
+
+def has_begun(world: World) -> bool:
+    return True
+
+
+def has_holder(world: World) -> bool:
+    return bool(survivors(world.base.name, HOLDER))
+
+
+def is_up(world: World) -> bool:
+    return (world.workspace() / "up").exists()
+
+
+STAGES = (has_begun, has_holder, is_up)
 
 
 def is_running(shell: subprocess.Popen[bytes]) -> bool:
@@ -113,6 +130,9 @@ def test_a_kill_at_any_moment_leaves_nothing(bare: World, victim: str) -> None:
         line = [*SHELL, *bare.command("run", "t1", "--", "sh", "-c", TEXT)]
         shell = subprocess.Popen(line, env=bare.environ, start_new_session=True, stderr=subprocess.DEVNULL)
         bare.started.append(shell)
+        reached = STAGES[number % len(STAGES)]
+        while not reached(bare) and is_running(shell):
+            pass
         with suppress(subprocess.TimeoutExpired):
             shell.wait(timeout=LONGEST * chance.random())
         VICTIMS[victim](bare, shell)
@@ -124,7 +144,7 @@ def test_a_kill_at_any_moment_leaves_nothing(bare: World, victim: str) -> None:
         wait_until_alone(bare.base.name)
         assert bare.base.name not in Path("/proc/self/mountinfo").read_text()
         assert list((bare.base / "runtime").glob("*/*")) == [], number
-        assert bare.sh("rm -f /go; exit 9").status == 9, number
+        assert bare.sh("rm -f /go /up; exit 9").status == 9, number
 
 
 def launch(box: Box) -> subprocess.Popen[bytes]:
@@ -139,7 +159,6 @@ def test_ten_launchers_killed_at_once(box: Box) -> None:
     end = time.monotonic() + DEADLINE
     while len([pid for pid in pids() if _is_sleep(box, pid)]) < 10 * 3:
         assert time.monotonic() < end
-        time.sleep(0.01)  # leaves the processor to those whom we wait for
     for launcher in launchers:
         launcher.kill()
     for launcher in launchers:

@@ -51,6 +51,13 @@ def thread(world: World) -> World:
     return world
 
 
+@pytest.fixture(params=["bubblewrap", "proot"])
+def either(bare: World, request: pytest.FixtureRequest) -> World:
+    """A thread without packages, whose commands run on one backend and on the other."""
+    bare.backend = request.param
+    return bare
+
+
 @pytest.fixture
 def bare(world: World) -> World:
     """A thread without packages: it starts at once, whatever happens to the store."""

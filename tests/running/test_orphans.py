@@ -53,6 +53,7 @@ def test_a_command_below_nohup_outlives_its_shell(bare: World) -> None:
     (bare.workspace() / "go").touch()
     wait_for_file(bare.workspace() / "done")
     wait_until_gone(holder)
+    assert os.listdir(bare.base / "runtime/solven-env") == []
 
 
 def test_a_command_outlives_the_thread_that_started_it(bare: World) -> None:

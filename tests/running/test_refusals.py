@@ -12,6 +12,7 @@ import solven_env
 from solven_env.errors import PlatformError, SandboxError, UsageError
 from solven_env.sandbox import program
 from tests.profiles import write_profile
+from tests.running.namespaces import REFUSING
 from tests.sandbox.running import ROOT
 
 if TYPE_CHECKING:
@@ -122,27 +123,7 @@ def test_an_old_bubblewrap_is_refused_with_its_version(bare: World) -> None:
 
 
 def test_refused_namespaces_name_the_command_that_allows_them(bare: World) -> None:
-    """In a user namespace of the test's own, whose limit of further ones is 0: what an administrator sets."""
-    text = (
-        "import ctypes, os, sys\n"
-        "child, parent = os.pipe(), os.pipe()\n"
-        "pid = os.fork()\n"
-        "if not pid:\n"
-        "    if ctypes.CDLL(None).unshare(0x10000000): os._exit(99)\n"
-        "    os.write(child[1], b'x'); os.read(parent[0], 1)\n"
-        "    open('/proc/sys/user/max_user_namespaces', 'w').write('0')\n"
-        "    os.execvp(sys.argv[2], sys.argv[2:])\n"
-        "os.read(child[0], 1)\n"
-        "open(f'/proc/{pid}/setgroups', 'w').write(sys.argv[1].partition(' ')[2])\n"
-        "for name in ('uid', 'gid'):\n"
-        "    inside = '0 0 100000' if sys.argv[1] == 'root allow' else f'{getattr(os, f\"get{name}\")()} ' * 2 + '1'\n"
-        "    open(f'/proc/{pid}/{name}_map', 'w').write(inside)\n"
-        "os.write(parent[1], b'x')\n"
-        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n"
-    )
-    who = "root allow" if ROOT else "user deny"
-    drop = () if ROOT else ("setpriv", "--inh-caps=-all", "--ambient-caps=-all")
-    said = refused(bare, prefix=(sys.executable, "-c", text, who, *drop))
+    said = refused(bare, prefix=REFUSING)
     assert "the limit of user namespaces is 0 (user.max_user_namespaces=0)" in said
     assert "sudo sysctl -w user.max_user_namespaces=15000" in said
 
@@ -166,7 +147,7 @@ def test_what_cannot_be_had_is_named(bare: World, arguments: tuple[str, ...], ex
 @pytest.mark.parametrize(
     ("sandbox", "expected"),
     [
-        ("{backend: proot}", "the backend proot is not there yet"),
+        ("{backend: proot, limits: {processes: 9, enforce: strict}}", "the backend proot cannot enforce limits"),
         ("{limits: {memory: 1GiB, enforce: strict}}", "the limit of memory cannot be enforced: no cgroup (v2)"),
     ],
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import zipfile
 from typing import TYPE_CHECKING
 
+import pytest
+
 from solven_env import shipped
 
 if TYPE_CHECKING:
@@ -26,7 +28,9 @@ Packer.toBuffer(document).then((buffer) => fs.writeFileSync("/document.docx", bu
 """
 
 
-def test_the_shipped_profile_does_its_job(world: World) -> None:
+@pytest.mark.parametrize("backend", ["bubblewrap", "proot"])
+def test_the_shipped_profile_does_its_job(world: World, backend: str) -> None:
+    world.backend = backend
     world.profile = shipped.directory("profiles") / "solven.yaml"
     world.apply()
     (world.workspace() / "chart.py").write_text(CHART)

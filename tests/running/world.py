@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import solven_env
+from solven_env.sandbox.proot import STATEMENT
 from tests.sandbox.running import ROOT, wait_until_alone
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class World:
     base: Path
     environ: dict[str, str]
     profile: Path = DATA / "small.yaml"
+    backend: str = "bubblewrap"
+    """For every `run`."""
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -79,6 +82,7 @@ class World:
             stdin.write(data)
             stdin.seek(0)
             streams: dict[str, Any] = {"stdin": stdin.fileno(), "stdout": out.fileno(), "stderr": err.fileno()}
+            options = {"backend": self.backend, **options}
             status = solven_env.run(thread, argv, storage=self.storage, **streams, **options)
             out.seek(0)
             err.seek(0)
@@ -95,7 +99,18 @@ class World:
         return done.out
 
     def command(self, *arguments: str) -> list[str]:
+        if arguments[0] == "run" and self.backend != "bubblewrap":
+            arguments = ("run", "--backend", self.backend, *arguments[1:])
         return [sys.executable, "-m", "solven_env", *arguments]
+
+    def told(self, stderr: bytes) -> bytes:
+        """What a command wrote to standard error, which we tell the backend on where that is not bubblewrap."""
+        if self.backend == "bubblewrap":
+            return stderr
+        first, newline, rest = stderr.partition(b"\n")
+        assert STATEMENT.encode() in first, stderr
+        assert newline
+        return rest
 
     def cli(
         self, *arguments: str, data: bytes = b"", prefix: tuple[str, ...] = (), **environ: Any

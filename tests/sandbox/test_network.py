@@ -33,7 +33,7 @@ import json, sys
 from solven_env.sandbox import session
 from solven_env.sandbox.plan import decode_command, decode_plan
 document = json.loads(sys.argv[2])
-sys.exit(session.run(decode_plan(document["plan"]), decode_command(document["command"]), sys.argv[1]))
+sys.exit(session.run(decode_plan(document["plan"]), decode_command(document["command"]), sys.argv[1]).status)
 """
 ANSWER = f"answer of {PORT}"
 UNREACHABLE = "OSError No route to host"

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env.errors import PlatformError
-from solven_env.sandbox.program import install_command, locate, locate_slirp4netns, parse_version, too_old
+from solven_env.sandbox.program import (
+    install_command,
+    locate,
+    locate_proot,
+    locate_slirp4netns,
+    parse_version,
+    too_old,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +72,16 @@ def test_an_old_one_is_refused_with_the_way_to_a_newer(tmp_path: Path, said: str
     assert "or newer is needed" in found.message
     assert "nstall" in found.fix
     assert found.location == str(old)
+
+
+def test_a_missing_proot_is_said(tmp_path: Path) -> None:
+    with pytest.raises(PlatformError, match="proot is not installed") as caught:
+        locate_proot(str(tmp_path))
+    assert "proot" in caught.value.fix
+    assert install_command("proot", "ID=debian\n") == "sudo apt-get install proot"
+    (tmp_path / "proot").write_text("")
+    (tmp_path / "proot").chmod(0o755)
+    assert locate_proot(str(tmp_path)) == str(tmp_path / "proot")
 
 
 def test_a_missing_one_is_said(tmp_path: Path) -> None:

@@ -64,6 +64,21 @@ def test_what_is_refused_and_how(machine: str) -> None:
     assert len(program) < 4096 * 8  # BPF_MAXINSNS
 
 
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_proot_may_trace_and_what_it_cannot_rewrite_looks_unknown(machine: str) -> None:
+    program = seccomp.program_for_proot(machine)
+    column = ["x86_64", "aarch64"].index(machine)
+    for name in seccomp.NEWER_THAN_PROOT:
+        number = seccomp.NEWER_THAN_PROOT[name][column]
+        assert number is not None
+        assert verdict(program, AUDIT[machine], number) == 0x50000 | errno.ENOSYS, name
+    for name in ("ptrace", "process_vm_readv", "process_vm_writev", "clone3"):
+        number = seccomp.NUMBERS[name][column]
+        assert number is not None
+        assert verdict(program, AUDIT[machine], number) == ALLOW, name
+    assert verdict(program, AUDIT[machine], -2) in (0x50000 | errno.ENOSYS, ALLOW)  # how proot voids a call
+
+
 @pytest.mark.parametrize(("machine", "other"), [("x86_64", "i386"), ("x86_64", "aarch64"), ("aarch64", "arm")])
 def test_another_architecture_is_killed(machine: str, other: str) -> None:
     assert verdict(seccomp.program(machine), AUDIT[other], READ[machine]) == KILL
@@ -100,7 +115,9 @@ def headers(*places: str) -> dict[str, int]:
 def test_the_numbers_are_the_kernels(column: int, places: tuple[str, ...]) -> None:
     known = headers(*places)
     wrong = {}
-    for name, numbers in seccomp.NUMBERS.items():
+    new = {name: numbers for name, numbers in seccomp.NEWER_THAN_PROOT.items() if name in known}
+    assert {"statx", "openat2", "faccessat2"} <= new.keys()
+    for name, numbers in (seccomp.NUMBERS | new).items():
         if known.get(name) != numbers[column]:
             wrong[name] = (numbers[column], known.get(name))
     assert wrong == {}

@@ -1,0 +1,101 @@
+"""The launcher's side of the proot backend: start a supervisor for one command, and wait for how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from solven_env.errors import SandboxError
+from solven_env.sandbox.limits import reached, time_limit
+from solven_env.sandbox.plan import Command, LaunchPlan, encode_command, encode_plan
+from solven_env.sandbox.session import Ended, let_streams_be_reopened
+
+_KILLED = 137
+_SUPERVISOR = (
+    "import sys; sys.path.append(sys.argv[1]); "
+    "from solven_env.sandbox import supervisor; supervisor.main(*sys.argv[2:])"
+)
+
+
+def run(
+    plan: LaunchPlan,
+    command: Command,
+    *,
+    program: str,
+    record: str,
+    runtime_dir: str,
+    stdin: int = 0,
+    stdout: int = 1,
+    stderr: int = 2,
+) -> Ended:
+    """Run `command` under the proot `program` and say how it ended.
+
+    Its status is 128 and more for a signal, 124 when its time was up, 137 when it was killed.
+
+    `record` is a directory of the thread's own on this host, `runtime_dir` that of the thread's sessions. The three
+    descriptors are the command's streams as they are. An exception on the way, KeyboardInterrupt above all, and the
+    launcher's death by any signal end everything that was started. SandboxError when it could not start.
+    """
+    let_streams_be_reopened(plan, (stdin, stdout, stderr))
+    request = {
+        "plan": encode_plan(plan),
+        "command": encode_command(command),
+        "program": program,
+        "record": record,
+        "runtime": runtime_dir,
+    }
+    life, lifeline = os.pipe()  # the supervisor sees its end when we are gone
+    report, reports = os.pipe()
+    try:
+        process = _start(request, (life, reports), (stdin, stdout, stderr))
+    finally:
+        os.close(life)
+        os.close(reports)
+    try:
+        process.wait()
+    finally:
+        os.close(lifeline)
+        process.wait()
+        with open(report, "rb") as file:
+            said = file.read()
+    return _outcome(said, command)
+
+
+def _start(request: dict[str, Any], pipes: tuple[int, int], streams: tuple[int, int, int]) -> subprocess.Popen[bytes]:
+    memory = os.memfd_create("request")
+    try:
+        with open(memory, "wb", closefd=False) as file:
+            file.write(json.dumps(request).encode())
+        stdin, stdout, stderr = streams
+        return subprocess.Popen(  # noqa: S603 (our own interpreter and module)
+            [
+                *(sys.executable, "-I", "-S", "-X", "utf8", "-c", _SUPERVISOR, str(Path(__file__).parents[2])),
+                *map(str, (memory, *pipes)),
+            ],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            cwd="/",
+            env={},
+            start_new_session=True,
+            pass_fds=(memory, *pipes),
+        )
+    finally:
+        os.close(memory)
+
+
+def _outcome(said: bytes, command: Command) -> Ended:
+    if not said:  # the supervisor was killed, and all that it had started with it
+        return Ended(_KILLED)
+    document = json.loads(said)
+    if "failed" in document:
+        raise SandboxError(**document["failed"])
+    limit = time_limit(command.limits, command.timeout)
+    if not document["is_out_of_time"] or limit is None:
+        return Ended(int(document["status"]))
+    seconds, name = limit
+    return Ended(int(document["status"]), (reached(name, seconds),))
