@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import re
-import shutil
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,15 +18,12 @@ from solven_env.probing import starting
 from solven_env.probing.looks import look
 from solven_env.probing.questions import Answer, Question, broken, limited, ok
 from solven_env.sandbox import program, refusal
+from solven_env.sandbox.proot import STATEMENT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 OLDEST_KERNEL = (5, 12)
-PROOT = (
-    "The proot backend rewrites paths so that a cooperative program sees the workspace as /. "
-    "It is a convenience, not a security boundary."
-)
 
 
 class Host(NamedTuple):
@@ -148,10 +144,10 @@ def overlay(host: Host) -> Answer:
     """A layer in the data directory above a build in the cache, as a command of a thread has them."""
     data = nearest(host.data)
     try:
-        with starting.stacked(nearest(host.cache), data, host.uid) as stack:
+        with starting.stacked(nearest(host.cache), data, host.uid) as (stack, upper):
             script = "echo layer >/node_modules/file"
             done = starting.start_alone(script, bwrap=_bwrap(host), uid=host.uid, stacks=[stack])
-            kept = (stack.layer.upper / "file").exists()
+            kept = (upper / "file").exists()
     except SandboxError as error:
         kind = (look("space", str(data)) or {}).get("kind", "")
         fix = f"Have {host.data} on a file system of its own (XDG_DATA_HOME names another parent)."
@@ -190,10 +186,11 @@ def internet(host: Host) -> Answer | None:
 
 def proot(_: Host) -> Answer:
     """The other backend, for hosts without user namespaces and code that is trusted."""
-    path = shutil.which("proot")
-    if path is None:
-        return limited("proot is not installed", f"no profile can use it here. {PROOT}", f"Install: {install('proot')}")
-    return ok(f"{path}. {PROOT}")
+    try:
+        path = packages.locate_proot(os.environ)
+    except PlatformError as error:
+        return limited("proot is not installed", f"no profile can ask for it here. {STATEMENT}", error.fix)
+    return ok(f"{path}. {STATEMENT}")
 
 
 def said(path: str, *arguments: str) -> str:
@@ -203,18 +200,6 @@ def said(path: str, *arguments: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.decode(errors="replace").strip()
-
-
-def is_installed(name: str) -> bool:
-    """Whether a program is on PATH."""
-    return shutil.which(name) is not None
-
-
-def install(package: str) -> str:
-    """The command that installs a package here, as far as this distribution is known."""
-    text = refusal.read_setting("/etc/os-release") or refusal.read_setting("/usr/lib/os-release")
-    command = program.install_command(package, text)
-    return command or f"your distribution's package {package}"
 
 
 def nearest(path: Path) -> Path:

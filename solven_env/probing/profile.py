@@ -10,6 +10,7 @@ from solven_env import packages, preparing
 from solven_env.probing import supplies
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
 from solven_env.probing.thread import backend_answer, limits_answer, network_answer
+from solven_env.reconcile.desired import settings
 
 if TYPE_CHECKING:
     from solven_env.probing.host import Host
@@ -65,19 +66,19 @@ def sources(sought: Sought) -> Answer:
     return ok(f"the sources of {len(mounts)} mounts are here")
 
 
-def network(sought: Sought) -> Answer:
+def network(sought: Sought) -> Answer | None:
     """Its network is allowed on this host, and can be made."""
-    return network_answer(sought.resolved().sandbox.network, sought.host)
+    return network_answer(settings(sought.resolved()), sought.host)
 
 
 def limits(sought: Sought) -> Answer | None:
     """Its limits hold here."""
-    return limits_answer(sought.resolved().sandbox.limits._asdict())
+    return limits_answer(settings(sought.resolved()))
 
 
 def backend(sought: Sought) -> Answer:
     """Its backend is here."""
-    return backend_answer(sought.resolved().sandbox.backend)
+    return backend_answer(settings(sought.resolved()), sought.host)
 
 
 QUESTIONS: tuple[Question[Sought], ...] = (

@@ -91,15 +91,15 @@ def start_in(thread: Thread, argv: Sequence[str], env: Mapping[str, str], second
 
 
 @contextmanager
-def stacked(store: Path, data: Path, uid: int | None) -> Iterator[Stacked]:
-    """An empty build in the directory `store` and a layer above it in `data`, both gone afterwards."""
+def stacked(store: Path, data: Path, uid: int | None) -> Iterator[tuple[Stacked, Path]]:
+    """An empty build in the directory `store`, a layer above it in `data`, and the layer's upper; gone afterwards."""
     with scratch(store) as build, scratch(data) as layer:
         made = (build / "tree", layer / "upper", layer / "work")
         for directory in made:
             directory.mkdir()
             if uid is not None:
                 os.chown(directory, uid, uid)
-        yield launch.Stacked(Build("bun", "doctor", "doctor", build), Layer(made[1], made[2], "doctor"))
+        yield launch.Stacked(Build("bun", "doctor", "doctor", build), Layer(made[1], made[2], "doctor")), made[1]
         inner = made[2] / "work"
         if inner.exists():
             inner.chmod(0o700)  # the kernel's own, left without any right after an ordinary user's session

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from solven_env import launch, planning, sessions
+from solven_env import launch, packages, planning, sessions
 from solven_env.builds import layers, remembered, store, verifying, wanted
 from solven_env.errors import printable
 from solven_env.probing import supplies
-from solven_env.probing.host import PROOT, Host, install, is_installed
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
 from solven_env.profile.model import Python
 from solven_env.sandbox import cgroups, program
+from solven_env.sandbox.proot import STATEMENT
 from solven_env.state.identity import known_storage_id
 from solven_env.state.records import lock_key
 from solven_env.workspace import storage as storages
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
     from solven_env.packages import Need
+    from solven_env.probing.host import Host
     from solven_env.reconcile.model import Plan
     from solven_env.state.records import Record
     from solven_env.threads import Thread
@@ -167,8 +169,8 @@ def layers_of(asked: Asked) -> Answer | None:
     uid = asked.uid
     names = sorted(layers.instances(home))
     for kind, instance in names:
-        for directory in ("upper", "work"):
-            path = home.path / f"{kind}-{instance}" / directory
+        places_of = (home.path / f"{kind}-{instance}" / name for name in ("upper", "work", "copy"))
+        for path in filter(Path.exists, places_of):
             found = path.stat().st_uid
             if found != uid:
                 fix = run("chown", "-hR", f"{uid}:{uid}", path)
@@ -204,13 +206,30 @@ def links(asked: Asked) -> Answer | None:
     return ok(f"{len(declared)} lead where they should") if declared else None
 
 
-def network(asked: Asked) -> Answer:
+def backend(asked: Asked) -> Answer:
+    """The program that the profile's commands run in."""
+    return backend_answer(asked.settings, asked.host)
+
+
+def backend_answer(settings: Mapping[str, Any], host: Host) -> Answer:
+    """Whether commands can run in the backend that a profile's `settings` name."""
+    if settings["backend"] == "bubblewrap":
+        return ok("bubblewrap")
+    launch.check_for_proot(settings["network"], host.config.sandbox.networks, settings["limits"])
+    packages.locate_proot(os.environ)
+    return limited("proot, which enforces neither network nor limits nor namespaces", STATEMENT)
+
+
+def network(asked: Asked) -> Answer | None:
     """What the profile asks for is allowed here, and can be made."""
-    return network_answer(asked.settings["network"], asked.host)
+    return network_answer(asked.settings, asked.host)
 
 
-def network_answer(wanted: str, host: Host) -> Answer:
-    """Whether commands can have the network `wanted`."""
+def network_answer(settings: Mapping[str, Any], host: Host) -> Answer | None:
+    """Whether commands can have the network that a profile's `settings` name; the backend proot makes none."""
+    wanted = settings["network"]
+    if settings["backend"] != "bubblewrap":
+        return None
     launch.network(wanted, host.config.sandbox.networks)
     if wanted == "internet":
         program.locate_slirp4netns(search=os.environ.get("PATH"))
@@ -221,33 +240,20 @@ def network_answer(wanted: str, host: Host) -> Answer:
 
 def limits(asked: Asked) -> Answer | None:
     """Which of the profile's limits hold."""
-    return limits_answer(asked.settings["limits"])
+    return limits_answer(asked.settings)
 
 
-def limits_answer(wanted: Any) -> Answer | None:
-    """Whether a profile's limits can be enforced."""
+def limits_answer(settings: Mapping[str, Any]) -> Answer | None:
+    """Whether the limits that a profile's `settings` name can be enforced; the backend proot enforces none."""
+    wanted = settings["limits"]
     names = [name for name, value in wanted.items() if value and name != "enforce"]
-    if not names:
+    if not names or settings["backend"] != "bubblewrap":
         return None
     asked = launch.limits(wanted)
     for each in cgroups.unenforced(asked):
         answer = broken if asked.strict else limited
         return answer(f"the limit of {each.limit} is not enforced on this host", each.why, each.fix)
     return ok(f"enforced: {', '.join(names)}")
-
-
-def backend(asked: Asked) -> Answer:
-    """The program that the profile's commands run in."""
-    return backend_answer(asked.settings["backend"])
-
-
-def backend_answer(wanted: str) -> Answer:
-    """Whether commands can run in the backend `wanted`."""
-    if wanted == "bubblewrap":
-        return ok("bubblewrap")
-    if not is_installed("proot"):
-        return broken("proot is not installed, and the profile's backend is proot", fix=f"Install: {install('proot')}")
-    return limited(f"proot. {PROOT}")
 
 
 def _key(need: Need, host: Host) -> str | None:

@@ -50,7 +50,7 @@ def test_a_lock_that_is_out_of_date(shared: World, tmp_path: Path) -> None:
         ({"mounts": [{"source": "/no/where", "target": "/x", "optional": True}]}, "profile's mounts", "limited", "/no/where is not on this host"),
         ({"sandbox": {"network": "host"}}, "profile's network", "broken", "the network host is not allowed on this host"),
         ({"sandbox": {"limits": {"processes": 50}}}, "profile's limits", "ok", "enforced: processes"),
-        ({"sandbox": {"backend": "proot"}}, "profile's backend", "limited", "not a security boundary"),
+        ({"sandbox": {"backend": "proot"}}, "profile's backend", "broken", "the backend proot gives commands the network host"),
     ],
 )  # fmt: skip
 def test_what_a_profile_asks_and_this_host_has_not(

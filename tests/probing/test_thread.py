@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from contextlib import ExitStack
 from signal import SIGCONT, SIGSTOP
 from stat import S_ISDIR
@@ -228,6 +229,18 @@ def test_buffered_output_and_a_network_that_isolates_nothing(shared: World, tmp_
     assert told.level("unbuffered") == "limited"
     assert "PYTHONUNBUFFERED" in told.fix("unbuffered")
     assert "isolates no socket" in told.cause("network")
+
+
+@pytest.mark.skipif(not shutil.which("proot"), reason="needs proot")
+def test_a_thread_under_proot(shared: World, tmp_path: Path) -> None:
+    profile = tmp_path / "small.yaml"
+    profile.write_text(shared.profile.read_text() + "sandbox: {backend: proot}\n")
+    (tmp_path / "small.lock").symlink_to(shared.profile.with_name("small.lock"))
+    assert shared.cli("apply", str(profile), "proot").returncode == 0
+    told = doctor(shared, "proot")
+    assert told.level("backend") == "limited"
+    assert "It is a convenience, not a security boundary." in told.fix("backend")
+    assert {told.level(question) for question in INSIDE - {"mounts"}} == {"ok"}
 
 
 def test_a_thread_that_is_held(shared: World) -> None:
