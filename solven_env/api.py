@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Literal
 
 from solven_env.errors import UsageError
-from solven_env.report import DoctorReport, LockReport, Report, ThreadReport, ThreadState
+from solven_env.report import DoctorReport, LockReport, Report, ThreadReport, thread_report
 from solven_env.threads import Thread
 from solven_env.workspace.storage import thread_id
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from solven_env.diagnostics import Diagnostic
     from solven_env.packages import Need
-    from solven_env.probing.examining import Examination
     from solven_env.probing.listing import Listing
     from solven_env.probing.questions import Finding
     from solven_env.reconcile.model import Plan
@@ -77,7 +76,7 @@ def diff(
     unset: Collection[str] = (),
 ) -> Report:
     """What `apply` would do, as a report."""
-    return Report("diff", (_report(plan(profile, thread, storage=storage, inputs=inputs, unset=unset)),))
+    return Report("diff", (thread_report(plan(profile, thread, storage=storage, inputs=inputs, unset=unset)),))
 
 
 def status(
@@ -102,7 +101,7 @@ def status(
     else:
         computed = planning.plan_drift(found, record)
     builds = tuple(build["key"] for build in computed.desired.builds.values())
-    report = _report(computed)._replace(builds=builds)
+    report = thread_report(computed)._replace(builds=builds)
     if record is not None and record.generation:
         report = report._replace(
             missing_links=found.missing_links(record),
@@ -155,7 +154,7 @@ def apply(
             computed, _ = planning.plan(found, source, given, unset)
             changes = (*(change for change in changes if change.kind == BUILD), *computed.changes)
         outcome = apply_plan(computed, found.create_root, found.state)
-    report = _report(computed)._replace(changes=changes, generation=outcome.generation, kept=outcome.kept)
+    report = thread_report(computed)._replace(changes=changes, generation=outcome.generation, kept=outcome.kept)
     return Report("apply", (report,))
 
 
@@ -234,16 +233,7 @@ def doctor(
     """
     from solven_env.probing.examining import Examination
 
-    examination = Examination(thread, profile, storage)
-    findings: list[Finding] = []
-    not_asked: list[str] = []
-    for found in examination.findings():
-        if isinstance(found, str):
-            not_asked.append(found)
-        else:
-            findings.append(found)
-            progress(found)
-    return DoctorReport(_examined(examination), tuple(findings), tuple(not_asked))
+    return Examination(thread, profile, storage).report(progress)
 
 
 def contents(thread: str, *, storage: str | Path | None = None, packages: bool = True, files: bool = True) -> Listing:
@@ -303,34 +293,6 @@ def _build(found: Thread, lacking: Sequence[Need], backend: str, progress: Calla
     builder = packages.builder(found.config, os.environ, proot)
     for need in lacking:
         packages.obtain(need, builder, found.config, os.environ, progress)
-
-
-def _examined(examination: Examination) -> tuple[ThreadReport, ...]:
-    if examination.named is None:
-        return ()
-    asked = examination.asked
-    if asked is not None and asked.drift is not None:
-        return (_report(asked.drift),)
-    state: ThreadState = "new" if asked is not None and asked.is_new else "failed"
-    return (ThreadReport(examination.named, state, 0),)
-
-
-def _report(computed: Plan) -> ThreadReport:
-    generation = computed.base.generation if computed.base else 0
-    return ThreadReport(
-        computed.thread, _state(computed, generation), generation, computed.changes, (), computed.is_interrupted
-    )
-
-
-def _state(computed: Plan, generation: int) -> ThreadState:
-    causes = {change.cause for change in computed.changes}
-    if "conflict" in causes:
-        return "conflict"
-    if not generation:
-        return "new"
-    if "drift" in causes:
-        return "drift"
-    return "pending" if causes or computed.is_interrupted else "in-sync"
 
 
 def _lock_directory(source: ProfileSource) -> Path:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from solven_env.errors import SolvenError
     from solven_env.probing.questions import Finding
     from solven_env.reconcile.keep import Kept
-    from solven_env.reconcile.model import Change, State
+    from solven_env.reconcile.model import Change, Plan, State
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.control import SessionState
 
@@ -111,6 +111,25 @@ class DoctorReport(NamedTuple):
             ],
             "not_asked": list(self.not_asked),
         }
+
+
+def thread_report(computed: Plan) -> ThreadReport:
+    """What a plan says of its thread, before anything is done."""
+    generation = computed.base.generation if computed.base else 0
+    return ThreadReport(
+        computed.thread, _thread_state(computed, generation), generation, computed.changes, (), computed.is_interrupted
+    )
+
+
+def _thread_state(computed: Plan, generation: int) -> ThreadState:
+    causes = {change.cause for change in computed.changes}
+    if "conflict" in causes:
+        return "conflict"
+    if not generation:
+        return "new"
+    if "drift" in causes:
+        return "drift"
+    return "pending" if causes or computed.is_interrupted else "in-sync"
 
 
 def error_json(error: SolvenError, code: int) -> dict[str, object]:

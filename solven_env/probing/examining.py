@@ -9,11 +9,12 @@ from solven_env import sources
 from solven_env.errors import WorkspaceError
 from solven_env.probing import host, inside, profile, questions, shells, supplies, surroundings, thread
 from solven_env.probing.questions import Question
+from solven_env.report import DoctorReport, ThreadReport, thread_report
 from solven_env.threads import Thread
 from solven_env.workspace import storage as storages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from solven_env.probing.questions import Answer, Finding
@@ -35,6 +36,24 @@ class Examination:
         self.source = None if profile is None else sources.find(profile)
         self.storage = storage
         self.asked: thread.Asked | None = None
+
+    def report(self, progress: Callable[[Finding], None]) -> DoctorReport:
+        """Ask everything; `progress` is told each finding as it is made."""
+        findings: list[Finding] = []
+        not_asked: list[str] = []
+        for found in self.findings():
+            if isinstance(found, str):
+                not_asked.append(found)
+            else:
+                findings.append(found)
+                progress(found)
+        return DoctorReport(tuple(self._threads()), tuple(findings), tuple(not_asked))
+
+    def _threads(self) -> Iterator[ThreadReport]:
+        if self.asked is not None and self.asked.drift is not None:
+            yield thread_report(self.asked.drift)
+        elif self.named is not None:
+            yield ThreadReport(self.named, "new" if self.asked is not None and self.asked.is_new else "failed", 0)
 
     def findings(self) -> Iterator[Finding | str]:
         """Every finding, and by its name alone each question that was not asked, since what it needs is broken."""
