@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Literal
 
 from solven_env.errors import UsageError
-from solven_env.report import LockReport, Report, ThreadReport, ThreadState
+from solven_env.report import DoctorReport, LockReport, Report, ThreadReport, thread_report
 from solven_env.threads import Thread
 from solven_env.workspace.storage import thread_id
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from solven_env.diagnostics import Diagnostic
     from solven_env.explaining import Explanation
     from solven_env.packages import Need
+    from solven_env.probing.listing import Listing
+    from solven_env.probing.questions import Finding
     from solven_env.reconcile.model import Plan
     from solven_env.rendering import RenderedFile
     from solven_env.sandbox.limits import Reached
@@ -75,7 +77,7 @@ def diff(
     unset: Collection[str] = (),
 ) -> Report:
     """What `apply` would do, as a report."""
-    return Report("diff", (_report(plan(profile, thread, storage=storage, inputs=inputs, unset=unset)),))
+    return Report("diff", (thread_report(plan(profile, thread, storage=storage, inputs=inputs, unset=unset)),))
 
 
 def status(
@@ -100,7 +102,7 @@ def status(
     else:
         computed = planning.plan_drift(found, record)
     builds = tuple(build["key"] for build in computed.desired.builds.values())
-    report = _report(computed)._replace(builds=builds)
+    report = thread_report(computed)._replace(builds=builds)
     if record is not None and record.generation:
         report = report._replace(
             missing_links=found.missing_links(record),
@@ -153,7 +155,7 @@ def apply(
             computed, _ = planning.plan(found, source, given, unset)
             changes = (*(change for change in changes if change.kind == BUILD), *computed.changes)
         outcome = apply_plan(computed, found.create_root, found.state)
-    report = _report(computed)._replace(changes=changes, generation=outcome.generation, kept=outcome.kept)
+    report = thread_report(computed)._replace(changes=changes, generation=outcome.generation, kept=outcome.kept)
     return Report("apply", (report,))
 
 
@@ -226,6 +228,32 @@ def explain(
     return running.explain(Thread.find(thread, storage), asked, controlled=os.isatty(0))
 
 
+def doctor(
+    thread: str | None = None,
+    *,
+    profile: str | Path | None = None,
+    storage: str | Path | None = None,
+    progress: Callable[[Finding], None] = lambda _: None,
+) -> DoctorReport:
+    """Probe this host, and the profile and the thread that are named, by doing what commands need; mend nothing.
+
+        >>> solven_env.doctor("thread-42").is_broken
+        False
+
+    `progress` is told each finding as it is made. Only `UsageError` is raised: what is wrong is in the report.
+    """
+    from solven_env.probing.examining import Examination
+
+    return Examination(thread, profile, storage).report(progress)
+
+
+def contents(thread: str, *, storage: str | Path | None = None, packages: bool = True, files: bool = True) -> Listing:
+    """What is installed in a thread, as its commands find it, and its workspace's top level and rendered files."""
+    from solven_env.probing.listing import list_thread
+
+    return list_thread(Thread.find(thread, storage), with_packages=packages, with_files=files)
+
+
 def stop(thread: str, *, storage: str | Path | None = None) -> bool:
     """End the thread's session on this host with all its commands, hung ones too; whether there was one.
 
@@ -287,24 +315,6 @@ def _build(found: Thread, lacking: Sequence[Need], backend: str, progress: Calla
     builder = packages.builder(found.config, os.environ, proot)
     for need in lacking:
         packages.obtain(need, builder, found.config, os.environ, progress)
-
-
-def _report(computed: Plan) -> ThreadReport:
-    generation = computed.base.generation if computed.base else 0
-    return ThreadReport(
-        computed.thread, _state(computed, generation), generation, computed.changes, (), computed.is_interrupted
-    )
-
-
-def _state(computed: Plan, generation: int) -> ThreadState:
-    causes = {change.cause for change in computed.changes}
-    if "conflict" in causes:
-        return "conflict"
-    if not generation:
-        return "new"
-    if "drift" in causes:
-        return "drift"
-    return "pending" if causes or computed.is_interrupted else "in-sync"
 
 
 def _lock_directory(source: ProfileSource) -> Path:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.running.world import World
 
 
-def explained(world: World, *options: str, **environ: str) -> dict[str, Any]:
+def explained(world: World, *options: str, **environ: Any) -> dict[str, Any]:
     done = world.cli("run", "t1", "--explain", "--format", "json", *options, **environ)
     assert done.returncode == 0, done.stderr
     (told,) = json.loads(done.stdout)["threads"]
