@@ -20,12 +20,11 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
-def test_help_fits_and_shows_an_example(cli: Cli, command: str, snapshot: SnapshotAssertion) -> None:
+def test_help_fits_and_shows_an_example(cli: Cli, command: str) -> None:
     result = cli(*filter(None, (command, "--help")), COLUMNS="80")
     assert result.returncode == 0
     assert "Examples:" in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
-    assert result.stdout == snapshot
 
 
 def test_version(cli: Cli) -> None:
