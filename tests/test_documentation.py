@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -23,6 +24,7 @@ from tests.cli.conftest import cli  # noqa: F401 - a fixture
 from tests.pages import PAGES, TOP
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.cli.conftest import Cli
@@ -89,6 +91,22 @@ def test_every_command_named_in_the_pages_exists() -> None:
     text = "\n".join(page.read_text() for page in PAGES)
     assert set(re.findall(r"(?:^|`|\$ )solven-env ([a-z]+)\b", text, re.MULTILINE)) <= set(COMMANDS)
     assert set(COMMANDS) == set(re.findall(r"^\| `(\w+) ", (TOP / "README.md").read_text(), re.MULTILINE))
+
+
+def _fields(schema: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Each field of a schema and what its row of a table says of its default."""
+    for name, field in schema.get("properties", {}).items():
+        default = f"`{json.dumps(field['default'])}`" if "default" in field else ""
+        yield above + name, "required" if name in schema.get("required", ()) else default
+        yield from _fields(field, f"{above}{name}.")
+        yield from _fields(field["items"].get("then", {}) if "items" in field else {}, f"{above}{name}[].")
+        of_any_name = field.get("additionalProperties")
+        yield from _fields(of_any_name if isinstance(of_any_name, dict) else {}, f"{above}{name}.*.")
+
+
+def test_the_page_of_profiles_has_every_field_and_its_default() -> None:
+    rows = re.findall(r"(?m)^\| `([^`]+)` \|[^|]*\| ?(.*?) ?\|[^|]*\|$", (TOP / "docs/profile.md").read_text())
+    assert rows == list(_fields(json.loads(schema("profile-v1.json"))))
 
 
 def test_the_page_of_the_command_line_is_what_the_help_says(tmp_path: Path) -> None:
