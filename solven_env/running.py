@@ -126,7 +126,7 @@ def _settle(thread: Thread, asked: Asked) -> tuple[Record, _Chosen]:
         raise UsageError("keep-alive is a number of seconds, 0 or more", fix="Leave it out for 0.")
     record = thread.record()
     if record is None or not record.generation:
-        fix = f"Run: solven-env apply PROFILE {thread.name}."
+        fix = f"Run: solven-env apply PROFILE {thread.name}"
         raise SandboxError(f"thread {thread.name} was never applied", fix=fix)
     settings = record.settings
     chosen = _choose(thread, settings, asked.backend or settings["backend"], asked.network or settings["network"])
