@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import subprocess
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -153,6 +154,15 @@ def test_what_is_written_by_hand_has_120_columns() -> None:
             line for block in blocks for line in block.text.splitlines() if block.kind != "console" or line[:2] == "$ "
         ]
         assert [line for line in lines if len(line) > 120] == [], page.name
+
+
+def test_the_page_for_contributors_has_every_floor() -> None:
+    contracts = tomllib.loads((TOP / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (floors,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    rows = re.findall(r"(?m)^\| (`[^|]*`) \|", (TOP / "docs/layout.md").read_text())
+    assert [set(re.findall(r"`(\w+)(?:/|\.py)`", row)) for row in rows] == [
+        set(floor.replace("solven_env.", "").split(" | ")) for floor in floors if floor != "solven_env.__main__"
+    ]
 
 
 def test_every_file_named_in_the_pages_for_contributors_exists() -> None:
