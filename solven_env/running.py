@@ -75,6 +75,15 @@ class Asked(NamedTuple):
     """TERM where it has a terminal, else empty."""
 
 
+def words(command: Sequence[str], shell: str | None) -> Sequence[str]:
+    """The words of a command, which is given as such or as a text for a login shell."""
+    if isinstance(command, str):
+        raise UsageError("a command is a sequence of words, not text", fix="Pass a list, or the text as shell=….")
+    if (shell is None) == (not command):
+        raise UsageError("there is no command, or there are two", fix="Give the command's words or a text for a shell.")
+    return command if shell is None else (*SHELL, shell)
+
+
 def prepare(thread: Thread, asked: Asked, progress: Callable[[str], None] = lambda _: None) -> Launch:
     """Have the thread's builds on this host, and say how the command starts.
 
