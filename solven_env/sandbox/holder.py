@@ -30,6 +30,7 @@ from solven_env.sandbox import (
     roots,
     runtime,
     seccomp,
+    signals,
     wire,
 )
 from solven_env.sandbox.ending import TIMED_OUT, Running
@@ -76,6 +77,7 @@ class Session:
 
 def main(listener: str, directory: str, name: str) -> None:
     """Serve the session whose socket is `name` in the runtime `directory` until its last command has ended."""
+    signals.forget_starter()
     session_socket = socket.socket(fileno=int(listener))
     session_socket.setblocking(False)
     runtime_directory = int(directory)

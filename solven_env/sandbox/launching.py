@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import resource
-import signal
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from solven_env.errors import SolvenError
-from solven_env.sandbox import bubblewrap, cgroups, limits, mounting, staging
+from solven_env.sandbox import bubblewrap, cgroups, limits, mounting, signals, staging
 from solven_env.sandbox.namespaces import STAGE
 
 if TYPE_CHECKING:
@@ -45,8 +44,7 @@ def become(
         if group is not None:
             cgroups.enter(group)
         os.umask(0o022)
-        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and that would be inherited
-            signal.signal(ignored, signal.SIG_DFL)
+        signals.restore()
         mounting.unshare(mounting.CLONE_NEWNS)
         staging.enter(root.plan, root.path, STAGE)
         if root.network is not None:
