@@ -365,3 +365,19 @@ def test_a_plan_that_cannot_be_staged_is_one_error_and_leaves_nothing(
         box.but(**change).run("true")
     assert not [path for path in box.workspace.rglob("*") if path.is_file()]
     assert box.run("true").status == 0
+
+
+@pytest.mark.parametrize("stream", ["stdin", "stdout", "stderr"])
+@pytest.mark.parametrize("what", ["closed", "directory", "path"])
+def test_a_stream_that_is_closed_or_leads_out_is_refused(box: Box, stream: str, what: str) -> None:
+    """The number of a closed one would be the next file's: the runtime directory's, where the holder listens."""
+    number = os.open(box.base, {"closed": os.O_RDONLY, "directory": os.O_RDONLY, "path": os.O_PATH}[what])
+    if what == "closed":
+        os.close(number)
+    try:
+        with pytest.raises(SandboxError, match=f"descriptor {number}, is"):
+            session.run(box.plan, command("sh", "-c", "ls /proc/self/fd/*/../ > /out"), box.runtime, **{stream: number})
+    finally:
+        if what != "closed":
+            os.close(number)
+    assert os.listdir(box.workspace) == []
