@@ -24,13 +24,13 @@ from solven_env.sandbox import (
     devices,
     ending,
     launching,
-    mounting,
     namespaces,
     refusal,
     roots,
     runtime,
     seccomp,
     signals,
+    starting,
     wire,
 )
 from solven_env.sandbox.ending import TIMED_OUT, Running
@@ -185,28 +185,16 @@ def _start(
 ) -> Running:
     command = decode_command(document["command"])
     check_command(command)
-    where = roots.have(session.roots, plan)
-    root, open_files = session.roots.staged[where], int(document["open_files"])
-    group = cgroups.make(session.cgroups, session.name, command.limits)
-    status_out, status_in = os.pipe()
-    filter_out, filter_in = os.pipe()
-    os.write(filter_in, session.filter)
-    os.close(filter_in)
-    mounting.unshare(mounting.CLONE_NEWPID)
-    try:
-        pid = os.fork()
-        if pid == 0:
-            slave = terminal[1] if terminal else None
-            into = {"seccomp": filter_out, "status": status_in}
-            launching.become(root, command, streams, slave, group, open_files=open_files, **into)
-    except BaseException:
-        os.close(status_out)
-        raise
-    finally:
-        mounting.join_namespace(session.pids, mounting.CLONE_NEWPID)
-        os.close(filter_out)
-        os.close(status_in)
-    return Running(pid, status_out, where, command, group)
+    root = session.roots.staged[roots.have(session.roots, plan)]
+    asked = launching.Start(
+        root,
+        command,
+        streams,
+        slave=terminal[1] if terminal else None,
+        group=cgroups.make(session.cgroups, session.name, command.limits),
+        open_files=int(document["open_files"]),
+    )
+    return starting.start(asked, session.filter, session.pids)
 
 
 def _await(session: Session, client: int, watch: Watch) -> None:

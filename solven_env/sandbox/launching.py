@@ -24,25 +24,27 @@ class Root(NamedTuple):
     network: Network | None
 
 
-def become(
-    root: Root,
-    command: Command,
-    streams: tuple[int, int, int],
-    slave: int | None,
-    group: str | None,
-    *,
-    open_files: int,
-    seccomp: int,
-    status: int,
-) -> NoReturn:
-    """Turn this process, pid 1 of a PID namespace of its own, into bubblewrap. Failures go to `status` as JSON.
+class Start(NamedTuple):
+    """A command that is to be started, and what it is given.
 
     Each of `streams` that is a terminal is replaced by `slave`; where the first one is, it controls the command.
     `group` is the cgroup that it enters first. `open_files` is the caller's soft limit of them.
     """
+
+    root: Root
+    command: Command
+    streams: tuple[int, int, int]
+    slave: int | None
+    group: str | None
+    open_files: int
+
+
+def become(asked: Start, *, seccomp: int, status: int) -> NoReturn:
+    """Turn this process, pid 1 of a PID namespace of its own, into bubblewrap. Failures go to `status` as JSON."""
+    root, command, slave = asked.root, asked.command, asked.slave
     try:
-        if group is not None:
-            cgroups.enter(group)
+        if asked.group is not None:
+            cgroups.enter(asked.group)
         os.umask(0o022)
         signals.restore()
         mounting.unshare(mounting.CLONE_NEWNS)
@@ -55,8 +57,8 @@ def become(
         os.lseek(environment, 0, os.SEEK_SET)
         drop_rights(root.plan)
         os.setsid()
-        controlled = os.isatty(streams[0])
-        for number, stream in enumerate(streams):
+        controlled = os.isatty(asked.streams[0])
+        for number, stream in enumerate(asked.streams):
             os.dup2(slave if slave is not None and os.isatty(stream) else stream, number)
         mounting.close_on_exec(3)
         descriptors = {"environment": environment, "seccomp": seccomp, "status": status}
@@ -64,7 +66,7 @@ def become(
             os.set_inheritable(descriptor, True)
         hard = limits.hard_limits()
         arguments = bubblewrap.arguments(root.plan, command, STAGE, hard, controlled=controlled, **descriptors)
-        limit_open_files(open_files)
+        limit_open_files(asked.open_files)
         os.execve(root.plan.bwrap, arguments, {})  # noqa: S606 (no shell is meant)
     except BaseException as error:  # whatever it is, the launcher learns it; nothing of the holder may go on here
         failure = {"message": str(error), "fix": "", "location": ""}
