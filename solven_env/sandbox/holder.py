@@ -158,12 +158,15 @@ def _hear(session: Session, client: int) -> None:
             error = SandboxError(f"the sandbox could not be staged: {error!r}")
         _part(session, client, error)
     else:
-        wire.send(connection, "started", terminal or ())
         session.clients[client] = (connection, running)
         session.ending[running.pidfd] = client
         session.poll.register(running.pidfd, select.EPOLLIN)
         if running.watch is not None:
             _await(session, client, running.watch)
+        try:
+            wire.send(connection, "started", terminal or ())
+        except SandboxError:  # the kernel passes no terminal; other commands go on
+            _kill(running, _KILLED)
     finally:
         for descriptor in (*streams, *(terminal or ())):
             os.close(descriptor)
@@ -310,6 +313,6 @@ def _refuse_all(listener: socket.socket, error: SandboxError) -> None:
             return
         with connection:
             # Closed with the request unread, the connection would lose the answer too (ECONNRESET comes first).
-            wire.receive_request(connection)
-            wire.send(connection, "accepted")
-            wire.send_failure(connection, error)
+            if wire.receive_request(connection) != "status":  # who asks for that sees the end, and looks again
+                wire.send(connection, "accepted")
+                wire.send_failure(connection, error)
