@@ -92,9 +92,14 @@ def make(plan: LaunchPlan, host: Surroundings) -> Network | None:
 
 def end(network: Network) -> None:
     """Let go of the namespace, and see its helper's end."""
-    os.close(network.namespace)
+    os.close(lose_helper(network).namespace)
+
+
+def lose_helper(network: Network) -> Network:
+    """The namespace alone, which keeps its commands in, when the end of its helper has been seen."""
     if network.helper is not None:
         _end_helper(network.helper)
+    return network._replace(helper=None)
 
 
 def _namespace(closed: Iterable[Net] | None) -> int:
