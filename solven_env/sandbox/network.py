@@ -207,7 +207,7 @@ def _become_helper(program: str, namespace: int, resolver: bytes, leash: int, re
 def _hide_host(resolver: bytes) -> None:
     """Leave slirp4netns of /etc and /run, which its own sandbox keeps, the resolver's address (and the loader's list).
 
-    Started as root it stays root without any capability, which is enough to read /etc/shadow and to speak to Docker.
+    Started as root it stays root with CAP_NET_BIND_SERVICE alone: enough to read /etc/shadow and to speak to Docker.
     """
     mounting.unshare(mounting.CLONE_NEWNS)
     shown = {"/etc/resolv.conf": resolver, _LOADERS_LIST: _read(_LOADERS_LIST)}
