@@ -51,15 +51,15 @@ class Bench:
     def launch(self, thread: str, *argv: str) -> Launch:
         """A command of a thread, ready to run."""
         found = Thread.find(thread, None)
-        return running.prepare(found, argv, cwd="/", timeout=None, env={}, network="none")
+        return running.prepare(found, running.Asked(argv, network="none"))
 
     def run(self, thread: str, *argv: str) -> str:
         """What a command in a thread prints."""
         with tempfile.TemporaryFile() as said:
-            status = running.run(
-                self.launch(thread, *argv), stdin=os.open(os.devnull, os.O_RDONLY), stdout=said.fileno()
-            )
-            assert status == 0, (argv, status)
+            nothing = os.open(os.devnull, os.O_RDONLY)
+            ended = running.run(self.launch(thread, *argv), stdin=nothing, stdout=said.fileno())
+            os.close(nothing)
+            assert ended.status == 0, (argv, ended)
             said.seek(0)
             return said.read().decode()
 

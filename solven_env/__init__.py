@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from solven_env.api import apply as apply
     from solven_env.api import check_lock as check_lock
+    from solven_env.api import contents as contents
     from solven_env.api import diff as diff
+    from solven_env.api import doctor as doctor
+    from solven_env.api import explain as explain
     from solven_env.api import lock as lock
     from solven_env.api import plan as plan
     from solven_env.api import render as render
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from solven_env.diagnostics import Diagnostic as Diagnostic
     from solven_env.diagnostics import Location as Location
     from solven_env.errors import SolvenError as SolvenError
+    from solven_env.report import DoctorReport as DoctorReport
     from solven_env.report import LockReport as LockReport
     from solven_env.report import Report as Report
     from solven_env.report import ThreadReport as ThreadReport
@@ -33,10 +37,14 @@ __version__ = "0.1.0"
 
 _HOMES = {
     **dict.fromkeys(
-        ("apply", "check_lock", "diff", "lock", "plan", "render", "run", "status", "stop", "validate"), "solven_env.api"
+        (
+            *("apply", "check_lock", "contents", "diff", "doctor", "explain", "lock"),
+            *("plan", "render", "run", "status", "stop", "validate"),
+        ),
+        "solven_env.api",
     ),
     **dict.fromkeys(("Diagnostic", "Location"), "solven_env.diagnostics"),
-    **dict.fromkeys(("LockReport", "Report", "ThreadReport"), "solven_env.report"),
+    **dict.fromkeys(("DoctorReport", "LockReport", "Report", "ThreadReport"), "solven_env.report"),
     "SolvenError": "solven_env.errors",
 }
 

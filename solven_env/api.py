@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Literal
 
 from solven_env.errors import UsageError
-from solven_env.report import LockReport, Report, ThreadReport, ThreadState
+from solven_env.report import DoctorReport, LockReport, Report, ThreadReport, thread_report
 from solven_env.threads import Thread
 from solven_env.workspace.storage import thread_id
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from solven_env.diagnostics import Diagnostic
+    from solven_env.explaining import Explanation
     from solven_env.packages import Need
+    from solven_env.probing.listing import Listing
+    from solven_env.probing.questions import Finding
     from solven_env.reconcile.model import Plan
     from solven_env.rendering import RenderedFile
     from solven_env.sandbox.limits import Reached
@@ -74,7 +77,7 @@ def diff(
     unset: Collection[str] = (),
 ) -> Report:
     """What `apply` would do, as a report."""
-    return Report("diff", (_report(plan(profile, thread, storage=storage, inputs=inputs, unset=unset)),))
+    return Report("diff", (thread_report(plan(profile, thread, storage=storage, inputs=inputs, unset=unset)),))
 
 
 def status(
@@ -99,7 +102,7 @@ def status(
     else:
         computed = planning.plan_drift(found, record)
     builds = tuple(build["key"] for build in computed.desired.builds.values())
-    report = _report(computed)._replace(builds=builds)
+    report = thread_report(computed)._replace(builds=builds)
     if record is not None and record.generation:
         report = report._replace(
             missing_links=found.missing_links(record),
@@ -152,7 +155,7 @@ def apply(
             computed, _ = planning.plan(found, source, given, unset)
             changes = (*(change for change in changes if change.kind == BUILD), *computed.changes)
         outcome = apply_plan(computed, found.create_root, found.state)
-    report = _report(computed)._replace(changes=changes, generation=outcome.generation, kept=outcome.kept)
+    report = thread_report(computed)._replace(changes=changes, generation=outcome.generation, kept=outcome.kept)
     return Report("apply", (report,))
 
 
@@ -193,26 +196,62 @@ def run(
     """
     from solven_env import running
 
-    if isinstance(command, str):
-        raise UsageError("a command is a sequence of words, not text", fix="Pass a list, or the text as shell=….")
-    if (shell is None) == (not command):
-        raise UsageError("there is no command, or there are two", fix="Give the command's words or a text for a shell.")
-    launch = running.prepare(
-        Thread.find(thread, storage),
-        command if shell is None else (*running.SHELL, shell),
-        cwd=cwd,
-        timeout=timeout,
-        env=env or {},
-        network=network,
-        backend=backend,
-        keep_alive=keep_alive,
-        terminal=os.environ.get("TERM", "") if any(map(os.isatty, (stdin, stdout, stderr))) else "",
-        progress=progress,
-    )
+    terminal = os.environ.get("TERM", "") if any(map(os.isatty, (stdin, stdout, stderr))) else ""
+    asked = running.Asked(_words(command, shell), cwd, timeout, env or {}, network, backend, keep_alive, terminal)
+    launch = running.prepare(Thread.find(thread, storage), asked, progress)
     ended = running.run(launch, stdin=stdin, stdout=stdout, stderr=stderr)
     for each in ended.limits:
         on_limit(each)
     return ended.status
+
+
+def explain(
+    thread: str,
+    command: Sequence[str] = (),
+    *,
+    storage: str | Path | None = None,
+    shell: str | None = None,
+    cwd: str = "/",
+    timeout: float | None = None,
+    env: Mapping[str, str] | None = None,
+    network: str | None = None,
+    backend: str | None = None,
+) -> Explanation:
+    """What `run` would start with the same arguments, without starting, building or making anything.
+
+    Builds, layers, mounts with their reasons, variables (those in `env` by name), network, limits, uid, and the command
+    line of the program that starts it.
+    """
+    from solven_env import running
+
+    asked = running.Asked(_words(command, shell), cwd, timeout, env or {}, network, backend)
+    return running.explain(Thread.find(thread, storage), asked, controlled=os.isatty(0))
+
+
+def doctor(
+    thread: str | None = None,
+    *,
+    profile: str | Path | None = None,
+    storage: str | Path | None = None,
+    progress: Callable[[Finding], None] = lambda _: None,
+) -> DoctorReport:
+    """Probe this host, and the profile and the thread that are named, by doing what commands need; mend nothing.
+
+        >>> solven_env.doctor("thread-42").is_broken
+        False
+
+    `progress` is told each finding as it is made. Only `UsageError` is raised: what is wrong is in the report.
+    """
+    from solven_env.probing.examining import Examination
+
+    return Examination(thread, profile, storage).report(progress)
+
+
+def contents(thread: str, *, storage: str | Path | None = None, packages: bool = True, files: bool = True) -> Listing:
+    """What is installed in a thread, as its commands find it, and its workspace's top level and rendered files."""
+    from solven_env.probing.listing import list_thread
+
+    return list_thread(Thread.find(thread, storage), with_packages=packages, with_files=files)
 
 
 def stop(thread: str, *, storage: str | Path | None = None) -> bool:
@@ -258,6 +297,17 @@ def check_lock(profile: str | Path) -> LockReport:
     return LockReport(directory, tuple(locks.files(found, python, bun)) if locks.is_needed(python, bun) else ())
 
 
+def _words(command: Sequence[str], shell: str | None) -> Sequence[str]:
+    """The command's words, of which a text for a login shell is the last."""
+    from solven_env import running
+
+    if isinstance(command, str):
+        raise UsageError("a command is a sequence of words, not text", fix="Pass a list, or the text as shell=….")
+    if (shell is None) == (not command):
+        raise UsageError("there is no command, or there are two", fix="Give the command's words or a text for a shell.")
+    return command if shell is None else (*running.SHELL, shell)
+
+
 def _build(found: Thread, lacking: Sequence[Need], backend: str, progress: Callable[[str], None]) -> None:
     from solven_env import packages
 
@@ -265,24 +315,6 @@ def _build(found: Thread, lacking: Sequence[Need], backend: str, progress: Calla
     builder = packages.builder(found.config, os.environ, proot)
     for need in lacking:
         packages.obtain(need, builder, found.config, os.environ, progress)
-
-
-def _report(computed: Plan) -> ThreadReport:
-    generation = computed.base.generation if computed.base else 0
-    return ThreadReport(
-        computed.thread, _state(computed, generation), generation, computed.changes, (), computed.is_interrupted
-    )
-
-
-def _state(computed: Plan, generation: int) -> ThreadState:
-    causes = {change.cause for change in computed.changes}
-    if "conflict" in causes:
-        return "conflict"
-    if not generation:
-        return "new"
-    if "drift" in causes:
-        return "drift"
-    return "pending" if causes or computed.is_interrupted else "in-sync"
 
 
 def _lock_directory(source: ProfileSource) -> Path:

@@ -66,6 +66,12 @@ def diagnose(
 
 def packages(source: ProfileSource, environ: Mapping[str, str]) -> tuple[Python | None, Bun | None]:
     """The two sections of packages of a valid profile, which no input changes."""
+    profile = example(source, environ)
+    return profile.python, profile.bun
+
+
+def example(source: ProfileSource, environ: Mapping[str, str]) -> Profile:
+    """A valid profile for a thread called `example`. A required input without a value gets a stand-in."""
     declaration = _declaration(source.text, source.name)
     chosen = choose(declaration.inputs, given={}, environ=environ, recorded={})
     stand_ins = dict.fromkeys(missing(declaration.inputs, chosen.values), "example")
@@ -73,7 +79,7 @@ def packages(source: ProfileSource, environ: Mapping[str, str]) -> tuple[Python 
     profile, mistakes = _resolved(source.text, source.name, tuple(sorted(values.items())), "example")
     if mistakes:
         raise ProfileError(ordered(mistakes))
-    return profile.python, profile.bun
+    return profile
 
 
 def _render(

@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from solven_env.errors import SolvenError
+    from solven_env.probing.questions import Finding
     from solven_env.reconcile.keep import Kept
-    from solven_env.reconcile.model import Change, State
+    from solven_env.reconcile.model import Change, Plan, State
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.control import SessionState
 
@@ -84,6 +85,51 @@ class LockReport(NamedTuple):
     path: Path
     files: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
+
+
+class DoctorReport(NamedTuple):
+    """What `doctor` found, and the names of the questions that it did not ask, since what they need is broken."""
+
+    threads: tuple[ThreadReport, ...]
+    findings: tuple[Finding, ...]
+    not_asked: tuple[str, ...] = ()
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether anything does not work; what works with less is not broken."""
+        return any(finding.answer.level == "broken" for finding in self.findings)
+
+    def to_json(self) -> dict[str, object]:
+        """The report as plain data, in the format that users rely on."""
+        return {
+            "format": FORMAT,
+            "command": "doctor",
+            "threads": [thread.to_json() for thread in self.threads],
+            "probes": [
+                {"subject": finding.subject, "question": finding.question, **finding.answer._asdict()}
+                for finding in self.findings
+            ],
+            "not_asked": list(self.not_asked),
+        }
+
+
+def thread_report(computed: Plan) -> ThreadReport:
+    """What a plan says of its thread, before anything is done."""
+    generation = computed.base.generation if computed.base else 0
+    return ThreadReport(
+        computed.thread, _thread_state(computed, generation), generation, computed.changes, (), computed.is_interrupted
+    )
+
+
+def _thread_state(computed: Plan, generation: int) -> ThreadState:
+    causes = {change.cause for change in computed.changes}
+    if "conflict" in causes:
+        return "conflict"
+    if not generation:
+        return "new"
+    if "drift" in causes:
+        return "drift"
+    return "pending" if causes or computed.is_interrupted else "in-sync"
 
 
 def error_json(error: SolvenError, code: int) -> dict[str, object]:

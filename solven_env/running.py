@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env import launch, sessions
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from solven_env.builds.layers import Home
     from solven_env.builds.shape import Tools
-    from solven_env.sandbox.limits import Limits
+    from solven_env.explaining import Explanation, ToldBuild
     from solven_env.sandbox.plan import LaunchPlan
     from solven_env.sandbox.session import Ended
     from solven_env.state.records import Record
@@ -60,51 +61,92 @@ def run(prepared: Launch, *, stdin: int = 0, stdout: int = 1, stderr: int = 2) -
     return session.run(prepared.plan, prepared.command, prepared.runtime, stdin=stdin, stdout=stdout, stderr=stderr)
 
 
-def prepare(
-    thread: Thread,
-    argv: Sequence[str],
-    *,
-    cwd: str,
-    timeout: float | None,
-    env: Mapping[str, str],
-    network: str | None,
-    backend: str | None = None,
-    keep_alive: float = 0.0,
-    terminal: str = "",
-    progress: Callable[[str], None] = lambda _: None,
-) -> Launch:
+class Asked(NamedTuple):
+    """A command as its caller asks for it: see `solven_env.run`. None is what the profile says."""
+
+    argv: Sequence[str]
+    cwd: str = "/"
+    timeout: float | None = None
+    env: Mapping[str, str] = MappingProxyType({})
+    network: str | None = None
+    backend: str | None = None
+    keep_alive: float = 0.0
+    terminal: str = ""
+    """TERM where it has a terminal, else empty."""
+
+
+def prepare(thread: Thread, asked: Asked, progress: Callable[[str], None] = lambda _: None) -> Launch:
     """Have the thread's builds on this host, and say how the command starts.
 
     `progress` is told what is built, a line at a time, and which backend is used when that is not bubblewrap.
     `SandboxError` for a thread that was never applied and for a network that is not to be had.
     """
-    if not argv:
-        raise UsageError("there is no command", fix="Write it behind --.")
-    if network is not None and network not in NETWORKS:
-        raise UsageError(f"{network} is no network", fix=f"Use {', '.join(NETWORKS)}.")
-    if backend not in (None, *BACKENDS):
-        raise UsageError(f"{backend} is no backend", fix=f"Use {' or '.join(BACKENDS)}.")
-    if timeout is not None and not timeout > 0:
-        raise UsageError("a timeout is a number of seconds above 0", fix="Leave it out for none.")
-    if not 0 <= keep_alive < math.inf:
-        raise UsageError("keep-alive is a number of seconds, 0 or more", fix="Leave it out for 0.")
-    record = thread.record()
-    if record is None or not record.generation:
-        fix = f"Run: solven-env apply PROFILE {thread.name}."
-        raise SandboxError(f"thread {thread.name} was never applied", fix=fix)
-    settings = record.settings
-    limits = launch.limits(settings["limits"])
-    chosen = _choose(thread, settings, backend or settings["backend"], network or settings["network"], limits)
+    record, chosen = _settle(thread, asked)
     if chosen.proot:
-        if keep_alive:
-            raise UsageError("the backend proot has no session to keep", fix="Leave --keep-alive out.")
-        progress(proot.notice(network or settings["network"]))
+        progress(proot.notice(asked.network or record.settings["network"]))
     from solven_env.builds import layers, places
     from solven_env.state.identity import storage_id
 
     storage = storage_id(thread.state)
     home = layers.Home(places.data(), storage, thread.name, record.incarnation)
     tools, stacks = _packages(thread, record, home, chosen.proot, progress)
+    prepared = _launch(thread, record, chosen, asked, storage, tools, stacks)
+    return prepared._replace(record=str(layers.mount_points(home))) if chosen.proot else prepared
+
+
+def explain(thread: Thread, asked: Asked, *, controlled: bool = False) -> Explanation:
+    """What `prepare` and `run` would do. Nothing is built, made or started.
+
+    `controlled`: the caller's standard input is a terminal.
+    """
+    from solven_env import explaining
+    from solven_env.builds import layers, places
+    from solven_env.state.identity import known_storage_id
+
+    record, chosen = _settle(thread, asked)
+    storage = known_storage_id(thread.state) or "drawn-at-the-first-run"
+    home = layers.Home(places.data(), storage, thread.name, record.incarnation)
+    tools, stacks, builds = _known_packages(thread, record, home, chosen.proot)
+    prepared = _launch(thread, record, chosen, asked, storage, tools, stacks)
+    told = explaining.Told(thread.name, record, builds, cgroups.unenforced(prepared.command.limits), asked.env.keys())
+    return explaining.explain(told, prepared.plan, prepared.command, chosen.proot, controlled=controlled)
+
+
+def _settle(thread: Thread, asked: Asked) -> tuple[Record, _Chosen]:
+    """What was applied, and the programs and the network for the command, or why it cannot be started."""
+    if not asked.argv:
+        raise UsageError("there is no command", fix="Write it behind --.")
+    if asked.network not in (None, *NETWORKS):
+        raise UsageError(f"{asked.network} is no network", fix=f"Use {', '.join(NETWORKS)}.")
+    if asked.backend not in (None, *BACKENDS):
+        raise UsageError(f"{asked.backend} is no backend", fix=f"Use {' or '.join(BACKENDS)}.")
+    if asked.timeout is not None and not asked.timeout > 0:
+        raise UsageError("a timeout is a number of seconds above 0", fix="Leave it out for none.")
+    if not 0 <= asked.keep_alive < math.inf:
+        raise UsageError("keep-alive is a number of seconds, 0 or more", fix="Leave it out for 0.")
+    record = thread.record()
+    if record is None or not record.generation:
+        fix = f"Run: solven-env apply PROFILE {thread.name}."
+        raise SandboxError(f"thread {thread.name} was never applied", fix=fix)
+    settings = record.settings
+    chosen = _choose(thread, settings, asked.backend or settings["backend"], asked.network or settings["network"])
+    if chosen.proot and asked.keep_alive:
+        raise UsageError("the backend proot has no session to keep", fix="Leave --keep-alive out.")
+    return record, chosen
+
+
+def _launch(
+    thread: Thread,
+    record: Record,
+    chosen: _Chosen,
+    asked: Asked,
+    storage: str,
+    tools: Tools,
+    stacks: Sequence[Stacked],
+) -> Launch:
+    from solven_env.builds import places
+
+    settings = record.settings
     place = Place(
         session=sessions.name(thread, record, storage),
         workspace=str((thread.storage / "threads" / thread.name).absolute()),
@@ -114,10 +156,10 @@ def prepare(
         slirp4netns=chosen.slirp4netns,
     )
     plan = launch.launch_plan(settings, place, stacks, tools, chosen.network)
-    variables = launch.environment(settings, tools, cwd, terminal, env)
-    command = Command(tuple(argv), tuple(variables.items()), cwd, timeout, limits, keep_alive)
-    kept = str(layers.mount_points(home)) if chosen.proot else ""
-    return Launch(plan, command, str(places.runtime()), chosen.proot, kept)
+    variables = launch.environment(settings, tools, asked.cwd, asked.terminal, asked.env)
+    limits = launch.limits(settings["limits"])
+    command = Command(tuple(asked.argv), tuple(variables.items()), asked.cwd, asked.timeout, limits, asked.keep_alive)
+    return Launch(plan, command, str(places.runtime()), chosen.proot)
 
 
 class _Chosen(NamedTuple):
@@ -129,7 +171,7 @@ class _Chosen(NamedTuple):
     proot: str = ""
 
 
-def _choose(thread: Thread, settings: Mapping[str, Any], backend: str, network: str, limits: Limits) -> _Chosen:
+def _choose(thread: Thread, settings: Mapping[str, Any], backend: str, network: str) -> _Chosen:
     """All are looked for before anything is built."""
     from solven_env import packages
     from solven_env.sandbox import program
@@ -138,6 +180,7 @@ def _choose(thread: Thread, settings: Mapping[str, Any], backend: str, network: 
     if backend == "proot":
         launch.check_for_proot(network, allowed, settings["limits"])
         return _Chosen("host", proot=packages.locate_proot(os.environ))
+    limits = launch.limits(settings["limits"])
     if limits.strict:
         for each in cgroups.unenforced(limits):
             fix = f"{each.fix} Or write 'enforce: best-effort' in the profile."
@@ -166,3 +209,29 @@ def _packages(
             bun = toolchain.find_bun(builder.host).path
     given = shape.Tools(tools.uv().path, bun, interpreter, builder.host.certificates, shape.host_has_node())
     return given, stacks
+
+
+def _known_packages(
+    thread: Thread, record: Record, home: Home, proot: str
+) -> tuple[Tools, list[Stacked], tuple[ToldBuild, ...]]:
+    """The same as it is now: what is not there yet is left out of the sandbox, and told as what is to be made."""
+    from solven_env import packages
+    from solven_env.builds import layers, places, shape, tools
+    from solven_env.builds.remembered import recall
+    from solven_env.explaining import ToldBuild
+
+    stacks, told = [], []
+    python, bun = record.settings["python"], record.settings["bun"]
+    for need in thread.needs(record):
+        build = packages.find(need, thread.config)
+        if build is None:
+            told.append(ToldBuild(need.kind))
+            continue
+        layer = layers.where(home, build)
+        own = layer.upper.with_name("copy") if proot else layer.upper
+        stacks.append(Stacked(build, str(own) if proot else layer))
+        told.append(ToldBuild(need.kind, build.key, build.instance, str(own)))
+    certificates = packages.builder(thread.config, os.environ).host.certificates
+    interpreter = recall(python["version"], places.cache()) if python else None
+    path = tools.bun(places.cache()).path if bun else None
+    return shape.Tools(tools.uv().path, path, interpreter, certificates, shape.host_has_node()), stacks, tuple(told)

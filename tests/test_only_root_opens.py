@@ -21,6 +21,10 @@ ALLOWED = {
     "syscalls.py": "the system calls under all of these",
     "shipped.py": "package data",
     "config.py": "reads the host configuration, where the host's owner keeps it",
+    "probing/host.py": "the host's programs, and a link that it plants in a directory of its own",
+    "probing/looks.py": "whether a directory of ours or a storage answers, in a process of its own",
+    "probing/starting.py": "scratch directories",
+    "probing/supplies.py": "the host's programs, and what uv and Bun are asked in scratch directories",
     "sources.py": "reads the profile and what lies beside it, where the caller says",
 }
 ALLOWED_DIRECTORIES = {

@@ -8,7 +8,6 @@ will see them.
 from __future__ import annotations
 
 import os
-import secrets
 import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -92,7 +91,7 @@ def _plan(place: Place) -> LaunchPlan:
     tool_mounts, links = shape.tool_mounts(place.tools, [mount.target for mount in _SYSTEM])
     targets = [mount.target for mount in (*_SYSTEM, *tool_mounts)]
     return LaunchPlan(
-        session=f"build-{secrets.token_hex(8)}",
+        session=f"build-{os.urandom(8).hex()}",
         workspace=str(place.workspace),
         mounts=(
             *_SYSTEM,

@@ -18,7 +18,7 @@ from solven_env.builds.tools import uv
 from solven_env.errors import BuildError, PlatformError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from solven_env.builds.toolchain import Host
 
@@ -78,13 +78,25 @@ def _home_on_record() -> str:
         return ""
 
 
+def look(version: str, host: Host, own: Path, looked: list[str]) -> Interpreter | None:
+    """The interpreter that `find_python` would take without fetching one; `own` is where uv has put ours.
+
+    `looked` gets a line for each place without one.
+    """
+    return _first(_candidates(version, host, own, looked), version, looked)
+
+
+def own_folder(cache: Path) -> Path:
+    """Where uv puts the interpreters that it fetches for us."""
+    return cache / "python"
+
+
 def _search(version: str, host: Host) -> Interpreter:
     looked: list[str] = []
-    for candidate in _candidates(version, host, looked):
-        found = _ask(candidate, version)
-        if isinstance(found, Interpreter):
-            return found
-        looked.append(f"{candidate} {found}")
+    own = own_folder(host.cache)
+    found = look(version, host, own, looked) or _first(_fetched(version, host, own, looked), version, looked)
+    if found is not None:
+        return found
     raise PlatformError(
         f"there is no Python {version} on this host",
         fix=f"Install one, with `uv python install {version}`, pyenv or the distribution's package. "
@@ -92,19 +104,30 @@ def _search(version: str, host: Host) -> Interpreter:
     )
 
 
-def _candidates(version: str, host: Host, looked: list[str]) -> Iterator[Path]:
+def _first(candidates: Iterable[Path], version: str, looked: list[str]) -> Interpreter | None:
+    for candidate in candidates:
+        found = _ask(candidate, version)
+        if isinstance(found, Interpreter):
+            return found
+        looked.append(f"{candidate} {found}")
+    return None
+
+
+def _candidates(version: str, host: Host, own: Path, looked: list[str]) -> Iterator[Path]:
     """Paths of interpreters, the cheapest to look for first; `looked` gets a line for each place without one."""
     by_uv = _found_by_uv(version, host)
     if by_uv is not None:
         yield by_uv
     else:
         looked.append("uv, on PATH and among its own: none")
-    own = host.cache / "python"
     for folder in dict.fromkeys((*folders(host.environ), *folders({"HOME": _home_on_record()}), own)):
         installed = _installed(folder, version)
         yield from installed
         if not installed:
             looked.append(f"{folder}: none")
+
+
+def _fetched(version: str, host: Host, own: Path, looked: list[str]) -> Iterator[Path]:
     try:
         run_uv(host, "python", "install", "--no-bin", "--install-dir", own, version, purpose="uv")
     except BuildError as error:

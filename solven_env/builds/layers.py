@@ -46,8 +46,8 @@ class Layer(NamedTuple):
 
 def layer(home: Home, build: Build, uid: int | None) -> Layer:
     """The thread's layer above a build, made where it is missing; under root it belongs to the sandbox's `uid`."""
-    directory = place(home, build)
-    made = Layer(directory / "upper", directory / "work", build.instance)
+    place(home, build)
+    made = where(home, build)
     for directory in (made.upper, made.work):
         with refusals_told(directory):
             directory.mkdir(mode=0o755, exist_ok=True)
@@ -56,9 +56,16 @@ def layer(home: Home, build: Build, uid: int | None) -> Layer:
     return made
 
 
+def where(home: Home, build: Build) -> Layer:
+    """Where the thread's layer above a build is, or would be. Nothing is made."""
+    directory = home.path / f"{build.kind}-{build.instance}"
+    return Layer(directory / "upper", directory / "work", build.instance)
+
+
 def place(home: Home, build: Build) -> Path:
     """The directory for what the thread has of its own of this build, made where it is missing, closed to others."""
-    return make_private(_open(home) / f"{build.kind}-{build.instance}")
+    _open(home)
+    return make_private(where(home, build).upper.parent)
 
 
 def mount_points(home: Home) -> Path:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 RUN = "/run/solven-env"
 BIN = f"{RUN}/bin"
 PYTHON = f"{RUN}/python"
-_NODE = ("/usr/bin/node", "/usr/local/bin/node", "/bin/node")
+NODE = ("/usr/bin/node", "/usr/local/bin/node", "/bin/node")
 
 
 class Tools(NamedTuple):
@@ -40,7 +40,7 @@ class Tools(NamedTuple):
 
 def host_has_node() -> bool:
     """Whether the host has a node where every sandbox sees it."""
-    return any(map(os.path.exists, _NODE))
+    return any(map(os.path.exists, NODE))
 
 
 def tool_mounts(tools: Tools, targets: Collection[str]) -> tuple[tuple[Mount, ...], tuple[Link, ...]]:

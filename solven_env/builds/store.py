@@ -53,8 +53,30 @@ def key(kind: Kind, inputs: Mapping[str, object]) -> str:
 
 def find(cache: Path, key: str) -> Build | None:
     """The build under a key, if it is there and whole. One that lost a file or a directory is none."""
-    found = _read(cache, key)
+    found = read(cache, key)
     return found if found is not None and is_whole(found) else None
+
+
+def keys(cache: Path) -> tuple[str, ...]:
+    """The keys of all builds, whole or not. StoreError where the store cannot be read."""
+    with refusals_told(_directory(cache)):
+        try:
+            names = os.listdir(_directory(cache))
+        except FileNotFoundError:
+            return ()
+    return tuple(sorted(name for name in names if name.startswith(("python-", "bun-"))))
+
+
+def read(cache: Path, key: str) -> Build | None:
+    """The build under a key as it says it is, whole or not."""
+    path = _directory(cache) / key
+    try:
+        about = json.loads((path / "build.json").read_bytes())
+        if about["format"] != FORMAT or about["key"] != key:
+            return None
+        return Build(about["kind"], key, about["instance"], path)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def obtain(cache: Path, key: str, inputs: Mapping[str, object], fill: Callable[[Path], None]) -> Build:
@@ -76,7 +98,7 @@ def obtain(cache: Path, key: str, inputs: Mapping[str, object], fill: Callable[[
             fill(stage)
             with refusals_told(stage):
                 _seal(stage, key, inputs)
-    made = _read(cache, key)
+    made = read(cache, key)
     assert made is not None
     return made
 
@@ -86,18 +108,26 @@ def is_whole(build: Build) -> bool:
 
     One look at each directory, a few milliseconds for a thousand. Bytes that were changed in place are not seen.
     """
+    return first_changed(build) is None
+
+
+def first_changed(build: Build) -> str | None:
+    """The first directory that is not as it was made, as a path in the tree, `.` for the tree; None where all are."""
     try:
         paths, times = _parse_directories((build.path / "directories").read_bytes())
         tree = os.open(build.tree, os.O_PATH | os.O_DIRECTORY)
     except (OSError, ValueError):
-        return False
+        return "."
+    path = b"."
     try:
-        look = functools.partial(os.stat, dir_fd=tree)
-        return [found.st_mtime_ns for found in map(look, paths)] == times
-    except OSError:
-        return False
+        for path, expected in zip(paths, times, strict=True):
+            if os.stat(path, dir_fd=tree).st_mtime_ns != expected:
+                return os.fsdecode(path)
+    except (OSError, ValueError):  # it is gone, or `directories` was cut off
+        return os.fsdecode(path)
     finally:
         os.close(tree)
+    return None
 
 
 def uv_lock(build: Build) -> bytes | None:
@@ -110,17 +140,6 @@ def uv_lock(build: Build) -> bytes | None:
 
 def _directory(cache: Path) -> Path:
     return cache / "builds"
-
-
-def _read(cache: Path, key: str) -> Build | None:
-    path = _directory(cache) / key
-    try:
-        about = json.loads((path / "build.json").read_bytes())
-        if about["format"] != FORMAT or about["key"] != key:
-            return None
-        return Build(about["kind"], key, about["instance"], path)
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
 
 
 def _seal(stage: Path, key: str, inputs: Mapping[str, object]) -> None:

@@ -50,7 +50,7 @@ def is_bun_there(tool: Tool) -> bool:
     """Whether the executable that was held to its digest when it came is still of its size."""
     try:
         about = tool.path.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     return about.st_size == bun_pin()[1]["size"] and bool(about.st_mode & 0o100)
 

@@ -21,6 +21,17 @@ CODES: dict[type[errors.SolvenError], int] = {
 }
 """Exit codes; every other error is 1."""
 
+_EXPLAINED = (
+    errors.BuildError,
+    errors.PlatformError,
+    errors.SandboxError,
+    errors.StateError,
+    errors.StoreError,
+    errors.WorkspaceError,
+)
+"""What `doctor` could explain."""
+_DOCTOR = ", or run: solven-env doctor [THREAD]"
+
 PENDING = 3
 INTERRUPTED = 130
 
@@ -43,7 +54,7 @@ def exit_codes(all_but_usage: int | None = None) -> Iterator[None]:
 
 def error_text(error: errors.SolvenError) -> str:
     """What standard error says of an error."""
-    see = f"See {error.page}." if error.page else ""
+    see = f"See {error.page}{_DOCTOR if isinstance(error, _EXPLAINED) else ''}." if error.page else ""
     if isinstance(error, errors.DocumentError):
         count = len(error.diagnostics)
         lines = [str(diagnostic) for diagnostic in error.diagnostics]

@@ -31,6 +31,7 @@ COMMANDS = {
     "shell": "Open a login shell in a thread's sandbox.",
     "stop": "End a thread's session with all its commands.",
     "status": "Show where a workspace differs from what was applied.",
+    "doctor": "Find what is wrong with this host, a profile or a thread.",
 }
 """Each command's module is `solven_env.cli.<name>`; its function is called `command`."""
 

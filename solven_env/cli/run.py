@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from solven_env.cli import running
-from solven_env.cli.options import StorageOption, ThreadArgument
+from solven_env.cli.options import Format, FormatOption, StorageOption, ThreadArgument
 from solven_env.cli.running import BackendOption, CwdOption, EnvOption, KeepAliveOption, NetworkOption, TimeoutOption
 
 
@@ -26,6 +26,8 @@ def command(
     backend: BackendOption = None,
     keep_alive: KeepAliveOption = 0.0,
     storage: StorageOption = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say what would be started, and start nothing.")] = False,
+    chosen: FormatOption = Format.TEXT,
 ) -> None:
     """Run a command in a thread's sandbox, with the workspace as /.
 
@@ -41,7 +43,24 @@ def command(
       solven-env run thread-42 --shell 'echo $PATH' --timeout 10
       solven-env run thread-42 --network internet -- uv add httpx
       solven-env run thread-42 --keep-alive 60 -- touch /tmp/kept
+      solven-env run thread-42 --explain -- python /script.py
     """
+    if explain:
+        running.explain(
+            thread,
+            argv or (),
+            shell=shell,
+            timeout=timeout,
+            cwd=cwd,
+            env=env,
+            network=network,
+            backend=backend,
+            storage=storage,
+            chosen=chosen,
+        )
+        return
+    if chosen is Format.JSON:
+        raise typer.BadParameter("only --explain reports; what runs prints what it prints", param_hint="--format")
     running.run(
         thread,
         argv or (),

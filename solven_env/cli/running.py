@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from solven_env.cli.options import Format
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from types import FrameType
@@ -82,6 +84,44 @@ def run(
             on_limit=_say_limit,
         )
     sys.exit(status)
+
+
+def explain(
+    thread: str,
+    argv: Sequence[str],
+    *,
+    shell: str | None,
+    timeout: float | None,
+    cwd: str,
+    env: Iterable[str] | None,
+    network: str | None,
+    backend: str | None,
+    storage: str | None,
+    chosen: Format,
+) -> None:
+    """Say what `run` would start with the same arguments."""
+    from solven_env import api, explaining
+    from solven_env.cli.errors import exit_codes
+    from solven_env.cli.output import errors_as_json, print_json, say
+    from solven_env.report import FORMAT
+
+    with exit_codes(all_but_usage=NOT_STARTED), errors_as_json("run", thread, chosen):
+        told = api.explain(
+            thread,
+            argv,
+            storage=storage,
+            shell=shell,
+            cwd=cwd,
+            timeout=timeout,
+            env=_variables(env or ()),
+            network=network,
+            backend=backend,
+        )
+    if chosen is Format.JSON:
+        print_json({"format": FORMAT, "command": "run", "threads": [told.to_json() | {"error": None}]})
+    else:
+        for line in explaining.text(told):
+            say(line)
 
 
 def _variables(given: Iterable[str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import secrets
+import os
 from typing import TYPE_CHECKING
 
 from solven_env.errors import StateError
@@ -18,7 +18,7 @@ def storage_id(state: State) -> str:
     """The id of the storage whose state this is; drawn now where it has none. StateError where it is damaged."""
     known = known_storage_id(state)
     if known is None:
-        drawn = secrets.token_hex(16)
+        drawn = os.urandom(16).hex()
         try:
             state.create(KEY, (json.dumps({"format": 1, "id": drawn}) + "\n").encode())
         except StateError:

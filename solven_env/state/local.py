@@ -114,6 +114,25 @@ class LocalState:
             fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
 
+    def is_held(self, thread: str) -> bool:
+        """Whether an apply holds the thread just now. Nothing is made, and nobody is kept from holding it but for a
+        moment.
+        """
+        key = f"threads/{thread}/{_LOCK}"
+        _check_names(key)
+        with self._told(key):
+            try:
+                descriptor = self._open(key, os.O_RDWR | os.O_NOFOLLOW)
+            except FileNotFoundError:
+                return False
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            finally:
+                os.close(descriptor)
+        return False
+
     @contextmanager
     def _staged(self, key: str, value: bytes) -> Iterator[tuple[int, str, int, str]]:
         """Have the value in a temporary file, for the caller to rename: from a name in one directory to one in another.

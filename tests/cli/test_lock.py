@@ -51,7 +51,7 @@ def test_what_cannot_be_locked_leaves_the_lock_as_it_was(cli: Cli) -> None:
     failed = cli("lock", profile)
     assert (failed.returncode, failed.stdout) == (1, "")
     assert "Traceback" not in failed.stderr
-    assert "See docs/builds.md." in failed.stderr
+    assert "See docs/builds.md, or run: solven-env doctor" in failed.stderr
     assert not (cli.directory / "team.lock").exists()
 
 

@@ -55,6 +55,7 @@ SUBSET = [
     "tests/hostile/test_kills.py",
     "tests/hostile/test_crowds.py tests/sandbox/test_control.py",
     "tests/builds/test_builds.py",
+    "tests/probing/test_host.py tests/probing/test_thread.py::test_a_healthy_thread",
     # Files of one line share a store of builds.
     "tests/running/test_environment.py tests/running/test_packages.py tests/running/test_isolation.py tests/running/test_refusals.py",
     "tests/running/test_statuses.py tests/running/test_store.py tests/running/test_planted_links.py tests/running/test_sessions.py",

@@ -1,0 +1,169 @@
+"""`solven-env doctor`."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from solven_env.cli.options import Format, FormatOption, StorageOption
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from solven_env.probing.listing import File, Listing
+    from solven_env.probing.questions import Finding
+    from solven_env.report import DoctorReport
+
+_MARKS = {"ok": ("✓", "+"), "limited": ("!", "~"), "broken": ("✗", "-")}
+_WIDTH = 80
+_TYPES = {"directory": "d", "symlink": "l", "file": "-", "other": "?"}
+
+
+def command(
+    thread: Annotated[str | None, typer.Argument(metavar="[THREAD]", help="Look at this thread too.")] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option("--profile", metavar="PROFILE", help="Look at this profile too.", show_default=False),
+    ] = None,
+    packages: Annotated[
+        bool, typer.Option("--packages", help="Only list what is installed in the thread, as its commands find it.")
+    ] = False,
+    files: Annotated[
+        bool, typer.Option("--files", help="Only list the workspace's top level and the rendered files.")
+    ] = False,
+    storage: StorageOption = None,
+    chosen: FormatOption = Format.TEXT,
+) -> None:
+    """Find what is wrong: with this host, and with a profile or a thread.
+
+    Each line answers one question by doing the thing. ✓ works, ! works with less, ✗ does not work: its cause and one
+    command that mends it follow. Mends nothing itself. Exits with 1 when there is a ✗.
+
+    \b
+    Examples:
+      solven-env doctor
+      solven-env doctor thread-42
+      solven-env doctor --profile profiles/solven.yaml
+      solven-env doctor thread-42 --packages --files
+    """
+    from solven_env import api
+    from solven_env.cli.output import errors_as_json, print_json
+    from solven_env.errors import UsageError
+
+    with errors_as_json("doctor", thread, chosen):
+        if packages or files:
+            if thread is None:
+                raise UsageError("--packages and --files need a thread", fix="Write: solven-env doctor THREAD --files.")
+            listed = api.contents(thread, storage=storage, packages=packages, files=files)
+            if chosen is Format.JSON:
+                print_json(_listing_json(listed, packages=packages, files=files))
+            else:
+                _say_listing(listed)
+            return
+        spoken = _Spoken(thread, profile) if chosen is Format.TEXT else None
+        report = api.doctor(thread, profile=profile, storage=storage, progress=spoken.say if spoken else lambda _: None)
+    if spoken is None:
+        print_json(report.to_json())
+    else:
+        _say_sum(report)
+    if report.is_broken:
+        raise typer.Exit(1)
+
+
+class _Spoken:
+    """Findings as they come, beneath a heading for what each is about."""
+
+    def __init__(self, thread: str | None, profile: str | None) -> None:
+        self.headings = {"host": "this host", "profile": f"profile {profile}", "thread": f"thread {thread}"}
+        self.heading = ""
+
+    def say(self, finding: Finding) -> None:
+        from solven_env.cli.output import say
+        from solven_env.errors import printable
+
+        heading = self.headings[finding.subject]
+        if heading != self.heading:
+            for line in _wrapped(printable(heading), 0):
+                say(line, "@")
+            self.heading = heading
+        mark, sign = _MARKS[finding.answer.level]
+        for line in _lines(mark, finding):
+            say(line, sign if line.startswith(f"  {mark}") else "")
+
+
+def _lines(mark: str, finding: Finding) -> Iterator[str]:
+    from solven_env.errors import printable
+
+    answer = finding.answer
+    yield from _wrapped(f"{mark} {finding.question}: {printable(answer.detail)}", 2)
+    for text in filter(None, (answer.cause, answer.fix)):
+        yield from _wrapped(printable(text), 6)
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    """At most 80 columns wide; a path or a word of a command stays whole."""
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * max(indent, 4),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _say_sum(report: DoctorReport) -> None:
+    from solven_env.cli.output import say
+
+    levels = [finding.answer.level for finding in report.findings]
+    words = {"ok": "fine", "limited": "with less", "broken": "broken"}
+    say(", ".join(f"{levels.count(level)} {word}" for level, word in words.items() if level in levels) + ".")
+    if report.not_asked:
+        for line in _wrapped(f"Not asked, since what they need is broken: {', '.join(report.not_asked)}.", 0):
+            say(line)
+
+
+def _say_listing(listed: Listing) -> None:
+    from solven_env.cli.output import say
+    from solven_env.errors import printable
+
+    for kind, lines in listed.packages.items():
+        say(f"{kind} packages", "@")
+        for line in lines:
+            say(f"  {printable(line)}")
+    for title, files in (("workspace", listed.top), ("rendered files", listed.rendered)):
+        if files:
+            say(title, "@")
+        for file in files:
+            say(_file_line(file))
+
+
+def _file_line(file: File) -> str:
+    from solven_env.errors import printable
+
+    if file.entry is None:
+        about = "?            -"
+    else:
+        about = f"{_TYPES[file.entry.kind]} {file.entry.mode:04o} {file.entry.size:>10}"
+    reason = f"  ({file.reason})" if file.reason else ""
+    return f"  {about:17} {printable(file.path)}{reason}"
+
+
+def _listing_json(listed: Listing, *, packages: bool, files: bool) -> dict[str, object]:
+    from solven_env.report import FORMAT
+
+    document: dict[str, object] = {"format": FORMAT, "command": "doctor", "threads": [], "probes": []}
+    if packages:
+        document["packages"] = {kind: list(lines) for kind, lines in listed.packages.items()}
+    if files:
+        document["files"] = [_file_json(file) for file in listed.top]
+        document["rendered"] = [_file_json(file) for file in listed.rendered]
+    return document
+
+
+def _file_json(file: File) -> dict[str, object]:
+    entry = file.entry
+    described = {"type": entry.kind, "mode": f"{entry.mode:04o}", "size": entry.size} if entry else {"type": None}
+    return {"path": file.path, **described, "reason": file.reason}

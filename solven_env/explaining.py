@@ -1,0 +1,237 @@
+"""What a command would start with, told and not done: `run --explain`. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from solven_env.builds import certificates, shape
+from solven_env.sandbox.plan import SANDBOX_UID, Bind, Dev, Etc, Overlay, Proc, Tmpfs
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from solven_env.sandbox.cgroups import Unenforced
+    from solven_env.sandbox.plan import Command, LaunchPlan, Mount
+    from solven_env.state.records import Record
+
+_OURS = {
+    shape.RUN: "what every sandbox has of the host, under fixed names",
+    f"{shape.BIN}/uv": "uv, which adds Python packages",
+    f"{shape.BIN}/bun": "Bun, which runs JavaScript and adds its packages",
+    shape.PYTHON: "the interpreter of /.venv",
+    certificates.INSIDE: "the certificate authorities that the host trusts",
+    "/.venv": "the Python packages",
+    "/node_modules": "the JavaScript packages",
+}
+"""Why there is what no profile names."""
+
+_OTHERS: Mapping[type[Mount], str] = {
+    Bind: "where the interpreter lies",
+    Tmpfs: "empty, so that nothing else is seen there",
+}
+_WHATS: Mapping[type[Mount], str] = {
+    Proc: "the command's own processes",
+    Dev: "a few devices",
+    Etc: "what programs read there, without credentials",
+}
+
+
+class ToldBuild(NamedTuple):
+    """A build that the command has, and the directory of what the thread has of its own of it.
+
+    Only `kind` is known of one that the next run would make.
+    """
+
+    kind: str
+    key: str = ""
+    instance: str = ""
+    layer: str = ""
+
+
+class ToldMount(NamedTuple):
+    """One thing that the command sees: at `target`, what it is, how, and why."""
+
+    target: str
+    what: str
+    access: str
+    why: str
+
+
+class ToldLimit(NamedTuple):
+    """A limit as the profile states it. `unenforced` says why commands are not held to it here; empty: they are."""
+
+    name: str
+    value: str
+    unenforced: str = ""
+
+
+class Explanation(NamedTuple):
+    """Everything that a command would start with.
+
+    `uid` is the host's (None: the caller's own). A variable whose value is None is given with this command alone: its
+    name is told, since it may be a secret. `program` is the whole command line that starts it, where the numbers of
+    descriptors, and the place of the staged root, are examples.
+    """
+
+    thread: str
+    generation: int
+    backend: str
+    argv: tuple[str, ...]
+    cwd: str
+    timeout: float | None
+    network: str
+    allow: tuple[str, ...]
+    uid: int | None
+    workspace: str
+    builds: tuple[ToldBuild, ...]
+    mounts: tuple[ToldMount, ...]
+    variables: Mapping[str, str | None]
+    secrets: tuple[str, ...]
+    limits: tuple[ToldLimit, ...]
+    program: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain data."""
+        lists = {name: [each._asdict() for each in getattr(self, name)] for name in ("builds", "mounts", "limits")}
+        return self._asdict() | lists | {"uid": {"inside": SANDBOX_UID, "host": self.uid}}
+
+
+class Told(NamedTuple):
+    """What is known beside the launch plan and the command. `given` are the variables that came with the command."""
+
+    thread: str
+    record: Record
+    builds: tuple[ToldBuild, ...]
+    unenforced: tuple[Unenforced, ...]
+    given: Collection[str]
+
+
+def explain(told: Told, plan: LaunchPlan, command: Command, proot: str, *, controlled: bool) -> Explanation:
+    """All of it, for a command in bubblewrap, or under `proot` where that is named."""
+    settings = told.record.settings
+    return Explanation(
+        thread=told.thread,
+        generation=told.record.generation,
+        backend="proot" if proot else "bubblewrap",
+        argv=command.argv,
+        cwd=command.cwd,
+        timeout=command.timeout,
+        network=plan.network,
+        allow=plan.allow,
+        uid=plan.uid,
+        workspace=plan.workspace,
+        builds=told.builds,
+        mounts=mounts(plan, settings),
+        variables=variables(command, told.given),
+        secrets=tuple(settings["secrets"]),
+        limits=_limits(settings["limits"], told.unenforced, is_proot=bool(proot)),
+        program=_under_proot(plan, command, proot) if proot else _in_bubblewrap(plan, command, controlled),
+    )
+
+
+def mounts(plan: LaunchPlan, settings: Mapping[str, Any]) -> tuple[ToldMount, ...]:
+    """What the command sees, from / on, each with its reason: the profile's own, or ours."""
+    whys = {mount["target"]: mount["why"] for mount in settings["mounts"]}
+    whys |= {f"/{link['path']}": f"a link of the profile to {link['to']}" for link in settings["links"]}
+    workspace = ToldMount("/", plan.workspace, "read-write", "the workspace")
+    told = (_told(mount, whys) for mount in plan.mounts)
+    return workspace, *sorted(told, key=lambda mount: mount.target)
+
+
+def variables(command: Command, given: Collection[str]) -> dict[str, str | None]:
+    """The command's variables by name; those that were `given` with it without their values."""
+    return {name: None if name in given else value for name, value in sorted(command.env)}
+
+
+def text(explanation: Explanation) -> Iterator[str]:
+    """Lines for a person."""
+    told = explanation
+    yield f"{told.thread}: generation {told.generation}, in {told.backend}. Nothing was started."
+    yield from _section("command", [" ".join(_word(word) for word in told.argv)])
+    yield from _section("directory", [told.cwd])
+    if told.timeout is not None:
+        yield from _section("timeout", [f"{told.timeout:g} s"])
+    allowed = f", and of what is private {', '.join(told.allow)}" if told.allow else ""
+    yield from _section("network", [told.network + allowed])
+    host = "the caller's own" if told.uid is None else str(told.uid)
+    yield from _section("uid", [f"{SANDBOX_UID} inside, {host} on the host"])
+    yield from _section("limits", [_limit(limit) for limit in told.limits] or ["none"])
+    yield from _section("builds", [line for build in told.builds for line in _build(build)] or ["none"])
+    yield from _section("mounts", [line for mount in told.mounts for line in _mount(mount)])
+    known = [f"{name}={_word(value)}" for name, value in told.variables.items() if value is not None]
+    secret = [f"{name}, given with this command" for name, value in told.variables.items() if value is None]
+    yield from _section("variables", [*known, *secret, *(f"{name}, a secret" for name in told.secrets)])
+    yield from _section("starts", [" ".join(_word(word) for word in told.program)])
+
+
+def _told(mount: Mount, whys: Mapping[str, str]) -> ToldMount:
+    why = whys.get(mount.target, _OURS.get(mount.target, _OTHERS.get(type(mount), "")))
+    what, is_read_only = _WHATS.get(type(mount), ""), isinstance(mount, Etc)
+    if isinstance(mount, Overlay):
+        what = f"{mount.lower} below {mount.upper}"
+    elif isinstance(mount, Tmpfs):
+        what = "memory" if mount.size is None else f"memory of {mount.size >> 20} MiB"
+        is_read_only = mount.read_only
+    elif isinstance(mount, Bind):
+        what = "/".join(filter(None, (mount.source, mount.beneath)))
+        what += ", left out where it is missing" if mount.optional else ""
+        is_read_only = mount.read_only
+    return ToldMount(mount.target, what, "read-only" if is_read_only else "read-write", why)
+
+
+def _limits(
+    recorded: Mapping[str, Any], unenforced: Collection[Unenforced], *, is_proot: bool
+) -> tuple[ToldLimit, ...]:
+    whys = {each.limit: each.why for each in unenforced}
+    if is_proot:
+        whys = dict.fromkeys(recorded.keys() - {"wall_time"}, "the backend is proot")
+    stated = {name: value for name, value in recorded.items() if value is not None and name != "enforce"}
+    return tuple(ToldLimit(name, str(value), whys.get(name, "")) for name, value in stated.items())
+
+
+def _in_bubblewrap(plan: LaunchPlan, command: Command, controlled: bool) -> tuple[str, ...]:
+    from solven_env.sandbox import bubblewrap, limits
+    from solven_env.sandbox.namespaces import STAGE
+
+    numbers = {"environment": 3, "seccomp": 4, "status": 5}
+    hard = limits.hard_limits()
+    return tuple(bubblewrap.arguments(plan, command, STAGE, hard, controlled=controlled, **numbers))
+
+
+def _under_proot(plan: LaunchPlan, command: Command, program: str) -> tuple[str, ...]:
+    from solven_env.sandbox import proot
+
+    binds = [mount for mount in plan.mounts if isinstance(mount, Bind)]
+    bound = [proot.Binding(f"{mount.source}/{mount.beneath}".rstrip("/"), mount.target) for mount in binds]
+    return program, *proot.arguments(plan.workspace, bound, command, uid=plan.uid or SANDBOX_UID)[1:]
+
+
+def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
+    for number, line in enumerate(lines):
+        yield f"{title if not number else '':11}{line}"
+
+
+def _limit(limit: ToldLimit) -> str:
+    return f"{limit.name} {limit.value}" + (f", not enforced: {limit.unenforced}" if limit.unenforced else "")
+
+
+def _build(build: ToldBuild) -> Iterator[str]:
+    if not build.key:
+        yield f"{build.kind}: the next run makes it"
+        return
+    yield build.key
+    yield f"  own changes in {build.layer}"
+
+
+def _mount(mount: ToldMount) -> Iterator[str]:
+    yield f"{mount.target}  ({mount.access}) {mount.why}".rstrip()
+    if mount.what != mount.target:
+        yield f"  {mount.what}"
+
+
+def _word(word: str) -> str:
+    from shlex import quote
+
+    from solven_env.errors import printable
+
+    return quote(printable(word))

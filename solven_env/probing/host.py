@@ -1,0 +1,234 @@
+"""What is asked of every host: the kernel and what it lets us make, bubblewrap and proot, the host's configuration."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from typing import TYPE_CHECKING, NamedTuple
+
+import solven_env
+from solven_env import config as configuration
+from solven_env import packages
+from solven_env.builds import places
+from solven_env.config import Config
+from solven_env.errors import PlatformError, SandboxError, SolvenError
+from solven_env.probing import starting
+from solven_env.probing.looks import look
+from solven_env.probing.questions import Answer, Question, broken, limited, ok
+from solven_env.sandbox import program, refusal
+from solven_env.sandbox.proot import STATEMENT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OLDEST_KERNEL = (5, 12)
+
+
+class Host(NamedTuple):
+    """This host as it is asked about: its configuration, where that can be read, and where our own files lie."""
+
+    config: Config
+    uid: int | None
+    cache: Path
+    data: Path
+    runtime: Path
+
+    @classmethod
+    def find(cls) -> Host:
+        """Nothing is made. A configuration that is invalid counts as none: a question of its own tells of it."""
+        try:
+            config = configuration.load(os.environ)
+        except SolvenError:
+            config = Config()
+        uid = config.sandbox.uid if os.geteuid() == 0 else None
+        return cls(config, uid, places.cache(), places.data(), places.runtime())
+
+
+def version(_: Host) -> Answer:
+    """Which solven-env this is, and on what it runs."""
+    where = f"solven-env {solven_env.__version__} on Python {platform.python_version()}"
+    if platform.system() != "Linux":
+        return broken(f"{where}, {platform.system()}", fix="Workspaces need Linux.")
+    return ok(where)
+
+
+def kernel(_: Host) -> Answer:
+    """openat2, mount_setattr and overlays for users are in Linux 5.12."""
+    release = os.uname().release
+    numbers = tuple(map(int, re.findall(r"\d+", release)[:2]))
+    if numbers < OLDEST_KERNEL:
+        return broken(f"Linux {release} is older than 5.12", fix="Boot a newer kernel.")
+    return ok(f"Linux {release}")
+
+
+def config(_: Host) -> Answer:
+    """The host configuration is valid; without a file, the defaults hold."""
+    found = configuration.load(os.environ)
+    named = os.environ.get(configuration.VARIABLE)
+    return ok(named or ("the defaults" if found == Config() else "valid"))
+
+
+def namespaces(host: Host) -> Answer:
+    """The namespaces of a session and of a command are made, as whom they are made by."""
+    found = look("namespaces", str(host.uid or 0))
+    if found is None:
+        return broken("no answer within 10 seconds", "making namespaces hangs")
+    if found:
+        why = refusal.explain(str(found.get("what") or found.get("failed")))
+        return broken("the host refuses namespaces", why.message, why.fix)
+    return ok("user, mount, PID and network namespaces can be made")
+
+
+def apparmor(_: Host) -> Answer | None:
+    """Ubuntu's switch, which refuses user namespaces to programs without a profile."""
+    value = refusal.read_setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+    if not value:
+        return None
+    if value == "0" or os.geteuid() == 0:
+        return ok(f"kernel.apparmor_restrict_unprivileged_userns={value}")
+    return limited(
+        "kernel.apparmor_restrict_unprivileged_userns=1",
+        "programs without an AppArmor profile may not make user namespaces",
+        "Run: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+    )
+
+
+def bubblewrap(host: Host) -> Answer:
+    """It is there, starts and is new enough."""
+    path = packages.locate_bubblewrap(host.config, os.environ)
+    old = program.too_old(path)
+    if old is not None:
+        raise old
+    return ok(f"{said(path, '--version')} ({path})")
+
+
+def planted_links(host: Host) -> Answer:
+    """Whether this bubblewrap follows a link beneath a destination (CVE-2026-87766): it is given one, in a directory
+    of this probe's own.
+    """
+    path = packages.locate_bubblewrap(host.config, os.environ)
+    with starting.scratch(None) as base:
+        for name in ("root", "victim"):
+            (base / name).mkdir()
+        (base / "root/planted").symlink_to(f"/oldroot{base.resolve()}/victim")
+        argv = [
+            path,
+            "--unshare-user",
+            "--bind",
+            str(base / "root"),
+            "/",
+            "--bind",
+            "/usr",
+            "/planted/made",
+            "--",
+            "/-",
+        ]
+        subprocess.run(argv, capture_output=True, check=False, timeout=10)  # noqa: S603
+        if not (base / "victim/made").exists():
+            return ok("bubblewrap follows no link that is planted at a mount point")
+    return limited("bubblewrap follows links that are planted at mount points; ours are never given one")
+
+
+def sandbox(host: Host) -> Answer:
+    """A command starts in a sandbox of an empty workspace, without anything of a thread's, and can write there."""
+    script = "echo started >/file && cat /file && exit 42"
+    done = starting.start_alone(script, bwrap=_bwrap(host), uid=host.uid)
+    if (done.status, done.out) != (42, b"started\n"):
+        return broken("a command does not run as it should", _left(done))
+    return ok("a command starts, writes in its workspace, and its status comes through")
+
+
+def overlay(host: Host) -> Answer:
+    """A layer in the data directory above a build in the cache, as a command of a thread has them."""
+    data = nearest(host.data)
+    try:
+        with starting.stacked(nearest(host.cache), data, host.uid) as (stack, upper):
+            script = "echo layer >/node_modules/file"
+            done = starting.start_alone(script, bwrap=_bwrap(host), uid=host.uid, stacks=[stack])
+            kept = (upper / "file").exists()
+    except SandboxError as error:
+        kind = (look("space", str(data)) or {}).get("kind", "")
+        fix = f"Have {host.data} on a file system of its own (XDG_DATA_HOME names another parent)."
+        if kind == "overlay":
+            fix = f"Make {host.data} a volume: docker run --volume solven-env:{host.data} …"
+        return broken(f"no layer can be mounted from {data} ({kind or 'unknown file system'})", error.message, fix)
+    if done.status or not kept:
+        return broken(f"a layer in {data} cannot be written", _left(done))
+    return ok(f"layers in {host.data} can be mounted and written")
+
+
+def network_helper(_: Host) -> Answer:
+    """What gives a sandbox the internet and nothing of the host's network."""
+    try:
+        path = program.locate_slirp4netns(search=os.environ.get("PATH"))
+    except PlatformError as error:
+        return limited(error.message, "commands can have the network none or host", error.fix)
+    return ok(f"{said(path, '--version').partition(chr(10))[0]} ({path})")
+
+
+def internet(host: Host) -> Answer | None:
+    """A sandbox with the network internet has an interface; whom it reaches is nothing to try out."""
+    if network_helper(host).level != "ok" or "internet" not in host.config.sandbox.networks:
+        return None
+    try:
+        helper = program.locate_slirp4netns(search=os.environ.get("PATH"))
+        done = starting.start_alone(
+            "cat /proc/net/dev", bwrap=_bwrap(host), uid=host.uid, network="internet", slirp4netns=helper
+        )
+    except SandboxError as error:
+        return limited(f"no sandbox with the network internet: {error.message}", error.location, error.fix)
+    if b"tap0:" not in done.out:
+        return limited("a sandbox with the network internet has no interface", _left(done))
+    return ok("a sandbox with the network internet has its interface")
+
+
+def proot(_: Host) -> Answer:
+    """The other backend, for hosts without user namespaces and code that is trusted."""
+    try:
+        path = packages.locate_proot(os.environ)
+    except PlatformError as error:
+        return limited("proot is not installed", f"no profile can ask for it here. {STATEMENT}", error.fix)
+    return ok(f"{path}. {STATEMENT}")
+
+
+def said(path: str, *arguments: str) -> str:
+    """What a program of the host's prints, on one line less its end; empty where it does not start."""
+    try:
+        done = subprocess.run([path, *arguments], capture_output=True, check=False, timeout=10)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode(errors="replace").strip()
+
+
+def nearest(path: Path) -> Path:
+    """The directory, or the nearest above it that is there."""
+    while not path.is_dir():
+        path = path.parent
+    return path
+
+
+def _bwrap(host: Host) -> str:
+    return packages.locate_bubblewrap(host.config, os.environ)
+
+
+def _left(done: starting.Done) -> str:
+    text = (done.err or done.out).decode(errors="replace").strip()[-300:]
+    return f"it ended with {done.status} and said: {text or 'nothing'}"
+
+
+QUESTIONS: tuple[Question[Host], ...] = (
+    Question("solven-env", version),
+    Question("kernel", kernel),
+    Question("configuration", config),
+    Question("namespaces", namespaces),
+    Question("apparmor", apparmor),
+    Question("bubblewrap", bubblewrap),
+    Question("planted links", planted_links, ("bubblewrap", "namespaces")),
+    Question("sandbox", sandbox, ("bubblewrap", "namespaces")),
+    Question("overlay", overlay, ("sandbox",)),
+    Question("network helper", network_helper),
+    Question("internet", internet, ("sandbox",)),
+    Question("proot", proot),
+)

@@ -1,0 +1,172 @@
+"""What is asked about a thread from inside of its sandbox, as its commands find it (requirements R3 to R9 and R15)."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import select
+import threading
+from typing import TYPE_CHECKING, Any
+
+from solven_env import launch, running
+from solven_env.errors import SandboxError, SolvenError
+from solven_env.probing import script, starting
+from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
+from solven_env.profile import pep508
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from solven_env.probing.script import Said
+    from solven_env.probing.thread import Asked
+
+_SECONDS = 300.0
+_PATIENCE = 20.0
+_UNBUFFERED = "import os; print('here'); os.read(0, 1)"
+
+
+class Inside:
+    """A thread's sandbox, and what was said there once it was started."""
+
+    def __init__(self, asked: Asked) -> None:
+        """Nothing is started yet."""
+        self.asked = asked
+        self.said: Mapping[str, Said] = {}
+
+    @property
+    def settings(self) -> Any:
+        """What the last apply recorded for launches."""
+        return self.asked.settings
+
+    def has_file(self, path: str) -> bool:
+        """Whether the profile renders it."""
+        return self.asked.record is not None and f"file:{path}" in self.asked.record.resources
+
+    def answer(self, name: str) -> Said:
+        """What a part of the script said."""
+        return self.said.get(name, script.Said(-1, b""))
+
+    def run(self, argv: Sequence[str], **env: str) -> starting.Done:
+        """Run a command as `run` does, to its end."""
+        return starting.start_in(self.asked.thread, argv, env, _SECONDS)
+
+
+def start(inside: Inside) -> Answer:
+    """The sandbox really starts; everything that can be asked by a command in it is asked at once."""
+    python, bun = inside.settings["python"], inside.settings["bun"]
+    mark, file = secrets.token_hex(12), f".solven-env-{secrets.token_hex(8)}.tmp"
+    command = script.argv(
+        mark, file, has_python=bool(python), has_bun=bool(bun), packages=names(python["packages"] if python else ())
+    )
+    try:
+        done = inside.run(command, **script.variables(tuple(bun["packages"]) if bun else ()))
+    except SandboxError as error:
+        return _not_started(inside, error)
+    finally:
+        _remove(inside, file)
+    if done.limits:
+        cause = f"the profile's limit of {', '.join(done.limits)} was reached"
+        return broken("the probes are stopped inside", cause, "Raise it in the profile's sandbox.limits, and apply.")
+    inside.said = script.parse(mark, done.out)
+    if not inside.said:
+        words = script.Said(done.status, done.err or done.out).words()
+        return broken("a command does not run", f"it ended with {done.status} and said: {words or 'nothing'}")
+    return ok("a command starts in the sandbox")
+
+
+def _not_started(inside: Inside, error: SandboxError) -> Answer:
+    """Why the sandbox does not start; where something stands at a mount point, what that is for, and where it is."""
+    where = f"{error.location}: " if error.location else ""
+    purposes = {each["target"]: each["why"] for each in inside.settings["mounts"]}
+    purposes |= {launch.TARGETS[kind]: f"the {kind} packages" for kind in launch.TARGETS}
+    purposes |= {f"/{link['path']}": f"the link to {link['to']}" for link in inside.settings["links"]}
+    purpose = purposes.get(error.location)
+    cause, fix = (f"it is there for: {purpose}" if purpose else "", error.fix)
+    if purpose is not None:
+        fix = run("rm", inside.asked.workspace / _in_the_way(inside, error.location))
+    return broken(f"the sandbox does not start: {where}{error.message}", cause, fix or inside.asked.apply)
+
+
+def _in_the_way(inside: Inside, target: str) -> str:
+    """The first part of a mount point's path that is no directory: beneath a link nothing is to be removed."""
+    parts = target.strip("/").split("/")
+    paths = ["/".join(parts[: count + 1]) for count in range(len(parts))]
+    with inside.asked.thread.open_root() as root:  # type: ignore[union-attr]
+        entries = ((path, root.stat(path)) for path in paths)
+        return next((path for path, entry in entries if entry and entry.kind != "directory"), paths[-1])
+
+
+def status(inside: Inside) -> Answer:
+    """A command's exit status is what its caller gets, and its two streams stay apart in two files."""
+    done = inside.run(("sh", "-c", "echo out; echo err >&2; exit 42"))
+    if done.status != 42:
+        return broken(f"a command that exits with 42 gives {done.status}")
+    if (done.out, done.err) != (b"out\n", b"err\n"):
+        return broken("redirected output does not arrive as it was written", f"{done.out!r}, {done.err!r}")
+    return ok("exit status 42 comes through, output arrives when redirected")
+
+
+def unbuffered(inside: Inside) -> Answer | None:
+    """What a Python script prints is there while it runs: it prints, and waits until that was read."""
+    if not inside.settings["python"]:
+        return None
+    go, wait = os.pipe()
+    read, out = os.pipe()
+    prepared = running.prepare(inside.asked.thread, running.Asked(("python", "-c", _UNBUFFERED), timeout=_SECONDS))
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            running.run(prepared, stdin=go, stdout=out, stderr=out)
+        except SolvenError as error:
+            failures.append(error)
+        finally:
+            os.close(out)
+
+    command = threading.Thread(target=run)
+    command.start()
+    try:
+        seen = _read_until(read, b"here")
+    finally:
+        os.close(wait)
+        command.join()
+        os.close(go)
+        os.close(read)
+    for failure in failures:
+        raise failure
+    if b"here" in seen:
+        return ok("what a script prints arrives while it runs")
+    if inside.settings["env"].get("PYTHONUNBUFFERED"):
+        return broken("what a Python script prints does not arrive while it runs", script.Said(0, seen).words())
+    cause = "the profile's env has no PYTHONUNBUFFERED"
+    return limited("Python keeps what a script prints until it ends", cause, 'Add PYTHONUNBUFFERED: "1" to env.')
+
+
+def names(requirements: Sequence[str]) -> tuple[str, ...]:
+    """The packages' names, without those that a marker leaves out on some host."""
+    parsed = filter(None, map(pep508.parse, requirements))
+    return tuple(requirement.name for requirement in parsed if not requirement.marker)
+
+
+def _remove(inside: Inside, file: str) -> None:
+    """Take away what a sandbox that was killed half-way left in the workspace of what was tried."""
+    with inside.asked.thread.open_root() as root:  # type: ignore[union-attr]
+        if root.stat(file) is not None:
+            root.remove(file)
+
+
+def _read_until(descriptor: int, word: bytes) -> bytes:
+    seen = b""
+    while word not in seen and select.select([descriptor], [], [], _PATIENCE)[0]:
+        piece = os.read(descriptor, 4096)
+        if not piece:
+            break
+        seen += piece
+    return seen
+
+
+QUESTIONS: tuple[Question[Inside], ...] = (
+    Question("start", start, ("session",)),
+    Question("exit status", status, ("start",)),
+    Question("unbuffered", unbuffered, ("start",)),
+)

@@ -1,0 +1,67 @@
+"""What is in a thread: the packages that its commands find, and its workspace's top level beside the rendered files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from solven_env import packages, planning
+from solven_env.errors import BuildError, SandboxError
+from solven_env.probing import starting
+
+if TYPE_CHECKING:
+    from solven_env.state.records import Record
+    from solven_env.threads import Thread
+    from solven_env.workspace.root import Entry
+
+_SECONDS = 60.0
+_LISTS = {"python": ("uv", "pip", "list"), "bun": ("bun", "pm", "ls")}
+
+
+class File(NamedTuple):
+    """A name in the workspace, what stands there (None: nothing), and how it differs from what was applied."""
+
+    path: str
+    entry: Entry | None
+    reason: str = ""
+
+
+class Listing(NamedTuple):
+    """Packages by `python` and `bun`, as uv and Bun list them, a line each; the top level; the rendered files."""
+
+    packages: dict[str, tuple[str, ...]]
+    top: tuple[File, ...]
+    rendered: tuple[File, ...]
+
+
+def list_thread(thread: Thread, *, with_packages: bool, with_files: bool) -> Listing:
+    """What is in the thread. SandboxError where it was never applied, BuildError where a build is not whole."""
+    record = thread.record()
+    if record is None or not record.generation:
+        fix = f"Run: solven-env apply PROFILE {thread.name}."
+        raise SandboxError(f"thread {thread.name} was never applied", fix=fix)
+    listed = _packages(thread, record) if with_packages else {}
+    return Listing(listed, *_files(thread, record)) if with_files else Listing(listed, (), ())
+
+
+def _packages(thread: Thread, record: Record) -> dict[str, tuple[str, ...]]:
+    listed: dict[str, tuple[str, ...]] = {}
+    for need in thread.needs(record):
+        if packages.find(need, thread.config) is None:
+            raise BuildError(f"the {need.kind} build is not on this host, or not whole", fix="Apply makes it again.")
+    for need in thread.needs(record):
+        done = starting.start_in(thread, _LISTS[need.kind], {}, _SECONDS)
+        lines = (done.out + (done.err if done.status else b"")).decode(errors="replace").splitlines()
+        listed[need.kind] = tuple(line.rstrip() for line in lines)
+    return listed
+
+
+def _files(thread: Thread, record: Record) -> tuple[tuple[File, ...], tuple[File, ...]]:
+    reasons = {change.address: change.reason for change in planning.plan_drift(thread, record).changes}
+    paths = [address.removeprefix("file:") for address in sorted(record.resources) if address.startswith("file:")]
+    root = thread.open_root()
+    if root is None:
+        return (), tuple(File(path, None, reasons.get(f"file:{path}", "")) for path in paths)
+    with root:
+        top = tuple(File(name, root.stat(name)) for name in root.list(""))
+        rendered = tuple(File(path, root.stat(path), reasons.get(f"file:{path}", "")) for path in paths)
+    return top, rendered

@@ -1,0 +1,106 @@
+"""What is looked at in a process of its own: it may hang for ever (a mount whose daemon does not answer), and what it
+does to itself (namespaces) is gone with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from solven_env.sandbox import mounting, namespaces
+
+_ASK = "import sys; sys.path.append(sys.argv[1]); from solven_env.probing import looks; looks.answer(*sys.argv[2:])"
+_SECONDS = 10.0
+_WRITTEN = 64 << 10
+
+
+def look(what: str, argument: str) -> dict[str, Any] | None:
+    """What `space` or `namespaces` says, by its name; None when it has not answered in time.
+
+    It is then killed and not waited for: a process may be in a call that no signal ends.
+    """
+    child = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
+        [sys.executable, "-I", "-S", "-c", _ASK, str(Path(__file__).parents[2]), what, argument],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd="/",
+        start_new_session=True,
+    )
+    try:
+        said, complaint = child.communicate(timeout=_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        return None
+    found: dict[str, Any] = json.loads(said or json.dumps({"failed": complaint.decode(errors="replace")[-400:]}))
+    return found
+
+
+def answer(what: str, argument: str) -> None:
+    """In the child: do it, and write what was found to standard output."""
+    try:
+        found = {"space": space, "namespaces": make_namespaces}[what](argument)
+    except OSError as error:
+        found = {"errno": error.errno, "what": str(error)}
+    os.write(1, json.dumps(found).encode())
+
+
+def space(path: str) -> dict[str, Any]:
+    """The directory at an absolute path, or the nearest above that is there: its space, and whether it can be written.
+
+    `free` is in bytes, `nodes` a count of files (None where the file system does not count them), `kind` the name of
+    the file system, `mounted` where it is mounted.
+    """
+    where = Path(path)
+    while True:
+        try:
+            about = where.stat()
+            break
+        except FileNotFoundError:
+            where = where.parent
+    found = {"where": str(where), **_mount(about.st_dev, str(where.resolve())), "unwritable": 0}
+    try:
+        with tempfile.TemporaryFile(dir=where) as file:  # it has no name, or loses it at once
+            file.write(bytes(_WRITTEN))
+            file.flush()
+    except OSError as error:
+        found["unwritable"] = error.errno
+    room = os.statvfs(where)
+    return {**found, "free": room.f_bavail * room.f_frsize, "nodes": room.f_favail if room.f_files else None}
+
+
+def make_namespaces(uid: str) -> dict[str, Any]:
+    """Make the namespaces that a holder and then, under root as `uid`, a command's bubblewrap makes."""
+    unprivileged = os.geteuid() != 0
+    namespaces.leave_host(unprivileged=unprivileged)
+    pid = os.fork()
+    if pid:
+        os.waitpid(pid, 0)
+        os._exit(0)  # the child has answered
+    namespaces.prepare_stage()
+    mounting.unshare(mounting.CLONE_NEWNET)
+    if not unprivileged:
+        os.setgroups([])
+        os.setresgid(int(uid), int(uid), int(uid))
+        os.setresuid(int(uid), int(uid), int(uid))
+    mounting.unshare(mounting.CLONE_NEWUSER)
+    return {}
+
+
+def _mount(device: int, where: str) -> dict[str, str]:
+    """The file system of a device, from mountinfo (proc(5)); of several mounts the one nearest above `where`."""
+    number = f"{os.major(device)}:{os.minor(device)}"
+    kinds = {}
+    for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
+        before, _, after = line.partition(" - ")
+        fields = before.split()
+        if fields[2] == number:
+            kinds[fields[4]] = after.split()[0]
+    above = [place for place in kinds if f"{where}/".startswith(f"{place.rstrip('/')}/")]
+    place = max(above or kinds or [""], key=len)
+    return {"kind": kinds.get(place, ""), "mounted": place}

@@ -1,0 +1,103 @@
+"""Questions and their answers, as data; asking them so that one that breaks leaves the others alone."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
+
+from solven_env.errors import DocumentError, SolvenError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+Level = Literal["ok", "limited", "broken"]
+Subject = Literal["host", "profile", "thread"]
+
+_About = TypeVar("_About")
+
+
+class Answer(NamedTuple):
+    """What a probe found. `limited` works with less; `fix` is how to mend what is not ok, with a command."""
+
+    level: Level
+    detail: str
+    cause: str = ""
+    fix: str = ""
+
+
+class Finding(NamedTuple):
+    """An answer, to which question, about what."""
+
+    subject: Subject
+    question: str
+    answer: Answer
+
+
+class Question(NamedTuple, Generic[_About]):
+    """One probe. It is asked unless the answer to one of those that it `needs` was `broken`, or they were not asked.
+
+    `ask` answers None where the question makes no sense. A SolvenError that it raises is its answer: broken.
+    """
+
+    name: str
+    ask: Callable[[_About], Answer | None]
+    needs: tuple[str, ...] = ()
+
+
+def ok(detail: str) -> Answer:
+    """All is well."""
+    return Answer("ok", detail)
+
+
+def limited(detail: str, cause: str = "", fix: str = "") -> Answer:
+    """It works with less."""
+    return Answer("limited", detail, cause, fix)
+
+
+def broken(detail: str, cause: str = "", fix: str = "") -> Answer:
+    """It does not work."""
+    return Answer("broken", detail, cause, fix)
+
+
+def run(*words: str | Path) -> str:
+    """A fix: the command that mends it, as a shell takes it."""
+    return f"Run: {shlex.join(map(str, words))}"
+
+
+def told(error: SolvenError) -> Answer:
+    """An error of ours as an answer."""
+    if isinstance(error, DocumentError):
+        count = len(error.diagnostics)
+        return broken(f"{count} mistake{'' if count == 1 else 's'} in the {error.what}", str(error))
+    return broken(error.message, error.location, error.fix)
+
+
+def ask_all(
+    subject: Subject, questions: Sequence[Question[_About]], about: _About, failed: set[str]
+) -> Iterator[Finding | str]:
+    """The finding of each question in their order; the name alone of one that is not asked, since it needs another.
+
+    `failed` holds the names of those that were broken or not asked before, and gets these.
+    """
+    for question in questions:
+        if failed.intersection(question.needs):
+            failed.add(question.name)
+            yield question.name
+            continue
+        answer = _ask(question, about)
+        if answer is None:
+            continue
+        if answer.level == "broken":
+            failed.add(question.name)
+        yield Finding(subject, question.name, answer)
+
+
+def _ask(question: Question[_About], about: _About) -> Answer | None:
+    try:
+        return question.ask(about)
+    except SolvenError as error:
+        return told(error)
+    except Exception as error:
+        # Half of the system may be broken, in ways that nobody thought of: the others are still to be asked.
+        return broken("the probe itself failed", f"{type(error).__name__}: {error}", "Report it, with this line.")

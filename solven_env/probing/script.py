@@ -1,0 +1,142 @@
+"""The text that asks everything of a sandbox in one start, and what it answered.
+
+sh runs it: it reads no file of the workspace, so a broken .bashrc breaks its own questions and no other. What comes
+back was said in a place where an agent can change every program: it is shown, and nothing is done by it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from solven_env.errors import printable
+
+_ASK = r"""
+mark=$1; file=$2; python=$3; bun=$4; shift 4
+# Into a file, since what a command leaves running would hold a pipe open; of 8 MiB at most, in blocks of 512 bytes.
+# An interactive shell ignores timeout's first signal.
+ask() { # NAME SECONDS COMMAND...
+    printf '\n%s %s\n' "$mark" "$1"
+    seconds=$2; shift 2
+    (ulimit -f 16384; exec timeout -k 1 "$seconds" "$@") >"/tmp/$mark" 2>&1 </dev/null
+    ended=$?
+    head -c 262144 "/tmp/$mark"
+    printf '\n%s = %s\n' "$mark" "$ended"
+    rm -f "/tmp/$mark"
+}
+environment='printf "\0"; env -0'
+ask command 9 sh -c "$environment"
+ask login 9 bash --login -c "$environment"
+ask bare-login 9 env -i HOME=/ TERM=dumb bash --login -c "$environment"
+ask interactive 9 env -i HOME=/ TERM=dumb bash -i -c "$environment"
+ask which 9 sh -c 'for name in "$@"; do printf "%s=%s\n" "$name" "$(command -v "$name")"; done' - \
+    bash python pip uv bun node npm
+ask id 9 id -u
+ask mounts 9 cat /proc/self/mountinfo
+ask interfaces 9 cat /proc/net/dev
+ask null 9 sh -c 'set -e; [ -c /dev/null ]; echo gone >/dev/null; [ -z "$(cat /dev/null)" ]
+    head -c 1 /dev/zero >/dev/null; head -c 1 /dev/urandom >/dev/null'
+for place in / /tmp/ $python $bun; do
+    ask "write $place" 9 sh -c 'set -eC; umask 077; echo kept >"$1"; [ "$(cat "$1")" = kept ]; rm "$1"; [ ! -e "$1" ]' \
+        - "$place$file"
+done
+if [ -n "$python" ]; then
+    ask python 30 python -c 'import sys; print(sys.executable, sys.prefix, "%d.%d" % sys.version_info[:2])'
+    ask pip 30 pip --version
+    ask uv 30 uv --version
+    ask packages 120 python -c "$PYTHON_PROBE" "$@"
+fi
+if [ -n "$bun" ]; then
+    ask bun 30 bun --version
+    ask node 30 node --version
+    ask modules 60 bun -e "$BUN_PROBE"
+fi
+"""
+# Which modules a distribution brings says its top_level.txt, or else its files; it is well when one of them imports.
+_PYTHON = r"""
+import importlib, importlib.metadata, os, sys
+def modules(found):
+    named = (found.read_text("top_level.txt") or "").split()
+    for path in () if named else found.files or ():
+        if path.suffix in (".py", ".so") and path.parts[0] != "..":
+            named.append(path.parts[0].partition(".")[0])
+    return [name for name in dict.fromkeys(named) if name.isidentifier() and not name.startswith("_")]
+for asked in sys.argv[1:]:
+    try:
+        problem = ""
+        for name in modules(importlib.metadata.distribution(asked)):
+            try:
+                importlib.import_module(name)
+                problem = ""
+                break
+            except Exception as error:
+                problem = problem or "%s: %s" % (type(error).__name__, error)
+    except importlib.metadata.PackageNotFoundError:
+        problem = "it is not installed"
+    print("\t".join([asked, problem.replace("\n", " ")]), flush=True)
+"""
+_BUN = r"""
+for (const name of process.env.BUN_PACKAGES.split("\n")) {
+  let problem = "";
+  try { require.resolve(name + "/package.json", {paths: ["/"]}); }
+  catch { try { require.resolve(name, {paths: ["/"]}); } catch (error) { problem = String(error.message); } }
+  console.log(name + "\t" + problem.replaceAll("\n", " "));
+}
+"""
+
+
+class Said(NamedTuple):
+    """What a part of the script printed, and its exit status; -1 where it did not come to an end."""
+
+    status: int
+    text: bytes
+
+    @property
+    def is_hung(self) -> bool:
+        """Whether it was ended since its time was up, as timeout(1) says."""
+        return self.status in (124, 137)
+
+    def words(self) -> str:
+        """The end of it, on one line."""
+        lines = self.text.replace(b"\0", b"\n").decode(errors="replace").split("\n")
+        return printable(" ".join(filter(None, map(str.strip, lines)))[-300:])
+
+
+def argv(mark: str, file: str, *, has_python: bool, has_bun: bool, packages: tuple[str, ...]) -> tuple[str, ...]:
+    """The command. `mark` is a word that nothing else prints, `file` the name of the file that is tried."""
+    targets = ("/.venv/" if has_python else "", "/node_modules/" if has_bun else "")
+    return ("sh", "-c", _ASK, "doctor", mark, file, *targets, *packages)
+
+
+def variables(modules: tuple[str, ...]) -> dict[str, str]:
+    """What the script finds in its environment beside the thread's own."""
+    return {"PYTHON_PROBE": _PYTHON, "BUN_PROBE": _BUN, "BUN_PACKAGES": "\n".join(modules)}
+
+
+def parse(mark: str, out: bytes) -> dict[str, Said]:
+    """What each part said, by its name."""
+    pieces = re.split(rb"\n?" + re.escape(mark.encode()) + rb" ([^\n]*)\n", out)
+    answers: dict[str, Said] = {}
+    name = ""
+    for title, text in zip(pieces[1::2], pieces[2::2], strict=True):
+        word = title.decode(errors="replace")
+        if word.startswith("= "):
+            before = answers.get(name, Said(-1, b""))
+            answers[name] = before._replace(status=int(word[2:]) if word[2:].isdigit() else -1)
+        else:
+            name = word
+            answers[name] = Said(-1, text)
+    return answers
+
+
+def environment(said: Said) -> tuple[dict[str, str], str]:
+    """The variables that `env -0` printed, and what was said before it: by files that the shell read."""
+    noise, _, rest = said.text.partition(b"\0")
+    pairs = (entry.decode(errors="replace").partition("=") for entry in rest.split(b"\0"))
+    lines = [line for line in noise.decode(errors="replace").split("\n") if not _is_about_jobs(line)]
+    return {name: value for name, equals, value in pairs if equals}, printable(" ".join(lines).strip()[-300:])
+
+
+def _is_about_jobs(line: str) -> bool:
+    """What bash -i says where it has no terminal."""
+    return "cannot set terminal process group" in line or "no job control in this shell" in line

@@ -1,0 +1,140 @@
+"""What is asked about the shells of a thread and the programs and packages that they find (requirements R3 to R9)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from solven_env.errors import printable
+from solven_env.probing import script
+from solven_env.probing.inside import Inside, names
+from solven_env.probing.questions import Answer, Question, broken, limited, ok
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_LOGIN = ("bare-login", "interactive")
+
+
+def path(inside: Inside) -> Answer:
+    """PATH begins with the profile's parts for a command, in a login shell and in what that starts; no part twice."""
+    wanted = [*inside.settings["path"], "/run/solven-env/bin"]
+    shells = ("command", "login", *(_LOGIN if inside.has_file(".bashrc") else ()))
+    for shell in shells:
+        found, noise = _environment(inside, shell)
+        parts = found.get("PATH", "").split(":")
+        where = "a command" if shell == "command" else f"a shell ({shell.replace('-', ' ')})"
+        if parts[: len(wanted)] != wanted:
+            cause = f"PATH there is {printable(':'.join(parts))}, and should begin with {':'.join(wanted)}"
+            fix = inside.asked.apply if shell != "command" else ""
+            return broken(f"PATH is wrong in {where}{_by(shell)}", f"{cause}. {noise}".rstrip(". "), fix)
+        twice = sorted({part for part in parts if parts.count(part) > 1})
+        if twice:
+            return broken(f"PATH names {printable(twice[0])} twice in {where}{_by(shell)}", noise, inside.asked.apply)
+    return ok(f"PATH begins with {':'.join(wanted)}")
+
+
+def bashrc(inside: Inside) -> Answer | None:
+    """.bashrc is read by a login shell and by an interactive one: both have the profile's variables from it alone."""
+    if not inside.has_file(".bashrc"):
+        return None
+    expected = {name: value for name, value in inside.settings["env"].items() if name != "PWD"}
+    for shell in _LOGIN if inside.has_file(".bash_profile") else _LOGIN[1:]:
+        found, noise = _environment(inside, shell)
+        wrong = [name for name, value in expected.items() if found.get(name) != value]
+        kind = "a login shell" if shell == "bare-login" else "an interactive shell"
+        said = f"it says: {noise}" if noise else "/.bashrc is missing, was changed, or fails"
+        said = "it hangs" if inside.answer(shell).is_hung else said
+        if not found:
+            return broken(f"{kind} does not get past .bashrc", said, inside.asked.apply)
+        if wrong:
+            names = ", ".join(wrong[:3]) + (" …" if len(wrong) > 3 else "")
+            return broken(f".bashrc is not read by {kind}: {names} not set as in the profile", said, inside.asked.apply)
+        if noise:
+            return limited(f".bashrc prints something in {kind}", said, inside.asked.apply)
+    return ok("login and interactive shells read .bashrc")
+
+
+def virtual_environment(inside: Inside) -> Answer | None:
+    """It is active in a shell, and `python` is its interpreter, of the profile's version."""
+    python = inside.settings["python"]
+    if not python:
+        return None
+    which = _which(inside).get("python", "")
+    if which != "/.venv/bin/python":
+        cause = f"python is {printable(which) or 'not found'}: PATH or /.venv is not as it should be"
+        return broken("`which python` is not /.venv/bin/python", cause, inside.asked.apply)
+    said = inside.answer("python")
+    expected = f"/.venv/bin/python /.venv {python['version']}"
+    if said.status or said.words() != expected:
+        return broken("/.venv/bin/python does not start", f"it says: {said.words()}", inside.asked.apply)
+    shells = _LOGIN if inside.has_file(".bashrc") else ()
+    for shell in shells:
+        if _environment(inside, shell)[0].get("VIRTUAL_ENV") != "/.venv":
+            cause = f"/.bashrc did not activate it in a shell ({shell.replace('-', ' ')})"
+            return broken("the virtual environment is not active", cause, inside.asked.apply)
+    return ok(f"/.venv is active, with Python {python['version']}")
+
+
+def packages(inside: Inside) -> Answer | None:
+    """Every Python package that the profile names imports."""
+    python = inside.settings["python"]
+    return _each(inside, "packages", names(python["packages"]), "import") if python and python["packages"] else None
+
+
+def modules(inside: Inside) -> Answer | None:
+    """Every Node package that the profile names resolves."""
+    bun = inside.settings["bun"]
+    return _each(inside, "modules", tuple(bun["packages"]), "resolve") if bun and bun["packages"] else None
+
+
+def programs(inside: Inside) -> Answer | None:
+    """uv, pip and bun are there and start; node too, where npm is told of apart."""
+    which = _which(inside)
+    wanted = [
+        *(("pip", "uv") if inside.settings["python"] else ()),
+        *(("bun", "node") if inside.settings["bun"] else ()),
+    ]
+    for name in wanted:
+        said = inside.answer(name)
+        if not which.get(name):
+            return broken(f"{name}: command not found", "it is nowhere on PATH", inside.asked.apply)
+        if said.status:
+            return broken(f"{name} does not start", f"it says: {said.words()}", inside.asked.apply)
+    if "node" in wanted and not which.get("npm"):
+        return limited(f"{', '.join(wanted)} start; there is no npm", "this host has none where sandboxes see it")
+    return ok(f"{', '.join(wanted)} start") if wanted else None
+
+
+def _each(inside: Inside, name: str, wanted: Sequence[str], verb: str) -> Answer:
+    said = inside.answer(name)
+    pairs = (line.partition("\t") for line in said.text.decode(errors="replace").splitlines())
+    found = {asked: problem for asked, tab, problem in pairs if tab}
+    for asked in wanted:
+        problem = found.get(asked, f"it did not come to that: {said.words()}")
+        if problem:
+            cause = f"{printable(problem)} (a package of the profile)"
+            return broken(f"package not found: {asked} does not {verb}", cause, inside.asked.apply)
+    return ok(f"{', '.join(wanted[:4])}{' …' if len(wanted) > 4 else ''} {verb}")
+
+
+def _environment(inside: Inside, shell: str) -> tuple[dict[str, str], str]:
+    return script.environment(inside.answer(shell))
+
+
+def _by(shell: str) -> str:
+    return "" if shell == "command" else ", by .bashrc"
+
+
+def _which(inside: Inside) -> dict[str, str]:
+    lines = inside.answer("which").text.decode(errors="replace").splitlines()
+    return {name: found for name, _, found in (line.partition("=") for line in lines)}
+
+
+QUESTIONS: tuple[Question[Inside], ...] = (
+    Question("PATH", path, ("start",)),
+    Question(".bashrc", bashrc, ("start",)),
+    Question("virtual environment", virtual_environment, ("start",)),
+    Question("Python packages", packages, ("start",)),
+    Question("Node packages", modules, ("start",)),
+    Question("programs", programs, ("start",)),
+)

@@ -1,0 +1,115 @@
+"""Starting real commands to see whether they start: on a host with nothing of ours, and in a thread."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from solven_env import launch, running
+from solven_env.builds import programs, shape
+from solven_env.builds.layers import Layer
+from solven_env.builds.store import Build
+from solven_env.errors import SandboxError
+from solven_env.profile.mounts import SYSTEM
+from solven_env.sandbox import session
+from solven_env.sandbox.plan import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from solven_env.launch import Network, Stacked
+    from solven_env.sandbox.session import Ended
+    from solven_env.threads import Thread
+
+_SECONDS = 30.0
+_LONGEST = 16 << 20
+"""Bytes of a command's output that are read: an agent's own programs may have written it."""
+
+
+class Done(NamedTuple):
+    """What a command left, and the names of the limits that stopped it."""
+
+    status: int
+    out: bytes
+    err: bytes
+    limits: tuple[str, ...] = ()
+
+
+def finish(run: Callable[[int, int, int], Ended]) -> Done:
+    """What `run` leaves, which is given three descriptors as a command's streams. SandboxError with what bubblewrap
+    said.
+    """
+    with tempfile.TemporaryFile() as nothing, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        try:
+            ended = run(nothing.fileno(), out.fileno(), err.fileno())
+        except SandboxError as error:
+            err.seek(0)
+            said = err.read(_LONGEST)
+            if said:
+                error.message += f" ({programs.last_words(said)})"
+            raise
+        out.seek(0)
+        err.seek(0)
+        return Done(
+            ended.status, out.read(_LONGEST), err.read(_LONGEST), tuple(reached.limit for reached in ended.limits)
+        )
+
+
+def start_alone(
+    script: str,
+    *,
+    bwrap: str,
+    uid: int | None,
+    stacks: Sequence[Stacked] = (),
+    network: Network = "none",
+    slirp4netns: str = "",
+) -> Done:
+    """Run a text by sh in a sandbox of an empty workspace, with a thread's own system mounts."""
+    settings = {"mounts": [each._asdict() for each in SYSTEM], "links": [], "env": {}, "path": [], "limits": {}}
+    with scratch(None) as base:
+        workspace = base / "workspace"
+        workspace.mkdir()
+        if uid is not None:
+            os.chown(workspace, uid, uid)
+        place = launch.Place(f"doctor-{secrets.token_hex(8)}", str(workspace), str(base), uid, bwrap, slirp4netns)
+        plan = launch.launch_plan(settings, place, stacks, shape.Tools(), network)
+        variables = launch.environment(settings, shape.Tools(), "/", "", {})
+        command = Command(("sh", "-c", script), tuple(variables.items()), timeout=_SECONDS)
+        runtime = str(base / "runtime")
+        return finish(lambda stdin, out, err: session.run(plan, command, runtime, stdin=stdin, stdout=out, stderr=err))
+
+
+def start_in(thread: Thread, argv: Sequence[str], env: Mapping[str, str], seconds: float) -> Done:
+    """Run a command in a thread, as `run` does."""
+    prepared = running.prepare(thread, running.Asked(argv, timeout=seconds, env=env))
+    return finish(lambda stdin, out, err: running.run(prepared, stdin=stdin, stdout=out, stderr=err))
+
+
+@contextmanager
+def stacked(store: Path, data: Path, uid: int | None) -> Iterator[tuple[Stacked, Path]]:
+    """An empty build in the directory `store`, a layer above it in `data`, and the layer's upper; gone afterwards."""
+    with scratch(store) as build, scratch(data) as layer:
+        made = (build / "tree", layer / "upper", layer / "work")
+        for directory in made:
+            directory.mkdir()
+            if uid is not None:
+                os.chown(directory, uid, uid)
+        yield launch.Stacked(Build("bun", "doctor", "doctor", build), Layer(made[1], made[2], "doctor")), made[1]
+        inner = made[2] / "work"
+        if inner.exists():
+            inner.chmod(0o700)  # the kernel's own, left without any right after an ordinary user's session
+
+
+@contextmanager
+def scratch(beneath: Path | None) -> Iterator[Path]:
+    """A private directory in `beneath`, or among the temporary files, that is gone afterwards."""
+    made = Path(tempfile.mkdtemp(prefix=".solven-env-doctor-", dir=beneath))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)

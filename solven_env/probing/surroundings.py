@@ -1,0 +1,100 @@
+"""What is asked about what a thread's commands find around them: mounts, devices, the network, and where they write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from solven_env import launch
+from solven_env.errors import printable
+from solven_env.probing.questions import Answer, Question, broken, ok, run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from solven_env.probing.inside import Inside
+
+
+def null(inside: Inside) -> Answer:
+    """/dev/null swallows and is empty; zero and urandom give bytes."""
+    said = inside.answer("null")
+    if said.status:
+        return broken("/dev/null, /dev/zero or /dev/urandom does not work", said.words())
+    return ok("/dev/null swallows, zero and urandom give")
+
+
+def writable(inside: Inside) -> Answer:
+    """A file is written, read and deleted in `/`, in /tmp, and in the layers."""
+    for name, said in inside.said.items():
+        if name.startswith("write ") and said.status:
+            place = name.removeprefix("write ")
+            uid = inside.asked.uid
+            where = inside.asked.workspace if place == "/" else place
+            fix = run("chown", "-hR", f"{uid}:{uid}", where) if place == "/" else inside.asked.apply
+            return broken(f"{place} cannot be written inside", said.words(), fix)
+    places = [name.removeprefix("write ") for name in inside.said if name.startswith("write ")]
+    return ok(f"written and deleted in {', '.join(places)}")
+
+
+def mounts(inside: Inside) -> Answer | None:
+    """Every mount and link of the profile is there, of its kind, and read-only where it should be."""
+    if inside.settings["backend"] != "bubblewrap":
+        return None  # proot mounts nothing
+    seen = _mounted(inside.answer("mounts").text)
+    for each in inside.settings["mounts"]:
+        target = each["target"]
+        problem = _mount_problem(each, seen.get(target))
+        if problem:
+            return broken(f"{target} {problem}", f"it is there for: {each['why'] or 'the profile'}", inside.asked.apply)
+    for link in inside.settings["links"]:
+        found = seen.get(f"/{link['path']}")
+        if found is None and not link["optional"]:
+            return broken(f"the link /{printable(link['path'])} is not mounted", fix=inside.asked.apply)
+        if found and found[0] != (link["access"] == "read-only"):
+            return broken(f"the link /{printable(link['path'])} has not the access that the profile says")
+    for kind in ("python", "bun"):
+        target = launch.TARGETS[kind]
+        if inside.settings[kind] and seen.get(target, (False, ""))[1] != "overlay":
+            return broken(f"{target} shows no build below a layer", fix=inside.asked.apply)
+    return ok(f"{len(inside.settings['mounts'])} mounts are as the profile says")
+
+
+def interfaces(inside: Inside) -> Answer | None:
+    """Without a network a command has loopback alone, with the internet one more that is no interface of the host's."""
+    wanted = {"none": ["lo"], "internet": ["lo", "tap0"]}.get(inside.settings["network"])
+    if wanted is None or inside.settings["backend"] != "bubblewrap":
+        return None
+    lines = inside.answer("interfaces").text.decode(errors="replace").splitlines()
+    names = [line.partition(":")[0].strip() for line in lines if ":" in line]
+    if sorted(names) != wanted:
+        found = ", ".join(map(printable, names)) or "none"
+        return broken("a sandbox has other interfaces than its network", f"{found} instead of {', '.join(wanted)}")
+    return ok(f"{', '.join(wanted)}: as the profile's network says")
+
+
+def _mounted(mountinfo: bytes) -> dict[str, tuple[bool, str]]:
+    """By each target whether it is read-only, and its kind (proc(5)); of several the last one covers the others."""
+    seen = {}
+    for line in mountinfo.decode(errors="replace").splitlines():
+        before, _, after = line.partition(" - ")
+        fields = before.split()
+        if len(fields) > 5 and after:
+            seen[fields[4]] = ("ro" in fields[5].split(","), after.split()[0])
+    return seen
+
+
+def _mount_problem(each: Mapping[str, Any], found: tuple[bool, str] | None) -> str:
+    if found is None:
+        return "" if each["optional"] else "is not mounted"
+    read_only, kind = found
+    if each["kind"] == "bind":
+        return "" if read_only else "can be written, and must not be"
+    wanted = {"proc": "proc", "dev": "tmpfs", "tmpfs": "tmpfs"}[each["kind"]]
+    return "" if kind == wanted else f"is a mount of kind {kind}, not {wanted}"
+
+
+QUESTIONS: tuple[Question[Inside], ...] = (
+    Question("/dev/null", null, ("start",)),
+    Question("writing", writable, ("start",)),
+    Question("mounts", mounts, ("start",)),
+    Question("interfaces", interfaces, ("start",)),
+)

@@ -1,0 +1,290 @@
+"""What is asked about a thread from outside of its sandbox: its record, its workspace, its builds and layers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from solven_env import launch, packages, planning, sessions
+from solven_env.builds import layers, remembered, store, verifying, wanted
+from solven_env.errors import printable
+from solven_env.probing import supplies
+from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
+from solven_env.profile.model import Python
+from solven_env.sandbox import cgroups, program
+from solven_env.sandbox.proot import STATEMENT
+from solven_env.state.identity import known_storage_id
+from solven_env.state.records import lock_key
+from solven_env.workspace import storage as storages
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from solven_env.packages import Need
+    from solven_env.probing.host import Host
+    from solven_env.reconcile.model import Plan
+    from solven_env.state.records import Record
+    from solven_env.threads import Thread
+
+_SECONDS = 2.0
+"""How long the files of a build are compared."""
+
+
+class Asked:
+    """A thread that is asked about, and what answers found on the way that others need."""
+
+    def __init__(self, thread: Thread, host: Host) -> None:
+        """Nothing is looked at before a question asks."""
+        self.thread = thread
+        self.host = host
+        self.record: Record | None = None
+        self.is_new = False
+        self.drift: Plan | None = None
+        self.lacks_builds = False
+        """Whether a command would have to make a build first, which no probe does."""
+
+    @property
+    def settings(self) -> Any:
+        """What the last apply recorded for launches."""
+        assert self.record is not None
+        return self.record.settings
+
+    @property
+    def uid(self) -> int:
+        """The host's uid that commands run as."""
+        return os.geteuid() if self.host.uid is None else self.host.uid
+
+    @property
+    def workspace(self) -> Path:
+        """Where the workspace is, for messages and for its own owner; what lies in it is looked at through `Root`."""
+        return storages.workspace_path(self.thread.storage, self.thread.name)
+
+    @property
+    def apply(self) -> str:
+        """The command that mends what the next apply puts right."""
+        return run("solven-env", "apply", "PROFILE", self.thread.name)
+
+
+def record(asked: Asked) -> Answer:
+    """The thread was applied, and what the last apply left can be read."""
+    found = asked.thread.record()
+    if found is None or not found.generation:
+        asked.is_new = True
+        what = "an apply began and did not end" if found else "never applied"
+        return broken(f"thread {asked.thread.name}: {what}", fix=asked.apply)
+    asked.record = found
+    return ok(f"generation {found.generation} of {found.profile.get('name')} {found.profile.get('release')}")
+
+
+def held(asked: Asked) -> Answer:
+    """Whether an apply holds the thread."""
+    if asked.thread.state.is_held(asked.thread.name):
+        return limited("another apply holds the thread", fix="Try again when it has ended.")
+    return ok("no apply holds the thread")
+
+
+def workspace(asked: Asked) -> Answer:
+    """It is there, no link stands in its place, and it can be read."""
+    root = asked.thread.open_root()
+    if root is None:
+        return broken("the workspace is not there", str(asked.workspace), asked.apply)
+    with root:
+        count = len(root.list(""))
+    return ok(f"{asked.workspace}, {count} entries")
+
+
+def owner(asked: Asked) -> Answer:
+    """The workspace belongs to whom commands run as."""
+    found, uid = asked.workspace.lstat().st_uid, asked.uid
+    if found != uid:
+        fix = run("chown", "-hR", f"{uid}:{uid}", asked.workspace)
+        return broken(f"wrong owner: the workspace belongs to uid {found}, not {uid}", str(asked.workspace), fix)
+    return ok(f"uid {uid}")
+
+
+def texts_of_locks(asked: Asked) -> Answer:
+    """The locks that the record names are kept, with the bytes that it names."""
+    assert asked.record is not None
+    for kind, build in asked.record.builds.items():
+        digest = build.get("lock")
+        stored = asked.thread.state.get(lock_key(digest)) if digest else None
+        if digest and (stored is None or hashlib.sha256(stored.value).hexdigest() != digest):
+            where = asked.thread.storage / ".solven-env" / lock_key(digest)
+            what = "is missing" if stored is None else "was changed"
+            return broken(f"the recorded lock of the {kind} packages {what}", str(where), asked.apply)
+    return ok("the recorded locks of packages are there")
+
+
+def session(asked: Asked) -> Answer:
+    """The holder of the thread's session answers, where there is one."""
+    assert asked.record is not None
+    found = sessions.look(asked.thread, asked.record)
+    if found is None:
+        return ok("none is up; a command starts one")
+    if not found.answers:
+        return broken("the session's holder does not answer", fix=run("solven-env", "stop", asked.thread.name))
+    return ok(f"up for {found.age:.0f} s, {found.commands} commands in it")
+
+
+def interpreter(asked: Asked) -> Answer | None:
+    """The Python that the thread's build is for."""
+    python = asked.settings["python"]
+    return supplies.python(python["version"], asked.host, is_needed=True) if python else None
+
+
+def builds(asked: Asked) -> Answer | None:
+    """This host has the thread's builds, whole, with the bytes that their packages brought."""
+    assert asked.record is not None
+    told = []
+    store.keys(asked.host.cache)
+    for need in asked.thread.needs(asked.record):
+        key = _key(need, asked.host)
+        found = store.read(asked.host.cache, key) if key else None
+        if found is None:
+            asked.lacks_builds = True
+            told.append(f"no {need.kind} build yet")
+            continue
+        seen = verifying.verify(found, _SECONDS)
+        if seen.wrong:
+            more = f" and {len(seen.wrong) - 3} more" if len(seen.wrong) > 3 else ""
+            wrong = ", ".join(map(printable, seen.wrong[:3])) + more
+            fix = run("rm", "-r", found.path)
+            return broken(f"the {need.kind} build is corrupted: {wrong}", f"changed since it was made: {key}", fix)
+        told.append(_verified(need, seen))
+    if not told:
+        return None
+    detail = "; ".join(told)
+    return limited(detail, "the next apply or run makes it", asked.apply) if asked.lacks_builds else ok(detail)
+
+
+def layers_of(asked: Asked) -> Answer | None:
+    """The thread's layers belong to whom commands run as, and to nobody else's reach."""
+    assert asked.record is not None
+    storage = known_storage_id(asked.thread.state)
+    if storage is None:
+        return None
+    home = layers.Home(asked.host.data, storage, asked.thread.name, asked.record.incarnation)
+    uid = asked.uid
+    names = sorted(layers.instances(home))
+    for kind, instance in names:
+        places_of = (home.path / f"{kind}-{instance}" / name for name in ("upper", "work", "copy"))
+        for path in filter(Path.exists, places_of):
+            found = path.stat().st_uid
+            if found != uid:
+                fix = run("chown", "-hR", f"{uid}:{uid}", path)
+                return broken(f"wrong owner: a layer belongs to uid {found}, not {uid}", str(path), fix)
+    return ok(f"{len(names)} in {home.path}") if names else None
+
+
+def drift(asked: Asked) -> Answer:
+    """The workspace is as the last apply left it."""
+    assert asked.record is not None
+    asked.drift = planning.plan_drift(asked.thread, asked.record)
+    changes = [change for change in asked.drift.changes if change.kind != "build"]
+    if not changes:
+        return ok("the workspace is as it was applied")
+    names = ", ".join(printable(change.name) for change in changes[:3])
+    more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+    see = run("solven-env", "status", asked.thread.name)
+    return limited(f"differs from what was applied: {names}{more}", "the next apply puts it right", see)
+
+
+def links(asked: Asked) -> Answer | None:
+    """What the profile's links lead to is there."""
+    declared = asked.settings["links"]
+    lost = [link for link in declared if storages.is_missing(asked.thread.storage, link["to"])]
+    needed = [link for link in lost if not link["optional"]]
+    for link in needed or lost:
+        what = f"the link /{printable(link['path'])} leads nowhere"
+        target = asked.thread.storage / link["to"]
+        fix = run("mkdir", "-p", target)
+        if link in needed:
+            return broken(what, f"{printable(link['to'])} is not on the storage, and the link is not optional", fix)
+        return limited(what, f"{printable(link['to'])} is not on the storage; commands do without it", fix)
+    return ok(f"{len(declared)} lead where they should") if declared else None
+
+
+def backend(asked: Asked) -> Answer:
+    """The program that the profile's commands run in."""
+    return backend_answer(asked.settings, asked.host)
+
+
+def backend_answer(settings: Mapping[str, Any], host: Host) -> Answer:
+    """Whether commands can run in the backend that a profile's `settings` name."""
+    if settings["backend"] == "bubblewrap":
+        return ok("bubblewrap")
+    launch.check_for_proot(settings["network"], host.config.sandbox.networks, settings["limits"])
+    packages.locate_proot(os.environ)
+    return limited("proot, which enforces neither network nor limits nor namespaces", STATEMENT)
+
+
+def network(asked: Asked) -> Answer | None:
+    """What the profile asks for is allowed here, and can be made."""
+    return network_answer(asked.settings, asked.host)
+
+
+def network_answer(settings: Mapping[str, Any], host: Host) -> Answer | None:
+    """Whether commands can have the network that a profile's `settings` name; the backend proot makes none."""
+    wanted = settings["network"]
+    if settings["backend"] != "bubblewrap":
+        return None
+    launch.network(wanted, host.config.sandbox.networks)
+    if wanted == "internet":
+        program.locate_slirp4netns(search=os.environ.get("PATH"))
+    if wanted == "host":
+        return limited("network host isolates no socket", "commands reach all that this host reaches")
+    return ok(f"network {wanted}")
+
+
+def limits(asked: Asked) -> Answer | None:
+    """Which of the profile's limits hold."""
+    return limits_answer(asked.settings)
+
+
+def limits_answer(settings: Mapping[str, Any]) -> Answer | None:
+    """Whether the limits that a profile's `settings` name can be enforced; the backend proot enforces none."""
+    wanted = settings["limits"]
+    names = [name for name, value in wanted.items() if value and name != "enforce"]
+    if not names or settings["backend"] != "bubblewrap":
+        return None
+    asked = launch.limits(wanted)
+    for each in cgroups.unenforced(asked):
+        answer = broken if asked.strict else limited
+        return answer(f"the limit of {each.limit} is not enforced on this host", each.why, each.fix)
+    return ok(f"enforced: {', '.join(names)}")
+
+
+def _key(need: Need, host: Host) -> str | None:
+    """The build that would meet the need here; None where no interpreter is known that it could be for."""
+    if not isinstance(need.section, Python):
+        return wanted.of_bun(need.section, need.lock, host.uid).key
+    found = remembered.recall(need.section.version, host.cache)
+    return wanted.of_python(need.section, need.lock, found, host.uid).key if found else None
+
+
+def _verified(need: Need, seen: verifying.Verified) -> str:
+    if not seen.known:
+        return f"{need.kind} whole (its directories; no digests are known of its files)"
+    if seen.seen < seen.known:
+        return f"{need.kind} whole ({seen.seen} of {seen.known} files compared in {_SECONDS:.0f} s)"
+    return f"{need.kind} whole ({seen.known} files compared)"
+
+
+QUESTIONS: tuple[Question[Asked], ...] = (
+    Question("record", record, ("storage",)),
+    Question("held", held, ("storage",)),
+    Question("workspace", workspace, ("record",)),
+    Question("owner", owner, ("workspace",)),
+    Question("drift", drift, ("workspace",)),
+    Question("backend", backend, ("record",)),
+    Question("network", network, ("record",)),
+    Question("limits", limits, ("record",)),
+    Question("python", interpreter, ("record", "uv")),
+    Question("locks", texts_of_locks, ("record",)),
+    Question("builds", builds, ("locks", "cache", "python")),
+    Question("layers", layers_of, ("record", "data")),
+    Question("session", session, ("record", "runtime directory")),
+    Question("links", links, ("record",)),
+)

@@ -1,0 +1,46 @@
+"""One host with one thread for all tests of a module: each breaks one thing, and mends it again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.running.conftest import cache as cache
+from tests.running.world import World, new_world
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def shared(cache: Path) -> Iterator[World]:
+    """A host with the thread `t1`, which has run a command."""
+    with closing(new_world(cache)) as world:
+        (world.storage / "skills/system").mkdir(parents=True)
+        (world.storage / "skills/drafts").mkdir()
+        for arguments in (("apply", str(world.profile), "t1"), ("run", "t1", "--", "true")):
+            done = world.cli(*arguments)
+            assert done.returncode == 0, done.stderr
+        yield world
+
+
+@pytest.fixture
+def own_store(shared: World, cache: Path, tmp_path: Path) -> Path:
+    """What XDG_CACHE_HOME names for a test that damages it: copies of the builds, and the tools."""
+    own = tmp_path / "own-cache"
+    own.mkdir(mode=0o700)
+    shutil.copytree(cache / "solven-env/tools", own / "solven-env/tools", copy_function=_link)
+    shutil.copytree(cache / "solven-env/builds", own / "solven-env/builds", symlinks=True)
+    for path in own.rglob("*"):
+        about = (cache / path.relative_to(own)).lstat()
+        os.chown(path, about.st_uid, about.st_gid, follow_symlinks=False)
+    return own
+
+
+def _link(source: str, target: str) -> None:
+    os.link(source, target, follow_symlinks=False)

@@ -1,0 +1,95 @@
+"""Profiles that cannot be had on a host, and what doctor says of each."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from solven_env.sandbox import cgroups
+from tests.probing.doctor import doctor, edited
+from tests.profiles import write_profile
+from tests.running.world import DATA
+
+if TYPE_CHECKING:
+    from tests.running.world import World
+
+
+def test_a_profile_with_all_that_it_needs(shared: World) -> None:
+    told = doctor(shared, "--profile", str(shared.profile))
+    assert not told.broken()
+    assert {told.level(f"profile{part}") for part in ("", "'s lock", "'s python", "'s mounts")} == {"ok"}
+
+
+def test_an_invalid_profile(shared: World, tmp_path: Path) -> None:
+    profile = tmp_path / "p.yaml"
+    profile.write_text("version: 1\nname: p\nrelease: 1.0.0\nenvv: {}\n")
+    told = doctor(shared, "--profile", str(profile))
+    assert told.broken() == {"profile"}
+    assert "p.yaml:4:1:" in told.fix("profile")
+    assert "solven-env validate" in told.fix("profile")
+
+
+def test_a_lock_that_is_out_of_date(shared: World, tmp_path: Path) -> None:
+    profile = tmp_path / "small.yaml"
+    profile.write_text((DATA / "small.yaml").read_text().replace("[six]", "[six, idna]"))
+    shutil.copytree(DATA / "small.lock", tmp_path / "small.lock")
+    told = doctor(shared, "--profile", str(profile))
+    assert told.broken() == {"profile's lock"}
+    assert "the lock is out of date" in told.cause("profile's lock")
+    assert "solven-env lock" in told.fix("profile's lock")
+
+
+@pytest.mark.parametrize(
+    ("sections", "question", "level", "expected"),
+    [
+        ({"python": {"version": "3.77"}}, "profile's python", "broken", "there is no Python 3.77 on this host"),
+        ({"mounts": [{"source": "/no/where", "target": "/x", "why": "tea"}]}, "profile's mounts", "broken", "/no/where is not on this host it is mounted at /x for: tea"),
+        ({"mounts": [{"source": "/no/where", "target": "/x", "optional": True}]}, "profile's mounts", "limited", "/no/where is not on this host"),
+        ({"sandbox": {"network": "host"}}, "profile's network", "broken", "the network host is not allowed on this host"),
+        ({"sandbox": {"limits": {"processes": 50}}}, "profile's limits", "ok", "enforced: processes"),
+        ({"sandbox": {"backend": "proot"}}, "profile's backend", "broken", "the backend proot gives commands the network host"),
+    ],
+)  # fmt: skip
+def test_what_a_profile_asks_and_this_host_has_not(
+    shared: World, tmp_path: Path, sections: dict[str, Any], question: str, level: str, expected: str
+) -> None:
+    profile = write_profile(tmp_path / "asks.yaml", {}, **sections)
+    with edited(shared.base / "config.yaml", "sandbox: {networks: [none, internet]}\n"):
+        told = doctor(shared, "--profile", str(profile))
+    assert told.level(question) == level, told.text
+    assert expected in told.fix(question)
+
+
+@pytest.mark.parametrize(("enforce", "level"), [("best-effort", "limited"), ("strict", "broken")])
+def test_a_limit_that_is_not_enforced(shared: World, tmp_path: Path, enforce: str, level: str) -> None:
+    if cgroups.find_parent() is not None:
+        pytest.skip("here it is enforced")
+    limits = {"memory": "1GiB", "enforce": enforce}
+    profile = write_profile(tmp_path / "asks.yaml", {}, sandbox={"limits": limits})
+    told = doctor(shared, "--profile", str(profile))
+    assert told.level("profile's limits") == level
+    assert "the limit of memory is not enforced on this host" in told.cause("profile's limits")
+
+
+def test_a_profile_without_its_network_helper(shared: World, tmp_path: Path) -> None:
+    profile = write_profile(tmp_path / "asks.yaml", {}, sandbox={"network": "internet"})
+    told = doctor(shared, "--profile", str(profile), PATH=str(tmp_path))
+    if any(Path(directory, "slirp4netns").exists() for directory in ("/usr/sbin", "/sbin")):
+        pytest.skip("it is found without PATH")
+    assert told.level("profile's network") == "broken"
+    assert "slirp4netns is not installed" in told.cause("profile's network")
+
+
+def test_a_profile_whose_network_isolates_nothing(shared: World, tmp_path: Path) -> None:
+    profile = write_profile(tmp_path / "asks.yaml", {}, sandbox={"network": "host"})
+    told = doctor(shared, "--profile", str(profile))
+    assert told.level("profile's network") == "limited"
+    assert "isolates no socket" in told.cause("profile's network")
+
+
+def test_a_profile_that_is_not_there_is_wrong_usage(shared: World) -> None:
+    done = shared.cli("doctor", "--profile", "nowhere.yaml")
+    assert (done.returncode, done.stdout) == (2, b"")

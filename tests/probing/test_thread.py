@@ -1,0 +1,338 @@
+"""Things of a thread that are broken one by one, and what doctor says of each."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from contextlib import ExitStack
+from signal import SIGCONT, SIGSTOP
+from stat import S_ISDIR
+from typing import TYPE_CHECKING
+
+import pytest
+
+import solven_env
+from solven_env.threads import Thread
+from tests.probing.doctor import answers, doctor, edited, moved_away
+from tests.profiles import write_profile
+from tests.running.world import UID
+from tests.sandbox.running import ROOT, survivors, wait_for_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from syrupy.assertion import SnapshotAssertion
+
+    from tests.running.world import World
+
+INSIDE = {"start", "PATH", ".bashrc", "virtual environment", "Python packages", "Node packages", "writing", "mounts"}
+
+
+def test_a_healthy_thread(shared: World, snapshot: SnapshotAssertion) -> None:
+    told = doctor(shared, "t1")
+    found = answers(told.text.partition("thread t1\n")[2])
+    # Without what depends on the host's npm.
+    lines = [" ".join(" ".join(lines).split()) for question, (_, lines) in found.items() if question != "programs"]
+    masked = (re.sub(r"/\S*|3\.12\.\d+|uid \d+|\d+ (files|entries)", "…", line) for line in lines)
+    assert told.code == 0
+    assert "\n".join(masked) == snapshot
+
+
+def test_nothing_stays_and_nothing_is_mended(shared: World) -> None:
+    (shared.workspace() / ".bashrc").rename(shared.workspace() / "aside")
+    before = _everything(shared.base)
+    told = doctor(shared, "t1", "--profile", str(shared.profile))
+    after = _everything(shared.base)
+    (shared.workspace() / "aside").rename(shared.workspace() / ".bashrc")
+    assert told.level(".bashrc") == "broken"
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("edit", "question", "expected"),
+    [
+        (lambda text: text + "\nPATH=/usr/bin:/bin\n", "PATH", "PATH is wrong in a shell (login), by .bashrc"),
+        (lambda text: text + "\nPATH=$PATH:/usr/bin\n", "PATH", "PATH names /usr/bin twice"),
+        (lambda text: "if\n" + text, ".bashrc", "syntax error"),
+        (lambda text: text + "\nsleep 1000 &\nyes\n", ".bashrc", "a login shell does not get past .bashrc"),
+        (lambda text: "exit 3\n", ".bashrc", "a login shell does not get past .bashrc"),
+        (lambda text: text.replace("Agg", "Tk"), ".bashrc", "MPLBACKEND not set as in the profile"),
+        (lambda text: text + "\nunset VIRTUAL_ENV\n", "virtual environment", "the virtual environment is not active"),
+    ],
+)
+def test_a_bashrc_that_was_edited(shared: World, edit: Callable[[str], str], question: str, expected: str) -> None:
+    bashrc = shared.workspace() / ".bashrc"
+    with edited(bashrc, edit(bashrc.read_text())):
+        told = doctor(shared, "t1")
+    assert told.level(question) == "broken", told.text
+    assert expected in told.fix(question)
+    assert "solven-env apply PROFILE t1" in told.fix(question)
+    assert told.level("drift") == "limited"
+    assert "solven-env status t1" in told.fix("drift")
+
+
+def test_a_bashrc_that_was_deleted(shared: World) -> None:
+    with moved_away(shared.workspace() / ".bashrc"):
+        told = doctor(shared, "t1")
+    assert told.level(".bashrc") == "broken"
+    assert ".bashrc is not read by a login shell" in told.cause(".bashrc")
+    assert ".bashrc" in told.cause("drift")
+
+
+def test_a_bashrc_that_prints_is_no_failure(shared: World) -> None:
+    bashrc = shared.workspace() / ".bashrc"
+    with edited(bashrc, bashrc.read_text() + "\nprintf '\\033[2Jhello\\n'\n"):
+        told = doctor(shared, "t1")
+    assert told.level(".bashrc") == "limited"
+    assert "hello" in told.fix(".bashrc")
+    assert "\x1b" not in told.text
+
+
+@pytest.mark.parametrize("place", [".venv", "usr", "tmp"])
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_something_else_at_a_mount_point(shared: World, place: str, kind: str) -> None:
+    path = shared.workspace() / place
+    with moved_away(path):
+        if kind == "link":
+            path.symlink_to(shared.base)
+        else:
+            path.touch()
+        told = doctor(shared, "t1")
+    assert told.broken() == {"start"}
+    assert f"/{place}" in told.cause("start")
+    assert "it is there for: " in told.fix("start")
+    assert f"Run: rm {path}" in told.fix("start")
+    assert not INSIDE - {"start"} & told.answers.keys()
+
+
+def test_a_thread_that_was_never_applied(shared: World) -> None:
+    told = doctor(shared, "t9")
+    assert told.broken() == {"record"}
+    assert "thread t9: never applied" in told.cause("record")
+    assert "solven-env apply PROFILE t9" in told.cause("record")
+    assert not (shared.storage / "threads/t9").exists()
+
+
+def test_a_workspace_that_is_gone(shared: World) -> None:
+    with moved_away(shared.workspace()):
+        told = doctor(shared, "t1")
+    assert told.broken() == {"workspace"}
+    assert str(shared.workspace()) in told.cause("workspace")
+
+
+def test_a_damaged_record(shared: World) -> None:
+    with edited(shared.storage / ".solven-env/threads/t1/state.json", "{"):
+        told = doctor(shared, "t1")
+    assert told.broken() == {"record"}
+    assert "this record is damaged" in told.cause("record")
+    assert "state.json" in told.cause("record")
+
+
+def test_a_lost_lock_text(shared: World) -> None:
+    locks = shared.storage / ".solven-env/locks"
+    with ExitStack() as stack:
+        for path in list(locks.iterdir()):
+            stack.enter_context(edited(path, "other\n"))
+        told = doctor(shared, "t1")
+    assert told.level("locks") == "broken"
+    assert "the recorded lock of the" in told.cause("locks")
+
+
+@pytest.mark.skipif(not ROOT, reason="gives files away")
+@pytest.mark.parametrize("what", ["workspace", "layer"])
+def test_a_wrong_owner(shared: World, what: str) -> None:
+    (layer,) = (shared.base / "data/solven-env/layers").glob("*/t1/*/python-*/upper")
+    path, question = (shared.workspace(), "owner") if what == "workspace" else (layer, "layers")
+    os.chown(path, 12345, 12345)
+    try:
+        told = doctor(shared, "t1")
+    finally:
+        os.chown(path, UID or 0, UID or 0)
+    assert told.level(question) == "broken"
+    assert f"wrong owner: {'the' if what == 'workspace' else 'a'} {what} belongs to uid 12345" in told.cause(question)
+    assert f"Run: chown -hR {UID}:{UID} {path}" in told.fix(question)
+    if what == "workspace":
+        assert "cannot be written" in told.cause("writing")
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda build: next(build.rglob("six.py")).unlink(), "six.py"),
+        (lambda build: _change(next(build.rglob("six.py"))), "six.py"),
+        (lambda build: next(build.rglob("six-*/RECORD")).write_bytes(b'"'), "RECORD"),
+        (lambda build: (build / "tree/bin/more").touch(), "bin"),
+    ],
+    ids=["a file less", "other bytes", "no record", "a file more"],
+)
+def test_a_corrupted_build(shared: World, own_store: Path, damage: Callable[[Path], object], expected: str) -> None:
+    (build,) = (own_store / "solven-env/builds").glob("python-*")
+    damage(build)
+    told = doctor(shared, "t1", XDG_CACHE_HOME=str(own_store))
+    assert told.broken() == {"builds"}
+    assert "the python build is corrupted" in told.cause("builds")
+    assert expected in told.cause("builds")
+    assert f"Run: rm -r {build}" in told.fix("builds")
+    assert not INSIDE & told.answers.keys()
+    assert build.exists()
+
+
+def test_a_corrupted_bun_build(shared: World, own_store: Path) -> None:
+    (build,) = (own_store / "solven-env/builds").glob("bun-*")
+    next(build.rglob("is-number/index.js")).unlink()
+    told = doctor(shared, "t1", XDG_CACHE_HOME=str(own_store))
+    assert told.broken() == {"builds"}
+    assert "the bun build is corrupted: is-number" in told.cause("builds")
+
+
+def test_a_build_that_is_not_there_is_not_made(shared: World, tmp_path: Path) -> None:
+    told = doctor(shared, "t1", XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert told.level("builds") == "limited"
+    assert "no python build yet" in told.cause("builds")
+    assert "start" not in told.answers
+    assert not (tmp_path / "cache").exists()
+
+
+def test_packages_that_are_gone_inside(shared: World) -> None:
+    for arguments in (("apply", str(shared.profile), "t2"), ("run", "t2", "--", "uv", "pip", "uninstall", "six")):
+        assert shared.cli(*arguments).returncode == 0
+    assert shared.cli("run", "t2", "--", "sh", "-c", "rm -r /node_modules/is-number").returncode == 0
+    told = doctor(shared, "t2")
+    assert told.broken() == {"Python packages", "Node packages"}
+    assert "package not found: six does not import" in told.cause("Python packages")
+    assert "package not found: is-number does not resolve" in told.cause("Node packages")
+
+
+@pytest.mark.parametrize(("optional", "level"), [(True, "limited"), (False, "broken")])
+def test_a_link_that_leads_nowhere(shared: World, tmp_path: Path, optional: bool, level: str) -> None:
+    thread = f"links-{level}"
+    links = {".skills": {"to": "skills/gone", "optional": optional}}
+    profile = write_profile(tmp_path / "links.yaml", {}, links=links)
+    assert shared.cli("apply", str(profile), thread).returncode == 0
+    told = doctor(shared, thread)
+    assert told.level("links") == level
+    assert "the link /.skills leads nowhere" in told.cause("links")
+    assert f"Run: mkdir -p {shared.storage}/skills/gone" in told.fix("links")
+
+
+def test_buffered_output_and_a_network_that_isolates_nothing(shared: World, tmp_path: Path) -> None:
+    text = shared.profile.read_text().replace('  PYTHONUNBUFFERED: "1"\n', "") + "sandbox: {network: host}\n"
+    profile = tmp_path / "small.yaml"
+    profile.write_text(text)
+    (tmp_path / "small.lock").symlink_to(shared.profile.with_name("small.lock"))
+    assert shared.cli("apply", str(profile), "buffered").returncode == 0
+    told = doctor(shared, "buffered")
+    assert told.code == 0, told.text
+    assert told.level("unbuffered") == "limited"
+    assert "PYTHONUNBUFFERED" in told.fix("unbuffered")
+    assert "isolates no socket" in told.cause("network")
+
+
+@pytest.mark.skipif(not shutil.which("proot"), reason="needs proot")
+def test_a_thread_under_proot(shared: World, tmp_path: Path) -> None:
+    profile = tmp_path / "small.yaml"
+    profile.write_text(shared.profile.read_text() + "sandbox: {backend: proot}\n")
+    (tmp_path / "small.lock").symlink_to(shared.profile.with_name("small.lock"))
+    assert shared.cli("apply", str(profile), "proot").returncode == 0
+    told = doctor(shared, "proot")
+    assert told.level("backend") == "limited"
+    assert "It is a convenience, not a security boundary." in told.fix("backend")
+    assert {told.level(question) for question in INSIDE - {"mounts"}} == {"ok"}
+
+
+def test_a_thread_that_is_held(shared: World) -> None:
+    thread = Thread.find("t1", shared.storage)
+    with thread.state.lock("t1"):
+        assert doctor(shared, "t1").level("held") == "limited"
+    assert doctor(shared, "t1").level("held") == "ok"
+
+
+def test_a_session_that_does_not_answer(shared: World) -> None:
+    command = shared.start("run", "t1", "--", "sh", "-c", "touch /up; sleep 1000")
+    try:
+        wait_for_file(shared.workspace() / "up")
+        (holder,) = (pid for pid in survivors(shared.base.name, b"holder") if pid != command.pid)
+        os.kill(holder, SIGSTOP)
+        told = doctor(shared, "t1")
+        os.kill(holder, SIGCONT)
+    finally:
+        command.terminate()
+        command.wait()
+        (shared.workspace() / "up").unlink()
+    assert told.broken() == {"session"}
+    assert "Run: solven-env stop t1" in told.fix("session")
+
+
+def test_the_document(shared: World) -> None:
+    with moved_away(shared.workspace() / ".bashrc"):
+        done = shared.cli("doctor", "t1", "--format", "json")
+    document = json.loads(done.stdout)
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert list(document) == ["format", "command", "threads", "probes", "not_asked"]
+    assert [(each["thread"], each["state"]) for each in document["threads"]] == [("t1", "drift")]
+    assert all(list(each) == ["subject", "question", "level", "detail", "cause", "fix"] for each in document["probes"])
+    levels = {each["question"]: each["level"] for each in document["probes"]}
+    assert (levels[".bashrc"], levels["/dev/null"], document["not_asked"]) == ("broken", "ok", [])
+    assert {each["subject"] for each in document["probes"]} == {"host", "thread"}
+
+
+def test_the_same_in_python(shared: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in shared.environ.items():
+        if name.startswith(("SOLVEN_", "XDG_", "UV_CACHE")):
+            monkeypatch.setenv(name, value)
+    seen: list[object] = []
+    report = solven_env.doctor("t1", storage=shared.storage, progress=seen.append)
+    assert not report.is_broken
+    assert seen == list(report.findings)
+    listing = solven_env.contents("t1", storage=shared.storage)
+    assert any("six" in line for line in listing.packages["python"])
+
+
+def test_what_is_in_a_thread(shared: World) -> None:
+    (shared.workspace() / "\x1b[2Jevil\n").touch()
+    with moved_away(shared.workspace() / ".bash_profile"):
+        done = shared.cli("doctor", "t1", "--packages", "--files")
+        document = json.loads(shared.cli("doctor", "t1", "--packages", "--files", "--format", "json").stdout)
+    (shared.workspace() / "\x1b[2Jevil\n").unlink()
+    text = done.stdout.decode()
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"(?m)^  six +1\.", text)
+    assert "is-number@7" in text
+    assert r"\x1b[2Jevil\n" in text
+    assert "\x1b" not in text
+    assert re.search(r"(?m)^  - 0644 +\d+ \.bashrc$", text)
+    assert re.search(r"(?m)^  \? +- +\.bash_profile  \(.+\)$", text)
+    assert {each["path"] for each in document["rendered"]} >= {".bashrc", "package.json", "pyproject.toml"}
+    assert document["packages"].keys() == {"python", "bun"}
+    assert document["probes"] == []
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(("--files",), 2), (("t9", "--packages"), 1), (("../t1",), 2)])
+def test_what_cannot_be_listed(shared: World, arguments: tuple[str, ...], code: int) -> None:
+    done = shared.cli("doctor", *arguments)
+    assert (done.returncode, done.stdout) == (code, b"")
+    assert b"error: " in done.stderr
+
+
+def test_an_error_that_doctor_explains_names_it(shared: World) -> None:
+    done = shared.cli("run", "t9", "--", "true")
+    assert b"or run: solven-env doctor [THREAD]." in done.stderr
+    done = shared.cli("validate", "nowhere.yaml")
+    assert b"doctor" not in done.stderr
+
+
+def _everything(base: Path) -> dict[str, tuple[int, int]]:
+    """Every path with its mode and, of a file, when it was written. Directories of ours have been written in."""
+    looks = ((path.relative_to(base), path.lstat()) for path in base.rglob("*"))
+    return {str(path): (about.st_mode, 0 if S_ISDIR(about.st_mode) else about.st_mtime_ns) for path, about in looks}
+
+
+def _change(path: Path) -> None:
+    """Other bytes of the same number, in the same file."""
+    data = bytearray(path.read_bytes())
+    data[0] ^= 1
+    with path.open("r+b") as file:
+        file.write(data)
