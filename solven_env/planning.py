@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from solven_env import packages
 from solven_env.preparing import prepare
 from solven_env.reconcile.apply import observe
-from solven_env.reconcile.desired import desired, with_builds
+from solven_env.reconcile.desired import desired, with_builds, with_mount_points
 from solven_env.reconcile.model import BUILD, State
 from solven_env.reconcile.plan import addresses, recorded_as_desired
 from solven_env.reconcile.plan import plan as make_plan
@@ -61,6 +61,7 @@ def _wanted(
 def _plan(
     thread: Thread, wanted: Desired, needs: Sequence[Need], record: Record | None
 ) -> tuple[Plan, tuple[Need, ...]]:
+    wanted = with_mount_points(wanted, os.path.isdir)
     root = thread.open_root()
     with root or nullcontext():
         observed = observe(root, {*addresses(wanted, record), "file:uv.lock", "file:bun.lock"})

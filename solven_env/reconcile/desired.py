@@ -6,10 +6,10 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from solven_env.reconcile.model import BUILD, DIRECTORY, WORKSPACE, Desired, State
+from solven_env.reconcile.model import BUILD, DIRECTORY, MOUNT, WORKSPACE, Desired, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from solven_env.profile.model import Profile
     from solven_env.reconcile.model import Observed
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LOCK_FILES = {"uv.lock": "python", "bun.lock": "bun"}
 """The lock files of a workspace, and the kind of build that each belongs to."""
+
+_BUILDS = {"python": "/.venv", "bun": "/node_modules"}
 
 
 def desired(profile: Profile, files: Iterable[RenderedFile], given: Mapping[str, str]) -> Desired:
@@ -72,6 +74,23 @@ def with_builds(
             states[address] = State("file", digest, "0644", len(data), data)
         own[address] = "keys"
     return wanted._replace(states=states, own=own)
+
+
+def with_mount_points(wanted: Desired, is_directory: Callable[[str], bool]) -> Desired:
+    """`wanted` and the places in the workspace that its settings mount directories upon, with those above them.
+
+    `is_directory` tells of a path of the host. What lies beneath another mount point is not the workspace's.
+    """
+    launch = wanted.settings
+    mounts = launch["mounts"]
+    targets = {each["target"] for each in mounts if each["kind"] != "bind" or is_directory(each["source"])}
+    targets |= {f"/{each['path']}" for each in launch["links"]}
+    targets |= {target for kind, target in _BUILDS.items() if launch[kind]}
+    shown = {each["target"] for each in mounts}
+    own = [target for target in targets if not any(target.startswith(f"{other}/") for other in shown)]
+    paths = {path for target in own for path in (target[1:], *parents(target[1:]))}
+    points = {f"{MOUNT}:{path}": DIRECTORY for path in paths if f"directory:{path}" not in wanted.states}
+    return wanted._replace(states={**wanted.states, **points})
 
 
 def settings(profile: Profile) -> dict[str, Any]:

@@ -36,6 +36,8 @@ class State:
 
 
 DIRECTORY = State("directory")
+MOUNT = "mount"
+"""The kind of the mount points: `mount:.venv`."""
 
 
 class Change(NamedTuple):

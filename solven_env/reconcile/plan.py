@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.reconcile.compare import judge, same, same_bytes
-from solven_env.reconcile.model import DIRECTORY, SETTINGS, WORKSPACE, Change, Desired, Plan, State
+from solven_env.reconcile.model import DIRECTORY, MOUNT, SETTINGS, WORKSPACE, Change, Desired, Plan, State
 from solven_env.state.records import Entry
 
 if TYPE_CHECKING:
@@ -65,6 +65,9 @@ class _Seen(NamedTuple):
 
 
 def _look(address: str, observed: Observed, record: Record | None) -> _Seen:
+    if address.startswith(f"{MOUNT}:"):  # a missing one is as it should be, and none is recorded
+        is_known = record is not None and record.generation > 0
+        return _Seen(address, observed.states.get(address, DIRECTORY), DIRECTORY if is_known else None, ())
     last = record.resources.get(address) if record else None
     intended = (record.intended or {}).get(address, ()) if record else ()
     return _Seen(address, observed.states.get(address), _state(last) if last else None, tuple(map(_state, intended)))
@@ -196,6 +199,6 @@ def _entries(desired: Desired, seen: Mapping[str, _Seen], additions: Iterable[Ch
             entries[address] = Entry("file", desired.own[address], state.digest, state.mode if keeps_modes else "")
         elif state.type == "build":
             entries[address] = Entry("build", digest=state.digest)
-        elif address in made or before:
+        elif not address.startswith(f"{MOUNT}:") and (address in made or before):
             entries[address] = Entry("directory")
     return entries

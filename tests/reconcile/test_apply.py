@@ -218,9 +218,9 @@ def test_a_record_of_an_unknown_kind_is_told(thread: Thread) -> None:
     thread.apply(ASKED)
     place = thread.state / "state.json"
     fields = json.loads(place.read_text())
-    fields["resources"]["mount:/usr"] = {"kind": "mount"}
+    fields["resources"]["gadget:/usr"] = {"kind": "gadget"}
     place.write_text(json.dumps(fields))
-    with pytest.raises(StateError, match="holds a mount, which this solven-env does not know"):
+    with pytest.raises(StateError, match="holds a gadget, which this solven-env does not know"):
         thread.plan(ASKED)
 
 

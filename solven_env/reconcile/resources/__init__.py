@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from solven_env.reconcile.resources import directory, file
+from solven_env.reconcile.resources import directory, file, mount_point
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,4 +30,4 @@ class Kind(Protocol):
         """
 
 
-KINDS: Mapping[str, Kind] = {"directory": directory, "file": file}
+KINDS: Mapping[str, Kind] = {"directory": directory, "file": file, "mount": mount_point}

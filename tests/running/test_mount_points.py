@@ -1,0 +1,97 @@
+"""What stands in the place of a mount point is drift, which the next apply takes away and keeps."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from solven_env.errors import ConflictError, SandboxError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.running.world import World
+
+
+def file(place: Path) -> None:
+    place.write_text("mine")
+
+
+def link(place: Path) -> None:
+    place.symlink_to("/etc")
+
+
+def changes(report_changes: object) -> list[tuple[str, str]]:
+    return [(change.address, change.cause) for change in report_changes]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("place", ["tmp", "usr", "proc"])
+@pytest.mark.parametrize("plant", [file, link])
+def test_it_is_drift_and_apply_mends_it_and_keeps_what_stood_there(
+    bare: World, plant: Callable[[Path], None], place: str
+) -> None:
+    bare.run("true")
+    planted = bare.workspace() / place
+    planted.rmdir()
+    plant(planted)
+    with pytest.raises(SandboxError, match="apply the profile again"):
+        bare.run("true")
+    status = bare.status()
+    assert (status.state, changes(status.changes)) == ("drift", [(f"mount:{place}", "drift")])
+    report = bare.apply()
+    assert [kept.path for kept in report.kept] == [place]
+    assert not os.path.lexists(planted)
+    assert bare.status().state == "in-sync"
+    assert bare.run("true").status == 0
+
+
+def test_a_missing_one_is_as_it_should_be_and_nothing_is_recorded_of_any(bare: World) -> None:
+    assert bare.status().state == "in-sync"
+    generation = bare.status().generation
+    bare.run("true")
+    for name in ("tmp", "var"):
+        (bare.workspace() / name).rmdir()
+    assert changes(bare.apply().changes) == []
+    assert bare.status().generation == generation
+
+
+def test_on_adoption_it_is_a_conflict(bare: World) -> None:
+    new = bare.workspace("t2")
+    new.mkdir(parents=True)
+    (new / "tmp").write_text("mine")
+    (new / "var").mkdir()
+    (new / "var/theirs").write_text("hidden by the mount")
+    with pytest.raises(ConflictError, match="tmp"):
+        bare.apply("t2")
+    assert (new / "tmp").read_text() == "mine"
+    bare.apply("t2", on_conflict="overwrite")
+    assert bare.sh("test -d /tmp && test ! -e /var/theirs", thread="t2").status == 0
+    assert (new / "var/theirs").exists()
+
+
+def test_a_link_above_a_link_of_the_profile_is_seen(thread: World) -> None:
+    thread.run("true")
+    above = thread.workspace() / ".solven"
+    for directory, _, _ in os.walk(above, topdown=False):
+        os.rmdir(directory)
+    above.symlink_to("/etc")
+    assert changes(thread.status().changes) == [("mount:.solven", "drift")]
+    thread.apply()
+    assert thread.run("true").status == 0
+
+
+def test_a_file_that_is_mounted_upon_a_file_is_nobodys_business(bare: World) -> None:
+    source = bare.base / "tool.conf"
+    source.write_text("the host's")
+    profile = bare.base / "with-file.yaml"
+    mounts = [{"source": str(source), "target": "/tool.conf"}]
+    profile.write_text(json.dumps(json.loads(bare.profile.read_text()) | {"mounts": mounts}))
+    (bare.workspace() / "tool.conf").write_text("to be mounted upon")
+    bare.base.chmod(0o711)
+    bare.apply(profile=profile)
+    assert bare.out("cat /tool.conf") == "the host's"
+    assert bare.status().state == "in-sync"
