@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
@@ -113,6 +114,9 @@ def run() -> None:
     from solven_env.cli.errors import exit_codes
 
     _open_streams()
+    signal.signal(
+        signal.SIGCHLD, signal.SIG_DFL
+    )  # ignored, as some callers have it, it makes every failure of uv's a 0
     application = _typer()
     application.callback(cls=_LazyGroup, no_args_is_help=True)(_start)
     with exit_codes():

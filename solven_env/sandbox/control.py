@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _PATIENCE = 2.0  # seconds that a holder has for its answer: it may be staging, and waiting for a layer
 _LONGEST_END = 20.0  # seconds
+_SERVES = b"solven_env.sandbox import holder"
+_DEEPEST = 2  # pids that a holder has: ours for it, and the one in its own namespace
 
 
 class SessionState(NamedTuple):
@@ -99,9 +101,21 @@ def _serves(pid: int, name: str) -> bool:
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             words = file.read().split(b"\0")
+        if words[-2:] != [name.encode(), b""] or not any(_SERVES in word for word in words):
+            return False
+        return not _may_pretend(pid)
     except OSError:  # it has ended, or is hidden
         return False
-    return words[-2:] == [name.encode(), b""] and any(b"solven_env.sandbox import holder" in word for word in words)
+
+
+def _may_pretend(pid: int) -> bool:
+    """Whether it is another user's, or inside a sandbox, two PID namespaces or more below ours.
+
+    These call themselves what they like, and fork faster than anybody can kill them.
+    """
+    with open(f"/proc/{pid}/status") as file:
+        about = {name: values.split() for name, _, values in (line.partition(":") for line in file)}
+    return about["Uid"][1] != str(os.geteuid()) or len(about["NSpid"]) > _DEEPEST
 
 
 def _kill(pid: int, name: str) -> int | None:
@@ -115,7 +129,7 @@ def _kill(pid: int, name: str) -> int | None:
         if _serves(pid, name):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             return pidfd
-    except (ProcessLookupError, PermissionError):  # it has ended; it is another user's, who may name it as he likes
+    except ProcessLookupError:  # it has ended
         pass
     os.close(pidfd)
     return None

@@ -64,9 +64,11 @@ def open_terminal(streams: tuple[int, int, int], uid: int | None, gid: int | Non
     if outer is None:
         return None
     master = os.open(f"{PTS}/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    opened = [master]
     try:
         fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
         slave = fcntl.ioctl(master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        opened.append(slave)
         if uid is not None and gid is not None:
             os.fchown(slave, uid, gid)
         settings = termios.tcgetattr(outer)
@@ -77,7 +79,8 @@ def open_terminal(streams: tuple[int, int, int], uid: int | None, gid: int | Non
         termios.tcsetattr(slave, termios.TCSANOW, settings)
         termios.tcsetwinsize(slave, termios.tcgetwinsize(outer))
     except BaseException:
-        os.close(master)
+        for descriptor in opened:
+            os.close(descriptor)
         raise
     return master, slave
 

@@ -22,7 +22,6 @@ class Running:
 
     def __init__(self, pid: int, status: int, root: str, command: Command, group: str | None) -> None:
         self.pid = pid
-        self.pidfd = os.pidfd_open(pid)
         self.status = status  # read end of bubblewrap's --json-status-fd
         self.root = root
         self.limits = command.limits
@@ -32,6 +31,7 @@ class Running:
         self.deadline = None if self.time_limit is None else time.monotonic() + self.time_limit[0]
         self.verdict: int | None = None  # the status that is decided already: killed or timed out
         self.watch = counting.Watch(pid, status) if command.limits.processes is not None else None
+        self.pidfd = os.pidfd_open(pid)
 
 
 def end(running: Running, bwrap: str, tmp: Memory | None) -> tuple[int | SandboxError, tuple[Reached, ...]]:

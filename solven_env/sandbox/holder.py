@@ -24,12 +24,13 @@ from solven_env.sandbox import (
     devices,
     ending,
     launching,
-    mounting,
     namespaces,
     refusal,
     roots,
     runtime,
     seccomp,
+    signals,
+    starting,
     wire,
 )
 from solven_env.sandbox.ending import TIMED_OUT, Running
@@ -76,6 +77,7 @@ class Session:
 
 def main(listener: str, directory: str, name: str) -> None:
     """Serve the session whose socket is `name` in the runtime `directory` until its last command has ended."""
+    signals.forget_starter()
     session_socket = socket.socket(fileno=int(listener))
     session_socket.setblocking(False)
     runtime_directory = int(directory)
@@ -156,12 +158,15 @@ def _hear(session: Session, client: int) -> None:
             error = SandboxError(f"the sandbox could not be staged: {error!r}")
         _part(session, client, error)
     else:
-        wire.send(connection, "started", terminal or ())
         session.clients[client] = (connection, running)
         session.ending[running.pidfd] = client
         session.poll.register(running.pidfd, select.EPOLLIN)
         if running.watch is not None:
             _await(session, client, running.watch)
+        try:
+            wire.send(connection, "started", terminal or ())
+        except SandboxError:  # the kernel passes no terminal; other commands go on
+            _kill(running, _KILLED)
     finally:
         for descriptor in (*streams, *(terminal or ())):
             os.close(descriptor)
@@ -183,28 +188,16 @@ def _start(
 ) -> Running:
     command = decode_command(document["command"])
     check_command(command)
-    where = roots.have(session.roots, plan)
-    root, open_files = session.roots.staged[where], int(document["open_files"])
-    group = cgroups.make(session.cgroups, session.name, command.limits)
-    status_out, status_in = os.pipe()
-    filter_out, filter_in = os.pipe()
-    os.write(filter_in, session.filter)
-    os.close(filter_in)
-    mounting.unshare(mounting.CLONE_NEWPID)
-    try:
-        pid = os.fork()
-        if pid == 0:
-            slave = terminal[1] if terminal else None
-            into = {"seccomp": filter_out, "status": status_in}
-            launching.become(root, command, streams, slave, group, open_files=open_files, **into)
-    except BaseException:
-        os.close(status_out)
-        raise
-    finally:
-        mounting.join_namespace(session.pids, mounting.CLONE_NEWPID)
-        os.close(filter_out)
-        os.close(status_in)
-    return Running(pid, status_out, where, command, group)
+    root = session.roots.staged[roots.have(session.roots, plan)]
+    asked = launching.Start(
+        root,
+        command,
+        streams,
+        slave=terminal[1] if terminal else None,
+        group=cgroups.make(session.cgroups, session.name, command.limits),
+        open_files=int(document["open_files"]),
+    )
+    return starting.start(asked, session.filter, session.pids)
 
 
 def _await(session: Session, client: int, watch: Watch) -> None:
@@ -320,6 +313,6 @@ def _refuse_all(listener: socket.socket, error: SandboxError) -> None:
             return
         with connection:
             # Closed with the request unread, the connection would lose the answer too (ECONNRESET comes first).
-            wire.receive_request(connection)
-            wire.send(connection, "accepted")
-            wire.send_failure(connection, error)
+            if wire.receive_request(connection) != "status":  # who asks for that sees the end, and looks again
+                wire.send(connection, "accepted")
+                wire.send_failure(connection, error)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import resource
-import signal
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from solven_env.errors import SolvenError
-from solven_env.sandbox import bubblewrap, cgroups, limits, mounting, staging
+from solven_env.sandbox import bubblewrap, cgroups, limits, mounting, signals, staging
 from solven_env.sandbox.namespaces import STAGE
 
 if TYPE_CHECKING:
@@ -25,28 +24,29 @@ class Root(NamedTuple):
     network: Network | None
 
 
-def become(
-    root: Root,
-    command: Command,
-    streams: tuple[int, int, int],
-    slave: int | None,
-    group: str | None,
-    *,
-    open_files: int,
-    seccomp: int,
-    status: int,
-) -> NoReturn:
-    """Turn this process, pid 1 of a PID namespace of its own, into bubblewrap. Failures go to `status` as JSON.
+class Start(NamedTuple):
+    """A command that is to be started, and what it is given.
 
     Each of `streams` that is a terminal is replaced by `slave`; where the first one is, it controls the command.
     `group` is the cgroup that it enters first. `open_files` is the caller's soft limit of them.
     """
+
+    root: Root
+    command: Command
+    streams: tuple[int, int, int]
+    slave: int | None
+    group: str | None
+    open_files: int
+
+
+def become(asked: Start, *, seccomp: int, status: int) -> NoReturn:
+    """Turn this process, pid 1 of a PID namespace of its own, into bubblewrap. Failures go to `status` as JSON."""
+    root, command, slave = asked.root, asked.command, asked.slave
     try:
-        if group is not None:
-            cgroups.enter(group)
+        if asked.group is not None:
+            cgroups.enter(asked.group)
         os.umask(0o022)
-        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and that would be inherited
-            signal.signal(ignored, signal.SIG_DFL)
+        signals.restore()
         mounting.unshare(mounting.CLONE_NEWNS)
         staging.enter(root.plan, root.path, STAGE)
         if root.network is not None:
@@ -57,8 +57,8 @@ def become(
         os.lseek(environment, 0, os.SEEK_SET)
         drop_rights(root.plan)
         os.setsid()
-        controlled = os.isatty(streams[0])
-        for number, stream in enumerate(streams):
+        controlled = os.isatty(asked.streams[0])
+        for number, stream in enumerate(asked.streams):
             os.dup2(slave if slave is not None and os.isatty(stream) else stream, number)
         mounting.close_on_exec(3)
         descriptors = {"environment": environment, "seccomp": seccomp, "status": status}
@@ -66,7 +66,7 @@ def become(
             os.set_inheritable(descriptor, True)
         hard = limits.hard_limits()
         arguments = bubblewrap.arguments(root.plan, command, STAGE, hard, controlled=controlled, **descriptors)
-        limit_open_files(open_files)
+        limit_open_files(asked.open_files)
         os.execve(root.plan.bwrap, arguments, {})  # noqa: S606 (no shell is meant)
     except BaseException as error:  # whatever it is, the launcher learns it; nothing of the holder may go on here
         failure = {"message": str(error), "fix": "", "location": ""}

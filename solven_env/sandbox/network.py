@@ -92,9 +92,14 @@ def make(plan: LaunchPlan, host: Surroundings) -> Network | None:
 
 def end(network: Network) -> None:
     """Let go of the namespace, and see its helper's end."""
-    os.close(network.namespace)
+    os.close(lose_helper(network).namespace)
+
+
+def lose_helper(network: Network) -> Network:
+    """The namespace alone, which keeps its commands in, when the end of its helper has been seen."""
     if network.helper is not None:
         _end_helper(network.helper)
+    return network._replace(helper=None)
 
 
 def _namespace(closed: Iterable[Net] | None) -> int:
@@ -202,7 +207,7 @@ def _become_helper(program: str, namespace: int, resolver: bytes, leash: int, re
 def _hide_host(resolver: bytes) -> None:
     """Leave slirp4netns of /etc and /run, which its own sandbox keeps, the resolver's address (and the loader's list).
 
-    Started as root it stays root without any capability, which is enough to read /etc/shadow and to speak to Docker.
+    Started as root it stays root with CAP_NET_BIND_SERVICE alone: enough to read /etc/shadow and to speak to Docker.
     """
     mounting.unshare(mounting.CLONE_NEWNS)
     shown = {"/etc/resolv.conf": resolver, _LOADERS_LIST: _read(_LOADERS_LIST)}

@@ -70,10 +70,12 @@ def drop(roots: Roots, used: set[str]) -> None:
 
 def lose_network(roots: Roots, helper: int) -> None:
     """A root's network helper is dead: its commands go on without, and the next one gets a root of its own."""
-    where = roots.helpers[helper]
+    where = roots.helpers.pop(helper)
+    roots.poll.unregister(helper)
     _forget(roots, where)
-    _end_network(roots, roots.staged[where])
-    roots.staged[where] = roots.staged[where]._replace(network=None)
+    root = roots.staged[where]
+    assert root.network is not None
+    roots.staged[where] = root._replace(network=network.lose_helper(root.network))
 
 
 def _forget(roots: Roots, where: str) -> None:

@@ -2,6 +2,7 @@
 
 After Docker's and Flatpak's lists: ENOSYS where programs fall back to an older call, EPERM where they report. It is a
 second wall: the namespaces and the missing capabilities refuse most of these already. strace and gdb do not run.
+Sockets of most families are refused, as Flatpak does: no namespace keeps them in.
 
 Under proot the filter has another task too: proot 5.1.0 (Debian 12's) does not know the calls that came after it, so
 that their paths are the host's. `stat /file` then looks at the host (statx); with ENOSYS programs ask by the older
@@ -93,6 +94,11 @@ NEWER_THAN_PROOT: dict[str, tuple[int, int | None]] = {
 # which proot 5.1.0 takes the child's heap for its parent's too: uv then fails when it compiles.
 _PROOT_NEEDS = frozenset(("ptrace", "process_vm_readv", "process_vm_writev", "clone3"))
 
+_SOCKET = (41, 198)
+_FAMILIES = (1, 2, 10, 16)
+"""AF_UNIX, AF_INET, AF_INET6, AF_NETLINK: what a network namespace keeps in. AF_VSOCK knows none, and reaches the
+hypervisor and every other sandbox; the rest is for hardware, or ways into the kernel."""
+
 _UNKNOWN = frozenset(  # as if this kernel had no such call
     (
         *("io_uring_setup", "io_uring_enter", "io_uring_register", "bpf", "keyctl", "add_key", "request_key"),
@@ -108,7 +114,7 @@ _KILL_PROCESS = 0x80000000
 _ERRNO = 0x00050000
 _ALLOW = 0x7FFF0000
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
-_NUMBER_OFFSET, _ARCHITECTURE_OFFSET = 0, 4  # in struct seccomp_data
+_NUMBER_OFFSET, _ARCHITECTURE_OFFSET, _FIRST_ARGUMENT_OFFSET = 0, 4, 16  # in struct seccomp_data
 _STEP = struct.Struct("=HBBI")  # struct sock_filter
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2  # include/uapi/linux/prctl.h, seccomp.h
 
@@ -118,7 +124,8 @@ def program(machine: str | None = None) -> bytes:
 
     A call of another architecture (32-bit, x32) kills the process: it would reach the kernel under other numbers.
     """
-    return _program({name: (entry, name in _UNKNOWN) for name, entry in NUMBERS.items()}, _KILL_PROCESS, machine)
+    refused = {name: (entry, name in _UNKNOWN) for name, entry in NUMBERS.items()}
+    return _program(refused, _KILL_PROCESS, machine, families=_FAMILIES)
 
 
 def program_for_proot(machine: str | None = None) -> bytes:
@@ -143,9 +150,14 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
 
-def _program(refused: Mapping[str, tuple[tuple[int, int | None], bool]], x32: int, machine: str | None) -> bytes:
+def _program(
+    refused: Mapping[str, tuple[tuple[int, int | None], bool]],
+    x32: int,
+    machine: str | None,
+    families: tuple[int, ...] = (),
+) -> bytes:
     """A filter from names to their numbers, and whether each is to look unknown to this kernel; `x32` is what x32's and
-    all higher numbers get."""
+    all higher numbers get. Where `families` of sockets are named, there are no others."""
     machine = machine or os.uname().machine
     if machine not in _ARCHITECTURES:
         raise PlatformError(f"no list of system calls for {machine}", fix="Use Linux on x86_64 or aarch64.")
@@ -163,5 +175,10 @@ def _program(refused: Mapping[str, tuple[tuple[int, int | None], bool]], x32: in
         if number is not None:
             refusal = errno.ENOSYS if is_unknown else errno.EPERM
             steps += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | refusal)]
+    if families:
+        count = len(families)
+        steps += [(_EQUAL, 0, count + 2, _SOCKET[column]), (_LOAD, 0, 0, _FIRST_ARGUMENT_OFFSET)]
+        steps += [(_EQUAL, count - at, 0, family) for at, family in enumerate(families)]  # to the last step
+        steps.append((_RETURN, 0, 0, _ERRNO | errno.EAFNOSUPPORT))
     steps.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(_STEP.pack(*step) for step in steps)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import socket
+import stat
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _TRIES = 20
 _KILLED = 137
+_STREAM_FIX = "Give it /dev/null, a file, a pipe, a socket or a terminal."
 _HOLDER = "import sys; sys.path.append(sys.argv[1]); from solven_env.sandbox import holder; holder.main(*sys.argv[2:])"
 
 
@@ -116,7 +118,7 @@ def start(
         "command": encode_command(command),
         "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
     }
-    let_streams_be_reopened(plan, (stdin, stdout, stderr))
+    prepare_streams(plan, (stdin, stdout, stderr))
     directory = runtime.open_directory(runtime_dir)
     try:
         connection, terminal = _connection(directory, plan.session, request, (stdin, stdout, stderr))
@@ -149,18 +151,34 @@ def _connection(
     raise SandboxError(f"the session's holder ended {_TRIES} times before it answered")
 
 
-def let_streams_be_reopened(plan: LaunchPlan, streams: tuple[int, int, int]) -> None:
-    """Give pipes to the uid that root drops to: scripts open /dev/stderr anew, and a pipe is its maker's, mode 0600."""
-    if plan.uid is not None and plan.gid is not None and os.geteuid() == 0:
-        for stream in streams:
-            if os.readlink(f"/proc/self/fd/{stream}").startswith("pipe:"):
-                try:
-                    os.fchown(stream, plan.uid, plan.gid)
-                except OSError as error:
-                    raise SandboxError(
-                        f"nothing can belong to the sandbox's uid {plan.uid} here: {error.strerror}",
-                        fix="In a container, choose a sandbox.uid that /proc/self/uid_map maps.",
-                    ) from error
+def prepare_streams(plan: LaunchPlan, streams: tuple[int, int, int]) -> None:
+    """See that the three are what a command may have: a directory would lead out of the workspace.
+
+    The next file that is opened would take the number of one that is closed.
+    """
+    for stream in streams:
+        try:
+            about = os.fstat(stream)
+        except OSError as error:
+            raise SandboxError(f"the command's stream, descriptor {stream}, is not open", fix=_STREAM_FIX) from error
+        if stat.S_ISDIR(about.st_mode):
+            raise SandboxError(f"the command's stream, descriptor {stream}, is a directory", fix=_STREAM_FIX)
+        if stat.S_ISFIFO(about.st_mode):
+            _let_be_reopened(plan, stream)
+
+
+def _let_be_reopened(plan: LaunchPlan, pipe: int) -> None:
+    """Give a pipe to the uid that root drops to: scripts open /dev/stderr anew, and it is its maker's, mode 0600."""
+    is_named = not os.readlink(f"/proc/self/fd/{pipe}").startswith("pipe:")
+    if is_named or plan.uid is None or plan.gid is None or os.geteuid() != 0:
+        return
+    try:
+        os.fchown(pipe, plan.uid, plan.gid)
+    except OSError as error:
+        raise SandboxError(
+            f"nothing can belong to the sandbox's uid {plan.uid} here: {error.strerror}",
+            fix="In a container, choose a sandbox.uid that /proc/self/uid_map maps.",
+        ) from error
 
 
 def _ask(

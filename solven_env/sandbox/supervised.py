@@ -12,7 +12,7 @@ from typing import Any
 from solven_env.errors import SandboxError
 from solven_env.sandbox.limits import reached, time_limit
 from solven_env.sandbox.plan import Command, LaunchPlan, encode_command, encode_plan
-from solven_env.sandbox.session import Ended, let_streams_be_reopened
+from solven_env.sandbox.session import Ended, prepare_streams
 
 _KILLED = 137
 _SUPERVISOR = (
@@ -40,7 +40,7 @@ def run(
     descriptors are the command's streams as they are. An exception on the way, KeyboardInterrupt above all, and the
     launcher's death by any signal end everything that was started. SandboxError when it could not start.
     """
-    let_streams_be_reopened(plan, (stdin, stdout, stderr))
+    prepare_streams(plan, (stdin, stdout, stderr))
     request = {
         "plan": encode_plan(plan),
         "command": encode_command(command),

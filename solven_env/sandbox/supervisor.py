@@ -24,6 +24,7 @@ from solven_env.sandbox import (
     proot,
     runtime,
     seccomp,
+    signals,
     stages,
     waiting,
 )
@@ -56,6 +57,7 @@ class Request(NamedTuple):
 
 def main(request: str, lifeline: str, report: str) -> None:
     """Run what the descriptor `request` says and write to `report` how it ended, as JSON. `lifeline` is a pipe."""
+    signals.forget_starter()
     for descriptor in (lifeline, report):
         os.set_inheritable(int(descriptor), False)
     with open(int(request), "rb") as file:
@@ -179,8 +181,7 @@ def _start(plan: LaunchPlan, command: Command, where: str, shown: list[bindings.
     if pid:
         return pid
     try:
-        for changed in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):  # by Python and by us, and inherited
-            signal.signal(changed, signal.SIG_DFL)
+        signals.restore()
         drop_rights(plan)
         mounting.signal_when_parent_ends(signal.SIGQUIT)  # after the uid: a change of it forgets this
         if os.getppid() == parent:

@@ -14,6 +14,7 @@ of its own, `status ─►`, and gets `◄─ status`.
 from __future__ import annotations
 
 import array
+import errno
 import json
 import os
 import socket
@@ -37,7 +38,7 @@ def send_request(connection: socket.socket, request: dict[str, Any], streams: tu
     try:
         with open(memory, "wb", closefd=False) as file:
             file.write(json.dumps(request).encode())
-        socket.send_fds(connection, [b"request"], [memory, *streams])
+        _send_descriptors(connection, b"request", [memory, *streams])
     finally:
         os.close(memory)
 
@@ -98,9 +99,22 @@ def receive_descriptors(connection: socket.socket, most: int) -> tuple[bytes, li
 def send(connection: socket.socket, kind: str, descriptors: Iterable[int] = (), **values: Any) -> None:
     """One short message; that nobody is there any more to read it is no error."""
     try:
-        socket.send_fds(connection, [json.dumps({"kind": kind, **values}).encode()], list(descriptors))
+        _send_descriptors(connection, json.dumps({"kind": kind, **values}).encode(), list(descriptors))
     except (BrokenPipeError, ConnectionResetError):
         return
+
+
+def _send_descriptors(connection: socket.socket, message: bytes, descriptors: list[int]) -> None:
+    try:
+        socket.send_fds(connection, [message], descriptors)
+    except OSError as error:
+        if error.errno != errno.ETOOMANYREFS:
+            raise
+        # Of one user, commands of all threads included, no more may be under way than the sender may open (unix(7)).
+        raise SandboxError(
+            "so many descriptors of this user are under way in sockets that the kernel passes no more",
+            fix="A command that is running holds them back: end it with stop. Or raise the limit: ulimit -n.",
+        ) from error
 
 
 def receive(connection: socket.socket) -> dict[str, Any] | None:

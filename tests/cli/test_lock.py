@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +52,19 @@ def test_what_cannot_be_locked_leaves_the_lock_as_it_was(cli: Cli) -> None:
     assert (failed.returncode, failed.stdout) == (1, "")
     assert "Traceback" not in failed.stderr
     assert "See docs/builds.md, or run: solven-env doctor" in failed.stderr
+    assert not (cli.directory / "team.lock").exists()
+
+
+def test_a_caller_that_ignores_sigchld_makes_no_failure_a_success(cli: Cli) -> None:
+    """The kernel then keeps no status, and Python takes what it does not know for 0: the lock was written empty."""
+    profile = cli.write("team.yaml", PACKAGES.replace("six", "solven-env-no-such-package"))
+    code = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); "
+        "os.execv(sys.executable, [sys.executable, '-m', 'solven_env', 'lock', sys.argv[1]])"
+    )
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "UV_OFFLINE": "1"}
+    failed = subprocess.run([sys.executable, "-c", code, profile], cwd=cli.directory, env=environ, check=False)
+    assert failed.returncode == 1
     assert not (cli.directory / "team.lock").exists()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import socket
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -128,6 +129,15 @@ def test_calls_that_are_refused(box: Box, name: str, arguments: tuple[int, ...],
     number = seccomp.NUMBERS[name][platform.machine() == "aarch64"]
     result = box.run("python3", "-c", CALL, str(number), *map(str, arguments))
     assert result.out.decode().strip() == expected, result.err
+
+
+@pytest.mark.parametrize("network", ["none", "host"])
+@pytest.mark.parametrize("family", [socket.AF_VSOCK, socket.AF_ALG, socket.AF_PACKET])
+def test_a_socket_that_no_network_namespace_keeps_in_is_refused(box: Box, family: int, network: str) -> None:
+    """By AF_VSOCK a command reached the hypervisor whatever its network, and other threads' commands had its ports."""
+    code = f"import socket; socket.socket({int(family)}, socket.SOCK_STREAM)"
+    result = box.but(network=network).run("python3", "-c", code)
+    assert b"Address family not supported" in result.err
 
 
 def test_a_user_namespace_by_clone_is_refused_too(box: Box) -> None:

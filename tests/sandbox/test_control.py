@@ -205,3 +205,15 @@ def test_stop_at_any_moment_of_a_start(box: Box) -> None:
             stop(box)
             assert running.result() in (6, 137, "the session was ended while the command started")
             assert os.listdir(box.runtime) == []
+
+
+def test_stop_is_not_deceived_by_a_command_that_is_called_like_a_holder(box: Box) -> None:
+    """Another thread's command, which may fork so fast that a stop that kills it never ends."""
+    text = "touch /up; while ! [ -e /go ]; do sleep 0.01; done; exit 5"
+    victim = box.neighbour("other")
+    called = ("solven_env.sandbox import holder", runtime.socket_name(victim.plan.session))
+    with session.start(box.plan, command("sh", "-c", text, *called), box.runtime) as pretender:
+        wait_for_file(box.workspace / "up")
+        assert not stop(victim)
+        (box.workspace / "go").touch()
+        assert pretender.wait() == 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import socket
 import struct
 from pathlib import Path
 
@@ -17,9 +18,9 @@ ALLOW, KILL = 0x7FFF0000, 0x80000000
 READ = {"x86_64": 0, "aarch64": 63}
 
 
-def verdict(program: bytes, architecture: int, number: int) -> int:
+def verdict(program: bytes, architecture: int, number: int, argument: int = 1) -> int:
     """What a classic BPF machine returns for a struct seccomp_data."""
-    data = struct.pack("=iI", number, architecture)
+    data = struct.pack("=iI8xQ", number, architecture, argument)
     steps = list(struct.iter_unpack("=HBBI", program))
     at = accumulator = 0
     while True:
@@ -79,6 +80,17 @@ def test_proot_may_trace_and_what_it_cannot_rewrite_looks_unknown(machine: str) 
     assert verdict(program, AUDIT[machine], -2) in (0x50000 | errno.ENOSYS, ALLOW)  # how proot voids a call
 
 
+@pytest.mark.parametrize(("machine", "number"), [("x86_64", 41), ("aarch64", 198)])
+def test_sockets_are_of_four_families(machine: str, number: int) -> None:
+    """The kernel reads 32 bits of the argument."""
+    program = seccomp.program(machine)
+    allowed = {socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK}
+    for family in range(64):
+        verdicts = {verdict(program, AUDIT[machine], number, above << 32 | family) for above in (0, 1)}
+        assert verdicts == {ALLOW if family in allowed else 0x50000 | errno.EAFNOSUPPORT}, family
+    assert verdict(seccomp.program_for_proot(machine), AUDIT[machine], number, socket.AF_VSOCK) == ALLOW
+
+
 @pytest.mark.parametrize(("machine", "other"), [("x86_64", "i386"), ("x86_64", "aarch64"), ("aarch64", "arm")])
 def test_another_architecture_is_killed(machine: str, other: str) -> None:
     assert verdict(seccomp.program(machine), AUDIT[other], READ[machine]) == KILL
@@ -115,6 +127,7 @@ def headers(*places: str) -> dict[str, int]:
 def test_the_numbers_are_the_kernels(column: int, places: tuple[str, ...]) -> None:
     known = headers(*places)
     wrong = {}
+    assert known["socket"] == (41, 198)[column]
     new = {name: numbers for name, numbers in seccomp.NEWER_THAN_PROOT.items() if name in known}
     assert {"statx", "openat2", "faccessat2"} <= new.keys()
     for name, numbers in (seccomp.NUMBERS | new).items():

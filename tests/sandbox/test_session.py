@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -365,3 +366,49 @@ def test_a_plan_that_cannot_be_staged_is_one_error_and_leaves_nothing(
         box.but(**change).run("true")
     assert not [path for path in box.workspace.rglob("*") if path.is_file()]
     assert box.run("true").status == 0
+
+
+@pytest.mark.parametrize("stream", ["stdin", "stdout", "stderr"])
+@pytest.mark.parametrize("what", ["closed", "directory", "path"])
+def test_a_stream_that_is_closed_or_leads_out_is_refused(box: Box, stream: str, what: str) -> None:
+    """The number of a closed one would be the next file's: the runtime directory's, where the holder listens."""
+    number = os.open(box.base, {"closed": os.O_RDONLY, "directory": os.O_RDONLY, "path": os.O_PATH}[what])
+    if what == "closed":
+        os.close(number)
+    try:
+        with pytest.raises(SandboxError, match=f"descriptor {number}, is"):
+            session.run(box.plan, command("sh", "-c", "ls /proc/self/fd/*/../ > /out"), box.runtime, **{stream: number})
+    finally:
+        if what != "closed":
+            os.close(number)
+    assert os.listdir(box.workspace) == []
+
+
+HOARD = """
+import resource, socket, time
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+ours, theirs = socket.socketpair()
+for _ in range(2):
+    socket.send_fds(ours, [b"x"], [0] * 250)
+open("/up", "w").close()
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(ROOT, reason="the kernel lets root pass any number; the suite runs as an ordinary user too")
+def test_descriptors_that_a_command_holds_back_in_sockets_are_an_error_for_the_others(box: Box) -> None:
+    """The kernel counts them for the user, who is the same inside and outside."""
+    neighbour = box.neighbour("other")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (400, hard))
+    try:
+        with session.start(box.plan, command("python3", "-c", HOARD), box.runtime) as hoarding:
+            wait_for_file(box.workspace / "up")
+            with pytest.raises(SandboxError, match="under way"):
+                neighbour.shell("true")
+            hoarding.kill()
+            assert hoarding.wait() == 137
+        assert neighbour.shell("exit 3").status == 3
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -48,7 +48,7 @@ SUBSET = [
     "tests/sandbox/test_session.py",
     "tests/sandbox/test_terminal.py",
     "tests/sandbox/test_overlays.py",
-    "tests/sandbox/test_limits.py tests/sandbox/test_cgroups.py",
+    "tests/sandbox/test_limits.py tests/sandbox/test_cgroups.py tests/sandbox/test_signals.py",
     "tests/sandbox/test_network.py",
     "tests/hostile/test_isolation.py",
     "tests/hostile/test_planted_mounts.py",
