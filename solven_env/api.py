@@ -197,7 +197,9 @@ def run(
     from solven_env import running
 
     terminal = os.environ.get("TERM", "") if any(map(os.isatty, (stdin, stdout, stderr))) else ""
-    asked = running.Asked(_words(command, shell), cwd, timeout, env or {}, network, backend, keep_alive, terminal)
+    asked = running.Asked(
+        running.words(command, shell), cwd, timeout, env or {}, network, backend, keep_alive, terminal
+    )
     launch = running.prepare(Thread.find(thread, storage), asked, progress)
     ended = running.run(launch, stdin=stdin, stdout=stdout, stderr=stderr)
     for each in ended.limits:
@@ -224,7 +226,7 @@ def explain(
     """
     from solven_env import running
 
-    asked = running.Asked(_words(command, shell), cwd, timeout, env or {}, network, backend)
+    asked = running.Asked(running.words(command, shell), cwd, timeout, env or {}, network, backend)
     return running.explain(Thread.find(thread, storage), asked, controlled=os.isatty(0))
 
 
@@ -295,17 +297,6 @@ def check_lock(profile: str | Path) -> LockReport:
     directory = _lock_directory(source)
     found = locks.check(lock_files.read(directory), python, bun, profile=str(profile), where=str(directory))
     return LockReport(directory, tuple(locks.files(found, python, bun)) if locks.is_needed(python, bun) else ())
-
-
-def _words(command: Sequence[str], shell: str | None) -> Sequence[str]:
-    """The command's words, of which a text for a login shell is the last."""
-    from solven_env import running
-
-    if isinstance(command, str):
-        raise UsageError("a command is a sequence of words, not text", fix="Pass a list, or the text as shell=….")
-    if (shell is None) == (not command):
-        raise UsageError("there is no command, or there are two", fix="Give the command's words or a text for a shell.")
-    return command if shell is None else (*running.SHELL, shell)
 
 
 def _build(found: Thread, lacking: Sequence[Need], backend: str, progress: Callable[[str], None]) -> None:

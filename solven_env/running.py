@@ -75,6 +75,15 @@ class Asked(NamedTuple):
     """TERM where it has a terminal, else empty."""
 
 
+def words(command: Sequence[str], shell: str | None) -> Sequence[str]:
+    """The words of a command, which is given as such or as a text for a login shell."""
+    if isinstance(command, str):
+        raise UsageError("a command is a sequence of words, not text", fix="Pass a list, or the text as shell=….")
+    if (shell is None) == (not command):
+        raise UsageError("there is no command, or there are two", fix="Give the command's words or a text for a shell.")
+    return command if shell is None else (*SHELL, shell)
+
+
 def prepare(thread: Thread, asked: Asked, progress: Callable[[str], None] = lambda _: None) -> Launch:
     """Have the thread's builds on this host, and say how the command starts.
 
@@ -126,7 +135,7 @@ def _settle(thread: Thread, asked: Asked) -> tuple[Record, _Chosen]:
         raise UsageError("keep-alive is a number of seconds, 0 or more", fix="Leave it out for 0.")
     record = thread.record()
     if record is None or not record.generation:
-        fix = f"Run: solven-env apply PROFILE {thread.name}."
+        fix = f"Run: solven-env apply PROFILE {thread.name}"
         raise SandboxError(f"thread {thread.name} was never applied", fix=fix)
     settings = record.settings
     chosen = _choose(thread, settings, asked.backend or settings["backend"], asked.network or settings["network"])

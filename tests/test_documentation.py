@@ -1,69 +1,168 @@
-"""Every example in README and docs is checked: profiles validate, commands exist, Python runs."""
+"""Every example in the pages is checked: a block of a kind that nothing here or in test_transcripts.py knows, fails."""
 
 from __future__ import annotations
 
-import os
+import json
 import re
+import shlex
 import subprocess
-import sys
-from pathlib import Path
+import tomllib
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from ruamel.yaml import YAML
 
+from solven_env import errors
+from solven_env.cli.errors import CODES, INTERRUPTED, PENDING
 from solven_env.cli.main import COMMANDS
 from solven_env.config import parse
 from solven_env.profile.load import load
 from solven_env.profile.resolve import resolve
+from solven_env.sandbox.proot import STATEMENT
 from solven_env.sources import schema
-from tests.profiles import without_packages
+from tests import pages
+from tests.cli.conftest import cli  # noqa: F401 - a fixture
+from tests.pages import PAGES, TOP
 
-TOP = Path(__file__).parent.parent
-PAGES = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
+    from tests.cli.conftest import Cli
+    from tests.pages import Block
 
-def blocks(language: str) -> list[tuple[str, str]]:
-    return [
-        (f"{page.name}:{page.read_text()[: match.start()].count(chr(10)) + 1}", match[2])
-        for page in PAGES
-        for match in BLOCK.finditer(page.read_text())
-        if match[1] == language
-    ]
-
-
-@pytest.mark.parametrize(("place", "text"), blocks("yaml"))
-def test_every_document_in_the_pages_is_valid(place: str, text: str) -> None:
-    if "config-v1.json" in text:
-        parse(text.encode(), place, schema("config-v1.json"))
-        return
-    declaration = load(text.encode(), place, schema("profile-v1.json"))
-    resolve(declaration, {name: item.default or "x" for name, item in declaration.inputs.items()}, "example")
-    assert declaration.document.diagnostics == []
+KINDS = {
+    "console": "typed by test_transcripts.py, and its output compared",
+    "python": "run by test_transcripts.py",
+    "yaml": "read as a profile, a host configuration or a workflow",
+    "sh": "read by sh; each command and what it names exist",
+    "text": "nothing to type: a drawing, a listing, a message",
+}
 
 
-@pytest.mark.parametrize(("place", "text"), blocks("python"))
-def test_every_program_in_the_pages_runs(place: str, text: str, tmp_path: Path) -> None:
-    (tmp_path / "profiles").mkdir()  # without packages: building those is another test's
-    shipped = (TOP / "profiles/solven.yaml").read_text()
-    (tmp_path / "profiles/solven.yaml").write_text(without_packages(shipped))
-    environ = {**os.environ, "PYTHONPATH": str(TOP)}
-    result = subprocess.run(
-        [sys.executable, "-c", text], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
-    )
-    assert (result.returncode, result.stdout, result.stderr) == (0, "new 6\n", ""), place
+def test_every_block_is_of_a_kind_that_is_checked() -> None:
+    for page in PAGES:
+        for block in pages.read(page)[0]:
+            assert block.kind in KINDS, block.place
+            if block.kind == "text":
+                assert not re.search(r"(?m)^(\$ |solven-env [a-z])", block.text), f"{block.place} is to be typed"
+            if block.kind == "console":
+                assert block.text.startswith("$ "), block.place
+
+
+@pytest.mark.parametrize("text", ["    indented\n", "```\nof no kind\n```\n", "- item\n  ```sh\n  true\n  ```\n"])
+def test_a_block_that_names_no_kind_is_told(text: str, tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text(f"Prose.\n\n{text}")
+    with pytest.raises(ValueError, match="names no kind"):
+        pages.read(tmp_path / "page.md")
+
+
+@pytest.mark.parametrize("block", pages.blocks("yaml"), ids=lambda block: block.place)
+def test_every_document_in_the_pages_is_valid(block: Block) -> None:
+    text = block.text.encode()
+    if block.name.startswith(".github/"):
+        assert "jobs" in YAML(typ="safe").load(text)  # its commands are typed by test_transcripts.py
+    elif "config-v1.json" in block.text:
+        parse(text, block.place, schema("config-v1.json"))
+    else:
+        declaration = load(text, block.place, schema("profile-v1.json"))
+        resolve(declaration, {name: item.default or "x" for name, item in declaration.inputs.items()}, "example")
+        assert declaration.document.diagnostics == []
+
+
+@pytest.mark.parametrize("block", pages.blocks("sh"), ids=lambda block: block.place)
+def test_every_command_in_the_pages_is_one(block: Block, cli: Cli) -> None:  # noqa: F811
+    assert subprocess.run(["sh", "-n"], input=block.text, text=True, capture_output=True).stderr == ""
+    for line in () if block.name else block.text.splitlines():
+        match shlex.split(line, comments=True):
+            case ["solven-env", command, *rest]:
+                assert command in COMMANDS, line
+                result = cli(command, "--help", *rest)  # an option that there is not is an error before the help
+                assert result.returncode == 0, f"{line}: {result.stderr}"
+            case ["pip", "install", "."]:
+                assert (TOP / "pyproject.toml").exists()
+            case [("sh" | "pytest" | "."), *rest]:
+                missing = [word for word in rest if "/" in word and not (TOP / word.partition("::")[0]).exists()]
+                assert missing in ([], [".venv/bin/activate"]), line
+            case _:
+                pytest.fail(f"{block.place}: nothing checks {line}")
 
 
 def test_every_command_named_in_the_pages_exists() -> None:
-    pages = "\n".join(page.read_text() for page in PAGES)
-    named = set(re.findall(r"^ {4}solven-env ([a-z]+)\b|`solven-env ([a-z]+)\b", pages, re.MULTILINE))
-    assert {one or other for one, other in named} <= set(COMMANDS)
-    assert set(COMMANDS) <= set(re.findall(r"^\| `(\w+) ", (TOP / "README.md").read_text(), re.MULTILINE))
+    text = "\n".join(page.read_text() for page in PAGES)
+    assert set(re.findall(r"(?:^|`|\$ )solven-env ([a-z]+)\b", text, re.MULTILINE)) <= set(COMMANDS)
+    assert set(COMMANDS) == set(re.findall(r"^\| `(\w+) ", (TOP / "README.md").read_text(), re.MULTILINE))
+
+
+def _fields(schema: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Each field of a schema and what its row of a table says of its default."""
+    for name, field in schema.get("properties", {}).items():
+        default = f"`{json.dumps(field['default'])}`" if "default" in field else ""
+        yield above + name, "required" if name in schema.get("required", ()) else default
+        yield from _fields(field, f"{above}{name}.")
+        yield from _fields(field["items"].get("then", {}) if "items" in field else {}, f"{above}{name}[].")
+        of_any_name = field.get("additionalProperties")
+        yield from _fields(of_any_name if isinstance(of_any_name, dict) else {}, f"{above}{name}.*.")
+
+
+def test_the_page_of_profiles_has_every_field_and_its_default() -> None:
+    rows = re.findall(r"(?m)^\| `([^`]+)` \|[^|]*\| ?(.*?) ?\|[^|]*\|$", (TOP / "docs/profile.md").read_text())
+    assert rows == list(_fields(json.loads(schema("profile-v1.json"))))
+
+
+def test_the_page_of_the_command_line_is_what_the_help_says(tmp_path: Path) -> None:
+    subprocess.run(["sh", TOP / "scripts/cli-docs", tmp_path / "cli.md"], check=True)
+    assert (tmp_path / "cli.md").read_text() == (TOP / "docs/cli.md").read_text(), "type: sh scripts/cli-docs"
+
+
+def test_the_page_of_the_command_line_has_every_exit_code() -> None:
+    rows = re.findall(r"(?m)^\| (\d+) \|", (TOP / "docs/cli.md").read_text())
+    assert rows == [str(code) for code in sorted({0, 1, PENDING, INTERRUPTED, *CODES.values()})]
 
 
 def test_every_link_between_the_pages_leads_somewhere() -> None:
     for page in PAGES:
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+        for target in re.findall(r"\]\((?!https?:)([^)]+)\)", "\n".join(pages.read(page)[1])):
+            name, _, anchor = target.partition("#")
+            other = page.parent / name if name else page
+            assert other.exists(), f"{page.name}: {target}"
+            assert not anchor or anchor in pages.anchors(other), f"{page.name}: {target}"
+
+
+def test_every_page_is_linked_from_the_first_one() -> None:
+    first = (TOP / "README.md").read_text()
+    assert [page.name for page in PAGES[1:] if f"{page.relative_to(TOP)})" not in first] == []
+
+
+def test_every_page_that_an_error_names_exists() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.SolvenError)]
+    named = {kind.page for kind in kinds} - {""}
+    assert named
+    assert [page for page in named if not (TOP / page).exists()] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/isolation.md"])
+def test_the_pages_say_what_proot_is_word_for_word(page: str) -> None:
+    assert STATEMENT in " ".join((TOP / page).read_text().split())
+
+
+def test_what_is_written_by_hand_has_120_columns() -> None:
+    for page in PAGES:
+        blocks, prose = pages.read(page)
+        lines = [line for line in prose if not line.startswith("|")]
+        lines += [
+            line for block in blocks for line in block.text.splitlines() if block.kind != "console" or line[:2] == "$ "
+        ]
+        assert [line for line in lines if len(line) > 120] == [], page.name
+
+
+def test_the_page_for_contributors_has_every_floor() -> None:
+    contracts = tomllib.loads((TOP / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (floors,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    rows = re.findall(r"(?m)^\| (`[^|]*`) \|", (TOP / "docs/layout.md").read_text())
+    assert [set(re.findall(r"`(\w+)(?:/|\.py)`", row)) for row in rows] == [
+        set(floor.replace("solven_env.", "").split(" | ")) for floor in floors if floor != "solven_env.__main__"
+    ]
 
 
 def test_every_file_named_in_the_pages_for_contributors_exists() -> None:

@@ -63,24 +63,24 @@ def check(found: Mapping[str, bytes], python: Python | None, bun: Bun | None, *,
         return Lock()
     fix = f"Run: solven-env lock {profile}"
     if ABOUT not in found:
-        raise LockError("the lock of the profile's packages is missing", fix=f"{fix}.", location=where)
+        raise LockError("the lock of the profile's packages is missing", fix=fix, location=where)
     try:
         about = json.loads(found[ABOUT])
         stated, asked, written = about["format"], about["asked"], dict(about["files"])
     except (ValueError, TypeError, KeyError):
-        raise LockError(f"{ABOUT} is damaged", fix=f"{fix}.", location=where) from None
+        raise LockError(f"{ABOUT} is damaged", fix=fix, location=where) from None
     if stated != FORMAT:
-        raise LockError(f"the lock has format {stated}, this solven-env reads {FORMAT}", fix=f"{fix}.", location=where)
+        raise LockError(f"the lock has format {stated}, this solven-env reads {FORMAT}", fix=fix, location=where)
     if asked != digest(python, bun):
-        raise LockError("the lock is out of date: the profile's packages changed", fix=f"{fix}.", location=where)
+        raise LockError("the lock is out of date: the profile's packages changed", fix=fix, location=where)
     wanted = {
         name for name, packages in ((PYTHON, python and python.packages), (BUN, bun and bun.packages)) if packages
     }
     for name in sorted(wanted):
         if name not in found:
-            raise LockError(f"the lock has no {name}", fix=f"{fix}.", location=where)
+            raise LockError(f"the lock has no {name}", fix=fix, location=where)
         if written.get(name) != _digest(found[name]):
-            raise LockError(f"{name} was changed since it was locked", fix=f"{fix}, or restore it.", location=where)
+            raise LockError(f"{name} was changed since it was locked: restore it or lock anew", fix=fix, location=where)
     return Lock(*(found[name] if name in wanted else None for name in (PYTHON, BUN)))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 import typer.main
 from typer._click.exceptions import UsageError
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from solven_env import __version__
 from solven_env.errors import SolvenError
@@ -36,6 +36,12 @@ COMMANDS = {
 """Each command's module is `solven_env.cli.<name>`; its function is called `command`."""
 
 
+class _Command(TyperCommand):
+    def collect_usage_pieces(self, ctx: Context) -> list[str]:
+        """The usage line as other programs have it: typer puts what is required in braces."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
+
 class _LazyGroup(TyperGroup):
     def list_commands(self, ctx: Context) -> list[str]:  # noqa: ARG002 - the signature is typer's
         return list(COMMANDS)
@@ -45,7 +51,7 @@ class _LazyGroup(TyperGroup):
             return None
         application = _typer(add_completion=False)
         module = importlib.import_module(f"solven_env.cli.{cmd_name}")
-        application.command(cmd_name, short_help=COMMANDS[cmd_name])(module.command)
+        application.command(cmd_name, cls=_Command, short_help=COMMANDS[cmd_name])(module.command)
         return typer.main.get_command(application)
 
     def invoke(self, ctx: Context) -> object:

@@ -93,7 +93,8 @@ def _say(found: Iterable[_Validated]) -> None:
         for mistake in each.mistakes:
             say(str(mistake))
         if each.error:
-            note(error_text(each.error))
+            for line in error_text(each.error).splitlines():
+                note(line)
         elif not each.mistakes:
             note(f"{each.profile}: valid")
         count += len(each.mistakes)

@@ -37,7 +37,7 @@ def list_thread(thread: Thread, *, with_packages: bool, with_files: bool) -> Lis
     """What is in the thread. SandboxError where it was never applied, BuildError where a build is not whole."""
     record = thread.record()
     if record is None or not record.generation:
-        fix = f"Run: solven-env apply PROFILE {thread.name}."
+        fix = f"Run: solven-env apply PROFILE {thread.name}"
         raise SandboxError(f"thread {thread.name} was never applied", fix=fix)
     listed = _packages(thread, record) if with_packages else {}
     return Listing(listed, *_files(thread, record)) if with_files else Listing(listed, (), ())

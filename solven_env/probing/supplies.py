@@ -89,7 +89,8 @@ def room(place: Callable[[Host], Path]) -> Callable[[Host], Answer]:
 
 def builds(host: Host) -> Answer:
     """The store of builds can be read."""
-    return ok(f"{len(store.keys(host.cache))} builds")
+    count = len(store.keys(host.cache))
+    return ok(f"{count} build{'' if count == 1 else 's'}")
 
 
 def directory(path: Path, kind: type[SolvenError]) -> Answer:

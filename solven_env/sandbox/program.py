@@ -87,7 +87,7 @@ def locate_slirp4netns(*, search: str | None = None) -> str:
     if found is None:
         raise PlatformError(
             "slirp4netns is not installed, and the network internet needs it",
-            fix=f"{_fix('slirp4netns')} Or use --network none.",
+            fix=f"With --network none it is not needed. {_fix('slirp4netns')}",
         )
     try:
         os.close(os.open(_TUN, os.O_RDWR))
@@ -121,4 +121,4 @@ def parse_version(said: str) -> tuple[int, ...]:
 def _fix(package: str) -> str:
     text = read_setting("/etc/os-release") or read_setting("/usr/lib/os-release")
     command = install_command(package, text)
-    return f"Install it: {command}." if command else f"Install your distribution's package {package}."
+    return f"Install it: {command}" if command else f"Install your distribution's package {package}."

@@ -21,7 +21,7 @@ def test_a_profile_is_locked_once_and_checked(cli: Cli) -> None:
     profile = cli.write("team.yaml", PACKAGES)
     missing = cli("lock", profile, "--check")
     assert (missing.returncode, missing.stdout) == (7, "")
-    assert "Run: solven-env lock team.yaml." in missing.stderr
+    assert "Run: solven-env lock team.yaml\n" in missing.stderr
     made = cli("lock", profile)
     assert (made.returncode, made.stdout) == (0, "team.lock: python.txt, bun.lock, lock.json changed.\n"), made.stderr
     assert made.stderr == "locking 1 Python package for Python 3.12\nlocking 1 JavaScript package\n"

@@ -60,6 +60,7 @@ SUBSET = [
     "tests/running/test_environment.py tests/running/test_packages.py tests/running/test_isolation.py tests/running/test_refusals.py",
     "tests/running/test_statuses.py tests/running/test_store.py tests/running/test_planted_links.py tests/running/test_sessions.py",
     "tests/running/test_proot.py",
+    "tests/test_transcripts.py",
 ]
 PROFILES_PYTHON = "3.12"
 
