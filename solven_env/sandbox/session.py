@@ -34,7 +34,7 @@ class Ended(NamedTuple):
     limits: tuple[Reached, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Running:
     """A command that was started. It lives no longer than this: closed or lost, the command is killed."""
 
@@ -200,8 +200,7 @@ def _ask(
     return True, terminal
 
 
-@dataclass(frozen=True, slots=True)
-class _Holder:
+class _Holder(NamedTuple):
     """A connection to a holder and, when this launcher made it, its first stage and what it complains of."""
 
     connection: socket.socket
