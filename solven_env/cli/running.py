@@ -62,7 +62,7 @@ def run(
     from solven_env.cli.errors import exit_codes
     from solven_env.cli.output import note
 
-    with exit_codes(all_but_usage=NOT_STARTED):
+    with exit_codes(NOT_STARTED):
         if (shell is None) == (not argv):
             raise errors.UsageError("there is no command, or there are two", fix="Write --shell TEXT or -- COMMAND.")
         for number in (signal.SIGTERM, signal.SIGHUP):
@@ -105,7 +105,7 @@ def explain(
     from solven_env.cli.output import errors_as_json, print_json, say
     from solven_env.report import FORMAT
 
-    with exit_codes(all_but_usage=NOT_STARTED), errors_as_json("run", thread, chosen):
+    with exit_codes(NOT_STARTED), errors_as_json("run", thread, chosen, all_but_usage=NOT_STARTED):
         told = api.explain(
             thread,
             argv,
