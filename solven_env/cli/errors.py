@@ -30,7 +30,6 @@ _EXPLAINED = (
     errors.WorkspaceError,
 )
 """What `doctor` could explain."""
-_DOCTOR = ", or run: solven-env doctor [THREAD]"
 
 PENDING = 3
 INTERRUPTED = 130
@@ -55,7 +54,9 @@ def exit_codes(all_but_usage: int | None = None) -> Iterator[None]:
 
 def error_text(error: errors.SolvenError) -> str:
     """What standard error says of an error."""
-    see = f"See {error.page}{_DOCTOR if isinstance(error, _EXPLAINED) else ''}." if error.page else ""
+    see = f"See {error.page}." if error.page else ""
+    if isinstance(error, _EXPLAINED):
+        see = f"See {error.page}, or run: {printable(f'solven-env doctor {error.thread}').rstrip()}"
     if isinstance(error, errors.DocumentError):
         count = len(error.diagnostics)
         lines = [str(diagnostic) for diagnostic in error.diagnostics]

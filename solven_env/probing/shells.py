@@ -110,7 +110,7 @@ def programs(inside: Inside) -> Answer | None:
 
 
 def _reading(inside: Inside) -> tuple[str, ...]:
-    """The shells that read the profile's .bashrc: an interactive one does, a login shell where .bash_profile says so."""
+    """The shells that read the profile's .bashrc: interactive ones, and login shells where there is a .bash_profile."""
     if not inside.has_file(".bashrc"):
         return ()
     return _LOGIN if inside.has_file(".bash_profile") else _LOGIN[1:]

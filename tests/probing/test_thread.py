@@ -331,7 +331,7 @@ def test_what_cannot_be_listed(shared: World, arguments: tuple[str, ...], code: 
 
 def test_an_error_that_doctor_explains_names_it(shared: World) -> None:
     done = shared.cli("run", "t9", "--", "true")
-    assert b"or run: solven-env doctor [THREAD]." in done.stderr
+    assert b"or run: solven-env doctor t9\n" in done.stderr
     done = shared.cli("validate", "nowhere.yaml")
     assert b"doctor" not in done.stderr
 
