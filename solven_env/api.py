@@ -88,8 +88,7 @@ def status(
     inputs: Mapping[str, str] | None = None,
 ) -> Report:
     """Where the workspace and this host differ from what the last apply left; with a profile, what is pending too."""
-    from solven_env import launch, planning, sessions, sources
-    from solven_env.sandbox import cgroups
+    from solven_env import planning, running, sessions, sources
 
     found = Thread.find(thread, storage)
     if inputs and profile is None:
@@ -106,7 +105,7 @@ def status(
     if record is not None and record.generation:
         report = report._replace(
             missing_links=found.missing_links(record),
-            unenforced=cgroups.unenforced(launch.limits(record.settings["limits"])),
+            unenforced=running.unenforced(record.settings["limits"], record.settings["backend"]),
             session=sessions.look(found, record),
         )
     return Report("status", (report,))

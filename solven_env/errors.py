@@ -17,6 +17,8 @@ class SolvenError(Exception):
 
     page = ""
     """The page of the documentation that explains this kind of error."""
+    thread = ""
+    """The thread that the failed verb was about, where the command line knows it: what `doctor` is to look at."""
 
     def __init__(self, message: str, *, fix: str = "", location: str = "") -> None:
         super().__init__(message)

@@ -124,7 +124,7 @@ def explain(told: Told, plan: LaunchPlan, command: Command, proot: str, *, contr
         mounts=mounts(plan, settings),
         variables=variables(command, told.given),
         secrets=tuple(settings["secrets"]),
-        limits=_limits(settings["limits"], told.unenforced, is_proot=bool(proot)),
+        limits=_limits(settings["limits"], told.unenforced),
         program=_under_proot(plan, command, proot) if proot else _in_bubblewrap(plan, command, controlled),
     )
 
@@ -179,12 +179,8 @@ def _told(mount: Mount, whys: Mapping[str, str]) -> ToldMount:
     return ToldMount(mount.target, what, "read-only" if is_read_only else "read-write", why)
 
 
-def _limits(
-    recorded: Mapping[str, Any], unenforced: Collection[Unenforced], *, is_proot: bool
-) -> tuple[ToldLimit, ...]:
+def _limits(recorded: Mapping[str, Any], unenforced: Collection[Unenforced]) -> tuple[ToldLimit, ...]:
     whys = {each.limit: each.why for each in unenforced}
-    if is_proot:
-        whys = dict.fromkeys(recorded.keys() - {"wall_time"}, "the backend is proot")
     stated = {name: value for name, value in recorded.items() if value is not None and name != "enforce"}
     return tuple(ToldLimit(name, str(value), whys.get(name, "")) for name, value in stated.items())
 

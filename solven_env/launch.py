@@ -74,12 +74,17 @@ def check_for_proot(asked: str, allowed: Collection[str], limits: Mapping[str, A
             f"{', '.join(allowed)}",
             fix="Use the backend bubblewrap, or let the administrator add host to sandbox.networks.",
         )
-    limited = [name for name, value in limits.items() if name not in ("enforce", "wall_time") and value]
+    limited = beyond_proot(limits)
     if limited and limits["enforce"] == "strict":
         raise SandboxError(
             f"the backend proot cannot enforce limits, and the profile is strict about {', '.join(limited)}",
             fix="Use the backend bubblewrap, or write 'enforce: best-effort'.",
         )
+
+
+def beyond_proot(limits: Mapping[str, Any]) -> list[str]:
+    """The limits that a profile states and the backend proot does not enforce."""
+    return [name for name, value in limits.items() if name not in ("enforce", "wall_time") and value]
 
 
 def launch_plan(

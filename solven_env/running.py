@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from solven_env.builds.layers import Home
     from solven_env.builds.shape import Tools
     from solven_env.explaining import Explanation, ToldBuild
+    from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.plan import LaunchPlan
     from solven_env.sandbox.session import Ended
     from solven_env.state.records import Record
@@ -117,8 +118,17 @@ def explain(thread: Thread, asked: Asked, *, controlled: bool = False) -> Explan
     home = layers.Home(places.data(), storage, thread.name, record.incarnation)
     tools, stacks, builds = _known_packages(thread, record, home, chosen.proot)
     prepared = _launch(thread, record, chosen, asked, storage, tools, stacks)
-    told = explaining.Told(thread.name, record, builds, cgroups.unenforced(prepared.command.limits), asked.env.keys())
+    lacking = unenforced(record.settings["limits"], "proot" if chosen.proot else "bubblewrap")
+    told = explaining.Told(thread.name, record, builds, lacking, asked.env.keys())
     return explaining.explain(told, prepared.plan, prepared.command, chosen.proot, controlled=controlled)
+
+
+def unenforced(limits: Mapping[str, Any], backend: str) -> tuple[Unenforced, ...]:
+    """Which of the recorded `limits` commands in `backend` are not held to on this host."""
+    if backend == "proot":
+        why, fix = "the backend is proot", "Use the backend bubblewrap."
+        return tuple(cgroups.Unenforced(name, why, fix) for name in launch.beyond_proot(limits))
+    return cgroups.unenforced(launch.limits(limits))
 
 
 def _settle(thread: Thread, asked: Asked) -> tuple[Record, _Chosen]:

@@ -49,9 +49,9 @@ def command(
       solven-env apply profile.yaml thread-42 --on-conflict overwrite
     """
     from solven_env import api
-    from solven_env.cli.output import errors_as_json, note, print_json, say_changes
+    from solven_env.cli.output import errors_told, note, print_json, say_changes
 
-    with errors_as_json("apply", thread, chosen):
+    with errors_told("apply", thread, chosen):
         given = given_inputs(settings, inputs)
         if dry_run:
             report = api.diff(profile, thread, storage=storage, inputs=given, unset=unset or ())

@@ -38,10 +38,10 @@ def command(
       solven-env diff profile.yaml thread-42 --exit-code
     """
     from solven_env import api
-    from solven_env.cli.output import errors_as_json, note, pending_code, print_json
+    from solven_env.cli.output import errors_told, note, pending_code, print_json
     from solven_env.cli.unified import say_diff
 
-    with errors_as_json("diff", thread, chosen):
+    with errors_told("diff", thread, chosen):
         given = given_inputs(settings, inputs)
         report = api.diff(profile, thread, storage=storage, inputs=given, unset=unset or ())
     if chosen is Format.JSON:

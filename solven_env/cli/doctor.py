@@ -49,10 +49,10 @@ def command(
       solven-env doctor thread-42 --packages --files
     """
     from solven_env import api
-    from solven_env.cli.output import errors_as_json, print_json
+    from solven_env.cli.output import errors_told, print_json
     from solven_env.errors import UsageError
 
-    with errors_as_json("doctor", thread, chosen):
+    with errors_told("doctor", thread, chosen):
         if packages or files:
             if thread is None:
                 raise UsageError("--packages and --files need a thread", fix="Write: solven-env doctor THREAD --files.")

@@ -30,14 +30,15 @@ _EXPLAINED = (
     errors.WorkspaceError,
 )
 """What `doctor` could explain."""
-_DOCTOR = ", or run: solven-env doctor [THREAD]"
 
 PENDING = 3
 INTERRUPTED = 130
 
 
-def exit_code(error: errors.SolvenError) -> int:
-    """The exit code of an error."""
+def exit_code(error: errors.SolvenError, all_but_usage: int | None = None) -> int:
+    """The exit code of an error; `all_but_usage` is one for all but wrong usage."""
+    if all_but_usage is not None and not isinstance(error, errors.UsageError):
+        return all_but_usage
     return next((code for kind, code in CODES.items() if isinstance(error, kind)), 1)
 
 
@@ -48,13 +49,14 @@ def exit_codes(all_but_usage: int | None = None) -> Iterator[None]:
         yield
     except errors.SolvenError as error:
         print(error_text(error), file=sys.stderr)
-        code = exit_code(error)
-        sys.exit(code if all_but_usage is None or isinstance(error, errors.UsageError) else all_but_usage)
+        sys.exit(exit_code(error, all_but_usage))
 
 
 def error_text(error: errors.SolvenError) -> str:
     """What standard error says of an error."""
-    see = f"See {error.page}{_DOCTOR if isinstance(error, _EXPLAINED) else ''}." if error.page else ""
+    see = f"See {error.page}." if error.page else ""
+    if isinstance(error, _EXPLAINED):
+        see = f"See {error.page}, or run: {printable(f'solven-env doctor {error.thread}').rstrip()}"
     if isinstance(error, errors.DocumentError):
         count = len(error.diagnostics)
         lines = [str(diagnostic) for diagnostic in error.diagnostics]

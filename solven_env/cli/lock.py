@@ -31,10 +31,10 @@ def command(
       solven-env lock profiles/solven.yaml --check
     """
     from solven_env import api
-    from solven_env.cli.output import errors_as_json, note, print_json, say
+    from solven_env.cli.output import errors_told, note, print_json, say
     from solven_env.report import FORMAT
 
-    with errors_as_json("lock", None, chosen):
+    with errors_told("lock", None, chosen):
         report = api.check_lock(profile) if check else api.lock(profile, upgrade=upgrade, progress=note)
     if chosen is Format.JSON:
         described = {"path": str(report.path), "files": list(report.files), "changed": list(report.changed)}

@@ -55,13 +55,19 @@ def written() -> Iterator[None]:
 
 
 @contextmanager
-def errors_as_json(command: str, thread: str | None, chosen: Format) -> Iterator[None]:
-    """With `--format json`, print an error as the document too; it still ends the command."""
+def errors_told(
+    command: str, thread: str | None, chosen: Format, *, all_but_usage: int | None = None
+) -> Iterator[None]:
+    """Say of an error which thread it is about, and with `--format json` print it as the document too.
+
+    It still ends the command, as `exit_codes` says.
+    """
     try:
         yield
     except errors.SolvenError as error:
+        error.thread = thread or ""
         if chosen is Format.JSON:
-            print_json(error_document(command, thread, error, exit_code(error)))
+            print_json(error_document(command, thread, error, exit_code(error, all_but_usage)))
         raise
     except KeyboardInterrupt:
         interrupted = errors.SolvenError("interrupted", fix="Run the command again.")

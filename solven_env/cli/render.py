@@ -42,10 +42,10 @@ def command(
       solven-env render profiles/solven.yaml --out rendered --set user_id=ada
     """
     from solven_env import api
-    from solven_env.cli.output import errors_as_json, note, print_json, say
+    from solven_env.cli.output import errors_told, note, print_json, say
     from solven_env.report import FORMAT
 
-    with errors_as_json("render", None, chosen):
+    with errors_told("render", None, chosen):
         files = api.render(profile, thread=thread, inputs=given_inputs(settings, inputs))
         if out is not None:
             _write(_directory(out), files)

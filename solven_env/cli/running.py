@@ -60,9 +60,9 @@ def run(
     from solven_env import api, errors
     from solven_env.cli import orphans
     from solven_env.cli.errors import exit_codes
-    from solven_env.cli.output import note
+    from solven_env.cli.output import errors_told, note
 
-    with exit_codes(all_but_usage=NOT_STARTED):
+    with exit_codes(NOT_STARTED), errors_told("run", thread, Format.TEXT):
         if (shell is None) == (not argv):
             raise errors.UsageError("there is no command, or there are two", fix="Write --shell TEXT or -- COMMAND.")
         for number in (signal.SIGTERM, signal.SIGHUP):
@@ -102,10 +102,10 @@ def explain(
     """Say what `run` would start with the same arguments."""
     from solven_env import api, explaining
     from solven_env.cli.errors import exit_codes
-    from solven_env.cli.output import errors_as_json, print_json, say
+    from solven_env.cli.output import errors_told, print_json, say
     from solven_env.report import FORMAT
 
-    with exit_codes(all_but_usage=NOT_STARTED), errors_as_json("run", thread, chosen):
+    with exit_codes(NOT_STARTED), errors_told("run", thread, chosen, all_but_usage=NOT_STARTED):
         told = api.explain(
             thread,
             argv,

@@ -41,10 +41,10 @@ def command(
       solven-env status thread-42 --profile solven --exit-code
     """
     from solven_env import api
-    from solven_env.cli.output import errors_as_json, pending_code, print_json, say, say_changes
+    from solven_env.cli.output import errors_told, pending_code, print_json, say, say_changes
     from solven_env.errors import printable
 
-    with errors_as_json("status", thread, chosen):
+    with errors_told("status", thread, chosen):
         report = api.status(thread, profile=profile, storage=storage, inputs=given_inputs(settings, inputs))
     if chosen is Format.JSON:
         print_json(report.to_json())

@@ -16,10 +16,10 @@ def command(thread: ThreadArgument, storage: StorageOption = None, chosen: Forma
       solven-env stop thread-42 --format json
     """
     from solven_env import api
-    from solven_env.cli.output import errors_as_json, note, print_json
+    from solven_env.cli.output import errors_told, note, print_json
     from solven_env.report import FORMAT
 
-    with errors_as_json("stop", thread, chosen):
+    with errors_told("stop", thread, chosen):
         was_there = api.stop(thread, storage=storage)
     note(f"{thread}: the session was stopped." if was_there else f"{thread}: there was no session.")
     if chosen is Format.JSON:

@@ -34,11 +34,11 @@ def command(
       solven-env validate --format json solven
     """
     from solven_env.cli.errors import exit_code
-    from solven_env.cli.output import errors_as_json, print_json
+    from solven_env.cli.output import errors_told, print_json
     from solven_env.errors import ProfileError
     from solven_env.report import FORMAT
 
-    with errors_as_json("validate", None, chosen):
+    with errors_told("validate", None, chosen):
         given = given_inputs(settings, inputs)
         # Each once: standard input cannot be read again.
         found = [_validate(profile, thread, given) for profile in dict.fromkeys(profiles)]

@@ -18,8 +18,8 @@ _LOGIN = ("bare-login", "interactive")
 def path(inside: Inside) -> Answer:
     """PATH begins with the profile's parts for a command, in a login shell and in what that starts; no part twice."""
     wanted = [*inside.settings["path"], "/run/solven-env/bin"]
-    shells = ("command", "login", *(_LOGIN if inside.has_file(".bashrc") else ()))
-    for shell in shells:
+    reading = _reading(inside)
+    for shell in ("command", *(("login",) if reading == _LOGIN else ()), *reading):
         found, noise = _environment(inside, shell)
         parts = found.get("PATH", "").split(":")
         where = "a command" if shell == "command" else f"a shell ({shell.replace('-', ' ')})"
@@ -30,15 +30,20 @@ def path(inside: Inside) -> Answer:
         twice = sorted({part for part in parts if parts.count(part) > 1})
         if twice:
             return broken(f"PATH names {printable(twice[0])} twice in {where}{_by(shell)}", noise, inside.asked.apply)
+    if reading != _LOGIN and _environment(inside, "login")[0].get("PATH", "").split(":")[: len(wanted)] != wanted:
+        cause = "/etc/profile resets it, and the profile renders no .bash_profile and .bashrc that mend that"
+        fix = "Add both to its dotfiles, from bash_profile.j2 and bashrc.j2, and apply it."
+        return limited("PATH is the system's alone in a login shell (run --shell, shell)", cause, fix)
     return ok(f"PATH begins with {':'.join(wanted)}")
 
 
 def bashrc(inside: Inside) -> Answer | None:
     """.bashrc is read by a login shell and by an interactive one: both have the profile's variables from it alone."""
-    if not inside.has_file(".bashrc"):
+    reading = _reading(inside)
+    if not reading:
         return None
     expected = {name: value for name, value in inside.settings["env"].items() if name != "PWD"}
-    for shell in _LOGIN if inside.has_file(".bash_profile") else _LOGIN[1:]:
+    for shell in reading:
         found, noise = _environment(inside, shell)
         wrong = [name for name, value in expected.items() if found.get(name) != value]
         kind = "a login shell" if shell == "bare-login" else "an interactive shell"
@@ -51,7 +56,7 @@ def bashrc(inside: Inside) -> Answer | None:
             return broken(f".bashrc is not read by {kind}: {names} not set as in the profile", said, inside.asked.apply)
         if noise:
             return limited(f".bashrc prints something in {kind}", said, inside.asked.apply)
-    return ok("login and interactive shells read .bashrc")
+    return ok("login and interactive shells read .bashrc" if reading == _LOGIN else "interactive shells read .bashrc")
 
 
 def virtual_environment(inside: Inside) -> Answer | None:
@@ -67,8 +72,7 @@ def virtual_environment(inside: Inside) -> Answer | None:
     expected = f"/.venv/bin/python /.venv {python['version']}"
     if said.status or said.words() != expected:
         return broken("/.venv/bin/python does not start", f"it says: {said.words()}", inside.asked.apply)
-    shells = _LOGIN if inside.has_file(".bashrc") else ()
-    for shell in shells:
+    for shell in _reading(inside):
         if _environment(inside, shell)[0].get("VIRTUAL_ENV") != "/.venv":
             cause = f"/.bashrc did not activate it in a shell ({shell.replace('-', ' ')})"
             return broken("the virtual environment is not active", cause, inside.asked.apply)
@@ -103,6 +107,13 @@ def programs(inside: Inside) -> Answer | None:
     if "node" in wanted and not which.get("npm"):
         return limited(f"{', '.join(wanted)} start; there is no npm", "this host has none where sandboxes see it")
     return ok(f"{', '.join(wanted)} start") if wanted else None
+
+
+def _reading(inside: Inside) -> tuple[str, ...]:
+    """The shells that read the profile's .bashrc: interactive ones, and login shells where there is a .bash_profile."""
+    if not inside.has_file(".bashrc"):
+        return ()
+    return _LOGIN if inside.has_file(".bash_profile") else _LOGIN[1:]
 
 
 def _each(inside: Inside, name: str, wanted: Sequence[str], verb: str) -> Answer:

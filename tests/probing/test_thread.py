@@ -74,6 +74,18 @@ def test_a_bashrc_that_was_edited(shared: World, edit: Callable[[str], str], que
     assert "solven-env status t1" in told.fix("drift")
 
 
+@pytest.mark.parametrize("dotfiles", [(), (".bashrc",)])
+def test_a_profile_without_what_a_login_shell_reads_is_told_so(
+    shared: World, tmp_path: Path, dotfiles: tuple[str, ...]
+) -> None:
+    profile = write_profile(tmp_path / "plain.yaml", {path: {"template": "bashrc.j2"} for path in dotfiles})
+    shared.apply("t5", profile=profile)
+    told = doctor(shared, "t5")
+    assert told.broken() == set(), told.text
+    assert told.level("PATH") == "limited"
+    assert "bash_profile.j2 and bashrc.j2" in told.fix("PATH")
+
+
 def test_a_bashrc_that_was_deleted(shared: World) -> None:
     with moved_away(shared.workspace() / ".bashrc"):
         told = doctor(shared, "t1")
@@ -319,7 +331,7 @@ def test_what_cannot_be_listed(shared: World, arguments: tuple[str, ...], code: 
 
 def test_an_error_that_doctor_explains_names_it(shared: World) -> None:
     done = shared.cli("run", "t9", "--", "true")
-    assert b"or run: solven-env doctor [THREAD]." in done.stderr
+    assert b"or run: solven-env doctor t9\n" in done.stderr
     done = shared.cli("validate", "nowhere.yaml")
     assert b"doctor" not in done.stderr
 

@@ -66,6 +66,12 @@ def test_what_run_refuses_it_refuses(thread: World, options: tuple[str, ...], st
     assert thread.cli("run", "t1", *options).returncode == status
 
 
+def test_the_code_that_the_document_tells_is_the_exit_code(thread: World) -> None:
+    done = thread.cli("run", "t9", "--explain", "--format", "json", "--", "true")
+    (told,) = json.loads(done.stdout)["threads"]
+    assert (done.returncode, told["error"]["code"]) == (125, 125)
+
+
 def test_a_format_is_of_use_to_an_explanation_only(thread: World) -> None:
     done = thread.cli("run", "t1", "--format", "json", "--", "true")
     assert done.returncode == 2

@@ -140,6 +140,16 @@ def parent(pid: int) -> int:
         return int(file.read().rpartition(")")[2].split()[1])
 
 
+def test_status_and_explain_name_every_limit_but_that_of_time(under: World) -> None:
+    limits = {"memory": "1GiB", "processes": 9, "wall_time": 60}
+    profile = write_profile(under.base / "proot.yaml", {}, sandbox={"backend": "proot", "limits": limits})
+    under.apply("t2", profile=profile)
+    told = {each.limit: each.why for each in under.status("t2").unenforced}
+    assert told == {"memory": "the backend is proot", "processes": "the backend is proot"}
+    explained = solven_env.explain("t2", ["true"], storage=under.storage).limits
+    assert {limit.name: limit.unenforced for limit in explained if limit.unenforced} == told
+
+
 @pytest.mark.parametrize("prefix", PLACES)
 @pytest.mark.parametrize("program", ["proot", "supervisor"])
 def test_nothing_outlives_proot_or_its_supervisor(under: World, prefix: tuple[str, ...], program: str) -> None:
