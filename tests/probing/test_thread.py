@@ -86,6 +86,16 @@ def test_a_profile_without_what_a_login_shell_reads_is_told_so(
     assert "bash_profile.j2 and bashrc.j2" in told.fix("PATH")
 
 
+@pytest.mark.parametrize("lost", ["six.py", "six.py six-*/top_level.txt"])
+def test_a_package_whose_module_an_agent_deleted(shared: World, lost: str) -> None:
+    shared.apply("t6")
+    done = shared.cli("run", "t6", "--shell", f"cd /.venv/lib/python*/site-packages && rm -f {lost}")
+    assert done.returncode == 0, done.stderr
+    told = doctor(shared, "t6")
+    assert told.level("Python packages") == "broken"
+    assert "six does not import" in told.cause("Python packages")
+
+
 def test_a_bashrc_that_was_deleted(shared: World) -> None:
     with moved_away(shared.workspace() / ".bashrc"):
         told = doctor(shared, "t1")
