@@ -180,6 +180,16 @@ def test_a_wrong_owner(shared: World, what: str) -> None:
         assert "cannot be written" in told.cause("writing")
 
 
+def test_a_workspace_whose_mode_forbids_to_write(shared: World) -> None:
+    shared.workspace().chmod(0o555)
+    try:
+        told = doctor(shared, "t1")
+    finally:
+        shared.workspace().chmod(0o755)
+    assert told.broken() == {"writing"}
+    assert f"Run: chmod u+rwx {shared.workspace()}" in told.fix("writing")
+
+
 @pytest.mark.parametrize(
     ("damage", "expected"),
     [
