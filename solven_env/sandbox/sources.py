@@ -188,7 +188,8 @@ def _no_overlay(mount: Overlay, error: OSError) -> SandboxError:
 
 def _overlay(mount: Overlay) -> int:
     # The kernel resolves /proc/self/fd at once: no character of a path needs quoting, and mountinfo inside shows no
-    # path of the host. index=on makes it refuse a second mount of the upper (EBUSY) and another lower (ESTALE).
+    # path of the host. index=on makes it refuse a second mount of the upper (EBUSY) and,
+    # to root, an upper or a lower that is not the one it was begun with (ESTALE).
     opened: list[int] = []
     try:
         options: dict[str, str | None] = {}
