@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.builds import lock_files, locks, places, store, wanted
-from solven_env.profile.model import Bun, Python
+from solven_env.profile.sections import Bun, Python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -22,7 +22,8 @@ from solven_env.rendering import RenderedFile, SourceError, render
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from solven_env.profile.model import Bun, Declaration, Profile, Python
+    from solven_env.profile.model import Declaration, Profile
+    from solven_env.profile.sections import Bun, Python
     from solven_env.sources import ProfileSource
 
 

@@ -57,7 +57,7 @@ class Thread(NamedTuple):
             return ()
         from solven_env import packages
         from solven_env.builds.locks import Lock
-        from solven_env.profile.model import Bun, Python
+        from solven_env.profile.sections import Bun, Python
 
         return packages.needs(
             Python(python["version"], tuple(python["packages"])) if python else None,

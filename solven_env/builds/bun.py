@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from solven_env.builds.inside import Builder
-    from solven_env.profile.model import Bun
+    from solven_env.profile.sections import Bun
 
 TARGET = "/node_modules"
 

@@ -15,7 +15,7 @@ from solven_env.errors import LockError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from solven_env.profile.model import Bun, Python
+    from solven_env.profile.sections import Bun, Python
 
 FORMAT = 1
 PYTHON, BUN, ABOUT = "python.txt", "bun.lock", "lock.json"

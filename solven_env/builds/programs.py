@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,11 @@ def run(
     argv: Sequence[str | Path], *, cwd: Path, environ: Mapping[str, str], purpose: str, stdin: str = "", fix: str = ""
 ) -> str:
     """Run a program to its end and give what it printed. BuildError when it fails: `purpose`, then its last lines."""
+    if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:  # then the kernel keeps no status, and Python takes it for 0
+        raise BuildError(
+            f"{purpose}: this process ignores SIGCHLD, so that nobody learns how a program ends",
+            fix="Call signal.signal(signal.SIGCHLD, signal.SIG_DFL) first.",
+        )
     done = subprocess.run(  # noqa: S603 - programs of ours, by absolute path
         [str(part) for part in argv],
         cwd=cwd,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from solven_env.builds.inside import Builder
     from solven_env.builds.remembered import Interpreter
-    from solven_env.profile.model import Python
+    from solven_env.profile.sections import Python
 
 TARGET = "/.venv"
 _PURPOSE = "the Python packages cannot be installed"

@@ -7,9 +7,8 @@ What is gathered may hold credentials: it goes to the process that fetches, and 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.builds import pip_settings
 
@@ -37,23 +36,25 @@ _REFERENCE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 _CAFILE = re.compile(r"(?m)^\s*cafile\s*=\s*(.*?)\s*$\n?")
 
 
-@dataclass(frozen=True)
-class Registries:
+class Registries(NamedTuple):
     """What to give uv and Bun. It may hold credentials, so it is never shown."""
 
-    variables: Mapping[str, str] = field(repr=False)
+    variables: Mapping[str, str]
     """Environment variables for both."""
     options: tuple[str, ...]
     """Options of uv for what it reads from no variable."""
-    uv_user: bytes = field(repr=False)
-    uv_system: bytes = field(repr=False)
+    uv_user: bytes
+    uv_system: bytes
     """uv's own configuration files."""
-    npmrc: bytes = field(repr=False)
-    netrc: bytes = field(repr=False)
+    npmrc: bytes
+    netrc: bytes
     directories: tuple[str, ...]
     """Directories of packages on this host that the variables name."""
     authorities: tuple[str, ...]
     """Files of certificate authorities: what stands for the system's (empty: its own), then what is added to it."""
+
+    def __repr__(self) -> str:
+        return "Registries(…)"
 
 
 def read(environ: Mapping[str, str], default_index: Callable[[], str]) -> Registries:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
     from solven_env.builds.toolchain import Host
-    from solven_env.profile.model import Bun, Python
+    from solven_env.profile.sections import Bun, Python
 
 _HEADER = "# Made by `solven-env lock` for Python {version}: versions and digests, and no host. Do not edit.\n"
 _FIX_PYTHON = "Change the profile's python.packages, or let this host reach its package index."

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from solven_env.builds.remembered import Interpreter
-    from solven_env.profile.model import Bun, Python
+    from solven_env.profile.sections import Bun, Python
 
 
 class Wanted(NamedTuple):

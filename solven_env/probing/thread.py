@@ -12,7 +12,7 @@ from solven_env.builds import layers, remembered, store, verifying, wanted
 from solven_env.errors import printable
 from solven_env.probing import supplies
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
-from solven_env.profile.model import Python
+from solven_env.profile.sections import Python
 from solven_env.sandbox import cgroups, program
 from solven_env.sandbox.proot import STATEMENT
 from solven_env.state.identity import known_storage_id

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from solven_env.diagnostics import Location
     from solven_env.documents import Document
+    from solven_env.profile.sections import Bun, Python
 
 
 DEFAULT_MODE = "0644"
@@ -73,19 +74,6 @@ class Link(NamedTuple):
     to: str
     access: Literal["read-only", "read-write"] = "read-only"
     optional: bool = False
-
-
-class Python(NamedTuple):
-    """The virtual environment: `version` is major and minor, `packages` are PEP 508 requirements."""
-
-    version: str
-    packages: tuple[str, ...] = ()
-
-
-class Bun(NamedTuple):
-    """The JavaScript packages: names and npm version ranges."""
-
-    packages: Mapping[str, str]
 
 
 class Dotfile(NamedTuple):

@@ -8,9 +8,10 @@ from solven_env.diagnostics import quoted
 from solven_env.profile import mounts, places
 from solven_env.profile.expressions import Expander
 from solven_env.profile.inputs import is_true
-from solven_env.profile.model import DEFAULT_MODE, Bun, Dotfile, Form, Limits, Link, Mount, Profile, Python, Sandbox
+from solven_env.profile.model import DEFAULT_MODE, Dotfile, Form, Limits, Link, Mount, Profile, Sandbox
 from solven_env.profile.paths import absolute_problem, relative_problem, target_problem
 from solven_env.profile.places import Place
+from solven_env.profile.sections import Bun, Python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -18,6 +18,7 @@ from solven_env.sandbox.limits import Reached
 from solven_env.sandbox.plan import Command, LaunchPlan, encode_command, encode_plan
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
 _TRIES = 20
@@ -33,7 +34,7 @@ class Ended(NamedTuple):
     limits: tuple[Reached, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Running:
     """A command that was started. It lives no longer than this: closed or lost, the command is killed."""
 
@@ -199,8 +200,7 @@ def _ask(
     return True, terminal
 
 
-@dataclass(frozen=True, slots=True)
-class _Holder:
+class _Holder(NamedTuple):
     """A connection to a holder and, when this launcher made it, its first stage and what it complains of."""
 
     connection: socket.socket
@@ -235,25 +235,38 @@ def _make_holder(directory: int, name: str) -> _Holder:
     It inherits the socket without a name, and looks only after the lock is free whether it got one: a launcher that is
     killed on the way leaves no socket that nobody knows.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        complaints = os.memfd_create("complaints")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener, wire.memory("complaints") as complaints:
         inherited = (listener.fileno(), directory)
-        first_stage = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
-            [
-                *(sys.executable, "-I", "-S", "-X", "utf8", "-c", _HOLDER, str(Path(__file__).parents[2])),
-                *(*map(str, inherited), name),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=complaints,
-            cwd="/",
-            env={},
-            start_new_session=True,
-            pass_fds=inherited,
-        )
+        streams = (subprocess.DEVNULL, subprocess.DEVNULL, complaints)
+        first_stage = begin(_HOLDER, (*inherited, name), inherited, streams)
         address = runtime.address(directory, name)
         listener.bind(address)
         listener.listen(runtime.BACKLOG)
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         connection.connect(address)
-        return _Holder(connection, first_stage, complaints)
+        return _Holder(connection, first_stage, os.dup(complaints))
+
+
+def begin(
+    code: str, arguments: Iterable[object], inherited: tuple[int, ...], streams: tuple[int, int, int]
+) -> subprocess.Popen[bytes]:
+    """Start a process of ours that looks after commands: with our modules, and nothing of the caller's surroundings."""
+    try:
+        return subprocess.Popen(  # noqa: S603 (our own interpreter and module)
+            [
+                *(sys.executable, "-I", "-S", "-X", "utf8", "-c", code, str(Path(__file__).parents[2])),
+                *map(str, arguments),
+            ],
+            cwd="/",
+            env={},
+            start_new_session=True,
+            pass_fds=inherited,
+            stdin=streams[0],
+            stdout=streams[1],
+            stderr=streams[2],
+        )
+    except OSError as error:
+        raise SandboxError(
+            f"the process that looks after the command could not be started: {error.strerror}",
+            fix="Look at what runs as this user, and at the limits that 'ulimit -u' and 'ulimit -v' print.",
+        ) from error

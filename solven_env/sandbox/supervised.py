@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from solven_env.errors import SandboxError
+from solven_env.sandbox import wire
 from solven_env.sandbox.limits import reached, time_limit
 from solven_env.sandbox.plan import Command, LaunchPlan, encode_command, encode_plan
-from solven_env.sandbox.session import Ended, prepare_streams
+from solven_env.sandbox.session import Ended, begin, prepare_streams
+
+if TYPE_CHECKING:
+    import subprocess
 
 _KILLED = 137
 _SUPERVISOR = (
@@ -52,6 +53,10 @@ def run(
     report, reports = os.pipe()
     try:
         process = _start(request, (life, reports), (stdin, stdout, stderr))
+    except BaseException:
+        os.close(lifeline)
+        os.close(report)
+        raise
     finally:
         os.close(life)
         os.close(reports)
@@ -66,26 +71,11 @@ def run(
 
 
 def _start(request: dict[str, Any], pipes: tuple[int, int], streams: tuple[int, int, int]) -> subprocess.Popen[bytes]:
-    memory = os.memfd_create("request")
-    try:
-        with open(memory, "wb", closefd=False) as file:
+    with wire.memory("request") as written:
+        with open(written, "wb", closefd=False) as file:
             file.write(json.dumps(request).encode())
-        stdin, stdout, stderr = streams
-        return subprocess.Popen(  # noqa: S603 (our own interpreter and module)
-            [
-                *(sys.executable, "-I", "-S", "-X", "utf8", "-c", _SUPERVISOR, str(Path(__file__).parents[2])),
-                *map(str, (memory, *pipes)),
-            ],
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            cwd="/",
-            env={},
-            start_new_session=True,
-            pass_fds=(memory, *pipes),
-        )
-    finally:
-        os.close(memory)
+        inherited = (written, *pipes)
+        return begin(_SUPERVISOR, inherited, inherited, streams)
 
 
 def _outcome(said: bytes, command: Command) -> Ended:

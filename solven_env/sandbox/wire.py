@@ -18,13 +18,13 @@ import errno
 import json
 import os
 import socket
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from solven_env.errors import SandboxError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 Request: TypeAlias = tuple[dict[str, Any], tuple[int, int, int]]
 """A document and the command's streams."""
@@ -32,15 +32,22 @@ Request: TypeAlias = tuple[dict[str, Any], tuple[int, int, int]]
 _LARGEST_ANSWER = 65536
 
 
+@contextmanager
+def memory(name: str) -> Iterator[int]:
+    """A file in memory, closed at the end of the block."""
+    descriptor = os.memfd_create(name)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def send_request(connection: socket.socket, request: dict[str, Any], streams: tuple[int, int, int]) -> None:
     """The request goes in a memfd: a packet of more than about 200 KB is EMSGSIZE, and one argument may have 128 KB."""
-    memory = os.memfd_create("request")
-    try:
-        with open(memory, "wb", closefd=False) as file:
+    with memory("request") as written:
+        with open(written, "wb", closefd=False) as file:
             file.write(json.dumps(request).encode())
-        _send_descriptors(connection, b"request", [memory, *streams])
-    finally:
-        os.close(memory)
+        _send_descriptors(connection, b"request", [written, *streams])
 
 
 def send_question(connection: socket.socket) -> None:
@@ -59,11 +66,11 @@ def receive_request(connection: socket.socket) -> Request | Literal["status"] | 
         if message == b"status" and not descriptors:
             return "status"
         if message == b"request" and len(descriptors) == 4:
-            memory, stdin, stdout, stderr = descriptors
-            with open(memory, "rb", closefd=False) as file:
+            written, stdin, stdout, stderr = descriptors
+            with open(written, "rb", closefd=False) as file:
                 file.seek(0)
                 document = json.loads(file.read())
-            os.close(memory)
+            os.close(written)
             return document, (stdin, stdout, stderr)
     except ValueError:
         pass

@@ -19,7 +19,6 @@ from solven_env.durable import NOT_OFFERED, rename_new, set_rights, sync_directo
 from solven_env.errors import ExchangeUnsupportedError, WorkspaceError
 from solven_env.failures import failures_as, shown
 from solven_env.syscalls import O_PATH, RENAME_EXCHANGE, openat2, renameat2
-from solven_env.workspace.adoption import adopt, adopt_directory
 from solven_env.workspace.reading import opened_to_read, read_at_most
 
 if TYPE_CHECKING:
@@ -225,12 +224,18 @@ class Root:
 
     def adopt(self) -> tuple[str, ...]:
         """Give everything in the workspace to `owner`; the paths that keep theirs (see `adoption`), sorted."""
-        return () if self.owner is None else adopt(self._descriptor, self.owner)
+        if self.owner is None:
+            return ()
+        from solven_env.workspace.adoption import adopt  # once in a thread's life
+
+        return adopt(self._descriptor, self.owner)
 
     def adopt_directory(self, path: str) -> None:
         """Give one directory to `owner`, and nothing in it; no error where none stands there."""
         _check_directory(path)
         if self.owner is not None:
+            from solven_env.workspace.adoption import adopt_directory
+
             with failures_as(WorkspaceError, path):
                 adopt_directory(self._descriptor, path, self.owner)
 

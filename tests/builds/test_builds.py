@@ -17,7 +17,7 @@ from solven_env.builds.inside import Builder
 from solven_env.builds.interpreters import find_python
 from solven_env.builds.wanted import of_python
 from solven_env.errors import BuildError
-from solven_env.profile.model import Bun, Python
+from solven_env.profile.sections import Bun, Python
 from solven_env.sandbox import program
 from tests.builds.registry import basic, serve
 from tests.builds.thread import UID, Thread
@@ -167,7 +167,7 @@ def test_a_build_whose_maker_was_killed_is_finished_by_the_next(directory: Path,
 import os, sys
 from pathlib import Path
 from solven_env.builds import inside, python, toolchain
-from solven_env.profile.model import Python
+from solven_env.profile.sections import Python
 from solven_env.sandbox import program
 def run(self, *argv, **told):
     if argv[1] == "pip":

@@ -9,7 +9,7 @@ import pytest
 from solven_env.builds import lock_files
 from solven_env.builds.locks import Lock, check, digest, files
 from solven_env.errors import LockError
-from solven_env.profile.model import Bun, Python
+from solven_env.profile.sections import Bun, Python
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ import pytest
 from solven_env.builds import toolchain
 from solven_env.builds.resolving import resolve_bun, resolve_python, without_addresses
 from solven_env.errors import BuildError
-from solven_env.profile.model import Bun, Python
+from solven_env.profile.sections import Bun, Python
 from tests.builds.registry import basic, serve
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 from solven_env.builds import bun, python, resolving, store, toolchain
 from solven_env.builds.inside import Builder
 from solven_env.builds.wanted import find_bun_build, find_python_build
-from solven_env.profile.model import Bun, Python
+from solven_env.profile.sections import Bun, Python
 from solven_env.sandbox import program
 from tests.builds.thread import UID
 

@@ -21,7 +21,17 @@ import pytest
 
 from solven_env.sandbox import runtime, session, wire
 from solven_env.sandbox.plan import encode_command, encode_plan
-from tests.sandbox.running import DEADLINE, Box, command, pids, survivors, wait_for_file, wait_until_alone
+from tests.sandbox.running import (
+    DEADLINE,
+    Box,
+    command,
+    helpers,
+    pids,
+    survivors,
+    wait_for_file,
+    wait_until_alone,
+    wait_until_gone,
+)
 
 if TYPE_CHECKING:
     from tests.running.world import World
@@ -66,11 +76,30 @@ def every(program: bytes) -> Victim:
     return victim
 
 
+def helpers_of(world: World) -> list[int]:
+    """The network helpers of the session; none while it is being made."""
+    found = []
+    for holder in survivors(world.base.name, HOLDER):
+        with suppress(OSError):
+            found += helpers(holder)
+    return found
+
+
+def the_network_helper(world: World, shell: subprocess.Popen[bytes]) -> None:
+    """Killed while it is being set up, it keeps the command from starting; afterwards the command goes on without."""
+    while is_running(shell):
+        if found := helpers_of(world):
+            kill(found)
+            break
+    (world.workspace() / "go").touch()
+
+
 VICTIMS: dict[str, Victim] = {
     "shell": the_shell,
     "launcher": the_launcher,
     "holder": the_holder,
     "bubblewrap": every(b"/usr/bin/bwrap"),
+    "network helper": the_network_helper,
 }
 
 
@@ -127,7 +156,7 @@ def test_a_kill_at_any_moment_leaves_nothing(bare: World, victim: str) -> None:
     """No process, no mount, no file; a namespace is gone with its processes, since nothing else holds it."""
     chance = random.Random(victim)
     for number in range(KILLS):
-        line = [*SHELL, *bare.command("run", "t1", "--", "sh", "-c", TEXT)]
+        line = [*SHELL, *bare.command("run", "t1", "--network", "internet", "--", "sh", "-c", TEXT)]
         shell = subprocess.Popen(line, env=bare.environ, start_new_session=True, stderr=subprocess.DEVNULL)
         bare.started.append(shell)
         reached = STAGES[number % len(STAGES)]
@@ -135,6 +164,7 @@ def test_a_kill_at_any_moment_leaves_nothing(bare: World, victim: str) -> None:
             pass
         with suppress(subprocess.TimeoutExpired):
             shell.wait(timeout=LONGEST * chance.random())
+        served = helpers_of(bare)
         VICTIMS[victim](bare, shell)
         status = shell.wait(timeout=DEADLINE)
         assert status in (-signal.SIGKILL, 137, 125, 8), (number, status)
@@ -142,6 +172,8 @@ def test_a_kill_at_any_moment_leaves_nothing(bare: World, victim: str) -> None:
         while left := of_session(shell.pid):
             assert time.monotonic() < end, (number, left)
         wait_until_alone(bare.base.name)
+        for helper in served:
+            wait_until_gone(helper)
         assert bare.base.name not in Path("/proc/self/mountinfo").read_text()
         assert list((bare.base / "runtime").glob("*/*")) == [], number
         assert bare.sh("rm -f /go /up; exit 9").status == 9, number

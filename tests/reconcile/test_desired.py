@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from solven_env.profile.model import Bun, Link, Mount, Python, Sandbox
+from solven_env.profile.model import Link, Mount, Sandbox
+from solven_env.profile.sections import Bun, Python
 from solven_env.reconcile.desired import desired, parents, settings
 from solven_env.rendering import RenderedFile
 from tests.reconcile.states import DIR, profile, text, wanted

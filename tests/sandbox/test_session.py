@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox import runtime, session
+from solven_env.sandbox import runtime, session, supervised
 from solven_env.sandbox.limits import Limits
 from solven_env.sandbox.plan import Bind, File, Link, Tmpfs
 from tests.sandbox.running import DEADLINE, PATH, ROOT, Box, command, wait_for_file, wait_until_gone
@@ -412,3 +412,22 @@ def test_descriptors_that_a_command_holds_back_in_sockets_are_an_error_for_the_o
         assert neighbour.shell("exit 3").status == 3
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.skipif(ROOT, reason="RLIMIT_NPROC does not bind root; the suite runs as an ordinary user too")
+def test_a_user_whose_processes_are_too_many_gets_one_error_that_leaves_nothing(box: Box) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+    record = box.base / "record"
+    record.mkdir()
+    before = os.listdir("/proc/self/fd")
+    resource.setrlimit(resource.RLIMIT_NPROC, (1, hard))
+    try:
+        with pytest.raises(SandboxError, match="could not be started: Resource temporarily unavailable"):
+            session.run(box.plan, command("true"), box.runtime)
+        with pytest.raises(SandboxError, match="could not be started: Resource temporarily unavailable"):
+            supervised.run(
+                box.plan, command("true"), program="/usr/bin/proot", record=str(record), runtime_dir=box.runtime
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_NPROC, (soft, hard))
+    assert os.listdir("/proc/self/fd") == before

@@ -1,0 +1,21 @@
+"""The sections of packages: all that builds and locks know of a profile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Python(NamedTuple):
+    """The virtual environment: `version` is major and minor, `packages` are PEP 508 requirements."""
+
+    version: str
+    packages: tuple[str, ...] = ()
+
+
+class Bun(NamedTuple):
+    """The JavaScript packages: names and npm version ranges."""
+
+    packages: Mapping[str, str]
