@@ -74,6 +74,9 @@ class Report(NamedTuple):
         threads = [thread.to_json() for thread in self.threads]
         if self.command == "status":
             for thread, described in zip(self.threads, threads, strict=True):
+                described["builds"] = list(thread.builds)
+                described["missing_links"] = list(thread.missing_links)
+                described["interrupted"] = thread.is_interrupted
                 described["unenforced"] = [each._asdict() for each in thread.unenforced]
                 described["session"] = thread.session._asdict() if thread.session else None
         return {"format": FORMAT, "command": self.command, "threads": threads}

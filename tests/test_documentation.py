@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ruamel.yaml import YAML
 
+import solven_env
 from solven_env import errors
 from solven_env.cli.errors import CODES, INTERRUPTED, PENDING
 from solven_env.cli.main import COMMANDS
@@ -118,6 +119,15 @@ def test_the_page_of_the_command_line_is_what_the_help_says(tmp_path: Path) -> N
 def test_the_page_of_the_command_line_has_every_exit_code() -> None:
     rows = re.findall(r"(?m)^\| (\d+) \|", (TOP / "docs/cli.md").read_text())
     assert rows == [str(code) for code in sorted({0, 1, PENDING, INTERRUPTED, *CODES.values()})]
+
+
+def test_the_page_of_the_command_line_has_every_function_and_every_error_with_a_code() -> None:
+    text = (TOP / "docs/cli.md").read_text()
+    functions = [name for name in solven_env.__all__ if callable(getattr(solven_env, name)) and name.islower()]
+    assert [name for name in functions if f"`{name}`" not in text] == []
+    section = " ".join(text.partition("## In Python")[2].partition("## Completion")[0].split())
+    assert [kind.__name__ for kind in CODES if f"`{kind.__name__}`" not in section] == []
+    assert set(map(str, CODES.values())) <= set(re.findall(r"\b\d\b", section))
 
 
 def test_every_link_between_the_pages_leads_somewhere() -> None:

@@ -52,12 +52,14 @@ if [ -n "$bun" ]; then
     ask modules 60 bun -e "$BUN_PROBE"
 fi
 """
-# Which modules a distribution brings says its top_level.txt, or else its files; it is well when one of them imports.
+# Which modules a distribution brings says its top_level.txt, or else its RECORD (from Python 3.12 on, `files` leaves
+# out what is missing); it is well when one of them imports.
 _PYTHON = r"""
-import importlib, importlib.metadata, os, sys
+import csv, importlib, importlib.metadata, pathlib, sys
 def modules(found):
     named = (found.read_text("top_level.txt") or "").split()
-    for path in () if named else found.files or ():
+    for row in () if named else csv.reader((found.read_text("RECORD") or "").splitlines()):
+        path = pathlib.PurePath(*row[:1])
         if path.suffix in (".py", ".so") and path.parts[0] != "..":
             named.append(path.parts[0].partition(".")[0])
     return [name for name in dict.fromkeys(named) if name.isidentifier() and not name.startswith("_")]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from solven_env.probing.inside import Inside
+    from solven_env.probing.thread import Asked
 
 
 def null(inside: Inside) -> Answer:
@@ -27,9 +28,7 @@ def writable(inside: Inside) -> Answer:
     for name, said in inside.said.items():
         if name.startswith("write ") and said.status:
             place = name.removeprefix("write ")
-            uid = inside.asked.uid
-            where = inside.asked.workspace if place == "/" else place
-            fix = run("chown", "-hR", f"{uid}:{uid}", where) if place == "/" else inside.asked.apply
+            fix = _workspace_given(inside.asked) if place == "/" else inside.asked.apply
             return broken(f"{place} cannot be written inside", said.words(), fix)
     places = [name.removeprefix("write ") for name in inside.said if name.startswith("write ")]
     return ok(f"written and deleted in {', '.join(places)}")
@@ -69,6 +68,13 @@ def interfaces(inside: Inside) -> Answer | None:
         found = ", ".join(map(printable, names)) or "none"
         return broken("a sandbox has other interfaces than its network", f"{found} instead of {', '.join(wanted)}")
     return ok(f"{', '.join(wanted)}: as the profile's network says")
+
+
+def _workspace_given(asked: Asked) -> str:
+    """The command that lets its commands write in the workspace: its owner is another one, or its mode forbids it."""
+    if asked.workspace.lstat().st_uid == asked.uid:
+        return run("chmod", "u+rwx", asked.workspace)
+    return run("chown", "-hR", f"{asked.uid}:{asked.uid}", asked.workspace)
 
 
 def _mounted(mountinfo: bytes) -> dict[str, tuple[bool, str]]:

@@ -168,16 +168,28 @@ def _overlay_when_free(mount: Overlay) -> int:
             if error.errno == errno.EBUSY and time.monotonic() < end:
                 time.sleep(0.002)
                 continue
-            what = {
-                errno.EBUSY: "the layer is in use by another session",
-                errno.ESTALE: "the layer was begun above another build",
-            }.get(error.errno or 0, f"the layer cannot be mounted: {error}")
-            raise SandboxError(what, location=mount.upper) from error
+            raise _no_overlay(mount, error) from error
+
+
+def _no_overlay(mount: Overlay, error: OSError) -> SandboxError:
+    if error.errno == errno.EBUSY:
+        fix = "End the thread's other session on this host with solven-env stop, as who began it."
+        return SandboxError("the layer is in use by another session", location=mount.upper, fix=fix)
+    if error.errno == errno.ESTALE:
+        # What the thread installed itself is in it: it is put aside, not removed.
+        directory = os.path.dirname(mount.upper)
+        return SandboxError(
+            "the layer was begun with other directories: it or the build below was copied or replaced",
+            location=mount.upper,
+            fix=f"Begin a new one: mv {directory!r} {directory + '.old'!r}",
+        )
+    return SandboxError(f"the layer cannot be mounted: {error}", location=mount.upper)
 
 
 def _overlay(mount: Overlay) -> int:
     # The kernel resolves /proc/self/fd at once: no character of a path needs quoting, and mountinfo inside shows no
-    # path of the host. index=on makes it refuse a second mount of the upper (EBUSY) and another lower (ESTALE).
+    # path of the host. index=on makes it refuse a second mount of the upper (EBUSY) and,
+    # to root, an upper or a lower that is not the one it was begun with (ESTALE).
     opened: list[int] = []
     try:
         options: dict[str, str | None] = {}

@@ -117,6 +117,9 @@ def test_status_json(cli: Cli) -> None:
                         "after": document["threads"][0]["changes"][0]["after"],
                     }
                 ],
+                "builds": [],
+                "missing_links": [],
+                "interrupted": False,
                 "unenforced": [],
                 "session": None,
             }

@@ -86,6 +86,16 @@ def test_a_profile_without_what_a_login_shell_reads_is_told_so(
     assert "bash_profile.j2 and bashrc.j2" in told.fix("PATH")
 
 
+@pytest.mark.parametrize("lost", ["six.py", "six.py six-*/top_level.txt"])
+def test_a_package_whose_module_an_agent_deleted(shared: World, lost: str) -> None:
+    shared.apply("t6")
+    done = shared.cli("run", "t6", "--shell", f"cd /.venv/lib/python*/site-packages && rm -f {lost}")
+    assert done.returncode == 0, done.stderr
+    told = doctor(shared, "t6")
+    assert told.level("Python packages") == "broken"
+    assert "six does not import" in told.cause("Python packages")
+
+
 def test_a_bashrc_that_was_deleted(shared: World) -> None:
     with moved_away(shared.workspace() / ".bashrc"):
         told = doctor(shared, "t1")
@@ -168,6 +178,16 @@ def test_a_wrong_owner(shared: World, what: str) -> None:
     assert f"Run: chown -hR {UID}:{UID} {path}" in told.fix(question)
     if what == "workspace":
         assert "cannot be written" in told.cause("writing")
+
+
+def test_a_workspace_whose_mode_forbids_to_write(shared: World) -> None:
+    shared.workspace().chmod(0o555)
+    try:
+        told = doctor(shared, "t1")
+    finally:
+        shared.workspace().chmod(0o755)
+    assert told.broken() == {"writing"}
+    assert f"Run: chmod u+rwx {shared.workspace()}" in told.fix("writing")
 
 
 @pytest.mark.parametrize(

@@ -87,8 +87,21 @@ def test_status_names_the_builds_and_what_optional_links_miss(thread: World) -> 
     assert thread.status().missing_links == (".drafts",)
     assert [key.partition("-")[0] for key in thread.status().builds] == ["python", "bun"]
     document = json.loads(thread.cli("status", "t1", "--format", "json").stdout)
-    known = {"thread", "state", "generation", "error", "changes", "unenforced", "session"}
-    assert set(document["threads"][0]) == known
+    (told,) = document["threads"]
+    assert told["builds"] == list(thread.status().builds)
+    assert told["missing_links"] == [".drafts"]
+    known = {
+        "thread",
+        "state",
+        "generation",
+        "error",
+        "changes",
+        "builds",
+        "missing_links",
+        "interrupted",
+        "unenforced",
+    }
+    assert set(told) == known | {"session"}
 
 
 def test_a_killed_first_apply_is_finished_by_the_next(lone_world: World) -> None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import session
 from solven_env.sandbox.plan import Overlay
-from tests.sandbox.running import SANDBOX_HOST_UID, Box, command, wait_for_file
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.sandbox.running import ROOT, SANDBOX_HOST_UID, Box, command, wait_for_file
 
 
 @pytest.fixture
@@ -86,6 +85,29 @@ def test_a_layer_never_meets_another_instance_of_its_build(box: Box, build: Path
         with pytest.raises(SandboxError, match="in use"):
             with_layer(box, build, instance="two").run("true")
         assert mine.run("true").status == 0
+
+
+@pytest.mark.skipif(not ROOT, reason="an ordinary user's overlays know no file handles: a copy is as good as the first")
+@pytest.mark.parametrize("copied", ["upper", "build"])
+def test_a_layer_that_was_copied_is_told_with_what_begins_a_new_one(box: Box, build: Path, copied: str) -> None:
+    mine = with_layer(box, build)
+    assert mine.shell("rm /.venv/lib/other.py").status == 0
+    overlay = mine.plan.mounts[-1]
+    assert isinstance(overlay, Overlay)
+    copy_in_its_place(Path(overlay.upper if copied == "upper" else overlay.lower))
+    with pytest.raises(SandboxError, match="copied or replaced") as caught:
+        mine.run("true")
+    subprocess.run(caught.value.fix.partition(": ")[2], shell=True, check=True)
+    assert with_layer(box, build).shell("cat /.venv/lib/*").out == b"built\nbuilt\n"
+
+
+def copy_in_its_place(directory: Path) -> None:
+    aside = directory.with_name("aside")
+    directory.rename(aside)
+    shutil.copytree(
+        aside, directory, symlinks=True, ignore=lambda *_: {"other.py"} if directory.name == "upper" else ()
+    )
+    give(directory)
 
 
 def test_a_changed_build_stands_beside_the_old_one(box: Box, build: Path) -> None:
