@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ from solven_env.sandbox.proot import STATEMENT
 from tests.profiles import write_profile
 from tests.running.namespaces import REFUSING, UNTRACEABLE
 from tests.running.world import UID, tree
-from tests.sandbox.running import ROOT, survivors, wait_for_file, wait_until_alone
+from tests.sandbox.running import DEADLINE, ROOT, survivors, wait_for_file, wait_until_alone
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,6 +134,11 @@ def test_nothing_outlives_a_launcher(under: World, prefix: tuple[str, ...], numb
     assert process.wait() != 0
     wait_until_alone(under.base.name)
     assert clean(under) == set()
+    end = time.monotonic() + DEADLINE
+    while stages := list(
+        under.base.glob("data/solven-env/layers/*/*/*/proot/stage-*")
+    ):  # the supervisor's, to the last
+        assert time.monotonic() < end, stages
 
 
 def parent(pid: int) -> int:
