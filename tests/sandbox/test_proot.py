@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
@@ -12,8 +11,6 @@ from solven_env.sandbox import etc, proot, supervised
 from solven_env.sandbox.plan import SANDBOX_UID, Bind, Command, File, Link, Overlay, Tmpfs
 from solven_env.sandbox.proot import Binding
 from tests.sandbox.running import SYSTEM, Box, command
-
-CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def test_arguments() -> None:
