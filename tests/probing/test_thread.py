@@ -190,6 +190,13 @@ def test_a_workspace_whose_mode_forbids_to_write(shared: World) -> None:
     assert f"Run: chmod u+rwx {shared.workspace()}" in told.fix("writing")
 
 
+def build_of(world: World, store: Path, kind: str) -> Path:
+    """The thread's own among the builds that other tests share the store with."""
+    (told,) = json.loads(world.cli("status", "t1", "--format", "json").stdout)["threads"]
+    (key,) = (key for key in told["builds"] if key.startswith(kind))
+    return store / "solven-env/builds" / str(key)
+
+
 @pytest.mark.parametrize(
     ("damage", "expected"),
     [
@@ -201,7 +208,7 @@ def test_a_workspace_whose_mode_forbids_to_write(shared: World) -> None:
     ids=["a file less", "other bytes", "no record", "a file more"],
 )
 def test_a_corrupted_build(shared: World, own_store: Path, damage: Callable[[Path], object], expected: str) -> None:
-    (build,) = (own_store / "solven-env/builds").glob("python-*")
+    build = build_of(shared, own_store, "python-")
     damage(build)
     told = doctor(shared, "t1", XDG_CACHE_HOME=str(own_store))
     assert told.broken() == {"builds"}
@@ -213,7 +220,7 @@ def test_a_corrupted_build(shared: World, own_store: Path, damage: Callable[[Pat
 
 
 def test_a_corrupted_bun_build(shared: World, own_store: Path) -> None:
-    (build,) = (own_store / "solven-env/builds").glob("bun-*")
+    build = build_of(shared, own_store, "bun-")
     next(build.rglob("is-number/index.js")).unlink()
     told = doctor(shared, "t1", XDG_CACHE_HOME=str(own_store))
     assert told.broken() == {"builds"}
