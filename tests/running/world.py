@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -183,7 +183,9 @@ def remove(base: Path) -> None:
     for directory, names, _ in os.walk(base):
         if "work" in names:  # of an overlay, left without any permission
             os.chmod(os.path.join(directory, "work"), 0o700)
-    shutil.rmtree(base)
+    while base.exists():
+        with suppress(FileNotFoundError):  # a supervisor of proot's tidies up beside us
+            shutil.rmtree(base)
 
 
 def tree(directory: Path) -> set[str]:
