@@ -85,7 +85,8 @@ def _look(child: Child, main: int | None) -> tuple[int | None, int | None]:
     while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
         main = main or _command(child)
         if ended.si_pid == main:
-            return main, _status(os.waitpid(main, 0)[1])
+            status = _status(os.waitpid(main, 0)[1])
+            return main, _KILLED if _was_killed(child) else status
         if ended.si_pid == child.pid:
             if main is None:
                 raise SandboxError(
@@ -115,6 +116,12 @@ def _command(child: Child) -> int | None:
 def _status(waited: int) -> int:
     code = os.waitstatus_to_exitcode(waited)
     return code if code >= 0 else 128 - code
+
+
+def _was_killed(child: Child) -> bool:
+    """Whether proot was, by a signal: its programs went on with broken system calls, and may have crashed of that."""
+    ended = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    return ended is not None and ended.si_code != os.CLD_EXITED
 
 
 def _has_ended(pid: int) -> bool:

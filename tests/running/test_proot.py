@@ -133,8 +133,6 @@ def test_nothing_outlives_a_launcher(under: World, prefix: tuple[str, ...], numb
         os.kill(launcher, number)
     assert process.wait() != 0
     wait_until_alone(under.base.name)
-    if prefix and number == signal.SIGKILL:
-        return  # what is left in the workspace then, and when, is not settled yet
     end = time.monotonic() + DEADLINE
     # The supervisor tidies up, and without namespaces nothing about it names this test.
     while left := [*clean(under), *under.base.glob("data/solven-env/layers/*/*/*/proot/stage-*")]:

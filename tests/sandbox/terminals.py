@@ -45,9 +45,12 @@ class Terminal:
         os.close(self.slave)
 
     def start(self, argv: Sequence[str], env: Mapping[str, str] | None = None) -> None:
-        """Begin a program with this terminal as its streams, and in control of it."""
+        """Begin a program with this terminal as its streams, and in control of it.
+
+        No signal is ignored there, even where the tests were started in the background, which has SIGINT ignored.
+        """
         self.program = subprocess.Popen(
-            ["setsid", "--ctty", *argv],
+            ["setsid", "--ctty", "env", "--default-signal", *argv],
             cwd=CHECKOUT,
             env={**(env or os.environ), "TERM": "xterm", "PS1": "outer> "},
             stdin=self.slave,
