@@ -246,9 +246,8 @@ def _known_packages(
         if build is None:
             told.append(ToldBuild(need.kind))
             continue
-        layer = layers.where(home, build)
-        own = layer.upper.with_name("copy") if proot else layer.upper
-        stacks.append(Stacked(build, str(own) if proot else layer))
+        own = layers.own(home, build, "proot" if proot else "bubblewrap")
+        stacks.append(Stacked(build, str(own) if proot else layers.where(home, build)))
         told.append(ToldBuild(need.kind, build.key, build.instance, str(own)))
     certificates = packages.builder(thread.config, os.environ).host.certificates
     interpreter = recall(python["version"], places.cache()) if python else None

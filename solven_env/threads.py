@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env import config
 from solven_env.state import LocalState
+from solven_env.state.identity import known_storage_id
 from solven_env.state.records import Record, load, lock_key, record_key
 from solven_env.workspace import root as roots
 from solven_env.workspace import storage as storages
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from solven_env.builds.added import Added
     from solven_env.config import Config
     from solven_env.packages import Need
 
@@ -64,6 +67,17 @@ class Thread(NamedTuple):
             Bun(bun["packages"]) if bun else None,
             Lock(self._lock(record, "python"), self._lock(record, "bun")),
         )
+
+    def added(self, record: Record, builds: Mapping[str, Mapping[str, str]]) -> tuple[Added, ...]:
+        """What the thread has added on this host to these builds (by kind, as a record names them)."""
+        from solven_env.builds import added, layers, places, store
+
+        storage = known_storage_id(self.state)
+        if storage is None:  # no command has run yet
+            return tuple(map(added.Added, builds))
+        home = layers.Home(places.data(), storage, self.name, record.incarnation)
+        found = filter(None, (store.read(places.cache(), named["key"]) for named in builds.values()))
+        return tuple(added.look(build, layers.own(home, build, record.settings["backend"])) for build in found)
 
     def missing_links(self, record: Record) -> tuple[str, ...]:
         """The paths inside of optional links that lead nowhere now, so that commands do without them."""

@@ -62,6 +62,12 @@ def where(home: Home, build: Build) -> Layer:
     return Layer(directory / "upper", directory / "work", build.instance)
 
 
+def own(home: Home, build: Build, backend: str) -> Path:
+    """Where what the thread has of its own of a build is in a backend, or would be: its layer's upper, or its copy."""
+    upper = where(home, build).upper
+    return upper.with_name("copy") if backend == "proot" else upper
+
+
 def place(home: Home, build: Build) -> Path:
     """The directory for what the thread has of its own of this build, made where it is missing, closed to others."""
     _open(home)

@@ -18,7 +18,11 @@ from solven_env.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from solven_env.builds.added import Added
     from solven_env.sandbox.control import SessionState
+
+_SHOWN = 8
+"""How many packages of a kind that were added are named; `--format json` names all."""
 
 
 def command(
@@ -33,7 +37,7 @@ def command(
     exit_code: ExitCodeOption = False,
     chosen: FormatOption = Format.TEXT,
 ) -> None:
-    """Show where a workspace differs from what was applied, its builds and its session.
+    """Show where a workspace differs from what was applied, its builds, packages added inside, its session.
 
     \b
     Examples:
@@ -55,6 +59,9 @@ def command(
             say_changes(each)
             for key in each.builds:
                 say(f"  build {key}")
+            added = "; ".join(filter(None, map(_told_added, each.added)))
+            if added:
+                say(f"  added inside: {added}")
             for path in each.missing_links:
                 say(f"  link {printable(path)} leads nowhere yet, and is left out")
             for limit, why, fix in each.unenforced:
@@ -65,6 +72,16 @@ def command(
                 say("  an apply was interrupted; the next one finishes it")
     if exit_code:
         raise typer.Exit(pending_code(report))
+
+
+def _told_added(added: Added) -> str:
+    """`python six 1.17.0, httpx 0.28.1`; empty where nothing was added."""
+    from solven_env.errors import printable
+
+    names = [printable(f"{package.name} {package.version}".rstrip()) for package in added.packages]
+    told = names[:_SHOWN] + [f"{len(names) - _SHOWN} more"] * (len(names) > _SHOWN)
+    told += [] if added.is_complete else ["what cannot be listed"]
+    return f"{added.kind} {', '.join(told)}" if told else ""
 
 
 def _told(session: SessionState, thread: str) -> str:
