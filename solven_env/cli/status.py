@@ -48,14 +48,14 @@ def command(
     from solven_env.cli.output import errors_told, pending_code, print_json, say, say_changes
     from solven_env.errors import printable
 
-    with errors_told("status", thread, chosen):
+    with errors_told("status", thread, chosen, storage=storage):
         report = api.status(thread, profile=profile, storage=storage, inputs=given_inputs(settings, inputs))
     if chosen is Format.JSON:
         print_json(report.to_json())
     else:
         for each in report.threads:
             applied = f"generation {each.generation}" if each.generation else "never applied"
-            say(f"{each.thread}: {each.state}, {applied}")
+            say(f"{each.thread}: {each.state.replace('-', ' ')}, {applied}")
             say_changes(each)
             for key in each.builds:
                 say(f"  build {key}")
@@ -67,7 +67,7 @@ def command(
             for limit, why, fix in each.unenforced:
                 say(f"  limit {limit} is not enforced: {why}. {fix}")
             if each.session:
-                say(f"  session {_told(each.session, thread)}")
+                say(f"  session {_told(each.session, thread, storage)}")
             if each.is_interrupted:
                 say("  an apply was interrupted; the next one finishes it")
     if exit_code:
@@ -84,8 +84,10 @@ def _told_added(added: Added) -> str:
     return f"{added.kind} {', '.join(told)}" if told else ""
 
 
-def _told(session: SessionState, thread: str) -> str:
+def _told(session: SessionState, thread: str, storage: str | None) -> str:
     if not session.answers:
-        return f"does not answer; end it: solven-env stop {thread}"
+        from solven_env.cli.errors import with_storage
+
+        return with_storage(f"does not answer; end it: solven-env stop {thread}", storage)
     commands = f"of {session.commands} command{'' if session.commands == 1 else 's'}, {session.age:.0f} s old"
     return f"{commands}, kept for {session.keep_alive:.0f} s after them" if session.keep_alive else commands

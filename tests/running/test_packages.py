@@ -172,3 +172,21 @@ def test_with_another_profile_it_is_still_what_commands_have(thread: World) -> N
     told = solven_env.status("t1", profile=other, storage=thread.storage).threads[0]
     assert told.state == "pending"
     assert [each.kind for each in told.added if each.packages] == ["bun"]
+
+
+def test_a_storage_that_lost_its_id_is_told_so_and_draws_no_other(two: World) -> None:
+    """Else the next command of any thread would draw one, and what t1 added would be gone without a word."""
+    two.out("mkdir /node_modules/left-pad")
+    place = two.storage / ".solven-env/storage.json"
+    written = place.read_text()
+    place.unlink()
+    for arguments in (("run", "t1", "--", "true"), ("run", "t2", "--", "true"), ("stop", "t1"), ("status", "t2")):
+        done = two.cli(*arguments)
+        said = done.stderr.decode()
+        assert (done.returncode, str(place) in said) == (125 if arguments[0] == "run" else 1, True), said
+    assert "the storage's id is gone" in two.cli("doctor", "t1").stdout.decode()
+    assert not place.exists()
+    fix = said.partition("write this there: ")[2].partition("\n")[0]
+    assert json.loads(fix) == json.loads(written)
+    place.write_text(fix)
+    two.out("ls /node_modules/left-pad")
