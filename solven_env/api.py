@@ -103,7 +103,10 @@ def status(
     builds = tuple(build["key"] for build in computed.desired.builds.values())
     report = thread_report(computed)._replace(builds=builds)
     if record is not None and record.generation:
+        # A profile may ask for other builds than those that commands run above now.
+        running_now = computed if profile is None else planning.plan_drift(found, record)
         report = report._replace(
+            added=found.added(record, running_now.desired.builds),
             missing_links=found.missing_links(record),
             unenforced=running.unenforced(record.settings["limits"], record.settings["backend"]),
             session=sessions.look(found, record),

@@ -20,6 +20,9 @@ class SolvenError(Exception):
     thread = ""
     """The thread that the failed verb was about, where the command line knows it: what `doctor` is to look at."""
 
+    storage: str | None = None
+    """The storage that the command line named, for the commands that a fix names."""
+
     def __init__(self, message: str, *, fix: str = "", location: str = "") -> None:
         super().__init__(message)
         self.message = message

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.builds import certificates, shape
+from solven_env.profile.sections import TARGETS
 from solven_env.sandbox.plan import SANDBOX_UID, Bind, Dev, Etc, Overlay, Proc, Tmpfs
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ _OURS = {
     f"{shape.BIN}/bun": "Bun, which runs JavaScript and adds its packages",
     shape.PYTHON: "the interpreter of /.venv",
     certificates.INSIDE: "the certificate authorities that the host trusts",
-    "/.venv": "the Python packages",
-    "/node_modules": "the JavaScript packages",
+    TARGETS["python"]: "the Python packages",
+    TARGETS["bun"]: "the JavaScript packages",
 }
 """Why there is what no profile names."""
 

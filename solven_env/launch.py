@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 from solven_env.builds import certificates, shape
 from solven_env.errors import SandboxError
+from solven_env.profile.sections import TARGETS
 from solven_env.sandbox import etc
 from solven_env.sandbox.limits import Limits
 from solven_env.sandbox.plan import Bind, Dev, Etc, LaunchPlan, Overlay, Proc, Tmpfs
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from solven_env.builds.layers import Layer
     from solven_env.builds.store import Build
     from solven_env.sandbox.plan import Mount
-
-TARGETS = {"python": "/.venv", "bun": "/node_modules"}
-"""Where a sandbox shows a build of each kind, below its layer."""
 
 Network: TypeAlias = Literal["none", "internet", "host"]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from solven_env.builds.added import Added
     from solven_env.errors import SolvenError
     from solven_env.probing.questions import Finding
     from solven_env.reconcile.keep import Kept
@@ -34,6 +35,8 @@ class ThreadReport(NamedTuple):
     """Whether an earlier apply began and did not end; the next one finishes it."""
     builds: tuple[str, ...] = ()
     """The keys of the builds that this host has for the thread, whole. Told by `status` alone."""
+    added: tuple[Added, ...] = ()
+    """The packages that were added inside, beside each build. Told by `status` alone."""
     missing_links: tuple[str, ...] = ()
     """Where a command finds nothing, since what an optional link leads to is not there. Told by `status` alone."""
     unenforced: tuple[Unenforced, ...] = ()
@@ -75,6 +78,7 @@ class Report(NamedTuple):
         if self.command == "status":
             for thread, described in zip(self.threads, threads, strict=True):
                 described["builds"] = list(thread.builds)
+                described["added"] = {each.kind: _added(each) for each in thread.added}
                 described["missing_links"] = list(thread.missing_links)
                 described["interrupted"] = thread.is_interrupted
                 described["unenforced"] = [each._asdict() for each in thread.unenforced]
@@ -138,6 +142,10 @@ def _thread_state(computed: Plan, generation: int) -> ThreadState:
 def error_json(error: SolvenError, code: int) -> dict[str, object]:
     """An error as plain data. `code` is the exit code that it has on the command line."""
     return {"code": code, "message": error.message, "fix": error.fix, "location": error.location}
+
+
+def _added(added: Added) -> dict[str, object]:
+    return {"packages": [package._asdict() for package in added.packages], "complete": added.is_complete}
 
 
 def _state(state: State | None) -> dict[str, object] | None:

@@ -97,7 +97,7 @@ def prepare(thread: Thread, asked: Asked, progress: Callable[[str], None] = lamb
     from solven_env.builds import layers, places
     from solven_env.state.identity import storage_id
 
-    storage = storage_id(thread.state)
+    storage = thread.known_storage_id() or storage_id(thread.state)
     home = layers.Home(places.data(), storage, thread.name, record.incarnation)
     tools, stacks = _packages(thread, record, home, chosen.proot, progress)
     prepared = _launch(thread, record, chosen, asked, storage, tools, stacks)
@@ -111,10 +111,9 @@ def explain(thread: Thread, asked: Asked, *, controlled: bool = False) -> Explan
     """
     from solven_env import explaining
     from solven_env.builds import layers, places
-    from solven_env.state.identity import known_storage_id
 
     record, chosen = _settle(thread, asked)
-    storage = known_storage_id(thread.state) or "drawn-at-the-first-run"
+    storage = thread.known_storage_id() or "drawn-at-the-first-run"
     home = layers.Home(places.data(), storage, thread.name, record.incarnation)
     tools, stacks, builds = _known_packages(thread, record, home, chosen.proot)
     prepared = _launch(thread, record, chosen, asked, storage, tools, stacks)
@@ -135,6 +134,10 @@ def _settle(thread: Thread, asked: Asked) -> tuple[Record, _Chosen]:
     """What was applied, and the programs and the network for the command, or why it cannot be started."""
     if not asked.argv:
         raise UsageError("there is no command", fix="Write it behind --.")
+    if not asked.cwd.startswith("/"):
+        raise UsageError(
+            f"the working directory {asked.cwd!r} is not absolute", fix="It is a path inside: begin it with /."
+        )
     if asked.network not in (None, *NETWORKS):
         raise UsageError(f"{asked.network} is no network", fix=f"Use {', '.join(NETWORKS)}.")
     if asked.backend not in (None, *BACKENDS):
@@ -246,9 +249,8 @@ def _known_packages(
         if build is None:
             told.append(ToldBuild(need.kind))
             continue
-        layer = layers.where(home, build)
-        own = layer.upper.with_name("copy") if proot else layer.upper
-        stacks.append(Stacked(build, str(own) if proot else layer))
+        own = layers.own(home, build, "proot" if proot else "bubblewrap")
+        stacks.append(Stacked(build, str(own) if proot else layers.where(home, build)))
         told.append(ToldBuild(need.kind, build.key, build.instance, str(own)))
     certificates = packages.builder(thread.config, os.environ).host.certificates
     interpreter = recall(python["version"], places.cache()) if python else None

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from solven_env.builds import places
 from solven_env.errors import UsageError
 from solven_env.sandbox import control
-from solven_env.state.identity import known_storage_id
 
 if TYPE_CHECKING:
     from solven_env.sandbox.control import SessionState
@@ -22,13 +21,13 @@ def name(thread: Thread, record: Record, storage: str) -> str:
 
 def look(thread: Thread, record: Record) -> SessionState | None:
     """How the thread's session on this host is; None when there is none."""
-    storage = known_storage_id(thread.state)
+    storage = thread.known_storage_id()
     return control.look(name(thread, record, storage), str(places.runtime())) if storage else None
 
 
 def stop(thread: Thread) -> bool:
     """End the thread's session on this host, with all its commands; whether there was one."""
-    record, storage = thread.record(), known_storage_id(thread.state)
+    record, storage = thread.record(), thread.known_storage_id()
     if record is None:
         raise UsageError(f"there is no thread {thread.name} in this storage", fix="Look at its name, or at --storage.")
     return control.stop(name(thread, record, storage), str(places.runtime())) if storage else False

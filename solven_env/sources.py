@@ -16,6 +16,8 @@ MAX_SOURCE = 16 << 20
 """The largest file, in bytes, that is taken from beside a profile."""
 
 STANDARD_INPUT = "-"
+STANDARD_INPUT_NAME = "<stdin>"
+"""What messages call it."""
 
 _ENOUGH = documents.MAX_BYTES + 1
 """What is read of a document: one that is longer is refused, one that never ends too."""
@@ -55,7 +57,7 @@ def find(profile: str | Path) -> ProfileSource:
     `-` is standard input, which can be read once. Raises `UsageError` where there is none.
     """
     if profile == STANDARD_INPUT:
-        return ProfileSource(_read_standard_input(), "<stdin>", Path())
+        return ProfileSource(_read_standard_input(), STANDARD_INPUT_NAME, Path())
     text = str(profile)
     if isinstance(profile, Path) or "/" in text or text.endswith((".yaml", ".yml")):
         return _open(Path(profile), text)

@@ -6,14 +6,18 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env import config
+from solven_env.errors import StateError
 from solven_env.state import LocalState
+from solven_env.state.identity import KEY, known_storage_id
 from solven_env.state.records import Record, load, lock_key, record_key
 from solven_env.workspace import root as roots
 from solven_env.workspace import storage as storages
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from solven_env.builds.added import Added
     from solven_env.config import Config
     from solven_env.packages import Need
 
@@ -64,6 +68,40 @@ class Thread(NamedTuple):
             Bun(bun["packages"]) if bun else None,
             Lock(self._lock(record, "python"), self._lock(record, "bun")),
         )
+
+    def added(self, record: Record, builds: Mapping[str, Mapping[str, str]]) -> tuple[Added, ...]:
+        """What the thread has added on this host to these builds (by kind, as a record names them)."""
+        from solven_env.builds import added, layers, places, store
+
+        storage = self.known_storage_id()
+        if storage is None:  # no command has run yet
+            return tuple(map(added.Added, builds))
+        home = layers.Home(places.data(), storage, self.name, record.incarnation)
+        found = filter(None, (store.read(places.cache(), named["key"]) for named in builds.values()))
+        return tuple(added.look(build, layers.own(home, build, record.settings["backend"])) for build in found)
+
+    def known_storage_id(self) -> str | None:
+        """The id of the storage; None where none was drawn yet, since no command has run.
+
+        StateError where it was drawn and is gone: with another one every thread would begin anew with empty layers.
+        """
+        known = known_storage_id(self.state)
+        if known is not None:
+            return known
+        from solven_env.builds import layers, places
+
+        for home in layers.homes(places.data()):
+            stored = self.state.get(record_key(home.thread))
+            if stored is None or home.incarnation.encode() not in stored.value:  # which no other thread has
+                continue
+            drawn_just_now = known_storage_id(self.state)
+            if drawn_just_now is None:
+                what = f"this host has layers of its thread {home.thread} under {home.storage}"
+                fix = f'Restore it from a backup, or write this there: {{"format": 1, "id": "{home.storage}"}}'
+                where = str(self.storage / ".solven-env" / KEY)
+                raise StateError(f"the storage's id is gone, and {what}", fix=fix, location=where)
+            return drawn_just_now
+        return None
 
     def missing_links(self, record: Record) -> tuple[str, ...]:
         """The paths inside of optional links that lead nowhere now, so that commands do without them."""

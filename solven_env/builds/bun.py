@@ -10,14 +10,13 @@ from solven_env.builds.inside import Place, give
 from solven_env.builds.resolving import package_json
 from solven_env.builds.toolchain import find_bun
 from solven_env.builds.wanted import of_bun
+from solven_env.profile.sections import TARGETS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from solven_env.builds.inside import Builder
     from solven_env.profile.sections import Bun
-
-TARGET = "/node_modules"
 
 
 def build(bun: Bun, lock: bytes | None, builder: Builder) -> store.Build:
@@ -40,7 +39,7 @@ def _fill(stage: Path, bun: Bun, lock: bytes | None, builder: Builder) -> None:
         (workspace / "package.json").write_text(package_json(bun))
         (workspace / "bun.lock").write_bytes(lock)
         tools = shape.Tools(bun=find_bun(builder.host).path, certificates=builder.host.certificates)
-        Place(builder, tools, workspace, {TARGET: stage / "tree"}).run(
+        Place(builder, tools, workspace, {TARGETS["bun"]: stage / "tree"}).run(
             *(f"{shape.BIN}/bun", "install", "--frozen-lockfile", "--ignore-scripts", "--backend", "copyfile"),
             *("--no-progress", "--no-summary"),
             purpose="the JavaScript packages cannot be installed",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from solven_env.builds.staging import make_private, refusals_told
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from solven_env.builds.store import Build
@@ -62,6 +63,12 @@ def where(home: Home, build: Build) -> Layer:
     return Layer(directory / "upper", directory / "work", build.instance)
 
 
+def own(home: Home, build: Build, backend: str) -> Path:
+    """Where what the thread has of its own of a build is in a backend, or would be: its layer's upper, or its copy."""
+    upper = where(home, build).upper
+    return upper.with_name("copy") if backend == "proot" else upper
+
+
 def place(home: Home, build: Build) -> Path:
     """The directory for what the thread has of its own of this build, made where it is missing, closed to others."""
     _open(home)
@@ -71,6 +78,11 @@ def place(home: Home, build: Build) -> Path:
 def mount_points(home: Home) -> Path:
     """The directory for what proot makes in the workspace to be recorded in, made where it is missing."""
     return make_private(_open(home) / "proot")
+
+
+def homes(data: Path) -> Iterator[Home]:
+    """Every thread of every storage that has layers on this host."""
+    return (Home(data, *path.parts[-3:]) for path in (data / "layers").glob("*/*/*"))
 
 
 def _open(home: Home) -> Path:

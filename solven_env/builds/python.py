@@ -12,6 +12,7 @@ from solven_env.builds.inside import Place, give
 from solven_env.builds.interpreters import find_python
 from solven_env.builds.tools import uv
 from solven_env.builds.wanted import of_python
+from solven_env.profile.sections import TARGETS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from solven_env.builds.remembered import Interpreter
     from solven_env.profile.sections import Python
 
-TARGET = "/.venv"
+_TARGET = TARGETS["python"]
 _PURPOSE = "the Python packages cannot be installed"
 _FIX = "Let this host reach its package index, or lock again."
 _CONSTRAINT = re.compile(r"^([A-Za-z0-9][^\s;]*==\S+(?: ; .*?)?) \\$", re.MULTILINE)
@@ -45,7 +46,7 @@ def _fill(stage: Path, python: Python, lock: bytes, interpreter: Interpreter, bu
     give(builder, stage / "tree", workspace)
     (workspace / "python.txt").write_bytes(lock)
     tools = shape.Tools(uv=uv().path, interpreter=interpreter, certificates=builder.host.certificates)
-    place = Place(builder, tools, workspace, {TARGET: stage / "tree"})
+    place = Place(builder, tools, workspace, {_TARGET: stage / "tree"})
     program, options = f"{shape.BIN}/uv", ("--quiet", "--no-python-downloads", *builder.host.registries.options)
     executable = f"{shape.PYTHON}/bin/python{python.version}"
     place.run(
@@ -56,12 +57,12 @@ def _fill(stage: Path, python: Python, lock: bytes, interpreter: Interpreter, bu
         "--no-project",
         "-p",
         executable,
-        TARGET,
+        _TARGET,
         purpose=_PURPOSE,
         fix=_FIX,
     )
     place.run(
-        *(program, "pip", "install", *options, "--python", f"{TARGET}/bin/python", "--require-hashes", "--no-build"),
+        *(program, "pip", "install", *options, "--python", f"{_TARGET}/bin/python", "--require-hashes", "--no-build"),
         *("--no-deps", "--compile-bytecode", "--link-mode", "copy", "-r", "/python.txt"),
         purpose=_PURPOSE,
         fix=_FIX,

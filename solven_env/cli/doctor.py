@@ -52,7 +52,7 @@ def command(
     from solven_env.cli.output import errors_told, print_json
     from solven_env.errors import UsageError
 
-    with errors_told("doctor", thread, chosen):
+    with errors_told("doctor", thread, chosen, storage=storage):
         if packages or files:
             if thread is None:
                 raise UsageError("--packages and --files need a thread", fix="Write: solven-env doctor THREAD --files.")
@@ -62,10 +62,11 @@ def command(
             else:
                 _say_listing(listed)
             return
-        spoken = _Spoken(thread, profile) if chosen is Format.TEXT else None
+        spoken = _Spoken(thread, profile, storage) if chosen is Format.TEXT else None
         report = api.doctor(thread, profile=profile, storage=storage, progress=spoken.say if spoken else lambda _: None)
     if spoken is None:
-        print_json(report.to_json())
+        findings = tuple(_to_paste(finding, storage) for finding in report.findings)
+        print_json(report._replace(findings=findings).to_json())
     else:
         _say_sum(report)
     if report.is_broken:
@@ -75,7 +76,8 @@ def command(
 class _Spoken:
     """Findings as they come, beneath a heading for what each is about."""
 
-    def __init__(self, thread: str | None, profile: str | None) -> None:
+    def __init__(self, thread: str | None, profile: str | None, storage: str | None) -> None:
+        self.storage = storage
         self.headings = {"host": "this host", "profile": f"profile {profile}", "thread": f"thread {thread}"}
         self.heading = ""
 
@@ -89,8 +91,16 @@ class _Spoken:
                 say(line, "@")
             self.heading = heading
         mark, sign = _MARKS[finding.answer.level]
-        for line in _lines(mark, finding):
+        for line in _lines(mark, _to_paste(finding, self.storage)):
             say(line, sign if line.startswith(f"  {mark}") else "")
+
+
+def _to_paste(finding: Finding, storage: str | None) -> Finding:
+    """The finding with a fix that names the caller's storage."""
+    from solven_env.cli.errors import with_storage
+
+    answer = finding.answer
+    return finding._replace(answer=answer._replace(fix=with_storage(answer.fix, storage)))
 
 
 def _lines(mark: str, finding: Finding) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -31,6 +33,8 @@ _EXPLAINED = (
 )
 """What `doctor` could explain."""
 
+_OF_A_STORAGE = re.compile(r"\bsolven-env (?:apply|diff|doctor|run|shell|status|stop)\b")
+
 PENDING = 3
 INTERRUPTED = 130
 
@@ -52,11 +56,20 @@ def exit_codes(all_but_usage: int | None = None) -> Iterator[None]:
         sys.exit(exit_code(error, all_but_usage))
 
 
+def with_storage(text: str, storage: str | None) -> str:
+    """`text`, whose commands of ours go to the storage that the caller named: what a fix says is there to be pasted."""
+    if not storage:
+        return text
+    named = shlex.quote(storage)
+    return _OF_A_STORAGE.sub(lambda command: f"{command[0]} --storage {named}", text)
+
+
 def error_text(error: errors.SolvenError) -> str:
     """What standard error says of an error."""
     see = f"See {error.page}." if error.page else ""
     if isinstance(error, _EXPLAINED):
-        see = f"See {error.page}, or run: {printable(f'solven-env doctor {error.thread}').rstrip()}"
+        doctor = with_storage(f"solven-env doctor {error.thread}".rstrip(), error.storage)
+        see = f"See {error.page}, or run: {printable(doctor)}"
     if isinstance(error, errors.DocumentError):
         count = len(error.diagnostics)
         lines = [str(diagnostic) for diagnostic in error.diagnostics]

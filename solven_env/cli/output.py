@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from solven_env import errors
-from solven_env.cli.errors import INTERRUPTED, PENDING, exit_code
+from solven_env.cli.errors import INTERRUPTED, PENDING, exit_code, with_storage
 from solven_env.cli.options import Format
 from solven_env.errors import printable
 from solven_env.report import FORMAT, error_json
@@ -56,9 +56,14 @@ def written() -> Iterator[None]:
 
 @contextmanager
 def errors_told(
-    command: str, thread: str | None, chosen: Format, *, all_but_usage: int | None = None
+    command: str,
+    thread: str | None,
+    chosen: Format,
+    *,
+    storage: str | None = None,
+    all_but_usage: int | None = None,
 ) -> Iterator[None]:
-    """Say of an error which thread it is about, and with `--format json` print it as the document too.
+    """Say of an error which thread and storage it is about, and with `--format json` print it as the document too.
 
     It still ends the command, as `exit_codes` says.
     """
@@ -66,6 +71,8 @@ def errors_told(
         yield
     except errors.SolvenError as error:
         error.thread = thread or ""
+        error.storage = storage
+        error.fix = with_storage(error.fix, storage)
         if chosen is Format.JSON:
             print_json(error_document(command, thread, error, exit_code(error, all_but_usage)))
         raise

@@ -62,7 +62,7 @@ def run(
     from solven_env.cli.errors import exit_codes
     from solven_env.cli.output import errors_told, note
 
-    with exit_codes(NOT_STARTED), errors_told("run", thread, Format.TEXT):
+    with exit_codes(NOT_STARTED), errors_told("run", thread, Format.TEXT, storage=storage):
         if (shell is None) == (not argv):
             raise errors.UsageError("there is no command, or there are two", fix="Write --shell TEXT or -- COMMAND.")
         for number in (signal.SIGTERM, signal.SIGHUP):
@@ -105,7 +105,7 @@ def explain(
     from solven_env.cli.output import errors_told, print_json, say
     from solven_env.report import FORMAT
 
-    with exit_codes(NOT_STARTED), errors_told("run", thread, chosen, all_but_usage=NOT_STARTED):
+    with exit_codes(NOT_STARTED), errors_told("run", thread, chosen, storage=storage, all_but_usage=NOT_STARTED):
         told = api.explain(
             thread,
             argv,

@@ -18,7 +18,11 @@ from solven_env.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from solven_env.builds.added import Added
     from solven_env.sandbox.control import SessionState
+
+_SHOWN = 8
+"""How many packages of a kind that were added are named; `--format json` names all."""
 
 
 def command(
@@ -33,7 +37,7 @@ def command(
     exit_code: ExitCodeOption = False,
     chosen: FormatOption = Format.TEXT,
 ) -> None:
-    """Show where a workspace differs from what was applied, its builds and its session.
+    """Show where a workspace differs from what was applied, its builds, packages added inside, its session.
 
     \b
     Examples:
@@ -44,31 +48,46 @@ def command(
     from solven_env.cli.output import errors_told, pending_code, print_json, say, say_changes
     from solven_env.errors import printable
 
-    with errors_told("status", thread, chosen):
+    with errors_told("status", thread, chosen, storage=storage):
         report = api.status(thread, profile=profile, storage=storage, inputs=given_inputs(settings, inputs))
     if chosen is Format.JSON:
         print_json(report.to_json())
     else:
         for each in report.threads:
             applied = f"generation {each.generation}" if each.generation else "never applied"
-            say(f"{each.thread}: {each.state}, {applied}")
+            say(f"{each.thread}: {each.state.replace('-', ' ')}, {applied}")
             say_changes(each)
             for key in each.builds:
                 say(f"  build {key}")
+            added = "; ".join(filter(None, map(_told_added, each.added)))
+            if added:
+                say(f"  added inside: {added}")
             for path in each.missing_links:
                 say(f"  link {printable(path)} leads nowhere yet, and is left out")
             for limit, why, fix in each.unenforced:
                 say(f"  limit {limit} is not enforced: {why}. {fix}")
             if each.session:
-                say(f"  session {_told(each.session, thread)}")
+                say(f"  session {_told(each.session, thread, storage)}")
             if each.is_interrupted:
                 say("  an apply was interrupted; the next one finishes it")
     if exit_code:
         raise typer.Exit(pending_code(report))
 
 
-def _told(session: SessionState, thread: str) -> str:
+def _told_added(added: Added) -> str:
+    """`python six 1.17.0, httpx 0.28.1`; empty where nothing was added."""
+    from solven_env.errors import printable
+
+    names = [printable(f"{package.name} {package.version}".rstrip()) for package in added.packages]
+    told = names[:_SHOWN] + [f"{len(names) - _SHOWN} more"] * (len(names) > _SHOWN)
+    told += [] if added.is_complete else ["what cannot be listed"]
+    return f"{added.kind} {', '.join(told)}" if told else ""
+
+
+def _told(session: SessionState, thread: str, storage: str | None) -> str:
     if not session.answers:
-        return f"does not answer; end it: solven-env stop {thread}"
+        from solven_env.cli.errors import with_storage
+
+        return with_storage(f"does not answer; end it: solven-env stop {thread}", storage)
     commands = f"of {session.commands} command{'' if session.commands == 1 else 's'}, {session.age:.0f} s old"
     return f"{commands}, kept for {session.keep_alive:.0f} s after them" if session.keep_alive else commands

@@ -19,7 +19,7 @@ def command(thread: ThreadArgument, storage: StorageOption = None, chosen: Forma
     from solven_env.cli.output import errors_told, note, print_json
     from solven_env.report import FORMAT
 
-    with errors_told("stop", thread, chosen):
+    with errors_told("stop", thread, chosen, storage=storage):
         was_there = api.stop(thread, storage=storage)
     note(f"{thread}: the session was stopped." if was_there else f"{thread}: there was no session.")
     if chosen is Format.JSON:

@@ -87,6 +87,7 @@ def _say(found: Iterable[_Validated]) -> None:
     from solven_env.cli.errors import error_text
     from solven_env.cli.output import note, say
     from solven_env.errors import ProfileError
+    from solven_env.sources import STANDARD_INPUT, STANDARD_INPUT_NAME
 
     count = 0
     for each in found:
@@ -96,7 +97,8 @@ def _say(found: Iterable[_Validated]) -> None:
             for line in error_text(each.error).splitlines():
                 note(line)
         elif not each.mistakes:
-            note(f"{each.profile}: valid")
+            name = STANDARD_INPUT_NAME if each.profile == STANDARD_INPUT else each.profile
+            note(f"{name}: valid")
         count += len(each.mistakes)
     if count:
         note(f"{count} mistake{'s' if count > 1 else ''}. See {ProfileError.page}.")

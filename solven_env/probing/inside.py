@@ -8,11 +8,12 @@ import select
 import threading
 from typing import TYPE_CHECKING, Any
 
-from solven_env import launch, running
+from solven_env import running
 from solven_env.errors import SandboxError, SolvenError
 from solven_env.probing import script, starting
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
 from solven_env.profile import pep508
+from solven_env.profile.sections import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,7 +79,7 @@ def _not_started(inside: Inside, error: SandboxError) -> Answer:
     """Why the sandbox does not start; where something stands at a mount point, what that is for, and where it is."""
     where = f"{error.location}: " if error.location else ""
     purposes = {each["target"]: each["why"] for each in inside.settings["mounts"]}
-    purposes |= {launch.TARGETS[kind]: f"the {kind} packages" for kind in launch.TARGETS}
+    purposes |= {TARGETS[kind]: f"the {kind} packages" for kind in TARGETS}
     purposes |= {f"/{link['path']}": f"the link to {link['to']}" for link in inside.settings["links"]}
     purpose = purposes.get(error.location)
     cause, fix = (f"it is there for: {purpose}" if purpose else "", error.fix)

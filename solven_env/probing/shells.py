@@ -8,6 +8,7 @@ from solven_env.errors import printable
 from solven_env.probing import script
 from solven_env.probing.inside import Inside, names
 from solven_env.probing.questions import Answer, Question, broken, limited, ok
+from solven_env.profile.sections import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +74,7 @@ def virtual_environment(inside: Inside) -> Answer | None:
     if said.status or said.words() != expected:
         return broken("/.venv/bin/python does not start", f"it says: {said.words()}", inside.asked.apply)
     for shell in _reading(inside):
-        if _environment(inside, shell)[0].get("VIRTUAL_ENV") != "/.venv":
+        if _environment(inside, shell)[0].get("VIRTUAL_ENV") != TARGETS["python"]:
             cause = f"/.bashrc did not activate it in a shell ({shell.replace('-', ' ')})"
             return broken("the virtual environment is not active", cause, inside.asked.apply)
     return ok(f"/.venv is active, with Python {python['version']}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from solven_env import launch
 from solven_env.errors import printable
 from solven_env.probing.questions import Answer, Question, broken, ok, run
+from solven_env.profile.sections import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +51,7 @@ def mounts(inside: Inside) -> Answer | None:
         if found and found[0] != (link["access"] == "read-only"):
             return broken(f"the link /{printable(link['path'])} has not the access that the profile says")
     for kind in ("python", "bun"):
-        target = launch.TARGETS[kind]
+        target = TARGETS[kind]
         if inside.settings[kind] and seen.get(target, (False, ""))[1] != "overlay":
             return broken(f"{target} shows no build below a layer", fix=inside.asked.apply)
     return ok(f"{len(inside.settings['mounts'])} mounts are as the profile says")

@@ -15,7 +15,6 @@ from solven_env.probing.questions import Answer, Question, broken, limited, ok, 
 from solven_env.profile.sections import Python
 from solven_env.sandbox import cgroups, program
 from solven_env.sandbox.proot import STATEMENT
-from solven_env.state.identity import known_storage_id
 from solven_env.state.records import lock_key
 from solven_env.workspace import storage as storages
 
@@ -122,7 +121,8 @@ def session(asked: Asked) -> Answer:
     assert asked.record is not None
     found = sessions.look(asked.thread, asked.record)
     if found is None:
-        return ok("none is up; a command starts one")
+        under_proot = asked.settings["backend"] == "proot"
+        return ok("none: the backend proot has no sessions" if under_proot else "none is up; a command starts one")
     if not found.answers:
         return broken("the session's holder does not answer", fix=run("solven-env", "stop", asked.thread.name))
     return ok(f"up for {found.age:.0f} s, {found.commands} commands in it")
@@ -162,7 +162,7 @@ def builds(asked: Asked) -> Answer | None:
 def layers_of(asked: Asked) -> Answer | None:
     """The thread's layers belong to whom commands run as, and to nobody else's reach."""
     assert asked.record is not None
-    storage = known_storage_id(asked.thread.state)
+    storage = asked.thread.known_storage_id()
     if storage is None:
         return None
     home = layers.Home(asked.host.data, storage, asked.thread.name, asked.record.incarnation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from solven_env.profile.model import Mount
+from solven_env.profile.sections import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +27,7 @@ SYSTEM = (
 
 _ONE_KIND = {"/proc": "proc", "/dev": "dev", "/run": "tmpfs"}
 _TEMPORARY = ".solven-env-"
-_RESERVED = ("/.venv", "/node_modules", "/run/solven-env")
+_RESERVED = (*TARGETS.values(), "/run/solven-env")
 
 
 def merge(mounts: Iterable[Mount]) -> tuple[Mount, ...]:

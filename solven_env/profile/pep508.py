@@ -19,7 +19,7 @@ class Requirement(NamedTuple):
 def parse(text: str) -> Requirement | None:
     """The requirement that `text` writes; None where it is none."""
     if _NAME.fullmatch(text):
-        return Requirement(_canonical(text))
+        return Requirement(canonical(text))
     if not text.isprintable():
         return None
     from packaging.requirements import InvalidRequirement  # 17 ms: only for more than a name
@@ -29,8 +29,9 @@ def parse(text: str) -> Requirement | None:
         found = Pep508(text)
     except InvalidRequirement:
         return None
-    return Requirement(_canonical(found.name), str(found.marker or ""), found.url is not None)
+    return Requirement(canonical(found.name), str(found.marker or ""), found.url is not None)
 
 
-def _canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()  # PEP 503
+def canonical(name: str) -> str:
+    """The name of a Python package as PEP 503 has it."""
+    return re.sub(r"[-_.]+", "-", name).lower()

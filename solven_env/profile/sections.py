@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+TARGETS = {"python": "/.venv", "bun": "/node_modules"}
+"""Where commands see the packages of each section."""
+
 
 class Python(NamedTuple):
     """The virtual environment: `version` is major and minor, `packages` are PEP 508 requirements."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from solven_env.profile.sections import TARGETS
 from solven_env.reconcile.model import BUILD, DIRECTORY, MOUNT, WORKSPACE, Desired, State
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 LOCK_FILES = {"uv.lock": "python", "bun.lock": "bun"}
 """The lock files of a workspace, and the kind of build that each belongs to."""
-
-_BUILDS = {"python": "/.venv", "bun": "/node_modules"}
 
 
 def desired(profile: Profile, files: Iterable[RenderedFile], given: Mapping[str, str]) -> Desired:
@@ -85,7 +84,7 @@ def with_mount_points(wanted: Desired, is_directory: Callable[[str], bool]) -> D
     mounts = launch["mounts"]
     targets = {each["target"] for each in mounts if each["kind"] != "bind" or is_directory(each["source"])}
     targets |= {f"/{each['path']}" for each in launch["links"]}
-    targets |= {target for kind, target in _BUILDS.items() if launch[kind]}
+    targets |= {target for kind, target in TARGETS.items() if launch[kind]}
     shown = {each["target"] for each in mounts}
     own = [target for target in targets if not any(target.startswith(f"{other}/") for other in shown)]
     paths = {path for target in own for path in (target[1:], *parents(target[1:]))}

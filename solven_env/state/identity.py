@@ -40,5 +40,7 @@ def known_storage_id(state: State) -> str | None:
     except (ValueError, TypeError, KeyError):
         found = ""
     if not isinstance(found, str) or not found.isalnum():
-        raise StateError("the storage's id is damaged", fix="Restore it from a backup, or remove it.", location=KEY)
+        raise StateError(
+            "the storage's id is damaged", fix="Restore it from a backup, or remove it.", location=f".solven-env/{KEY}"
+        )
     return found

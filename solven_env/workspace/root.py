@@ -13,6 +13,7 @@ import posixpath
 import re
 import stat
 from contextlib import contextmanager, suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from solven_env.durable import NOT_OFFERED, rename_new, set_rights, sync_directory, write_new
@@ -123,11 +124,15 @@ class Root:
                     raise
                 raise _refusal(path, "something else than a symbolic link stands here", "Look at it.") from error
 
-    def list(self, path: str) -> tuple[str, ...]:
-        """The names in a directory, sorted."""
+    def list(self, path: str, limit: int | None = None) -> tuple[str, ...]:
+        """The names in a directory, sorted; with a `limit` no more of them, whichever the system tells first."""
         _check_directory(path)
-        with failures_as(WorkspaceError, path), self._opened(path, _DIRECTORY) as descriptor:
-            return tuple(sorted(os.listdir(descriptor)))  # noqa: PTH208, pathlib takes no descriptor
+        with (
+            failures_as(WorkspaceError, path),
+            self._opened(path, _DIRECTORY) as descriptor,
+            os.scandir(descriptor) as entries,
+        ):
+            return tuple(sorted(entry.name for entry in islice(entries, limit)))
 
     def temporaries(self, directory: str) -> tuple[str, ...]:
         """The paths of what a crash left of `stage` and `set_aside` in a directory; none where none is there."""

@@ -7,9 +7,10 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from solven_env.builds import bun, inside, layers, python, shape, store, toolchain
+from solven_env.builds import inside, layers, shape, store, toolchain
 from solven_env.builds.interpreters import find_python
 from solven_env.builds.tools import uv
+from solven_env.profile.sections import TARGETS
 from solven_env.sandbox import etc, session
 from solven_env.sandbox.plan import Command, LaunchPlan, Overlay
 
@@ -56,8 +57,9 @@ class Thread:
         overlays = []
         for build in self.builds:
             layer = layers.layer(home(self.base), build, UID)
-            target = python.TARGET if build.kind == "python" else bun.TARGET
-            overlays.append(Overlay(target, str(build.tree), str(layer.upper), str(layer.work), layer.instance))
+            overlays.append(
+                Overlay(TARGETS[build.kind], str(build.tree), str(layer.upper), str(layer.work), layer.instance)
+            )
         plan = LaunchPlan(
             session=f"test-{self.base.name}",
             workspace=str(self.base / "workspace"),

@@ -118,6 +118,7 @@ def test_status_json(cli: Cli) -> None:
                     }
                 ],
                 "builds": [],
+                "added": {},
                 "missing_links": [],
                 "interrupted": False,
                 "unenforced": [],

@@ -54,6 +54,11 @@ def test_validate_reports_each_profile(cli: Cli, snapshot: SnapshotAssertion) ->
     ]
 
 
+def test_standard_input_has_one_name(cli: Cli) -> None:
+    assert cli("validate", "-", stdin=PROFILE).stderr == "<stdin>: valid\n"
+    assert cli("validate", "-", stdin="version: 2\n").stdout.startswith("<stdin>:1:10: ")
+
+
 def test_a_profile_that_is_not_there_hides_no_other(cli: Cli) -> None:
     good = cli.write("good.yaml")
     bad = cli.write("bad.yaml", PROFILE + "nmae: x\n")

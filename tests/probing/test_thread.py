@@ -280,6 +280,8 @@ def test_a_thread_under_proot(shared: World, tmp_path: Path) -> None:
     assert told.level("backend") == "limited"
     assert "It is a convenience, not a security boundary." in told.fix("backend")
     assert {told.level(question) for question in INSIDE - {"mounts"}} == {"ok"}
+    assert "none: the backend proot has no sessions" in told.cause("session")
+    assert "none is up; a command starts one" in doctor(shared, "t1").cause("session")
 
 
 def test_a_thread_that_is_held(shared: World) -> None:

@@ -132,7 +132,6 @@ def test_refused_namespaces_name_the_command_that_allows_them(bare: World) -> No
     [
         (("--network", "host", "--", "true"), "the network host is not allowed on this host"),
         (("--cwd", "/nowhere", "--", "true"), "/nowhere"),
-        (("--cwd", "relative", "--", "true"), "the working directory of a command is absolute"),
     ],
 )
 def test_what_cannot_be_had_is_named(bare: World, arguments: tuple[str, ...], expected: str) -> None:
@@ -141,6 +140,13 @@ def test_what_cannot_be_had_is_named(bare: World, arguments: tuple[str, ...], ex
     assert expected in said
     if "not allowed" in expected:
         assert "none, internet" in said
+
+
+def test_a_relative_working_directory_is_wrong_usage(bare: World) -> None:
+    for more in ((), ("--explain",)):
+        done = bare.cli("run", "t1", "--cwd", "relative", *more, "--", "true")
+        assert (done.returncode, done.stdout) == (2, b"")
+        assert "'relative' is not absolute.\n  It is a path inside: begin it with /." in done.stderr.decode()
 
 
 @pytest.mark.parametrize(
@@ -216,3 +222,24 @@ def test_a_variable_of_a_profile_cannot_add_an_option_of_bubblewraps(world: Worl
     with pytest.raises(solven_env.SolvenError):
         world.apply()
         world.run("ls", "/host")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("run", "t9", "--", "true"), "Run: solven-env apply --storage {} PROFILE t9"),
+        (("run", "t9", "--", "true"), "or run: solven-env doctor --storage {} t9"),
+        (("run", "t9", "--explain", "--format", "json", "--", "true"), "solven-env apply --storage {} PROFILE t9"),
+        (("doctor", "t9"), "solven-env apply --storage {} PROFILE t9"),
+        (("doctor", "t9", "--format", "json"), "solven-env apply --storage {} PROFILE t9"),
+    ],
+)
+def test_a_fix_names_the_storage_that_the_command_line_named(
+    bare: World, arguments: tuple[str, ...], expected: str
+) -> None:
+    storage = f"{bare.base}/another storage"
+    done = bare.cli(arguments[0], "--storage", storage, *arguments[1:])
+    said = " ".join((done.stdout + done.stderr).decode().split())
+    assert expected.format(f"'{storage}'") in said
+    done = bare.cli(*arguments)
+    assert "--storage" not in (done.stdout + done.stderr).decode()

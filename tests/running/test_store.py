@@ -97,6 +97,7 @@ def test_status_names_the_builds_and_what_optional_links_miss(thread: World) -> 
         "error",
         "changes",
         "builds",
+        "added",
         "missing_links",
         "interrupted",
         "unenforced",

@@ -176,6 +176,11 @@ def test_list_is_sorted_and_knows_the_top(root: Root, tmp_path: Path) -> None:
         (tmp_path / "d" / name).write_text("")
     assert root.list("d") == (".c", "a", "b", "ä")
     assert root.list("") == ("d",)
+    assert root.list("d", 4) == root.list("d")
+    few = root.list("d", 2)
+    assert len(few) == 2
+    assert set(few) < set(root.list("d"))
+    assert few == tuple(sorted(few))
     with pytest.raises(WorkspaceError):
         root.list("d/a")
 
