@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env import config
 from solven_env.state import LocalState
 from solven_env.state.records import Record, load, lock_key, record_key
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace import root as roots
 from solven_env.workspace import storage as storages
 

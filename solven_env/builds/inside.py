@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.builds import certificates, programs, shape
 from solven_env.builds.staging import make_private, refusals_told
 from solven_env.sandbox import etc, session, supervised
 from solven_env.sandbox.plan import Bind, Command, Dev, Etc, File, LaunchPlan, Mount, Proc, Tmpfs
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,12 +9,12 @@ import re
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.builds import certificates, programs, registries, tools
 from solven_env.builds.staging import locked, make_private, refusals_told, staged
 from solven_env.builds.tools import bun_pin, is_bun_there, uv
 from solven_env.errors import BuildError
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import limits, refusal
 from solven_env.sandbox.plan import SANDBOX_UID, Command, LaunchPlan
+from solven_env.typed import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 PRLIMIT = "/usr/bin/prlimit"
 """Sets limits inside, and tells 126 from 127: for a missing program bubblewrap itself ends with 1, like any command."""

@@ -15,7 +15,6 @@ import signal
 import socket
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import (
@@ -35,8 +34,11 @@ from solven_env.sandbox import (
 )
 from solven_env.sandbox.ending import TIMED_OUT, Running
 from solven_env.sandbox.plan import LaunchPlan, check_command, decode_command, decode_plan
+from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from solven_env.sandbox.counting import Watch
     from solven_env.sandbox.limits import Reached
 

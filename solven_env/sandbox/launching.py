@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import resource
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from solven_env.errors import SolvenError
 from solven_env.sandbox import bubblewrap, cgroups, limits, mounting, signals, staging
 from solven_env.sandbox.namespaces import STAGE
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from solven_env.sandbox.network import Network
     from solven_env.sandbox.plan import Command, LaunchPlan
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import resource
 import signal
-from typing import NamedTuple
+
+from solven_env.typed import NamedTuple
 
 _GRACE = 2
 """Seconds of CPU time between SIGXCPU and SIGKILL: a process may tidy up, and its end tells who killed it."""

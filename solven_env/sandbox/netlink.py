@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from typing import TYPE_CHECKING
 
 from solven_env.sandbox.walls import Net
+from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

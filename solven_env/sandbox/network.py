@@ -20,14 +20,15 @@ import signal
 import socket
 import struct
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import mounting, netlink, wire
 from solven_env.sandbox.walls import GATEWAY_AND_DNS, Net, parse, walls
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import NoReturn
 
     from solven_env.sandbox.plan import LaunchPlan
 

@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import json
 from binascii import a2b_base64, b2a_base64
-from typing import Any, Literal, NamedTuple, TypeAlias
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox.limits import Limits
+from solven_env.typed import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Any, Literal, TypeAlias
 
 SANDBOX_UID = 1000
 """The uid and gid inside; on the host they are the caller's, or under root `LaunchPlan.uid` and `gid`."""

@@ -11,10 +11,10 @@ import os
 import socket
 import stat
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import cgroups
+from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

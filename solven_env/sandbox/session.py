@@ -10,12 +10,13 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import control, runtime, wire
 from solven_env.sandbox.limits import Reached
 from solven_env.sandbox.plan import Command, LaunchPlan, encode_command, encode_plan
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

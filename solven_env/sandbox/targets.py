@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from solven_env import syscalls
 from solven_env.errors import SandboxError
+from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Set

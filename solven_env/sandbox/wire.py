@@ -19,15 +19,16 @@ import json
 import os
 import socket
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from solven_env.errors import SandboxError
+from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Any, Literal, TypeAlias
 
-Request: TypeAlias = tuple[dict[str, Any], tuple[int, int, int]]
-"""A document and the command's streams."""
+    Request: TypeAlias = tuple[dict[str, Any], tuple[int, int, int]]
+    """A document and the command's streams."""
 
 _LARGEST_ANSWER = 65536
 
