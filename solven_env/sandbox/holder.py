@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
-import socket
 import time
 from contextlib import suppress
 
@@ -33,6 +31,7 @@ from solven_env.sandbox import (
     wire,
 )
 from solven_env.sandbox.ending import TIMED_OUT, Running
+from solven_env.sandbox.plain import Socket, signal, socket
 from solven_env.sandbox.plan import LaunchPlan, check_command, decode_command, decode_plan
 from solven_env.typed import TYPE_CHECKING
 
@@ -57,13 +56,13 @@ class Session:
     without commands ends.
     """
 
-    def __init__(self, listener: socket.socket, directory: int, name: str, inode: int, *, unprivileged: bool) -> None:
+    def __init__(self, listener: Socket, directory: int, name: str, inode: int, *, unprivileged: bool) -> None:
         self.listener = listener
         self.directory = directory
         self.name = name
         self.inode = inode
         self.poll = select.epoll()
-        self.clients: dict[int, tuple[socket.socket, Running | None]] = {}
+        self.clients: dict[int, tuple[Socket, Running | None]] = {}
         self.ending: dict[int, int] = {}
         self.watched: dict[int, int] = {}
         self.roots = roots.Roots(self.poll, unprivileged=unprivileged)
@@ -80,7 +79,7 @@ class Session:
 def main(listener: str, directory: str, name: str) -> None:
     """Serve the session whose socket is `name` in the runtime `directory` until its last command has ended."""
     signals.forget_starter()
-    session_socket = socket.socket(fileno=int(listener))
+    session_socket = Socket(fileno=int(listener))
     session_socket.setblocking(False)
     runtime_directory = int(directory)
     unprivileged = os.geteuid() != 0
@@ -174,7 +173,7 @@ def _hear(session: Session, client: int) -> None:
             os.close(descriptor)
 
 
-def _tell_status(session: Session, connection: socket.socket) -> None:
+def _tell_status(session: Session, connection: Socket) -> None:
     now = time.monotonic()
     commands = [running for _, running in session.clients.values() if running]
     kept = max(session.kept_until - now, *(running.keep_alive for running in commands), 0.0)
@@ -307,7 +306,7 @@ def _end_when_over(session: Session) -> None:
             session.retired = True
 
 
-def _refuse_all(listener: socket.socket, error: SandboxError) -> None:
+def _refuse_all(listener: Socket, error: SandboxError) -> None:
     while True:
         try:
             connection, _ = listener.accept()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 
@@ -42,7 +41,7 @@ class Start(NamedTuple):
 
 
 def become(asked: Start, *, seccomp: int, status: int) -> NoReturn:
-    """Turn this process, pid 1 of a PID namespace of its own, into bubblewrap. Failures go to `status` as JSON."""
+    """Turn this process, pid 1 of a PID namespace of its own, into bubblewrap. Failures go to `status`."""
     root, command, slave = asked.root, asked.command, asked.slave
     try:
         if asked.group is not None:
@@ -71,10 +70,8 @@ def become(asked: Start, *, seccomp: int, status: int) -> NoReturn:
         limit_open_files(asked.open_files)
         os.execve(root.plan.bwrap, arguments, {})  # noqa: S606 (no shell is meant)
     except BaseException as error:  # whatever it is, the launcher learns it; nothing of the holder may go on here
-        failure = {"message": str(error), "fix": "", "location": ""}
-        if isinstance(error, SolvenError):
-            failure = {"message": error.message, "fix": error.fix, "location": error.location}
-        os.write(status, json.dumps({"failed": failure}).encode() + b"\n")
+        told = error if isinstance(error, SolvenError) else SolvenError(str(error))
+        os.write(status, bubblewrap.failure_report(told))
     finally:
         os._exit(125)
 

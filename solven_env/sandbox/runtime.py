@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import socket
 import stat
 from contextlib import contextmanager, suppress
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import cgroups
+from solven_env.sandbox.plain import Socket, socket
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -69,13 +69,13 @@ def address(directory: int, name: str) -> str:
     return f"/proc/self/fd/{directory}/{name}"
 
 
-def connect(directory: int, name: str, *, patience: float | None = None) -> socket.socket | None:
+def connect(directory: int, name: str, *, patience: float | None = None) -> Socket | None:
     """A connection to the holder that listens at `name`; None where none does.
 
     One that hangs and has too many waiting lets us wait too; with `patience`, in seconds, that is TimeoutError, and the
     connection gives up as soon when it is read.
     """
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    connection = Socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     connection.settimeout(patience)
     try:
         connection.connect(address(directory, name))
