@@ -10,9 +10,9 @@ holder or the launcher that buries it removes.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 
 from solven_env.errors import SandboxError
+from solven_env.sandbox.blocks import suppress
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

@@ -9,15 +9,11 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from contextlib import contextmanager, suppress
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import cgroups
+from solven_env.sandbox.blocks import holding, suppress
 from solven_env.sandbox.plain import Socket, socket
-from solven_env.typed import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 BACKLOG = 128
 """How many launchers may wait for a holder to accept them; what is beyond waits in connect(2)."""
@@ -117,18 +113,18 @@ def remove(directory: int, name: str, expected: int | None = None) -> None:
             os.unlink(name, dir_fd=directory)
 
 
-@contextmanager
-def locked(directory: int) -> Iterator[None]:
-    """Hold the runtime directory alone, against other processes and threads, for a few milliseconds.
+def locked(directory: int) -> holding:
+    """Hold the runtime directory alone until the end of the block, against other processes and threads: milliseconds.
 
     The lock is on the directory itself: a lock file would be left behind by a SIGKILL.
     """
     own = os.open(f"/proc/self/fd/{directory}", os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(own, fcntl.LOCK_EX)
-        yield
-    finally:
+    except BaseException:
         os.close(own)
+        raise
+    return holding(own)
 
 
 def _closed(path: str, error: OSError) -> SandboxError:

@@ -17,14 +17,14 @@ import errno
 import marshal
 import os
 import struct
-from contextlib import contextmanager, suppress
 
 from solven_env.errors import SandboxError
+from solven_env.sandbox.blocks import holding, suppress
 from solven_env.sandbox.plain import Socket, socket
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from typing import Any, Literal, TypeAlias
 
     Request: TypeAlias = tuple[dict[str, Any], tuple[int, int, int]]
@@ -51,14 +51,9 @@ def unpack(packed: bytes) -> Any:
         raise ValueError("cut short, or nothing that was packed") from error
 
 
-@contextmanager
-def memory(name: str) -> Iterator[int]:
+def memory(name: str) -> holding:
     """A file in memory, closed at the end of the block."""
-    descriptor = os.memfd_create(name)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    return holding(os.memfd_create(name))
 
 
 def send_request(connection: Socket, request: dict[str, Any], streams: tuple[int, int, int]) -> None:

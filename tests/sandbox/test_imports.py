@@ -13,7 +13,7 @@ ROOM = Path(solven_env.sandbox.__file__).parent
 ALLOWED = {"solven_env", "solven_env.errors", "solven_env.syscalls", "solven_env.typed"}
 HEAVY = {
     *("asyncio", "dataclasses", "hashlib", "inspect", "logging", "pathlib", "platform", "shutil", "subprocess"),
-    *("enum", "json", "re", "signal", "socket", "typing"),
+    *("collections", "contextlib", "enum", "json", "re", "signal", "socket", "typing"),
 }
 
 
