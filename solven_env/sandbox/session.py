@@ -7,7 +7,6 @@ import resource
 import stat
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,20 +34,28 @@ class Ended(NamedTuple):
     limits: tuple[Reached, ...] = ()
 
 
-@dataclass(slots=True, eq=False)
 class Running:
-    """A command that was started. It lives no longer than this: closed or lost, the command is killed."""
+    """A command that was started. It lives no longer than this: closed or lost, the command is killed.
 
-    connection: Socket
-    session: str
-    runtime_dir: str
-    streams: tuple[int, int, int]
-    terminal: tuple[int, int] | None = None
-    """Master and slave of its own, where one of `streams` is a terminal."""
-    status: int | None = None
-    """As `wait` has found it."""
-    limits: tuple[Reached, ...] = ()
-    """Those that the command reached, as `wait` has found them."""
+    `terminal` is master and slave of its own, where one of `streams` is a terminal. `status`, and the `limits` that the
+    command reached, are as `wait` has found them.
+    """
+
+    def __init__(
+        self,
+        connection: Socket,
+        session: str,
+        runtime_dir: str,
+        streams: tuple[int, int, int],
+        terminal: tuple[int, int] | None = None,
+    ) -> None:
+        self.connection = connection
+        self.session = session
+        self.runtime_dir = runtime_dir
+        self.streams = streams
+        self.terminal = terminal
+        self.status: int | None = None
+        self.limits: tuple[Reached, ...] = ()
 
     def wait(self) -> int:
         """Its exit status: 128 and more for a signal, 124 when its time was up, 137 when it was killed.
