@@ -8,8 +8,7 @@ The verbs are loaded when they are first used: importing the package alone costs
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING
+from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from solven_env.api import apply as apply
@@ -55,4 +54,6 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'solven_env' has no attribute {name!r}")
+    import importlib
+
     return getattr(importlib.import_module(home), name)

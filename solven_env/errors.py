@@ -5,7 +5,7 @@ Each carries what happened, where, and what to do. `cli/errors.py` alone turns o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from solven_env.diagnostics import Diagnostic

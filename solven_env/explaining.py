@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from solven_env.builds import certificates, shape
 from solven_env.profile.sections import TARGETS
 from solven_env.sandbox.plan import SANDBOX_UID, Bind, Dev, Etc, Overlay, Proc, Tmpfs
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 from solven_env.builds import certificates, shape
 from solven_env.errors import SandboxError
@@ -11,6 +11,7 @@ from solven_env.profile.sections import TARGETS
 from solven_env.sandbox import etc
 from solven_env.sandbox.limits import Limits
 from solven_env.sandbox.plan import Bind, Dev, Etc, LaunchPlan, Overlay, Proc, Tmpfs
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

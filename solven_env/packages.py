@@ -11,10 +11,11 @@ import hashlib
 import json
 import os
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from solven_env.builds import lock_files, locks, places, store, wanted
 from solven_env.profile.sections import Bun, Python
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from solven_env import sources
 from solven_env.diagnostics import Diagnostic, ordered
@@ -18,6 +18,7 @@ from solven_env.profile.inputs import choose, missing, require
 from solven_env.profile.load import load
 from solven_env.profile.resolve import resolve
 from solven_env.rendering import RenderedFile, SourceError, render
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from solven_env import launch, sessions
 from solven_env.config import NETWORKS
@@ -13,6 +13,7 @@ from solven_env.errors import SandboxError, UsageError
 from solven_env.launch import Place, Stacked
 from solven_env.sandbox import cgroups, proot, session
 from solven_env.sandbox.plan import Command
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

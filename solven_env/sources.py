@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 from solven_env import documents, shipped
 from solven_env.diagnostics import did_you_mean, ordered, quoted
 from solven_env.errors import ProfileError, UsageError
 from solven_env.rendering import SourceError
+from solven_env.typed import NamedTuple
 
 MAX_SOURCE = 16 << 20
 """The largest file, in bytes, that is taken from beside a profile."""

@@ -9,9 +9,12 @@ import ctypes
 import errno
 import os
 import sys
-from typing import NoReturn
 
 from solven_env.errors import PlatformError
+from solven_env.typed import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 # include/uapi/linux/openat2.h
 RESOLVE_NO_XDEV = 0x01

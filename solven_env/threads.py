@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env import config
 from solven_env.errors import StateError
 from solven_env.state import LocalState
 from solven_env.state.identity import KEY, known_storage_id
 from solven_env.state.records import Record, load, lock_key, record_key
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace import root as roots
 from solven_env.workspace import storage as storages
 

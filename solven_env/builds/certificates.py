@@ -26,7 +26,7 @@ _SYSTEM = (
 
 
 def bundle(authorities: tuple[str, ...], cache: Path) -> Path | None:
-    """A file beneath `cache` with everything that `Registries.authorities` names; None where the host has nothing.
+    """A file beneath `cache` with everything that `registries.authorities` names; None where the host has nothing.
 
     It is named by its digest, so that a change of the host's is a new file, and readable by everybody: a sandbox has
     another uid, and certificates are no secret.

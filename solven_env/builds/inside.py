@@ -8,13 +8,12 @@ will see them.
 from __future__ import annotations
 
 import os
-import tempfile
-from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.builds import certificates, programs, shape
 from solven_env.builds.staging import make_private, refusals_told
 from solven_env.sandbox import etc, session, supervised
 from solven_env.sandbox.plan import Bind, Command, Dev, Etc, File, LaunchPlan, Mount, Proc, Tmpfs
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +54,8 @@ class Place(NamedTuple):
 
     def run(self, *argv: str, purpose: str, fix: str) -> None:
         """Run one program at `/` to its end. BuildError with its last lines, SandboxError where none can be started."""
+        import tempfile  # which brings `random`: 2 ms of every run that makes nothing
+
         with tempfile.TemporaryFile() as nothing, tempfile.TemporaryFile() as said:
             streams = {"stdin": nothing.fileno(), "stdout": said.fileno(), "stderr": said.fileno()}
             command = Command(argv, env=tuple(_environment(self.builder.host).items()))
@@ -67,6 +68,8 @@ class Place(NamedTuple):
         builder = self.builder
         if not builder.proot:
             return session.run(plan, command, builder.runtime, **streams).status
+        import tempfile
+
         with tempfile.TemporaryDirectory() as record:
             return supervised.run(
                 plan, command, program=builder.proot, record=record, runtime_dir=builder.runtime, **streams

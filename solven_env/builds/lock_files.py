@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from typing import TYPE_CHECKING
 
 from solven_env.builds.locks import NAMES
@@ -52,6 +51,8 @@ def write(directory: Path, files: Mapping[str, bytes]) -> tuple[str, ...]:
 
 
 def _replace(directory: Path, name: str, content: bytes) -> None:
+    import tempfile
+
     descriptor, staged = tempfile.mkstemp(prefix=f".{name}-", dir=directory)
     try:
         with open(descriptor, "wb") as file:

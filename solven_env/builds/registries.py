@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.builds import pip_settings
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,8 +50,6 @@ class Registries(NamedTuple):
     netrc: bytes
     directories: tuple[str, ...]
     """Directories of packages on this host that the variables name."""
-    authorities: tuple[str, ...]
-    """Files of certificate authorities: what stands for the system's (empty: its own), then what is added to it."""
 
     def __repr__(self) -> str:
         return "Registries(…)"
@@ -72,13 +70,9 @@ def gather(
     default_index: Callable[[], str],
 ) -> Registries:
     """`read`, its looks at the file system given: a file's bytes (b"" for none), and whether a path is there."""
-    home = Path(environ.get("HOME") or "/")
-    user = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
-    pip = pip_settings.settings([*map(read_file, pip_settings.files(environ, home, user))], environ)
+    home, user = _homes(environ)
+    pip, npmrc = _pip(environ, read_file), _npmrc(environ, read_file)
     uv_user, uv_system = (read_file(path) if path else b"" for path in _uv_files(environ, user))
-    npmrc = b"".join(read_file(path).rstrip() + b"\n" for path in _npm_files(environ, home, user)).decode(
-        errors="replace"
-    )
     variables = {name: value for name, value in environ.items() if _is_passed(name)}
     variables |= {name: environ[name] for name in _REFERENCE.findall(npmrc) if name in environ}
     options: tuple[str, ...] = ()
@@ -93,8 +87,33 @@ def gather(
         npmrc=_CAFILE.sub("", npmrc).strip().encode(),
         netrc=read_file(Path(environ.get("NETRC") or home / ".netrc")),
         directories=_directories(variables),
-        authorities=_authorities(environ, pip.get("cert", ""), _CAFILE.findall(npmrc)),
     )
+
+
+def authorities(environ: Mapping[str, str], read_file: Callable[[Path], bytes] | None = None) -> tuple[str, ...]:
+    """Files of certificate authorities: what stands for the system's (empty: its own), then what is added to it.
+
+    Apart from the rest, which every command would wait for: where pip adds an index, uv is started to tell its own.
+    """
+    read_file = read_file or _read_file
+    places = (environ.get(name, "") for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
+    base = next(filter(None, (*places, _pip(environ, read_file).get("cert", ""))), "")
+    npm = (path.strip("\"'") for path in _CAFILE.findall(_npmrc(environ, read_file)))
+    return base, *filter(None, (environ.get("NODE_EXTRA_CA_CERTS", ""), *npm))
+
+
+def _homes(environ: Mapping[str, str]) -> tuple[Path, Path]:
+    home = Path(environ.get("HOME") or "/")
+    return home, Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+
+
+def _pip(environ: Mapping[str, str], read_file: Callable[[Path], bytes]) -> Mapping[str, str]:
+    return pip_settings.settings([*map(read_file, pip_settings.files(environ, *_homes(environ)))], environ)
+
+
+def _npmrc(environ: Mapping[str, str], read_file: Callable[[Path], bytes]) -> str:
+    files = (read_file(path).rstrip() + b"\n" for path in _npm_files(environ, *_homes(environ)))
+    return b"".join(files).decode(errors="replace")
 
 
 def _is_passed(name: str) -> bool:
@@ -144,13 +163,6 @@ def _directories(variables: Mapping[str, str]) -> tuple[str, ...]:
     paths = {pip_settings.local_path(link) for link in links}
     paths |= {path.rstrip("/").rpartition("/")[0] for path in map(pip_settings.local_path, indexes)}
     return tuple(sorted(path for path in paths if path.startswith("/")))
-
-
-def _authorities(environ: Mapping[str, str], pip_cert: str, npm_cafiles: list[str]) -> tuple[str, ...]:
-    places = (environ.get(name, "") for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
-    base = next(filter(None, (*places, pip_cert)), "")
-    added = (environ.get("NODE_EXTRA_CA_CERTS", ""), *(path.strip("\"'") for path in npm_cafiles))
-    return base, *filter(None, added)
 
 
 def _read_file(path: Path) -> bytes:

@@ -10,10 +10,10 @@ A build refers to nothing else of the host. Builds are made with this very shape
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.builds import certificates
 from solven_env.sandbox.plan import Bind, Link, Mount, Tmpfs
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

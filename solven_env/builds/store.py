@@ -16,10 +16,11 @@ import hashlib
 import json
 import os
 import shutil
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal
 
 from solven_env.builds.staging import locked, make_private, refusals_told, staged
 from solven_env.syscalls import sync_file_system
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -9,12 +9,12 @@ import re
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.builds import certificates, programs, registries, tools
 from solven_env.builds.staging import locked, make_private, refusals_told, staged
 from solven_env.builds.tools import bun_pin, is_bun_there, uv
 from solven_env.errors import BuildError
+from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,25 +31,38 @@ _OWN = frozenset(
 )
 
 
-class Host(NamedTuple):
-    """What every use of uv and Bun needs to know of this host.
+class Host:
+    """What every use of uv and Bun needs to know of this host, from its environment and configuration files.
 
-    `cache` is our own directory (`<cache>/solven-env`); `environ` what uv is started with, credentials and all.
+    Each is looked for when it is first asked for: a command whose builds are there wants the certificates alone.
     """
 
-    cache: Path
-    registries: registries.Registries
-    certificates: Path | None
-    environ: Mapping[str, str]
+    def __init__(self, cache: Path, environ: Mapping[str, str]) -> None:
+        self.cache = cache
+        """Our own directory (`<cache>/solven-env`)."""
+        self._given = environ
+
+    @functools.cached_property
+    def certificates(self) -> Path | None:
+        """The file of the authorities that it trusts."""
+        return certificates.bundle(registries.authorities(self._given), self.cache)
+
+    @functools.cached_property
+    def registries(self) -> registries.Registries:
+        """Where it gets packages from."""
+        return registries.read(self._given, default_index)
+
+    @functools.cached_property
+    def environ(self) -> Mapping[str, str]:
+        """What uv is started with, credentials and all."""
+        own = {name: value for name, value in self._given.items() if name in _OWN}
+        trusted = certificates.variables(str(self.certificates)) if self.certificates else {}
+        return {**own, **self.registries.variables, **trusted, "UV_NO_PROGRESS": "1"}
 
 
 def host(cache: Path, environ: Mapping[str, str]) -> Host:
-    """This host, from its environment and configuration files. StoreError where `cache` cannot be used."""
-    found = registries.read(environ, default_index)
-    authorities = certificates.bundle(found.authorities, make_private(cache))
-    own = {name: value for name, value in environ.items() if name in _OWN}
-    trusted = certificates.variables(str(authorities)) if authorities else {}
-    return Host(cache, found, authorities, {**own, **found.variables, **trusted, "UV_NO_PROGRESS": "1"})
+    """This host. StoreError where `cache` cannot be used."""
+    return Host(make_private(cache), dict(environ))
 
 
 @functools.cache

@@ -7,9 +7,9 @@ import csv
 import hashlib
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.builds import store
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

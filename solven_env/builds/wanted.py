@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.builds import pip_pin, store
 from solven_env.builds.remembered import recall
 from solven_env.builds.tools import bun_pin, uv
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

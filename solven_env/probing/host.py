@@ -6,7 +6,6 @@ import os
 import platform
 import re
 import subprocess
-from typing import TYPE_CHECKING, NamedTuple
 
 import solven_env
 from solven_env import config as configuration
@@ -19,6 +18,7 @@ from solven_env.probing.looks import look
 from solven_env.probing.questions import Answer, Question, broken, limited, ok
 from solven_env.sandbox import program, refusal
 from solven_env.sandbox.proot import STATEMENT
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path

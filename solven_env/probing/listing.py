@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from solven_env import packages, planning
 from solven_env.errors import BuildError, SandboxError
 from solven_env.probing import starting
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from solven_env.state.records import Record

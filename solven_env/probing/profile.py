@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env import packages, preparing
 from solven_env.probing import supplies
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
 from solven_env.probing.thread import backend_answer, limits_answer, network_answer
 from solven_env.reconcile.desired import settings
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from solven_env.probing.host import Host

@@ -7,9 +7,9 @@ back was said in a place where an agent can change every program: it is shown, a
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from solven_env.errors import printable
+from solven_env.typed import NamedTuple
 
 _ASK = r"""
 mark=$1; file=$2; python=$3; bun=$4; shift 4

@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env import launch, running
 from solven_env.builds import programs, shape
@@ -18,6 +17,7 @@ from solven_env.errors import SandboxError
 from solven_env.profile.mounts import SYSTEM
 from solven_env.sandbox import session
 from solven_env.sandbox.plan import Command
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+
+from solven_env.typed import NamedTuple
 
 _IPV4 = re.compile(r"\d+\.\d+\.\d+\.\d+(?:/\d+)?", re.ASCII)
 _NOWHERE = "is no address that a connection can go to"

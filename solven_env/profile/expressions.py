@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env import templating
 from solven_env.diagnostics import did_you_mean, quoted
 from solven_env.profile.paths import PathError, expand_path
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from solven_env.diagnostics import Location

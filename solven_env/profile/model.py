@@ -3,7 +3,9 @@
 # Named tuples, not dataclasses: making a dozen frozen dataclasses takes 7 ms of every start, these take 1.
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal
+
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,6 @@ import os
 import posixpath
 from contextlib import contextmanager
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import ConflictError, StateError
 from solven_env.reconcile.keep import Keeper, Kept
@@ -19,6 +18,7 @@ from solven_env.reconcile.resources import KINDS, file
 from solven_env.reconcile.resources.file import changed_meanwhile
 from solven_env.reconcile.trees import remove
 from solven_env.state.records import Entry, Record, lock_key, record_key
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

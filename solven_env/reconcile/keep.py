@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import StateError, WorkspaceError
 from solven_env.reconcile.trees import walk
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from solven_env.state import State

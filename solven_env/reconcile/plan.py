@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from solven_env.reconcile.compare import judge, same, same_bytes
 from solven_env.reconcile.model import DIRECTORY, MOUNT, SETTINGS, WORKSPACE, Change, Desired, Plan, State
 from solven_env.state.records import Entry
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal
 
 from solven_env import templating
 from solven_env.diagnostics import Diagnostic, Location, quoted
 from solven_env.profile.expressions import explain
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable

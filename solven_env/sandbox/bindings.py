@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import etc, mounting
+from solven_env.sandbox.blocks import holding
 from solven_env.sandbox.plan import Bind, Dev, Etc, LaunchPlan, Mount, Proc, Tmpfs
 from solven_env.sandbox.proot import Binding
 from solven_env.sandbox.sources import HARDENED, open_bind
-from solven_env.sandbox.targets import holding, write_file
+from solven_env.sandbox.targets import write_file
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,13 +6,15 @@ cgroup namespaces, drops every capability, forbids more user namespaces, and ins
 
 from __future__ import annotations
 
-import json
 import os
-from typing import Any
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox import limits, refusal
+from solven_env.sandbox import limits, refusal, wire
 from solven_env.sandbox.plan import SANDBOX_UID, Command, LaunchPlan
+from solven_env.typed import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from solven_env.errors import SolvenError
 
 PRLIMIT = "/usr/bin/prlimit"
 """Sets limits inside, and tells 126 from 127: for a missing program bubblewrap itself ends with 1, like any command."""
@@ -22,6 +24,8 @@ SETSID = "/usr/bin/setsid"
 """Gives the command a session and a terminal of its own. It becomes the command itself, and no second process, as long
 as it leads no process group: bubblewrap must not begin the session (--new-session), nor be in one with that terminal,
 where ^C would end bubblewrap's monitor too, and the command's status be lost."""
+
+_FAILED = b"failed "
 
 
 def arguments(
@@ -65,10 +69,16 @@ def environment_arguments(command: Command) -> bytes:
 
 def exit_status(lines: bytes) -> int | None:
     """The command's status as bubblewrap wrote it to --json-status-fd; None when the command never ran."""
-    for report in _reports(lines):
-        if "exit-code" in report:
-            return int(report["exit-code"])
+    for line in lines.split(b"\n"):
+        name, _, value = line.strip(b"{ }").partition(b":")
+        if name == b'"exit-code"' and line.endswith(b"}"):  # a kill may have cut it short
+            return int(value)
     return None
+
+
+def failure_report(error: SolvenError) -> bytes:
+    """What stands in the place of bubblewrap's lines when we are stopped before it: `failure` reads it."""
+    return _FAILED + wire.pack({"message": error.message, "fix": error.fix, "location": error.location})
 
 
 def failure(lines: bytes, bwrap: str) -> SandboxError:
@@ -78,9 +88,8 @@ def failure(lines: bytes, bwrap: str) -> SandboxError:
     """
     from solven_env.sandbox import program
 
-    for report in _reports(lines):
-        if "failed" in report:
-            return SandboxError(**report["failed"])
+    if lines.startswith(_FAILED):
+        return SandboxError(**wire.unpack(lines.removeprefix(_FAILED)))
     old = program.too_old(bwrap)
     if old is not None:
         return SandboxError(old.message, fix=old.fix, location=old.location)
@@ -89,8 +98,3 @@ def failure(lines: bytes, bwrap: str) -> SandboxError:
         "bubblewrap could not start the command; what it says stands on standard error",
         fix=f"If that is about namespaces or a uid map: {switch[0]}; allow them: {switch[1]}" if switch else "",
     )
-
-
-def _reports(lines: bytes) -> list[dict[str, Any]]:
-    """The lines that are whole: a kill may have cut the last one short."""
-    return [json.loads(line) for line in lines.splitlines(keepends=True) if line.endswith(b"}\n")]

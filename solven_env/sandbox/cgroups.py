@@ -10,10 +10,10 @@ holder or the launcher that buries it removes.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import SandboxError
+from solven_env.sandbox.blocks import suppress
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from solven_env.sandbox.limits import Limits

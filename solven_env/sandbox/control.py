@@ -6,10 +6,10 @@ import os
 import select
 import signal
 from contextlib import closing
-from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import runtime, wire
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -30,8 +30,10 @@ class Watch:
 def step(watch: Watch) -> None:
     """bubblewrap has said something, or the command's first process has ended."""
     if watch.awaited == watch.report:
-        watch.said += os.read(watch.report, _PAGE)
-        if watch.said.endswith(b"}\n"):  # it says that it starts the command, in several pieces
+        piece = os.read(watch.report, _PAGE)
+        watch.said += piece
+        # It says that it starts the command, in several pieces; or it is over before that.
+        if not piece or watch.said.endswith(b"}\n"):
             watch.awaited = _hold_back(watch)
     elif watch.awaited is not None:
         # The one that has ended was there too; whether it is still listed is chance.

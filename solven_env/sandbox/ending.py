@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
 
 from solven_env.sandbox import bubblewrap, cgroups, counting, limits
+from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from solven_env.errors import SandboxError

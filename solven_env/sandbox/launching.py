@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from solven_env.errors import SolvenError
 from solven_env.sandbox import bubblewrap, cgroups, limits, mounting, signals, staging
 from solven_env.sandbox.namespaces import STAGE
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from solven_env.sandbox.network import Network
     from solven_env.sandbox.plan import Command, LaunchPlan
 
@@ -40,7 +41,7 @@ class Start(NamedTuple):
 
 
 def become(asked: Start, *, seccomp: int, status: int) -> NoReturn:
-    """Turn this process, pid 1 of a PID namespace of its own, into bubblewrap. Failures go to `status` as JSON."""
+    """Turn this process, pid 1 of a PID namespace of its own, into bubblewrap. Failures go to `status`."""
     root, command, slave = asked.root, asked.command, asked.slave
     try:
         if asked.group is not None:
@@ -69,10 +70,8 @@ def become(asked: Start, *, seccomp: int, status: int) -> NoReturn:
         limit_open_files(asked.open_files)
         os.execve(root.plan.bwrap, arguments, {})  # noqa: S606 (no shell is meant)
     except BaseException as error:  # whatever it is, the launcher learns it; nothing of the holder may go on here
-        failure = {"message": str(error), "fix": "", "location": ""}
-        if isinstance(error, SolvenError):
-            failure = {"message": error.message, "fix": error.fix, "location": error.location}
-        os.write(status, json.dumps({"failed": failure}).encode() + b"\n")
+        told = error if isinstance(error, SolvenError) else SolvenError(str(error))
+        os.write(status, bubblewrap.failure_report(told))
     finally:
         os._exit(125)
 

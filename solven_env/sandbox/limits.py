@@ -6,8 +6,9 @@ A limit is an upper bound: where the mount, the caller or the host sets a lower 
 from __future__ import annotations
 
 import resource
-import signal
-from typing import NamedTuple
+
+from solven_env.sandbox.plain import signal
+from solven_env.typed import NamedTuple
 
 _GRACE = 2
 """Seconds of CPU time between SIGXCPU and SIGKILL: a process may tidy up, and its end tells who killed it."""

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import NoReturn
+
+from solven_env.typed import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 # include/uapi/asm-generic/unistd.h: since Linux 5.1 a new call has the same number on every architecture.
 _OPEN_TREE = 428

@@ -6,11 +6,11 @@ Both functions work in the network namespace of the process, and raise OSError.
 from __future__ import annotations
 
 import os
-import socket
 import struct
-from typing import TYPE_CHECKING
 
+from solven_env.sandbox.plain import Socket, socket
 from solven_env.sandbox.walls import Net
+from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -53,11 +53,11 @@ def make_unreachable(nets: Iterable[Net]) -> None:
                 pass
 
 
-def _connect() -> socket.socket:
-    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+def _connect() -> Socket:
+    return Socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
 
 
-def _answers(kernel: socket.socket) -> Iterator[bytes]:
+def _answers(kernel: Socket) -> Iterator[bytes]:
     """The bodies of the messages that answer one request, to its end."""
     while True:
         packet = kernel.recv(_LARGEST)

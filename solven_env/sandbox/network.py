@@ -12,22 +12,21 @@ The walls stand before the first packet can leave, and a sandbox has no right ov
 
 from __future__ import annotations
 
-import array
 import fcntl
 import os
 import select
-import signal
-import socket
 import struct
-from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import mounting, netlink, wire
+from solven_env.sandbox.blocks import suppress
+from solven_env.sandbox.plain import Socket, pair, signal, socket
 from solven_env.sandbox.walls import GATEWAY_AND_DNS, Net, parse, walls
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import NoReturn
 
     from solven_env.sandbox.plan import LaunchPlan
 
@@ -107,7 +106,7 @@ def _namespace(closed: Iterable[Net] | None) -> int:
 
     A child makes it: without privilege there is no way back into the host's (setns needs rights over that one).
     """
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs = pair()
     child = os.fork()
     if child == 0:
         try:
@@ -116,7 +115,7 @@ def _namespace(closed: Iterable[Net] | None) -> int:
             if closed is not None:
                 netlink.make_unreachable(closed)
                 _make_tap()
-            socket.send_fds(theirs, [b"ready"], [os.open("/proc/self/ns/net", os.O_RDONLY)])
+            wire.send_descriptors(theirs, b"ready", [os.open("/proc/self/ns/net", os.O_RDONLY)])
         except OSError as error:
             theirs.send(str(error).encode())
         finally:
@@ -131,8 +130,8 @@ def _namespace(closed: Iterable[Net] | None) -> int:
 
 
 def _raise_loopback() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        request = array.array("B", struct.pack("16sH22x", b"lo", 0))
+    with Socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = bytearray(struct.pack("16sH22x", b"lo", 0))
         fcntl.ioctl(any_socket, _SIOCGIFFLAGS, request)
         (flags,) = struct.unpack_from("H", request, 16)
         struct.pack_into("H", request, 16, flags | _IFF_UP)

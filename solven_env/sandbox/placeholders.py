@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 from solven_env import syscalls
 from solven_env.sandbox import runtime
-from solven_env.sandbox.targets import DIRECTORY, blocked, holding, open_target
+from solven_env.sandbox.blocks import holding
+from solven_env.sandbox.targets import DIRECTORY, blocked, open_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

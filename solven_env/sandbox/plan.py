@@ -1,20 +1,20 @@
-"""What a sandbox shows and what runs in it: plain frozen data that travels to the holder as JSON.
+"""What a sandbox shows and what runs in it: plain frozen data that travels to the holder.
 
 Everything here is decided by the caller; nothing is looked up. Paths inside the sandbox ("targets") are absolute and
 hold no `.`, `..` or empty component; paths on the host are absolute and trusted, except what `Bind.beneath` names.
 
 Named tuples, where the rest of the house has frozen dataclasses: the holder imports this module in the first command of
-a thread, and `dataclasses` with ten slotted classes costs it 25 ms of 70 (measured).
+a thread, and `dataclasses` with ten slotted classes costs it 25 ms (measured).
 """
 
 from __future__ import annotations
 
-import json
-from binascii import a2b_base64, b2a_base64
-from typing import Any, Literal, NamedTuple, TypeAlias
-
 from solven_env.errors import SandboxError
 from solven_env.sandbox.limits import Limits
+from solven_env.typed import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Any, Literal, TypeAlias
 
 SANDBOX_UID = 1000
 """The uid and gid inside; on the host they are the caller's, or under root `LaunchPlan.uid` and `gid`."""
@@ -192,16 +192,14 @@ def _check_length(what: str, text: str) -> None:
 
 def shape(plan: LaunchPlan) -> str:
     """What the plan shows, as text: equal for plans whose commands may share one staged root."""
-    return json.dumps(encode_plan(plan), sort_keys=True)
+    return repr(encode_plan(plan))
 
 
 def encode_plan(plan: LaunchPlan) -> dict[str, Any]:
-    """As JSON has it; `decode_plan` is the way back."""
+    """As plain data; `decode_plan` is the way back."""
     return plan._asdict() | {
         "mounts": [mount._asdict() | {"kind": _NAMES[type(mount)]} for mount in plan.mounts],
-        "files": [
-            file._asdict() | {"content": b2a_base64(file.content, newline=False).decode()} for file in plan.files
-        ],
+        "files": [file._asdict() | {"content": file.content.hex()} for file in plan.files],
         "links": [link._asdict() for link in plan.links],
     }
 
@@ -213,15 +211,22 @@ def decode_plan(document: dict[str, Any]) -> LaunchPlan:
         | {
             "allow": tuple(document["allow"]),
             "mounts": tuple(_mount(**mount) for mount in document["mounts"]),
-            "files": tuple(File(file["path"], a2b_base64(file["content"]), file["mode"]) for file in document["files"]),
+            "files": tuple(File(**file | {"content": bytes.fromhex(file["content"])}) for file in document["files"]),
             "links": tuple(Link(**link) for link in document["links"]),
         }
     )
 
 
 def encode_command(command: Command) -> dict[str, Any]:
-    """As JSON has it; `decode_command` is the way back."""
-    return command._asdict() | {"limits": command.limits._asdict()}
+    """As plain data; `decode_command` is the way back."""
+    return {
+        "argv": [*map(str.__str__, command.argv)],  # plain even where a caller's is a kind of str
+        "env": [(str.__str__(name), str.__str__(value)) for name, value in command.env],
+        "cwd": str.__str__(command.cwd),
+        "timeout": None if command.timeout is None else float(command.timeout),
+        "limits": command.limits._asdict(),
+        "keep_alive": float(command.keep_alive),
+    }
 
 
 def decode_command(document: dict[str, Any]) -> Command:

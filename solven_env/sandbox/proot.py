@@ -6,9 +6,8 @@ is mounted, and the kernel keeps nobody in.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from solven_env.sandbox.plan import SANDBOX_UID, Command
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

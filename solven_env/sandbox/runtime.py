@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import socket
 import stat
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import cgroups
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from solven_env.sandbox.blocks import holding, suppress
+from solven_env.sandbox.plain import Socket, socket
 
 BACKLOG = 128
 """How many launchers may wait for a holder to accept them; what is beyond waits in connect(2)."""
@@ -69,13 +65,13 @@ def address(directory: int, name: str) -> str:
     return f"/proc/self/fd/{directory}/{name}"
 
 
-def connect(directory: int, name: str, *, patience: float | None = None) -> socket.socket | None:
+def connect(directory: int, name: str, *, patience: float | None = None) -> Socket | None:
     """A connection to the holder that listens at `name`; None where none does.
 
     One that hangs and has too many waiting lets us wait too; with `patience`, in seconds, that is TimeoutError, and the
     connection gives up as soon when it is read.
     """
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    connection = Socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     connection.settimeout(patience)
     try:
         connection.connect(address(directory, name))
@@ -117,18 +113,18 @@ def remove(directory: int, name: str, expected: int | None = None) -> None:
             os.unlink(name, dir_fd=directory)
 
 
-@contextmanager
-def locked(directory: int) -> Iterator[None]:
-    """Hold the runtime directory alone, against other processes and threads, for a few milliseconds.
+def locked(directory: int) -> holding:
+    """Hold the runtime directory alone until the end of the block, against other processes and threads: milliseconds.
 
     The lock is on the directory itself: a lock file would be left behind by a SIGKILL.
     """
     own = os.open(f"/proc/self/fd/{directory}", os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(own, fcntl.LOCK_EX)
-        yield
-    finally:
+    except BaseException:
         os.close(own)
+        raise
+    return holding(own)
 
 
 def _closed(path: str, error: OSError) -> SandboxError:

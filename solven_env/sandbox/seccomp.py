@@ -15,9 +15,9 @@ import ctypes
 import errno
 import os
 import struct
-from typing import TYPE_CHECKING
 
 from solven_env.errors import PlatformError
+from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import resource
-import socket
 import stat
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import control, runtime, wire
 from solven_env.sandbox.limits import Reached
+from solven_env.sandbox.plain import Socket, socket
 from solven_env.sandbox.plan import Command, LaunchPlan, encode_command, encode_plan
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,20 +34,28 @@ class Ended(NamedTuple):
     limits: tuple[Reached, ...] = ()
 
 
-@dataclass(slots=True, eq=False)
 class Running:
-    """A command that was started. It lives no longer than this: closed or lost, the command is killed."""
+    """A command that was started. It lives no longer than this: closed or lost, the command is killed.
 
-    connection: socket.socket
-    session: str
-    runtime_dir: str
-    streams: tuple[int, int, int]
-    terminal: tuple[int, int] | None = None
-    """Master and slave of its own, where one of `streams` is a terminal."""
-    status: int | None = None
-    """As `wait` has found it."""
-    limits: tuple[Reached, ...] = ()
-    """Those that the command reached, as `wait` has found them."""
+    `terminal` is master and slave of its own, where one of `streams` is a terminal. `status`, and the `limits` that the
+    command reached, are as `wait` has found them.
+    """
+
+    def __init__(
+        self,
+        connection: Socket,
+        session: str,
+        runtime_dir: str,
+        streams: tuple[int, int, int],
+        terminal: tuple[int, int] | None = None,
+    ) -> None:
+        self.connection = connection
+        self.session = session
+        self.runtime_dir = runtime_dir
+        self.streams = streams
+        self.terminal = terminal
+        self.status: int | None = None
+        self.limits: tuple[Reached, ...] = ()
 
     def wait(self) -> int:
         """Its exit status: 128 and more for a signal, 124 when its time was up, 137 when it was killed.
@@ -133,7 +141,7 @@ def start(
 
 def _connection(
     directory: int, session: str, request: dict[str, Any], streams: tuple[int, int, int]
-) -> tuple[socket.socket, tuple[int, int] | None]:
+) -> tuple[Socket, tuple[int, int] | None]:
     """The connection to a holder that has started what is requested, and the command's terminal."""
     for _ in range(_TRIES):
         holder = _reach_holder(directory, runtime.socket_name(session))
@@ -183,7 +191,7 @@ def _let_be_reopened(plan: LaunchPlan, pipe: int) -> None:
 
 
 def _ask(
-    connection: socket.socket, request: dict[str, Any], streams: tuple[int, int, int]
+    connection: Socket, request: dict[str, Any], streams: tuple[int, int, int]
 ) -> tuple[bool, tuple[int, int] | None]:
     """Whether the command was started, and its terminal; False when the holder was gone before it had begun."""
     try:
@@ -203,7 +211,7 @@ def _ask(
 class _Holder(NamedTuple):
     """A connection to a holder and, when this launcher made it, its first stage and what it complains of."""
 
-    connection: socket.socket
+    connection: Socket
     first_stage: subprocess.Popen[bytes] | None = None
     complaints: int | None = None
 
@@ -235,14 +243,14 @@ def _make_holder(directory: int, name: str) -> _Holder:
     It inherits the socket without a name, and looks only after the lock is free whether it got one: a launcher that is
     killed on the way leaves no socket that nobody knows.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener, wire.memory("complaints") as complaints:
+    with Socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener, wire.memory("complaints") as complaints:
         inherited = (listener.fileno(), directory)
         streams = (subprocess.DEVNULL, subprocess.DEVNULL, complaints)
         first_stage = begin(_HOLDER, (*inherited, name), inherited, streams)
         address = runtime.address(directory, name)
         listener.bind(address)
         listener.listen(runtime.BACKLOG)
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        connection = Socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         connection.connect(address)
         return _Holder(connection, first_stage, os.dup(complaints))
 

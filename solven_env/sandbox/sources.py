@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env import syscalls
 from solven_env.errors import SandboxError
 from solven_env.sandbox import devices, mounting
+from solven_env.sandbox.blocks import holding
 from solven_env.sandbox.plan import Bind, Dev, Etc, LaunchPlan, Mount, Overlay, Tmpfs
-from solven_env.sandbox.targets import DIRECTORY, blocked, holding
+from solven_env.sandbox.targets import DIRECTORY, blocked
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from solven_env.sandbox import placeholders
-from solven_env.sandbox.targets import DIRECTORY, holding
+from solven_env.sandbox.blocks import holding
+from solven_env.sandbox.targets import DIRECTORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

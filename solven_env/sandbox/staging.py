@@ -14,9 +14,10 @@ import stat
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import etc, mounting
+from solven_env.sandbox.blocks import holding
 from solven_env.sandbox.plan import Etc, LaunchPlan, Mount, Proc, Tmpfs
 from solven_env.sandbox.sources import HARDENED, Shared, open_source
-from solven_env.sandbox.targets import DIRECTORY, holding, open_parent, open_target, write_file
+from solven_env.sandbox.targets import DIRECTORY, open_parent, open_target, write_file
 
 
 def stage(plan: LaunchPlan, where: str, shared: Shared) -> None:
@@ -32,11 +33,11 @@ def stage(plan: LaunchPlan, where: str, shared: Shared) -> None:
             for mount in sorted(plan.mounts, key=lambda mount: mount.target.count("/")):
                 _add(plan, root, mount, shared, memory, sealed)
             for file in plan.files:
-                with open_parent(root, file.path, sealed.keys()) as (directory, name):
-                    write_file(directory, name, file.content, file.mode)
+                with open_parent(root, file.path, sealed.keys()) as directory:
+                    write_file(directory, os.path.basename(file.path), file.content, file.mode)
             for link in plan.links:
-                with open_parent(root, link.path, sealed.keys()) as (directory, name):
-                    os.symlink(link.to, name, dir_fd=directory)
+                with open_parent(root, link.path, sealed.keys()) as directory:
+                    os.symlink(link.to, os.path.basename(link.path), dir_fd=directory)
             for mounted in sealed.values():
                 mounting.set_attributes(mounted, mounting.ATTR_RDONLY, recursive=False)
         finally:

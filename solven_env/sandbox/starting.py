@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
-from typing import TYPE_CHECKING
 
 from solven_env.sandbox import cgroups, launching, mounting
 from solven_env.sandbox.ending import Running
+from solven_env.sandbox.plain import signal
+from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from solven_env.sandbox.launching import Start

@@ -13,7 +13,6 @@ import json
 import os
 import signal
 from contextlib import ExitStack, suppress
-from typing import NamedTuple
 
 from solven_env.errors import SandboxError, SolvenError
 from solven_env.sandbox import (
@@ -41,6 +40,7 @@ from solven_env.sandbox.plan import (
     decode_plan,
 )
 from solven_env.sandbox.staging import open_workspace
+from solven_env.typed import NamedTuple
 
 _STAGE = "/tmp"  # noqa: S108 - a tmpfs of our own mount namespace over it; proot's own files go there too
 

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from solven_env import syscalls
 from solven_env.errors import SandboxError
+from solven_env.sandbox.blocks import holding
+from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Set
+    from collections.abc import Set
 
 DIRECTORY = os.O_PATH | os.O_DIRECTORY
 
 
-@contextmanager
-def holding(descriptor: int) -> Iterator[int]:
-    """The descriptor, closed at the end of the block."""
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
 def open_target(
     root: int,
     target: str,
@@ -33,7 +23,7 @@ def open_target(
     directory: bool,
     memory: Set[int] = frozenset(),
     owner: tuple[int, int] | None = None,
-) -> Iterator[int]:
+) -> holding:
     """A descriptor of `target` beneath `root`; what is missing is made, a directory with mode 0755 for `owner`.
 
     Files are made only in `memory` (device numbers of the sandbox's own tmpfs): the workspace gets no file of ours.
@@ -50,19 +40,19 @@ def open_target(
                 raise blocked("/" + "/".join(parts[:depth]), error) from error
             os.close(current)
             current = found
-        yield current
-    finally:
+    except BaseException:
         os.close(current)
+        raise
+    return holding(current)
 
 
-@contextmanager
-def open_parent(root: int, path: str, sealed: Set[int]) -> Iterator[tuple[int, str]]:
-    """The directory of `path` beneath `root`, and its last component: only in what no command can write (`sealed`)."""
-    directory, name = path.rsplit("/", 1)
-    with open_target(root, directory, directory=True, memory=sealed) as opened:
-        if os.fstat(opened).st_dev not in sealed:
+def open_parent(root: int, path: str, sealed: Set[int]) -> holding:
+    """The directory of `path` beneath `root`, only in what no command can write (`sealed`)."""
+    opened = open_target(root, path.rpartition("/")[0], directory=True, memory=sealed)
+    with opened as directory:
+        if os.fstat(directory).st_dev not in sealed:
             raise SandboxError("a staged file lies beneath no Etc and no read-only Tmpfs of the plan", location=path)
-        yield opened, name
+        return holding(os.dup(directory))
 
 
 def write_file(directory: int, name: str, content: bytes, mode: int) -> None:

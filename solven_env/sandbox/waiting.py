@@ -10,9 +10,9 @@ import os
 import select
 import signal
 import time
-from typing import NamedTuple
 
 from solven_env.errors import SandboxError
+from solven_env.typed import NamedTuple
 
 _TIMED_OUT = 124
 _KILLED = 128 + signal.SIGKILL

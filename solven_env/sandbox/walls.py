@@ -5,8 +5,8 @@ A route `unreachable` to each is the wall. The most specific route counts, so wh
 
 from __future__ import annotations
 
-import socket
-from typing import TYPE_CHECKING, NamedTuple
+from solven_env.sandbox.plain import socket
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

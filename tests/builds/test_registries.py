@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env.builds.registries import Registries, gather
+from solven_env.builds.registries import Registries, authorities, gather
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +22,10 @@ def told(environ: dict[str, str], files: dict[str, bytes] | None = None, there: 
         lambda path: path in there,
         lambda: "https://uv/simple",
     )
+
+
+def trusted(environ: dict[str, str], files: dict[str, bytes]) -> tuple[str, ...]:
+    return authorities({"HOME": "/h", **environ}, lambda path: files.get(str(path), b""))
 
 
 @pytest.mark.parametrize(
@@ -101,9 +105,8 @@ def test_npmrc_is_npms_and_buns_files_together_without_paths_of_this_host() -> N
         "/etc/npmrc": b"registry=https://global/\n",
         "/h/.npmrc": b"cafile = /etc/acme.pem\nregistry=https://mine/\n",
     }
-    found = told({}, files)
-    assert found.npmrc.splitlines() == [b"registry=https://global/", b"registry=https://mine/"]
-    assert found.authorities == ("", "/etc/acme.pem")
+    assert told({}, files).npmrc.splitlines() == [b"registry=https://global/", b"registry=https://mine/"]
+    assert trusted({}, files) == ("", "/etc/acme.pem")
     assert told({"NPM_CONFIG_USERCONFIG": "/n"}, {**files, "/n": b"registry=https://n/"}).npmrc.endswith(b"https://n/")
 
 
@@ -119,7 +122,7 @@ def test_npmrc_is_npms_and_buns_files_together_without_paths_of_this_host() -> N
 def test_whose_certificates_are_trusted(
     environ: dict[str, str], files: dict[str, bytes], expected: tuple[str, ...]
 ) -> None:
-    assert told(environ, files).authorities == expected
+    assert trusted(environ, files) == expected
 
 
 def test_credentials_are_not_shown() -> None:

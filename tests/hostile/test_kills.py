@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from solven_env.sandbox import runtime, session, wire
+from solven_env.sandbox.plain import Socket
 from solven_env.sandbox.plan import encode_command, encode_plan
 from tests.sandbox.running import (
     DEADLINE,
@@ -216,7 +217,7 @@ def test_a_launcher_that_misbehaves_ends_no_other_command(box: Box) -> None:
         address = runtime.address(directory, runtime.socket_name(box.plan.session))
         requests: list[bytes | dict[str, object]] = [b"junk", b"request", {}, {"plan": {}, "command": []}, {**good}]
         for request in requests * 3:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+            with Socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
                 connection.connect(address)
                 if isinstance(request, bytes):
                     connection.send(request)
@@ -230,18 +231,16 @@ def test_a_launcher_that_misbehaves_ends_no_other_command(box: Box) -> None:
 
 # Kills itself where it is about to call a method of a socket's for the given time.
 DEADLY = """
-import os, runpy, signal, socket, sys
+import os, runpy, signal, sys
+from solven_env.sandbox.plain import Socket
 name, left = sys.argv.pop(1), int(sys.argv.pop(1))
-class Deadly(socket.socket):
-    pass
 def method(self, *arguments):
     global left
     left -= 1
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
-    return getattr(super(Deadly, self), name)(*arguments)
-setattr(Deadly, name, method)
-socket.socket = Deadly
+    return getattr(super(Socket, self), name)(*arguments)
+setattr(Socket, name, method)
 runpy.run_module("tests.sandbox.launcher", run_name="__main__")
 """
 

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-import json
-
 import pytest
 
+from solven_env.errors import SandboxError
 from solven_env.sandbox import bubblewrap, program
 from solven_env.sandbox.limits import Limits
 from solven_env.sandbox.plan import Command, LaunchPlan
@@ -60,7 +59,7 @@ def test_the_commands_status_is_what_bubblewrap_wrote(lines: bytes, status: int 
 
 
 def test_what_stopped_us_before_bubblewrap_comes_back() -> None:
-    failed = {"message": "a link", "fix": "Remove it.", "location": "/proc"}
-    error = bubblewrap.failure(json.dumps({"failed": failed}).encode() + b"\n", program.locate())
+    report = bubblewrap.failure_report(SandboxError("a link", fix="Remove it.", location="/proc"))
+    error = bubblewrap.failure(report, program.locate())
     assert (error.message, error.fix, error.location) == ("a link", "Remove it.", "/proc")
     assert "standard error" in bubblewrap.failure(b"", program.locate()).message

@@ -10,8 +10,11 @@ from pathlib import Path
 import solven_env.sandbox
 
 ROOM = Path(solven_env.sandbox.__file__).parent
-ALLOWED = {"solven_env", "solven_env.errors", "solven_env.syscalls"}
-HEAVY = {"asyncio", "dataclasses", "hashlib", "inspect", "logging", "pathlib", "platform", "shutil", "subprocess"}
+ALLOWED = {"solven_env", "solven_env.errors", "solven_env.syscalls", "solven_env.typed"}
+HEAVY = {
+    *("asyncio", "dataclasses", "hashlib", "inspect", "logging", "pathlib", "platform", "shutil", "subprocess"),
+    *("collections", "contextlib", "enum", "json", "re", "signal", "socket", "typing"),
+}
 
 
 def test_the_room_imports_only_errors_and_system_calls() -> None:

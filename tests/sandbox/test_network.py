@@ -239,10 +239,9 @@ for attempt in (lambda: netlink.make_unreachable([Net(0x01010100, 24)]),
 
 def test_a_sandbox_can_change_nothing_of_it(box: Box, host: Host) -> None:
     own = inside(box)
-    modules = own.workspace / "solven_env/sandbox"
-    modules.mkdir(parents=True)
-    for name in ("netlink", "walls"):
-        (modules / f"{name}.py").write_text((CHECKOUT / f"solven_env/sandbox/{name}.py").read_text())
+    (own.workspace / "solven_env/sandbox").mkdir(parents=True)
+    for name in ("sandbox/netlink.py", "sandbox/plain.py", "sandbox/walls.py", "typed.py"):
+        (own.workspace / "solven_env" / name).write_text((CHECKOUT / "solven_env" / name).read_text())
     said = host.run(own, "python3", "-c", "import sys; sys.path.append('/')\n" + CHANGES).split()
     assert len(said) == 7
     assert set(said) <= {"EPERM", "EACCES", "EROFS", "ENOENT", "EAFNOSUPPORT"}
