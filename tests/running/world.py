@@ -5,6 +5,7 @@ Under root everything lies beneath directories of mode 0700 that only root may e
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -189,5 +190,6 @@ def remove(base: Path) -> None:
 
 
 def tree(directory: Path) -> set[str]:
-    """The names beneath a directory."""
-    return {str(path.relative_to(directory)) for path in directory.rglob("*")}
+    """The names beneath a directory, from which others may be removing some meanwhile."""
+    found = [os.path.join(above, name) for above, *names in os.walk(directory) for name in itertools.chain(*names)]
+    return {os.path.relpath(path, directory) for path in found}
