@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import json
 import os
 import platform
@@ -31,21 +30,15 @@ class Tool(NamedTuple):
 def uv() -> Tool:
     """The uv that came with us. PlatformError where that wheel has none for this machine or was damaged."""
     try:
-        found = importlib.util.find_spec("uv")
-        if found is None or found.origin is None:
-            raise FileNotFoundError("there is no package uv")
-        # In a virtual environment it is here, and asking the wheel costs 4 ms.
+        import uv as wheel
+
+        # In a virtual environment it is here, and asking the wheel costs 3 ms.
         beside = Path(sys.prefix) / "bin" / "uv"
         is_there = sys.prefix != sys.base_prefix and os.access(beside, os.X_OK)
-        return Tool(beside if is_there else _ask_wheel(), _version(Path(found.origin).parent))
+        path = beside if is_there else Path(wheel.find_uv_bin())
+        return Tool(path, _version(Path(wheel.__file__).parent))
     except (ImportError, FileNotFoundError) as error:
         raise PlatformError(f"our uv is not there: {error}", fix="Install solven-env again.") from None
-
-
-def _ask_wheel() -> Path:
-    import uv as wheel
-
-    return Path(wheel.find_uv_bin())
 
 
 def bun(cache: Path) -> Tool:
