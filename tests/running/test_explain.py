@@ -59,7 +59,12 @@ def test_a_build_that_is_missing_is_told_and_not_made(thread: World) -> None:
 
 @pytest.mark.parametrize(
     ("options", "status"),
-    [(("--network", "moon", "--", "true"), 2), ((), 2), (("--timeout", "0", "--", "true"), 2)],
+    [
+        (("--network", "moon", "--", "true"), 2),
+        ((), 2),
+        (("--timeout", "0", "--", "true"), 2),
+        (("--timeout", "inf", "--", "true"), 2),
+    ],
 )
 def test_what_run_refuses_it_refuses(thread: World, options: tuple[str, ...], status: int) -> None:
     assert thread.cli("run", "t1", "--explain", *options).returncode == status
