@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from solven_env.explaining import Explanation, ToldBuild
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.plan import LaunchPlan
+    from solven_env.sandbox.proot import Binding
     from solven_env.sandbox.session import Ended
     from solven_env.state.records import Record
     from solven_env.threads import Thread
@@ -119,7 +120,12 @@ def explain(thread: Thread, asked: Asked, *, controlled: bool = False) -> Explan
     tools, stacks, builds = _known_packages(thread, record, home, chosen.proot)
     prepared = _launch(thread, record, chosen, asked, storage, tools, stacks)
     lacking = unenforced(record.settings["limits"], "proot" if chosen.proot else "bubblewrap")
-    told = explaining.Told(thread.name, record, builds, lacking, asked.env.keys())
+    bound: Sequence[Binding] = ()
+    if chosen.proot:
+        from solven_env.sandbox import bindings
+
+        bound = bindings.foreseen(prepared.plan, proot.STAGE)
+    told = explaining.Told(thread.name, record, builds, lacking, asked.env.keys(), bound)
     return explaining.explain(told, prepared.plan, prepared.command, chosen.proot, controlled=controlled)
 
 
