@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.plan import Command, LaunchPlan, Mount
+    from solven_env.sandbox.proot import Binding
     from solven_env.state.records import Record
 
 _OURS = {
@@ -31,10 +32,15 @@ _OTHERS: Mapping[type[Mount], str] = {
     Bind: "where the interpreter lies",
     Tmpfs: "empty, so that nothing else is seen there",
 }
-_WHATS: Mapping[type[Mount], str] = {
+_WHATS: dict[type[Mount], str] = {
     Proc: "the command's own processes",
     Dev: "a few devices",
     Etc: "what programs read there, without credentials",
+}
+_WHATS_TRACED = _WHATS | {
+    Proc: "those of all processes, or of the command and its proot where a PID namespace is to be had",
+    Dev: "the host's",
+    Tmpfs: "a directory of the command's own, of no size",
 }
 
 
@@ -99,13 +105,17 @@ class Explanation(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What is known beside the launch plan and the command. `given` are the variables that came with the command."""
+    """What is known beside the launch plan and the command.
+
+    `given` are the variables that came with the command, `bound` is what proot would bind.
+    """
 
     thread: str
     record: Record
     builds: tuple[ToldBuild, ...]
     unenforced: tuple[Unenforced, ...]
     given: Collection[str]
+    bound: Sequence[Binding] = ()
 
 
 def explain(told: Told, plan: LaunchPlan, command: Command, proot: str, *, controlled: bool) -> Explanation:
@@ -123,20 +133,20 @@ def explain(told: Told, plan: LaunchPlan, command: Command, proot: str, *, contr
         uid=plan.uid,
         workspace=plan.workspace,
         builds=told.builds,
-        mounts=mounts(plan, settings),
+        mounts=mounts(plan, settings, is_traced=bool(proot)),
         variables=variables(command, told.given),
         secrets=tuple(settings["secrets"]),
         limits=_limits(settings["limits"], told.unenforced),
-        program=_under_proot(plan, command, proot) if proot else _in_bubblewrap(plan, command, controlled),
+        program=_under_proot(plan, command, proot, told.bound) if proot else _in_bubblewrap(plan, command, controlled),
     )
 
 
-def mounts(plan: LaunchPlan, settings: Mapping[str, Any]) -> tuple[ToldMount, ...]:
-    """What the command sees, from / on, each with its reason: the profile's own, or ours."""
+def mounts(plan: LaunchPlan, settings: Mapping[str, Any], *, is_traced: bool) -> tuple[ToldMount, ...]:
+    """What the command sees, from / on, each with its reason: the profile's own, or ours. `is_traced`: by proot."""
     whys = {mount["target"]: mount["why"] for mount in settings["mounts"]}
     whys |= {f"/{link['path']}": f"a link of the profile to {link['to']}" for link in settings["links"]}
     workspace = ToldMount("/", plan.workspace, "read-write", "the workspace")
-    told = (_told(mount, whys) for mount in plan.mounts)
+    told = (_told(mount, whys, is_traced) for mount in plan.mounts)
     return workspace, *sorted(told, key=lambda mount: mount.target)
 
 
@@ -166,13 +176,13 @@ def text(explanation: Explanation) -> Iterator[str]:
     yield from _section("starts", [" ".join(_word(word) for word in told.program)])
 
 
-def _told(mount: Mount, whys: Mapping[str, str]) -> ToldMount:
+def _told(mount: Mount, whys: Mapping[str, str], is_traced: bool) -> ToldMount:
     why = whys.get(mount.target, _OURS.get(mount.target, _OTHERS.get(type(mount), "")))
-    what, is_read_only = _WHATS.get(type(mount), ""), isinstance(mount, Etc)
+    what, is_read_only = (_WHATS_TRACED if is_traced else _WHATS).get(type(mount), ""), isinstance(mount, Etc)
     if isinstance(mount, Overlay):
         what = f"{mount.lower} below {mount.upper}"
     elif isinstance(mount, Tmpfs):
-        what = "memory" if mount.size is None else f"memory of {mount.size >> 20} MiB"
+        what = what or f"memory of {mount.size >> 20} MiB"
         is_read_only = mount.read_only
     elif isinstance(mount, Bind):
         what = "/".join(filter(None, (mount.source, mount.beneath)))
@@ -196,12 +206,10 @@ def _in_bubblewrap(plan: LaunchPlan, command: Command, controlled: bool) -> tupl
     return tuple(bubblewrap.arguments(plan, command, STAGE, hard, controlled=controlled, **numbers))
 
 
-def _under_proot(plan: LaunchPlan, command: Command, program: str) -> tuple[str, ...]:
+def _under_proot(plan: LaunchPlan, command: Command, program: str, bound: Sequence[Binding]) -> tuple[str, ...]:
     from solven_env.sandbox import proot
 
-    binds = [mount for mount in plan.mounts if isinstance(mount, Bind)]
-    bound = [proot.Binding(f"{mount.source}/{mount.beneath}".rstrip("/"), mount.target) for mount in binds]
-    return program, *proot.arguments(plan.workspace, bound, command, uid=plan.uid or SANDBOX_UID)[1:]
+    return program, *proot.arguments(f"{proot.STAGE}/root", bound, command, uid=plan.uid or SANDBOX_UID)[1:]
 
 
 def _section(title: str, lines: Sequence[str]) -> Iterator[str]:

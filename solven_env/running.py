@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from solven_env.explaining import Explanation, ToldBuild
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.plan import LaunchPlan
+    from solven_env.sandbox.proot import Binding
     from solven_env.sandbox.session import Ended
     from solven_env.state.records import Record
     from solven_env.threads import Thread
@@ -119,7 +120,12 @@ def explain(thread: Thread, asked: Asked, *, controlled: bool = False) -> Explan
     tools, stacks, builds = _known_packages(thread, record, home, chosen.proot)
     prepared = _launch(thread, record, chosen, asked, storage, tools, stacks)
     lacking = unenforced(record.settings["limits"], "proot" if chosen.proot else "bubblewrap")
-    told = explaining.Told(thread.name, record, builds, lacking, asked.env.keys())
+    bound: Sequence[Binding] = ()
+    if chosen.proot:
+        from solven_env.sandbox import bindings
+
+        bound = bindings.foreseen(prepared.plan, proot.STAGE)
+    told = explaining.Told(thread.name, record, builds, lacking, asked.env.keys(), bound)
     return explaining.explain(told, prepared.plan, prepared.command, chosen.proot, controlled=controlled)
 
 
@@ -133,20 +139,7 @@ def unenforced(limits: Mapping[str, Any], backend: str) -> tuple[Unenforced, ...
 
 def _settle(thread: Thread, asked: Asked) -> tuple[Record, _Chosen]:
     """What was applied, and the programs and the network for the command, or why it cannot be started."""
-    if not asked.argv:
-        raise UsageError("there is no command", fix="Write it behind --.")
-    if not asked.cwd.startswith("/"):
-        raise UsageError(
-            f"the working directory {asked.cwd!r} is not absolute", fix="It is a path inside: begin it with /."
-        )
-    if asked.network not in (None, *NETWORKS):
-        raise UsageError(f"{asked.network} is no network", fix=f"Use {', '.join(NETWORKS)}.")
-    if asked.backend not in (None, *BACKENDS):
-        raise UsageError(f"{asked.backend} is no backend", fix=f"Use {' or '.join(BACKENDS)}.")
-    if asked.timeout is not None and not asked.timeout > 0:
-        raise UsageError("a timeout is a number of seconds above 0", fix="Leave it out for none.")
-    if not 0 <= asked.keep_alive < math.inf:
-        raise UsageError("keep-alive is a number of seconds, 0 or more", fix="Leave it out for 0.")
+    _check(asked)
     record = thread.record()
     if record is None or not record.generation:
         fix = f"Run: solven-env apply PROFILE {thread.name}"
@@ -156,6 +149,34 @@ def _settle(thread: Thread, asked: Asked) -> tuple[Record, _Chosen]:
     if chosen.proot and asked.keep_alive:
         raise UsageError("the backend proot has no session to keep", fix="Leave --keep-alive out.")
     return record, chosen
+
+
+def _check(asked: Asked) -> None:
+    """Refuse what no command can be: UsageError."""
+    if not asked.argv:
+        raise UsageError("there is no command", fix="Write it behind --.")
+    texts = (*asked.argv, asked.cwd, *asked.env.keys(), *asked.env.values())
+    wrong = [type(text).__name__ for text in texts if not isinstance(text, str)]
+    if wrong:
+        raise UsageError(
+            f"words, directory and variables of a command are text, and one is {wrong[0]}", fix="Pass str."
+        )
+    if not asked.cwd.startswith("/"):
+        raise UsageError(
+            f"the working directory {asked.cwd!r} is not absolute", fix="It is a path inside: begin it with /."
+        )
+    if asked.network not in (None, *NETWORKS):
+        raise UsageError(f"{asked.network} is no network", fix=f"Use {', '.join(NETWORKS)}.")
+    if asked.backend not in (None, *BACKENDS):
+        raise UsageError(f"{asked.backend} is no backend", fix=f"Use {' or '.join(BACKENDS)}.")
+    if asked.timeout is not None and not (_is_number(asked.timeout) and 0 < asked.timeout < math.inf):
+        raise UsageError("a timeout is a number of seconds above 0", fix="Leave it out for none.")
+    if not (_is_number(asked.keep_alive) and 0 <= asked.keep_alive < math.inf):
+        raise UsageError("keep-alive is a number of seconds, 0 or more", fix="Leave it out for 0.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)
 
 
 def _launch(

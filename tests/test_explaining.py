@@ -7,6 +7,7 @@ from solven_env.explaining import Told, ToldBuild
 from solven_env.sandbox.cgroups import Unenforced
 from solven_env.sandbox.limits import Limits
 from solven_env.sandbox.plan import Bind, Command, Dev, Etc, LaunchPlan, Overlay, Proc, Tmpfs
+from solven_env.sandbox.proot import Binding
 from solven_env.state.records import Record
 
 SETTINGS = {
@@ -81,9 +82,12 @@ def test_a_program_reads_the_same_as_data() -> None:
 
 
 def test_under_proot_the_program_is_proot() -> None:
-    told = explaining.explain(TOLD, PLAN, COMMAND, "/usr/bin/proot", controlled=False)
-    assert "/srv/threads/t2:/.ticket!" in told.program
+    bound = TOLD._replace(bound=[Binding("/tmp/3", "/.ticket")])
+    told = explaining.explain(bound, PLAN, COMMAND, "/usr/bin/proot", controlled=False)
+    assert "/tmp/3:/.ticket!" in told.program
     assert told.program[0] == "/usr/bin/proot"
+    whats = {mount.target: mount.what for mount in told.mounts}
+    assert (whats["/tmp"], whats["/dev"]) == ("a directory of the command's own, of no size", "the host's")
 
 
 def test_on_a_terminal_the_program_makes_it_the_commands_own() -> None:

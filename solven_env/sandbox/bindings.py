@@ -38,7 +38,7 @@ class Sources:
     """What the plan shows of the host, opened: a stage that hides a part of the host hides none of these."""
 
     def __init__(self, plan: LaunchPlan, workspace: int, program: str, opened: ExitStack) -> None:
-        self.mounts = [*plan.mounts, *_parts_of_etc(plan)]
+        self.mounts = _shown(plan)
         self.descriptors: dict[Mount, int] = {}
         for mount in self.mounts:
             if isinstance(mount, Bind):
@@ -59,18 +59,16 @@ def stage(plan: LaunchPlan, sources: Sources, where: str, *, mounted: bool) -> l
     _show(sources.workspace, f"{where}/root", HARDENED, mounted=mounted)
     _show(sources.program, f"{where}/proot", HARDENED | mounting.ATTR_RDONLY, mounted=mounted)
     shown: list[Shown] = []
-    for mount in sorted(sources.mounts, key=lambda mount: mount.target.count("/")):
-        entry = f"{where}/{len(shown)}"
+    there = [mount for mount in sources.mounts if not isinstance(mount, Bind) or mount in sources.descriptors]
+    for mount, entry in _entries(there, where):
         if isinstance(mount, Proc | Dev):
-            entry = "/proc" if isinstance(mount, Proc) else "/dev"
+            pass  # the host's, or those of our own PID namespace
         elif isinstance(mount, Tmpfs | Etc):
             _make_directory(plan, mount, entry)
         elif mount in sources.descriptors:
             assert isinstance(mount, Bind)
             attributes = HARDENED | (mounting.ATTR_RDONLY if mount.read_only else 0)
             _show(sources.descriptors[mount], entry, attributes, mounted=mounted)
-        elif isinstance(mount, Bind):  # optional, and not there
-            continue
         else:
             raise SandboxError("proot knows no overlays", location=mount.target)
         shown.append(Shown(mount, entry, os.path.isdir(entry)))
@@ -81,6 +79,32 @@ def stage(plan: LaunchPlan, sources: Sources, where: str, *, mounted: bool) -> l
 def bindings(shown: list[Shown]) -> list[Binding]:
     """What proot is to bind."""
     return [Binding(each.entry, each.mount.target) for each in shown]
+
+
+def foreseen(plan: LaunchPlan, where: str) -> list[Binding]:
+    """The same before anything is staged, at `where`, as far as the host tells now which optional things are there."""
+    there = [mount for mount in _shown(plan) if not isinstance(mount, Bind) or _is_there(mount)]
+    return [Binding(entry, mount.target) for mount, entry in _entries(there, where)]
+
+
+def _is_there(mount: Bind) -> bool:
+    if not mount.optional:
+        return True
+    descriptor = open_bind(mount)
+    if descriptor is not None:
+        os.close(descriptor)
+    return descriptor is not None
+
+
+def _shown(plan: LaunchPlan) -> list[Mount]:
+    return [*plan.mounts, *_parts_of_etc(plan)]
+
+
+def _entries(mounts: list[Mount], where: str) -> Iterator[tuple[Mount, str]]:
+    """What is shown, parents first, and where it is on the stage."""
+    fixed: dict[type[Mount], str] = {Proc: "/proc", Dev: "/dev"}
+    for number, mount in enumerate(sorted(mounts, key=lambda mount: mount.target.count("/"))):
+        yield mount, fixed.get(type(mount), f"{where}/{number}")
 
 
 def in_workspace(shown: list[Shown]) -> list[str]:

@@ -26,6 +26,8 @@ as it leads no process group: bubblewrap must not begin the session (--new-sessi
 where ^C would end bubblewrap's monitor too, and the command's status be lost."""
 
 _FAILED = b"failed "
+_MOST_WORDS = 9000
+"""MAX_ARGS in bubblewrap.c: of its command line and of what it reads from --args, three a variable, together."""
 
 
 def arguments(
@@ -46,7 +48,7 @@ def arguments(
 
     bubblewrap itself starts with no environment, and no argument list shows one: `environment_arguments`.
     """
-    return [
+    line = [
         plan.bwrap,
         *("--unshare-user", "--disable-userns", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
         *("--uid", str(SANDBOX_UID), "--gid", str(SANDBOX_UID), "--hostname", plan.hostname),
@@ -57,6 +59,14 @@ def arguments(
         *("--", *((SETSID, "--ctty") if controlled else ()), PRLIMIT, *limits.options(command.limits, hard)),
         *("--", *command.argv),
     ]
+    too_many = len(line) + 3 * len(command.env) - _MOST_WORDS
+    if too_many > 0:
+        raise SandboxError(
+            f"a command of {len(command.argv)} words and {len(command.env)} variables has {too_many} words more than "
+            "bubblewrap takes",
+            fix="Pass them by a file or standard input, to xargs(1) for example.",
+        )
+    return line
 
 
 def environment_arguments(command: Command) -> bytes:
@@ -90,9 +100,9 @@ def failure(lines: bytes, bwrap: str) -> SandboxError:
 
     if lines.startswith(_FAILED):
         return SandboxError(**wire.unpack(lines.removeprefix(_FAILED)))
-    old = program.too_old(bwrap)
-    if old is not None:
-        return SandboxError(old.message, fix=old.fix, location=old.location)
+    found = program.too_old(bwrap) or program.lacking_starter()
+    if found is not None:
+        return SandboxError(found.message, fix=found.fix, location=found.location)
     switch = refusal.find_switch()
     return SandboxError(
         "bubblewrap could not start the command; what it says stands on standard error",

@@ -6,6 +6,7 @@ import os
 import time
 
 from solven_env.sandbox import bubblewrap, cgroups, counting, limits
+from solven_env.sandbox.plain import signal
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from solven_env.sandbox.sources import Memory
 
 TIMED_OUT = 124
+_NEVER = float("inf")
 
 
 class Running:
@@ -30,8 +32,33 @@ class Running:
         self.time_limit = limits.time_limit(command.limits, command.timeout)
         self.deadline = None if self.time_limit is None else time.monotonic() + self.time_limit[0]
         self.verdict: int | None = None  # the status that is decided already: killed or timed out
-        self.watch = counting.Watch(pid, status) if command.limits.processes is not None else None
+        allowed = command.limits.processes
+        self.watch = counting.Watch(pid, status, allowed) if allowed is not None else None
         self.pidfd = os.pidfd_open(pid)
+
+
+def kill(running: Running, verdict: int) -> None:
+    """End the command with all that it started; `verdict` is its status, unless one is decided already."""
+    if running.verdict is None:
+        running.verdict = verdict
+        signal.pidfd_send_signal(running.pidfd, signal.SIGKILL)
+
+
+def due(running: Running) -> float:
+    """When `attend` has something to do: on the monotonic clock, `inf` for never."""
+    if running.verdict is not None:
+        return _NEVER
+    return min(running.deadline or _NEVER, running.watch.due if running.watch else _NEVER)
+
+
+def attend(running: Running) -> None:
+    """What is due now: a look at its processes, or its end when its time is up."""
+    now = time.monotonic()
+    is_late = running.deadline is not None and running.deadline <= now
+    if running.verdict is None and running.watch is not None and (is_late or running.watch.due <= now):
+        counting.look(running.watch)
+    if is_late:
+        kill(running, TIMED_OUT)
 
 
 def end(running: Running, bwrap: str, tmp: Memory | None) -> tuple[int | SandboxError, tuple[Reached, ...]]:
@@ -60,9 +87,16 @@ def end(running: Running, bwrap: str, tmp: Memory | None) -> tuple[int | Sandbox
         if running.verdict == TIMED_OUT and running.time_limit
         else None,
         cpu_time=usage.ru_utime + usage.ru_stime,
-        processes=running.watch.processes if running.watch else 0,
-        is_tmp_full=tmp is not None and status != 0 and os.statvfs(tmp.where).f_bavail == 0,
+        processes=running.watch.peak if running.watch else 0,
+        left=running.watch.left if running.watch else 0,
+        is_tmp_full=tmp is not None and status != 0 and _is_full(tmp),
         refused_forks=happened.refused_forks,
         oom_kills=happened.oom_kills,
     )
     return status, limits.judge(running.limits, tmp.size if tmp else None, evidence)
+
+
+def _is_full(memory: Memory) -> bool:
+    """Of bytes, or of files: its size bounds both."""
+    about = os.statvfs(memory.where)
+    return about.f_bavail == 0 or about.f_favail == 0

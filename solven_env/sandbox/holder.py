@@ -30,7 +30,6 @@ from solven_env.sandbox import (
     wire,
 )
 from solven_env.sandbox.blocks import suppress
-from solven_env.sandbox.ending import TIMED_OUT, Running
 from solven_env.sandbox.plain import Socket, signal, socket
 from solven_env.sandbox.plan import LaunchPlan, check_command, decode_command, decode_plan
 from solven_env.typed import TYPE_CHECKING
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from solven_env.sandbox.counting import Watch
+    from solven_env.sandbox.ending import Running
     from solven_env.sandbox.limits import Reached
 
 _KILLED = 128 + signal.SIGKILL
@@ -117,7 +117,9 @@ def main(listener: str, directory: str, name: str) -> None:
             elif descriptor in session.roots.helpers:
                 roots.lose_network(session.roots, descriptor)
                 _drop_roots(session)
-        _enforce_deadlines(session)
+        for _, running in session.clients.values():
+            if running:
+                ending.attend(running)
         _end_when_over(session)
     os._exit(0)  # at once: Python would take its modules apart for 3 ms, while the next session may be starting
 
@@ -140,7 +142,7 @@ def _hear(session: Session, client: int) -> None:
     if running is not None:
         if not wire.hear_again(connection):
             session.poll.unregister(client)  # at its end it stays readable
-        _kill(running, _KILLED)
+        ending.kill(running, _KILLED)
         return
     request = wire.receive_request(connection)
     if request == "status":
@@ -168,7 +170,7 @@ def _hear(session: Session, client: int) -> None:
         try:
             wire.send(connection, "started", terminal or ())
         except SandboxError:  # the kernel passes no terminal; other commands go on
-            _kill(running, _KILLED)
+            ending.kill(running, _KILLED)
     finally:
         for descriptor in (*streams, *(terminal or ())):
             os.close(descriptor)
@@ -266,30 +268,11 @@ def _part(
     connection.close()
 
 
-def _kill(running: Running, verdict: int) -> None:
-    if running.verdict is None:
-        running.verdict = verdict
-        signal.pidfd_send_signal(running.pidfd, signal.SIGKILL)
-
-
 def _patience(session: Session) -> float | None:
-    deadlines = [
-        running.deadline
-        for _, running in session.clients.values()
-        if running and running.deadline is not None and running.verdict is None
-    ]
+    moments = [ending.due(running) for _, running in session.clients.values() if running]
     if not session.clients:
-        deadlines.append(session.kept_until)
-    return min(_LONGEST_WAIT, max(0.0, min(deadlines) - time.monotonic())) if deadlines else None
-
-
-def _enforce_deadlines(session: Session) -> None:
-    now = time.monotonic()
-    for _, running in session.clients.values():
-        if running and running.deadline is not None and running.deadline <= now:
-            if running.verdict is None and running.watch is not None:
-                running.watch.processes = counting.count(running.pid)
-            _kill(running, TIMED_OUT)
+        moments.append(session.kept_until)
+    return min(_LONGEST_WAIT, max(0.0, min(moments) - time.monotonic())) if moments else None
 
 
 def _end_when_over(session: Session) -> None:

@@ -29,8 +29,14 @@ _INSTALL = {
     "nixos": "nix-env -iA nixos.{}",
     "void": "sudo xbps-install {}",
 }
-_GENTOO = {"bubblewrap": "sys-apps/bubblewrap", "slirp4netns": "app-containers/slirp4netns", "proot": "sys-apps/proot"}
-"""Everywhere else the two packages are called what the programs are."""
+_GENTOO = {
+    "bubblewrap": "sys-apps/bubblewrap",
+    "slirp4netns": "app-containers/slirp4netns",
+    "proot": "sys-apps/proot",
+    "util-linux": "sys-apps/util-linux",
+}
+"""Everywhere else the packages have the same names."""
+_STARTERS = ("/usr/bin/setsid", "/usr/bin/prlimit")
 _TUN = "/dev/net/tun"
 
 
@@ -100,6 +106,14 @@ def locate_slirp4netns(*, search: str | None = None) -> str:
             fix=f"{mend} Or use --network none.",
         ) from error
     return os.path.abspath(found)
+
+
+def lacking_starter() -> PlatformError | None:
+    """Which of the programs that start commands inside, as this host has them, is missing; None where all are there."""
+    for path in _STARTERS:
+        if not os.access(path, os.X_OK):
+            return PlatformError(f"{path} is missing, which starts commands", fix=_fix("util-linux"))
+    return None
 
 
 def install_command(package: str, os_release: str) -> str:

@@ -16,6 +16,8 @@ STATEMENT = (
     "The proot backend rewrites paths so that a cooperative program sees the workspace as /. It is a convenience, not "
     "a security boundary."
 )
+STAGE = "/tmp"  # noqa: S108 - a tmpfs of the supervisor's own mount namespace over it; proot's own files go there too
+ENV = "/usr/bin/env"
 SETSID = "/usr/bin/setsid"
 PRLIMIT = "/usr/bin/prlimit"
 
@@ -39,14 +41,16 @@ def arguments(root: str, bindings: Sequence[Binding], command: Command, *, uid: 
 
     proot ends with the status of whichever process ended last, and with 255 for any signal. So setsid leaves the
     command behind as an orphan, and whoever adopts orphans (`supervisor`) learns how it ended from the kernel. prlimit
-    tells 126 from 127, and is told of a limit lest it prints a table; a core would lie in the workspace.
+    tells 126 from 127, and is told of a limit lest it prints a table; a core would lie in the workspace. env enters the
+    working directory, where proot (-w) would quietly take / for one that is not there.
     """
     return [
         # Quiet, but for what stops it. (-1 is a value of its own: below 0 nothing is said of signals and bindings.)
-        *("proot", "-v", "-1", "-r", root, "-w", command.cwd),
+        *("proot", "-v", "-1", "-r", root, "-w", "/"),
         *(() if uid == SANDBOX_UID else ("-i", f"{SANDBOX_UID}:{SANDBOX_UID}")),
         # The mark keeps proot from following a link at the target's last component.
         *(word for each in bindings for word in ("-b", f"{each.source}:{each.target}!")),
+        *(() if command.cwd == "/" else (ENV, f"--chdir={command.cwd}")),
         *(SETSID, "--fork", PRLIMIT, "--core=0:0", "--", *command.argv),
     ]
 

@@ -42,8 +42,6 @@ from solven_env.sandbox.plan import (
 from solven_env.sandbox.staging import open_workspace
 from solven_env.typed import NamedTuple
 
-_STAGE = "/tmp"  # noqa: S108 - a tmpfs of our own mount namespace over it; proot's own files go there too
-
 
 class Request(NamedTuple):
     """What a launcher asks for. `record` is a directory of the thread's own, on this host (`placeholders`)."""
@@ -149,8 +147,8 @@ def _run(request: Request, lifeline: int, *, is_alone: bool) -> waiting.Outcome:
         stack.callback(os.close, record)
         sources = Sources(plan, workspace, request.program, stack)
         if is_alone:
-            namespaces.cover(_STAGE, "tmpfs", {"mode": "1777"})
-            where = _STAGE
+            namespaces.cover(proot.STAGE, "tmpfs", {"mode": "1777"})
+            where = proot.STAGE
         else:
             where = stack.enter_context(stages.on_disk(request.record, record))
         shown = bindings.stage(plan, sources, where, mounted=is_alone)
@@ -167,10 +165,10 @@ def _run(request: Request, lifeline: int, *, is_alone: bool) -> waiting.Outcome:
 
 def _remove_loader(pid: int) -> None:
     """The file that a proot that was killed leaves in /tmp; there is no other place for it before proot 5.2."""
-    for name in os.listdir(_STAGE):
+    for name in os.listdir(proot.STAGE):
         if name.startswith(f"prooted-{pid}-"):
             with suppress(OSError):
-                os.unlink(f"{_STAGE}/{name}")
+                os.unlink(f"{proot.STAGE}/{name}")
 
 
 def _start(plan: LaunchPlan, command: Command, where: str, shown: list[bindings.Shown]) -> int:

@@ -11,7 +11,7 @@ import select
 import signal
 import time
 
-from solven_env.errors import SandboxError
+from solven_env.errors import SandboxError, SolvenError
 from solven_env.typed import NamedTuple
 
 _TIMED_OUT = 124
@@ -89,10 +89,7 @@ def _look(child: Child, main: int | None) -> tuple[int | None, int | None]:
             return main, _status(child, os.waitpid(main, 0)[1])
         if ended.si_pid == child.pid:
             if main is None:
-                raise SandboxError(
-                    "proot could not start the command; what it says stands on standard error",
-                    fix="proot needs ptrace(2): see kernel.yama.ptrace_scope, and whether the container allows it.",
-                )
+                raise _not_started()
             found = os.waitid(os.P_PID, main, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             return main, _KILLED if found is None else _status(child, os.waitpid(main, 0)[1])
         if main is None:
@@ -100,6 +97,16 @@ def _look(child: Child, main: int | None) -> tuple[int | None, int | None]:
         else:
             os.waitpid(ended.si_pid, 0)
     return main, None
+
+
+def _not_started() -> SolvenError:
+    from solven_env.sandbox import program
+
+    return program.lacking_starter() or SandboxError(
+        "proot could not start the command; what it says stands on standard error",
+        fix="If that is about tracing, proot needs ptrace(2): see kernel.yama.ptrace_scope, and whether the container "
+        "allows it.",
+    )
 
 
 def _command(child: Child) -> int | None:

@@ -25,7 +25,7 @@ _VARIABLE = "SOLVEN_ENV_STORAGE"
 
 def thread_id(text: str) -> str:
     """`text`, if it can name a thread; else UsageError with the rule."""
-    if not _THREAD.fullmatch(text):
+    if not isinstance(text, str) or not _THREAD.fullmatch(text):
         raise UsageError(
             f"{text!r} is no thread id",
             fix="Use 1 to 128 of the letters A-Z a-z, digits, `.`, `_` and `-`, a letter or digit first.",

@@ -129,7 +129,14 @@ MODE = "a mode of four octal digits such as 0755"
             "sandbox: {limits: {processes: 0, memory: 4GB}}\n",
             [
                 "4:31: sandbox.limits.processes: 0 is not between 1 and 1000000. Write, for example, 512.",
-                "4:42: sandbox.limits.memory: '4GB' is not a size such as 4GiB. Write, for example, 4GiB.",
+                "4:42: sandbox.limits.memory: '4GB' is not a size such as 4GiB, at most 999999TiB. Write, for example, 4GiB.",
+            ],
+        ),
+        (
+            "sandbox: {limits: {open_files: 15, file_size: 1000000TiB}}\n",
+            [
+                "4:32: sandbox.limits.open_files: 15 is not between 16 and 1000000. Write, for example, 4096.",
+                "4:47: sandbox.limits.file_size: '1000000TiB' is not a size such as 8GiB, at most 999999TiB. Write, for example, 8GiB.",
             ],
         ),
         ('dotfiles: {a: {content: x, mode: "777"}}\n', [f"4:34: dotfiles.a.mode: '777' is not {MODE}. Write, for example, \"0755\"."]),

@@ -31,6 +31,15 @@ def test_the_command_line_is_the_one_that_is_started(thread: World, network: str
     assert numbers.sub(r"\1", " ".join(told)) == numbers.sub(r"\1", " ".join(started))
 
 
+def test_the_command_line_of_proot_is_the_one_that_is_started(thread: World) -> None:
+    traced = "/proc/$(sed -n 's/^TracerPid:[[:space:]]*//p' /proc/self/status)/cmdline"
+    argv = ("sh", "-c", f"tr '\\0' '\\n' < {traced}")
+    thread.run("true", backend="proot")  # which makes the copies of the builds
+    told = explained(thread, "--backend", "proot", "--cwd", "/usr", "--", *argv)["program"]
+    started = thread.run(*argv, backend="proot", cwd="/usr").out.splitlines()
+    assert told[1:] == started[1:]
+
+
 def test_what_it_tells_is_what_a_command_finds(thread: World) -> None:
     told = explained(thread, "--env", "SECRET=hidden", "--", "true")
     found = thread.out("env -0", env={"SECRET": "hidden"})
@@ -59,7 +68,12 @@ def test_a_build_that_is_missing_is_told_and_not_made(thread: World) -> None:
 
 @pytest.mark.parametrize(
     ("options", "status"),
-    [(("--network", "moon", "--", "true"), 2), ((), 2), (("--timeout", "0", "--", "true"), 2)],
+    [
+        (("--network", "moon", "--", "true"), 2),
+        ((), 2),
+        (("--timeout", "0", "--", "true"), 2),
+        (("--timeout", "inf", "--", "true"), 2),
+    ],
 )
 def test_what_run_refuses_it_refuses(thread: World, options: tuple[str, ...], status: int) -> None:
     assert thread.cli("run", "t1", "--explain", *options).returncode == status

@@ -14,6 +14,7 @@ from solven_env.sandbox import program
 from tests.profiles import write_profile
 from tests.running.namespaces import REFUSING
 from tests.sandbox.running import ROOT
+from tests.sandbox.terminals import Terminal
 
 if TYPE_CHECKING:
     from tests.running.world import World
@@ -142,6 +143,38 @@ def test_what_cannot_be_had_is_named(bare: World, arguments: tuple[str, ...], ex
         assert "none, internet" in said
 
 
+@pytest.mark.parametrize("backend", ["bubblewrap", "proot"])
+@pytest.mark.parametrize("directory", ["/nowhere", "/hello"])
+def test_a_working_directory_that_is_none_is_named(bare: World, backend: str, directory: str) -> None:
+    assert directory in refused(bare, "t1", "--backend", backend, "--cwd", directory, "--", "pwd")
+
+
+def test_more_words_than_bubblewrap_takes_are_refused_before_it(bare: World) -> None:
+    assert bare.run("sh", "-c", "echo $#", "sh", *"x" * 8_800).out == "8800\n"
+    said = refused(bare, "t1", "--", "echo", *"x" * 9_100)
+    assert "a command of 9101 words and " in said
+    assert "by a file or standard input" in said
+
+
+HIDING_SETSID = (
+    *("unshare", "--mount", "sh", "-c"),
+    'mount --bind /dev/null /usr/bin/setsid && exec "$@"',
+    "sh",
+)
+
+
+@pytest.mark.skipif(not ROOT, reason="mounts something")
+def test_a_missing_setsid_names_its_package(bare: World) -> None:
+    traced = refused(bare, "t1", "--backend", "proot", "--", "true", prefix=HIDING_SETSID)
+    with Terminal() as terminal:
+        terminal.start((*HIDING_SETSID, *bare.command("run", "t1", "--", "true")), bare.environ)
+        assert terminal.status() == 125
+        shown = terminal.shown.decode()
+    for said in (traced, shown):
+        assert "/usr/bin/setsid is missing" in said
+        assert "util-linux" in said
+
+
 def test_a_relative_working_directory_is_wrong_usage(bare: World) -> None:
     for more in ((), ("--explain",)):
         done = bare.cli("run", "t1", "--cwd", "relative", *more, "--", "true")
@@ -177,6 +210,7 @@ def test_a_broken_host_configuration_is_named_with_its_place(bare: World) -> Non
         ("t1", "--timeout", "0", "--", "true"),
         ("t1", "--timeout", "-1", "--", "true"),
         ("t1", "--timeout", "nan", "--", "true"),
+        ("t1", "--timeout", "inf", "--", "true"),
         ("t1", "--timeout", "soon", "--", "true"),
         ("t1", "--env", "=x", "--", "true"),
         ("t1", "--network", "all", "--", "true"),
@@ -194,6 +228,12 @@ def test_wrong_usage_is_2(bare: World, arguments: tuple[str, ...]) -> None:
         ("ls -l", {}, UsageError),
         ((), {}, UsageError),
         (("true",), {"shell": "true"}, UsageError),
+        (("true", 1), {}, UsageError),
+        (("true",), {"env": {"A": 1}}, UsageError),
+        (("true",), {"cwd": None}, UsageError),
+        (("true",), {"timeout": "5"}, UsageError),
+        (("true",), {"timeout": float("inf")}, UsageError),
+        (("true",), {"keep_alive": None}, UsageError),
         (("true", "a\0b"), {}, SandboxError),
         (("true",), {"env": {"A": "x\0--bind\0/\0/host"}}, SandboxError),
         (("true",), {"env": {"A=B": "x"}}, SandboxError),

@@ -46,7 +46,6 @@ def test_a_timeout_ends_everything_with_124(either: World) -> None:
         b"solven-env: limit reached: timeout (0.3 s). Raise --timeout.\n",
     )
     wait_until_alone(either.base.name)
-    assert either.run("true", timeout=float("inf")).status == 0
     assert either.run("true", timeout=1e300).status == 0
 
 

@@ -63,6 +63,8 @@ ALL = Limits(processes=100, open_files=9, file_size=10 << 20, cpu_time=3, memory
         (Evidence(0, refused_forks=1), (Reached("processes", "100"),)),
         (Evidence(0, processes=100), (Reached("processes", "100"),)),
         (Evidence(0, processes=99), ()),
+        (Evidence(0, processes=91, left=90), (Reached("processes", "100", is_certain=False),)),
+        (Evidence(0, processes=90, left=89), ()),
         (Evidence(1, processes=90), (Reached("processes", "100", is_certain=False),)),
         (Evidence(1, processes=89), ()),
         (
@@ -108,6 +110,24 @@ def test_a_bomb_whose_processes_fail_all_together_ends(lively: Box) -> None:
     result = lively.run("python3", "-c", "import os\nwhile True: os.fork()", limits=Limits(processes=FEW))
     assert (result.status, {each.limit for each in result.limits} - {"processes"}) == (1, set())
     assert survivors(lively.base.name) == before
+
+
+FORKS_AND_ENDS = """
+import os, signal, time
+pids = []
+try:
+    while True:
+        pids.append(os.fork())
+        if not pids[-1]: signal.pause()
+except OSError: pass
+time.sleep(2.5)
+for pid in pids: os.kill(pid, 9); os.waitpid(pid, 0)
+"""
+
+
+def test_a_bomb_that_is_over_when_its_command_ends_is_named(lively: Box) -> None:
+    result = lively.run("python3", "-c", FORKS_AND_ENDS, limits=Limits(processes=FEW))
+    assert (result.status, result.limits) == (0, (Reached("processes", str(FEW)),))
 
 
 def test_many_processes_that_end_are_no_bomb(lively: Box) -> None:
@@ -159,7 +179,8 @@ def test_the_number_of_files_in_memory_has_an_end(box: Box) -> None:
     result = box.but(mounts=(*(each for each in box.plan.mounts if each.target != "/tmp"), small)).shell(
         "cd /tmp; for i in $(seq 300); do : > $i || exit 9; done"
     )
-    assert b"No space left" in result.err
+    assert (result.status != 0, b"No space left" in result.err) == (True, True)
+    assert result.limits == (Reached("tmp_size", "1MiB"),)
 
 
 def test_a_flood_ends_with_its_limit_while_nobody_reads(box: Box) -> None:

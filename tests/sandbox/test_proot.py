@@ -16,8 +16,8 @@ from tests.sandbox.running import SYSTEM, Box, command
 def test_arguments() -> None:
     asked = Command(("sh", "-c", "true"), (("SECRET", "sesame"),), cwd="/usr")
     line = proot.arguments("/stage/root", [Binding("/stage/0", "/usr")], asked, uid=61000)
-    assert line[:9] == ["proot", "-v", "-1", "-r", "/stage/root", "-w", "/usr", "-i", "1000:1000"]
-    assert line[9:11] == ["-b", "/stage/0:/usr!"]
+    assert line[:9] == ["proot", "-v", "-1", "-r", "/stage/root", "-w", "/", "-i", "1000:1000"]
+    assert line[9:13] == ["-b", "/stage/0:/usr!", "/usr/bin/env", "--chdir=/usr"]
     assert line[-4:] == ["--", "sh", "-c", "true"]
     assert "sesame" not in " ".join(line)
     assert "-i" not in proot.arguments("/r", [], asked, uid=SANDBOX_UID)

@@ -57,7 +57,7 @@ SUBSET = [
     "tests/builds/test_builds.py",
     "tests/probing/test_host.py tests/probing/test_thread.py::test_a_healthy_thread",
     # Files of one line share a store of builds.
-    "tests/running/test_environment.py tests/running/test_packages.py tests/running/test_isolation.py tests/running/test_refusals.py",
+    "tests/running/test_environment.py tests/running/test_packages.py tests/running/test_isolation.py tests/running/test_refusals.py tests/running/test_explain.py tests/running/test_limits.py",
     "tests/running/test_statuses.py tests/running/test_store.py tests/running/test_planted_links.py tests/running/test_sessions.py",
     "tests/running/test_proot.py",
     "tests/test_transcripts.py",
