@@ -105,7 +105,7 @@ def test_a_bubblewrap_that_cannot_start_anything(shared: World) -> None:
 
 
 def test_no_uv(shared: World, tmp_path: Path) -> None:
-    (tmp_path / "uv.py").write_text("raise ImportError('no uv in here')\n")
+    (tmp_path / "uv.py").write_text("raise ImportError('no uv\\n  in here')\n")
     told = doctor(shared, "t1", PYTHONPATH=f"{tmp_path}:{CHECKOUT}")
     assert told.level("uv") == "broken"
     assert "no uv in here" in told.cause("uv")

@@ -9,7 +9,7 @@ import shutil
 from contextlib import ExitStack
 from signal import SIGCONT, SIGSTOP
 from stat import S_ISDIR
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -358,11 +358,31 @@ def test_what_cannot_be_listed(shared: World, arguments: tuple[str, ...], code: 
     assert b"error: " in done.stderr
 
 
-def test_an_error_that_doctor_explains_names_it(shared: World) -> None:
-    done = shared.cli("run", "t9", "--", "true")
-    assert b"or run: solven-env doctor t9\n" in done.stderr
-    done = shared.cli("validate", "nowhere.yaml")
-    assert b"doctor" not in done.stderr
+@pytest.mark.parametrize(
+    ("words", "environ", "code", "told"),
+    [
+        ("run t9 -- true", {}, 125, "doctor t9"),
+        ("run t1 -- true", {"SOLVEN_ENV_CONFIG": "/nowhere.yaml"}, 125, "doctor t1"),
+        ("run t1 -- true", {"SOLVEN_ENV_CONFIG": "/usr"}, 125, "doctor t1"),
+        ("run t1 -- true", {"SOLVEN_ENV_CONFIG": "bad-config.yaml"}, 125, "doctor t1"),
+        ("status t1", {"SOLVEN_ENV_CONFIG": "/usr"}, 1, "doctor t1"),
+        ("status t1", {"SOLVEN_ENV_CONFIG": "bad-config.yaml"}, 1, "doctor t1"),
+        ("stop t1", {"SOLVEN_ENV_STORAGE": "prod"}, 2, "doctor t1"),
+        ("stop t1 --storage prod", {}, 2, "doctor --storage prod t1"),
+        ("apply ./lockless.yaml t1", {}, 7, "doctor t1 --profile ./lockless.yaml"),
+        ("lock --check ./lockless.yaml", {}, 7, "doctor --profile ./lockless.yaml"),
+        ("validate nowhere.yaml", {}, 2, ""),
+        ("apply nowhere.yaml t1", {}, 2, ""),
+    ],
+)
+def test_an_error_that_doctor_explains_names_it(
+    shared: World, words: str, environ: dict[str, Any], code: int, told: str
+) -> None:
+    (shared.base / "bad-config.yaml").write_text("sandbox: {uid: none}\n")
+    (shared.base / "lockless.yaml").write_bytes(shared.profile.read_bytes())
+    done = shared.cli(*words.split(), **environ)
+    assert done.returncode == code
+    assert (f"or run: solven-env {told}\n" if told else "See docs/cli.md.\n") in done.stderr.decode()
 
 
 def _everything(base: Path) -> dict[str, tuple[int, int]]:
