@@ -226,7 +226,6 @@ QUESTIONS: tuple[Question[Host], ...] = (
     Question("bubblewrap", bubblewrap),
     Question("planted links", planted_links, ("bubblewrap", "namespaces")),
     Question("sandbox", sandbox, ("bubblewrap", "namespaces")),
-    Question("overlay", overlay, ("sandbox",)),
     Question("network helper", network_helper),
     Question("internet", internet, ("sandbox",)),
     Question("proot", proot),

@@ -93,8 +93,13 @@ def failure(lines: bytes, bwrap: str) -> SandboxError:
     old = program.too_old(bwrap)
     if old is not None:
         return SandboxError(old.message, fix=old.fix, location=old.location)
+    for path in (PRLIMIT, SETSID):
+        if not os.access(path, os.X_OK):
+            fix = program.installing("util-linux")
+            return SandboxError("the program that starts commands inside is not on this host", fix=fix, location=path)
     switch = refusal.find_switch()
+    by_itself = f"Look whether it works by itself: {bwrap} --unshare-all --dev-bind / / true"
     return SandboxError(
         "bubblewrap could not start the command; what it says stands on standard error",
-        fix=f"If that is about namespaces or a uid map: {switch[0]}; allow them: {switch[1]}" if switch else "",
+        fix=f"If that is about namespaces or a uid map: {switch[0]}; allow them: {switch[1]}" if switch else by_itself,
     )
