@@ -46,12 +46,17 @@ class Inside:
 
     def packages(self, kind: Kind) -> tuple[str, ...]:
         """The names of the packages that the profile names: the caller's, where one was named, else as applied."""
-        if self.asked.wanted is not None:
-            python, bun = preparing.packages(self.asked.wanted.source, os.environ)
-            sections = {"python": python.packages if python else (), "bun": bun.packages if bun else ()}
-        else:
-            sections = {each: self.settings[each]["packages"] if self.settings[each] else () for each in TARGETS}
-        return names(sections[kind]) if kind == "python" else tuple(sections[kind])
+        if self.asked.wanted is None:
+            return self.applied(kind)
+        python, bun = preparing.packages(self.asked.wanted.source, os.environ)
+        if kind == "python":
+            return names(python.packages) if python else ()
+        return tuple(bun.packages) if bun else ()
+
+    def applied(self, kind: Kind) -> tuple[str, ...]:
+        """The names of the packages of the profile as it was applied."""
+        packages = self.settings[kind]["packages"] if self.settings[kind] else ()
+        return names(packages) if kind == "python" else tuple(packages)
 
     def answer(self, name: str) -> Said:
         """What a part of the script said."""
@@ -148,7 +153,9 @@ def unbuffered(inside: Inside) -> Answer | None:
     if b"here" in seen:
         return ok("what a script prints arrives while it runs")
     if inside.settings["env"].get("PYTHONUNBUFFERED"):
-        return broken("what a Python script prints does not arrive while it runs", script.Said(0, seen).words())
+        cause = f"it says: {script.Said(0, seen).words() or 'nothing'}"
+        fix = inside.asked.fresh_layer("python")
+        return broken("what a Python script prints does not arrive while it runs", cause, fix)
     cause = "the profile's env has no PYTHONUNBUFFERED"
     return limited("Python keeps what a script prints until it ends", cause, 'Add PYTHONUNBUFFERED: "1" to env.')
 

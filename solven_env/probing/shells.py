@@ -10,8 +10,7 @@ from solven_env.probing.questions import Answer, Question, broken, limited, ok
 from solven_env.profile.sections import TARGETS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from solven_env.builds.store import Kind
     from solven_env.probing.inside import Inside
 
 _LOGIN = ("bare-login", "interactive")
@@ -72,11 +71,12 @@ def virtual_environment(inside: Inside) -> Answer | None:
     which = _which(inside).get("python", "")
     if which != "/.venv/bin/python":
         cause = f"python is {printable(which) or 'not found'}: PATH or /.venv is not as it should be"
-        return broken("`which python` is not /.venv/bin/python", cause, inside.asked.apply)
+        return broken("`which python` is not /.venv/bin/python", cause, inside.asked.fresh_layer("python"))
     said = inside.answer("python")
     expected = f"/.venv/bin/python /.venv {python['version']}"
     if said.status or said.words() != expected:
-        return broken("/.venv/bin/python does not start", f"it says: {said.words()}", inside.asked.apply)
+        fix = inside.asked.fresh_layer("python")
+        return broken("/.venv/bin/python does not start", f"it says: {said.words() or 'nothing'}", fix)
     for shell in _reading(inside):
         if _environment(inside, shell)[0].get("VIRTUAL_ENV") != TARGETS["python"]:
             cause = f"{_blamed(inside, shell)[1]}, in a shell ({shell.replace('-', ' ')})"
@@ -86,14 +86,12 @@ def virtual_environment(inside: Inside) -> Answer | None:
 
 def packages(inside: Inside) -> Answer | None:
     """Every Python package that the profile names imports."""
-    wanted = inside.packages("python")
-    return _each(inside, "packages", wanted, "import") if wanted else None
+    return _each(inside, "packages", "python", "import")
 
 
 def modules(inside: Inside) -> Answer | None:
     """Every Node package that the profile names resolves."""
-    wanted = inside.packages("bun")
-    return _each(inside, "modules", wanted, "resolve") if wanted else None
+    return _each(inside, "modules", "bun", "resolve")
 
 
 def programs(inside: Inside) -> Answer | None:
@@ -105,10 +103,11 @@ def programs(inside: Inside) -> Answer | None:
     ]
     for name in wanted:
         said = inside.answer(name)
+        fix = inside.asked.fresh_layer("python") if name == "pip" else inside.asked.apply
         if not which.get(name):
-            return broken(f"{name}: command not found", "it is nowhere on PATH", inside.asked.apply)
+            return broken(f"{name}: command not found", "it is nowhere on PATH", fix)
         if said.status:
-            return broken(f"{name} does not start", f"it says: {said.words()}", inside.asked.apply)
+            return broken(f"{name} does not start", f"it says: {said.words() or 'nothing'}", fix)
     if "node" in wanted and not which.get("npm"):
         return limited(f"{', '.join(wanted)} start; there is no npm", "this host has none where sandboxes see it")
     return ok(f"{', '.join(wanted)} start") if wanted else None
@@ -121,8 +120,10 @@ def _reading(inside: Inside) -> tuple[str, ...]:
     return _LOGIN if inside.has_file(".bash_profile") else _LOGIN[1:]
 
 
-def _each(inside: Inside, name: str, wanted: Sequence[str], verb: str) -> Answer:
-    said = inside.answer(name)
+def _each(inside: Inside, name: str, kind: Kind, verb: str) -> Answer | None:
+    wanted, said = inside.packages(kind), inside.answer(name)
+    if not wanted:
+        return None
     pairs = (line.partition("\t") for line in said.text.decode(errors="replace").splitlines())
     found = {asked: problem for asked, tab, problem in pairs if tab}
     otherwise = f"it did not come to that: {said.words()}" if name in inside.said else "the thread has none of its kind"
@@ -130,7 +131,8 @@ def _each(inside: Inside, name: str, wanted: Sequence[str], verb: str) -> Answer
         problem = found.get(asked, otherwise)
         if problem:
             cause = f"{printable(problem)} (a package of the profile)"
-            return broken(f"package not found: {asked} does not {verb}", cause, inside.asked.apply)
+            fix = inside.asked.fresh_layer(kind) if asked in inside.applied(kind) else inside.asked.apply
+            return broken(f"package not found: {asked} does not {verb}", cause, fix)
     return ok(f"{', '.join(wanted[:4])}{' …' if len(wanted) > 4 else ''} {verb}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +22,7 @@ from solven_env.workspace import storage as storages
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from solven_env.builds.store import Build
     from solven_env.packages import Need
     from solven_env.probing.host import Host
     from solven_env.reconcile.model import Change, Plan
@@ -51,6 +52,7 @@ class Asked:
         self.record: Record | None = None
         self.is_new = False
         self.drift: Plan | None = None
+        self.builds: dict[str, Build] = {}
         self.lacks_builds = False
         """Whether a command would have to make a build first, which no probe does."""
 
@@ -75,6 +77,16 @@ class Asked:
         """The command that mends what the next apply puts right."""
         return run("solven-env", "apply", self.wanted.name if self.wanted else "PROFILE", self.thread.name)
 
+    def fresh_layer(self, kind: str) -> str:
+        """What mends what an agent did to its own packages: no apply touches a layer."""
+        storage = self.thread.known_storage_id()
+        if storage is None or self.record is None or kind not in self.builds:
+            return self.apply
+        home = layers.Home(self.host.data, storage, self.thread.name, self.record.incarnation)
+        layer = layers.where(home, self.builds[kind]).upper.parent
+        aside = shlex.join(("mv", str(layer), str(self.host.data / f"{self.thread.name}-{kind}-aside")))
+        return f"Begin with a fresh layer, without what was added: solven-env stop {self.thread.name} && {aside}"
+
 
 def record(asked: Asked) -> Answer:
     """The thread was applied, and what the last apply left can be read."""
@@ -96,15 +108,13 @@ def held(asked: Asked) -> Answer:
 
 def workspace(asked: Asked) -> Answer:
     """It is there, no link stands in its place, whom commands run as can write in it, and it can be read."""
-    if not os.path.lexists(asked.workspace):
-        return broken("the workspace is not there", str(asked.workspace), asked.apply)
-    if stat.S_ISDIR(asked.workspace.lstat().st_mode):
+    if asked.workspace.is_dir() and not asked.workspace.is_symlink():
         writing = supplies.directory(asked.workspace, WorkspaceError, asked.uid)
         if writing.level == "broken":
             return writing
     root = asked.thread.open_root()
     if root is None:
-        return broken("the workspace vanished", str(asked.workspace), asked.apply)
+        return broken("the workspace is not there", str(asked.workspace), asked.apply)
     with root:
         count = len(root.list(""))
     return ok(f"{asked.workspace}, {count} entries, of uid {asked.uid}")
@@ -159,6 +169,7 @@ def builds(asked: Asked) -> Answer | None:
             wrong = ", ".join(map(printable, seen.wrong[:3])) + more
             fix = run("rm", "-r", found.path)
             return broken(f"the {need.kind} build is corrupted: {wrong}", f"changed since it was made: {key}", fix)
+        asked.builds[need.kind] = found
         told.append(_verified(need, seen))
     if not told:
         return None

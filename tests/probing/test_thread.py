@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import termios
 from contextlib import ExitStack
 from signal import SIGCONT, SIGSTOP
@@ -155,6 +156,11 @@ def test_a_workspace_that_is_gone(shared: World) -> None:
         told = doctor(shared, "t1")
     assert told.broken() == {"workspace"}
     assert str(shared.workspace()) in told.cause("workspace")
+    with moved_away(shared.storage / "threads"):
+        (shared.storage / "threads").touch()
+        told = doctor(shared, "t1")
+    assert told.broken() == {"workspace"}
+    assert "no directory stands here or on the way" in told.cause("workspace")
 
 
 def test_a_damaged_record(shared: World) -> None:
@@ -322,6 +328,11 @@ def test_packages_that_are_gone_inside(shared: World) -> None:
     assert told.broken() == {"Python packages", "Node packages"}
     assert "package not found: six does not import" in told.cause("Python packages")
     assert "package not found: is-number does not resolve" in told.cause("Node packages")
+    for question in told.broken():  # no apply touches what an agent did to its own packages: what is told does
+        command = told.fix(question).rpartition("what was added: ")[2]
+        command = command.replace("solven-env stop", f"{sys.executable} -m solven_env stop")
+        assert shared.cli("stop", "t2", prefix=("sh", "-c", f'{command} && exec "$@"', "sh")).returncode == 0
+    assert not doctor(shared, "t2").broken()
 
 
 @pytest.mark.parametrize(("optional", "level"), [(True, "limited"), (False, "broken")])
