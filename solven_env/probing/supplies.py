@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from solven_env.builds import certificates, interpreters, remembered, shape, store, toolchain, tools
@@ -22,7 +23,6 @@ from solven_env.probing.questions import Answer, Question, broken, limited, ok, 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from solven_env.errors import SolvenError
 
@@ -138,8 +138,8 @@ def _mended(number: int, found: dict[str, Any]) -> str:
         return run("sudo", "mount", "-o", "remount,rw", found["mounted"])
     if number in (errno.ENOSPC, errno.EDQUOT):
         return _freed(found)
-    if number == errno.EACCES:
-        return run("sudo", "chown", str(os.geteuid()), found["where"])
+    if number == errno.EACCES and Path(found["where"]).lstat().st_uid == os.geteuid():
+        return run("chmod", "u+rwx", found["where"])
     return ""
 
 
@@ -171,7 +171,8 @@ def runtime(host: Host) -> Answer:
         cause = f"{path}: the sockets of sessions lie in a directory of that name"
         return broken("no directory stands there, but something else", cause, run("mv", path, f"{path}.aside"))
     if about.st_uid != os.geteuid() or stat.S_IMODE(about.st_mode) & 0o077:
-        fix = run("chmod", "700", path) if about.st_uid == os.geteuid() else run("rm", "-r", path)
+        other = "Let XDG_RUNTIME_DIR name a directory of yours."
+        fix = run("chmod", "700", path) if about.st_uid == os.geteuid() else other
         return broken("the runtime directory is not yours alone", f"{path}: who can connect can start commands", fix)
     return directory(path, SandboxError)
 

@@ -185,6 +185,15 @@ def test_a_full_data_directory(shared: World) -> None:
     assert "Free space" in told.fix("data")
 
 
+@pytest.mark.skipif(ROOT, reason="root writes everywhere")
+def test_a_cache_that_this_user_may_not_write(shared: World, tmp_path: Path) -> None:
+    (tmp_path / "solven-env").mkdir(mode=0o500)
+    told = doctor(shared, XDG_CACHE_HOME=str(tmp_path))
+    assert told.broken() == {"cache"}
+    assert f"Run: chmod u+rwx {tmp_path}/solven-env" in told.fix("cache")
+    assert "give this user access" in doctor(shared, XDG_CACHE_HOME="/usr").fix("cache")
+
+
 @mounts
 def test_a_read_only_cache(shared: World, tmp_path: Path) -> None:
     frozen = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1"; shift; exec "$@"'
