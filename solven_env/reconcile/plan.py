@@ -139,6 +139,8 @@ def _additions(
         if is_edited and same(wanted, each.recorded, each.recorded):
             continue  # `uv add` and `bun add` edit these; until keys are merged an edit stays as it is
         cause = judge(wanted, found, each.recorded)
+        if cause == "drift" and wanted.type == "build" and wanted != each.recorded:
+            cause = "pending"  # only the wanted build was looked for on this host; the recorded one may well be there
         if cause:
             additions.append(_change(each, cause, wanted, found, changed))
     return sorted(additions, key=lambda change: (change.kind, change.address != WORKSPACE, change.name))

@@ -67,6 +67,11 @@ def run(
         process.wait()
         with open(report, "rb") as file:
             said = file.read()
+    if not said:  # the supervisor was killed
+        from solven_env.sandbox import stages
+
+        stages.clear(record)
+        return Ended(_KILLED)
     return _outcome(said, command)
 
 
@@ -79,8 +84,6 @@ def _start(request: dict[str, Any], pipes: tuple[int, int], streams: tuple[int, 
 
 
 def _outcome(said: bytes, command: Command) -> Ended:
-    if not said:  # the supervisor was killed, and all that it had started with it
-        return Ended(_KILLED)
     document = json.loads(said)
     if "failed" in document:
         raise SandboxError(**document["failed"])

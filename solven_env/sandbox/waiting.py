@@ -19,6 +19,7 @@ _KILLED = 128 + signal.SIGKILL
 _PATIENCE = 3.0  # seconds that proot has to end its programs
 _LONGEST_WAIT = 86400.0  # seconds; poll counts milliseconds in an int, and a timeout may be infinite
 _MOMENT = 0.002  # seconds
+_EXITING = 4  # PF_EXITING among a process's flags
 
 
 class Child(NamedTuple):
@@ -85,8 +86,7 @@ def _look(child: Child, main: int | None) -> tuple[int | None, int | None]:
     while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
         main = main or _command(child)
         if ended.si_pid == main:
-            status = _status(os.waitpid(main, 0)[1])
-            return main, _KILLED if _was_killed(child) else status
+            return main, _status(child, os.waitpid(main, 0)[1])
         if ended.si_pid == child.pid:
             if main is None:
                 raise SandboxError(
@@ -94,7 +94,7 @@ def _look(child: Child, main: int | None) -> tuple[int | None, int | None]:
                     fix="proot needs ptrace(2): see kernel.yama.ptrace_scope, and whether the container allows it.",
                 )
             found = os.waitid(os.P_PID, main, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            return main, _KILLED if found is None else _status(os.waitpid(main, 0)[1])
+            return main, _KILLED if found is None else _status(child, os.waitpid(main, 0)[1])
         if main is None:
             time.sleep(_MOMENT)  # setsid has forked, and is about to end
         else:
@@ -113,14 +113,19 @@ def _command(child: Child) -> int | None:
     return min(orphans, key=lambda pid: (_started(pid), pid), default=None)
 
 
-def _status(waited: int) -> int:
+def _status(child: Child, waited: int) -> int:
     code = os.waitstatus_to_exitcode(waited)
-    return code if code >= 0 else 128 - code
+    return _KILLED if _was_killed(child) else code if code >= 0 else 128 - code
 
 
 def _was_killed(child: Child) -> bool:
-    """Whether proot was, by a signal: its programs went on with broken system calls, and may have crashed of that."""
-    ended = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    """Whether proot was, by a signal: its programs went on with broken system calls, and may have crashed of that.
+
+    The kernel lets go of them before it tells us that proot has ended; that it is about to end is seen at once.
+    """
+    if not int(_fields(child.pid)[6]) & _EXITING:
+        return False
+    ended = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     return ended is not None and ended.si_code != os.CLD_EXITED
 
 
@@ -153,9 +158,14 @@ def _all_below(pid: int) -> list[int]:
 
 
 def _started(pid: int) -> int:
-    """In clock ticks since boot: field 22 of proc_pid_stat(5)."""
+    """In clock ticks since boot."""
+    return int(_fields(pid)[19])
+
+
+def _fields(pid: int) -> list[bytes]:
+    """Those of proc_pid_stat(5) from the third on, behind the name, which may hold anything."""
     with open(f"/proc/{pid}/stat", "rb") as file:
-        return int(file.read().rpartition(b")")[2].split()[19])
+        return file.read().rpartition(b")")[2].split()
 
 
 def _kill(pid: int) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from solven_env.reconcile.model import State
 from solven_env.reconcile.plan import addresses, changed_settings, plan, recorded_as_desired
 from solven_env.state.records import Entry
 from tests.reconcile.states import DIR, LINK, OTHER, record, seen, text, wanted
@@ -14,7 +15,7 @@ from tests.reconcile.states import DIR, LINK, OTHER, record, seen, text, wanted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from solven_env.reconcile.model import Desired, State
+    from solven_env.reconcile.model import Desired
     from solven_env.state.records import Record
 
 A, B, C = text("a"), text("b"), text("c")
@@ -417,3 +418,17 @@ def test_what_has_to_be_observed() -> None:
 def test_the_workspace_is_always_ours() -> None:
     asked = wanted({})
     assert plan("t", asked, seen({}, asked, None), None).entries == {"directory:/": Entry("directory")}
+
+
+@pytest.mark.parametrize(("recorded", "cause"), [("old", "pending"), ("new", "drift"), (None, "pending")])
+def test_a_build_that_this_host_lacks_is_drift_only_where_it_is_the_recorded_one(
+    recorded: str | None, cause: str
+) -> None:
+    address = "build:python"
+    asked = wanted({})._replace(states={address: State("build", "new")})
+    entries = {address: Entry("build", digest=recorded)} if recorded else {}
+    before = record({})._replace(resources={**record({}).resources, **entries})
+    (change,) = [
+        change for change in plan("t", asked, seen({}, asked, before), before).changes if change.kind == "build"
+    ]
+    assert (change.action, change.cause) == ("create", cause)
