@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Literal
 
+from solven_env import directories
 from solven_env.errors import UsageError
 from solven_env.report import DoctorReport, LockReport, Report, ThreadReport, thread_report
 from solven_env.threads import Thread
@@ -274,7 +275,7 @@ def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str]
     `progress` is told what is being done, a line at a time. `BuildError` when the packages cannot be resolved.
     """
     from solven_env import sources
-    from solven_env.builds import lock_files, locks, places, resolving, toolchain
+    from solven_env.builds import lock_files, locks, resolving, toolchain
     from solven_env.preparing import packages
 
     source = sources.find(profile)
@@ -282,7 +283,7 @@ def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str]
     directory = _lock_directory(source)
     if not locks.is_needed(python, bun):
         return LockReport(directory)
-    host = toolchain.host(places.cache(), os.environ)
+    host = toolchain.host(directories.cache(), os.environ)
     known = {} if upgrade else lock_files.read(directory)
     files = locks.files(resolving.resolve(python, bun, known, host, progress), python, bun)
     return LockReport(directory, tuple(files), lock_files.write(directory, files))

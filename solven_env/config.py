@@ -6,12 +6,12 @@ import functools
 from pathlib import Path
 from typing import Any, Literal
 
-from solven_env import shipped
-from solven_env.errors import ConfigError, UsageError
+from solven_env import directories, shipped
+from solven_env.errors import ConfigError
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from solven_env.documents import Document
 
@@ -58,27 +58,29 @@ def parse(text: bytes, file: str, schema: bytes) -> Config:
 def load(environ: Mapping[str, str]) -> Config:
     """The configuration in the file that SOLVEN_ENV_CONFIG names, else in the user's, else in the system's directory.
 
-    No file is all defaults; one that was named must be there (UsageError). The same bytes are parsed once a process.
-    (The directories are platformdirs' to tell, from the process's own environment.)
+    No file is all defaults; one that was named must be there, and one that is there be read: ConfigError, as for a
+    mistake in it. The same bytes are parsed once a process. (The directories are told by the process's own
+    environment.)
     """
     named = environ.get(VARIABLE)
-    for path in [Path(named)] if named else _candidates():
+    for path in [Path(named)] if named else [directory / FILE for directory in directories.configuration()]:
         try:
             return _parsed(path.read_bytes(), str(path))
         except (FileNotFoundError, NotADirectoryError):
             continue
+        except IsADirectoryError:
+            raise _unusable(path, "a directory stands where a file should", "Look at it and move it away.") from None
         except OSError as error:
-            raise UsageError(f"cannot read {path}: {error.strerror}", fix="Let this user read it.") from None
+            raise _unusable(path, f"it cannot be read: {error.strerror}", "Let this user read it.") from None
     if named:
-        raise UsageError(f"{VARIABLE} names {named}, which is not there", fix="Name a file, or unset it.")
+        raise _unusable(Path(named), f"{VARIABLE} names this file, and it is not there", "Name a file, or unset it.")
     return Config()
 
 
-def _candidates() -> Iterator[Path]:
-    from platformdirs import PlatformDirs  # 5 ms, and only where no variable names the file
+def _unusable(path: Path, message: str, fix: str) -> ConfigError:
+    from solven_env.diagnostics import Diagnostic, Location
 
-    for directory in PlatformDirs("solven-env", appauthor=False, multipath=True).iter_config_paths():
-        yield directory / FILE
+    return ConfigError((Diagnostic(Location(str(path)), message, fix),))
 
 
 @functools.lru_cache(maxsize=4)

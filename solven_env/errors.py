@@ -22,6 +22,8 @@ class SolvenError(Exception):
 
     storage: str | None = None
     """The storage that the command line named, for the commands that a fix names."""
+    profile: str | None = None
+    """The profile that the command line named, for `doctor` too."""
 
     def __init__(self, message: str, *, fix: str = "", location: str = "") -> None:
         super().__init__(message)
@@ -38,6 +40,12 @@ class UsageError(SolvenError):
     """The caller asked for something that cannot be: an invalid thread id, an unknown input, a missing file."""
 
     page = "docs/cli.md"
+
+
+class UnknownStorageError(UsageError):
+    """This host's configuration has no storage of the name that was given."""
+
+    page = "docs/hosts.md"
 
 
 class DocumentError(SolvenError):

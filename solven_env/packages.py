@@ -13,7 +13,8 @@ import os
 import time
 from typing import Any
 
-from solven_env.builds import lock_files, locks, places, store, wanted
+from solven_env import directories
+from solven_env.builds import lock_files, locks, store, wanted
 from solven_env.profile.sections import Bun, Python
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -62,12 +63,12 @@ def builder(config: Config, environ: Mapping[str, str], proot: str = "") -> Buil
     if host.certificates is not None and not host.certificates.exists():  # deleted with the store
         _host.cache_clear()
         host = _host(variables)
-    return Builder(host, _uid(config), "", str(places.runtime()), proot)
+    return Builder(host, _uid(config), "", str(directories.runtime()), proot)
 
 
 def find(need: Need, config: Config) -> Build | None:
     """The build that meets the need, where this host has it and it is whole. Nothing is looked for, none is made."""
-    cache, uid = places.cache(), _uid(config)
+    cache, uid = directories.cache(), _uid(config)
     if isinstance(need.section, Python):
         return wanted.find_python_build(need.section, need.lock, cache, uid)
     return wanted.find_bun_build(need.section, need.lock, cache, uid)
@@ -153,7 +154,7 @@ def _needs(python: Python | None, bun: Bun | None, lock: locks.Lock) -> Iterator
 def _host(environ: tuple[tuple[str, str], ...]) -> Host:
     from solven_env.builds import toolchain
 
-    return toolchain.host(places.cache(), dict(environ))
+    return toolchain.host(directories.cache(), dict(environ))
 
 
 def _uid(config: Config) -> int | None:

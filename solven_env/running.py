@@ -7,7 +7,7 @@ import os
 from types import MappingProxyType
 from typing import Any
 
-from solven_env import launch, sessions
+from solven_env import directories, launch, sessions
 from solven_env.config import NETWORKS
 from solven_env.errors import SandboxError, UsageError
 from solven_env.launch import Place, Stacked
@@ -96,11 +96,11 @@ def prepare(thread: Thread, asked: Asked, progress: Callable[[str], None] = lamb
     record, chosen = _settle(thread, asked)
     if chosen.proot:
         progress(proot.notice(asked.network or record.settings["network"]))
-    from solven_env.builds import layers, places
+    from solven_env.builds import layers
     from solven_env.state.identity import storage_id
 
     storage = thread.known_storage_id() or storage_id(thread.state)
-    home = layers.Home(places.data(), storage, thread.name, record.incarnation)
+    home = layers.Home(directories.data(), storage, thread.name, record.incarnation)
     tools, stacks = _packages(thread, record, home, chosen.proot, progress)
     prepared = _launch(thread, record, chosen, asked, storage, tools, stacks)
     return prepared._replace(record=str(layers.mount_points(home))) if chosen.proot else prepared
@@ -112,11 +112,11 @@ def explain(thread: Thread, asked: Asked, *, controlled: bool = False) -> Explan
     `controlled`: the caller's standard input is a terminal.
     """
     from solven_env import explaining
-    from solven_env.builds import layers, places
+    from solven_env.builds import layers
 
     record, chosen = _settle(thread, asked)
     storage = thread.known_storage_id() or "drawn-at-the-first-run"
-    home = layers.Home(places.data(), storage, thread.name, record.incarnation)
+    home = layers.Home(directories.data(), storage, thread.name, record.incarnation)
     tools, stacks, builds = _known_packages(thread, record, home, chosen.proot)
     prepared = _launch(thread, record, chosen, asked, storage, tools, stacks)
     lacking = unenforced(record.settings["limits"], "proot" if chosen.proot else "bubblewrap")
@@ -188,8 +188,6 @@ def _launch(
     tools: Tools,
     stacks: Sequence[Stacked],
 ) -> Launch:
-    from solven_env.builds import places
-
     settings = record.settings
     place = Place(
         session=sessions.name(thread, record, storage),
@@ -203,7 +201,7 @@ def _launch(
     variables = launch.environment(settings, tools, asked.cwd, asked.terminal, asked.env)
     limits = launch.limits(settings["limits"])
     command = Command(tuple(asked.argv), tuple(variables.items()), asked.cwd, asked.timeout, limits, asked.keep_alive)
-    return Launch(plan, command, str(places.runtime()), chosen.proot)
+    return Launch(plan, command, str(directories.runtime()), chosen.proot)
 
 
 class _Chosen(NamedTuple):
@@ -260,7 +258,7 @@ def _known_packages(
 ) -> tuple[Tools, list[Stacked], tuple[ToldBuild, ...]]:
     """The same as it is now: what is not there yet is left out of the sandbox, and told as what is to be made."""
     from solven_env import packages
-    from solven_env.builds import layers, places, shape, tools
+    from solven_env.builds import layers, shape, tools
     from solven_env.builds.remembered import recall
     from solven_env.explaining import ToldBuild
 
@@ -275,6 +273,6 @@ def _known_packages(
         stacks.append(Stacked(build, str(own) if proot else layers.where(home, build)))
         told.append(ToldBuild(need.kind, build.key, build.instance, str(own)))
     certificates = packages.builder(thread.config, os.environ).host.certificates
-    interpreter = recall(python["version"], places.cache()) if python else None
-    path = tools.bun(places.cache()).path if bun else None
+    interpreter = recall(python["version"], directories.cache()) if python else None
+    path = tools.bun(directories.cache()).path if bun else None
     return shape.Tools(tools.uv().path, path, interpreter, certificates, shape.host_has_node()), stacks, tuple(told)

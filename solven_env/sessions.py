@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from solven_env.builds import places
+from solven_env import directories
 from solven_env.errors import UsageError
 from solven_env.sandbox import control
 
@@ -22,7 +22,7 @@ def name(thread: Thread, record: Record, storage: str) -> str:
 def look(thread: Thread, record: Record) -> SessionState | None:
     """How the thread's session on this host is; None when there is none."""
     storage = thread.known_storage_id()
-    return control.look(name(thread, record, storage), str(places.runtime())) if storage else None
+    return control.look(name(thread, record, storage), str(directories.runtime())) if storage else None
 
 
 def stop(thread: Thread) -> bool:
@@ -30,4 +30,4 @@ def stop(thread: Thread) -> bool:
     record, storage = thread.record(), thread.known_storage_id()
     if record is None:
         raise UsageError(f"there is no thread {thread.name} in this storage", fix="Look at its name, or at --storage.")
-    return control.stop(name(thread, record, storage), str(places.runtime())) if storage else False
+    return control.stop(name(thread, record, storage), str(directories.runtime())) if storage else False

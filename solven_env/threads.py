@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from solven_env import config
+from solven_env import config, directories
 from solven_env.errors import StateError
 from solven_env.state import LocalState
 from solven_env.state.identity import KEY, known_storage_id
@@ -71,13 +71,13 @@ class Thread(NamedTuple):
 
     def added(self, record: Record, builds: Mapping[str, Mapping[str, str]]) -> tuple[Added, ...]:
         """What the thread has added on this host to these builds (by kind, as a record names them)."""
-        from solven_env.builds import added, layers, places, store
+        from solven_env.builds import added, layers, store
 
         storage = self.known_storage_id()
         if storage is None:  # no command has run yet
             return tuple(map(added.Added, builds))
-        home = layers.Home(places.data(), storage, self.name, record.incarnation)
-        found = filter(None, (store.read(places.cache(), named["key"]) for named in builds.values()))
+        home = layers.Home(directories.data(), storage, self.name, record.incarnation)
+        found = filter(None, (store.read(directories.cache(), named["key"]) for named in builds.values()))
         return tuple(added.look(build, layers.own(home, build, record.settings["backend"])) for build in found)
 
     def known_storage_id(self) -> str | None:
@@ -88,9 +88,9 @@ class Thread(NamedTuple):
         known = known_storage_id(self.state)
         if known is not None:
             return known
-        from solven_env.builds import layers, places
+        from solven_env.builds import layers
 
-        for home in layers.homes(places.data()):
+        for home in layers.homes(directories.data()):
             stored = self.state.get(record_key(home.thread))
             if stored is None or home.incarnation.encode() not in stored.value:  # which no other thread has
                 continue

@@ -273,7 +273,7 @@ def test_an_apply_that_only_records_says_so(profile: Path, storage: Path) -> Non
 
 # Imports
 
-HEAVY = {"ruamel", "jsonschema", "jinja2", "typer", "platformdirs", "ctypes"}
+HEAVY = {"ruamel", "jsonschema", "jinja2", "typer", "ctypes"}
 
 
 @pytest.mark.parametrize("code", ["import solven_env", "import solven_env; solven_env.SolvenError"])

@@ -9,7 +9,7 @@ import pytest
 
 from solven_env import shipped
 from solven_env.config import Config, Sandbox, load, parse
-from solven_env.errors import ConfigError, UsageError
+from solven_env.errors import ConfigError
 
 SCHEMA = (shipped.directory("schemas") / "config-v1.json").read_bytes()
 
@@ -96,9 +96,9 @@ def test_a_change_of_the_file_is_seen(home: Path) -> None:
 
 
 def test_a_named_file_must_be_there(home: Path) -> None:
-    with pytest.raises(UsageError, match="not there"):
+    with pytest.raises(ConfigError, match="not there"):
         load({"SOLVEN_ENV_CONFIG": str(home / "missing.yaml")})
-    with pytest.raises(UsageError, match="Is a directory"):
+    with pytest.raises(ConfigError, match="a directory stands where a file should"):
         load({"SOLVEN_ENV_CONFIG": str(home)})
 
 
@@ -107,5 +107,5 @@ def test_a_file_that_cannot_be_read_is_not_passed_over(home: Path) -> None:
     place = home / ".config/solven-env/config.yaml"
     write(place, 5)
     place.chmod(0)
-    with pytest.raises(UsageError, match="cannot read"):
+    with pytest.raises(ConfigError, match="cannot be read"):
         load({})

@@ -39,7 +39,7 @@ MASKS = (
     (r"\b\d+\.\d+\.\d+\b", "VERSION"),
     (r"\b\d+(\.\d+)? s\b", "TIME"),
     (r"\b\d+(\.\d+)? GiB free\b.*", "SPACE"),
-    (r"(?m)^\d+ fine.*", "COUNTS"),
+    (r"(?m)^(\d+|…) fine(, (\d+|…) with less)?\.$", "COUNTS"),
 )
 
 

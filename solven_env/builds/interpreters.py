@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from solven_env import directories
 from solven_env.builds import programs
 from solven_env.builds.remembered import Interpreter, recall, remember
 from solven_env.builds.staging import locked
@@ -61,7 +62,7 @@ def folders(environ: Mapping[str, str]) -> tuple[Path, ...]:
     Shims on PATH name a version manager too, wherever HOME is: they lie beside what they stand for.
     """
     home = Path(environ.get("HOME") or "/")
-    data = Path(environ.get("XDG_DATA_HOME") or home / ".local/share")
+    data = directories.named("XDG_DATA_HOME", home / ".local/share", environ)
     pyenv = [environ.get("PYENV_ROOT"), home / ".pyenv"]
     others = [environ.get("MISE_DATA_DIR"), environ.get("ASDF_DATA_DIR"), data / "mise", home / ".asdf"]
     shims = [path.parent for path in map(Path, environ.get("PATH", "").split(":")) if path.name == _SHIMS]

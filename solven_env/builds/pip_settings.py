@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from solven_env import directories
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -22,7 +24,7 @@ def files(environ: Mapping[str, str], home: Path, user: Path) -> tuple[Path, ...
     named = environ.get("PIP_CONFIG_FILE", "")
     if named == "/dev/null":
         return ()
-    system = [Path(directory) / "pip" for directory in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")]
+    system = [directory / "pip" for directory in directories.listed("XDG_CONFIG_DIRS", "/etc/xdg", environ)]
     places = [*reversed(system), Path("/etc"), home / ".pip", user / "pip"]
     return (*(place / "pip.conf" for place in places), *([Path(named)] if named else ()))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from solven_env import directories
 from solven_env.builds import pip_settings
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -104,7 +105,7 @@ def authorities(environ: Mapping[str, str], read_file: Callable[[Path], bytes] |
 
 def _homes(environ: Mapping[str, str]) -> tuple[Path, Path]:
     home = Path(environ.get("HOME") or "/")
-    return home, Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+    return home, directories.named("XDG_CONFIG_HOME", home / ".config", environ)
 
 
 def _pip(environ: Mapping[str, str], read_file: Callable[[Path], bytes]) -> Mapping[str, str]:
@@ -126,8 +127,8 @@ def _uv_files(environ: Mapping[str, str], user: Path) -> tuple[Path | None, Path
         return None, None
     if environ.get("UV_CONFIG_FILE"):
         return Path(environ["UV_CONFIG_FILE"]), None
-    directories = (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
-    places = (*(Path(directory) / "uv/uv.toml" for directory in directories), Path("/etc/uv/uv.toml"))
+    system = directories.listed("XDG_CONFIG_DIRS", "/etc/xdg", environ)
+    places = (*(directory / "uv/uv.toml" for directory in system), Path("/etc/uv/uv.toml"))
     return user / "uv/uv.toml", next((place for place in places if place.exists()), None)
 
 

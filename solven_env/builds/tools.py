@@ -38,7 +38,8 @@ def uv() -> Tool:
         path = beside if is_there else Path(wheel.find_uv_bin())
         return Tool(path, _version(Path(wheel.__file__).parent))
     except (ImportError, FileNotFoundError) as error:
-        raise PlatformError(f"our uv is not there: {error}", fix="Install solven-env again.") from None
+        said = " ".join(str(error).split())  # uv's wheel tells on many lines where it looked
+        raise PlatformError(f"our uv is not there: {said}", fix="Install solven-env again.") from None
 
 
 def bun(cache: Path) -> Tool:

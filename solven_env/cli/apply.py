@@ -51,7 +51,7 @@ def command(
     from solven_env import api
     from solven_env.cli.output import errors_told, note, print_json, say_changes
 
-    with errors_told("apply", thread, chosen, storage=storage):
+    with errors_told("apply", thread, chosen, storage=storage, profile=profile):
         given = given_inputs(settings, inputs)
         if dry_run:
             report = api.diff(profile, thread, storage=storage, inputs=given, unset=unset or ())

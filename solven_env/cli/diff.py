@@ -41,7 +41,7 @@ def command(
     from solven_env.cli.output import errors_told, note, pending_code, print_json
     from solven_env.cli.unified import say_diff
 
-    with errors_told("diff", thread, chosen, storage=storage):
+    with errors_told("diff", thread, chosen, storage=storage, profile=profile):
         given = given_inputs(settings, inputs)
         report = api.diff(profile, thread, storage=storage, inputs=given, unset=unset or ())
     if chosen is Format.JSON:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import textwrap
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from solven_env.report import DoctorReport
 
 _MARKS = {"ok": ("✓", "+"), "limited": ("!", "~"), "broken": ("✗", "-")}
-_WIDTH = 80
+_NARROWEST = 40
+"""Columns; a terminal that nobody told its size has none."""
 _TYPES = {"directory": "d", "symlink": "l", "file": "-", "other": "?"}
 
 
@@ -113,10 +116,14 @@ def _lines(mark: str, finding: Finding) -> Iterator[str]:
 
 
 def _wrapped(text: str, indent: int) -> list[str]:
-    """At most 80 columns wide; a path or a word of a command stays whole."""
+    """On a terminal as wide as that is, though a path or a word of a command stays whole; elsewhere one line, which
+    programs like grep(1) find whole phrases in.
+    """
+    if not sys.stdout.isatty():
+        return [" " * indent + text]
     return textwrap.wrap(
         text,
-        _WIDTH,
+        max(os.get_terminal_size(sys.stdout.fileno()).columns, _NARROWEST),
         initial_indent=" " * indent,
         subsequent_indent=" " * max(indent, 4),
         break_long_words=False,

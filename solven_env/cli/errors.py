@@ -25,10 +25,13 @@ CODES: dict[type[errors.SolvenError], int] = {
 
 _EXPLAINED = (
     errors.BuildError,
+    errors.ConfigError,
+    errors.LockError,
     errors.PlatformError,
     errors.SandboxError,
     errors.StateError,
     errors.StoreError,
+    errors.UnknownStorageError,
     errors.WorkspaceError,
 )
 """What `doctor` could explain."""
@@ -68,7 +71,9 @@ def error_text(error: errors.SolvenError) -> str:
     """What standard error says of an error."""
     see = f"See {error.page}." if error.page else ""
     if isinstance(error, _EXPLAINED):
-        doctor = with_storage(f"solven-env doctor {error.thread}".rstrip(), error.storage)
+        is_named = error.profile not in (None, "-")  # standard input can be read once
+        profile = f"--profile {shlex.quote(error.profile or '')}" if is_named else ""
+        doctor = with_storage(" ".join(filter(None, ("solven-env doctor", error.thread, profile))), error.storage)
         see = f"See {error.page}, or run: {printable(doctor)}"
     if isinstance(error, errors.DocumentError):
         count = len(error.diagnostics)

@@ -34,7 +34,7 @@ def command(
     from solven_env.cli.output import errors_told, note, print_json, say
     from solven_env.report import FORMAT
 
-    with errors_told("lock", None, chosen):
+    with errors_told("lock", None, chosen, profile=profile):
         report = api.check_lock(profile) if check else api.lock(profile, upgrade=upgrade, progress=note)
     if chosen is Format.JSON:
         described = {"path": str(report.path), "files": list(report.files), "changed": list(report.changed)}

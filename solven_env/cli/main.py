@@ -131,14 +131,23 @@ def _open_streams() -> None:
 
     With 0, 1 or 2 free, the next file to be opened, one of a workspace perhaps, would be taken for them.
     """
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+    while (descriptor := _open_nowhere()) <= 2:
         pass
-    os.close(descriptor)
-    if sys.stdout is None or sys.stderr is None:
-        nowhere = open(os.devnull, "w")  # noqa: PTH123, SIM115 - open until the end
+    if sys.stdout and sys.stderr:
+        os.close(descriptor)
+    else:
+        nowhere = open(descriptor, "w")  # noqa: PTH123, SIM115 - open until the end
         sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # a locale without UTF-8 is no reason to fail
+
+
+def _open_nowhere() -> int:
+    """/dev/null, or what is nearest to it on a host that has lost that: `doctor` is to say so."""
+    try:
+        return os.open(os.devnull, os.O_RDWR)
+    except OSError:
+        return os.memfd_create("nowhere")
 
 
 def _flush() -> None:
@@ -150,7 +159,7 @@ def _flush() -> None:
             sys.stdout.flush()
     except (BrokenPipeError, SolvenError) as error:
         # Python would try once more at its end, and fail aloud (docs.python.org, signal, "Note on SIGPIPE").
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(_open_nowhere(), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):  # its reader has all that it wanted
             sys.exit(1)
         raise

@@ -61,9 +61,10 @@ def errors_told(
     chosen: Format,
     *,
     storage: str | None = None,
+    profile: str | None = None,
     all_but_usage: int | None = None,
 ) -> Iterator[None]:
-    """Say of an error which thread and storage it is about, and with `--format json` print it as the document too.
+    """Say of an error what it is about, and with `--format json` print it as the document too.
 
     It still ends the command, as `exit_codes` says.
     """
@@ -72,6 +73,7 @@ def errors_told(
     except errors.SolvenError as error:
         error.thread = thread or ""
         error.storage = storage
+        error.profile = profile
         error.fix = with_storage(error.fix, storage)
         if chosen is Format.JSON:
             print_json(error_document(command, thread, error, exit_code(error, all_but_usage)))

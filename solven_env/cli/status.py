@@ -48,7 +48,7 @@ def command(
     from solven_env.cli.output import errors_told, pending_code, print_json, say, say_changes
     from solven_env.errors import printable
 
-    with errors_told("status", thread, chosen, storage=storage):
+    with errors_told("status", thread, chosen, storage=storage, profile=profile):
         report = api.status(thread, profile=profile, storage=storage, inputs=given_inputs(settings, inputs))
     if chosen is Format.JSON:
         print_json(report.to_json())

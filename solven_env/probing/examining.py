@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from solven_env import sources
 from solven_env.errors import WorkspaceError
-from solven_env.probing import host, inside, profile, questions, shells, supplies, surroundings, thread
+from solven_env.probing import basics, host, inside, profile, questions, shells, supplies, surroundings, thread
 from solven_env.probing.questions import Question
 from solven_env.report import DoctorReport, ThreadReport, thread_report
 from solven_env.threads import Thread
@@ -23,6 +23,7 @@ PYTHON = "3.12"
 """The interpreter that is looked for where no thread and no profile says which: a profile's own default."""
 
 
+_HOST = (*host.QUESTIONS, *basics.QUESTIONS, *supplies.QUESTIONS)
 _INSIDE = (*inside.QUESTIONS, *shells.QUESTIONS, *surroundings.QUESTIONS)
 
 
@@ -59,7 +60,7 @@ class Examination:
         """Every finding, and by its name alone each question that was not asked, since what it needs is broken."""
         here = host.Host.find()
         failed: set[str] = set()
-        yield from questions.ask_all("host", (*host.QUESTIONS, *supplies.QUESTIONS, *self._own()), here, failed)
+        yield from questions.ask_all("host", (*_HOST, *self._own()), here, failed)
         if self.source is not None:
             sought = profile.Sought(str(self.profile), self.source, here)
             yield from questions.ask_all("profile", profile.QUESTIONS, sought, failed)
@@ -68,7 +69,10 @@ class Examination:
         if failed & {"configuration", "storage"}:
             yield from _names(thread.QUESTIONS, _INSIDE)
             return
-        self.asked = thread.Asked(Thread.find(self.named, self.storage), here)
+        sought_by = (
+            None if self.source is None or "profile" in failed else thread.Wanted(str(self.profile), self.source)
+        )
+        self.asked = thread.Asked(Thread.find(self.named, self.storage), here, sought_by)
         yield from questions.ask_all("thread", thread.QUESTIONS, self.asked, failed)
         if self.asked.lacks_builds or failed & {"record", "workspace", "builds"}:
             yield from _names(_INSIDE)

@@ -9,8 +9,7 @@ import subprocess
 
 import solven_env
 from solven_env import config as configuration
-from solven_env import packages
-from solven_env.builds import places
+from solven_env import directories, packages
 from solven_env.config import Config
 from solven_env.errors import PlatformError, SandboxError, SolvenError
 from solven_env.probing import starting
@@ -43,7 +42,7 @@ class Host(NamedTuple):
         except SolvenError:
             config = Config()
         uid = config.sandbox.uid if os.geteuid() == 0 else None
-        return cls(config, uid, places.cache(), places.data(), places.runtime())
+        return cls(config, uid, directories.cache(), directories.data(), directories.runtime())
 
 
 def version(_: Host) -> Answer:
@@ -227,7 +226,6 @@ QUESTIONS: tuple[Question[Host], ...] = (
     Question("bubblewrap", bubblewrap),
     Question("planted links", planted_links, ("bubblewrap", "namespaces")),
     Question("sandbox", sandbox, ("bubblewrap", "namespaces")),
-    Question("overlay", overlay, ("sandbox",)),
     Question("network helper", network_helper),
     Question("internet", internet, ("sandbox",)),
     Question("proot", proot),

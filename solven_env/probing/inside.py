@@ -8,7 +8,7 @@ import select
 import threading
 from typing import TYPE_CHECKING, Any
 
-from solven_env import running
+from solven_env import preparing, running
 from solven_env.errors import SandboxError, SolvenError
 from solven_env.probing import script, starting
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
@@ -16,8 +16,9 @@ from solven_env.profile import pep508
 from solven_env.profile.sections import TARGETS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from solven_env.builds.store import Kind
     from solven_env.probing.script import Said
     from solven_env.probing.thread import Asked
 
@@ -43,6 +44,20 @@ class Inside:
         """Whether the profile renders it."""
         return self.asked.record is not None and f"file:{path}" in self.asked.record.resources
 
+    def packages(self, kind: Kind) -> tuple[str, ...]:
+        """The names of the packages that the profile names: the caller's, where one was named, else as applied."""
+        if self.asked.wanted is None:
+            return self.applied(kind)
+        python, bun = preparing.packages(self.asked.wanted.source, os.environ)
+        if kind == "python":
+            return names(python.packages) if python else ()
+        return tuple(bun.packages) if bun else ()
+
+    def applied(self, kind: Kind) -> tuple[str, ...]:
+        """The names of the packages of the profile as it was applied."""
+        packages = self.settings[kind]["packages"] if self.settings[kind] else ()
+        return names(packages) if kind == "python" else tuple(packages)
+
     def answer(self, name: str) -> Said:
         """What a part of the script said."""
         return self.said.get(name, script.Said(-1, b""))
@@ -56,11 +71,9 @@ def start(inside: Inside) -> Answer:
     """The sandbox really starts; everything that can be asked by a command in it is asked at once."""
     python, bun = inside.settings["python"], inside.settings["bun"]
     mark, file = secrets.token_hex(12), f".solven-env-{secrets.token_hex(8)}.tmp"
-    command = script.argv(
-        mark, file, has_python=bool(python), has_bun=bool(bun), packages=names(python["packages"] if python else ())
-    )
+    command = script.argv(mark, file, has_python=bool(python), has_bun=bool(bun), packages=inside.packages("python"))
     try:
-        done = inside.run(command, **script.variables(tuple(bun["packages"]) if bun else ()))
+        done = inside.run(command, **script.variables(inside.packages("bun")))
     except SandboxError as error:
         return _not_started(inside, error)
     finally:
@@ -85,7 +98,9 @@ def _not_started(inside: Inside, error: SandboxError) -> Answer:
     cause, fix = (f"it is there for: {purpose}" if purpose else "", error.fix)
     if purpose is not None:
         fix = run("rm", inside.asked.workspace / _in_the_way(inside, error.location))
-    return broken(f"the sandbox does not start: {where}{error.message}", cause, fix or inside.asked.apply)
+    # A session that was begun when the host was another one may be why; the next command begins a new one.
+    fix = fix or run("solven-env", "stop", inside.asked.thread.name)
+    return broken(f"the sandbox does not start: {where}{error.message}", cause, fix)
 
 
 def _in_the_way(inside: Inside, target: str) -> str:
@@ -138,12 +153,14 @@ def unbuffered(inside: Inside) -> Answer | None:
     if b"here" in seen:
         return ok("what a script prints arrives while it runs")
     if inside.settings["env"].get("PYTHONUNBUFFERED"):
-        return broken("what a Python script prints does not arrive while it runs", script.Said(0, seen).words())
+        cause = f"it says: {script.Said(0, seen).words() or 'nothing'}"
+        fix = inside.asked.fresh_layer("python")
+        return broken("what a Python script prints does not arrive while it runs", cause, fix)
     cause = "the profile's env has no PYTHONUNBUFFERED"
     return limited("Python keeps what a script prints until it ends", cause, 'Add PYTHONUNBUFFERED: "1" to env.')
 
 
-def names(requirements: Sequence[str]) -> tuple[str, ...]:
+def names(requirements: Iterable[str]) -> tuple[str, ...]:
     """The packages' names, without those that a marker leaves out on some host."""
     parsed = filter(None, map(pep508.parse, requirements))
     return tuple(requirement.name for requirement in parsed if not requirement.marker)
@@ -167,7 +184,7 @@ def _read_until(descriptor: int, word: bytes) -> bytes:
 
 
 QUESTIONS: tuple[Question[Inside], ...] = (
-    Question("start", start, ("session",)),
+    Question("start", start, ("session", "prlimit", "layers")),
     Question("exit status", status, ("start",)),
     Question("unbuffered", unbuffered, ("start",)),
 )

@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
 
 from solven_env.errors import DocumentError, SolvenError
+from solven_env.failures import failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +38,8 @@ class Finding(NamedTuple):
 class Question(NamedTuple, Generic[_About]):
     """One probe. It is asked unless the answer to one of those that it `needs` was `broken`, or they were not asked.
 
-    `ask` answers None where the question makes no sense. A SolvenError that it raises is its answer: broken.
+    `ask` answers None where the question makes no sense. An error of ours or of the system's that it raises is its
+    answer: broken.
     """
 
     name: str
@@ -98,6 +100,10 @@ def _ask(question: Question[_About], about: _About) -> Answer | None:
         return question.ask(about)
     except SolvenError as error:
         return told(error)
+    except OSError as error:
+        where = str(error.filename or "")
+        answer = told(failure(SolvenError, where, error))
+        return answer if answer.fix or not where else answer._replace(fix=run("ls", "-ld", where))
     except Exception as error:
         # Half of the system may be broken, in ways that nobody thought of: the others are still to be asked.
         return broken("the probe itself failed", f"{type(error).__name__}: {error}", "Report it, with this line.")

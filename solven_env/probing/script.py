@@ -34,8 +34,10 @@ ask which 9 sh -c 'for name in "$@"; do printf "%s=%s\n" "$name" "$(command -v "
 ask id 9 id -u
 ask mounts 9 cat /proc/self/mountinfo
 ask interfaces 9 cat /proc/net/dev
-ask null 9 sh -c 'set -e; [ -c /dev/null ]; echo gone >/dev/null; [ -z "$(cat /dev/null)" ]
-    head -c 1 /dev/zero >/dev/null; head -c 1 /dev/urandom >/dev/null'
+ask null 9 sh -c 'works() { [ -c "$1" ] && head -c 1 "$1" >"/tmp/$0" && [ "$(wc -c <"/tmp/$0")" = "$2" ] &&
+        rm "/tmp/$0" || { echo "$1 does not work, and is: $(ls -ld "$1" 2>&1)"; exit 1; }; }
+    works /dev/null 0; works /dev/zero 1; works /dev/urandom 1
+    echo gone >/dev/null || { echo "/dev/null takes nothing"; exit 1; }' "$file"
 for place in / /tmp/ $python $bun; do
     ask "write $place" 9 sh -c 'set -eC; umask 077; echo kept >"$1"; [ "$(cat "$1")" = kept ]; rm "$1"; [ ! -e "$1" ]' \
         - "$place$file"

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from solven_env.errors import printable
 from solven_env.probing import script
-from solven_env.probing.inside import Inside, names
 from solven_env.probing.questions import Answer, Question, broken, limited, ok
 from solven_env.profile.sections import TARGETS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from solven_env.builds.store import Kind
+    from solven_env.probing.inside import Inside
 
 _LOGIN = ("bare-login", "interactive")
 
@@ -27,10 +27,12 @@ def path(inside: Inside) -> Answer:
         if parts[: len(wanted)] != wanted:
             cause = f"PATH there is {printable(':'.join(parts))}, and should begin with {':'.join(wanted)}"
             fix = inside.asked.apply if shell != "command" else ""
-            return broken(f"PATH is wrong in {where}{_by(shell)}", f"{cause}. {noise}".rstrip(". "), fix)
+            return broken(f"PATH is wrong in {where}{_by(inside, shell)}", f"{cause}. {noise}".rstrip(". "), fix)
         twice = sorted({part for part in parts if parts.count(part) > 1})
         if twice:
-            return broken(f"PATH names {printable(twice[0])} twice in {where}{_by(shell)}", noise, inside.asked.apply)
+            return broken(
+                f"PATH names {printable(twice[0])} twice in {where}{_by(inside, shell)}", noise, inside.asked.apply
+            )
     if reading != _LOGIN and _environment(inside, "login")[0].get("PATH", "").split(":")[: len(wanted)] != wanted:
         cause = "/etc/profile resets it, and the profile renders no .bash_profile and .bashrc that mend that"
         fix = "Add both to its dotfiles, from bash_profile.j2 and bashrc.j2, and apply it."
@@ -48,13 +50,14 @@ def bashrc(inside: Inside) -> Answer | None:
         found, noise = _environment(inside, shell)
         wrong = [name for name, value in expected.items() if found.get(name) != value]
         kind = "a login shell" if shell == "bare-login" else "an interactive shell"
-        said = f"it says: {noise}" if noise else "/.bashrc is missing, was changed, or fails"
+        file, why = _blamed(inside, shell)
+        said = f"it says: {noise}" if noise else why
         said = "it hangs" if inside.answer(shell).is_hung else said
         if not found:
-            return broken(f"{kind} does not get past .bashrc", said, inside.asked.apply)
+            return broken(f"{kind} does not get past {file}", said, inside.asked.apply)
         if wrong:
             names = ", ".join(wrong[:3]) + (" …" if len(wrong) > 3 else "")
-            return broken(f".bashrc is not read by {kind}: {names} not set as in the profile", said, inside.asked.apply)
+            return broken(f"{file} is not read by {kind}: {names} not set as in the profile", said, inside.asked.apply)
         if noise:
             return limited(f".bashrc prints something in {kind}", said, inside.asked.apply)
     return ok("login and interactive shells read .bashrc" if reading == _LOGIN else "interactive shells read .bashrc")
@@ -68,28 +71,27 @@ def virtual_environment(inside: Inside) -> Answer | None:
     which = _which(inside).get("python", "")
     if which != "/.venv/bin/python":
         cause = f"python is {printable(which) or 'not found'}: PATH or /.venv is not as it should be"
-        return broken("`which python` is not /.venv/bin/python", cause, inside.asked.apply)
+        return broken("`which python` is not /.venv/bin/python", cause, inside.asked.fresh_layer("python"))
     said = inside.answer("python")
     expected = f"/.venv/bin/python /.venv {python['version']}"
     if said.status or said.words() != expected:
-        return broken("/.venv/bin/python does not start", f"it says: {said.words()}", inside.asked.apply)
+        fix = inside.asked.fresh_layer("python")
+        return broken("/.venv/bin/python does not start", f"it says: {said.words() or 'nothing'}", fix)
     for shell in _reading(inside):
         if _environment(inside, shell)[0].get("VIRTUAL_ENV") != TARGETS["python"]:
-            cause = f"/.bashrc did not activate it in a shell ({shell.replace('-', ' ')})"
+            cause = f"{_blamed(inside, shell)[1]}, in a shell ({shell.replace('-', ' ')})"
             return broken("the virtual environment is not active", cause, inside.asked.apply)
     return ok(f"/.venv is active, with Python {python['version']}")
 
 
 def packages(inside: Inside) -> Answer | None:
     """Every Python package that the profile names imports."""
-    python = inside.settings["python"]
-    return _each(inside, "packages", names(python["packages"]), "import") if python and python["packages"] else None
+    return _each(inside, "packages", "python", "import")
 
 
 def modules(inside: Inside) -> Answer | None:
     """Every Node package that the profile names resolves."""
-    bun = inside.settings["bun"]
-    return _each(inside, "modules", tuple(bun["packages"]), "resolve") if bun and bun["packages"] else None
+    return _each(inside, "modules", "bun", "resolve")
 
 
 def programs(inside: Inside) -> Answer | None:
@@ -101,10 +103,11 @@ def programs(inside: Inside) -> Answer | None:
     ]
     for name in wanted:
         said = inside.answer(name)
+        fix = inside.asked.fresh_layer("python") if name == "pip" else inside.asked.apply
         if not which.get(name):
-            return broken(f"{name}: command not found", "it is nowhere on PATH", inside.asked.apply)
+            return broken(f"{name}: command not found", "it is nowhere on PATH", fix)
         if said.status:
-            return broken(f"{name} does not start", f"it says: {said.words()}", inside.asked.apply)
+            return broken(f"{name} does not start", f"it says: {said.words() or 'nothing'}", fix)
     if "node" in wanted and not which.get("npm"):
         return limited(f"{', '.join(wanted)} start; there is no npm", "this host has none where sandboxes see it")
     return ok(f"{', '.join(wanted)} start") if wanted else None
@@ -117,15 +120,19 @@ def _reading(inside: Inside) -> tuple[str, ...]:
     return _LOGIN if inside.has_file(".bash_profile") else _LOGIN[1:]
 
 
-def _each(inside: Inside, name: str, wanted: Sequence[str], verb: str) -> Answer:
-    said = inside.answer(name)
+def _each(inside: Inside, name: str, kind: Kind, verb: str) -> Answer | None:
+    wanted, said = inside.packages(kind), inside.answer(name)
+    if not wanted:
+        return None
     pairs = (line.partition("\t") for line in said.text.decode(errors="replace").splitlines())
     found = {asked: problem for asked, tab, problem in pairs if tab}
+    otherwise = f"it did not come to that: {said.words()}" if name in inside.said else "the thread has none of its kind"
     for asked in wanted:
-        problem = found.get(asked, f"it did not come to that: {said.words()}")
+        problem = found.get(asked, otherwise)
         if problem:
             cause = f"{printable(problem)} (a package of the profile)"
-            return broken(f"package not found: {asked} does not {verb}", cause, inside.asked.apply)
+            fix = inside.asked.fresh_layer(kind) if asked in inside.applied(kind) else inside.asked.apply
+            return broken(f"package not found: {asked} does not {verb}", cause, fix)
     return ok(f"{', '.join(wanted[:4])}{' …' if len(wanted) > 4 else ''} {verb}")
 
 
@@ -133,8 +140,20 @@ def _environment(inside: Inside, shell: str) -> tuple[dict[str, str], str]:
     return script.environment(inside.answer(shell))
 
 
-def _by(shell: str) -> str:
-    return "" if shell == "command" else ", by .bashrc"
+def _by(inside: Inside, shell: str) -> str:
+    return "" if shell == "command" else f", by {_blamed(inside, shell)[0]}"
+
+
+def _blamed(inside: Inside, shell: str) -> tuple[str, str]:
+    """The file because of which a shell is not as it should be, and what is wrong with it: the first of those that it
+    reads that is not as it was applied.
+    """
+    drift = inside.asked.drift
+    reasons = {change.address: change.reason for change in drift.changes} if drift else {}
+    for path in (".bashrc",) if shell == "interactive" else (".bash_profile", ".bashrc"):
+        if f"file:{path}" in reasons:
+            return path, f"/{path}: {reasons[f'file:{path}']}"
+    return ".bashrc", "/.bashrc fails"
 
 
 def _which(inside: Inside) -> dict[str, str]:
@@ -143,9 +162,9 @@ def _which(inside: Inside) -> dict[str, str]:
 
 
 QUESTIONS: tuple[Question[Inside], ...] = (
-    Question("PATH", path, ("start",)),
-    Question(".bashrc", bashrc, ("start",)),
-    Question("virtual environment", virtual_environment, ("start",)),
+    Question("PATH", path, ("start", "bash")),
+    Question(".bashrc", bashrc, ("start", "bash")),
+    Question("virtual environment", virtual_environment, ("start", "bash")),
     Question("Python packages", packages, ("start",)),
     Question("Node packages", modules, ("start",)),
     Question("programs", programs, ("start",)),

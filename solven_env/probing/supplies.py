@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shlex
 import shutil
 import stat
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from solven_env.builds import certificates, interpreters, remembered, shape, store, toolchain, tools
@@ -14,13 +17,12 @@ from solven_env.builds.programs import last_words
 from solven_env.errors import SandboxError, StoreError
 from solven_env.failures import failure
 from solven_env.probing import starting
-from solven_env.probing.host import Host, said
+from solven_env.probing.host import Host, overlay, said
 from solven_env.probing.looks import look
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from solven_env.errors import SolvenError
 
@@ -93,8 +95,11 @@ def builds(host: Host) -> Answer:
     return ok(f"{count} build{'' if count == 1 else 's'}")
 
 
-def directory(path: Path, kind: type[SolvenError]) -> Answer:
-    """Whether a directory, or the nearest above it that is there, answers, can be written, and has room."""
+def directory(path: Path, kind: type[SolvenError], uid: int | None = None) -> Answer:
+    """Whether a directory, or the nearest above it that is there, answers, can be written, and has room.
+
+    `uid` is whose it has to be, where those who write in it are others than who asks.
+    """
     found = look("space", str(path.absolute()))
     if found is None:
         fix = f"Mount it again, after: {run('sudo', 'umount', '--lazy', path).removeprefix('Run: ')}"
@@ -102,15 +107,50 @@ def directory(path: Path, kind: type[SolvenError]) -> Answer:
     if "failed" in found:
         return broken("it cannot be looked at", f"{path}: {found['failed']}")
     number = found.get("errno") or found.get("unwritable")
+    if uid is not None and "where" in found and number in (0, errno.EACCES):
+        problem = rights(path, uid)
+        if problem:
+            return problem
     if number:
-        raise failure(kind, found.get("where", str(path)), OSError(number, os.strerror(number)))
+        error = failure(kind, found.get("where", str(path)), OSError(number, os.strerror(number)))
+        error.fix = _mended(number, found) or error.fix
+        raise error
     return _judge(path, found)
+
+
+def rights(path: Path, uid: int) -> Answer | None:
+    """Why those who run as `uid` cannot write in a directory that is theirs; None where its owner and mode let them."""
+    about = path.lstat()
+    if about.st_uid != uid:
+        fix = run("chown", "-hR", f"{uid}:{uid}", path)
+        return broken(f"wrong owner: it belongs to uid {about.st_uid}, not {uid}", str(path), fix)
+    if about.st_mode & 0o700 != 0o700:
+        mode = f"{stat.S_IMODE(about.st_mode):04o}"
+        return broken(f"its mode {mode} keeps its own owner out", str(path), run("chmod", "u+rwx", path))
+    return None
+
+
+def _mended(number: int, found: dict[str, Any]) -> str:
+    """The command for a directory that cannot be written, where there is one."""
+    if "where" not in found:
+        return ""
+    if number == errno.EROFS:
+        return run("sudo", "mount", "-o", "remount,rw", found["mounted"])
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return _freed(found)
+    if number == errno.EACCES and Path(found["where"]).lstat().st_uid == os.geteuid():
+        return run("chmod", "u+rwx", found["where"])
+    return ""
+
+
+def _freed(found: dict[str, Any]) -> str:
+    return f"Free space: see what is there with du -xsh {shlex.quote(found['where'])}/*"
 
 
 def _judge(path: Path, found: dict[str, Any]) -> Answer:
     free, nodes = found["free"], found["nodes"]
     where = f"{path}: {shown_size(free)} free, {found['kind']} mounted at {found['mounted']}"
-    fix = f"Free space: see what is there with du -xsh {found['where']}/*"
+    fix = _freed(found)
     if free < _NONE or nodes == 0:
         return broken(f"the disk is full: no {'inode' if nodes == 0 else 'space'} is left", str(path), fix)
     if str(path.absolute()).startswith(_ELSEWHERE) and found["mounted"] == "/":
@@ -125,10 +165,14 @@ def runtime(host: Host) -> Answer:
     path = host.runtime
     try:
         about = path.lstat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return directory(path, SandboxError)
-    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or stat.S_IMODE(about.st_mode) & 0o077:
-        fix = run("chmod", "700", path) if about.st_uid == os.geteuid() else run("rm", "-r", path)
+    if not stat.S_ISDIR(about.st_mode):
+        cause = f"{path}: the sockets of sessions lie in a directory of that name"
+        return broken("no directory stands there, but something else", cause, run("mv", path, f"{path}.aside"))
+    if about.st_uid != os.geteuid() or stat.S_IMODE(about.st_mode) & 0o077:
+        other = "Let XDG_RUNTIME_DIR name a directory of yours."
+        fix = run("chmod", "700", path) if about.st_uid == os.geteuid() else other
         return broken("the runtime directory is not yours alone", f"{path}: who can connect can start commands", fix)
     return directory(path, SandboxError)
 
@@ -210,5 +254,6 @@ QUESTIONS: tuple[Question[Host], ...] = (
     Question("cache", room(lambda host: host.cache)),
     Question("store", builds, ("cache",)),
     Question("data", room(lambda host: host.data)),
+    Question("overlay", overlay, ("sandbox", "cache", "data")),
     Question("runtime directory", runtime),
 )

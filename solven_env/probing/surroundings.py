@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from solven_env.errors import printable
@@ -19,7 +20,8 @@ def null(inside: Inside) -> Answer:
     """/dev/null swallows and is empty; zero and urandom give bytes."""
     said = inside.answer("null")
     if said.status:
-        return broken("/dev/null, /dev/zero or /dev/urandom does not work", said.words())
+        fix = run("solven-env", "stop", inside.asked.thread.name)
+        return broken("a device does not work inside", said.words(), fix)
     return ok("/dev/null swallows, zero and urandom give")
 
 
@@ -28,8 +30,7 @@ def writable(inside: Inside) -> Answer:
     for name, said in inside.said.items():
         if name.startswith("write ") and said.status:
             place = name.removeprefix("write ")
-            fix = _workspace_given(inside.asked) if place == "/" else inside.asked.apply
-            return broken(f"{place} cannot be written inside", said.words(), fix)
+            return broken(f"{place} cannot be written inside", said.words(), _writing(inside.asked, place))
     places = [name.removeprefix("write ") for name in inside.said if name.startswith("write ")]
     return ok(f"written and deleted in {', '.join(places)}")
 
@@ -70,11 +71,12 @@ def interfaces(inside: Inside) -> Answer | None:
     return ok(f"{', '.join(wanted)}: as the profile's network says")
 
 
-def _workspace_given(asked: Asked) -> str:
-    """The command that lets its commands write in the workspace: its owner is another one, or its mode forbids it."""
-    if asked.workspace.lstat().st_uid == asked.uid:
-        return run("chmod", "u+rwx", asked.workspace)
-    return run("chown", "-hR", f"{asked.uid}:{asked.uid}", asked.workspace)
+def _writing(asked: Asked, place: str) -> str:
+    """What to do where owner, mode and space of what lies there on the host were found good before."""
+    if place == "/tmp/":  # noqa: S108
+        return f"End the session, which takes its files along. {run('solven-env', 'stop', asked.thread.name)}"
+    path = shlex.quote(str(asked.workspace if place == "/" else asked.host.data))
+    return f"Look for a quota, an attribute, a mount: lsattr -d {path}; df {path}; findmnt --target {path}"
 
 
 def _mounted(mountinfo: bytes) -> dict[str, tuple[bool, str]]:
@@ -99,7 +101,7 @@ def _mount_problem(each: Mapping[str, Any], found: tuple[bool, str] | None) -> s
 
 
 QUESTIONS: tuple[Question[Inside], ...] = (
-    Question("/dev/null", null, ("start",)),
+    Question("/dev/null", null, ("start", "devices")),
     Question("writing", writable, ("start",)),
     Question("mounts", mounts, ("start",)),
     Question("interfaces", interfaces, ("start",)),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env import launch, packages, planning, sessions
 from solven_env.builds import layers, remembered, store, verifying, wanted
-from solven_env.errors import printable
+from solven_env.errors import WorkspaceError, printable
 from solven_env.probing import supplies
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
 from solven_env.profile.sections import Python
@@ -19,11 +20,13 @@ from solven_env.state.records import lock_key
 from solven_env.workspace import storage as storages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from solven_env.builds.store import Build
     from solven_env.packages import Need
     from solven_env.probing.host import Host
-    from solven_env.reconcile.model import Plan
+    from solven_env.reconcile.model import Change, Plan
+    from solven_env.sources import ProfileSource
     from solven_env.state.records import Record
     from solven_env.threads import Thread
 
@@ -31,16 +34,25 @@ _SECONDS = 2.0
 """How long the files of a build are compared."""
 
 
+class Wanted(NamedTuple):
+    """A valid profile that the thread is held against. `name` is how the caller called it."""
+
+    name: str
+    source: ProfileSource
+
+
 class Asked:
     """A thread that is asked about, and what answers found on the way that others need."""
 
-    def __init__(self, thread: Thread, host: Host) -> None:
+    def __init__(self, thread: Thread, host: Host, wanted: Wanted | None = None) -> None:
         """Nothing is looked at before a question asks."""
         self.thread = thread
         self.host = host
+        self.wanted = wanted
         self.record: Record | None = None
         self.is_new = False
         self.drift: Plan | None = None
+        self.builds: dict[str, Build] = {}
         self.lacks_builds = False
         """Whether a command would have to make a build first, which no probe does."""
 
@@ -63,7 +75,17 @@ class Asked:
     @property
     def apply(self) -> str:
         """The command that mends what the next apply puts right."""
-        return run("solven-env", "apply", "PROFILE", self.thread.name)
+        return run("solven-env", "apply", self.wanted.name if self.wanted else "PROFILE", self.thread.name)
+
+    def fresh_layer(self, kind: str) -> str:
+        """What mends what an agent did to its own packages: no apply touches a layer."""
+        storage = self.thread.known_storage_id()
+        if storage is None or self.record is None or kind not in self.builds:
+            return self.apply
+        home = layers.Home(self.host.data, storage, self.thread.name, self.record.incarnation)
+        layer = layers.where(home, self.builds[kind]).upper.parent
+        aside = shlex.join(("mv", str(layer), str(self.host.data / f"{self.thread.name}-{kind}-aside")))
+        return f"Begin with a fresh layer, without what was added: solven-env stop {self.thread.name} && {aside}"
 
 
 def record(asked: Asked) -> Answer:
@@ -85,22 +107,17 @@ def held(asked: Asked) -> Answer:
 
 
 def workspace(asked: Asked) -> Answer:
-    """It is there, no link stands in its place, and it can be read."""
+    """It is there, no link stands in its place, whom commands run as can write in it, and it can be read."""
+    if asked.workspace.is_dir() and not asked.workspace.is_symlink():
+        writing = supplies.directory(asked.workspace, WorkspaceError, asked.uid)
+        if writing.level == "broken":
+            return writing
     root = asked.thread.open_root()
     if root is None:
         return broken("the workspace is not there", str(asked.workspace), asked.apply)
     with root:
         count = len(root.list(""))
-    return ok(f"{asked.workspace}, {count} entries")
-
-
-def owner(asked: Asked) -> Answer:
-    """The workspace belongs to whom commands run as."""
-    found, uid = asked.workspace.lstat().st_uid, asked.uid
-    if found != uid:
-        fix = run("chown", "-hR", f"{uid}:{uid}", asked.workspace)
-        return broken(f"wrong owner: the workspace belongs to uid {found}, not {uid}", str(asked.workspace), fix)
-    return ok(f"uid {uid}")
+    return ok(f"{asked.workspace}, {count} entries, of uid {asked.uid}")
 
 
 def texts_of_locks(asked: Asked) -> Answer:
@@ -152,6 +169,7 @@ def builds(asked: Asked) -> Answer | None:
             wrong = ", ".join(map(printable, seen.wrong[:3])) + more
             fix = run("rm", "-r", found.path)
             return broken(f"the {need.kind} build is corrupted: {wrong}", f"changed since it was made: {key}", fix)
+        asked.builds[need.kind] = found
         told.append(_verified(need, seen))
     if not told:
         return None
@@ -166,15 +184,13 @@ def layers_of(asked: Asked) -> Answer | None:
     if storage is None:
         return None
     home = layers.Home(asked.host.data, storage, asked.thread.name, asked.record.incarnation)
-    uid = asked.uid
     names = sorted(layers.instances(home))
     for kind, instance in names:
         places_of = (home.path / f"{kind}-{instance}" / name for name in ("upper", "work", "copy"))
         for path in filter(Path.exists, places_of):
-            found = path.stat().st_uid
-            if found != uid:
-                fix = run("chown", "-hR", f"{uid}:{uid}", path)
-                return broken(f"wrong owner: a layer belongs to uid {found}, not {uid}", str(path), fix)
+            problem = supplies.rights(path, asked.uid)
+            if problem:
+                return problem._replace(detail=f"a layer of the {kind} packages: {problem.detail}")
     return ok(f"{len(names)} in {home.path}") if names else None
 
 
@@ -185,10 +201,24 @@ def drift(asked: Asked) -> Answer:
     changes = [change for change in asked.drift.changes if change.kind != "build"]
     if not changes:
         return ok("the workspace is as it was applied")
-    names = ", ".join(printable(change.name) for change in changes[:3])
-    more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
     see = run("solven-env", "status", asked.thread.name)
-    return limited(f"differs from what was applied: {names}{more}", "the next apply puts it right", see)
+    return limited(f"differs from what was applied: {_named(changes)}", "the next apply puts it right", see)
+
+
+def pending(asked: Asked) -> Answer | None:
+    """What `status --profile` says: what the profile that was named asks for, and was not applied."""
+    if asked.wanted is None:
+        return None
+    computed = planning.plan(asked.thread, asked.wanted.source, {}, ())[0]
+    changes = [change for change in computed.changes if change.cause != "drift"]
+    if not changes:
+        return ok(f"nothing is pending for {asked.wanted.name}")
+    state = "conflict" if any(change.cause == "conflict" for change in changes) else "pending"
+    detail = f"{state}: {_named(changes)} for {asked.wanted.name}"
+    if state == "conflict":
+        see = run("solven-env", "diff", asked.wanted.name, asked.thread.name)
+        return limited(detail, "apply would stop, since the workspace holds changes that would be lost", see)
+    return limited(detail, "the thread was not applied from this profile as it is now", asked.apply)
 
 
 def links(asked: Asked) -> Answer | None:
@@ -264,6 +294,12 @@ def _key(need: Need, host: Host) -> str | None:
     return wanted.of_python(need.section, need.lock, found, host.uid).key if found else None
 
 
+def _named(changes: Sequence[Change]) -> str:
+    """The first three by name."""
+    more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+    return ", ".join(f"{change.kind} {printable(change.name)}" for change in changes[:3]) + more
+
+
 def _verified(need: Need, seen: verifying.Verified) -> str:
     if not seen.known:
         return f"{need.kind} whole (its directories; no digests are known of its files)"
@@ -276,8 +312,8 @@ QUESTIONS: tuple[Question[Asked], ...] = (
     Question("record", record, ("storage",)),
     Question("held", held, ("storage",)),
     Question("workspace", workspace, ("record",)),
-    Question("owner", owner, ("workspace",)),
     Question("drift", drift, ("workspace",)),
+    Question("pending", pending, ("workspace", "profile", "profile's lock")),
     Question("backend", backend, ("record",)),
     Question("network", network, ("record",)),
     Question("limits", limits, ("record",)),

@@ -104,7 +104,8 @@ def failure(lines: bytes, bwrap: str) -> SandboxError:
     if found is not None:
         return SandboxError(found.message, fix=found.fix, location=found.location)
     switch = refusal.find_switch()
+    by_itself = f"Look whether it works by itself: {bwrap} --unshare-all --dev-bind / / true"
     return SandboxError(
         "bubblewrap could not start the command; what it says stands on standard error",
-        fix=f"If that is about namespaces or a uid map: {switch[0]}; allow them: {switch[1]}" if switch else "",
+        fix=f"If that is about namespaces or a uid map: {switch[0]}; allow them: {switch[1]}" if switch else by_itself,
     )

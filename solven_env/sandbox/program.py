@@ -1,4 +1,4 @@
-"""The host's bubblewrap, slirp4netns and proot: where they are, whether they can work, how they are installed."""
+"""The host's programs that sandboxes need: where they are, whether they can work, how they are installed."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ _GENTOO = {
     "slirp4netns": "app-containers/slirp4netns",
     "proot": "sys-apps/proot",
     "util-linux": "sys-apps/util-linux",
+    "bash": "app-shells/bash",
 }
-"""Everywhere else the packages have the same names."""
+"""Everywhere else the packages are called by their own names."""
 _STARTERS = ("/usr/bin/setsid", "/usr/bin/prlimit")
 _TUN = "/dev/net/tun"
 
@@ -52,7 +53,7 @@ def locate(configured: str | None = None, *, search: str | None = None) -> str:
     if found is None:
         raise PlatformError(
             f"there is no bubblewrap at {configured}" if configured else "bubblewrap is not installed",
-            fix=_fix("bubblewrap"),
+            fix=installing("bubblewrap"),
         )
     return os.path.abspath(found)
 
@@ -67,7 +68,9 @@ def too_old(path: str) -> PlatformError | None:
     if version >= OLDEST:
         return None
     told = ".".join(map(str, version)) or "of no known version"
-    return PlatformError(f"bubblewrap is {told}, and 0.8 or newer is needed", fix=_fix("bubblewrap"), location=path)
+    return PlatformError(
+        f"bubblewrap is {told}, and 0.8 or newer is needed", fix=installing("bubblewrap"), location=path
+    )
 
 
 def locate_proot(search: str | None = None) -> str:
@@ -79,7 +82,7 @@ def locate_proot(search: str | None = None) -> str:
     if found is None:
         raise PlatformError(
             "proot is not installed, and the backend is proot",
-            fix=_fix("proot"),
+            fix=installing("proot"),
         )
     return os.path.abspath(found)
 
@@ -93,7 +96,7 @@ def locate_slirp4netns(*, search: str | None = None) -> str:
     if found is None:
         raise PlatformError(
             "slirp4netns is not installed, and the network internet needs it",
-            fix=f"With --network none it is not needed. {_fix('slirp4netns')}",
+            fix=f"With --network none it is not needed. {installing('slirp4netns')}",
         )
     try:
         os.close(os.open(_TUN, os.O_RDWR))
@@ -112,7 +115,7 @@ def lacking_starter() -> PlatformError | None:
     """Which of the programs that start commands inside, as this host has them, is missing; None where all are there."""
     for path in _STARTERS:
         if not os.access(path, os.X_OK):
-            return PlatformError(f"{path} is missing, which starts commands", fix=_fix("util-linux"))
+            return PlatformError(f"{path} is missing, which starts commands", fix=installing("util-linux"))
     return None
 
 
@@ -132,7 +135,8 @@ def parse_version(said: str) -> tuple[int, ...]:
     return tuple(map(int, found[1].split("."))) if found else ()
 
 
-def _fix(package: str) -> str:
+def installing(package: str) -> str:
+    """How a package is installed on this host, as a sentence."""
     text = read_setting("/etc/os-release") or read_setting("/usr/lib/os-release")
     command = install_command(package, text)
     return f"Install it: {command}" if command else f"Install your distribution's package {package}."

@@ -276,5 +276,5 @@ def begin(
     except OSError as error:
         raise SandboxError(
             f"the process that looks after the command could not be started: {error.strerror}",
-            fix="Look at what runs as this user, and at the limits that 'ulimit -u' and 'ulimit -v' print.",
+            fix="Look at what runs as this user, and at the limits that 'ulimit -a' prints: -n, -u and -v.",
         ) from error

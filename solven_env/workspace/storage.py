@@ -8,8 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from solven_env import directories
 from solven_env.durable import make_directory
-from solven_env.errors import UsageError, WorkspaceError
+from solven_env.errors import UnknownStorageError, UsageError, WorkspaceError
 from solven_env.failures import failures_as
 from solven_env.syscalls import O_PATH, openat2
 from solven_env.workspace.root import Owner, Root
@@ -37,8 +38,8 @@ def locate(storage: str | Path | None, environ: Mapping[str, str], config: Confi
     """The storage's directory: `storage`, else `SOLVEN_ENV_STORAGE`, else the host's default, else the user's own.
 
     A `Path` is a path; text is one when it has a `/` or is `.` or `..`, else the name of a storage of this host, else
-    UsageError. A leading `~` is a name like any other: shells expand it. No file is touched. (The user's own lies under
-    the data directory, which is platformdirs' to tell, from the process's own environment.)
+    UnknownStorageError. A leading `~` is a name like any other: shells expand it. No file is touched. (The user's own
+    lies under the data directory, which the process's own environment tells.)
     """
     if isinstance(storage, Path):
         return storage
@@ -48,9 +49,7 @@ def locate(storage: str | Path | None, environ: Mapping[str, str], config: Confi
         return _path(environ[_VARIABLE], _VARIABLE, config)
     if config.default_storage is not None:
         return config.storages[config.default_storage]
-    from platformdirs import user_data_path  # only here: most callers say where
-
-    return user_data_path("solven-env", appauthor=False) / "storage"
+    return directories.data() / "storage"
 
 
 def workspace_path(storage: Path, thread: str) -> Path:
@@ -119,7 +118,7 @@ def _path(text: str, source: str, config: Config) -> Path:
         from solven_env.diagnostics import did_you_mean
 
         known = f"{did_you_mean(text, config.storages)} " if config.storages else ""
-        raise UsageError(
+        raise UnknownStorageError(
             f"{source}: this host knows no storage {text!r}",
             fix=f"{known}A path needs a `/`: write `./{text}` for a directory here.",
         )

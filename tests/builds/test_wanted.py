@@ -43,5 +43,5 @@ def test_looking_for_builds_loads_nothing_heavy() -> None:
     text = "import sys; import solven_env.builds.wanted, solven_env.builds.lock_files; print(*sys.modules)"
     environ = {"PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run([sys.executable, "-c", text], env=environ, capture_output=True, text=True, check=True)
-    heavy = {"subprocess", "importlib.metadata", "packaging", "platformdirs", "ruamel", "uv", "socket", "asyncio"}
+    heavy = {"subprocess", "importlib.metadata", "packaging", "ruamel", "uv", "socket", "asyncio"}
     assert heavy & set(done.stdout.split()) == set()

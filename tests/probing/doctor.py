@@ -38,7 +38,9 @@ class Told(NamedTuple):
 
 
 def doctor(world: World, *arguments: str, prefix: tuple[str, ...] = (), **environ: Any) -> Told:
-    """Run it in a process of its own. Whatever is broken: no traceback, 80 columns, and 1 only where a ✗ stands."""
+    """Run it in a process of its own. Whatever is broken: no traceback, a line for each finding, its cause and its fix,
+    a fix for each ✗, and 1 only where a ✗ stands.
+    """
     done = world.cli("doctor", *arguments, prefix=prefix, **environ)
     text = done.stdout.decode()
     assert b"Traceback" not in done.stdout + done.stderr, text + done.stderr.decode()
@@ -46,9 +48,15 @@ def doctor(world: World, *arguments: str, prefix: tuple[str, ...] = (), **enviro
     told = Told(done.returncode, text + done.stderr.decode(), answers(text))
     assert told.answers, told.text
     assert told.code == (1 if told.broken() else 0), told.text
-    for line in text.splitlines():
-        assert len(line) <= 80 or len(line.split()) == 1, line
+    for question in told.broken():
+        assert 2 <= len(told.answers[question][1]) <= 3, told.text
     return told
+
+
+def applied(world: World, thread: str, profile: Path | None = None) -> None:
+    """A thread on the world's own host: `World.apply` is for tests that are on it themselves."""
+    done = world.cli("apply", str(profile or world.profile), thread)
+    assert done.returncode == 0, done.stderr
 
 
 def answers(text: str) -> dict[str, tuple[str, list[str]]]:

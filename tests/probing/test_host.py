@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from solven_env.sandbox import cgroups
 from tests.probing.doctor import doctor, edited
 from tests.running.world import CHECKOUT
 from tests.sandbox.running import ROOT
@@ -62,6 +63,16 @@ def full(place: Path) -> tuple[str, ...]:
     return ("unshare", "--mount", "sh", "-c", fill, "sh", str(place))
 
 
+def without(place: Path, program: str) -> tuple[str, ...]:
+    """A prefix that takes a program away from /usr/bin, for what follows alone."""
+    hide = (
+        'mount -t tmpfs tmpfs "$1" && mkdir "$1/upper" "$1/work" &&'
+        'mount -t overlay -o "lowerdir=/usr/bin,upperdir=$1/upper,workdir=$1/work" overlay /usr/bin &&'
+        'rm "/usr/bin/$2" && shift 2 && exec "$@"'
+    )
+    return ("unshare", "--mount", "/bin/sh", "-c", hide, "sh", str(place), program)
+
+
 def test_a_missing_bubblewrap(shared: World) -> None:
     told = doctor(shared, SOLVEN_ENV_BWRAP="/nowhere/bwrap")
     assert told.level("bubblewrap") == "broken"
@@ -105,7 +116,7 @@ def test_a_bubblewrap_that_cannot_start_anything(shared: World) -> None:
 
 
 def test_no_uv(shared: World, tmp_path: Path) -> None:
-    (tmp_path / "uv.py").write_text("raise ImportError('no uv in here')\n")
+    (tmp_path / "uv.py").write_text("raise ImportError('no uv\\n  in here')\n")
     told = doctor(shared, "t1", PYTHONPATH=f"{tmp_path}:{CHECKOUT}")
     assert told.level("uv") == "broken"
     assert "no uv in here" in told.cause("uv")
@@ -166,6 +177,86 @@ def test_a_storage_that_never_answers(shared: World) -> None:
     assert "umount" in told.fix("storage")
 
 
+@mounts
+def test_a_full_data_directory(shared: World) -> None:
+    told = doctor(shared, "t1", prefix=full(shared.base / "data"))
+    assert told.broken() == {"data"}
+    assert "no space is left" in told.cause("data")
+    assert "Free space" in told.fix("data")
+
+
+@pytest.mark.skipif(ROOT, reason="root writes everywhere")
+def test_a_cache_that_this_user_may_not_write(shared: World, tmp_path: Path) -> None:
+    (tmp_path / "solven-env").mkdir(mode=0o500)
+    told = doctor(shared, XDG_CACHE_HOME=str(tmp_path))
+    assert told.broken() == {"cache"}
+    assert f"Run: chmod u+rwx {tmp_path}/solven-env" in told.fix("cache")
+    assert "give this user access" in doctor(shared, XDG_CACHE_HOME="/usr").fix("cache")
+
+
+@mounts
+def test_a_read_only_cache(shared: World, tmp_path: Path) -> None:
+    frozen = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1"; shift; exec "$@"'
+    prefix = ("unshare", "--mount", "sh", "-c", frozen, "sh", str(tmp_path))
+    told = doctor(shared, prefix=prefix, XDG_CACHE_HOME=str(tmp_path))
+    assert told.broken() == {"cache"}
+    assert "the file system is read-only" in told.cause("cache")
+    assert f"Run: sudo mount -o remount,rw {tmp_path}" in told.fix("cache")
+
+
+@mounts
+@pytest.mark.parametrize(
+    ("program", "package", "broken"),
+    [
+        ("prlimit", "util-linux", {"prlimit", "sandbox"}),
+        ("setsid", "util-linux", {"setsid"}),
+        ("bash", "bash", {"bash"}),
+    ],
+)
+def test_a_program_that_the_host_has_not(
+    shared: World, tmp_path: Path, program: str, package: str, broken: set[str]
+) -> None:
+    told = doctor(shared, "t1", prefix=without(tmp_path, program))
+    assert told.broken() == broken
+    for question in broken:
+        assert f"/{program}" in told.cause(question)
+        assert package in told.fix(question).rpartition("nstall")[2]
+    if program == "prlimit":
+        done = shared.cli("run", "t1", "--", "true", prefix=without(tmp_path, program))
+        assert done.returncode == 125
+        assert package in done.stderr.decode()
+
+
+@mounts
+@pytest.mark.parametrize(
+    ("broken", "cause", "fix"),
+    [
+        (
+            'echo text >"$1"; mount --bind "$1" /dev/null',
+            "what stands there is -rw-r--r--",
+            "Run: sudo umount /dev/null",
+        ),
+        ("mkdir $1; mount -t tmpfs tmpfs $1; cp -a /dev/zero /dev/full $1; mount --bind $1 /dev", "/dev/null", "mknod"),
+        ('mknod -m 600 "$1" c 1 3; mount --bind "$1" /dev/null', "its mode is 0600", "Run: sudo chmod 666 /dev/null"),
+    ],
+    ids=["a file", "nothing", "a mode"],
+)
+def test_a_null_device_that_is_none(shared: World, tmp_path: Path, broken: str, cause: str, fix: str) -> None:
+    prefix = ("unshare", "--mount", "sh", "-c", f'{broken}; shift; exec "$@"', "sh", str(tmp_path / "made"))
+    told = doctor(shared, "t1", prefix=prefix)
+    assert told.level("devices") == "broken"
+    assert "/dev/null" in told.cause("devices")
+    assert cause in told.cause("devices")
+    assert fix in told.fix("devices")
+
+
+def test_limits_of_memory_are_told_of_without_a_thread(shared: World) -> None:
+    told = doctor(shared)
+    is_delegated = cgroups.find_parent() is not None
+    assert told.level("memory") == ("ok" if is_delegated else "limited")
+    assert "memory controller is delegated" in told.cause("memory")
+
+
 def test_refused_namespaces(shared: World) -> None:
     drop = () if ROOT else ("setpriv", "--inh-caps=-all", "--ambient-caps=-all")
     told = doctor(shared, prefix=(sys.executable, "-c", REFUSING, *drop))
@@ -188,6 +279,17 @@ def test_a_runtime_directory_that_is_open_to_others(shared: World, tmp_path: Pat
     assert told.level("runtime directory") == "broken"
     assert "not yours alone" in told.cause("runtime directory")
     assert f"Run: chmod 700 {tmp_path}/solven-env" in told.fix("runtime directory")
+
+
+def test_a_file_in_the_place_of_the_runtime_directory(shared: World, tmp_path: Path) -> None:
+    (tmp_path / "solven-env").touch()
+    told = doctor(shared, XDG_RUNTIME_DIR=str(tmp_path))
+    assert told.broken() == {"runtime directory"}
+    assert "no directory stands there" in told.cause("runtime directory")
+    assert f"Run: mv {tmp_path}/solven-env " in told.fix("runtime directory")
+    told = doctor(shared, XDG_RUNTIME_DIR="/etc/passwd")
+    assert told.broken() == {"runtime directory"}
+    assert "/etc/passwd" in told.cause("runtime directory")
 
 
 def test_registries_that_are_not_to_be_reached(shared: World, tmp_path: Path) -> None:

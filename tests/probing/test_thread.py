@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import sys
+import termios
 from contextlib import ExitStack
 from signal import SIGCONT, SIGSTOP
 from stat import S_ISDIR
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import solven_env
 from solven_env.threads import Thread
-from tests.probing.doctor import answers, doctor, edited, moved_away
+from tests.probing.doctor import answers, applied, doctor, edited, moved_away
 from tests.profiles import write_profile
 from tests.running.world import UID
 from tests.sandbox.running import ROOT, survivors, wait_for_file
@@ -79,7 +82,7 @@ def test_a_profile_without_what_a_login_shell_reads_is_told_so(
     shared: World, tmp_path: Path, dotfiles: tuple[str, ...]
 ) -> None:
     profile = write_profile(tmp_path / "plain.yaml", {path: {"template": "bashrc.j2"} for path in dotfiles})
-    shared.apply("t5", profile=profile)
+    applied(shared, "t5", profile)
     told = doctor(shared, "t5")
     assert told.broken() == set(), told.text
     assert told.level("PATH") == "limited"
@@ -88,7 +91,7 @@ def test_a_profile_without_what_a_login_shell_reads_is_told_so(
 
 @pytest.mark.parametrize("lost", ["six.py", "six.py six-*/top_level.txt"])
 def test_a_package_whose_module_an_agent_deleted(shared: World, lost: str) -> None:
-    shared.apply("t6")
+    applied(shared, "t6")
     done = shared.cli("run", "t6", "--shell", f"cd /.venv/lib/python*/site-packages && rm -f {lost}")
     assert done.returncode == 0, done.stderr
     told = doctor(shared, "t6")
@@ -102,6 +105,16 @@ def test_a_bashrc_that_was_deleted(shared: World) -> None:
     assert told.level(".bashrc") == "broken"
     assert ".bashrc is not read by a login shell" in told.cause(".bashrc")
     assert ".bashrc" in told.cause("drift")
+
+
+def test_a_bash_profile_that_was_deleted_is_what_is_blamed(shared: World) -> None:
+    with moved_away(shared.workspace() / ".bash_profile"):
+        told = doctor(shared, "t1")
+    assert ".bash_profile is not read by a login shell" in told.cause(".bashrc")
+    assert "by .bash_profile" in told.cause("PATH")
+    for question in told.broken():
+        assert "/.bashrc" not in told.fix(question)
+        assert " .bashrc " not in told.fix(question)
 
 
 def test_a_bashrc_that_prints_is_no_failure(shared: World) -> None:
@@ -143,6 +156,11 @@ def test_a_workspace_that_is_gone(shared: World) -> None:
         told = doctor(shared, "t1")
     assert told.broken() == {"workspace"}
     assert str(shared.workspace()) in told.cause("workspace")
+    with moved_away(shared.storage / "threads"):
+        (shared.storage / "threads").touch()
+        told = doctor(shared, "t1")
+    assert told.broken() == {"workspace"}
+    assert "no directory stands here or on the way" in told.cause("workspace")
 
 
 def test_a_damaged_record(shared: World) -> None:
@@ -167,27 +185,94 @@ def test_a_lost_lock_text(shared: World) -> None:
 @pytest.mark.parametrize("what", ["workspace", "layer"])
 def test_a_wrong_owner(shared: World, what: str) -> None:
     (layer,) = (shared.base / "data/solven-env/layers").glob("*/t1/*/python-*/upper")
-    path, question = (shared.workspace(), "owner") if what == "workspace" else (layer, "layers")
+    path, question = (shared.workspace(), "workspace") if what == "workspace" else (layer, "layers")
     os.chown(path, 12345, 12345)
     try:
         told = doctor(shared, "t1")
     finally:
         os.chown(path, UID or 0, UID or 0)
     assert told.level(question) == "broken"
-    assert f"wrong owner: {'the' if what == 'workspace' else 'a'} {what} belongs to uid 12345" in told.cause(question)
+    assert f"wrong owner: it belongs to uid 12345, not {UID}" in told.cause(question)
     assert f"Run: chown -hR {UID}:{UID} {path}" in told.fix(question)
-    if what == "workspace":
-        assert "cannot be written" in told.cause("writing")
+    assert told.broken() == {question}
 
 
-def test_a_workspace_whose_mode_forbids_to_write(shared: World) -> None:
-    shared.workspace().chmod(0o555)
+@pytest.mark.parametrize("mode", [0o000, 0o555, 0o311])
+def test_a_workspace_whose_mode_keeps_its_owner_out(shared: World, mode: int) -> None:
+    shared.workspace().chmod(mode)
     try:
         told = doctor(shared, "t1")
     finally:
         shared.workspace().chmod(0o755)
-    assert told.broken() == {"writing"}
-    assert f"Run: chmod u+rwx {shared.workspace()}" in told.fix("writing")
+    assert told.broken() == {"workspace"}
+    assert f"its mode {mode:04o}" in told.cause("workspace")
+    assert f"Run: chmod u+rwx {shared.workspace()}" in told.fix("workspace")
+
+
+@pytest.mark.skipif(not ROOT, reason="mounts something")
+@pytest.mark.parametrize(
+    ("mount", "cause", "fix"),
+    [
+        ('mount --bind "$0" "$0" && mount -o remount,bind,ro "$0"', "read-only", "Run: sudo mount -o remount,rw {}"),
+        (f'mount -t tmpfs -o size=64k,uid={UID} tmpfs "$0" && ! cat /dev/zero >"$0/fill"', "no space", "du -xsh {}/*"),
+    ],
+)
+def test_a_workspace_whose_file_system_takes_nothing(shared: World, mount: str, cause: str, fix: str) -> None:
+    prefix = ("unshare", "--mount", "sh", "-c", f'{mount} 2>/dev/null; exec "$@"', str(shared.workspace()))
+    told = doctor(shared, "t1", prefix=prefix)
+    assert told.broken() == {"workspace"}
+    assert cause in told.cause("workspace")
+    assert fix.format(shared.workspace()) in told.fix("workspace")
+
+
+def test_a_layer_whose_mode_keeps_its_owner_out(shared: World) -> None:
+    applied(shared, "t8")
+    assert shared.cli("run", "t8", "--", "chmod", "0555", "/.venv").returncode == 0
+    told = doctor(shared, "t8")
+    assert told.broken() == {"layers"}
+    assert "Run: chmod u+rwx " in told.fix("layers")
+
+
+def test_a_file_in_the_place_of_layers(shared: World) -> None:
+    layers = shared.base / "data/solven-env/layers"
+    with moved_away(layers):
+        layers.touch()
+        told = doctor(shared, "t1")
+    assert told.broken() == {"layers"}
+    assert f"{layers}" in told.cause("layers")
+    assert "move it away" in told.fix("layers")
+
+
+@pytest.mark.parametrize("python", [{}, {"python": {"version": "3.12"}}], ids=["no Python", "no packages"])
+def test_a_profile_whose_packages_the_thread_lacks(shared: World, tmp_path: Path, python: dict[str, Any]) -> None:
+    thread = f"lacks{len(python)}"
+    applied(shared, thread, write_profile(tmp_path / "plain.yaml", {}, path={"prepend": ["/.venv/bin"]}, **python))
+    fix = f"Run: solven-env apply {shared.profile} {thread}"
+    told = doctor(shared, thread, "--profile", str(shared.profile))
+    assert told.broken() == {"Python packages", "Node packages"}
+    assert "package not found: six does not import" in told.cause("Python packages")
+    assert "package not found: is-number does not resolve" in told.cause("Node packages")
+    assert fix in told.fix("Python packages")
+    assert fix in told.fix("Node packages")
+    assert told.level("pending") == "limited"
+    assert "pending: " in told.cause("pending")
+    assert " more for " in told.cause("pending")
+    assert fix in told.fix("pending")
+    assert "pending" not in doctor(shared, thread).answers
+
+
+def test_a_profile_whose_apply_would_stop(shared: World, tmp_path: Path) -> None:
+    first = write_profile(tmp_path / "first.yaml", {"hello": "one\n"})
+    second = write_profile(tmp_path / "second.yaml", {"hello": "two\n"})
+    applied(shared, "stops", first)
+    told = doctor(shared, "stops", "--profile", str(second))
+    assert "pending: file hello for" in told.cause("pending")
+    (shared.workspace("stops") / "hello").write_text("three\n")
+    told = doctor(shared, "stops", "--profile", str(second))
+    assert told.level("pending") == "limited"
+    assert "conflict: file hello for" in told.cause("pending")
+    assert f"Run: solven-env diff {second} stops" in told.fix("pending")
+    assert told.code == 0
 
 
 def build_of(world: World, store: Path, kind: str) -> Path:
@@ -243,6 +328,11 @@ def test_packages_that_are_gone_inside(shared: World) -> None:
     assert told.broken() == {"Python packages", "Node packages"}
     assert "package not found: six does not import" in told.cause("Python packages")
     assert "package not found: is-number does not resolve" in told.cause("Node packages")
+    for question in told.broken():  # no apply touches what an agent did to its own packages: what is told does
+        command = told.fix(question).rpartition("what was added: ")[2]
+        command = command.replace("solven-env stop", f"{sys.executable} -m solven_env stop")
+        assert shared.cli("stop", "t2", prefix=("sh", "-c", f'{command} && exec "$@"', "sh")).returncode == 0
+    assert not doctor(shared, "t2").broken()
 
 
 @pytest.mark.parametrize(("optional", "level"), [(True, "limited"), (False, "broken")])
@@ -320,6 +410,24 @@ def test_the_document(shared: World) -> None:
     assert {each["subject"] for each in document["probes"]} == {"host", "thread"}
 
 
+def test_lines_are_whole_in_a_pipe_and_as_wide_as_a_terminal(shared: World) -> None:
+    piped = doctor(shared).text
+    master, slave = os.openpty()
+    termios.tcsetwinsize(slave, (24, 50))
+    with shared.start("doctor", stdout=slave) as program:
+        os.close(slave)
+        shown = b""
+        with contextlib.suppress(OSError):  # EIO: nobody has it open any more
+            while piece := os.read(master, 65536):
+                shown += piece
+    os.close(master)
+    lines = re.sub(r"\x1b\[\d*m", "", shown.decode()).splitlines()
+    assert program.returncode == 0
+    assert all(len(line) <= 50 or len(line.split()) <= 2 for line in lines)
+    assert "a command starts, writes in its workspace" in " ".join(" ".join(lines).split())
+    assert "✓ sandbox: a command starts, writes in its workspace, and its status comes through\n" in piped
+
+
 def test_the_same_in_python(shared: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in shared.environ.items():
         if name.startswith(("SOLVEN_", "XDG_", "UV_CACHE")):
@@ -358,11 +466,31 @@ def test_what_cannot_be_listed(shared: World, arguments: tuple[str, ...], code: 
     assert b"error: " in done.stderr
 
 
-def test_an_error_that_doctor_explains_names_it(shared: World) -> None:
-    done = shared.cli("run", "t9", "--", "true")
-    assert b"or run: solven-env doctor t9\n" in done.stderr
-    done = shared.cli("validate", "nowhere.yaml")
-    assert b"doctor" not in done.stderr
+@pytest.mark.parametrize(
+    ("words", "environ", "code", "told"),
+    [
+        ("run t9 -- true", {}, 125, "doctor t9"),
+        ("run t1 -- true", {"SOLVEN_ENV_CONFIG": "/nowhere.yaml"}, 125, "doctor t1"),
+        ("run t1 -- true", {"SOLVEN_ENV_CONFIG": "/usr"}, 125, "doctor t1"),
+        ("run t1 -- true", {"SOLVEN_ENV_CONFIG": "bad-config.yaml"}, 125, "doctor t1"),
+        ("status t1", {"SOLVEN_ENV_CONFIG": "/usr"}, 1, "doctor t1"),
+        ("status t1", {"SOLVEN_ENV_CONFIG": "bad-config.yaml"}, 1, "doctor t1"),
+        ("stop t1", {"SOLVEN_ENV_STORAGE": "prod"}, 2, "doctor t1"),
+        ("stop t1 --storage prod", {}, 2, "doctor --storage prod t1"),
+        ("apply ./lockless.yaml t1", {}, 7, "doctor t1 --profile ./lockless.yaml"),
+        ("lock --check ./lockless.yaml", {}, 7, "doctor --profile ./lockless.yaml"),
+        ("validate nowhere.yaml", {}, 2, ""),
+        ("apply nowhere.yaml t1", {}, 2, ""),
+    ],
+)
+def test_an_error_that_doctor_explains_names_it(
+    shared: World, words: str, environ: dict[str, Any], code: int, told: str
+) -> None:
+    (shared.base / "bad-config.yaml").write_text("sandbox: {uid: none}\n")
+    (shared.base / "lockless.yaml").write_bytes(shared.profile.read_bytes())
+    done = shared.cli(*words.split(), **environ)
+    assert done.returncode == code
+    assert (f"or run: solven-env {told}\n" if told else "See docs/cli.md.\n") in done.stderr.decode()
 
 
 def _everything(base: Path) -> dict[str, tuple[int, int]]:

@@ -1,0 +1,60 @@
+"""Where a user's and a host's files lie (https://specifications.freedesktop.org/basedir-spec).
+
+The specification says of its variables: "If an implementation encounters a relative path [...] it should consider the
+path invalid and ignore it." Taken as it is, each directory that we are called in would have a store of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from solven_env.typed import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NAME = "solven-env"
+
+
+def cache() -> Path:
+    """Ours of what can be made again."""
+    return _own("XDG_CACHE_HOME", ".cache")
+
+
+def data() -> Path:
+    """Ours of what cannot."""
+    return _own("XDG_DATA_HOME", ".local/share")
+
+
+def configuration() -> tuple[Path, ...]:
+    """Where our configuration may lie: the user's directory, then the system's."""
+    system = (directory / _NAME for directory in listed("XDG_CONFIG_DIRS", "/etc/xdg", os.environ))
+    return (_own("XDG_CONFIG_HOME", ".config"), *system)
+
+
+def runtime() -> Path:
+    """Where sessions are reached; without XDG_RUNTIME_DIR a directory that is root's or this user's."""
+    fallback = Path("/run") / _NAME if os.geteuid() == 0 else Path(f"/tmp/{_NAME}-{os.geteuid()}")  # noqa: S108
+    given = _absolute(os.environ.get("XDG_RUNTIME_DIR", ""))
+    return given[0] / _NAME if given else fallback
+
+
+def named(variable: str, default: Path, environ: Mapping[str, str]) -> Path:
+    """The directory that a variable names, else `default`."""
+    return next(iter(_absolute(environ.get(variable, ""))), default)
+
+
+def listed(variable: str, default: str, environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """The directories that a variable lists, the first counting most, else `default`."""
+    return _absolute(*environ.get(variable, "").split(":")) or (Path(default),)
+
+
+def _own(variable: str, beneath_home: str) -> Path:
+    known = os.path.expanduser("~")  # noqa: PTH111 (HOME, or what is on record; Path has none for a uid without one)
+    home = next(iter(_absolute(known)), Path("/"))
+    return named(variable, home / beneath_home, os.environ) / _NAME
+
+
+def _absolute(*paths: str) -> tuple[Path, ...]:
+    return tuple(Path(path) for path in paths if path.startswith("/"))
