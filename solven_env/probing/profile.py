@@ -7,8 +7,8 @@ from pathlib import Path
 
 from solven_env import packages, preparing
 from solven_env.probing import supplies
+from solven_env.probing.asked_for import backend_answer, limits_answer, network_answer
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
-from solven_env.probing.thread import backend_answer, limits_answer, network_answer
 from solven_env.reconcile.desired import settings
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 

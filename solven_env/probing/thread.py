@@ -8,19 +8,18 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from solven_env import launch, packages, planning, sessions
+from solven_env import planning, sessions
 from solven_env.builds import layers, remembered, store, verifying, wanted
 from solven_env.errors import WorkspaceError, printable
 from solven_env.probing import supplies
+from solven_env.probing.asked_for import backend_answer, limits_answer, network_answer
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
 from solven_env.profile.sections import Python
-from solven_env.sandbox import cgroups, program
-from solven_env.sandbox.proot import STATEMENT
 from solven_env.state.records import lock_key
 from solven_env.workspace import storage as storages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from solven_env.builds.store import Build
     from solven_env.packages import Need
@@ -241,49 +240,14 @@ def backend(asked: Asked) -> Answer:
     return backend_answer(asked.settings, asked.host)
 
 
-def backend_answer(settings: Mapping[str, Any], host: Host) -> Answer:
-    """Whether commands can run in the backend that a profile's `settings` name."""
-    if settings["backend"] == "bubblewrap":
-        return ok("bubblewrap")
-    launch.check_for_proot(settings["network"], host.config.sandbox.networks, settings["limits"])
-    packages.locate_proot(os.environ)
-    return limited("proot, which enforces neither network nor limits nor namespaces", STATEMENT)
-
-
 def network(asked: Asked) -> Answer | None:
     """What the profile asks for is allowed here, and can be made."""
     return network_answer(asked.settings, asked.host)
 
 
-def network_answer(settings: Mapping[str, Any], host: Host) -> Answer | None:
-    """Whether commands can have the network that a profile's `settings` name; the backend proot makes none."""
-    wanted = settings["network"]
-    if settings["backend"] != "bubblewrap":
-        return None
-    launch.network(wanted, host.config.sandbox.networks)
-    if wanted == "internet":
-        program.locate_slirp4netns(search=os.environ.get("PATH"))
-    if wanted == "host":
-        return limited("network host isolates no socket", "commands reach all that this host reaches")
-    return ok(f"network {wanted}")
-
-
 def limits(asked: Asked) -> Answer | None:
     """Which of the profile's limits hold."""
     return limits_answer(asked.settings)
-
-
-def limits_answer(settings: Mapping[str, Any]) -> Answer | None:
-    """Whether the limits that a profile's `settings` name can be enforced; the backend proot enforces none."""
-    wanted = settings["limits"]
-    names = [name for name, value in wanted.items() if value and name != "enforce"]
-    if not names or settings["backend"] != "bubblewrap":
-        return None
-    asked = launch.limits(wanted)
-    for each in cgroups.unenforced(asked):
-        answer = broken if asked.strict else limited
-        return answer(f"the limit of {each.limit} is not enforced on this host", each.why, each.fix)
-    return ok(f"enforced: {', '.join(names)}")
 
 
 def _key(need: Need, host: Host) -> str | None:
