@@ -21,6 +21,7 @@ ALLOWED = {
     "syscalls.py": "the system calls under all of these",
     "shipped.py": "package data",
     "config.py": "reads the host configuration, where the host's owner keeps it",
+    "probing/basics.py": "the host's programs, devices and mounts",
     "probing/host.py": "the host's programs, and a link that it plants in a directory of its own",
     "probing/looks.py": "whether a directory of ours or a storage answers, in a process of its own",
     "probing/starting.py": "scratch directories",

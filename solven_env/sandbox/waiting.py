@@ -12,6 +12,7 @@ import signal
 import time
 
 from solven_env.errors import SandboxError, SolvenError
+from solven_env.sandbox import program  # now: the stage may come to lie over our own modules
 from solven_env.typed import NamedTuple
 
 _TIMED_OUT = 124
@@ -100,8 +101,6 @@ def _look(child: Child, main: int | None) -> tuple[int | None, int | None]:
 
 
 def _not_started() -> SolvenError:
-    from solven_env.sandbox import program
-
     return program.lacking_starter() or SandboxError(
         "proot could not start the command; what it says stands on standard error",
         fix="If that is about tracing, proot needs ptrace(2): see kernel.yama.ptrace_scope, and whether the container "
