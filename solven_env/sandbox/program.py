@@ -9,6 +9,7 @@ import shutil
 import subprocess
 
 from solven_env.errors import PlatformError
+from solven_env.sandbox.bubblewrap import PRLIMIT, SETSID
 from solven_env.sandbox.refusal import read_setting
 
 OLDEST = (0, 8)
@@ -37,7 +38,6 @@ _GENTOO = {
     "bash": "app-shells/bash",
 }
 """Everywhere else the packages are called by their own names."""
-_STARTERS = ("/usr/bin/setsid", "/usr/bin/prlimit")
 _TUN = "/dev/net/tun"
 
 
@@ -113,7 +113,7 @@ def locate_slirp4netns(*, search: str | None = None) -> str:
 
 def lacking_starter() -> PlatformError | None:
     """Which of the programs that start commands inside, as this host has them, is missing; None where all are there."""
-    for path in _STARTERS:
+    for path in (SETSID, PRLIMIT):
         if not os.access(path, os.X_OK):
             return PlatformError(f"{path} is missing, which starts commands", fix=installing("util-linux"))
     return None

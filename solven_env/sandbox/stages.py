@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import signal
 import tempfile
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from solven_env.sandbox import placeholders
 from solven_env.sandbox.blocks import holding
 from solven_env.sandbox.targets import DIRECTORY
+from solven_env.sandbox.waiting import kill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,8 +68,8 @@ def _end_proot(root: str) -> None:
         if _read(pid, "cmdline").split(b"\0")[:5] == [b"proot", b"-v", b"-1", b"-r", os.fsencode(root)]:
             while traced := [each for each in _pids() if _is_traced(each, by=pid)]:
                 for each in traced:
-                    _kill(each)
-            _kill(pid)
+                    kill(each)
+            kill(pid)
 
 
 def _is_traced(pid: int, *, by: int) -> bool:
@@ -88,11 +88,6 @@ def _read(pid: int, name: str) -> bytes:
             return file.read()
     except OSError:  # gone, or another user's
         return b""
-
-
-def _kill(pid: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, signal.SIGKILL)
 
 
 def _remove(path: str) -> None:

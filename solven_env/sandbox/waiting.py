@@ -75,7 +75,7 @@ def end(child: Child, *, is_alone: bool) -> None:
     # proot last: a program that it traces must not go on without it.
     while below := [pid for pid in _all_below(os.getpid()) if pid != child.pid] or _children(os.getpid()):
         for pid in below:
-            _kill(pid)
+            kill(pid)
         _reap_others(child)
         if below == [child.pid]:
             os.waitpid(child.pid, 0)
@@ -174,8 +174,9 @@ def _fields(pid: int) -> list[bytes]:
         return file.read().rpartition(b")")[2].split()
 
 
-def _kill(pid: int) -> None:
+def kill(pid: int) -> None:
+    """By SIGKILL, unless it is gone, or another user's."""
     try:
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
         return
