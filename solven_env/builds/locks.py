@@ -1,7 +1,9 @@
 """The lock of a profile's packages: `<profile>.lock/{python.txt,bun.lock,lock.json}`, as data. Pure.
 
 python.txt is a universal requirements file with hashes, bun.lock is Bun's own; both name versions and digests and no
-host, so that every mirror can serve them. lock.json ties them to the sections that they were resolved from.
+host, so that every mirror can serve them. lock.json ties them to the sections that they were resolved from. It stands
+beside them, so that it says who is out of date, and nothing about who wrote them: each text is held to its grammar and
+to what the sections ask for, whatever lock.json says.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 
+from solven_env.builds import closures, requirements_txt
 from solven_env.errors import LockError
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -81,7 +84,16 @@ def check(found: Mapping[str, bytes], python: Python | None, bun: Bun | None, *,
             raise LockError(f"the lock has no {name}", fix=fix, location=where)
         if written.get(name) != _digest(found[name]):
             raise LockError(f"{name} was changed since it was locked: restore it or lock anew", fix=fix, location=where)
-    return Lock(*(found[name] if name in wanted else None for name in (PYTHON, BUN)))
+    lock = Lock(*(found[name] if name in wanted else None for name in (PYTHON, BUN)))
+    believe(lock, python, where=where, fix=fix)
+    return lock
+
+
+def believe(lock: Lock, python: Python | None, *, where: str, fix: str) -> None:
+    """LockError at `where/FILE:LINE` for what its grammar has not, or where a text lacks what the sections ask for."""
+    if python is not None and lock.python is not None:
+        file = f"{where}/{PYTHON}"
+        closures.check_python(requirements_txt.parse(lock.python, file, fix=fix), python, file, fix=fix)
 
 
 def _digest(data: bytes) -> str:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 PYTHON = Python("3.12", ("six", "packaging>=23"))
 BUN = Bun({"is-number": "^7.0.0"})
-LOCK = Lock(b"six==1\n", b"{}\n")
+TEXT = "".join(f"{pin} \\\n    --hash=sha256:{'a' * 64}\n" for pin in ("packaging==24.0", "pip==26.3", "six==1"))
+LOCK = Lock(TEXT.encode(), b"{}\n")
 
 
 def checked(found: dict[str, bytes], python: Python | None = PYTHON, bun: Bun | None = BUN) -> Lock:
@@ -74,6 +75,22 @@ def test_what_does_not_fit_is_told_with_the_command(change: Callable[[dict[str, 
         checked(found)
     assert caught.value.fix.startswith("Run: solven-env lock ./p.yaml")
     assert caught.value.location == "p.lock"
+
+
+@pytest.mark.parametrize(
+    ("text", "location", "message"),
+    [
+        (f"--index-url http://127.0.0.1:9/simple\n{TEXT}", "p.lock/python.txt:1", "an option"),
+        (f"{TEXT}-r /etc/passwd\n", "p.lock/python.txt:7", "an option"),
+        (TEXT.replace("24.0", "22.0"), "p.lock/python.txt:1", "packaging 22.0 is not what the profile asks for"),
+        (TEXT.replace("six", "sax"), "p.lock/python.txt", "no pin for six"),
+    ],
+)
+def test_digests_that_fit_make_no_lock_believed(text: str, location: str, message: str) -> None:
+    with pytest.raises(LockError, match=message) as caught:
+        checked(files(LOCK._replace(python=text.encode()), PYTHON, BUN))
+    assert caught.value.location == location
+    assert caught.value.fix == "Run: solven-env lock ./p.yaml"
 
 
 def test_files_are_written_when_they_differ_and_others_stay(tmp_path: Path) -> None:
