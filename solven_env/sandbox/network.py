@@ -7,13 +7,15 @@ The walls stand before the first packet can leave, and a sandbox has no right ov
 - a filter of tap0 for their two hardware addresses and ARP's: multicast asks for no neighbour, and slirp4netns passes
   it on to the host's network, whatever the routes say (seen with 1.2.0: SO_BINDTODEVICE and a TTL above 1);
 - no IPv6 on tap0, and none in slirp4netns;
-- `--disable-host-loopback`: 10.0.2.2 is no way to the host's loopback. 10.0.2.3 answers DNS alone.
+- `--disable-host-loopback`: 10.0.2.2 is no way to the host's loopback. 10.0.2.3 answers DNS alone;
+- a bound of its descriptors, so that one thread cannot take all of the host's UDP ports through it.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import select
 import struct
 
@@ -36,6 +38,10 @@ _PATIENCE = 20_000
 _OPTIONS = ("--configure", "--mtu=65520", "--disable-host-loopback", "--enable-sandbox", "--enable-seccomp")
 _LOADERS_LIST = "/etc/ld.so.cache"
 _LARGEST = 4096
+_MOST_OPEN = 1024
+"""Descriptors of a slirp4netns: one for each flow, and a few of its own. A flow of UDP takes a port of the host's for
+240 seconds after its last packet (libslirp's SO_EXPIRE), and the host has 28,232 of them
+(net.ipv4.ip_local_port_range). At the bound new flows are refused, and those that are there go on."""
 
 # include/uapi/linux/sockios.h, if.h
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
@@ -195,6 +201,8 @@ def _become_helper(program: str, namespace: int, resolver: bytes, leash: int, re
         mounting.close_on_exec(3)
         for descriptor in (namespace, leash, ready):
             os.set_inheritable(descriptor, True)
+        most = min(_MOST_OPEN, resource.getrlimit(resource.RLIMIT_NOFILE)[1])  # which is never infinite
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         own = (f"--exit-fd={leash}", f"--ready-fd={ready}", "--netns-type=path", f"/proc/self/fd/{namespace}", _TAP)
         os.execve(program, [program, *_OPTIONS, *own], {})  # noqa: S606 (no shell is meant)
     except BaseException as error:  # whatever it is, nothing of the holder may go on here

@@ -42,6 +42,75 @@ PRIVATE = tuple(
     )
 )
 """What `allow` may open."""
+
+
+class Service(NamedTuple):
+    """What a cloud plays to its machines at addresses that are the same on all of them, as its own page says."""
+
+    net: Net
+    what: str
+    source: str
+
+
+SERVICES = tuple(
+    Service(parse(text), what, source)
+    for text, what, source in (
+        # Outside every private network: nothing else closes them.
+        (
+            "168.63.129.16",
+            "Azure: the host (agent, DNS, DHCP, probes)",
+            "learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16",
+        ),
+        (
+            "161.26.0.0/16",
+            "IBM Cloud: infrastructure (DNS, NTP, mirrors)",
+            "cloud.ibm.com/docs/vpc?topic=vpc-service-endpoints-for-vpc",
+        ),
+        (
+            "166.8.0.0/14",
+            "IBM Cloud: private endpoints of services",
+            "cloud.ibm.com/docs/vpc?topic=vpc-service-endpoints-for-vpc",
+        ),
+        (
+            "192.80.8.124",  # metadata.packet.net, later metadata.platformequinix.com
+            "Equinix Metal: metadata",
+            "deploy.equinix.com/developers/docs/metal/server-metadata/metadata",
+        ),
+        ("183.60.82.98", "Tencent Cloud: DNS of private networks", "cloud.tencent.com/document/product/1689/90577"),
+        ("183.60.83.19", "Tencent Cloud: DNS of private networks", "cloud.tencent.com/document/product/1689/90577"),
+        # Within private networks: here so that `allow` opens them only by name. 169.254.169.254 is also that of
+        # Azure, DigitalOcean, Google, Hetzner, Huawei, IBM, Linode, OpenStack, Oracle, OVH and Vultr.
+        (
+            "169.254.169.254",
+            "AWS and most others: metadata",
+            "docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html",
+        ),
+        (
+            "169.254.170.2",
+            "AWS: credentials of a task (ECS)",
+            "docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html",
+        ),
+        (
+            "169.254.170.23",
+            "AWS: credentials of a pod (EKS)",
+            "docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html",
+        ),
+        ("169.254.42.42", "Scaleway: metadata", "github.com/scaleway/scaleway-sdk-go: api/instance/v1"),
+        ("169.254.0.23", "Tencent Cloud: metadata", "cloud.tencent.com/document/product/213/4934"),
+        (
+            "100.100.100.200",
+            "Alibaba Cloud: metadata",
+            "www.alibabacloud.com/help/en/ecs/user-guide/view-instance-metadata",
+        ),
+        ("100.96.0.96", "Volcano Engine: metadata", "github.com/volcengine/cello: pkg"),
+        (
+            "192.0.0.192",
+            "Oracle Cloud Classic: metadata",
+            "docs.oracle.com/en/cloud/iaas/compute-iaas-cloud/stcsg/retrieving-instance-metadata.html",
+        ),
+    )
+)
+"""Closed like the host's own addresses: `allow` opens one only where it is written alone (or its network, or less)."""
 NEVER = tuple(
     map(
         parse,
@@ -61,13 +130,14 @@ GATEWAY_AND_DNS = parse("10.0.2.2/31")
 def walls(allow: Iterable[Net], own: Iterable[Net]) -> list[Net]:
     """The networks that are closed where `allow` is asked for and the host's own addresses are `own`.
 
-    An address of the host's own is open only to an entry that is as specific: a network does not name it.
+    An address of the host's own or of a cloud's `SERVICES` is open only to an entry that is as specific: a wider
+    network does not name it.
     """
     opened = tuple(allow)
     closed = {part for net in PRIVATE for part in _without(net, (*opened, GATEWAY_AND_DNS))}
     closed |= {
         part
-        for net in own
+        for net in (*own, *(service.net for service in SERVICES))
         for part in _without(net, (*(each for each in opened if each.length >= net.length), GATEWAY_AND_DNS))
     }
     closed |= {part for net in NEVER for part in _without(net, (GATEWAY_AND_DNS,))}

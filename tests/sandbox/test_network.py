@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from tests.sandbox.hosts import ASK, GATE, GROUP, INTERNET, LOOPBACK_PORT, NAME,
 from tests.sandbox.running import DEADLINE, ROOT, Box, command, helpers, pids, wait_for_file, wait_until_gone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LAUNCH = """
@@ -265,6 +266,173 @@ def _start(host: Host, box: Box, text: str) -> Iterator[subprocess.Popen[bytes]]
             yield process
         finally:
             process.kill()
+
+
+FLOWS = 1300
+"""More than the ports that host A is left with, and than a helper may open."""
+FLOOD = f"""
+import resource, socket, sys
+INTERNET, ECHO, PORT, FLOWS = "{INTERNET}", ("{PUBLIC[0]}", 7010), {PORT}, {FLOWS}
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+
+def udp(port=0, patience=20.0):
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.settimeout(patience)
+    made.bind(("", port))
+    return made
+
+def is_answered():
+    with udp(patience=1.0) as asking:
+        asking.connect((INTERNET, PORT))
+        try:
+            asking.send(b"?")
+            return bool(asking.recv(99))
+        except OSError:
+            return False
+
+def say(*words):
+    print(*words, flush=True)
+
+kept_tcp = socket.create_connection(ECHO, timeout=20.0)
+kept_udp = udp()
+kept_udp.connect(ECHO)
+
+def are_served():
+    for kept in (kept_tcp, kept_udp):
+        kept.send(b"kept")
+        assert kept.recv(99) == b"kept"
+
+are_served()
+say("up", is_answered())
+held = []
+for number in range(FLOWS):
+    if sys.argv[1] == "udp":
+        with udp(10000 + number) as made:
+            made.sendto(b"?", (INTERNET, PORT))
+    else:
+        made = socket.socket()
+        made.settimeout(20.0)
+        try:
+            made.connect((INTERNET, PORT))
+        except OSError:
+            break
+        held.append(made)
+    if number % 50 == 0:  # what is answered has passed, so that no queue runs over
+        are_served()
+are_served()
+say("full", is_answered())
+sys.stdin.readline()
+are_served()
+for made in held:
+    made.close()
+while held and not is_answered():
+    pass
+say("over")
+sys.stdin.readline()
+"""
+"""A command that takes as many flows as it can get through its helper, of UDP or TCP, and keeps two from before."""
+ECHO = f"""
+import select, socket
+tcp, udp = socket.create_server(("{PUBLIC[0]}", 7010)), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.bind(("{PUBLIC[0]}", 7010))
+print("up", flush=True)
+streams = []
+while True:
+    for ready in select.select([tcp, udp, *streams], [], [])[0]:
+        if ready is tcp:
+            streams.append(tcp.accept()[0])
+        elif ready is udp:
+            udp.sendto(*udp.recvfrom(99))
+        elif not (heard := ready.recv(99)):
+            streams.remove(ready)
+        else:
+            ready.sendall(heard)
+"""
+
+
+@pytest.fixture
+def narrow(box: Box, host: Host) -> Iterator[Host]:
+    """Host A with 1,200 ports to give out, and somebody there who says back what is said."""
+    setting = "/proc/sys/net/ipv4/ip_local_port_range"
+    former, few = (box.base / name for name in ("former", "few"))
+    former.write_text(host.out("cat", setting))
+    few.write_text("40000 41199")
+    host.do(f"cp {few} {setting}")
+    try:
+        with subprocess.Popen([*host.enter, "python3", "-c", ECHO], stdout=subprocess.PIPE) as echo:
+            assert echo.stdout is not None
+            assert echo.stdout.readline() == b"up\n"
+            yield host
+            echo.kill()
+    finally:
+        host.do(f"cp {former} {setting}")
+
+
+@contextmanager
+def _flood(*line: str) -> Iterator[Callable[[], str]]:
+    """A flood that has come to its end, by the command line that starts one; what it says when it is told to go on."""
+    with subprocess.Popen(line, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        stdin, stdout = process.stdin, process.stdout
+
+        def go_on() -> str:
+            stdin.write(b"\n")
+            stdin.flush()
+            return stdout.readline().decode().strip()
+
+        assert stdout.readline() == b"up True\n"
+        assert stdout.readline() == b"full False\n"
+        yield go_on
+        process.kill()
+
+
+def _cpu_time(pid: int) -> int:
+    """In ticks, of which a second has 100."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+@pytest.mark.parametrize("protocol", ["udp", "tcp"])
+def test_one_thread_cannot_take_all_ports_of_the_host(box: Box, narrow: Host, protocol: str) -> None:
+    """Its helper refuses further flows, serves those that are there, and serves new ones when others have ended."""
+    own = inside(box, allow=(PUBLIC[0],))
+    asked = encode_command(command("python3", "-c", FLOOD, protocol))
+    document = json.dumps({"plan": encode_plan(own.plan), "command": asked})
+    with _flood(*narrow.enter, sys.executable, "-c", LAUNCH, box.runtime, document) as go_on:
+        helper = _only_helper(own)
+        assert 1000 < len(os.listdir(f"/proc/{helper}/fd")) <= 1024
+        before = _cpu_time(helper)
+        time.sleep(0.3)  # what is measured: it does nothing meanwhile
+        assert _cpu_time(helper) - before < 15
+        neighbour = inside(box.neighbour("second"))
+        questions = [{"address": INTERNET, "protocol": "udp"}] * 40
+        assert narrow.ask(neighbour, *questions) == [ANSWER] * len(questions)
+        lookup = f"import socket; print(socket.gethostbyname('{NAME}'))"
+        assert narrow.run(neighbour, "python3", "-c", lookup) == f"{INTERNET}\n"
+        assert go_on() == "over"
+        assert _only_helper(own) == helper
+
+
+def test_without_the_bound_it_could(narrow: Host) -> None:
+    """The same flood through a slirp4netns that somebody starts by hand: then nobody on the host has a port."""
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 2 * FLOWS:
+        pytest.skip("the limit of open files is a bound by itself here")
+    rights, own = ((), ()) if ROOT else (("--user", "--map-root-user"), ("--user", "--preserve-credentials"))
+    asleep = [*narrow.enter, "unshare", *rights, "--net", "sh", "-c", "echo $$; exec sleep 600"]
+    with subprocess.Popen(asleep, stdout=subprocess.PIPE) as namespace:
+        assert namespace.stdout is not None
+        pid = namespace.stdout.readline().decode().strip()
+        carry = [*narrow.enter, "slirp4netns", "--configure", "--disable-host-loopback", "--ready-fd=1", pid, "tap0"]
+        with subprocess.Popen(carry, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as helper:
+            assert helper.stdout is not None
+            assert helper.stdout.read(1) == b"1"
+            enter = ("nsenter", f"--target={pid}", *own, "--net")
+            with _flood(*enter, "python3", "-c", FLOOD, "udp"):
+                (answer,) = narrow.ask(None, {"address": INTERNET, "protocol": "udp"})
+                assert answer != ANSWER
+            helper.kill()
+        namespace.kill()
 
 
 def _only_helper(box: Box) -> int:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from solven_env.sandbox.walls import NEVER, PRIVATE, Net, parse, walls
+from solven_env.sandbox.walls import NEVER, PRIVATE, SERVICES, Net, parse, walls
 
 networks = st.builds(
     lambda address, length: IPv4Network((address, length), strict=False), st.integers(0, 2**32 - 1), st.integers(0, 32)
@@ -53,6 +53,19 @@ def is_closed(address: str, allow: list[str], own: list[str]) -> bool:
         ("192.168.1.1", ["0.0.0.0/0"], [], False),
         ("10.0.2.3", [], ["10.0.2.3", "10.0.2.2", "10.0.2.15"], False),  # inside a virtual machine of QEMU's
         ("10.0.2.15", [], ["10.0.2.15"], True),
+        ("168.63.129.16", [], [], True),
+        ("168.63.129.17", [], [], False),
+        ("168.63.129.16", ["168.63.129.16"], [], False),
+        ("168.63.129.16", ["168.63.129.0/24"], [], True),  # nor a cloud's services
+        ("168.63.129.16", ["0.0.0.0/0"], [], True),
+        ("169.254.169.254", ["169.254.0.0/16"], [], True),
+        ("169.254.7.7", ["169.254.0.0/16"], [], False),
+        ("100.100.100.200", ["100.64.0.0/10"], [], True),
+        ("100.100.100.200", ["100.64.0.0/10", "100.100.100.200"], [], False),
+        ("161.26.0.10", [], [], True),
+        ("161.26.0.10", ["161.26.0.10"], [], False),
+        ("161.26.0.10", ["161.26.0.0/16"], [], False),
+        ("161.26.0.10", ["161.0.0.0/8"], [], True),
     ],
 )
 def test_what_is_closed(address: str, allow: list[str], own: list[str], closed: bool) -> None:
@@ -66,12 +79,20 @@ def test_what_is_closed_is_what_was_said(allow: list[IPv4Network], own: list[IPv
     def among(nets: list[IPv4Network], longest: int = 0) -> bool:
         return any(address in net and net.prefixlen >= longest for net in nets)
 
-    private, never = ([IPv4Network(tuple(net)) for net in nets] for nets in (PRIVATE, NEVER))
+    services = [service.net for service in SERVICES]
+    private, never, named = ([IPv4Network(tuple(net)) for net in nets] for nets in (PRIVATE, NEVER, services))
     expected = number not in (parse("10.0.2.2").address, parse("10.0.2.3").address) and (
         among(never)
         or (among(private) and not among(allow))
-        or any(address in net and not among(allow, net.prefixlen) for net in own)
+        or any(address in net and not among(allow, net.prefixlen) for net in (*own, *named))
     )
     found = walls((Net(int(net[0]), net.prefixlen) for net in allow), (Net(int(net[0]), net.prefixlen) for net in own))
     assert any(net.holds(Net(number, 32)) for net in found) == expected
     assert sorted({*found}) == found  # each route once
+
+
+def test_every_service_of_a_cloud_is_closed_and_has_its_source() -> None:
+    closed = walls((), ())
+    for service in SERVICES:
+        assert any(net.holds(service.net) for net in closed), service
+        assert "." in service.source.partition("/")[0], service
