@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import re
 
+from solven_env.builds import bun_lock
 from solven_env.builds.pip_pin import with_pip
 from solven_env.errors import LockError
-from solven_env.profile import pep508
+from solven_env.profile import npm, pep508
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from solven_env.builds.bun_lock import BunLock, Package
     from solven_env.builds.requirements_txt import Pin
     from solven_env.profile.pep508 import Requirement
-    from solven_env.profile.sections import Python
+    from solven_env.profile.sections import Bun, Python
+
+    _Needs = tuple[Mapping[str, str], Mapping[str, str]]
 
 _MAX_REQUIREMENT = 8 << 10
 _NOT_NAME = re.compile(r"[^A-Za-z0-9._-]")
@@ -90,6 +94,92 @@ def refuse_unasked_python(
     for pin in applicable.values():
         if (pin.name, "") not in asked:
             raise LockError(f"nothing asks for {pin.name} {pin.version}", fix=fix, location=f"{file}:{pin.line}")
+
+
+def check_bun(lock: BunLock, bun: Bun, file: str, *, fix: str = "") -> None:
+    """LockError at the file, or its line, where a package that is needed is missing or does not fit, or is not needed.
+
+    What packages need is what the lock says of them: `refuse_unasked_bun` has it from themselves.
+    """
+    if dict(lock.asked) != dict(bun.packages):
+        raise LockError("bun.lock is for other packages than the profile's", fix=fix, location=file)
+    for name, text in bun.packages.items():
+        found = lock.packages.get(name)
+        if found is None:
+            raise LockError(f"the lock has no package for {name}, which the profile asks for", fix=fix, location=file)
+        if not npm.satisfies(found.version, text):
+            what = f"{name} {found.version} is not what the profile asks for: {text}"
+            raise LockError(what, fix=fix, location=f"{file}:{found.line}")
+    needs = {key: (package.needs, package.may_need) for key, package in lock.packages.items()}
+    asked = _asked_bun(lock, bun, needs, file, fix)
+    _refuse_unasked(filter(lambda package: package.key not in asked, lock.packages.values()), file, fix)
+
+
+def refuse_unasked_bun(
+    lock: BunLock, bun: Bun, manifests: Mapping[str, Mapping[str, object]], file: str, *, fix: str = ""
+) -> None:
+    """LockError at the first package that neither the profile nor anything that is installed asks for.
+
+    `manifests` has the package.json of every package that is fetched, by its key in the lock; of those, too, that
+    another one brings along (`is_bundled`). What is not fetched, since it is for another system, asks for nothing.
+    """
+    needs = {key: (_ranges(told, "dependencies"), _optional(told)) for key, told in manifests.items()}
+    asked = _asked_bun(lock, bun, needs, file, fix, is_whole=False)
+    fetched = (package for package in lock.packages.values() if package.key in manifests)
+    _refuse_unasked((package for package in fetched if package.key not in asked), file, fix)
+
+
+def _refuse_unasked(packages: Iterable[Package], file: str, fix: str) -> None:
+    for package in packages:
+        what = f"nothing asks for {package.name} {package.version} at {package.key}"
+        raise LockError(what, fix=fix, location=f"{file}:{package.line}")
+
+
+def _asked_bun(
+    lock: BunLock, bun: Bun, needs: Mapping[str, _Needs], file: str, fix: str, *, is_whole: bool = True
+) -> set[str]:
+    """The keys of the packages that the profile's ask for, and what those ask for, by `needs` (by key).
+
+    LockError where one of another name stands at a place, and, where the lock is `is_whole`, for one that is missing.
+    """
+    asked: set[str] = set()
+    pending: list[tuple[str, Mapping[str, str], Mapping[str, str]]] = [("", bun.packages, {})]
+    while pending:
+        key, needed, optional = pending.pop()
+        for name, text in (*optional.items(), *needed.items()):
+            package = _find(lock, key, name)
+            if package is None:
+                if is_whole and name in needed and name not in optional:
+                    what = f"the lock has no {name}, which {key} needs"
+                    raise LockError(what, fix=fix, location=f"{file}:{lock.packages[key].line}")
+                continue
+            if package.name != (bun_lock.alias(text) or (name,))[0]:
+                what = f"{package.key} is {package.name}, and {key} asks for another package"
+                raise LockError(what, fix=fix, location=f"{file}:{package.line}")
+            if package.key not in asked:
+                asked.add(package.key)
+                if package.key in needs:
+                    pending.append((package.key, *needs[package.key]))
+    return asked
+
+
+def _find(lock: BunLock, key: str, name: str) -> Package | None:
+    """The package that `name` is for the package at `key`: the nearest one upwards, as Node looks for it."""
+    above = bun_lock.split_key(key)
+    places = ("/".join((*above[:depth], name)) for depth in range(len(above), -1, -1))
+    return next((lock.packages[place] for place in places if place in lock.packages), None)
+
+
+def _optional(manifest: Mapping[str, object]) -> dict[str, str]:
+    return {**_ranges(manifest, "peerDependencies"), **_ranges(manifest, "optionalDependencies")}
+
+
+def _ranges(manifest: Mapping[str, object], field: str) -> dict[str, str]:
+    """The ranges of a package.json, by name. A package wrote it: what is no range asks for nothing."""
+    found = manifest.get(field)
+    if not isinstance(found, dict):
+        return {}
+    return {name: text for name, text in found.items() if isinstance(name, str) and isinstance(text, str)}
 
 
 def _lenient(text: str) -> Requirement:

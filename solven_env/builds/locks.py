@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from solven_env.builds import closures, requirements_txt
+from solven_env.builds import bun_lock, closures, requirements_txt
 from solven_env.errors import LockError
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -85,15 +85,18 @@ def check(found: Mapping[str, bytes], python: Python | None, bun: Bun | None, *,
         if written.get(name) != _digest(found[name]):
             raise LockError(f"{name} was changed since it was locked: restore it or lock anew", fix=fix, location=where)
     lock = Lock(*(found[name] if name in wanted else None for name in (PYTHON, BUN)))
-    believe(lock, python, where=where, fix=fix)
+    believe(lock, python, bun, where=where, fix=fix)
     return lock
 
 
-def believe(lock: Lock, python: Python | None, *, where: str, fix: str) -> None:
+def believe(lock: Lock, python: Python | None, bun: Bun | None, *, where: str, fix: str) -> None:
     """LockError at `where/FILE:LINE` for what its grammar has not, or where a text lacks what the sections ask for."""
     if python is not None and lock.python is not None:
         file = f"{where}/{PYTHON}"
         closures.check_python(requirements_txt.parse(lock.python, file, fix=fix), python, file, fix=fix)
+    if bun is not None and lock.bun is not None:
+        file = f"{where}/{BUN}"
+        closures.check_bun(bun_lock.parse(lock.bun, file, fix=fix), bun, file, fix=fix)
 
 
 def _digest(data: bytes) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from solven_env.builds import closures
+from solven_env.builds.bun_lock import BunLock, Package
 from solven_env.builds.requirements_txt import Pin
 from solven_env.errors import LockError
 from solven_env.profile import pep508
-from solven_env.profile.sections import Python
+from solven_env.profile.sections import Bun, Python
 
 LINUX = {**pep508.environment("3.12.1"), "sys_platform": "linux", "platform_machine": "x86_64"}
 FILE = "p.lock/python.txt"
@@ -121,3 +122,86 @@ def test_an_environment_is_that_of_the_interpreter_that_is_asked_for() -> None:
     assert LINUX["python_version"] == "3.12"
     assert pep508.applies("python_full_version == '3.12.1' and implementation_version < '3.13'", LINUX)
     assert not pep508.applies("platform_python_implementation == 'PyPy'", LINUX)
+
+
+BUN_FILE = "p.lock/bun.lock"
+
+
+def bun_lock(asked: dict[str, str], *packages: tuple[str, str, dict[str, str], dict[str, str]]) -> BunLock:
+    """A lock from `(key, name@version, needs, may need)`, at the lines 1, 2, 3, …"""
+    found = {}
+    for line, (key, pin, needs, may_need) in enumerate(packages, 1):
+        name, _, version = pin.rpartition("@")
+        found[key] = Package(key, name, version, "sha512-", needs, may_need, False, line)
+    return BunLock(asked, found)
+
+
+A: tuple[str, str, dict[str, str], dict[str, str]] = ("a", "a@1.2.0", {"b": "^1.0.0"}, {"p": "*", "os-only": "1.0.0"})
+B1: tuple[str, str, dict[str, str], dict[str, str]] = ("a/b", "b@1.0.0", {"@s/c": "^1.0.0"}, {})
+B2: tuple[str, str, dict[str, str], dict[str, str]] = ("b", "b@2.0.0", {}, {})
+C: tuple[str, str, dict[str, str], dict[str, str]] = ("@s/c", "@s/c@1.0.0", {"d-cjs": "npm:d@^1.0.0"}, {})
+D: tuple[str, str, dict[str, str], dict[str, str]] = ("d-cjs", "d@1.0.0", {}, {})
+ASKED = {"a": "^1.0.0", "b": "^2.0.0"}
+WHOLE = bun_lock(ASKED, A, B1, B2, C, D)
+
+
+def test_a_bun_lock_that_has_all_is_taken() -> None:
+    closures.check_bun(WHOLE, Bun(ASKED), BUN_FILE)
+    closures.check_bun(bun_lock({"b": "2.x"}, B2), Bun({"b": "2.x"}), BUN_FILE)
+
+
+@pytest.mark.parametrize(
+    ("lock", "asked", "line", "message"),
+    [
+        (WHOLE, {"a": "^1.0.0"}, 0, "for other packages than the profile's"),
+        (bun_lock({"b": "^1.0.0"}, B2), {"b": "^1.0.0"}, 1, "b 2.0.0 is not what the profile asks for"),
+        (bun_lock(ASKED, A, B1, C, D), ASKED, 0, "no package for b"),
+        (bun_lock({"a": "^1.0.0"}, A, C, D), {"a": "^1.0.0"}, 1, "the lock has no b, which a needs"),
+        (bun_lock(ASKED, A, B1, B2, C), ASKED, 4, "the lock has no d-cjs, which @s/c needs"),
+        (bun_lock(ASKED, A, B1, B2, C, D, ("evil", "evil@1.0.0", {}, {})), ASKED, 6, "nothing asks for evil 1.0.0"),
+        (bun_lock(ASKED, A, B1, B2, C, D, ("b/a", "a@1.0.0", {}, {})), ASKED, 6, "nothing asks for a 1.0.0 at b/a"),
+        (bun_lock(ASKED, A, B1, B2, C, ("d-cjs", "evil@1.0.0", {}, {})), ASKED, 5, "d-cjs is evil"),
+        (bun_lock({"b": "2"}, ("b", "evil@2.0.0", {}, {})), {"b": "2"}, 1, "b is evil"),
+        (bun_lock(ASKED, A, ("a/b", "evil@1.0.0", {}, {}), B2), ASKED, 2, "a/b is evil"),
+    ],
+)  # fmt: skip
+def test_a_bun_lock_that_does_not_fit_is_refused(lock: BunLock, asked: dict[str, str], line: int, message: str) -> None:
+    with pytest.raises(LockError, match=message) as caught:
+        closures.check_bun(lock, Bun(asked), BUN_FILE, fix="Run: it")
+    assert caught.value.location == (f"{BUN_FILE}:{line}" if line else BUN_FILE)
+    assert caught.value.fix == "Run: it"
+
+
+MANIFESTS: dict[str, dict[str, object]] = {
+    "a": {"dependencies": {"b": "^1.0.0"}, "peerDependencies": {"p": "*"}, "scripts": {"postinstall": "x"}},
+    "a/b": {"optionalDependencies": {"@s/c": "^1.0.0"}},
+    "b": {"dependencies": None},
+    "@s/c": {"dependencies": {"d-cjs": "npm:d@^1.0.0", "absent": 1}},
+    "d-cjs": {},
+}
+EVIL: tuple[str, str, dict[str, str], dict[str, str]] = ("evil", "evil@1.0.0", {}, {})
+
+
+@pytest.mark.parametrize(
+    ("lock", "manifests", "unasked"),
+    [
+        (WHOLE, MANIFESTS, None),
+        (WHOLE, {key: told for key, told in MANIFESTS.items() if key != "d-cjs"}, None),
+        (WHOLE, {**MANIFESTS, "a/b": {}}, "@s/c 1.0.0 at @s/c"),
+        (WHOLE, {**MANIFESTS, "@s/c": {"dependencies": ["d-cjs"]}}, "d 1.0.0 at d-cjs"),
+        # what is for another system, or what the lock alone says of a package, asks for nothing
+        (bun_lock({"b": "2"}, ("b", "b@2.0.0", {"evil": "1"}, {}), EVIL), {"b": {}, "evil": {}}, "evil 1.0.0 at evil"),
+        (bun_lock({"b": "2"}, ("b", "b@2.0.0", {}, {"o": "1"}), ("o", "o@1.0.0", {"evil": "1"}, {}), EVIL),
+         {"b": {"optionalDependencies": {"o": "1"}}, "evil": {}}, "evil 1.0.0 at evil"),
+    ],
+)  # fmt: skip
+def test_what_nobody_asks_for_is_found_by_the_manifests(
+    lock: BunLock, manifests: dict[str, dict[str, object]], unasked: str | None
+) -> None:
+    bun = Bun(dict(lock.asked))
+    if unasked is None:
+        closures.refuse_unasked_bun(lock, bun, manifests, BUN_FILE)
+        return
+    with pytest.raises(LockError, match=f"nothing asks for {unasked}") as caught:
+        closures.refuse_unasked_bun(lock, bun, manifests, BUN_FILE)
+    assert caught.value.location == f"{BUN_FILE}:{lock.packages[unasked.rpartition(' ')[2]].line}"

@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 PYTHON = Python("3.12", ("six", "packaging>=23"))
 BUN = Bun({"is-number": "^7.0.0"})
 TEXT = "".join(f"{pin} \\\n    --hash=sha256:{'a' * 64}\n" for pin in ("packaging==24.0", "pip==26.3", "six==1"))
-LOCK = Lock(TEXT.encode(), b"{}\n")
+BUN_TEXT = f"""\
+{{
+  "lockfileVersion": 2,
+  "workspaces": {{ "": {{ "name": "workspace", "dependencies": {{ "is-number": "^7.0.0" }} }} }},
+  "packages": {{
+    "is-number": ["is-number@7.0.0", "", {{}}, "sha512-{"A" * 86}=="],
+  }}
+}}
+"""
+LOCK = Lock(TEXT.encode(), BUN_TEXT.encode())
 
 
 def checked(found: dict[str, bytes], python: Python | None = PYTHON, bun: Bun | None = BUN) -> Lock:
@@ -51,9 +60,9 @@ def test_without_packages_none_is_needed(python: Python | None, bun: Bun | None)
 
 
 def test_a_kind_without_packages_has_no_file() -> None:
-    found = files(Lock(None, b"{}\n"), Python("3.12"), BUN)
+    found = files(Lock(None, LOCK.bun), Python("3.12"), BUN)
     assert list(found) == ["bun.lock", "lock.json"]
-    assert checked(found, Python("3.12"), BUN) == Lock(None, b"{}\n")
+    assert checked(found, Python("3.12"), BUN) == Lock(None, LOCK.bun)
 
 
 @pytest.mark.parametrize(
@@ -78,18 +87,27 @@ def test_what_does_not_fit_is_told_with_the_command(change: Callable[[dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("text", "location", "message"),
+    ("lock", "location", "message"),
     [
-        (f"--index-url http://127.0.0.1:9/simple\n{TEXT}", "p.lock/python.txt:1", "an option"),
-        (f"{TEXT}-r /etc/passwd\n", "p.lock/python.txt:7", "an option"),
-        (TEXT.replace("24.0", "22.0"), "p.lock/python.txt:1", "packaging 22.0 is not what the profile asks for"),
-        (TEXT.replace("six", "sax"), "p.lock/python.txt", "no pin for six"),
+        ({"python": f"--index-url http://127.0.0.1:9/simple\n{TEXT}"}, "python.txt:1", "an option"),
+        ({"python": f"{TEXT}-r /etc/passwd\n"}, "python.txt:7", "an option"),
+        ({"python": TEXT.replace("24.0", "22.0")}, "python.txt:1", "packaging 22.0 is not what the profile asks for"),
+        ({"python": TEXT.replace("six", "sax")}, "python.txt", "no pin for six"),
+        ({"bun": BUN_TEXT.replace('""', '"http://127.0.0.1:9/x.tgz"', 2)}, "bun.lock:3", "is nothing that a lock has"),
+        ({"bun": BUN_TEXT.replace('0", ""', '0", "http://127.0.0.1:9/x.tgz"')}, "bun.lock:5", "has an address"),
+        (
+            {"bun": BUN_TEXT.replace("@7.0.0", "@8.0.0")},
+            "bun.lock:5",
+            "is-number 8.0.0 is not what the profile asks for",
+        ),
+        ({"bun": BUN_TEXT.replace("^7.0.0", "^6.0.0")}, "bun.lock", "other packages than the profile's"),
     ],
 )
-def test_digests_that_fit_make_no_lock_believed(text: str, location: str, message: str) -> None:
+def test_digests_that_fit_make_no_lock_believed(lock: dict[str, str], location: str, message: str) -> None:
+    changed = LOCK._replace(**{name: text.encode() for name, text in lock.items()})
     with pytest.raises(LockError, match=message) as caught:
-        checked(files(LOCK._replace(python=text.encode()), PYTHON, BUN))
-    assert caught.value.location == location
+        checked(files(changed, PYTHON, BUN))
+    assert caught.value.location == f"p.lock/{location}"
     assert caught.value.fix == "Run: solven-env lock ./p.yaml"
 
 
