@@ -190,8 +190,9 @@ def run(
     `backend` ('bubblewrap' or 'proot') are used in the place of the profile's. `keep_alive` is how many seconds the
     session, with its /tmp, stays after the command. The streams are descriptors, which the command has as they are; one
     that is a terminal is copied from and to a terminal of the command's own, with TERM as the caller has it (under
-    proot it is the caller's). What this host lacks of the thread's builds is made first, and `progress` told of it, and
-    of the backend where that is not bubblewrap; `on_limit` is told of each limit that the command reached.
+    proot it is the caller's). What this host lacks of the thread's builds is made first, and `progress` told of it, of
+    the backend where that is not bubblewrap, and of directories of the thread's own that the profile mounts upon;
+    `on_limit` is told of each limit that the command reached.
 
     The status is the command's: 128 and more for a signal, 124 when its time was up, 126 when it cannot be executed,
     127 when it is not found. `UsageError` for what is no command; any other `SolvenError` says that none was started
@@ -204,7 +205,7 @@ def run(
         running.words(command, shell), cwd, timeout, env or {}, network, backend, keep_alive, terminal
     )
     launch = running.prepare(Thread.find(thread, storage), asked, progress)
-    ended = running.run(launch, stdin=stdin, stdout=stdout, stderr=stderr)
+    ended = running.run(launch, stdin=stdin, stdout=stdout, stderr=stderr, progress=progress)
     for each in ended.limits:
         on_limit(each)
     return ended.status

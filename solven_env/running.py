@@ -46,14 +46,25 @@ class Launch(NamedTuple):
     record: str = ""
 
 
-def run(prepared: Launch, *, stdin: int = 0, stdout: int = 1, stderr: int = 2) -> Ended:
-    """Run the command to its end, with these descriptors as its streams; how it ended, as `Running.wait` says."""
+def run(
+    prepared: Launch,
+    *,
+    stdin: int = 0,
+    stdout: int = 1,
+    stderr: int = 2,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Ended:
+    """Run the command to its end, with these descriptors as its streams; how it ended, as `Running.wait` says.
+
+    `progress` is told of directories of the thread's own that are mounted upon.
+    """
     if prepared.proot:
         from solven_env.sandbox import supervised
 
         return supervised.run(
             prepared.plan,
             prepared.command,
+            progress,
             program=prepared.proot,
             record=prepared.record,
             runtime_dir=prepared.runtime,
@@ -61,7 +72,9 @@ def run(prepared: Launch, *, stdin: int = 0, stdout: int = 1, stderr: int = 2) -
             stdout=stdout,
             stderr=stderr,
         )
-    return session.run(prepared.plan, prepared.command, prepared.runtime, stdin=stdin, stdout=stdout, stderr=stderr)
+    return session.run(
+        prepared.plan, prepared.command, prepared.runtime, progress, stdin=stdin, stdout=stdout, stderr=stderr
+    )
 
 
 class Asked(NamedTuple):

@@ -32,10 +32,16 @@ O_PATH = 0o10000000  # os.O_PATH exists on Linux only; this module is imported o
 # arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h (aarch64). Calls added since Linux 5.1
 # have one number everywhere.
 _RENAMEAT2 = {"x86_64": 316, "aarch64": 276}
+_STATX = {"x86_64": 332, "aarch64": 291}
 _OPENAT2 = 437
 
 # include/uapi/linux/fcntl.h
 _AT_EMPTY_PATH = 0x1000
+
+# include/uapi/linux/stat.h: the mask, the size of struct statx, and where its stx_mnt_id lies
+_STATX_MNT_ID = 0x1000
+_STATX_SIZE = 256
+_STATX_PLACE = slice(144, 152)
 
 _TRIES = 100
 
@@ -102,6 +108,22 @@ def chown_opened(descriptor: int, uid: int, gid: int) -> None:
     )
     if failed:
         _raise("fchownat", "")
+
+
+def mount_id(descriptor: int) -> int:
+    """The number of the mount through which `descriptor` was opened: of all that are there now, no two have one."""
+    found = ctypes.create_string_buffer(_STATX_SIZE)
+    failed = _libc.syscall(
+        ctypes.c_long(_number(_STATX, "statx")),
+        ctypes.c_int(descriptor),
+        ctypes.c_char_p(b""),
+        ctypes.c_int(_AT_EMPTY_PATH),
+        ctypes.c_uint(_STATX_MNT_ID),
+        found,
+    )
+    if failed:
+        _raise("statx", "")
+    return int.from_bytes(found.raw[_STATX_PLACE], sys.byteorder)
 
 
 def sync_file_system(descriptor: int) -> None:

@@ -31,7 +31,7 @@ from solven_env.sandbox import (
 )
 from solven_env.sandbox.blocks import suppress
 from solven_env.sandbox.plain import Socket, signal, socket
-from solven_env.sandbox.plan import LaunchPlan, check_command, decode_command, decode_plan
+from solven_env.sandbox.plan import check_command, decode_command, decode_plan
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from solven_env.sandbox.counting import Watch
     from solven_env.sandbox.ending import Running
+    from solven_env.sandbox.launching import Root
     from solven_env.sandbox.limits import Reached
 
 _KILLED = 128 + signal.SIGKILL
@@ -156,7 +157,8 @@ def _hear(session: Session, client: int) -> None:
     try:
         plan = decode_plan(document["plan"])
         terminal = devices.open_terminal(streams, plan.uid, plan.gid)
-        running = _start(session, plan, document, streams, terminal)
+        where, hidden = roots.have(session.roots, plan)
+        running = _start(session, session.roots.staged[where], document, streams, terminal)
     except Exception as error:  # one launcher's plan, however wrong, ends no other's command
         if not isinstance(error, SandboxError):
             error = SandboxError(f"the sandbox could not be staged: {error!r}")
@@ -168,7 +170,7 @@ def _hear(session: Session, client: int) -> None:
         if running.watch is not None:
             _await(session, client, running.watch)
         try:
-            wire.send(connection, "started", terminal or ())
+            wire.send(connection, "started", terminal or (), hidden=hidden)
         except SandboxError:  # the kernel passes no terminal; other commands go on
             ending.kill(running, _KILLED)
     finally:
@@ -185,14 +187,13 @@ def _tell_status(session: Session, connection: Socket) -> None:
 
 def _start(
     session: Session,
-    plan: LaunchPlan,
+    root: Root,
     document: dict[str, Any],
     streams: tuple[int, int, int],
     terminal: tuple[int, int] | None,
 ) -> Running:
     command = decode_command(document["command"])
     check_command(command)
-    root = session.roots.staged[roots.have(session.roots, plan)]
     asked = launching.Start(
         root,
         command,

@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
 
 class Root(NamedTuple):
-    """A staged root: the directory that holds it, and its network (None: the host's)."""
+    """A staged root: the directory that holds it, its network (None: the host's), and the mounts that an agent may move
+    (`staging.Staged`).
+    """
 
     plan: LaunchPlan
     path: str
     network: Network | None
+    mounted: tuple[tuple[str, int], ...] = ()
 
 
 class Start(NamedTuple):

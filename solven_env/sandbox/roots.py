@@ -10,6 +10,8 @@ from solven_env.sandbox import mounting, namespaces, network, sources, staging
 from solven_env.sandbox.launching import Root
 from solven_env.sandbox.plan import LaunchPlan, check_plan, shape
 
+_TRIES = 3
+
 
 class Roots:
     """The staged roots by their directories, and the mounts that they share.
@@ -29,28 +31,50 @@ class Roots:
         os.mkdir(self.shared.where)
 
 
-def have(roots: Roots, plan: LaunchPlan) -> str:
-    """The directory of the root that shows what `plan` says and what is there now; staged if there is none yet."""
+def have(roots: Roots, plan: LaunchPlan) -> tuple[str, tuple[str, ...]]:
+    """The directory of the root that shows what `plan` says and what is there now, staged if there is none yet.
+
+    One in which a mount is no longer at its target (an agent renamed a directory above it) is given to no command any
+    more. The second value names, where a root was staged, the targets at which a directory of the agent's stood.
+    """
     surroundings = network.surroundings(plan)
     name = f"{shape(plan)}{sources.present(plan)}{surroundings}"
-    if name not in roots.names:
-        check_plan(plan)
-        _check_owner(plan, unprivileged=roots.unprivileged)
-        roots.made += 1
-        where = f"{namespaces.STAGE}/{roots.made}"
-        try:
-            staging.stage(plan, where, roots.shared)
-            own = network.make(plan, surroundings)
-        except BaseException:
-            _unstage(where)
-            raise
-        roots.staged[where] = Root(plan, where, own)
-        roots.names[name] = where
-        if own is not None and own.helper is not None:
-            roots.helpers[own.helper.pidfd] = where
-            roots.poll.register(own.helper.pidfd, select.EPOLLIN)
-    roots.newest = roots.names[name]
-    return roots.newest
+    in_the_way: set[str] = set()
+    for _ in range(_TRIES):
+        if name not in roots.names:
+            in_the_way |= _stage(roots, plan, name, surroundings)
+        where = roots.names[name]
+        moved = staging.find_moved(where, roots.staged[where].mounted)
+        if not moved:
+            roots.newest = where
+            return where, tuple(sorted(in_the_way))
+        in_the_way |= {target for target, is_replaced in moved.items() if is_replaced}
+        _forget(roots, where)
+    raise SandboxError(
+        "a command that is running moves what is mounted away, as fast as it is mounted",
+        location=min(moved),
+        fix="End the thread's session with solven-env stop.",
+    )
+
+
+def _stage(roots: Roots, plan: LaunchPlan, name: str, surroundings: network.Surroundings) -> set[str]:
+    """Stage a root under `name`; the targets at which it hides what a directory of the agent's holds."""
+    check_plan(plan)
+    _check_owner(plan, unprivileged=roots.unprivileged)
+    roots.made += 1
+    where = f"{namespaces.STAGE}/{roots.made}"
+    try:
+        staged = staging.stage(plan, where, roots.shared)
+        own = network.make(plan, surroundings)
+    except BaseException:
+        _unstage(where)
+        raise
+    roots.staged[where] = Root(plan, where, own, staged.mounted)
+    roots.names[name] = where
+    if own is not None and own.helper is not None:
+        roots.helpers[own.helper.pidfd] = where
+        roots.poll.register(own.helper.pidfd, select.EPOLLIN)
+    return set(staged.hidden)
 
 
 def find_tmp(roots: Roots, name: str) -> sources.Memory | None:

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox import control, runtime, wire
+from solven_env.sandbox import control, runtime, targets, wire
 from solven_env.sandbox.limits import Reached
 from solven_env.sandbox.plain import Socket, socket
 from solven_env.sandbox.plan import Command, LaunchPlan, encode_command, encode_plan
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
 _TRIES = 20
@@ -96,15 +96,23 @@ class Running:
 
 
 def run(
-    plan: LaunchPlan, command: Command, runtime_dir: str, *, stdin: int = 0, stdout: int = 1, stderr: int = 2
+    plan: LaunchPlan,
+    command: Command,
+    runtime_dir: str,
+    notice: Callable[[str], None] = lambda _: None,
+    /,
+    *,
+    stdin: int = 0,
+    stdout: int = 1,
+    stderr: int = 2,
 ) -> Ended:
-    """Run `command` to its end; see `Running.wait`.
+    """Run `command` to its end; see `start` and `Running.wait`.
 
     The three descriptors are the command's streams as they are, but for a terminal, which is copied from and to one of
     the command's own (`sandbox.terminal`). An exception on the way, KeyboardInterrupt above all, and the launcher's
     death by any signal end everything that was started.
     """
-    with start(plan, command, runtime_dir, stdin=stdin, stdout=stdout, stderr=stderr) as running:
+    with start(plan, command, runtime_dir, notice, stdin=stdin, stdout=stdout, stderr=stderr) as running:
         try:
             return Ended(running.wait(), running.limits)
         except BaseException:
@@ -115,9 +123,19 @@ def run(
 
 
 def start(
-    plan: LaunchPlan, command: Command, runtime_dir: str, *, stdin: int = 0, stdout: int = 1, stderr: int = 2
+    plan: LaunchPlan,
+    command: Command,
+    runtime_dir: str,
+    notice: Callable[[str], None] = lambda _: None,
+    /,
+    *,
+    stdin: int = 0,
+    stdout: int = 1,
+    stderr: int = 2,
 ) -> Running:
     """Start `command`, with the session's holder if there is none yet.
+
+    `notice` is told, in one line, of directories of the thread's own that are mounted upon from now on.
 
     SandboxError when it cannot be: a plan that asks for what is not there, a link that an agent planted at a mount
     point, namespaces that the host refuses.
@@ -130,7 +148,9 @@ def start(
     prepare_streams(plan, (stdin, stdout, stderr))
     directory = runtime.open_directory(runtime_dir)
     try:
-        connection, terminal = _connection(directory, plan.session, request, (stdin, stdout, stderr))
+        connection, terminal, hidden = _connection(directory, plan.session, request, (stdin, stdout, stderr))
+        if hidden:
+            notice(targets.hidden(hidden))
         return Running(connection, plan.session, runtime_dir, (stdin, stdout, stderr), terminal)
     except BaseException:
         control.look(plan.session, runtime_dir)  # and bury it if it was killed
@@ -141,19 +161,19 @@ def start(
 
 def _connection(
     directory: int, session: str, request: dict[str, Any], streams: tuple[int, int, int]
-) -> tuple[Socket, tuple[int, int] | None]:
-    """The connection to a holder that has started what is requested, and the command's terminal."""
+) -> tuple[Socket, tuple[int, int] | None, tuple[str, ...]]:
+    """The connection to a holder that has started what is requested, the command's terminal, and what is hidden."""
     for _ in range(_TRIES):
         holder = _reach_holder(directory, runtime.socket_name(session))
         try:
-            started, terminal = _ask(holder.connection, request, streams)
+            started, terminal, hidden = _ask(holder.connection, request, streams)
         except BaseException:
             holder.connection.close()
             raise
         finally:
             complaint = _settle(holder)
         if started:
-            return holder.connection, terminal
+            return holder.connection, terminal, hidden
         holder.connection.close()
         if complaint:
             raise SandboxError(f"the session's holder broke: {complaint}")
@@ -192,20 +212,23 @@ def _let_be_reopened(plan: LaunchPlan, pipe: int) -> None:
 
 def _ask(
     connection: Socket, request: dict[str, Any], streams: tuple[int, int, int]
-) -> tuple[bool, tuple[int, int] | None]:
-    """Whether the command was started, and its terminal; False when the holder was gone before it had begun."""
+) -> tuple[bool, tuple[int, int] | None, tuple[str, ...]]:
+    """Whether the command was started, its terminal and the targets at which directories of the agent's are hidden.
+
+    False when the holder was gone before it had begun.
+    """
     try:
         wire.send_request(connection, request, streams)
     except (BrokenPipeError, ConnectionResetError):
-        return False, None
+        return False, None, ()
     if wire.receive(connection) is None:
-        return False, None
+        return False, None, ()
     answer, terminal = wire.receive_terminal(connection)
     if answer is None:
         raise SandboxError("the session was ended while the command started", fix="Run it again.")
     if answer["kind"] == "failed":
         raise wire.failure(answer)
-    return True, terminal
+    return True, terminal, tuple(answer["hidden"])
 
 
 class _Holder(NamedTuple):

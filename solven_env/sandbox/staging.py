@@ -12,37 +12,75 @@ import errno
 import os
 import stat
 
+from solven_env import syscalls
 from solven_env.errors import SandboxError
 from solven_env.sandbox import etc, mounting
 from solven_env.sandbox.blocks import holding
-from solven_env.sandbox.plan import Etc, LaunchPlan, Mount, Proc, Tmpfs
+from solven_env.sandbox.plan import Bind, Etc, LaunchPlan, Mount, Overlay, Proc, Tmpfs
 from solven_env.sandbox.sources import HARDENED, Shared, open_source
-from solven_env.sandbox.targets import DIRECTORY, open_parent, open_target, write_file
+from solven_env.sandbox.targets import DIRECTORY, holds_something, open_parent, open_target, write_file
+from solven_env.typed import NamedTuple
 
 
-def stage(plan: LaunchPlan, where: str, shared: Shared) -> None:
+class Staged(NamedTuple):
+    """What was staged where an agent can rename or remove: targets with the ids of their mounts, for `find_moved`, and
+    the targets at which a directory that is not empty is hidden.
+    """
+
+    mounted: tuple[tuple[str, int], ...]
+    hidden: tuple[str, ...]
+
+
+def stage(plan: LaunchPlan, where: str, shared: Shared) -> Staged:
     """Make the directory `where` the root that `plan` describes.
 
     SandboxError names what is missing on the host, a link that stands in the way, and an overlay that is in use.
     """
     _stage_workspace(plan, where)
+    mounted: list[tuple[str, int]] = []
+    hidden: list[str] = []
     memory: set[int] = set()
     sealed: dict[int, int] = {}
     with holding(os.open(where, DIRECTORY)) as root:
         try:
             for mount in sorted(plan.mounts, key=lambda mount: mount.target.count("/")):
-                _add(plan, root, mount, shared, memory, sealed)
+                is_in_reach = _is_in_reach(plan, mount.target)
+                hides = is_in_reach and holds_something(root, mount.target)
+                added = _add(plan, root, mount, shared, memory, sealed)
+                if is_in_reach and added is not None:
+                    mounted.append((mount.target, added))
+                if hides and (added is not None or isinstance(mount, Proc)):
+                    hidden.append(mount.target)
             for file in plan.files:
                 with open_parent(root, file.path, sealed.keys()) as directory:
                     write_file(directory, os.path.basename(file.path), file.content, file.mode)
             for link in plan.links:
                 with open_parent(root, link.path, sealed.keys()) as directory:
                     os.symlink(link.to, os.path.basename(link.path), dir_fd=directory)
-            for mounted in sealed.values():
-                mounting.set_attributes(mounted, mounting.ATTR_RDONLY, recursive=False)
+            for opened in sealed.values():
+                mounting.set_attributes(opened, mounting.ATTR_RDONLY, recursive=False)
         finally:
-            for mounted in sealed.values():
-                os.close(mounted)
+            for opened in sealed.values():
+                os.close(opened)
+    return Staged(tuple(mounted), tuple(hidden))
+
+
+def find_moved(where: str, mounted: tuple[tuple[str, int], ...]) -> dict[str, bool]:
+    """The targets in the staged root `where` at which their mount is no longer, and whether something else is there.
+
+    A mount goes with the directory that it is on: an agent that renames one above it takes it along. One that is
+    removed where it is no mount point (in another root, on the host) takes its mount from the world.
+    """
+    moved: dict[str, bool] = {}
+    with holding(os.open(where, DIRECTORY)) as root:
+        for target, mount in mounted:
+            try:
+                with holding(syscalls.openat2(root, target[1:], os.O_PATH)) as found:
+                    if syscalls.mount_id(found) != mount:
+                        moved[target] = True
+            except OSError as error:
+                moved[target] = error.errno != errno.ENOENT
+    return moved
 
 
 def enter(plan: LaunchPlan, root: str, where: str) -> None:
@@ -92,11 +130,27 @@ def _owner(plan: LaunchPlan) -> tuple[int, int] | None:
     return None if plan.uid is None or plan.gid is None else (plan.uid, plan.gid)
 
 
-def _add(plan: LaunchPlan, root: int, mount: Mount, shared: Shared, memory: set[int], sealed: dict[int, int]) -> None:
-    """Mount one thing; note the device of what is memory, and the mount of what is to be made read-only at the end."""
+def _is_in_reach(plan: LaunchPlan, target: str) -> bool:
+    """Whether a mount point lies in what an agent can write: the workspace, a layer, memory, a writable bind."""
+    above = [mount for mount in plan.mounts if target.startswith(f"{mount.target}/")]
+    if not above:
+        return True
+    innermost = max(above, key=lambda mount: len(mount.target))
+    if isinstance(innermost, Bind | Tmpfs):
+        return not innermost.read_only
+    return isinstance(innermost, Overlay)
+
+
+def _add(
+    plan: LaunchPlan, root: int, mount: Mount, shared: Shared, memory: set[int], sealed: dict[int, int]
+) -> int | None:
+    """Mount one thing and give the mount's id; None where nothing was mounted.
+
+    Note the device of what is memory, and the mount of what is to be made read-only at the end.
+    """
     source = None if isinstance(mount, Proc) else open_source(plan, mount, shared)  # for Proc see `enter`
     if source is None:
-        return
+        return None
     with holding(source):
         about = os.fstat(source)
         is_directory = stat.S_ISDIR(about.st_mode)
@@ -109,3 +163,4 @@ def _add(plan: LaunchPlan, root: int, mount: Mount, shared: Shared, memory: set[
         if isinstance(mount, Etc):
             prefix = f"{mount.target}/"
             etc.fill(source, omit=frozenset(file.path.removeprefix(prefix) for file in plan.files))
+        return syscalls.mount_id(source)

@@ -7,13 +7,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox import wire
+from solven_env.sandbox import targets, wire
 from solven_env.sandbox.limits import reached, time_limit
 from solven_env.sandbox.plan import Command, LaunchPlan, encode_command, encode_plan
 from solven_env.sandbox.session import Ended, begin, prepare_streams
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Callable
 
 _KILLED = 137
 _SUPERVISOR = (
@@ -25,6 +26,8 @@ _SUPERVISOR = (
 def run(
     plan: LaunchPlan,
     command: Command,
+    notice: Callable[[str], None] = lambda _: None,
+    /,
     *,
     program: str,
     record: str,
@@ -39,7 +42,8 @@ def run(
 
     `record` is a directory of the thread's own on this host, `runtime_dir` that of the thread's sessions. The three
     descriptors are the command's streams as they are. An exception on the way, KeyboardInterrupt above all, and the
-    launcher's death by any signal end everything that was started. SandboxError when it could not start.
+    launcher's death by any signal end everything that was started. SandboxError when it could not start. `notice` is
+    told, when it has ended, of directories of the thread's own that were hidden.
     """
     prepare_streams(plan, (stdin, stdout, stderr))
     request = {
@@ -72,7 +76,7 @@ def run(
 
         stages.clear(record)
         return Ended(_KILLED)
-    return _outcome(said, command)
+    return _outcome(said, command, notice)
 
 
 def _start(request: dict[str, Any], pipes: tuple[int, int], streams: tuple[int, int, int]) -> subprocess.Popen[bytes]:
@@ -83,10 +87,12 @@ def _start(request: dict[str, Any], pipes: tuple[int, int], streams: tuple[int, 
         return begin(_SUPERVISOR, inherited, inherited, streams)
 
 
-def _outcome(said: bytes, command: Command) -> Ended:
+def _outcome(said: bytes, command: Command, notice: Callable[[str], None]) -> Ended:
     document = json.loads(said)
     if "failed" in document:
         raise SandboxError(**document["failed"])
+    if document["hidden"]:
+        notice(targets.hidden(document["hidden"]))
     limit = time_limit(command.limits, command.timeout)
     if not document["is_out_of_time"] or limit is None:
         return Ended(int(document["status"]))

@@ -25,6 +25,7 @@ from solven_env.sandbox import (
     seccomp,
     signals,
     stages,
+    targets,
     waiting,
 )
 from solven_env.sandbox.bindings import Sources
@@ -116,7 +117,8 @@ def _prepare_namespaces() -> None:
 
 def _report(report: int, request: Request, lifeline: int, *, is_alone: bool) -> None:
     try:
-        _write(report, **_run(request, lifeline, is_alone=is_alone)._asdict())
+        outcome, hidden = _run(request, lifeline, is_alone=is_alone)
+        _write(report, **outcome._asdict(), hidden=hidden)
     except SolvenError as error:
         _write(report, failed=_words(error))
     except Exception as error:  # the launcher tells it; a traceback has no place on the command's standard error
@@ -132,7 +134,8 @@ def _words(error: SolvenError) -> dict[str, str]:
     return {"message": error.message, "fix": error.fix, "location": error.location}
 
 
-def _run(request: Request, lifeline: int, *, is_alone: bool) -> waiting.Outcome:
+def _run(request: Request, lifeline: int, *, is_alone: bool) -> tuple[waiting.Outcome, list[str]]:
+    """How the command ended, and the targets at which directories of the thread's own were hidden."""
     plan, command = request.plan, request.command
     check_plan(plan)
     check_command(command)
@@ -153,10 +156,12 @@ def _run(request: Request, lifeline: int, *, is_alone: bool) -> waiting.Outcome:
             where = stack.enter_context(stages.on_disk(request.record, record))
         shown = bindings.stage(plan, sources, where, mounted=is_alone)
         session = (directory, runtime.socket_name(plan.session))
-        stack.enter_context(placeholders.present(workspace, bindings.in_workspace(shown), record, session, owner))
+        places = bindings.in_workspace(shown)
+        hidden = [target for target in places if targets.holds_something(workspace, target)]
+        stack.enter_context(placeholders.present(workspace, places, record, session, owner))
         child = waiting.Child(_start(plan, command, where, shown))
         try:
-            return waiting.wait(child, lifeline, limit[0] if limit else None)
+            return waiting.wait(child, lifeline, limit[0] if limit else None), hidden
         finally:
             waiting.end(child, is_alone=is_alone)
             if not is_alone:

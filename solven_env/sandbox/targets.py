@@ -11,7 +11,7 @@ from solven_env.sandbox.blocks import holding
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Set
+    from collections.abc import Iterable, Set
 
 DIRECTORY = os.O_PATH | os.O_DIRECTORY
 
@@ -60,6 +60,23 @@ def write_file(directory: int, name: str, content: bytes, mode: int) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     with open(syscalls.openat2(directory, name, flags, mode=mode), "wb") as opened:
         opened.write(content)
+
+
+def holds_something(root: int, target: str) -> bool:
+    """Whether a directory stands at `target` beneath `root`, reached through no link, that is not empty."""
+    try:
+        with (
+            holding(syscalls.openat2(root, target.strip("/"), os.O_RDONLY | os.O_DIRECTORY)) as directory,
+            os.scandir(directory) as entries,
+        ):
+            return next(entries, None) is not None
+    except OSError:  # nothing is there; what cannot be mounted upon is told when that is tried
+        return False
+
+
+def hidden(targets: Iterable[str]) -> str:
+    """The line that tells of the targets at which directories of the thread's own are mounted upon."""
+    return f"solven-env: hidden by what the profile mounts there: the thread's own {', '.join(targets)}"
 
 
 def blocked(path: str, error: OSError) -> SandboxError:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import solven_env
 from solven_env.errors import ConflictError, SandboxError
 
 if TYPE_CHECKING:
@@ -95,3 +96,35 @@ def test_a_file_that_is_mounted_upon_a_file_is_nobodys_business(bare: World) -> 
     bare.apply(profile=profile)
     assert bare.out("cat /tool.conf") == "the host's"
     assert bare.status().state == "in-sync"
+
+
+def test_a_directory_that_a_command_made_there_is_mounted_upon_and_told(either: World) -> None:
+    theirs = either.workspace() / "var/theirs"
+    theirs.mkdir(parents=True)
+    done = either.cli("run", "t1", "--", "sh", "-c", "ls /var")
+    assert (done.returncode, done.stdout) == (0, b"")
+    said = done.stderr.decode().splitlines()
+    assert said[-1] == "solven-env: hidden by what the profile mounts there: the thread's own /var"
+    assert theirs.is_dir()
+    assert either.status().state == "in-sync"
+
+
+def test_a_mount_that_was_moved_away_is_there_again_and_told_by_the_api(bare: World) -> None:
+    (bare.storage / "skills").mkdir()
+    (bare.storage / "skills/genuine").touch()
+    profile = bare.base / "linked.yaml"
+    links = {".solven/skills": {"to": "skills"}}
+    profile.write_text(json.dumps(json.loads(bare.profile.read_text()) | {"links": links}))
+    bare.apply(profile=profile)
+    assert bare.out("ls /.solven/skills", keep_alive=60.0) == "genuine\n"
+    bare.out("mv /.solven /x; mkdir -p /.solven/skills; touch /.solven/skills/evil")
+    told: list[str] = []
+    assert bare.out("ls /.solven/skills", progress=told.append) == "genuine\n"
+    assert told == ["solven-env: hidden by what the profile mounts there: the thread's own /.solven/skills"]
+    bare.out("mv /.solven /y; touch /.solven")
+    with pytest.raises(SandboxError, match="apply the profile again"):
+        bare.run("true")
+    assert changes(bare.status().changes) == [("mount:.solven", "drift")]
+    assert [kept.path for kept in bare.apply(profile=profile).kept] == [".solven"]
+    assert bare.out("ls /.solven/skills") == "genuine\n"
+    assert solven_env.stop("t1", storage=bare.storage)
