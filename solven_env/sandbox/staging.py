@@ -75,12 +75,20 @@ def find_moved(where: str, mounted: tuple[tuple[str, int], ...]) -> dict[str, bo
     with holding(os.open(where, DIRECTORY)) as root:
         for target, mount in mounted:
             try:
-                with holding(syscalls.openat2(root, target[1:], os.O_PATH)) as found:
-                    if syscalls.mount_id(found) != mount:
-                        moved[target] = True
+                if _mount_at(root, target) != mount:
+                    moved[target] = True
             except OSError as error:
                 moved[target] = error.errno != errno.ENOENT
     return moved
+
+
+def _mount_at(root: int, target: str) -> int:
+    """Most targets have one component: no directory is opened for these, which halves the time."""
+    above, _, name = target[1:].rpartition("/")
+    if not above:
+        return syscalls.mount_id(root, name)
+    with holding(syscalls.openat2(root, above, DIRECTORY)) as directory:
+        return syscalls.mount_id(directory, name)
 
 
 def enter(plan: LaunchPlan, root: str, where: str) -> None:
