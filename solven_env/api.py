@@ -132,7 +132,7 @@ def apply(
     lock is out of date; `BuildError` when packages cannot be installed. `progress` is told of builds that are made,
     and of the backend where that is not bubblewrap.
     """
-    from solven_env import planning, sources
+    from solven_env import planning, sources, uids
     from solven_env.reconcile.apply import apply as apply_plan
     from solven_env.reconcile.apply import refuse_conflicts
     from solven_env.reconcile.model import BUILD
@@ -157,7 +157,8 @@ def apply(
             # Once more, with the exact bytes of what the builds bring.
             computed, _ = planning.plan(found, source, given, unset)
             changes = (*(change for change in changes if change.kind == BUILD), *computed.changes)
-        outcome = apply_plan(computed, found.create_root, found.state)
+        with uids.for_apply(found, computed.base, progress) as (owned, fresh):
+            outcome = apply_plan(computed, owned.create_root, found.state, fresh)
     report = thread_report(computed)._replace(changes=changes, generation=outcome.generation, kept=outcome.kept)
     return Report("apply", (report,))
 

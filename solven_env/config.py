@@ -21,17 +21,21 @@ FILE = "config.yaml"
 Network = Literal["none", "internet", "host"]
 _NO_STORAGES: Mapping[str, Path] = {}
 NETWORKS: tuple[Network, ...] = ("none", "internet", "host")
+LAST_UID = 2**32 - 3
+"""2^32 - 1 is no uid at all, and the one before it is kept free by many systems (nobody of 32 bits)."""
 
 
 class Sandbox(NamedTuple):
     """How commands run here. `uid` (and the gid of that number) is the host's, for what root starts.
 
-    `bwrap` is None where it is to be looked for on PATH.
+    `uids` are those out of which each thread gets one of its own under root, where this host can do that; none of them
+    is `uid`. `bwrap` is None where it is to be looked for on PATH.
     """
 
     uid: int = 61000
     bwrap: str | None = None
     networks: tuple[Network, ...] = NETWORKS
+    uids: range = range(0)
 
 
 class Config(NamedTuple):
@@ -77,6 +81,10 @@ def load(environ: Mapping[str, str]) -> Config:
     return Config()
 
 
+def _range(uids: Mapping[str, int]) -> range:
+    return range(uids["first"], uids["first"] + uids["count"])
+
+
 def _unusable(path: Path, message: str, fix: str) -> ConfigError:
     from solven_env.diagnostics import Diagnostic, Location
 
@@ -95,11 +103,28 @@ def _check(document: Document) -> None:
     if name is not None and name not in storages and not document.taken_out:
         fix = did_you_mean(name, storages) if storages else f"Add 'storages: {{{name}: {{root: /srv/agents}}}}'."
         document.report(document.value("default_storage"), f"there is no storage '{name}'", fix)
+    if not document.taken_out:
+        _check_uids(document)
+
+
+def _check_uids(document: Document) -> None:
+    sandbox = document.data.get("sandbox", {})
+    if "uids" not in sandbox:
+        return
+    uids, common = _range(sandbox["uids"]), sandbox.get("uid", Sandbox().uid)
+    if uids[-1] > LAST_UID:
+        message = f"the last uid of the range would be {uids[-1]}, and there is none above {LAST_UID}"
+        document.report(document.value("sandbox", "uids", "count"), message, "Begin lower, or have fewer.")
+    elif common in uids:
+        message = f"the range {uids[0]} to {uids[-1]} holds sandbox.uid, {common}, whom builds belong to"
+        document.report(document.value("sandbox", "uids", "first"), message, "Choose a range without it.")
 
 
 def _config(data: Mapping[str, Any]) -> Config:
     sandbox = data.get("sandbox", {})
     if "networks" in sandbox:
         sandbox = sandbox | {"networks": tuple(sandbox["networks"])}
+    if "uids" in sandbox:
+        sandbox = sandbox | {"uids": _range(sandbox["uids"])}
     storages = {name: Path(storage["root"]) for name, storage in data.get("storages", {}).items()}
     return Config(data.get("default_storage"), storages, Sandbox(**sandbox))

@@ -32,7 +32,8 @@ _DEFAULT_USER = "user"
 class Place(NamedTuple):
     """Where a thread lives on this host, as whom its commands run there (None: as ourselves), and by which programs.
 
-    `slirp4netns` is empty for a network that needs none.
+    `slirp4netns` is empty for a network that needs none. Builds belong to the uid `builder`, and a linked thread's
+    workspace to one in `owners`.
     """
 
     session: str
@@ -41,6 +42,8 @@ class Place(NamedTuple):
     uid: int | None
     bwrap: str
     slirp4netns: str = ""
+    builder: int | None = None
+    owners: tuple[tuple[int, int], ...] = ()
 
 
 class Stacked(NamedTuple):
@@ -92,8 +95,8 @@ def launch_plan(
     """What the thread's commands see. `settings` are those of the record; `network` is what this command gets."""
     tmp_size = size(settings["limits"].get("tmp_size"))
     mounts: list[Mount] = [_mount(each, tmp_size) for each in settings["mounts"]]
-    mounts += [_link(each, place.storage) for each in settings["links"]]
-    mounts += [_build(*stacked) for stacked in stacks]
+    mounts += [_link(each, place) for each in settings["links"]]
+    mounts += [_build(*stacked, None if place.builder == place.uid else place.builder) for stacked in stacks]
     tool_mounts, links = shape.tool_mounts(tools, [mount.target for mount in mounts])
     return LaunchPlan(
         session=place.session,
@@ -188,11 +191,11 @@ def _mount(each: Mapping[str, Any], tmp_size: int | None) -> Mount:
     return Bind(target, each["source"], optional=each["optional"])
 
 
-def _build(build: Build, layer: Layer | str) -> Mount:
+def _build(build: Build, layer: Layer | str, owner: int | None) -> Mount:
     target = TARGETS[build.kind]
     if isinstance(layer, str):
         return Bind(target, layer, read_only=False)
-    return Overlay(target, str(build.tree), str(layer.upper), str(layer.work), build.instance)
+    return Overlay(target, str(build.tree), str(layer.upper), str(layer.work), build.instance, owner)
 
 
 def _tmpfs(target: str, stated: int | None, tmp_size: int | None) -> Tmpfs:
@@ -202,11 +205,12 @@ def _tmpfs(target: str, stated: int | None, tmp_size: int | None) -> Tmpfs:
     return made._replace(size=min(sizes, default=made.size))
 
 
-def _link(each: Mapping[str, Any], storage: str) -> Mount:
+def _link(each: Mapping[str, Any], place: Place) -> Mount:
     return Bind(
         f"/{each['path']}",
-        storage,
+        place.storage,
         beneath=each["to"],
         read_only=each["access"] == "read-only",
         optional=each["optional"],
+        owners=place.owners if each["to"].startswith("threads/") else (),
     )

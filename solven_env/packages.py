@@ -63,12 +63,12 @@ def builder(config: Config, environ: Mapping[str, str], proot: str = "") -> Buil
     if host.certificates is not None and not host.certificates.exists():  # deleted with the store
         _host.cache_clear()
         host = _host(variables)
-    return Builder(host, _uid(config), "", str(directories.runtime()), proot)
+    return Builder(host, build_uid(config), "", str(directories.runtime()), proot)
 
 
 def find(need: Need, config: Config) -> Build | None:
     """The build that meets the need, where this host has it and it is whole. Nothing is looked for, none is made."""
-    cache, uid = directories.cache(), _uid(config)
+    cache, uid = directories.cache(), build_uid(config)
     if isinstance(need.section, Python):
         return wanted.find_python_build(need.section, need.lock, cache, uid)
     return wanted.find_bun_build(need.section, need.lock, cache, uid)
@@ -157,5 +157,6 @@ def _host(environ: tuple[tuple[str, str], ...]) -> Host:
     return toolchain.host(directories.cache(), dict(environ))
 
 
-def _uid(config: Config) -> int | None:
+def build_uid(config: Config) -> int | None:
+    """Whom builds belong to under root, whoever's threads use them; None for anybody else: ourselves."""
     return config.sandbox.uid if os.geteuid() == 0 else None

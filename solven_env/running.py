@@ -7,7 +7,7 @@ import os
 from types import MappingProxyType
 from typing import Any
 
-from solven_env import directories, launch, sessions
+from solven_env import directories, launch, sessions, uids
 from solven_env.config import NETWORKS
 from solven_env.errors import SandboxError, UsageError
 from solven_env.launch import Place, Stacked
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from solven_env.builds.layers import Home
     from solven_env.builds.shape import Tools
     from solven_env.explaining import Explanation, ToldBuild
+    from solven_env.sandbox.blocks import holding
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.plan import LaunchPlan
     from solven_env.sandbox.proot import Binding
@@ -36,7 +37,7 @@ SHELL = (*LOGIN, "-c")
 class Launch(NamedTuple):
     """Everything that a command of a thread starts with: in bubblewrap, or where one is named under a `proot`.
 
-    `record` is then what `placeholders` keeps of the thread.
+    `record` is then what `placeholders` keeps of the thread. As long as `turn` is open, the thread keeps its uid.
     """
 
     plan: LaunchPlan
@@ -44,6 +45,7 @@ class Launch(NamedTuple):
     runtime: str
     proot: str = ""
     record: str = ""
+    turn: holding | None = None
 
 
 def run(
@@ -114,8 +116,9 @@ def prepare(thread: Thread, asked: Asked, progress: Callable[[str], None] = lamb
 
     storage = thread.known_storage_id() or storage_id(thread.state)
     home = layers.Home(directories.data(), storage, thread.name, record.incarnation)
-    tools, stacks = _packages(thread, record, home, chosen.proot, progress)
-    prepared = _launch(thread, record, chosen, asked, storage, tools, stacks)
+    had = uids.for_command(thread, record, home)
+    tools, stacks = _packages(thread, record, home, had.uid, chosen.proot, progress)
+    prepared = _launch(thread, record, chosen, asked, storage, had.uid, tools, stacks)._replace(turn=had.turn)
     return prepared._replace(record=str(layers.mount_points(home))) if chosen.proot else prepared
 
 
@@ -131,7 +134,8 @@ def explain(thread: Thread, asked: Asked, *, controlled: bool = False) -> Explan
     storage = thread.known_storage_id() or "drawn-at-the-first-run"
     home = layers.Home(directories.data(), storage, thread.name, record.incarnation)
     tools, stacks, builds = _known_packages(thread, record, home, chosen.proot)
-    prepared = _launch(thread, record, chosen, asked, storage, tools, stacks)
+    uid = uids.foreseen(thread, record)
+    prepared = _launch(thread, record, chosen, asked, storage, uid, tools, stacks)
     lacking = unenforced(record.settings["limits"], "proot" if chosen.proot else "bubblewrap")
     bound: Sequence[Binding] = ()
     if chosen.proot:
@@ -198,17 +202,22 @@ def _launch(
     chosen: _Chosen,
     asked: Asked,
     storage: str,
+    uid: int | None,
     tools: Tools,
     stacks: Sequence[Stacked],
 ) -> Launch:
+    from solven_env import packages
+
     settings = record.settings
     place = Place(
         session=sessions.name(thread, record, storage),
         workspace=str((thread.storage / "threads" / thread.name).absolute()),
         storage=str(thread.storage.absolute()),
-        uid=thread.config.sandbox.uid if os.geteuid() == 0 else None,
+        uid=uid,
         bwrap=chosen.bwrap,
         slirp4netns=chosen.slirp4netns,
+        builder=packages.build_uid(thread.config),
+        owners=uids.owners(thread),
     )
     plan = launch.launch_plan(settings, place, stacks, tools, chosen.network)
     variables = launch.environment(settings, tools, asked.cwd, asked.terminal, asked.env)
@@ -246,7 +255,7 @@ def _choose(thread: Thread, settings: Mapping[str, Any], backend: str, network: 
 
 
 def _packages(
-    thread: Thread, record: Record, home: Home, proot: str, progress: Callable[[str], None]
+    thread: Thread, record: Record, home: Home, uid: int | None, proot: str, progress: Callable[[str], None]
 ) -> tuple[Tools, list[Stacked]]:
     from solven_env import packages
     from solven_env.builds import copies, interpreters, layers, shape, toolchain, tools
@@ -256,7 +265,7 @@ def _packages(
     interpreter, bun = None, None
     for need in thread.needs(record):
         build = packages.obtain(need, builder, thread.config, os.environ, progress)
-        own = str(copies.copy(home, build, builder.uid, progress)) if proot else layers.layer(home, build, builder.uid)
+        own = str(copies.copy(home, build, uid, progress)) if proot else layers.layer(home, build, uid)
         stacks.append(Stacked(build, own))
         if need.kind == "python":
             interpreter = interpreters.find_python(record.settings["python"]["version"], builder.host)

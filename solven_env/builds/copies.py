@@ -30,7 +30,7 @@ _FICLONE = 0x40049409  # include/uapi/linux/fs.h
 
 
 def copy(home: Home, build: Build, uid: int | None, progress: Callable[[str], None] = lambda _: None) -> Path:
-    """The thread's copy of a build, made where it is missing; under root it belongs to the sandbox's `uid`.
+    """The thread's copy of a build, made where it is missing; under root it belongs to `uid`, the thread's.
 
     Two that ask for one wait for each other. It gets its name when it is complete and on disk, so that what a killed
     process left is never taken for one.

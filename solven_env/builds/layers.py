@@ -46,7 +46,7 @@ class Layer(NamedTuple):
 
 
 def layer(home: Home, build: Build, uid: int | None) -> Layer:
-    """The thread's layer above a build, made where it is missing; under root it belongs to the sandbox's `uid`."""
+    """The thread's layer above a build, made where it is missing; under root it belongs to `uid`, the thread's."""
     place(home, build)
     made = where(home, build)
     for directory in (made.upper, made.work):
@@ -71,13 +71,13 @@ def own(home: Home, build: Build, backend: str) -> Path:
 
 def place(home: Home, build: Build) -> Path:
     """The directory for what the thread has of its own of this build, made where it is missing, closed to others."""
-    _open(home)
+    make(home)
     return make_private(where(home, build).upper.parent)
 
 
 def mount_points(home: Home) -> Path:
     """The directory for what proot makes in the workspace to be recorded in, made where it is missing."""
-    return make_private(_open(home) / "proot")
+    return make_private(make(home) / "proot")
 
 
 def homes(data: Path) -> Iterator[Home]:
@@ -85,7 +85,8 @@ def homes(data: Path) -> Iterator[Home]:
     return (Home(data, *path.parts[-3:]) for path in (data / "layers").glob("*/*/*"))
 
 
-def _open(home: Home) -> Path:
+def make(home: Home) -> Path:
+    """The directory that holds all of the thread's, made where it is missing, closed to others."""
     for directory in (home.path.parents[2], home.path.parents[1], home.path.parent, home.path):
         make_private(directory)
     return home.path

@@ -73,17 +73,20 @@ def refuse_conflicts(plan: Plan) -> None:
         )
 
 
-def apply(plan: Plan, open_root: Callable[[], Root], state: State) -> Outcome:
+def apply(plan: Plan, open_root: Callable[[], Root], state: State, fresh: Record | None = None) -> Outcome:
     """Make the plan's changes, conflicts too, and record them. The caller holds the thread's lock.
 
-    Nothing at all is written where nothing changes.
+    Nothing at all is written where nothing changes. `fresh` is the record that a new thread begins with, and whose
+    `uid` is recorded of any.
     """
-    if not plan.changes and plan.is_recorded:
-        assert plan.base is not None
-        return Outcome(plan.base.generation)
-    base = plan.base or Record(incarnation=os.urandom(16).hex())
-    generation = base.generation + 1
+    fresh = fresh or Record(incarnation=os.urandom(16).hex())
+    base = (plan.base or fresh)._replace(uid=fresh.uid)
     key = record_key(plan.thread)
+    if not plan.changes and plan.is_recorded:
+        if base != plan.base:
+            _put(state, key, base)
+        return Outcome(base.generation)
+    generation = base.generation + 1
     for digest, text in plan.desired.locks.items():
         _keep_lock(state, lock_key(digest), text)
     _put(state, key, base._replace(intended=_also(base.intended or {}, plan.entries)))
@@ -105,6 +108,7 @@ def apply(plan: Plan, open_root: Callable[[], Root], state: State) -> Outcome:
         settings=plan.desired.settings,
         resources=entries,
         builds=plan.desired.builds,
+        uid=base.uid,
     )
     # One that an apply left which died right after is replaced.
     _put(state, f"threads/{plan.thread}/generations/{generation}/record.json", done)

@@ -13,11 +13,11 @@ import os
 import stat
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox import etc, mounting
+from solven_env.sandbox import etc, mapping, mounting
 from solven_env.sandbox.blocks import holding
 from solven_env.sandbox.plan import Bind, Dev, Etc, LaunchPlan, Mount, Proc, Tmpfs
 from solven_env.sandbox.proot import Binding
-from solven_env.sandbox.sources import HARDENED, open_bind
+from solven_env.sandbox.sources import HARDENED, clone_bind, open_bind
 from solven_env.sandbox.targets import write_file
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -59,6 +59,7 @@ def stage(plan: LaunchPlan, sources: Sources, where: str, *, mounted: bool) -> l
     _show(sources.workspace, f"{where}/root", HARDENED, mounted=mounted)
     _show(sources.program, f"{where}/proot", HARDENED | mounting.ATTR_RDONLY, mounted=mounted)
     shown: list[Shown] = []
+    namespaces: mapping.Namespaces = {}
     there = [mount for mount in sources.mounts if not isinstance(mount, Bind) or mount in sources.descriptors]
     for mount, entry in _entries(there, where):
         if isinstance(mount, Proc | Dev):
@@ -67,12 +68,16 @@ def stage(plan: LaunchPlan, sources: Sources, where: str, *, mounted: bool) -> l
             _make_directory(plan, mount, entry)
         elif mount in sources.descriptors:
             assert isinstance(mount, Bind)
-            attributes = HARDENED | (mounting.ATTR_RDONLY if mount.read_only else 0)
-            _show(sources.descriptors[mount], entry, attributes, mounted=mounted)
+            if mounted:
+                with holding(clone_bind(plan, mount, sources.descriptors[mount], namespaces)) as clone:
+                    _attach(clone, entry)
+            else:
+                _link(sources.descriptors[mount], entry)
         else:
             raise SandboxError("proot knows no overlays", location=mount.target)
         shown.append(Shown(mount, entry, os.path.isdir(entry)))
     _fill(plan, shown)
+    mapping.close(namespaces)
     return shown
 
 
@@ -128,16 +133,25 @@ def _brought(plan: LaunchPlan, mount: Etc) -> frozenset[str]:
 
 def _show(descriptor: int, entry: str, attributes: int, *, mounted: bool) -> None:
     if not mounted:
-        # proot takes the host's path, whatever characters it has: a ':' would end it in an argument.
-        os.symlink(os.readlink(f"/proc/self/fd/{descriptor}"), entry)
+        _link(descriptor, entry)
         return
-    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+    with holding(mounting.clone_tree("", descriptor)) as clone:
+        mounting.set_attributes(clone, attributes)
+        _attach(clone, entry)
+
+
+def _link(descriptor: int, entry: str) -> None:
+    # proot takes the host's path, whatever characters it has: a ':' would end it in an argument.
+    os.symlink(os.readlink(f"/proc/self/fd/{descriptor}"), entry)
+
+
+def _attach(mount: int, entry: str) -> None:
+    if stat.S_ISDIR(os.fstat(mount).st_mode):
         os.mkdir(entry)
     else:
         os.close(os.open(entry, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-    with holding(mounting.clone_tree("", descriptor)) as clone, holding(os.open(entry, os.O_PATH)) as place:
-        mounting.set_attributes(clone, attributes)
-        mounting.attach(clone, place)
+    with holding(os.open(entry, os.O_PATH)) as place:
+        mounting.attach(mount, place)
 
 
 def _make_directory(plan: LaunchPlan, mount: Tmpfs | Etc, entry: str) -> None:

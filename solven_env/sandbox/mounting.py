@@ -28,6 +28,7 @@ ATTR_RDONLY = 0x01
 ATTR_NOSUID = 0x02
 ATTR_NODEV = 0x04
 ATTR_NOEXEC = 0x08
+_ATTR_IDMAP = 0x00100000
 _OPEN_TREE_CLONE = 1
 _FSOPEN_CLOEXEC = 1
 _FSMOUNT_CLOEXEC = 1
@@ -86,7 +87,15 @@ def clone_tree(path: str, directory: int = _AT_FDCWD) -> int:
 
 def set_attributes(mount: int, attributes: int, *, recursive: bool = True) -> None:
     """Add `ATTR_*` to a mount, and to all beneath it."""
-    wanted = _MountAttr(attr_set=attributes)
+    _set_attributes(mount, _MountAttr(attr_set=attributes), recursive)
+
+
+def map_ids(mount: int, namespace: int) -> None:
+    """Show ids on a detached mount, and on all beneath it, as the user namespace maps them (Linux 5.12)."""
+    _set_attributes(mount, _MountAttr(attr_set=_ATTR_IDMAP, userns_fd=namespace), recursive=True)
+
+
+def _set_attributes(mount: int, wanted: _MountAttr, recursive: bool) -> None:
     _call(
         "mount_setattr",
         _MOUNT_SETATTR,

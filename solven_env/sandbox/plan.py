@@ -26,6 +26,9 @@ class Bind(NamedTuple):
     `source` is followed wherever its links lead (`/bin` to `/usr/bin`): it must not be writable by an agent.
     `beneath`, relative to `source`, may be: it is resolved without following any link. An `optional` one that does not
     exist is left out; a link in its place is an error all the same.
+
+    `owners` are ranges (first, last) of host uids: what is there and belongs to one of them is shown as the plan's
+    `uid`, and what is made there belongs to that one.
     """
 
     target: str
@@ -33,6 +36,7 @@ class Bind(NamedTuple):
     beneath: str = ""
     read_only: bool = True
     optional: bool = False
+    owners: tuple[tuple[int, int], ...] = ()
 
 
 class Tmpfs(NamedTuple):
@@ -70,7 +74,8 @@ class Overlay(NamedTuple):
     """A build (`lower`, read-only) under a layer (`upper` and `work`, one file system), all host directories.
 
     The kernel lets an upper be mounted once at a time. `instance` names the very build that `upper` was begun on: the
-    same three paths with another instance are another overlay, and both at once are refused.
+    same three paths with another instance are another overlay, and both at once are refused. What belongs to the host
+    uid `owner` in `lower` is shown as the plan's `uid` (None: as it is).
     """
 
     target: str
@@ -78,6 +83,7 @@ class Overlay(NamedTuple):
     upper: str
     work: str
     instance: str
+    owner: int | None = None
 
 
 Mount: TypeAlias = Bind | Tmpfs | Proc | Dev | Etc | Overlay
@@ -242,4 +248,6 @@ def decode_command(document: dict[str, Any]) -> Command:
 
 
 def _mount(kind: str, **values: Any) -> Mount:
+    if "owners" in values:
+        values["owners"] = tuple(tuple(each) for each in values["owners"])
     return _KINDS[kind](**values)

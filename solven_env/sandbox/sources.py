@@ -8,7 +8,7 @@ import time
 
 from solven_env import syscalls
 from solven_env.errors import SandboxError
-from solven_env.sandbox import devices, mounting
+from solven_env.sandbox import devices, mapping, mounting
 from solven_env.sandbox.blocks import holding
 from solven_env.sandbox.plan import Bind, Dev, Etc, LaunchPlan, Mount, Overlay, Tmpfs
 from solven_env.sandbox.targets import DIRECTORY, blocked
@@ -25,12 +25,13 @@ class Shared:
     """What all roots of a session have in common, each mounted once, beneath the directory `where`.
 
     `mounts` maps a mount to the directory it is attached to: overlays, since an upper may be mounted only once, and the
-    session's own /tmp, /var, /run and /dev.
+    session's own /tmp, /var, /run and /dev. `namespaces` are those of id-mapped mounts.
     """
 
     def __init__(self, where: str) -> None:
         self.where = where
         self.mounts: dict[Mount, str] = {}
+        self.namespaces: mapping.Namespaces = {}
         self.made = 0
 
 
@@ -52,7 +53,7 @@ def find_tmp(plan: LaunchPlan, shared: Shared) -> Memory | None:
 def open_source(plan: LaunchPlan, mount: Mount, shared: Shared) -> int | None:
     """A detached mount of what `mount` shows, from `shared` where it is the session's; None for a missing optional."""
     if isinstance(mount, Bind):
-        return _bind(mount)
+        return _bind(plan, mount, shared.namespaces)
     if isinstance(mount, Etc):
         return mounting.new_mount("tmpfs", {"mode": "0755", **mounting.memory_bounds(8 << 20)}, HARDENED)
     if isinstance(mount, Tmpfs) and mount.read_only:
@@ -66,14 +67,15 @@ def open_source(plan: LaunchPlan, mount: Mount, shared: Shared) -> int | None:
 def present(plan: LaunchPlan) -> str:
     """What stands now at the workspace and at the sources that come and go, as text: another one is to be staged anew.
 
-    Optional ones and those beneath the storage; a system path that the plan wants is there for good.
+    Optional ones and those beneath the storage; a system path that the plan wants is there for good. Whom they belong
+    to counts too: a linked thread may have been given another uid.
     """
     changing = [mount for mount in plan.mounts if isinstance(mount, Bind) and (mount.beneath or mount.optional)]
     return repr([_identity(mount.source, mount.beneath) for mount in (Bind("/", plan.workspace), *changing)])
 
 
-def _identity(source: str, beneath: str) -> tuple[int, int] | int | None:
-    """Device and inode; the error's number where it cannot be opened, a link above all."""
+def _identity(source: str, beneath: str) -> tuple[int, int, int] | int | None:
+    """Device, inode and owner; the error's number where it cannot be opened, a link above all."""
     try:
         with holding(os.open(source, os.O_PATH)) as base:
             if not beneath:
@@ -83,7 +85,7 @@ def _identity(source: str, beneath: str) -> tuple[int, int] | int | None:
                     about = os.fstat(found)
     except OSError as error:
         return error.errno
-    return about.st_dev, about.st_ino
+    return about.st_dev, about.st_ino, about.st_uid
 
 
 def release(shared: Shared, kept: Iterable[Mount]) -> None:
@@ -104,7 +106,7 @@ def _share(plan: LaunchPlan, mount: Mount, shared: Shared) -> None:
     if isinstance(mount, Overlay):
         if any(isinstance(other, Overlay) and other.upper == mount.upper for other in shared.mounts):
             raise SandboxError("the layer is in use above another build of this session", location=mount.upper)
-        fresh = _overlay_when_free(mount)
+        fresh = _overlay_when_free(plan, mount, shared.namespaces)
     elif isinstance(mount, Dev):
         fresh = mounting.new_mount(
             "tmpfs", {"mode": "0755", **mounting.memory_bounds(1 << 20)}, HARDENED | mounting.ATTR_NOEXEC
@@ -123,14 +125,30 @@ def _share(plan: LaunchPlan, mount: Mount, shared: Shared) -> None:
     shared.mounts[mount] = where
 
 
-def _bind(mount: Bind) -> int | None:
+def _bind(plan: LaunchPlan, mount: Bind, namespaces: mapping.Namespaces) -> int | None:
     source = open_bind(mount)
     if source is None:
         return None
     with holding(source):
-        clone = mounting.clone_tree("", source)
+        return clone_bind(plan, mount, source, namespaces)
+
+
+def clone_bind(plan: LaunchPlan, mount: Bind, source: int, namespaces: mapping.Namespaces) -> int:
+    """A detached mount of what `open_bind` has opened, as the plan's uid is to see it."""
+    owner = os.fstat(source).st_uid
+    clone = mounting.clone_tree("", source)
     try:
         mounting.set_attributes(clone, HARDENED | (mounting.ATTR_RDONLY if mount.read_only else 0))
+        if plan.uid not in (None, owner) and any(first <= owner <= last for first, last in mount.owners):
+            assert plan.uid is not None
+            try:
+                mapping.show(clone, owner, plan.uid, namespaces)
+            except OSError as error:
+                raise SandboxError(
+                    f"what belongs to uid {owner} cannot be shown as uid {plan.uid}'s: {error.strerror}",
+                    location=f"{mount.source}/{mount.beneath}",
+                    fix="Look with solven-env doctor whether this host can give threads uids of their own.",
+                ) from error
     except BaseException:
         os.close(clone)
         raise
@@ -159,12 +177,12 @@ def open_bind(mount: Bind) -> int | None:
         raise blocked(f"{mount.source}/{mount.beneath}".rstrip("/"), error) from error
 
 
-def _overlay_when_free(mount: Overlay) -> int:
+def _overlay_when_free(plan: LaunchPlan, mount: Overlay, namespaces: mapping.Namespaces) -> int:
     """The overlay, as soon as the last holder is all gone: the kernel unmounts only after the process has ended."""
     end = time.monotonic() + _OVERLAY_PATIENCE
     while True:
         try:
-            return _overlay(mount)
+            return overlay(mount, plan.uid, namespaces)
         except OSError as error:
             if error.errno == errno.EBUSY and time.monotonic() < end:
                 time.sleep(0.002)
@@ -187,7 +205,8 @@ def _no_overlay(mount: Overlay, error: OSError) -> SandboxError:
     return SandboxError(f"the layer cannot be mounted: {error}", location=mount.upper)
 
 
-def _overlay(mount: Overlay) -> int:
+def overlay(mount: Overlay, uid: int | None, namespaces: mapping.Namespaces) -> int:
+    """A detached mount of it, for commands of the host's `uid`; OSError where it cannot be mounted."""
     # The kernel resolves /proc/self/fd at once: no character of a path needs quoting, and mountinfo inside shows no
     # path of the host. index=on makes it refuse a second mount of the upper (EBUSY) and,
     # to root, an upper or a lower that is not the one it was begun with (ESTALE).
@@ -196,6 +215,10 @@ def _overlay(mount: Overlay) -> int:
         options: dict[str, str | None] = {}
         for key, path in (("lowerdir", mount.lower), ("upperdir", mount.upper), ("workdir", mount.work)):
             opened.append(os.open(path, DIRECTORY))
+            if key == "lowerdir" and mount.owner is not None and uid not in (None, mount.owner):
+                assert uid is not None
+                opened.append(mounting.clone_tree("", opened[-1]))
+                mapping.show(opened[-1], mount.owner, uid, namespaces)
             options[key] = f"/proc/self/fd/{opened[-1]}"
         options["index"] = "on"
         if not _in_first_user_namespace():

@@ -31,6 +31,7 @@ class Entry(NamedTuple):
 class Record(NamedTuple):
     """The state of one thread after an apply; generation 0 before the first one has ended.
 
+    `uid` is the host's that the thread had of its own then (None: none). Another host may have to draw another.
     `intended` is what an apply that has begun will leave. It is there only until that apply ends; found by a later
     one, it tells which of the workspace's files the interrupted one wrote.
     """
@@ -44,11 +45,12 @@ class Record(NamedTuple):
     builds: Mapping[str, Mapping[str, str]] = _NOTHING
     """For `python` and `bun`: the `key` and `instance` of the build that met the need, the SHA-256 of its `lock`."""
     intended: Mapping[str, tuple[Entry, ...]] | None = None
+    uid: int | None = None
 
     def dump(self) -> bytes:
         """The record as it is stored: JSON with sorted keys."""
         fields = {
-            **self._asdict(),
+            **{name: value for name, value in self._asdict().items() if name != "uid" or value is not None},
             "format": FORMAT,
             "resources": {address: entry._asdict() for address, entry in self.resources.items()},
             "intended": None if self.intended is None else _plain(self.intended),
@@ -105,8 +107,10 @@ def _record(fields: dict[str, Any]) -> Record:
         intended=None
         if fields.pop("intended") is None
         else {address: tuple(_entry(address, entry) for entry in entries) for address, entries in intended.items()},
+        uid=fields.pop("uid", None),
     )
-    if fields or type(record.incarnation) is not str or type(record.generation) is not int or record.generation < 0:
+    counts = (record.generation, 0 if record.uid is None else record.uid)
+    if fields or type(record.incarnation) is not str or any(type(count) is not int or count < 0 for count in counts):
         raise ValueError("no record")
     return record
 

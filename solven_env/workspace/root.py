@@ -24,7 +24,7 @@ from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace.reading import opened_to_read, read_at_most
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
 READ_LIMIT = 16 * 1024 * 1024
@@ -228,13 +228,15 @@ class Root:
                         raise
         self._changed.clear()
 
-    def adopt(self) -> tuple[str, ...]:
-        """Give everything in the workspace to `owner`; the paths that keep theirs (see `adoption`), sorted."""
+    def adopt(self, is_former: Callable[[int], bool] | None = None) -> tuple[str, ...]:
+        """Give everything in the workspace, or what `is_former` says is somebody's, to `owner`; the paths that keep
+        theirs (see `adoption`), sorted.
+        """
         if self.owner is None:
             return ()
         from solven_env.workspace.adoption import adopt  # once in a thread's life
 
-        return adopt(self._descriptor, self.owner)
+        return adopt(self._descriptor, self.owner, is_former)
 
     def adopt_directory(self, path: str) -> None:
         """Give one directory to `owner`, and nothing in it; no error where none stands there."""
