@@ -291,8 +291,14 @@ def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str]
     return LockReport(directory, tuple(files), lock_files.write(directory, files))
 
 
-def check_lock(profile: str | Path) -> LockReport:
-    """The lock of a profile as it is; `LockError` when it is missing or out of date. Needs no network."""
+def check_lock(
+    profile: str | Path, *, resolve: bool = False, progress: Callable[[str], None] = lambda _: None
+) -> LockReport:
+    """The lock of a profile as it is; `LockError` when it is missing, out of date, or no lock of ours. Writes nothing.
+
+    Needs no network, unless it is to be resolved anew: `resolve` holds each pin and digest against the indexes, of
+    which `progress` is told, and is a `BuildError` where they cannot be asked.
+    """
     from solven_env import sources
     from solven_env.builds import lock_files, locks
     from solven_env.preparing import packages
@@ -300,8 +306,16 @@ def check_lock(profile: str | Path) -> LockReport:
     source = sources.find(profile)
     python, bun = packages(source, os.environ)
     directory = _lock_directory(source)
-    found = locks.check(lock_files.read(directory), python, bun, profile=str(profile), where=str(directory))
-    return LockReport(directory, tuple(locks.files(found, python, bun)) if locks.is_needed(python, bun) else ())
+    where, name = str(directory), str(profile)
+    found = locks.check(lock_files.read(directory), python, bun, profile=name, where=where)
+    if not locks.is_needed(python, bun):
+        return LockReport(directory)
+    if resolve:
+        from solven_env.builds import resolving, toolchain
+
+        host = toolchain.host(directories.cache(), os.environ)
+        resolving.check_resolved(found, python, bun, host, progress, where=where, fix=locks.mend(name))
+    return LockReport(directory, tuple(locks.files(found, python, bun)))
 
 
 def _build(found: Thread, lacking: Sequence[Need], backend: str, progress: Callable[[str], None]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from solven_env import directories
 from solven_env.builds import lock_files, locks, store, wanted
 from solven_env.profile.sections import Bun, Python
+from solven_env.state.records import lock_key
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -77,10 +78,15 @@ def find(need: Need, config: Config) -> Build | None:
 def obtain(
     need: Need, builder: Builder, config: Config, environ: Mapping[str, str], progress: Callable[[str], None]
 ) -> Build:
-    """The build that meets the need, made where this host lacks it, of which `progress` is told."""
+    """The build that meets the need, made where this host lacks it, of which `progress` is told.
+
+    LockError where its lock is none of ours: what a record names lies on the storage, and is believed no more than a
+    file beside a profile. The lock of a build that is there was read when it was made: the digest is part of its key.
+    """
     found = find(need, config)
     if found is not None:
         return found
+    _believe(need)
     from solven_env.builds import bun, python  # with all that starts a sandbox: most applies and runs need none
 
     count = len(need.section.packages)
@@ -93,6 +99,17 @@ def obtain(
         made = bun.build(need.section, need.lock, able)
     progress(f"made the {need.kind} build in {time.monotonic() - begun:.1f} s")
     return made
+
+
+def _believe(need: Need) -> None:
+    if need.lock is None:
+        return
+    file = f".solven-env/{lock_key(hashlib.sha256(need.lock).hexdigest())}"
+    fix = "Lock the profile and apply it again."
+    if isinstance(need.section, Python):
+        locks.believe_python(need.lock, need.section, file, fix=fix)
+    else:
+        locks.believe_bun(need.lock, need.section, file, fix=fix)
 
 
 def _in_bubblewrap(builder: Builder, config: Config, environ: Mapping[str, str]) -> Builder:

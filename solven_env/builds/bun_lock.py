@@ -53,8 +53,8 @@ class Package(NamedTuple):
     """Ranges by name, of `dependencies`."""
     may_need: Mapping[str, str]
     """Ranges by name, of `optionalDependencies` and `peerDependencies`."""
-    is_bundled: bool
-    """Whether the package above it brings it along in its own tarball."""
+    about: Mapping[str, object]
+    """All that is noted of it, the two above included; `bundled` where the package above brings it in its tarball."""
     line: int
 
 
@@ -80,10 +80,13 @@ class _Node(NamedTuple):
     line: int
 
 
-def parse(text: bytes, file: str, *, fix: str = "") -> BunLock:
-    """What a bun.lock says. LockError at `file:line` with `fix` for anything that the grammar has not."""
+def parse(text: bytes, file: str, *, field: str = "dependencies", fix: str = "") -> BunLock:
+    """What a bun.lock says, its project's packages asked for in `field`.
+
+    LockError at `file:line` with `fix` for anything that the grammar has not.
+    """
     try:
-        return _lock(_document(text))
+        return _lock(_document(text), field)
     except _RefusedError as refused:
         raise LockError(refused.what, fix=fix, location=f"{file}:{refused.line}") from None
 
@@ -99,15 +102,15 @@ def split_key(key: str) -> tuple[str, ...]:
     return tuple(_NAME.findall(key))
 
 
-def _lock(document: _Node) -> BunLock:
+def _lock(document: _Node, field: str) -> BunLock:
     top = _fields(document, ("lockfileVersion", "workspaces", "packages"), ("configVersion",))
     if top["lockfileVersion"].value not in _FORMATS:
         raise _RefusedError("the pinned Bun writes locks of another format", top["lockfileVersion"].line)
-    workspace = _fields(_fields(top["workspaces"], ("",))[""], ("name", "dependencies"))
+    workspace = _fields(_fields(top["workspaces"], ("",))[""], ("name", field))
     packages = _mapping(top["packages"])
     if len(packages) > MAX_PACKAGES:
         raise _RefusedError(f"the lock has more than {MAX_PACKAGES} packages", top["packages"].line)
-    asked = _ranges(workspace["dependencies"])
+    asked = _ranges(workspace[field])
     return BunLock(asked, {key: _package(key, entry) for key, entry in packages.items()})
 
 
@@ -127,9 +130,7 @@ def _package(key: str, entry: _Node) -> Package:
     fields = _fields(about, (), tuple(_ABOUT))
     told = {name: _ABOUT[name](node) for name, node in fields.items()}
     optional = {**told.get("peerDependencies", {}), **told.get("optionalDependencies", {})}
-    return Package(
-        key, named[1], named[2], digest.value, told.get("dependencies", {}), optional, "bundled" in told, entry.line
-    )
+    return Package(key, named[1], named[2], digest.value, told.get("dependencies", {}), optional, told, entry.line)
 
 
 def _ranges(node: _Node) -> dict[str, str]:
@@ -144,34 +145,38 @@ def _ranges(node: _Node) -> dict[str, str]:
     return found
 
 
-def _names(node: _Node) -> None:
+def _names(node: _Node) -> list[str]:
     if not isinstance(node.value, list) or not all(_NAME.fullmatch(_text(item)) for item in node.value):
         raise _RefusedError("this is not a list of packages", node.line)
+    return [item.value for item in node.value]
 
 
-def _programs(node: _Node) -> None:
+def _programs(node: _Node) -> str | dict[str, str]:
     if isinstance(node.value, str):
         return _path(node)
     for name, item in _mapping(node).items():
         if not _NAME.fullmatch(name):
             raise _RefusedError("this is not the name of a program", item.line)
-        _path(item)
+    return {name: _path(item) for name, item in _mapping(node).items()}
 
 
-def _path(node: _Node) -> None:
+def _path(node: _Node) -> str:
     if not _PATH.fullmatch(_text(node)):
         raise _RefusedError("this is not a path in the package", node.line)
+    return _text(node)
 
 
-def _systems(node: _Node) -> None:
+def _systems(node: _Node) -> list[str]:
     words = node.value if isinstance(node.value, list) else [node]
     if not all(_WORD.fullmatch(_text(item)) for item in words):
         raise _RefusedError("this is not a list of systems", node.line)
+    return [item.value for item in words]
 
 
-def _true(node: _Node) -> None:
+def _true(node: _Node) -> bool:
     if node.value is not True:
         raise _RefusedError("this can be true alone", node.line)
+    return True
 
 
 _ABOUT: Mapping[str, Callable[[_Node], Any]] = {

@@ -121,7 +121,7 @@ def refuse_unasked_bun(
     """LockError at the first package that neither the profile nor anything that is installed asks for.
 
     `manifests` has the package.json of every package that is fetched, by its key in the lock; of those, too, that
-    another one brings along (`is_bundled`). What is not fetched, since it is for another system, asks for nothing.
+    another one brings along (`bundled`). What is not fetched, since it is for another system, asks for nothing.
     """
     needs = {key: (_ranges(told, "dependencies"), _optional(told)) for key, told in manifests.items()}
     asked = _asked_bun(lock, bun, needs, file, fix, is_whole=False)

@@ -11,13 +11,14 @@ from __future__ import annotations
 import hashlib
 import json
 
-from solven_env.builds import bun_lock, closures, requirements_txt
 from solven_env.errors import LockError
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from solven_env.builds.bun_lock import BunLock
+    from solven_env.builds.requirements_txt import Pin
     from solven_env.profile.sections import Bun, Python
 
 FORMAT = 1
@@ -45,6 +46,11 @@ def digest(python: Python | None, bun: Bun | None) -> str:
     return _digest(json.dumps(asked, sort_keys=True).encode())
 
 
+def mend(profile: str) -> str:
+    """What mends the lock of the profile that was named so."""
+    return f"Run: solven-env lock {profile}"
+
+
 def is_needed(python: Python | None, bun: Bun | None) -> bool:
     """Whether there is anything to lock."""
     return bool((python and python.packages) or (bun and bun.packages))
@@ -64,7 +70,7 @@ def check(found: Mapping[str, bytes], python: Python | None, bun: Bun | None, *,
     """The lock in the files that were found at `where`, if it is the one of these sections; else LockError."""
     if not is_needed(python, bun):
         return Lock()
-    fix = f"Run: solven-env lock {profile}"
+    fix = mend(profile)
     if ABOUT not in found:
         raise LockError("the lock of the profile's packages is missing", fix=fix, location=where)
     try:
@@ -85,18 +91,29 @@ def check(found: Mapping[str, bytes], python: Python | None, bun: Bun | None, *,
         if written.get(name) != _digest(found[name]):
             raise LockError(f"{name} was changed since it was locked: restore it or lock anew", fix=fix, location=where)
     lock = Lock(*(found[name] if name in wanted else None for name in (PYTHON, BUN)))
-    believe(lock, python, bun, where=where, fix=fix)
+    if python is not None and lock.python is not None:
+        believe_python(lock.python, python, f"{where}/{PYTHON}", fix=fix)
+    if bun is not None and lock.bun is not None:
+        believe_bun(lock.bun, bun, f"{where}/{BUN}", fix=fix)
     return lock
 
 
-def believe(lock: Lock, python: Python | None, bun: Bun | None, *, where: str, fix: str) -> None:
-    """LockError at `where/FILE:LINE` for what its grammar has not, or where a text lacks what the sections ask for."""
-    if python is not None and lock.python is not None:
-        file = f"{where}/{PYTHON}"
-        closures.check_python(requirements_txt.parse(lock.python, file, fix=fix), python, file, fix=fix)
-    if bun is not None and lock.bun is not None:
-        file = f"{where}/{BUN}"
-        closures.check_bun(bun_lock.parse(lock.bun, file, fix=fix), bun, file, fix=fix)
+def believe_python(text: bytes, python: Python, file: str, *, fix: str = "") -> tuple[Pin, ...]:
+    """The pins of a python.txt. LockError at `file:line` for what its grammar has not, or where it lacks a package."""
+    from solven_env.builds import closures, requirements_txt  # 3 ms: a run believes no lock, its build is there
+
+    pins = requirements_txt.parse(text, file, fix=fix)
+    closures.check_python(pins, python, file, fix=fix)
+    return pins
+
+
+def believe_bun(text: bytes, bun: Bun, file: str, *, fix: str = "") -> BunLock:
+    """What a bun.lock says. LockError at `file:line` for what its grammar has not, or a package too few or too many."""
+    from solven_env.builds import bun_lock, closures
+
+    lock = bun_lock.parse(text, file, fix=fix)
+    closures.check_bun(lock, bun, file, fix=fix)
+    return lock
 
 
 def _digest(data: bytes) -> str:

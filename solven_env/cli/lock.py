@@ -15,7 +15,14 @@ def command(
         bool, typer.Option("--upgrade", help="Take the newest versions that fit, not those of the present lock.")
     ] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit with 7 when the lock is missing or out of date.")
+        bool,
+        typer.Option(
+            "--check", help="Write nothing; exit with 7 when the lock is missing, out of date or not believed."
+        ),
+    ] = False,
+    resolve: Annotated[
+        bool,
+        typer.Option("--resolve", help="With --check: ask the indexes, too, whether they have each pin and digest."),
     ] = False,
     chosen: FormatOption = Format.TEXT,
 ) -> None:
@@ -29,13 +36,20 @@ def command(
       solven-env lock profiles/solven.yaml
       solven-env lock profiles/solven.yaml --upgrade
       solven-env lock profiles/solven.yaml --check
+      solven-env lock profiles/solven.yaml --check --resolve
     """
     from solven_env import api
     from solven_env.cli.output import errors_told, note, print_json, say
+    from solven_env.errors import UsageError
     from solven_env.report import FORMAT
 
     with errors_told("lock", None, chosen, profile=profile):
-        report = api.check_lock(profile) if check else api.lock(profile, upgrade=upgrade, progress=note)
+        if resolve and not check:
+            raise UsageError("--resolve is of use to --check only", fix="Add --check, or leave --resolve out.")
+        if check:
+            report = api.check_lock(profile, resolve=resolve, progress=note)
+        else:
+            report = api.lock(profile, upgrade=upgrade, progress=note)
     if chosen is Format.JSON:
         described = {"path": str(report.path), "files": list(report.files), "changed": list(report.changed)}
         print_json({"format": FORMAT, "command": "lock", "threads": [], "lock": described})

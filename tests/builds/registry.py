@@ -42,11 +42,9 @@ class Registry:
         data = tarball({"package/package.json": json.dumps({"name": name, "version": version}).encode()})
         integrity = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
         dist = {"tarball": f"{self.address}/{name}/-/{name}-{version}.tgz", "integrity": integrity}
-        about = {
-            "name": name,
-            "dist-tags": {"latest": version},
-            "versions": {version: {"name": name, "version": version, "dist": dist}},
-        }
+        about = json.loads(self.pages.get(f"/{name}", ("", b'{"versions": {}}'))[1])
+        about |= {"name": name, "dist-tags": {"latest": version}}
+        about["versions"][version] = {"name": name, "version": version, "dist": dist}
         self.pages[f"/{name}"] = ("application/json", json.dumps(about).encode())
         self.pages[f"/{name}/-/{name}-{version}.tgz"] = ("application/octet-stream", data)
 

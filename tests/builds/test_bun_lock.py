@@ -53,7 +53,7 @@ def test_what_bun_writes_is_read() -> None:
         ("a/c-cjs", "c", "1.2.3", 17),
     ]
     assert lock.packages["a"].needs == {"@s/b": ">=2.0.0-0 <3 || 4.x"}
-    assert lock.packages["a/c-cjs"].is_bundled
+    assert lock.packages["a/c-cjs"].about == {"bundled": True}
     assert lock.packages["a"].digest == DIGEST
     assert split_key("a/@s/b/c") == ("a", "@s/b", "c")
     assert alias("npm:@s/b@^2.0.0") == ("@s/b", "^2.0.0")

@@ -132,7 +132,7 @@ def bun_lock(asked: dict[str, str], *packages: tuple[str, str, dict[str, str], d
     found = {}
     for line, (key, pin, needs, may_need) in enumerate(packages, 1):
         name, _, version = pin.rpartition("@")
-        found[key] = Package(key, name, version, "sha512-", needs, may_need, False, line)
+        found[key] = Package(key, name, version, "sha512-", needs, may_need, {}, line)
     return BunLock(asked, found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -29,6 +30,9 @@ def test_a_profile_is_locked_once_and_checked(cli: Cli) -> None:
     assert names == ["bun.lock", "lock.json", "python.txt"]
     assert cli("lock", profile).stdout == "team.lock: up to date.\n"
     assert cli("lock", profile, "--check").returncode == 0
+    resolved = cli("lock", profile, "--check", "--resolve")
+    assert (resolved.returncode, resolved.stdout) == (0, "team.lock: up to date.\n"), resolved.stderr
+    assert resolved.stderr == "resolving 1 Python package for Python 3.12\nresolving 1 JavaScript package\n"
     cli.write("team.yaml", PACKAGES.replace("GREETING", "WELCOME"))
     assert cli("lock", profile, "--check").returncode == 0
     cli.write("team.yaml", PACKAGES.replace("six", "packaging"))
@@ -65,6 +69,33 @@ def test_a_caller_that_ignores_sigchld_makes_no_failure_a_success(cli: Cli) -> N
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "UV_OFFLINE": "1"}
     failed = subprocess.run([sys.executable, "-c", code, profile], cwd=cli.directory, env=environ, check=False)
     assert failed.returncode == 1
+    assert not (cli.directory / "team.lock").exists()
+
+
+def test_a_forged_digest_is_found_in_the_index_and_mended(cli: Cli) -> None:
+    profile = cli.write("team.yaml", PACKAGES.partition("bun:")[0])
+    assert cli("lock", profile).returncode == 0
+    path, about = (cli.directory / "team.lock" / name for name in ("python.txt", "lock.json"))
+    genuine = path.read_text(), about.read_text()
+    lines = genuine[0].splitlines(keepends=True)
+    lines[-1] = f"    --hash=sha256:{'0' * 64}\n"
+    path.write_text("".join(lines))
+    old, new = (hashlib.sha256(text.encode()).hexdigest() for text in (genuine[0], path.read_text()))
+    about.write_text(genuine[1].replace(old, new))
+    assert cli("lock", profile, "--check").returncode == 0
+    refused = cli("lock", profile, "--check", "--resolve", "--format", "json")
+    assert refused.returncode == 7
+    error = json.loads(refused.stdout)["error"]
+    assert error["location"] == f"team.lock/python.txt:{len(lines)}"
+    assert "no file of six" in error["message"]
+    assert cli("lock", profile).returncode == 0
+    assert (path.read_text(), about.read_text()) == genuine
+
+
+def test_to_resolve_is_to_check(cli: Cli) -> None:
+    refused = cli("lock", cli.write("team.yaml", PACKAGES), "--resolve")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--check" in refused.stderr
     assert not (cli.directory / "team.lock").exists()
 
 
