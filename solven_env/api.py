@@ -13,7 +13,7 @@ from solven_env import directories
 from solven_env.errors import UsageError
 from solven_env.report import DoctorReport, LockReport, Report, ThreadReport, thread_report
 from solven_env.threads import Thread
-from solven_env.workspace.storage import thread_id
+from solven_env.workspace.storage import check_readers, thread_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -142,6 +142,7 @@ def apply(
     found, source, given = Thread.find(thread, storage), sources.find(profile), inputs or {}
     if found.record() is None:
         planning.check(found, source, given, unset)  # an invalid profile or input leaves no trace of a new thread
+    check_readers(found.config.sandbox.group)
     with found.state.lock(thread):
         computed, lacking = planning.plan(found, source, given, unset)
         if on_conflict == "fail":
@@ -159,6 +160,7 @@ def apply(
             changes = (*(change for change in changes if change.kind == BUILD), *computed.changes)
         with uids.for_apply(found, computed.base, progress) as (owned, fresh):
             outcome = apply_plan(computed, owned.create_root, found.state, fresh)
+        found.close_to_others()
     report = thread_report(computed)._replace(changes=changes, generation=outcome.generation, kept=outcome.kept)
     return Report("apply", (report,))
 

@@ -11,7 +11,7 @@ from solven_env.errors import ConfigError
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from solven_env.documents import Document
 
@@ -29,13 +29,15 @@ class Sandbox(NamedTuple):
     """How commands run here. `uid` (and the gid of that number) is the host's, for what root starts.
 
     `uids` are those out of which each thread gets one of its own under root, where this host can do that; none of them
-    is `uid`. `bwrap` is None where it is to be looked for on PATH.
+    is `uid`. `bwrap` is None where it is to be looked for on PATH. `group` is the number of the host's group whose
+    members may read workspaces.
     """
 
     uid: int = 61000
     bwrap: str | None = None
     networks: tuple[Network, ...] = NETWORKS
     uids: range = range(0)
+    group: int | None = None
 
 
 class Config(NamedTuple):
@@ -46,17 +48,21 @@ class Config(NamedTuple):
     sandbox: Sandbox = Sandbox()
 
 
-def parse(text: bytes, file: str, schema: bytes) -> Config:
-    """The configuration in `text`, called `file` in messages. ConfigError with every mistake."""
+def parse(text: bytes, file: str, schema: bytes, find_group: Callable[[str], int | None] = lambda _: None) -> Config:
+    """The configuration in `text`, called `file` in messages. ConfigError with every mistake.
+
+    `find_group` gives the number of a group that is written by its name.
+    """
     from solven_env import documents  # most hosts have no such file
     from solven_env.diagnostics import ordered
 
     document = documents.parse(text, file)
     documents.validate(document, schema)
     _check(document)
+    group = _group(document, find_group)
     if document.diagnostics:
         raise ConfigError(ordered(document.diagnostics))
-    return _config(document.data)
+    return _config(document.data, group)
 
 
 def load(environ: Mapping[str, str]) -> Config:
@@ -93,7 +99,16 @@ def _unusable(path: Path, message: str, fix: str) -> ConfigError:
 
 @functools.lru_cache(maxsize=4)
 def _parsed(text: bytes, file: str) -> Config:
-    return parse(text, file, (shipped.directory("schemas") / "config-v1.json").read_bytes())
+    return parse(text, file, (shipped.directory("schemas") / "config-v1.json").read_bytes(), _find_group)
+
+
+def _find_group(name: str) -> int | None:
+    import grp  # few hosts name one
+
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return None
 
 
 def _check(document: Document) -> None:
@@ -120,8 +135,21 @@ def _check_uids(document: Document) -> None:
         document.report(document.value("sandbox", "uids", "first"), message, "Choose a range without it.")
 
 
-def _config(data: Mapping[str, Any]) -> Config:
+def _group(document: Document, find_group: Callable[[str], int | None]) -> int | None:
+    written: str | int | None = document.data.get("sandbox", {}).get("group")
+    if not isinstance(written, str):
+        return written
+    found = find_group(written)
+    if found is None:
+        fix = f"Make it: sudo groupadd --system {written}"
+        document.report(document.value("sandbox", "group"), f"sandbox.group: this host has no group '{written}'", fix)
+    return found
+
+
+def _config(data: Mapping[str, Any], group: int | None) -> Config:
     sandbox = data.get("sandbox", {})
+    if "group" in sandbox:
+        sandbox = sandbox | {"group": group}
     if "networks" in sandbox:
         sandbox = sandbox | {"networks": tuple(sandbox["networks"])}
     if "uids" in sandbox:

@@ -22,15 +22,18 @@ NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP)
 _RIGHTS_NOT_OFFERED = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
 
 
-def make_directory(path: Path) -> None:
-    """Make a directory with mode 0755, whatever the umask, and its parents as that says; nothing when it is there."""
+def make_directory(path: Path, mode: int = 0o755) -> None:
+    """Make a directory and its missing parents, with this mode whatever the umask; nothing when it is there."""
     try:
-        path.mkdir(parents=True)
+        path.mkdir()
+    except FileNotFoundError:
+        make_directory(path.parent, mode)
+        make_directory(path, mode)
     except FileExistsError:
-        if path.is_symlink() and not path.exists():
+        if not path.is_dir():
             raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
     else:
-        path.chmod(0o755)
+        path.chmod(mode)
 
 
 def write_new(directory: int, name: str, data: bytes, *, mode: int, owner: tuple[int, int] | None = None) -> None:

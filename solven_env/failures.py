@@ -37,7 +37,10 @@ _MEANINGS = {
     ),
     errno.ENXIO: ("a socket or a device stands where a file should", "Look at it and remove it."),
     errno.ENODEV: ("a device without a driver stands where a file should", "Look at it and remove it."),
-    errno.EAGAIN: ("another process holds a lease on it", "Try again when that process has let go."),
+    errno.EAGAIN: (
+        "another process holds a lease on it",
+        "Try again when that process has let go, or end it: a command of the thread with solven-env stop.",
+    ),
     errno.EBUSY: ("it is in use, as a mount point perhaps", "Unmount it, or try again later."),
     errno.ENAMETOOLONG: ("the name or path is too long", "Use a shorter one: 255 bytes a name, 4095 a path."),
     errno.EIO: ("the device or the mount's daemon failed", "Read its log (`dmesg`, or the daemon's) and try again."),

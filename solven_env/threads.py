@@ -50,6 +50,10 @@ class Thread(NamedTuple):
         """The workspace, open, and made where it is missing."""
         return storages.create_workspace(self.storage, self.name, self.owner)
 
+    def close_to_others(self) -> None:
+        """Give the workspace and `threads/` the modes and the group that keep others of the host out."""
+        storages.close_to_others(self.storage, self.name, self.config.sandbox.group)
+
     def open_root(self) -> roots.Root | None:
         """The workspace, open; None where there is none."""
         return storages.open_workspace(self.storage, self.name, self.owner)

@@ -26,6 +26,8 @@ MISTAKES = [
     ("sandbox: {uid: 0}", "1:16: sandbox.uid: 0 is not a user id between 1 and 999999999. Write, for example, 61000."),
     ("sandbox: {uid: '7'}", "1:16: sandbox.uid must be a whole number, not text. Write it without quotes."),
     ("sandbox: {bwrap: bwrap}", "1:18: sandbox.bwrap: 'bwrap' is not an absolute path. "),
+    ("sandbox: {group: 0}", "1:18: sandbox.group: 0 is not the name or the number of a group. "),
+    ("sandbox: {group: nobody-has-it}", "1:18: sandbox.group: this host has no group 'nobody-has-it'. Make it: sudo "),
     ("sandbox: {networks: [nnoe]}", "1:22: sandbox.networks[0]: 'nnoe' is not none, internet or host. "),
     ("sandbox: {networks: []}", "1:21: sandbox.networks is not a list of at least one network. "),
     ("sandbox:", "1:1: sandbox has no value. "),
@@ -42,6 +44,12 @@ MISTAKES = [
 def test_without_words_all_is_as_by_default(text: str) -> None:
     assert parse(text.encode(), "config.yaml", SCHEMA) == Config(None, {}, Sandbox(61000, None))
     assert Sandbox().networks == ("none", "internet", "host")
+
+
+@pytest.mark.parametrize(("written", "number"), [("4711", 4711), ("readers", 815)])
+def test_a_group_is_written_by_its_name_or_its_number(written: str, number: int) -> None:
+    text = f"sandbox: {{group: {written}}}".encode()
+    assert parse(text, "config.yaml", SCHEMA, {"readers": 815}.get).sandbox.group == number
 
 
 def test_what_is_said_is_read() -> None:

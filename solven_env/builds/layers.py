@@ -14,6 +14,7 @@ import shutil
 from contextlib import suppress
 
 from solven_env.builds.staging import make_private, refusals_told
+from solven_env.durable import make_directory
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def layer(home: Home, build: Build, uid: int | None) -> Layer:
     made = where(home, build)
     for directory in (made.upper, made.work):
         with refusals_told(directory):
-            directory.mkdir(mode=0o755, exist_ok=True)
+            make_directory(directory)
             if uid is not None and directory.stat().st_uid != uid:
                 os.chown(directory, uid, uid)
     return made

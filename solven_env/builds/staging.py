@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from solven_env.durable import make_directory
 from solven_env.errors import StoreError
 from solven_env.failures import failure
 
@@ -25,7 +26,7 @@ def make_private(path: Path) -> Path:
     What lies beneath keeps modes of its own: it is this one that keeps the sandbox's uid out.
     """
     with refusals_told(path):
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(path, 0o700)  # as the XDG specification says of parents
         about = path.stat()
         if about.st_uid != os.geteuid():
             raise StoreError("this directory belongs to another user", fix="Move it away.", location=str(path))

@@ -116,6 +116,11 @@ def workspace(asked: Asked) -> Answer:
         return broken("the workspace is not there", str(asked.workspace), asked.apply)
     with root:
         count = len(root.list(""))
+        readers = asked.thread.config.sandbox.group
+        if root.is_open_to_others(readers):
+            wanted = "its owner alone" if readers is None else f"its owner and the group {readers}"
+            cause = f"{asked.workspace}: they read what inputs put there, and run a set-uid file of the agent's"
+            return limited(f"its mode or its group lets others in than {wanted}", cause, asked.apply)
     return ok(f"{asked.workspace}, {count} entries, of uid {asked.uid}")
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import select
 
+from solven_env import syscalls
 from solven_env.errors import SandboxError
 from solven_env.sandbox import mounting, namespaces, network, sources, staging
+from solven_env.sandbox.blocks import holding
 from solven_env.sandbox.launching import Root
 from solven_env.sandbox.plan import LaunchPlan, check_plan, shape
+from solven_env.sandbox.targets import DIRECTORY
 
 _TRIES = 3
 
@@ -44,7 +47,9 @@ def have(roots: Roots, plan: LaunchPlan) -> tuple[str, tuple[str, ...]]:
         if name not in roots.names:
             in_the_way |= _stage(roots, plan, name, surroundings)
         where = roots.names[name]
-        moved = staging.find_moved(where, roots.staged[where].mounted)
+        with holding(os.open(where, DIRECTORY)) as root:
+            syscalls.let_owner_in(root)
+            moved = staging.find_moved(root, roots.staged[where].mounted)
         if not moved:
             roots.newest = where
             return where, tuple(sorted(in_the_way))

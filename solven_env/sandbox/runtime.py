@@ -25,13 +25,23 @@ def open_directory(path: str) -> int:
     Refused (SandboxError) when it is a link, another user's, or open to others: who can connect can start commands.
     """
     try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
+        _make(path)
     except OSError as error:
         raise _closed(path, error) from error
     directory = find_directory(path)
     if directory is None:
         raise SandboxError("the runtime directory was removed", fix="Run it again.", location=path)
     return directory
+
+
+def _make(path: str) -> None:
+    """With what is missing above it; os.makedirs would give that the mode that the umask says."""
+    with suppress(FileExistsError):
+        try:
+            os.mkdir(path, 0o700)
+        except FileNotFoundError:
+            _make(os.path.dirname(path))
+            os.mkdir(path, 0o700)
 
 
 def find_directory(path: str) -> int | None:

@@ -272,6 +272,7 @@ def _make_holder(directory: int, name: str) -> _Holder:
         first_stage = begin(_HOLDER, (*inherited, name), inherited, streams)
         address = runtime.address(directory, name)
         listener.bind(address)
+        os.chmod(address, 0o600)
         listener.listen(runtime.BACKLOG)
         connection = Socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         connection.connect(address)

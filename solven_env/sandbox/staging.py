@@ -65,20 +65,19 @@ def stage(plan: LaunchPlan, where: str, shared: Shared) -> Staged:
     return Staged(tuple(mounted), tuple(hidden))
 
 
-def find_moved(where: str, mounted: tuple[tuple[str, int], ...]) -> dict[str, bool]:
-    """The targets in the staged root `where` at which their mount is no longer, and whether something else is there.
+def find_moved(root: int, mounted: tuple[tuple[str, int], ...]) -> dict[str, bool]:
+    """The targets in an open staged root at which their mount is no longer, and whether something else is there.
 
     A mount goes with the directory that it is on: an agent that renames one above it takes it along. One that is
     removed where it is no mount point (in another root, on the host) takes its mount from the world.
     """
     moved: dict[str, bool] = {}
-    with holding(os.open(where, DIRECTORY)) as root:
-        for target, mount in mounted:
-            try:
-                if _mount_at(root, target) != mount:
-                    moved[target] = True
-            except OSError as error:
-                moved[target] = error.errno != errno.ENOENT
+    for target, mount in mounted:
+        try:
+            if _mount_at(root, target) != mount:
+                moved[target] = True
+        except OSError as error:
+            moved[target] = error.errno != errno.ENOENT
     return moved
 
 
@@ -116,6 +115,7 @@ def open_workspace(plan: LaunchPlan) -> int:
     try:
         workspace = os.open(plan.workspace, DIRECTORY | os.O_NOFOLLOW)
         with holding(workspace):
+            syscalls.let_owner_in(workspace)
             # O_PATH asks no file system; this one tells of a FUSE mount whose daemon has died.
             return os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=workspace)
     except OSError as error:

@@ -62,6 +62,8 @@ def _open_unreadable(workspace: int, path: str) -> int | None:
                 return os.open(itself, _READ & ~os.O_NOFOLLOW)
             finally:
                 os.chmod(itself, mode)  # noqa: PTH101
+        except BlockingIOError:  # a lease (fcntl(2)), which whoever holds it took before the file was closed to him
+            raise
         except OSError:  # no /proc, a file system that is read-only: the refusal stands
             return None
     finally:

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 READ_LIMIT = 16 * 1024 * 1024
 """The bytes that `Root.read` accepts unless told otherwise."""
 
+CLOSED = 0o700
+_READABLE = 0o750
+"""Modes of a workspace itself: its owner's alone, and with a group of readers."""
+
 _TEMPORARY = re.compile(r"\.solven-env-[0-9a-f]{16}\.tmp")
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _DIRECTORY = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY
@@ -87,6 +91,19 @@ class Root:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def close_to_others(self, readers: int | None) -> None:
+        """Give the workspace itself mode 0700; with a group of `readers` (a gid) that group, and mode 0750."""
+        with failures_as(WorkspaceError, "."):
+            status = os.fstat(self._descriptor)
+            group, mode = (status.st_gid, CLOSED) if readers is None else (readers, _READABLE)
+            set_rights(self._descriptor, mode, (status.st_uid, group))
+
+    def is_open_to_others(self, readers: int | None) -> bool:
+        """Whether others than the owner and the group of `readers` may enter the workspace, or that group may not."""
+        status = os.fstat(self._descriptor)
+        mode = stat.S_IMODE(status.st_mode)
+        return bool(mode & 0o077) if readers is None else mode & 0o077 != 0o050 or status.st_gid != readers
 
     def stat(self, path: str) -> Entry | None:
         """What is at `path`; None when nothing is, or when something on the way is missing, a link or no directory."""

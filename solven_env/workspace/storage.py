@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solven_env import directories
-from solven_env.durable import make_directory
+from solven_env.durable import make_directory, set_rights
 from solven_env.errors import UnknownStorageError, UsageError, WorkspaceError
 from solven_env.failures import failures_as
-from solven_env.syscalls import O_PATH, openat2
-from solven_env.workspace.root import Owner, Root
+from solven_env.syscalls import O_PATH, let_owner_in, openat2
+from solven_env.workspace.root import CLOSED, Owner, Root
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 _THREAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _VARIABLE = "SOLVEN_ENV_STORAGE"
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_THREADS = 0o711
+"""Everybody may pass through to what he may enter, and nobody list the threads."""
 
 
 def thread_id(text: str) -> str:
@@ -68,7 +72,7 @@ def open_workspace(storage: Path, thread: str, owner: Owner | None) -> Root | No
         with failures_as(WorkspaceError, str(location)):
             place = os.open(storage, O_PATH | os.O_DIRECTORY)
             try:
-                return Root(openat2(place, f"threads/{thread}", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW), owner)
+                return Root(_open_directory(place, f"threads/{thread}"), owner)
             finally:
                 os.close(place)
     except FileNotFoundError:
@@ -78,22 +82,66 @@ def open_workspace(storage: Path, thread: str, owner: Owner | None) -> Root | No
 def create_workspace(storage: Path, thread: str, owner: Owner | None) -> Root:
     """The thread's workspace, open; made where it is missing, with `threads`, the storage and the parents of that.
 
-    What is made gets mode 0755 (parents of the storage: as the umask says), the workspace `owner`; what is there
-    stays as it is. Errors as `open_workspace`.
+    Whatever the umask, storage and parents get mode 0755, `threads` 0711 and the workspace 0700 and `owner`; what is
+    there stays as it is. Errors as `open_workspace`.
     """
     location = workspace_path(storage, thread)
     if (root := open_workspace(storage, thread, owner)) is not None:
         return root
     with failures_as(WorkspaceError, str(storage)):
         make_directory(storage)
-        for path, whose in (("threads", None), (f"threads/{thread}", owner)):
+        for path, mode, whose in (("threads", _THREADS, None), (f"threads/{thread}", CLOSED, owner)):
             with Root(os.open(storage, os.O_RDONLY | os.O_DIRECTORY), whose) as place, suppress(FileExistsError):
-                place.mkdir(path)
+                place.mkdir(path, mode)
                 place.sync()
     root = open_workspace(storage, thread, owner)
     if root is None:
         raise WorkspaceError("the workspace vanished while it was made", fix="Try again.", location=str(location))
     return root
+
+
+def check_readers(group: int | None) -> None:
+    """WorkspaceError where we may not give workspaces to the host's `group` of readers (its number)."""
+    if group is not None and os.geteuid() != 0 and group not in (os.getegid(), *os.getgroups()):
+        raise WorkspaceError(
+            f"sandbox.group is {group}, and this user is not in that group: it cannot give workspaces to it",
+            fix="Put this user into the group, or take sandbox.group out of the host configuration.",
+        )
+
+
+def close_to_others(storage: Path, thread: str, group: int | None) -> None:
+    """Give the workspace mode 0700, or 0750 and `group` where the host has one for readers, and `threads` at most 0711.
+
+    Earlier versions made both 0755, and an agent may open its own: every account of the host read what an input put
+    there, and could run a set-uid file. What another user made keeps its modes.
+    """
+    root = open_workspace(storage, thread, None)
+    if root is None:
+        return
+    with root:
+        root.close_to_others(group)
+    with failures_as(WorkspaceError, str(storage / "threads")):
+        place = os.open(storage, O_PATH | os.O_DIRECTORY)
+        try:
+            threads = openat2(place, "threads", _DIRECTORY)
+        finally:
+            os.close(place)
+        try:
+            about = os.fstat(threads)
+            if about.st_uid == os.geteuid():
+                set_rights(threads, stat.S_IMODE(about.st_mode) & _THREADS, None)
+        finally:
+            os.close(threads)
+
+
+def _open_directory(place: int, path: str) -> int:
+    """A directory beneath an open one, reached through no link; its owner may do all in it from now on."""
+    held = openat2(place, path, O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        let_owner_in(held)
+        return openat2(held, ".", _DIRECTORY)
+    finally:
+        os.close(held)
 
 
 def is_missing(storage: Path, path: str) -> bool:

@@ -11,7 +11,15 @@ import pytest
 from solven_env.config import Config
 from solven_env.errors import UsageError, WorkspaceError
 from solven_env.workspace.root import Owner
-from solven_env.workspace.storage import create_workspace, locate, open_workspace, thread_id, workspace_path
+from solven_env.workspace.storage import (
+    check_readers,
+    close_to_others,
+    create_workspace,
+    locate,
+    open_workspace,
+    thread_id,
+    workspace_path,
+)
 
 HOST = Config("prod", {"prod": Path("/srv/prod"), "fast": Path("/mnt/fast")})
 THREADS = ["t", "T1", "0", "thread-42", "a.b_c-d", "a" * 128]
@@ -96,7 +104,7 @@ def test_what_is_not_there_is_none_and_stays_so(tmp_path: Path) -> None:
     assert [path.name for path in storage.rglob("*")] == ["threads"]
 
 
-@pytest.mark.parametrize("umask", [0o022, 0o077, 0o000])
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077, 0o000])
 def test_all_is_made_with_its_mode(tmp_path: Path, umask: int) -> None:
     storage = tmp_path / "deep" / "storage"
     before = os.umask(umask)
@@ -105,8 +113,53 @@ def test_all_is_made_with_its_mode(tmp_path: Path, umask: int) -> None:
             assert root.list("") == ()
     finally:
         os.umask(before)
-    for path in (storage, storage / "threads", storage / "threads" / "t1"):
-        assert stat.S_IMODE(path.stat().st_mode) == 0o755
+    threads = storage / "threads"
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (storage.parent, storage, threads, threads / "t1")]
+    assert modes == [0o755, 0o755, 0o711, 0o700]
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o311, 0o555, 0o600])
+def test_a_workspace_that_keeps_its_owner_out_is_opened_and_lets_him_in(tmp_path: Path, mode: int) -> None:
+    workspace = tmp_path / "threads" / "t1"
+    workspace.mkdir(parents=True)
+    (workspace / "notes").write_text("mine")
+    workspace.chmod(mode)
+    root = open_workspace(tmp_path, "t1", None)
+    assert root is not None
+    with root:
+        assert root.read("notes") == b"mine"
+        root.mkdir("new")
+    assert stat.S_IMODE(workspace.stat().st_mode) == mode | 0o700
+
+
+@pytest.mark.parametrize(("before", "after"), [(0o777, 0o711), (0o755, 0o711), (0o750, 0o710), (0o700, 0o700)])
+def test_a_workspace_is_closed_to_others_and_the_threads_are_not_listed(
+    tmp_path: Path, before: int, after: int
+) -> None:
+    threads, workspace = tmp_path / "threads", tmp_path / "threads" / "t1"
+    workspace.mkdir(parents=True)
+    for place in (threads, workspace):
+        place.chmod(before)
+    close_to_others(tmp_path, "t1", None)
+    assert [stat.S_IMODE(place.stat().st_mode) for place in (threads, workspace)] == [after, 0o700]
+
+
+def test_a_group_of_the_hosts_may_read(tmp_path: Path) -> None:
+    group = 4711 if os.geteuid() == 0 else os.getgid()
+    workspace = tmp_path / "threads" / "t1"
+    workspace.mkdir(parents=True)
+    close_to_others(tmp_path, "t1", group)
+    assert (stat.S_IMODE(workspace.stat().st_mode), workspace.stat().st_gid) == (0o750, group)
+    close_to_others(tmp_path, "t1", None)
+    assert stat.S_IMODE(workspace.stat().st_mode) == 0o700
+
+
+def test_a_user_gives_workspaces_to_his_own_groups_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 4242)
+    check_readers(os.getegid())
+    check_readers(None)
+    with pytest.raises(WorkspaceError, match="not in that group"):
+        check_readers(4711)
 
 
 def test_what_is_there_stays_as_it_is(tmp_path: Path) -> None:
