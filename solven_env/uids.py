@@ -218,3 +218,4 @@ def _give(thread: Thread, record: Record, home: layers.Home, uid: int) -> None:
     if root is not None:
         with root:
             root.adopt(is_former)
+            root.close_to_others(thread.config.sandbox.group)

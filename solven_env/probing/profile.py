@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 
 from solven_env import packages, preparing
-from solven_env.probing import supplies
+from solven_env.probing import doors, supplies
 from solven_env.probing.asked_for import backend_answer, limits_answer, network_answer
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
 from solven_env.reconcile.desired import settings
+from solven_env.sandbox.plan import Bind
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -66,6 +67,12 @@ def sources(sought: Sought) -> Answer:
     return ok(f"the sources of {len(mounts)} mounts are here")
 
 
+def shown_doors(sought: Sought) -> Answer | None:
+    """Sockets and FIFOs in what its mounts show. (What its links show depends on the storage: see the thread's.)"""
+    mounts = [each._asdict() for each in sought.resolved().mounts]
+    return doors.answer([Bind(each["target"], each["source"], optional=True) for each in doors.own(mounts)])
+
+
 def network(sought: Sought) -> Answer | None:
     """Its network is allowed on this host, and can be made."""
     return network_answer(settings(sought.resolved()), sought.host)
@@ -86,6 +93,7 @@ QUESTIONS: tuple[Question[Sought], ...] = (
     Question("profile's lock", lock, ("profile",)),
     Question("profile's python", interpreter, ("profile", "uv")),
     Question("profile's mounts", sources, ("profile",)),
+    Question("profile's sockets", shown_doors, ("profile's mounts",)),
     Question("profile's backend", backend, ("profile",)),
     Question("profile's network", network, ("profile",)),
     Question("profile's limits", limits, ("profile",)),

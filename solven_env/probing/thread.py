@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env import planning, sessions
 from solven_env.builds import layers, remembered, store, verifying, wanted
 from solven_env.errors import WorkspaceError, printable
-from solven_env.probing import supplies
+from solven_env.probing import doors, supplies
 from solven_env.probing.asked_for import backend_answer, limits_answer, network_answer
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
 from solven_env.profile.sections import Python
+from solven_env.sandbox.plan import Bind
 from solven_env.state.records import lock_key
 from solven_env.workspace import storage as storages
 
@@ -108,6 +110,10 @@ def held(asked: Asked) -> Answer:
 def workspace(asked: Asked) -> Answer:
     """It is there, no link stands in its place, whom commands run as can write in it, and it can be read."""
     if asked.workspace.is_dir() and not asked.workspace.is_symlink():
+        about = asked.workspace.lstat()
+        if about.st_uid == asked.uid and about.st_mode & 0o700 != 0o700:
+            what = f"its mode {stat.S_IMODE(about.st_mode):04o} keeps its own owner out"
+            return limited(what, f"{asked.workspace}: the next command or apply lets him in again", asked.apply)
         writing = supplies.directory(asked.workspace, WorkspaceError, asked.uid)
         if writing.level == "broken":
             return writing
@@ -240,6 +246,14 @@ def links(asked: Asked) -> Answer | None:
     return ok(f"{len(declared)} lead where they should") if declared else None
 
 
+def shown_doors(asked: Asked) -> Answer | None:
+    """Sockets and FIFOs in what the profile's mounts and links show: read-only stops nobody from using one."""
+    binds = [Bind(each["target"], each["source"], optional=True) for each in doors.own(asked.settings["mounts"])]
+    storage = str(asked.thread.storage.absolute())
+    binds += [Bind(f"/{each['path']}", storage, each["to"], optional=True) for each in asked.settings["links"]]
+    return doors.answer(binds)
+
+
 def backend(asked: Asked) -> Answer:
     """The program that the profile's commands run in."""
     return backend_answer(asked.settings, asked.host)
@@ -292,4 +306,5 @@ QUESTIONS: tuple[Question[Asked], ...] = (
     Question("layers", layers_of, ("record", "data")),
     Question("session", session, ("record", "runtime directory")),
     Question("links", links, ("record",)),
+    Question("sockets", shown_doors, ("record",)),
 )

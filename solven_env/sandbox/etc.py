@@ -1,6 +1,7 @@
 """The sandbox's /etc: an allow list of what programs read there, since the whole of it holds credentials.
 
-Whatever no program needs to run stays outside: pip.conf, npmrc, ssh, shadow, sudoers, apt's and docker's logins. What
+Whatever no program needs to run stays outside: pip.conf, npmrc, ssh, shadow, sudoers, apt's and docker's logins, and
+profile.d, where hosts set variables for their own users: proxies with passwords, tokens, mirrors. What
 is copied or bound must be readable by everyone on the host, whoever reads it here. passwd, group, hosts and what else
 the caller decides come with the plan (`identity`).
 """
@@ -77,7 +78,6 @@ _BOUND = (
     "perl",
     "pki/ca-trust",
     "pki/tls/certs",
-    "profile.d",
     "python3",
     "ssl/certs",
     "terminfo",

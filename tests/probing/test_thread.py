@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import sys
 import termios
 from contextlib import ExitStack
@@ -203,10 +204,46 @@ def test_a_workspace_whose_mode_keeps_its_owner_out(shared: World, mode: int) ->
     try:
         told = doctor(shared, "t1")
     finally:
-        shared.workspace().chmod(0o755)
-    assert told.broken() == {"workspace"}
+        shared.workspace().chmod(0o700)
+    assert (told.broken(), told.level("workspace")) == (set(), "limited")
     assert f"its mode {mode:04o}" in told.cause("workspace")
-    assert f"Run: chmod u+rwx {shared.workspace()}" in told.fix("workspace")
+    assert "solven-env apply" in told.fix("workspace")
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o711, 0o770])
+def test_a_workspace_that_other_accounts_may_enter(shared: World, mode: int) -> None:
+    shared.workspace().chmod(mode)
+    try:
+        told = doctor(shared, "t1")
+    finally:
+        shared.workspace().chmod(0o700)
+    assert (told.broken(), told.level("workspace")) == (set(), "limited")
+    assert "lets others in than its owner alone" in told.cause("workspace")
+    assert "solven-env apply" in told.fix("workspace")
+
+
+def test_sockets_and_fifos_that_are_shown(shared: World, tmp_path: Path) -> None:
+    shown = tmp_path / "shown"
+    (shown / "deep/er").mkdir(parents=True)
+    os.mkfifo(shown / "deep/er/pipe")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        (tmp_path / "s").rename(shown / "server.sock")
+        links = {"drafts": {"to": "skills/drafts"}}
+        mounts = [{"source": str(shown), "target": "/shown"}]
+        profile = write_profile(tmp_path / "shows.yaml", {}, mounts=mounts, links=links)
+        os.mkfifo(shared.storage / "skills/drafts/talk")
+        try:
+            applied(shared, "t-shown", profile)
+            told = doctor(shared, "t-shown", "--profile", str(profile))
+        finally:
+            (shared.storage / "skills/drafts/talk").unlink()
+    assert (told.level("sockets"), told.level("profile's sockets")) == ("limited", "limited")
+    for path in ("/shown/server.sock", "/shown/deep/er/pipe"):
+        assert path in told.cause("sockets")
+        assert path in told.cause("profile's sockets")
+    assert "/drafts/talk" in told.cause("sockets")
+    assert "read-only stops" in told.cause("sockets")
 
 
 @pytest.mark.skipif(not ROOT, reason="mounts something")

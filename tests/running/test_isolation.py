@@ -51,6 +51,22 @@ def test_nothing_in_the_store_or_the_tools_can_be_changed(thread: World) -> None
     assert thread.sh("echo > /run/solven-env/certificates.pem").status != 0
 
 
+@pytest.mark.skipif(not ROOT, reason="covers a directory of the host's, in a mount namespace of its own")
+@pytest.mark.parametrize("backend", ["bubblewrap", "proot"])
+def test_what_the_host_sets_for_its_own_users_is_not_shown(thread: World, backend: str) -> None:
+    """/etc/profile.d holds proxies with their passwords, tokens, mirrors; login shells do without it."""
+    thread.backend = backend
+    secret = "echo 'export PROXY=sesame; echo noise' > /etc/profile.d/proxy.sh"
+    cover = f'mount -t tmpfs tmpfs /etc/profile.d && {secret} && exec "$@"'
+    prefix = ("unshare", "--mount", "sh", "-c", cover, "sh")
+    for argv in (("ls", "/etc/profile.d"), ("bash", "--login", "-c", "env"), ("bash", "-ic", "env")):
+        done = thread.cli("run", "t1", "--", *argv, prefix=prefix)
+        assert b"sesame" not in done.stdout
+        assert b"noise" not in done.stdout
+        assert (done.returncode == 0) == (argv[0] == "bash"), done
+    assert thread.out("bash --login -c 'echo $PATH'").startswith("/")
+
+
 @pytest.mark.skipif(not ROOT, reason="what root keeps is out of an ordinary user's reach anyway")
 def test_what_the_host_keeps_for_root_cannot_be_read(thread: World) -> None:
     """Everything here lies beneath a directory of root's; the command's uid is another one, whatever it shows."""
