@@ -118,13 +118,12 @@ def _check(document: Document) -> None:
     if name is not None and name not in storages and not document.taken_out:
         fix = did_you_mean(name, storages) if storages else f"Add 'storages: {{{name}: {{root: /srv/agents}}}}'."
         document.report(document.value("default_storage"), f"there is no storage '{name}'", fix)
-    if not document.taken_out:
-        _check_uids(document)
+    _check_uids(document)
 
 
 def _check_uids(document: Document) -> None:
     sandbox = document.data.get("sandbox", {})
-    if "uids" not in sandbox:
+    if not {"first", "count"} <= sandbox.get("uids", {}).keys():  # or a mistake of another kind
         return
     uids, common = _range(sandbox["uids"]), sandbox.get("uid", Sandbox().uid)
     if uids[-1] > LAST_UID:

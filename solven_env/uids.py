@@ -15,11 +15,10 @@ import functools
 import os
 import subprocess
 from contextlib import contextmanager
-from pathlib import Path
 
 from solven_env import claims, directories, sessions
 from solven_env.builds import layers
-from solven_env.builds.staging import make_private, refusals_told
+from solven_env.builds.staging import refusals_told
 from solven_env.errors import WorkspaceError
 from solven_env.failures import failures_as
 from solven_env.sandbox.blocks import holding
@@ -31,6 +30,7 @@ from solven_env.workspace.root import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from solven_env.threads import Thread
 
@@ -83,7 +83,7 @@ def for_apply(
     home = _home(thread, fresh)
     with holding(_turn(home)) as turn, refusals_told(home.path):
         uid, owner = _choose(thread, fresh, home)[0], _owner(thread)
-        is_elsewhere = owner not in (None, uid) and (uid != common or _is_a_threads(thread, fresh, owner))
+        is_elsewhere = owner not in (None, uid) and (uid != common or _is_a_threads(thread, fresh, home, owner))
         if fresh.generation and is_elsewhere:  # before the first one has ended, it adopts all that is there
             if _is_live(thread, fresh, turn):
                 kept = _usable(thread, fresh, home) or common
@@ -100,7 +100,19 @@ def foreseen(thread: Thread, record: Record) -> int | None:
     if os.geteuid() != 0:
         return None
     home = _home(thread, record)
-    return _usable(thread, record, home) or _choose(thread, record, home, take=claims.find)[0]
+    return _usable(thread, record, home) or wanted(thread, record)[0]
+
+
+def wanted(thread: Thread, record: Record) -> tuple[int, str]:
+    """The uid that the next apply gives it under root; why it is the common one, else empty. None is claimed."""
+    return _choose(thread, record, _home(thread, record), take=claims.find)
+
+
+def present(thread: Thread, record: Record) -> int | None:
+    """Whom the thread's files belong to now, as far as they are a thread's; the common uid where they are not."""
+    if os.geteuid() != 0:
+        return None
+    return _usable(thread, record, _home(thread, record)) or _owner(thread)
 
 
 def owners(thread: Thread) -> tuple[tuple[int, int], ...]:
@@ -112,9 +124,7 @@ def owners(thread: Thread) -> tuple[tuple[int, int], ...]:
 def refusal(thread: Thread) -> str:
     """Why threads of this storage cannot have uids of their own on this host; empty where they can. It is tried."""
     place = storages.workspace_path(thread.storage, thread.name)
-    threads = place.parent
-    while not threads.is_dir():
-        threads = threads.parent
+    threads = _nearest(place.parent)
     # A workspace can be a mount of its own.
     tried = place if place.is_dir() and place.stat().st_dev != threads.stat().st_dev else threads
     return why_not(tried, thread.config.sandbox.uid, thread.config.sandbox.uids)
@@ -122,12 +132,12 @@ def refusal(thread: Thread) -> str:
 
 @functools.lru_cache(maxsize=16)
 def why_not(workspaces: Path, common: int, uids: range) -> str:
-    """Why not, where these are the directories and numbers."""
+    """Why not, where `workspaces` is a directory that holds some, or is one. Nothing is made that stays."""
     from solven_env.sandbox import session
 
-    places = (make_private(directories.cache() / "builds"), make_private(directories.data() / "layers"), workspaces)
+    places = (_nearest(directories.cache() / "builds"), _nearest(directories.data() / "layers"), workspaces)
     streams = (subprocess.DEVNULL, subprocess.PIPE, subprocess.PIPE)
-    child = session.begin(_TRY, (*map(Path.absolute, places), common, uids[0], uids[-1]), (), streams)
+    child = session.begin(_TRY, (*(path.absolute() for path in places), common, uids[0], uids[-1]), (), streams)
     try:
         said, complaint = child.communicate(timeout=_SECONDS)
     except subprocess.TimeoutExpired:
@@ -135,6 +145,13 @@ def why_not(workspaces: Path, common: int, uids: range) -> str:
         return f"{workspaces} does not answer"
     lines = (said or complaint).decode(errors="replace").splitlines()
     return lines[-1] if lines else ""
+
+
+def _nearest(path: Path) -> Path:
+    """The directory, or the nearest above it that is there."""
+    while not path.is_dir():
+        path = path.parent
+    return path
 
 
 def _home(thread: Thread, record: Record) -> layers.Home:
@@ -168,12 +185,14 @@ def _usable(thread: Thread, record: Record, home: layers.Home) -> int | None:
         return common
     if owner in thread.config.sandbox.uids and claims.holder(home.data, owner) == _claimant(home):
         return owner
-    return None if _is_a_threads(thread, record, owner) else common
+    return None if _is_a_threads(thread, record, home, owner) else common
 
 
-def _is_a_threads(thread: Thread, record: Record, uid: int | None) -> bool:
+def _is_a_threads(thread: Thread, record: Record, home: layers.Home, uid: int | None) -> bool:
     """Whether it is of those that threads have of their own; a bucket is mounted as anybody's."""
-    return uid is not None and (uid in thread.config.sandbox.uids or uid == record.uid)
+    return uid is not None and (
+        uid in thread.config.sandbox.uids or uid == record.uid or claims.holder(home.data, uid) == _claimant(home)
+    )
 
 
 def _choose(
@@ -207,8 +226,9 @@ def _give(thread: Thread, record: Record, home: layers.Home, uid: int) -> None:
 
     former = {thread.config.sandbox.uid, _owner(thread)} - {0}
 
+    @functools.cache
     def is_former(owner: int) -> bool:
-        return owner in former or _is_a_threads(thread, record, owner)
+        return owner in former or _is_a_threads(thread, record, home, owner)
 
     for kind, instance in layers.instances(home):
         directory = os.open(home.path / f"{kind}-{instance}", os.O_RDONLY | os.O_DIRECTORY)

@@ -18,13 +18,20 @@ default_storage: prod
 storages:
   prod: {root: /srv/agents}
   b: {root: "/mnt/b c"}
-sandbox: {uid: 12345, bwrap: /opt/bwrap, networks: [none, internet]}
+sandbox: {uid: 12345, uids: {first: 20000, count: 3}, bwrap: /opt/bwrap, networks: [none, internet]}
 """
 
 MISTAKES = [
     ("storage: {}", "1:1: unknown key 'storage'. Did you mean 'storages'?"),
     ("sandbox: {uid: 0}", "1:16: sandbox.uid: 0 is not a user id between 1 and 999999999. Write, for example, 61000."),
     ("sandbox: {uid: '7'}", "1:16: sandbox.uid must be a whole number, not text. Write it without quotes."),
+    ("sandbox: {uids: {first: 0, count: 9}}", "1:25: sandbox.uids.first: 0 is not a user id between 1 and 4294967293. "),
+    ("sandbox: {uids: {first: 9, count: 0}}", "1:35: sandbox.uids.count: 0 is not a count between 1 and 4294967293. "),
+    ("sandbox: {uids: {first: 9}}", "1:11: sandbox.uids has no 'count'. "),
+    ("sandbox: {uids: 9}", "1:17: sandbox.uids must be a mapping, not a number. "),
+    ("sandbox: {uids: {first: 60000, count: 2000}}", "1:25: the range 60000 to 61999 holds sandbox.uid, 61000, whom "),
+    ("sandbox: {uid: 7, uids: {first: 7, count: 1}}", "1:33: the range 7 to 7 holds sandbox.uid, 7, whom builds belong "),
+    ("sandbox: {uids: {first: 4294967293, count: 2}}", "1:44: the last uid of the range would be 4294967294, and "),
     ("sandbox: {bwrap: bwrap}", "1:18: sandbox.bwrap: 'bwrap' is not an absolute path. "),
     ("sandbox: {group: 0}", "1:18: sandbox.group: 0 is not the name or the number of a group. "),
     ("sandbox: {group: nobody-has-it}", "1:18: sandbox.group: this host has no group 'nobody-has-it'. Make it: sudo "),
@@ -56,7 +63,7 @@ def test_what_is_said_is_read() -> None:
     assert parse(WHOLE.encode(), "config.yaml", SCHEMA) == Config(
         "prod",
         {"prod": Path("/srv/agents"), "b": Path("/mnt/b c")},
-        Sandbox(12345, "/opt/bwrap", ("none", "internet")),
+        Sandbox(12345, "/opt/bwrap", ("none", "internet"), range(20000, 20003)),
     )
 
 

@@ -88,7 +88,11 @@ class Examination:
         def python(here: host.Host) -> Answer:
             return supplies.python(PYTHON, here, is_needed=False)
 
+        def uids(here: host.Host) -> Answer | None:
+            return supplies.uids_of_threads(storages.locate(self.storage, os.environ, here.config), here)
+
         yield Question("storage", storage, ("configuration",))
+        yield Question("uids", uids, ("storage", "namespaces", "cache", "data"))
         if self.named is None and self.profile is None:
             yield Question("python", python, ("uv",))
 

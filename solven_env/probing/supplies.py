@@ -12,12 +12,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from solven_env import claims, uids
 from solven_env.builds import certificates, interpreters, remembered, shape, store, toolchain, tools
 from solven_env.builds.programs import last_words
 from solven_env.errors import SandboxError, StoreError
 from solven_env.failures import failure
 from solven_env.probing import starting
-from solven_env.probing.host import Host, overlay, said
+from solven_env.probing.host import Host, nearest, overlay, said
 from solven_env.probing.looks import look
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
 
@@ -93,6 +94,24 @@ def builds(host: Host) -> Answer:
     """The store of builds can be read."""
     count = len(store.keys(host.cache))
     return ok(f"{count} build{'' if count == 1 else 's'}")
+
+
+def uids_of_threads(storage: Path, host: Host) -> Answer | None:
+    """Whether threads of a storage have uids of their own here, and why not."""
+    if host.uid is None:
+        return None
+    configured = host.config.sandbox.uids
+    if not configured:
+        return limited(
+            f"all threads have one uid, {host.uid}",
+            "what one takes of that which the kernel counts by uid, others lack",
+            "Name unused ones in the host configuration: sandbox: {uids: {first: 2000000, count: 65536}}",
+        )
+    why = uids.why_not(nearest(storage / "threads"), host.uid, configured)
+    if why:
+        return limited(f"all threads have one uid, {host.uid}", why, "Have what it names on a local ext4 or xfs.")
+    used = claims.count(host.data, configured)
+    return ok(f"each thread has one of its own, from {configured[0]} to {configured[-1]}; {used} are in use")
 
 
 def directory(path: Path, kind: type[SolvenError], uid: int | None = None) -> Answer:

@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from solven_env import planning, sessions
+from solven_env import planning, sessions, uids
 from solven_env.builds import layers, remembered, store, verifying, wanted
 from solven_env.errors import WorkspaceError, printable
 from solven_env.probing import doors, supplies
@@ -65,8 +65,9 @@ class Asked:
 
     @property
     def uid(self) -> int:
-        """The host's uid that commands run as."""
-        return os.geteuid() if self.host.uid is None else self.host.uid
+        """The host's uid that commands run as, and files belong to, now."""
+        had = self.host.uid if self.record is None else uids.present(self.thread, self.record)
+        return os.geteuid() if had is None else had
 
     @property
     def workspace(self) -> Path:
@@ -128,6 +129,19 @@ def workspace(asked: Asked) -> Answer:
             cause = f"{asked.workspace}: they read what inputs put there, and run a set-uid file of the agent's"
             return limited(f"its mode or its group lets others in than {wanted}", cause, asked.apply)
     return ok(f"{asked.workspace}, {count} entries, of uid {asked.uid}")
+
+
+def uid(asked: Asked) -> Answer | None:
+    """Whether the thread has a uid of its own, and why not."""
+    assert asked.record is not None
+    if asked.host.uid is None:
+        return None
+    has, (wanted, why) = asked.uid, uids.wanted(asked.thread, asked.record)
+    if has == wanted:
+        return ok(f"all threads here have uid {has}: {why}" if why else f"uid {has} is its own")
+    cause = f"uid {wanted} is what it should have here"
+    fix = f"{asked.apply} (when no command of it lives)"
+    return limited(f"the workspace belongs to uid {has}", cause, fix)
 
 
 def texts_of_locks(asked: Asked) -> Answer:
@@ -295,6 +309,7 @@ QUESTIONS: tuple[Question[Asked], ...] = (
     Question("record", record, ("storage",)),
     Question("held", held, ("storage",)),
     Question("workspace", workspace, ("record",)),
+    Question("uid", uid, ("record", "uids")),
     Question("drift", drift, ("workspace",)),
     Question("pending", pending, ("workspace", "profile", "profile's lock")),
     Question("backend", backend, ("record",)),

@@ -1,0 +1,60 @@
+"""What doctor says of uids of threads: whether they can be had here, why not, and which one a thread has."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.probing.doctor import applied, doctor, edited
+from tests.profiles import write_profile
+from tests.running.test_uids import FIRST, through_fuse
+from tests.running.world import UID
+from tests.sandbox.running import ROOT
+
+if TYPE_CHECKING:
+    from tests.running.world import World
+
+pytestmark = pytest.mark.skipif(not ROOT, reason="only root has several uids")
+
+RANGE = f"sandbox: {{uids: {{first: {FIRST}, count: 9}}}}\n"
+
+
+def test_without_a_range_it_is_told_how_to_have_one(shared: World) -> None:
+    told = doctor(shared)
+    assert told.level("uids") == "limited"
+    assert f"all threads have one uid, {UID}" in told.cause("uids")
+    assert "sandbox: {uids: {first: 2000000, count: 65536}}" in told.fix("uids")
+
+
+def test_with_a_range_it_is_tried_and_the_thread_has_its_own_after_an_apply(shared: World) -> None:
+    profile = write_profile(shared.base / "uids.yaml", {})
+    applied(shared, "owned", profile)
+    with edited(shared.base / "config.yaml", RANGE):
+        told = doctor(shared, "owned")
+        assert told.level("uids") == "ok"
+        assert f"from {FIRST} to {FIRST + 8}; 0 are in use" in told.cause("uids")
+        assert told.level("uid") == "limited"
+        assert f"the workspace belongs to uid {UID} uid 7000" in told.cause("uid")
+        assert "solven-env apply PROFILE owned" in told.fix("uid")
+        applied(shared, "owned", profile)
+        told = doctor(shared, "owned")
+        assert told.level("uid") == "ok"
+        assert "is its own" in told.cause("uid")
+        assert "1 are in use" in told.cause("uids")
+        assert "of uid 7000" in told.cause("workspace")
+        assert told.broken() == set()
+    shutil.rmtree(shared.base / "data/solven-env/uids")
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [(("--chown-ignore",), "does not keep whom files belong to"), ((), "be shown with other owners")],
+)
+def test_where_it_cannot_be_had_the_reason_is_told(shared: World, options: tuple[str, ...], why: str) -> None:
+    with edited(shared.base / "config.yaml", RANGE), through_fuse(shared.storage, *options) as mounted:
+        told = doctor(shared, "--storage", str(mounted))
+    assert told.level("uids") == "limited"
+    assert f"all threads have one uid, {UID} {mounted}/threads" in told.cause("uids")
+    assert why in told.cause("uids")
