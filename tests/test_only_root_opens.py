@@ -20,6 +20,8 @@ ALLOWED = {
     "durable.py": "how root.py and local.py write a name in a directory that they have opened",
     "syscalls.py": "the system calls under all of these",
     "shipped.py": "package data",
+    "claims.py": "our own records of uids, in the data directory",
+    "uids.py": "directories of layers, in the data directory",
     "config.py": "reads the host configuration, where the host's owner keeps it",
     "probing/basics.py": "the host's programs, devices and mounts",
     "probing/host.py": "the host's programs, and a link that it plants in a directory of its own",
