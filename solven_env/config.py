@@ -60,6 +60,7 @@ def parse(text: bytes, file: str, schema: bytes, find_group: Callable[[str], int
     documents.validate(document, schema)
     _check(document)
     group = _group(document, find_group)
+    _check_uids(document, group)
     if document.diagnostics:
         raise ConfigError(ordered(document.diagnostics))
     return _config(document.data, group)
@@ -118,10 +119,9 @@ def _check(document: Document) -> None:
     if name is not None and name not in storages and not document.taken_out:
         fix = did_you_mean(name, storages) if storages else f"Add 'storages: {{{name}: {{root: /srv/agents}}}}'."
         document.report(document.value("default_storage"), f"there is no storage '{name}'", fix)
-    _check_uids(document)
 
 
-def _check_uids(document: Document) -> None:
+def _check_uids(document: Document, group: int | None) -> None:
     sandbox = document.data.get("sandbox", {})
     if not {"first", "count"} <= sandbox.get("uids", {}).keys():  # or a mistake of another kind
         return
@@ -131,6 +131,9 @@ def _check_uids(document: Document) -> None:
         document.report(document.value("sandbox", "uids", "count"), message, "Begin lower, or have fewer.")
     elif common in uids:
         message = f"the range {uids[0]} to {uids[-1]} holds sandbox.uid, {common}, whom builds belong to"
+        document.report(document.value("sandbox", "uids", "first"), message, "Choose a range without it.")
+    elif group in uids:
+        message = f"the range {uids[0]} to {uids[-1]} holds sandbox.group, {group}, who may read all threads"
         document.report(document.value("sandbox", "uids", "first"), message, "Choose a range without it.")
 
 

@@ -62,6 +62,7 @@ def for_command(thread: Thread, record: Record, home: layers.Home) -> Had:
         if uid is None:
             uid = _choose(thread, record, home)[0]
             _give(thread, record, home, uid)
+            thread.close_to_others()  # it has the group of its new uid now
         fcntl.flock(turn, fcntl.LOCK_SH)
     return Had(uid, holding(turn))
 
@@ -99,20 +100,20 @@ def foreseen(thread: Thread, record: Record) -> int | None:
     """The uid that the next command runs as, as far as that can be told without claiming one."""
     if os.geteuid() != 0:
         return None
-    home = _home(thread, record)
+    home = _known_home(thread, record)
     return _usable(thread, record, home) or wanted(thread, record)[0]
 
 
 def wanted(thread: Thread, record: Record) -> tuple[int, str]:
     """The uid that the next apply gives it under root; why it is the common one, else empty. None is claimed."""
-    return _choose(thread, record, _home(thread, record), take=claims.find)
+    return _choose(thread, record, _known_home(thread, record), take=claims.find)
 
 
 def present(thread: Thread, record: Record) -> int | None:
     """Whom the thread's files belong to now, as far as they are a thread's; the common uid where they are not."""
     if os.geteuid() != 0:
         return None
-    return _usable(thread, record, _home(thread, record)) or _owner(thread)
+    return _usable(thread, record, _known_home(thread, record)) or _owner(thread)
 
 
 def owners(thread: Thread) -> tuple[tuple[int, int], ...]:
@@ -155,8 +156,13 @@ def _nearest(path: Path) -> Path:
 
 
 def _home(thread: Thread, record: Record) -> layers.Home:
-    storage = thread.known_storage_id() or storage_id(thread.state)
-    return layers.Home(directories.data(), storage, thread.name, record.incarnation)
+    known = _known_home(thread, record)
+    return known if known.storage else known._replace(storage=storage_id(thread.state))
+
+
+def _known_home(thread: Thread, record: Record) -> layers.Home:
+    """The same, without drawing an id for a storage that has none, and no claims."""
+    return layers.Home(directories.data(), thread.known_storage_id() or "", thread.name, record.incarnation)
 
 
 def _turn(home: layers.Home) -> int:

@@ -31,6 +31,7 @@ MISTAKES = [
     ("sandbox: {uids: 9}", "1:17: sandbox.uids must be a mapping, not a number. "),
     ("sandbox: {uids: {first: 60000, count: 2000}}", "1:25: the range 60000 to 61999 holds sandbox.uid, 61000, whom "),
     ("sandbox: {uid: 7, uids: {first: 7, count: 1}}", "1:33: the range 7 to 7 holds sandbox.uid, 7, whom builds belong "),
+    ("sandbox: {group: 9, uids: {first: 9, count: 1}}", "1:35: the range 9 to 9 holds sandbox.group, 9, who may read"),
     ("sandbox: {uids: {first: 4294967293, count: 2}}", "1:44: the last uid of the range would be 4294967294, and "),
     ("sandbox: {bwrap: bwrap}", "1:18: sandbox.bwrap: 'bwrap' is not an absolute path. "),
     ("sandbox: {group: 0}", "1:18: sandbox.group: 0 is not the name or the number of a group. "),

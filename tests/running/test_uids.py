@@ -214,6 +214,19 @@ def test_another_host_takes_the_recorded_one_or_draws_another(thread: World, mon
     assert thread.out("echo d >>/a; cat /.venv/mine; echo more >>/.venv/mine") == "first\n"
 
 
+def test_readers_of_workspaces_stay_readers(bare: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever gives the workspace over: an apply, or the first command on another host."""
+    text = f"sandbox: {{group: 4242, uids: {{first: {FIRST}, count: {COUNT}}}}}\n"
+    (bare.base / "config.yaml").write_text(text)
+    bare.apply()
+    first = bare.workspace().stat()
+    claim(other_host(bare, monkeypatch), first.st_uid)
+    bare.out("touch /a")
+    second = bare.workspace().stat()
+    assert first.st_uid != second.st_uid
+    assert [(each.st_gid, oct(each.st_mode & 0o7777)) for each in (first, second)] == [(4242, "0o750")] * 2
+
+
 def test_a_host_whose_range_is_another_or_none(bare: World) -> None:
     configure(bare)
     bare.apply()
