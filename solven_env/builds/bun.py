@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 from typing import TYPE_CHECKING
 
-from solven_env.builds import shape, store
-from solven_env.builds.inside import Place, give
+from solven_env.builds import bun_lock, closures, inside, locks, shape, store
 from solven_env.builds.resolving import package_json
 from solven_env.builds.toolchain import find_bun
 from solven_env.builds.wanted import of_bun
 from solven_env.profile.sections import TARGETS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from solven_env.builds.inside import Builder
     from solven_env.profile.sections import Bun
+    from solven_env.workspace.root import Root
 
 
 def build(bun: Bun, lock: bytes | None, builder: Builder) -> store.Build:
     """The build of a profile's `bun` section as `lock` (bun.lock) pins it; None stands for no packages.
 
-    BuildError with Bun's last lines.
+    BuildError with Bun's last lines, LockError where the lock holds what is no lock's or what nobody asked for.
     """
     wanted = of_bun(bun, lock, builder.uid)
 
@@ -33,16 +34,35 @@ def build(bun: Bun, lock: bytes | None, builder: Builder) -> store.Build:
 
 
 def _fill(stage: Path, bun: Bun, lock: bytes | None, builder: Builder) -> None:
-    workspace = stage / "workspace"
-    give(builder, stage / "tree", workspace)
-    if lock is not None:
-        (workspace / "package.json").write_text(package_json(bun))
-        (workspace / "bun.lock").write_bytes(lock)
-        tools = shape.Tools(bun=find_bun(builder.host).path, certificates=builder.host.certificates)
-        Place(builder, tools, workspace, {TARGETS["bun"]: stage / "tree"}).run(
+    """Bun checks a digest only while it downloads, and believes what its cache holds: so the cache begins empty."""
+    tree = stage / "tree"
+    inside.give(builder, tree)
+    if lock is None:
+        return
+    found = bun_lock.parse(lock, locks.BUN, fix=locks.AGAIN)
+    tools = shape.Tools(bun=find_bun(builder.host).path, certificates=builder.host.certificates)
+    with inside.make(builder, tools, stage, fetches=True, writable={TARGETS["bun"]: tree}) as place:
+        place.write("package.json", package_json(bun).encode())
+        place.write("bun.lock", lock)
+        place.run(
             *(f"{shape.BIN}/bun", "install", "--frozen-lockfile", "--ignore-scripts", "--backend", "copyfile"),
             *("--no-progress", "--no-summary"),
             purpose="the JavaScript packages cannot be installed",
             fix="Let this host reach its npm registry, or lock again.",
         )
-    shutil.rmtree(workspace)
+    with inside.open_root(builder, tree) as root:
+        manifests = {key: _manifest(root, key) for key in found.packages}
+    there = {key: manifest for key, manifest in manifests.items() if manifest is not None}
+    closures.refuse_unasked_bun(found, bun, there, locks.BUN, fix=locks.AGAIN)
+
+
+def _manifest(root: Root, key: str) -> Mapping[str, object] | None:
+    """The package.json of the package that a lock has under `key`; None where none was installed for this machine."""
+    path = f"{'/node_modules/'.join(bun_lock.split_key(key))}/package.json"
+    if root.stat(path) is None:
+        return None
+    try:
+        manifest = json.loads(root.read(path))
+    except (ValueError, RecursionError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}

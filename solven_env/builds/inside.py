@@ -1,22 +1,29 @@
-"""Running uv and Bun in a sandbox of a thread's own shape, as its uid, to fill a build: with the host's network, with
-what the host's registries ask for, and with nothing of any thread.
+"""Running uv and Bun in a sandbox of a thread's own shape, as its uid, to fill a build, with nothing of any thread.
 
-No code of a package runs here. It is a sandbox all the same, so that paths, shebangs and owners come out as threads
-will see them.
+There are two kinds of places. One that *fetches* has the host's network, credentials and configuration of registries;
+no interpreter that could run a package's code starts there. One that does not has none of the three, so that whatever
+a package made run there could tell nobody and take nothing. Neither has a cache that another build believes.
+
+Paths, shebangs and owners come out as threads will see them. What a place leaves is a stranger's: it is read and
+written through `open_root`.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+from contextlib import contextmanager
+from types import MappingProxyType
 
 from solven_env.builds import certificates, programs, shape
-from solven_env.builds.staging import make_private, refusals_told
+from solven_env.builds.staging import refusals_told
 from solven_env.sandbox import etc, session, supervised
 from solven_env.sandbox.plan import Bind, Command, Dev, Etc, File, LaunchPlan, Mount, Proc, Tmpfs
 from solven_env.typed import TYPE_CHECKING, NamedTuple
+from solven_env.workspace.root import Owner, Root
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from solven_env.builds.toolchain import Host
@@ -45,12 +52,28 @@ class Builder(NamedTuple):
 
 
 class Place(NamedTuple):
-    """One sandbox for building: an empty workspace at `/`, and `shown` host directories, writable, by target."""
+    """One sandbox for building, whose `/` is the host directory `workspace`. `cache` is one for uv's and Bun's caches.
+
+    `writable` and `readable` are host directories by target.
+    """
 
     builder: Builder
     tools: shape.Tools
     workspace: Path
-    shown: Mapping[str, Path]
+    cache: Path
+    fetches: bool
+    writable: Mapping[str, Path]
+    readable: Mapping[str, Path]
+
+    def write(self, name: str, content: bytes) -> None:
+        """Have a file of ours in the workspace, over whatever stands there."""
+        with open_root(self.builder, self.workspace) as root:
+            root.rename(root.stage(name, content, 0o644), name)
+
+    def read(self, name: str) -> bytes:
+        """A regular file that was left in the workspace."""
+        with open_root(self.builder, self.workspace) as root:
+            return root.read(name)
 
     def run(self, *argv: str, purpose: str, fix: str) -> None:
         """Run one program at `/` to its end. BuildError with its last lines, SandboxError where none can be started."""
@@ -58,7 +81,7 @@ class Place(NamedTuple):
 
         with tempfile.TemporaryFile() as nothing, tempfile.TemporaryFile() as said:
             streams = {"stdin": nothing.fileno(), "stdout": said.fileno(), "stderr": said.fileno()}
-            command = Command(argv, env=tuple(_environment(self.builder.host).items()))
+            command = Command(argv, env=tuple(_environment(self).items()))
             status = self._start(_plan(self), command, streams)
             if status:
                 said.seek(0)
@@ -86,26 +109,55 @@ def give(builder: Builder, *directories: Path) -> None:
                 os.chown(directory, builder.uid, builder.uid)
 
 
+@contextmanager
+def make(
+    builder: Builder,
+    tools: shape.Tools,
+    stage: Path,
+    *,
+    fetches: bool,
+    writable: Mapping[str, Path] = MappingProxyType({}),
+    readable: Mapping[str, Path] = MappingProxyType({}),
+) -> Iterator[Place]:
+    """A place whose workspace and cache are empty, directories in `stage` that are removed at the end of the block."""
+    workspace, cache = stage / "workspace", stage / "cache"
+    try:
+        give(builder, workspace, cache)
+        yield Place(builder, tools, workspace, cache, fetches, writable, readable)
+    finally:
+        for directory in (workspace, cache):
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def open_root(builder: Builder, directory: Path) -> Root:
+    """A directory that a place had, to read what it left and to write there for the next run, through no link."""
+    owner = None if builder.uid is None else Owner(builder.uid, builder.uid)
+    with refusals_told(directory):
+        return Root(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW), owner)
+
+
 def _plan(place: Place) -> LaunchPlan:
-    builder, registries = place.builder, place.builder.host.registries
-    # Of the packages that this uid fetched: an agent's commands have the uid and never the directory.
-    packages = make_private(builder.host.cache / "packages") / str(builder.uid or os.geteuid())
-    give(builder, packages)
+    builder = place.builder
     tool_mounts, links = shape.tool_mounts(place.tools, [mount.target for mount in _SYSTEM])
     targets = [mount.target for mount in (*_SYSTEM, *tool_mounts)]
+    packages = builder.host.registries.directories if place.fetches else ()
     return LaunchPlan(
         session=f"build-{os.urandom(8).hex()}",
         workspace=str(place.workspace),
         mounts=(
             *_SYSTEM,
             *tool_mounts,
-            *shape.own_places(registries.directories, targets),
-            Bind(_CACHE, str(packages), read_only=False),
-            *(Bind(target, str(path), read_only=False) for target, path in place.shown.items()),
+            *shape.own_places(packages, targets),
+            Bind(_CACHE, str(place.cache), read_only=False),
+            *(Bind(target, str(path), read_only=False) for target, path in place.writable.items()),
+            *(Bind(target, str(path)) for target, path in place.readable.items()),
         ),
-        files=(*etc.identity("user"), *_configuration(builder.host)),
+        files=(
+            *etc.identity("user"),
+            *(_configuration(builder.host) if place.fetches else etc.resolver("none")),
+        ),
         links=links,
-        network="host",
+        network="host" if place.fetches else "none",
         uid=builder.uid,
         gid=builder.uid,
         bwrap=builder.bwrap,
@@ -123,19 +175,25 @@ def _configuration(host: Host) -> tuple[File, ...]:
     return tuple(File(path, text) for path, text in texts.items() if text)
 
 
-def _environment(host: Host) -> dict[str, str]:
-    trusted = certificates.variables(certificates.INSIDE) if host.certificates else {}
-    return {
+def _environment(place: Place) -> dict[str, str]:
+    own = {
         "PATH": f"{shape.BIN}:/usr/local/bin:/usr/bin:/bin",
         "HOME": "/tmp",  # noqa: S108 - the sandbox's own
         "LANG": "C.UTF-8",
         "XDG_CONFIG_HOME": _CONFIG,
-        "NETRC": f"{_CONFIG}/netrc",
         "UV_CACHE_DIR": f"{_CACHE}/uv",
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_NO_PROGRESS": "1",
         "BUN_INSTALL_CACHE_DIR": f"{_CACHE}/bun",
         "DO_NOT_TRACK": "1",
+    }
+    if not place.fetches:
+        return own
+    host = place.builder.host
+    trusted = certificates.variables(certificates.INSIDE) if host.certificates else {}
+    return {
+        **own,
+        "NETRC": f"{_CONFIG}/netrc",
         # The digests of the lock say what is taken; where from does not matter.
         "UV_INDEX_STRATEGY": "unsafe-best-match",
         **host.registries.variables,

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 PYTHON, BUN, ABOUT = "python.txt", "bun.lock", "lock.json"
 NAMES = (PYTHON, BUN, ABOUT)
+AGAIN = "Lock the profile's packages again: solven-env lock PROFILE."
+"""What mends a lock that is found wrong where its profile is not known: a build, a record."""
 
 
 class Lock(NamedTuple):

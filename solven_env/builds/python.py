@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from typing import TYPE_CHECKING
 
-from solven_env.builds import pip_pin, shape, store
-from solven_env.builds.inside import Place, give
+from solven_env.builds import closures, inside, locks, pip_pin, requirements_txt, shape, store, wheels
 from solven_env.builds.interpreters import find_python
+from solven_env.builds.staging import refusals_told
 from solven_env.builds.tools import uv
 from solven_env.builds.wanted import of_python
+from solven_env.profile import pep508
 from solven_env.profile.sections import TARGETS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from solven_env.builds.inside import Builder
     from solven_env.builds.remembered import Interpreter
+    from solven_env.builds.requirements_txt import Pin
     from solven_env.profile.sections import Python
 
 _TARGET = TARGETS["python"]
-_PURPOSE = "the Python packages cannot be installed"
-_FIX = "Let this host reach its package index, or lock again."
-_CONSTRAINT = re.compile(r"^([A-Za-z0-9][^\s;]*==\S+(?: ; .*?)?) \\$", re.MULTILINE)
+_UV = f"{shape.BIN}/uv"
+_WHEELS = f"{shape.RUN}/wheels"
+# A file that does not compile is a package's own affair: some bring examples for other versions of Python.
+_COMPILE = "import compileall, sys; compileall.compile_dir(sys.argv[1], quiet=2, workers=0)"
 
 
 def build(python: Python, lock: bytes | None, builder: Builder) -> store.Build:
     """The build of a profile's `python` section as `lock` (python.txt) pins it; None stands for no packages.
 
-    PlatformError without an interpreter, BuildError with uv's last lines.
+    PlatformError without an interpreter, BuildError with uv's last lines, LockError where the lock holds what is no
+    lock's or what nobody asked for.
     """
     interpreter = find_python(python.version, builder.host)
     wanted = of_python(python, lock, interpreter, builder.uid)
@@ -42,55 +46,70 @@ def build(python: Python, lock: bytes | None, builder: Builder) -> store.Build:
 
 
 def _fill(stage: Path, python: Python, lock: bytes, interpreter: Interpreter, builder: Builder) -> None:
-    workspace = stage / "workspace"
-    give(builder, stage / "tree", workspace)
-    (workspace / "python.txt").write_bytes(lock)
+    pins = requirements_txt.parse(lock, locks.PYTHON, fix=locks.AGAIN)
+    environment = pep508.environment(interpreter.version)
+    applicable = closures.applicable_python(pins, environment, locks.PYTHON, fix=locks.AGAIN)
     tools = shape.Tools(uv=uv().path, interpreter=interpreter, certificates=builder.host.certificates)
-    place = Place(builder, tools, workspace, {_TARGET: stage / "tree"})
-    program, options = f"{shape.BIN}/uv", ("--quiet", "--no-python-downloads", *builder.host.registries.options)
-    executable = f"{shape.PYTHON}/bin/python{python.version}"
-    place.run(
-        program,
-        "venv",
-        "--quiet",
-        "--allow-existing",
-        "--no-project",
-        "-p",
-        executable,
-        _TARGET,
-        purpose=_PURPOSE,
-        fix=_FIX,
-    )
-    place.run(
-        *(program, "pip", "install", *options, "--python", f"{_TARGET}/bin/python", "--require-hashes", "--no-build"),
-        *("--no-deps", "--compile-bytecode", "--link-mode", "copy", "-r", "/python.txt"),
-        purpose=_PURPOSE,
-        fix=_FIX,
-    )
-    if python.packages:
-        _lock_project(place, python, lock, (program, "lock", *options, "--no-build", "-p", executable))
-        shutil.move(workspace / "uv.lock", stage / "uv.lock")
-    shutil.rmtree(workspace)
+    uv_lock = _lock_project(python, pins, tools, builder, stage) if python.packages else None
+    found = wheels.obtain(applicable, interpreter, tools, builder, stage)
+    needed = {(pin.name, pin.version): wheels.requirements_of(wheel) for pin, wheel in found.items()}
+    closures.refuse_unasked_python(pins, python.packages, needed, environment, locks.PYTHON, fix=locks.AGAIN)
+    _install(python, found, tools, builder, stage)
+    if uv_lock is not None:
+        (stage / "uv.lock").write_bytes(uv_lock)
 
 
-def _lock_project(place: Place, python: Python, lock: bytes, argv: tuple[str, ...]) -> None:
-    """Make /uv.lock for the project that a workspace begins with: the versions of the lock, from this host's index.
+def _lock_project(python: Python, pins: Sequence[Pin], tools: shape.Tools, builder: Builder, stage: Path) -> bytes:
+    """The uv.lock for the project that a workspace begins with: the versions of the lock, from this host's index.
 
     First with the lock's versions as constraints, then without: they are no part of the project, and uv keeps the
     versions that stand in a lock.
     """
-    manifest = place.workspace / "pyproject.toml"
-    for constraints in (constraints_of(lock), ()):
-        manifest.write_text(_manifest(python, constraints))
-        place.run(*argv, purpose="the workspace's uv.lock cannot be made", fix=_FIX)
+    with inside.make(builder, tools, stage, fetches=True) as place:
+        for constraints in (pins, ()):
+            place.write("pyproject.toml", _manifest(python, constraints).encode())
+            place.run(
+                *(_UV, "lock", "--quiet", "--no-python-downloads", *builder.host.registries.options, "--no-build"),
+                *("-p", _executable(python)),
+                purpose="the workspace's uv.lock cannot be made",
+                fix="Let this host reach its package index, or lock again.",
+            )
+        return place.read("uv.lock")
 
 
-def constraints_of(lock: bytes) -> tuple[str, ...]:
-    """The pins of a python.txt, without their digests, as PEP 508 requirements."""
-    return tuple(_CONSTRAINT.findall(lock.decode()))
+def _install(python: Python, found: Mapping[Pin, Path], tools: shape.Tools, builder: Builder, stage: Path) -> None:
+    """Make the virtual environment, without network and credentials: what a wheel brings is on disk from here on.
+
+    No code of a package runs all the same: uv starts the environment's Python before anything is in it, and what
+    compiles is an interpreter that knows nothing of the environment (-I -S: none of its directories, no `.pth`).
+    """
+    tree, offered = stage / "tree", stage / "wheels"
+    inside.give(builder, tree)
+    with refusals_told(offered):
+        offered.mkdir(mode=0o755)
+        for wheel in found.values():
+            (offered / wheel.name).hardlink_to(wheel)
+    shown = {"writable": {_TARGET: tree}, "readable": {_WHEELS: offered}}
+    with inside.make(builder, tools, stage, fetches=False, **shown) as place:
+        place.write("names.txt", "".join(f"{pin.name}=={pin.version}\n" for pin in found).encode())
+        for argv in (
+            (_UV, "venv", "--quiet", "--allow-existing", "--no-project", "-p", _executable(python), _TARGET),
+            (
+                *(_UV, "pip", "install", "--quiet", "--offline", "--no-python-downloads", "-r", "/names.txt"),
+                *("--python", f"{_TARGET}/bin/python", "--no-index", "--find-links", _WHEELS, "--no-build"),
+                *("--no-deps", "--no-compile-bytecode", "--link-mode", "copy"),
+            ),
+            (_executable(python), "-I", "-S", "-c", _COMPILE, f"{_TARGET}/lib"),
+        ):
+            place.run(*argv, purpose="the Python packages cannot be installed", fix="Lock again, or ask `doctor`.")
+    shutil.rmtree(offered)
 
 
-def _manifest(python: Python, constraints: tuple[str, ...]) -> str:
+def _executable(python: Python) -> str:
+    return f"{shape.PYTHON}/bin/python{python.version}"
+
+
+def _manifest(python: Python, constraints: Sequence[Pin]) -> str:
     """pyproject.toml as the shipped pyproject.toml.j2 renders it.
 
     JSON's strings are TOML's, as far as requirements (PEP 508) go.
@@ -103,5 +122,6 @@ def _manifest(python: Python, constraints: tuple[str, ...]) -> str:
         f"dependencies = {json.dumps(list(python.packages))}",
     ]
     if constraints:
-        lines += ["[tool.uv]", f"constraint-dependencies = {json.dumps(list(constraints))}"]
+        pinned = [f"{pin.name}=={pin.version}" + (f" ; {pin.marker}" if pin.marker else "") for pin in constraints]
+        lines += ["[tool.uv]", f"constraint-dependencies = {json.dumps(pinned)}"]
     return "\n".join(lines) + "\n"

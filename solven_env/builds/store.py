@@ -165,10 +165,10 @@ def _seal(stage: Path, key: str, inputs: Mapping[str, object]) -> None:
 def _directories(tree: Path) -> Iterator[bytes]:
     """Path and modification time (nanoseconds) of each directory, but for bytecode, which Python makes again."""
     top = os.fsencode(tree)
-    for path, names, _ in os.walk(top):
+    for path, names, _, directory in os.fwalk(top):
         names[:] = sorted(name for name in names if name != b"__pycache__")
         yield os.path.relpath(path, top)
-        yield str(os.stat(path).st_mtime_ns).encode()
+        yield str(os.fstat(directory).st_mtime_ns).encode()
 
 
 @functools.lru_cache(maxsize=16)

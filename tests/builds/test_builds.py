@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import stat
@@ -84,10 +85,7 @@ def test_another_lock_uid_or_interpreter_is_another_build(builder: Builder) -> N
 def test_what_does_not_fit_its_digest_is_not_installed(environ: dict[str, str], runtime: str, directory: Path) -> None:
     builder = Builder(toolchain.host(directory / "cache", environ), UID, program.locate(), runtime)
     lock = resolving.resolve_python(Python(VERSION, ("six",)), b"", builder.host)
-    wrong = b"\n".join(
-        line[:-64] + b"0" * 64 if line.lstrip().startswith(b"--hash") and b"\\" not in line else line
-        for line in lock.splitlines()
-    )
+    wrong = re.sub(rb"sha256:[0-9a-f]+", b"sha256:" + b"0" * 64, lock)
     with pytest.raises(BuildError, match=r"(?i)hash mismatch"):
         python.build(Python(VERSION, ("six",)), wrong, builder)
     assert [path for path in (directory / "cache/builds").iterdir() if not path.name.endswith(".lock")] == []
@@ -170,7 +168,7 @@ from solven_env.builds import inside, python, toolchain
 from solven_env.profile.sections import Python
 from solven_env.sandbox import program
 def run(self, *argv, **told):
-    if argv[1] == "pip":
+    if "/names.txt" in argv:
         print("now", flush=True)
         sys.stdin.read()
     original(self, *argv, **told)

@@ -169,14 +169,11 @@ def new_world(cache: Path) -> World:
 
 
 def own_cache(world: World, cache: Path) -> Path:
-    """A cache of the world's own, with the tools and packages of the shared one, and none of its builds."""
+    """A cache of the world's own, with the tools and wheels of the shared one, and none of its builds."""
     own = world.base / "cache"
-    for name in ("tools", "packages"):
+    for name in ("tools", "wheels"):
         if (cache / "solven-env" / name).exists():
             shutil.copytree(cache / "solven-env" / name, own / "solven-env" / name, symlinks=True)
-    if UID is not None:
-        for path in (own / "solven-env/packages").rglob("*"):
-            os.chown(path, UID, UID, follow_symlinks=False)
     return own
 
 

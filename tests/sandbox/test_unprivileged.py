@@ -54,7 +54,7 @@ SUBSET = [
     "tests/hostile/test_planted_mounts.py",
     "tests/hostile/test_kills.py",
     "tests/hostile/test_crowds.py tests/sandbox/test_control.py",
-    "tests/builds/test_builds.py",
+    "tests/builds/test_builds.py tests/hostile/packages",
     "tests/probing/test_host.py tests/probing/test_thread.py::test_a_healthy_thread",
     # Files of one line share a store of builds.
     "tests/running/test_environment.py tests/running/test_packages.py tests/running/test_isolation.py tests/running/test_refusals.py tests/running/test_explain.py tests/running/test_limits.py",
