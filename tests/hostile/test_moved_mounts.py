@@ -133,6 +133,14 @@ def test_a_mount_point_is_removed_on_the_host(full: Box) -> None:
         assert see(full)[0] == list(GENUINE)
 
 
+def test_the_workspace_itself_is_replaced_on_the_host(full: Box) -> None:
+    with kept_up(full):
+        full.workspace.rename(full.base / "gone")
+        owned(full.workspace)
+        assert see(full)[0] == list(GENUINE)
+        assert full.shell("ls /up").status != 0
+
+
 def test_a_running_command_keeps_its_root(full: Box) -> None:
     with kept_up(full) as running:
         assert full.shell("mv /.solven /x").status == 0
