@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -162,16 +161,3 @@ def test_what_we_make_where_an_agent_planted_a_fifo_waits_for_nobody(bare: World
     assert bare.status().state == "drift"
     bare.apply()
     assert bare.out("cat /hello") == "hello\n"
-
-
-def test_a_build_has_its_modes_whatever_the_umask(lone_world: World) -> None:
-    lone_world.backend = "bubblewrap"
-    found = []
-    for umask in ("022", "000", "077"):
-        prefix = ("sh", "-c", f'umask {umask}; exec "$@"', "sh")
-        done = lone_world.cli("apply", str(lone_world.profile), "t1", prefix=prefix)
-        assert done.returncode == 0, done.stderr
-        assert lone_world.cli("run", "t1", "--", "python", "-c", "import six", prefix=prefix).returncode == 0
-        found.append({name: its for name, its in modes(lone_world.builds).items() if "__pycache__" not in name})
-        shutil.rmtree(lone_world.builds)
-    assert found[1:] == [found[0]] * 2
