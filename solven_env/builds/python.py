@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from solven_env.builds.remembered import Interpreter
     from solven_env.builds.requirements_txt import Pin
     from solven_env.profile.sections import Python
+    from solven_env.workspace.root import Root
 
 _TARGET = TARGETS["python"]
 _UV = f"{shape.BIN}/uv"
@@ -103,6 +104,20 @@ def _install(python: Python, found: Mapping[Pin, Path], tools: shape.Tools, buil
         ):
             place.run(*argv, purpose="the Python packages cannot be installed", fix="Lock again, or ask `doctor`.")
     shutil.rmtree(offered)
+    with inside.open_root(builder, tree) as root:
+        _forget_times(root, f"lib/python{python.version}/site-packages")
+
+
+def _forget_times(root: Root, site: str) -> None:
+    """Take out what uv notes of each wheel that came as a file, its time: two builds of one lock would differ."""
+    for name in root.list(site):
+        noted = f"{name}/uv_cache.json"
+        if root.stat(f"{site}/{noted}") is not None:
+            record = f"{site}/{name}/RECORD"
+            rows = root.read(record).splitlines(keepends=True)
+            kept = b"".join(row for row in rows if not row.startswith(f"{noted},".encode()))
+            root.rename(root.stage(record, kept, 0o644), record)
+            root.remove(f"{site}/{noted}")
 
 
 def _executable(python: Python) -> str:
