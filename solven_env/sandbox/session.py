@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import os
 import resource
-import stat
 import subprocess
 import sys
+import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import control, runtime, targets, wire
-from solven_env.sandbox.limits import Reached
+from solven_env.sandbox.limits import Reached, reached, time_limit
 from solven_env.sandbox.plain import Socket, socket
 from solven_env.sandbox.plan import Command, LaunchPlan, encode_command, encode_plan
+from solven_env.sandbox.streams import Streams, deliver, relay
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
 
+    from solven_env.sandbox.streams import Part
+
 _TRIES = 20
 _KILLED = 137
-_STREAM_FIX = "Give it /dev/null, a file, a pipe, a socket or a terminal."
+_TIMED_OUT = 124
 _HOLDER = "import sys; sys.path.append(sys.argv[1]); from solven_env.sandbox import holder; holder.main(*sys.argv[2:])"
 
 
@@ -37,38 +41,42 @@ class Ended(NamedTuple):
 class Running:
     """A command that was started. It lives no longer than this: closed or lost, the command is killed.
 
-    `terminal` is master and slave of its own, where one of `streams` is a terminal. `status`, and the `limits` that the
-    command reached, are as `wait` has found them.
+    `terminal` is master and slave of its own, where one of the `caller`'s streams is a terminal. `status`, and the
+    `limits` that the command reached, are as `wait` has found them.
     """
 
     def __init__(
         self,
         connection: Socket,
-        session: str,
+        plan: LaunchPlan,
+        command: Command,
         runtime_dir: str,
-        streams: tuple[int, int, int],
-        terminal: tuple[int, int] | None = None,
+        caller: tuple[int, int, int],
+        streams: Streams,
+        terminal: tuple[int, int] | None,
     ) -> None:
         self.connection = connection
-        self.session = session
+        self.session = plan.session
         self.runtime_dir = runtime_dir
+        self.caller = caller
         self.streams = streams
         self.terminal = terminal
+        self.limit = time_limit(command.limits, command.timeout)
+        self.deadline = time.monotonic() + self.limit[0] if self.limit else None
         self.status: int | None = None
         self.limits: tuple[Reached, ...] = ()
 
     def wait(self) -> int:
         """Its exit status: 128 and more for a signal, 124 when its time was up, 137 when it was killed.
 
-        SandboxError when bubblewrap could not start it. Whatever is returned, everything that it started has ended, and
-        what it wrote is written. A command on a terminal is served here: nothing reaches it or comes from it before.
+        SandboxError when bubblewrap could not start it, and where its input or output could not be copied to its end.
+        Whatever is returned, everything that it started has ended, and what it wrote is written: but where its time is
+        up, or it was killed, and whoever reads takes nothing of the rest for a second (124).
+
+        Nothing that is copied (`streams`, `terminal`) reaches the command or comes from it before this is called.
         """
         if self.status is None:
-            if self.terminal:
-                from solven_env.sandbox import terminal  # what most launchers have no use for
-
-                terminal.relay(*self.terminal, self.streams, until=self.connection.fileno())
-            message = wire.receive(self.connection)
+            message, is_whole = self._serve()
             if message is None:  # the holder was killed, and the kernel has ended the command with it
                 control.look(self.session, self.runtime_dir)  # and bury it
                 self.status = _KILLED
@@ -77,10 +85,30 @@ class Running:
             else:
                 self.status = int(message["status"])
                 self.limits = tuple(Reached(**each) for each in message["limits"])
+                if self.limit and not is_whole and self.status not in (_TIMED_OUT, _KILLED):
+                    seconds, name = self.limit
+                    self.status, self.limits = _TIMED_OUT, (*self.limits, reached(name, seconds))
+            if (failure := self.streams.failure()) is not None:
+                raise failure
         return self.status
+
+    def _serve(self) -> tuple[dict[str, Any] | None, bool]:
+        """Copy until the command has ended, and then what is left; what the holder says, and whether all was taken."""
+        with ExitStack() as stack:
+            parts: list[Part] = [*self.streams.parts]
+            if self.terminal:
+                from solven_env.sandbox import terminal  # what most launchers have no use for
+
+                parts.append(stack.enter_context(terminal.served(*self.terminal, self.caller)))
+            relay(parts, self.connection.fileno())
+            message = wire.receive(self.connection)
+            if message is None:
+                self.deadline = 0.0
+            return message, deliver(parts, self.deadline)
 
     def kill(self) -> None:
         """End the command with all that it started, at once; `wait` still tells when that is done."""
+        self.deadline = 0.0
         wire.send(self.connection, "kill")
 
     def __enter__(self) -> Running:
@@ -90,6 +118,7 @@ class Running:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.connection.close()
+        self.streams.close()
         for descriptor in self.terminal or ():
             os.close(descriptor)
         self.terminal = None
@@ -108,9 +137,9 @@ def run(
 ) -> Ended:
     """Run `command` to its end; see `start` and `Running.wait`.
 
-    The three descriptors are the command's streams as they are, but for a terminal, which is copied from and to one of
-    the command's own (`sandbox.terminal`). An exception on the way, KeyboardInterrupt above all, and the launcher's
-    death by any signal end everything that was started.
+    The three descriptors are copied from and to what the command has in their place: a terminal of its own
+    (`sandbox.terminal`), or pipes (`sandbox.streams`). An exception on the way, KeyboardInterrupt above all, and the
+    launcher's death by any signal end everything that was started.
     """
     with start(plan, command, runtime_dir, notice, stdin=stdin, stdout=stdout, stderr=stderr) as running:
         try:
@@ -119,6 +148,7 @@ def run(
             running.kill()
             while wire.receive(running.connection) is not None:
                 pass
+            deliver(running.streams.parts, 0.0)
             raise
 
 
@@ -145,18 +175,24 @@ def start(
         "command": encode_command(command),
         "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
     }
-    prepare_streams(plan, (stdin, stdout, stderr))
-    directory = runtime.open_directory(runtime_dir)
+    caller = (stdin, stdout, stderr)
+    streams = Streams(plan, caller)
     try:
-        connection, terminal, hidden = _connection(directory, plan.session, request, (stdin, stdout, stderr))
-        if hidden:
-            notice(targets.hidden(hidden))
-        return Running(connection, plan.session, runtime_dir, (stdin, stdout, stderr), terminal)
+        directory = runtime.open_directory(runtime_dir)
+        try:
+            connection, terminal, hidden = _connection(directory, plan.session, request, streams.given)
+            streams.release()
+            if hidden:
+                notice(targets.hidden(hidden))
+            return Running(connection, plan, command, runtime_dir, caller, streams, terminal)
+        except BaseException:
+            control.look(plan.session, runtime_dir)  # and bury it if it was killed
+            raise
+        finally:
+            os.close(directory)
     except BaseException:
-        control.look(plan.session, runtime_dir)  # and bury it if it was killed
+        streams.close()
         raise
-    finally:
-        os.close(directory)
 
 
 def _connection(
@@ -178,36 +214,6 @@ def _connection(
         if complaint:
             raise SandboxError(f"the session's holder broke: {complaint}")
     raise SandboxError(f"the session's holder ended {_TRIES} times before it answered")
-
-
-def prepare_streams(plan: LaunchPlan, streams: tuple[int, int, int]) -> None:
-    """See that the three are what a command may have: a directory would lead out of the workspace.
-
-    The next file that is opened would take the number of one that is closed.
-    """
-    for stream in streams:
-        try:
-            about = os.fstat(stream)
-        except OSError as error:
-            raise SandboxError(f"the command's stream, descriptor {stream}, is not open", fix=_STREAM_FIX) from error
-        if stat.S_ISDIR(about.st_mode):
-            raise SandboxError(f"the command's stream, descriptor {stream}, is a directory", fix=_STREAM_FIX)
-        if stat.S_ISFIFO(about.st_mode):
-            _let_be_reopened(plan, stream)
-
-
-def _let_be_reopened(plan: LaunchPlan, pipe: int) -> None:
-    """Give a pipe to the uid that root drops to: scripts open /dev/stderr anew, and it is its maker's, mode 0600."""
-    is_named = not os.readlink(f"/proc/self/fd/{pipe}").startswith("pipe:")
-    if is_named or plan.uid is None or plan.gid is None or os.geteuid() != 0:
-        return
-    try:
-        os.fchown(pipe, plan.uid, plan.gid)
-    except OSError as error:
-        raise SandboxError(
-            f"nothing can belong to the sandbox's uid {plan.uid} here: {error.strerror}",
-            fix="In a container, choose a sandbox.uid that /proc/self/uid_map maps.",
-        ) from error
 
 
 def _ask(

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
 
+    from solven_env.sandbox.streams import Part
+
     Handler = Callable[[int, FrameType | None], None]
 
 _BLOCK = 65536
@@ -36,60 +38,73 @@ _INPUT, _OUTPUT, _LOCAL, _CHARACTERS = 0, 1, 3, 6  # of what termios.tcgetattr r
 _DEADLY = (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM)
 
 
-def relay(master: int, slave: int, streams: tuple[int, int, int], *, until: int) -> None:
-    """Copy both ways until the descriptor `until` can be read, and then what is left of the output.
+@contextmanager
+def served(master: int, slave: int, caller: tuple[int, int, int]) -> Iterator[Part]:
+    """What copies between the command's terminal and the one among the caller's streams (`streams.relay`).
 
     `slave` stays open meanwhile: a command may close its last descriptor of the terminal and open another one. However
     this ends, the caller's terminal is as it was found.
     """
-    outer = _Outer(streams, slave)
+    outer = _Outer(master, slave, caller)
     os.set_blocking(master, False)
-    with _signals(_handlers(outer)) as told:
+    with _signals(_handlers(outer)) as outer.is_told:
         try:
-            _copy(master, outer, until, told=told)
-            left = _LEFT
-            while left > 0 and (data := _read_all(master)):
-                outer.show(data)
-                left -= len(data)
+            yield outer
         finally:
             outer.give()
-
-
-def _copy(master: int, outer: _Outer, until: int, *, told: bool) -> None:
-    """Copy both ways until `until` can be read. Keys are read only when the command has taken those before."""
-    typed = b""
-    while True:
-        outer.take()
-        outer.copy_size()
-        wanted = {until: select.POLLIN, master: select.POLLIN | (select.POLLOUT if typed else 0)}
-        if outer.taken and not typed:
-            wanted[outer.keyboard] = select.POLLIN
-        ready = _poll(wanted, None if told and (outer.taken or outer.keyboard < 0) else _PATIENCE)
-        if ready.get(master, 0) & select.POLLIN:
-            outer.show(_read_all(master))
-        if until in ready:
-            return
-        if typed and ready.get(master, 0) & select.POLLOUT:
-            typed = typed[os.write(master, typed) :]
-        if outer.keyboard in ready and outer.taken:
-            typed = outer.read()
 
 
 class _Outer:
     """The caller's terminal: whether its keyboard is taken, and how it was found."""
 
-    def __init__(self, streams: tuple[int, int, int], slave: int) -> None:
-        stdin, stdout, stderr = streams
-        self.slave = slave
+    def __init__(self, master: int, slave: int, caller: tuple[int, int, int]) -> None:
+        stdin, stdout, stderr = caller
+        self.master, self.slave = master, slave
         self.keyboard = stdin if os.isatty(stdin) else -1
         self.shared = not os.isatty(stdout)
         self.screen = next(filter(os.isatty, (stdout, stderr, stdin)), -1)
         self.taken = False
         self.found: list[Any] | None = None
+        self.typed = b""
+        """What was read from the keyboard and not yet given to the command."""
+        self.is_told = False
+        """Whether a signal tells of a new size, and of who has the keyboard."""
+        self.has_ended = False
+
+    @property
+    def patience(self) -> int | None:
+        return None if self.has_ended or (self.is_told and (self.taken or self.keyboard < 0)) else _PATIENCE
+
+    def wanted(self) -> dict[int, int]:
+        """Keys are read only when the command has taken those before."""
+        if self.has_ended:
+            return {}
+        self.take()
+        self.copy_size()
+        wanted = {self.master: select.POLLIN | (select.POLLOUT if self.typed else 0)}
+        if self.taken and not self.typed:
+            wanted[self.keyboard] = select.POLLIN
+        return wanted
+
+    def move(self, ready: dict[int, int]) -> None:
+        if ready.get(self.master, 0) & select.POLLIN:
+            self.show(_read_all(self.master))
+        if self.typed and ready.get(self.master, 0) & select.POLLOUT:
+            self.typed = self.typed[os.write(self.master, self.typed) :]
+        if self.keyboard in ready and self.taken:
+            self.typed = self.read()
+
+    def end(self) -> None:
+        self.has_ended = True
+        left = _LEFT
+        while left > 0 and (data := _read_all(self.master)):
+            self.show(data)
+            left -= len(data)
+        self.give()  # now: a pipe may still be waiting for its reader, a pager say, which wants the keyboard
 
     def take(self) -> None:
         """Have each key as it is typed, if there is a keyboard and nobody else has it."""
-        if self.taken or self.keyboard < 0 or not _in_foreground(self.keyboard):
+        if self.taken or self.has_ended or self.keyboard < 0 or not _in_foreground(self.keyboard):
             return
         with suppress(termios.error):  # it was hung up
             found = self.found or termios.tcgetattr(self.keyboard)
@@ -124,7 +139,9 @@ class _Outer:
             try:
                 data = data[os.write(self.screen, data) :]
             except BlockingIOError:  # as another program left it
-                _poll({self.screen: select.POLLOUT}, None)
+                poll = select.poll()
+                poll.register(self.screen, select.POLLOUT)
+                poll.poll()
             except OSError:
                 self.screen = -1
 
@@ -179,14 +196,6 @@ def _signals(handlers: Mapping[signal.Signals, Handler]) -> Iterator[bool]:
     finally:
         for number in free:
             signal.signal(number, signal.SIG_DFL)
-
-
-def _poll(wanted: Mapping[int, int], milliseconds: int | None) -> dict[int, int]:
-    """Which descriptors are ready for what, as soon as one is."""
-    poll = select.poll()
-    for descriptor, events in wanted.items():
-        poll.register(descriptor, events)
-    return dict(poll.poll(milliseconds))
 
 
 def _read(descriptor: int) -> bytes:

@@ -1,0 +1,480 @@
+"""A command's standard streams: what it is given in the place of its caller's, and what is copied between the two.
+
+A command may open /proc/self/fd/N anew, with more rights than the descriptor has, and from one end of a pipe it gets
+the other. So nothing of the caller's goes inside: a command has /dev/null, a terminal of its own (`terminal`), or one
+end of a pipe that is made for it here, and whoever waits for it copies, in one loop for all of them.
+
+What a command does not read stays its caller's:
+
+- A file is read beside the caller's place in it. At the end that is moved behind what the command has read, unless
+  somebody else has moved it meanwhile. Of two commands at once that share one open file, each gets all of it.
+- Of a pipe, and of a socket that carries bytes, the first 4 KiB are shown first, and taken when the command has read
+  them. Where somebody else took them meanwhile, nothing is taken: of two commands that read one pipe at once both may
+  get these bytes, and none is lost.
+- From then on, and of anything else from the start, as much is taken as the command's pipe holds: 64 KiB, and 1 MiB
+  where much is read. What the command leaves in there is lost.
+
+A descriptor of the caller's is never changed, neither its owner and mode nor its flags: others have it too.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import select
+import signal
+import stat
+import sys
+import time
+from contextlib import contextmanager, suppress
+
+from solven_env.errors import SandboxError
+from solven_env.sandbox import pipes
+from solven_env.typed import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Protocol
+
+    from solven_env.sandbox.plan import LaunchPlan
+
+    class Part(Protocol):
+        """Something that is copied while a command runs."""
+
+        @property
+        def patience(self) -> int | None:
+            """Milliseconds after which it wants to move whatever happens."""
+
+        def wanted(self) -> dict[int, int]:
+            """The events of descriptors that it waits for now; none where it has nothing more to do."""
+
+        def move(self, ready: dict[int, int]) -> None:
+            """Copy what can be copied without waiting."""
+
+        def end(self) -> None:
+            """The command has ended: what it has written by now is all that is still copied."""
+
+
+_FIX = "Give it /dev/null, a file, a pipe, a socket or a terminal."
+_USELESS = (os.O_WRONLY, os.O_RDONLY, os.O_RDONLY)
+_NULL = os.makedev(1, 3)  # Documentation/admin-guide/devices.txt
+_BUFFER = 1 << 16
+"""Bytes that are copied at once where there is no splice(2), and after which a pipe is made larger."""
+_MUCH = 1 << 15
+_LARGE = 1 << 20
+_CAREFUL = 4096
+"""Of a pipe so many bytes are taken only when the command has read them."""
+_PATIENCE = 1.0
+"""Seconds that nothing is taken of what a command has left, once it was ended or its time is up: then that is lost."""
+_LONGEST = 86_400_000.0  # milliseconds; poll(2) counts them in an int
+
+
+def check(streams: tuple[int, int, int]) -> None:
+    """See that the three are what a command may have: a directory would lead out of the workspace.
+
+    The next file that is opened would take the number of one that is closed.
+    """
+    for stream, useless, use in zip(streams, _USELESS, ("read", "written", "written"), strict=True):
+        try:
+            about, flags = os.fstat(stream), fcntl.fcntl(stream, fcntl.F_GETFL)
+        except OSError as error:
+            raise SandboxError(f"the command's stream, descriptor {stream}, is not open", fix=_FIX) from error
+        if stat.S_ISDIR(about.st_mode):
+            raise SandboxError(f"the command's stream, descriptor {stream}, is a directory", fix=_FIX)
+        is_kept = _is_null(stream) or os.isatty(stream)
+        if not is_kept and (flags & os.O_ACCMODE == useless or flags & os.O_PATH):
+            raise SandboxError(f"the command's stream, descriptor {stream}, is open, but cannot be {use}", fix=_FIX)
+
+
+class Streams:
+    """What a command is `given` as its three streams, and the `parts` that are copied while it runs."""
+
+    def __init__(self, plan: LaunchPlan, caller: tuple[int, int, int]) -> None:
+        """SandboxError where one of the caller's is nothing for a command, or no pipe can be the sandbox uid's."""
+        check(caller)
+        self.parts: list[_Flow] = []
+        self._lent: list[int] = []
+        self._kept: list[int] = []
+        try:
+            stdin, stdout, stderr = caller
+            self.given = (self._input(plan, stdin), output := self._output(plan, stdout), output)
+            if not pipes.are_one(stdout, stderr):
+                self.given = (*self.given[:2], self._output(plan, stderr))
+        except BaseException:
+            self.close()
+            raise
+
+    def release(self) -> None:
+        """Let go of what only the command uses, once it has it."""
+        while self._lent:
+            os.close(self._lent.pop())
+
+    def close(self) -> None:
+        """Let go of everything; what the command has not read is its caller's again."""
+        self.release()
+        while self.parts:
+            self.parts.pop().close()
+        while self._kept:
+            os.close(self._kept.pop())
+
+    def failure(self) -> SandboxError | None:
+        """Why the command's input or output is not whole. It heard nothing of that itself: of a full disk, say."""
+        failed = next((part for part in self.parts if part.error is not None), None)
+        if failed is None or failed.error is None:
+            return None
+        return SandboxError(
+            f"the command's stream, descriptor {failed.stream}, was not copied to its end: {failed.error.strerror}",
+            fix="The command did run: see what it has done, mend this, and run it again.",
+        )
+
+    def _input(self, plan: LaunchPlan, stream: int) -> int:
+        if (uncopied := self._uncopied(stream)) is not None:
+            return uncopied
+        self._kept.append(source := os.dup(stream))
+        reading, writing = _pipe(plan)
+        self._kept.append(reading)
+        os.set_blocking(writing, False)
+        self.parts.append(_inlet(source)(stream, source, writing, reading))
+        return reading
+
+    def _output(self, plan: LaunchPlan, stream: int) -> int:
+        if (uncopied := self._uncopied(stream)) is not None:
+            return uncopied
+        self._kept.append(sink := pipes.reopen(stream))
+        reading, writing = _pipe(plan)
+        self._lent.append(writing)
+        os.set_blocking(reading, False)
+        self.parts.append(_Outlet(stream, reading, sink))
+        return writing
+
+    def _uncopied(self, stream: int) -> int | None:
+        """What a command has of a stream that is not copied here: a terminal's, which the holder replaces by another,
+        or /dev/null, opened anew.
+        """
+        if os.isatty(stream):
+            return stream
+        if not _is_null(stream):
+            return None
+        try:
+            null = os.open(os.devnull, fcntl.fcntl(stream, fcntl.F_GETFL) & os.O_ACCMODE)
+        except OSError:  # this host has none at its place
+            return None
+        self._lent.append(null)
+        return null if _is_null(null) else None
+
+
+def relay(parts: Sequence[Part], until: int) -> None:
+    """Copy until the descriptor `until` can be read."""
+    waits = _Waits()
+    with _no_signal():
+        while until not in (ready := waits.ready(parts, {until: select.POLLIN}, None)):
+            for part in parts:
+                part.move(ready)
+
+
+def deliver(parts: Sequence[Part], deadline: float | None) -> bool:
+    """Copy what a command has left that has ended; whether all of it was taken.
+
+    From the `deadline` on, on the monotonic clock, only as long as some of it is taken now and then.
+    """
+    for part in parts:
+        part.end()
+    waits = _Waits()
+    with _no_signal():
+        while any(part.wanted() for part in parts):
+            left = None if deadline is None else max(deadline - time.monotonic(), _PATIENCE)
+            ready = waits.ready(parts, {}, None if left is None else min(left * 1000, _LONGEST))
+            if not ready:
+                return False
+            for part in parts:
+                part.move(ready)
+    return True
+
+
+class _Flow:
+    """One direction: from `source` to `sink`, one of which is our end of the command's pipe; it never waits."""
+
+    patience: int | None = None
+
+    def __init__(self, stream: int, source: int, sink: int, pipe: int) -> None:
+        self.stream = stream
+        self.source = source
+        self.sink = sink
+        self.pipe = pipe
+        self.is_open = True
+        self.is_full = False
+        """Whether it waits for the sink, and not for the source."""
+        self.rest = b""
+        """What was read and not yet written, where there is no splice(2)."""
+        self.moved = 0
+        self.error: OSError | None = None
+        self.read = pipes.take if pipes.is_socket(source) else os.read
+        self.write = pipes.send if pipes.is_socket(sink) else os.write
+        self.has_splice = self.read is os.read and self.write is os.write
+
+    def wanted(self) -> dict[int, int]:
+        if not self.is_open:
+            return {}
+        return {self.sink: select.POLLOUT} if self.is_full else {self.source: select.POLLIN}
+
+    def move(self, ready: dict[int, int]) -> None:
+        if self.is_open and (self.sink if self.is_full else self.source) in ready:
+            if self.moved >= _BUFFER:
+                os.sched_yield()  # whoever writes gets on meanwhile: on two cores this makes 1 GiB half as fast again
+            self.step(_LARGE)
+
+    def step(self, most: int) -> None:
+        """Copy up to `most` bytes."""
+        try:
+            moved = self.splice(most) if self.has_splice else self.copy(min(most, _BUFFER))
+        except BlockingIOError:  # which of the two it was the kernel does not say: not the one that was waited for
+            self.is_full = bool(self.rest) or not self.is_full
+        except OSError as error:
+            if error.errno == errno.EINVAL and self.has_splice:
+                self.has_splice = False
+                return
+            if error.errno not in (errno.EPIPE, errno.ECONNRESET):
+                self.error = error
+            self.stop()
+        else:
+            self.is_full = bool(self.rest)
+            if self.moved < _BUFFER <= self.moved + moved:
+                pipes.resize(self.pipe, _LARGE)
+            self.moved += moved
+            if not moved:
+                self.stop()
+
+    def splice(self, most: int) -> int:
+        return pipes.splice(self.source, self.sink, most)
+
+    def copy(self, most: int) -> int:
+        self.rest = self.rest or self.read(self.source, most)
+        written = self.write(self.sink, self.rest) if self.rest else 0
+        self.rest = self.rest[written:]
+        return written
+
+    def stop(self) -> None:
+        """Close our end of the pipe, which tells the command: the end of its input, or that nobody reads its output."""
+        if self.is_open:
+            self.is_open = False
+            os.close(self.pipe)
+
+    def end(self) -> None:
+        self.stop()
+
+    def close(self) -> None:
+        self.stop()
+
+
+class _Outlet(_Flow):
+    """What the command writes, on its way to the caller."""
+
+    def __init__(self, stream: int, reading: int, sink: int) -> None:
+        super().__init__(stream, reading, sink, reading)
+        self.left: int | None = None
+        """How much there is still to be copied, once the command has ended."""
+        self.is_pipe = stat.S_ISFIFO(os.fstat(sink).st_mode)
+        self.has_reader = self.is_pipe or pipes.is_socket(sink)
+        """Whether poll(2) says when that has gone."""
+        if self.has_reader and self._is_broken(_Waits().ready((), {sink: 0}, 0)):
+            self.stop()  # before the command starts: its first write is told
+
+    def _is_broken(self, ready: dict[int, int]) -> bool:
+        return self.has_reader and bool(ready.get(self.sink, 0) & (select.POLLERR | select.POLLHUP))
+
+    def wanted(self) -> dict[int, int]:
+        wanted = super().wanted()
+        return {self.sink: 0, **wanted} if wanted and self.has_reader else wanted
+
+    def move(self, ready: dict[int, int]) -> None:
+        if self._is_broken(ready):
+            self.stop()
+        elif self.left is None:
+            super().move(ready)
+        elif self.sink in ready:
+            before = self.moved
+            self.step(self.left)
+            self._leave(self.left - (self.moved - before))
+
+    def splice(self, most: int) -> int:
+        """A pipe has 16 places: each piece that is moved takes one, however small, while those that are written share
+        them. Where its reader is slow, or waits for our end, little output must not fill it.
+        """
+        if self.rest or (self.is_pipe and pipes.count(self.source) < _MUCH):
+            # One that may wait takes a page whenever poll(2) says that it takes something.
+            return self.copy(min(most, pipes.PAGE if os.get_blocking(self.sink) else _BUFFER))
+        return super().splice(most)
+
+    def end(self) -> None:
+        """Another command of the session may hold this pipe too, write into it without end, and read from it."""
+        if self.is_open:
+            self._leave(sys.maxsize)
+
+    def _leave(self, most: int) -> None:
+        """So much is still to be copied, or what is there where that is less."""
+        self.is_full = True
+        self.left = min(most, pipes.count(self.source) + len(self.rest)) if self.is_open else 0
+        if not self.left:
+            self.stop()
+
+
+class _Inlet(_Flow):
+    """What the caller gives, on its way to the command: a device's data, or packets, as much as the pipe holds."""
+
+    def __init__(self, stream: int, source: int, writing: int, reading: int) -> None:
+        super().__init__(stream, source, writing, writing)
+        self.reading = reading
+
+    def close(self) -> None:
+        self.stop()
+        self.settle(pipes.count(self.reading))
+
+    def settle(self, unread: int) -> None:
+        """Leave to the caller what is left in the pipe, where that can be."""
+
+
+class _FileInlet(_Inlet):
+    """A file, which is read from where its caller is in it."""
+
+    def __init__(self, stream: int, source: int, writing: int, reading: int) -> None:
+        super().__init__(stream, source, writing, reading)
+        self.place = self.begin = os.lseek(source, 0, os.SEEK_CUR)
+
+    def splice(self, most: int) -> int:
+        moved = pipes.splice(self.source, self.sink, most, self.place)
+        self.place += moved
+        return moved
+
+    def copy(self, most: int) -> int:
+        data = os.pread(self.source, most, self.place)
+        moved = os.write(self.sink, data) if data else 0
+        self.place += moved
+        return moved
+
+    def settle(self, unread: int) -> None:
+        if os.lseek(self.source, 0, os.SEEK_CUR) == self.begin:
+            os.lseek(self.source, max(self.place - unread, self.begin), os.SEEK_SET)
+
+
+class _CarefulInlet(_Inlet):
+    """A pipe, or a socket that carries bytes. At first the command's pipe has room for one write, and is shown one."""
+
+    def __init__(self, stream: int, source: int, writing: int, reading: int) -> None:
+        super().__init__(stream, source, writing, reading)
+        self.shown = b""
+        """What the command was given that is not yet taken from its caller."""
+        self.taken = 0
+        pipes.resize(writing, pipes.PAGE)
+
+    @property
+    def is_careful(self) -> bool:
+        return self.taken < _CAREFUL
+
+    def wanted(self) -> dict[int, int]:
+        if self.is_open and self.is_careful and self.shown:
+            return {self.sink: select.POLLOUT}
+        return super().wanted()
+
+    def step(self, most: int) -> None:
+        if not self.is_careful:
+            super().step(most)
+            return
+        try:
+            data = pipes.peek(self.source, pipes.PAGE)
+            self.shown = data[: os.write(self.sink, data)] if data else b""
+        except BlockingIOError:
+            self.is_full = not self.is_full
+        except OSError as error:
+            self.error = error
+            self.stop()
+        else:
+            self.is_full = False
+            if not data:
+                self.stop()
+
+    def move(self, ready: dict[int, int]) -> None:
+        if not self.shown:
+            super().move(ready)
+        elif self.is_open and self.sink in ready:  # the command has read all of it
+            self._take(len(self.shown))
+            if not self.is_careful:
+                pipes.resize(self.sink, _BUFFER)
+
+    def _take(self, size: int) -> None:
+        """Take from the caller what the command has read, unless somebody else has."""
+        shown, self.shown = self.shown[:size], b""
+        self.taken += len(shown)
+        with suppress(OSError):
+            while shown and (found := pipes.peek(self.source, len(shown))) and shown.startswith(found):
+                pipes.take(self.source, len(found))
+                shown = shown[len(found) :]
+
+    def settle(self, unread: int) -> None:
+        self._take(max(len(self.shown) - unread, 0))
+
+
+def _inlet(source: int) -> type[_Inlet]:
+    """How a descriptor of the caller's is read."""
+    mode = os.fstat(source).st_mode
+    if stat.S_ISFIFO(mode) or (stat.S_ISSOCK(mode) and pipes.is_stream(source)):
+        return _CarefulInlet
+    if stat.S_ISREG(mode) or stat.S_ISBLK(mode):
+        with suppress(OSError):  # as of some files in /proc
+            os.lseek(source, 0, os.SEEK_CUR)
+            return _FileInlet
+    return _Inlet
+
+
+def _is_null(descriptor: int) -> bool:
+    about = os.fstat(descriptor)
+    return stat.S_ISCHR(about.st_mode) and about.st_rdev == _NULL
+
+
+def _pipe(plan: LaunchPlan) -> tuple[int, int]:
+    """Both ends of a new pipe that belongs to the uid that root drops to: scripts open /dev/stderr anew."""
+    reading, writing = os.pipe()
+    if plan.uid is not None and plan.gid is not None and os.geteuid() == 0:
+        try:
+            os.fchown(reading, plan.uid, plan.gid)
+        except OSError as error:
+            os.close(reading)
+            os.close(writing)
+            raise SandboxError(
+                f"nothing can belong to the sandbox's uid {plan.uid} here: {error.strerror}",
+                fix="In a container, choose a sandbox.uid that /proc/self/uid_map maps.",
+            ) from error
+    return reading, writing
+
+
+class _Waits:
+    """poll(2) for what the parts want. What they want is mostly what they wanted before."""
+
+    def __init__(self) -> None:
+        self.wanted: dict[int, int] = {}
+        self.poll = select.poll()
+
+    def ready(self, parts: Sequence[Part], wanted: dict[int, int], milliseconds: float | None) -> dict[int, int]:
+        """What has happened of all that is wanted, as soon as something has, or a part's patience is over."""
+        for part in parts:
+            for descriptor, events in part.wanted().items():
+                wanted[descriptor] = wanted.get(descriptor, 0) | events
+            if part.patience is not None:
+                milliseconds = min(part.patience, milliseconds or part.patience)
+        if wanted != self.wanted:
+            self.wanted, self.poll = wanted, select.poll()
+            for descriptor, events in wanted.items():
+                self.poll.register(descriptor, events)
+        return dict(self.poll.poll(milliseconds))
+
+
+@contextmanager
+def _no_signal() -> Iterator[None]:
+    """That nobody reads is an error (EPIPE) meanwhile, and no signal, whatever our process does with SIGPIPE."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGPIPE,))
+    try:
+        yield
+    finally:
+        if signal.SIGPIPE not in before:
+            signal.sigtimedwait((signal.SIGPIPE,), 0)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGPIPE,))
