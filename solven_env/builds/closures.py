@@ -15,14 +15,13 @@ from solven_env.profile import npm, pep508
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
-    from solven_env.builds.bun_lock import BunLock, Package
+    from solven_env.builds.bun_lock import BunLock
     from solven_env.builds.requirements_txt import Pin
     from solven_env.profile.pep508 import Requirement
     from solven_env.profile.sections import Bun, Python
 
-    _Needs = tuple[Mapping[str, str], Mapping[str, str]]
 
 _MAX_REQUIREMENT = 8 << 10
 _NOT_NAME = re.compile(r"[^A-Za-z0-9._-]")
@@ -110,9 +109,13 @@ def check_bun(lock: BunLock, bun: Bun, file: str, *, fix: str = "") -> None:
         if not npm.satisfies(found.version, text):
             what = f"{name} {found.version} is not what the profile asks for: {text}"
             raise LockError(what, fix=fix, location=f"{file}:{found.line}")
-    needs = {key: (package.needs, package.may_need) for key, package in lock.packages.items()}
-    asked = _asked_bun(lock, bun, needs, file, fix)
-    _refuse_unasked(filter(lambda package: package.key not in asked, lock.packages.values()), file, fix)
+    for package in lock.packages.values():
+        for name in package.needs.keys() - package.may_need.keys():
+            if _find(lock.packages, package.key, name) is None:
+                what = f"the lock has no {name}, which {package.key} needs"
+                raise LockError(what, fix=fix, location=f"{file}:{package.line}")
+    needs = {key: {**package.may_need, **package.needs} for key, package in lock.packages.items()}
+    _refuse_unasked(lock, _asked_bun(lock, bun, needs, file, fix), lock.packages, file, fix)
 
 
 def refuse_unasked_bun(
@@ -120,54 +123,50 @@ def refuse_unasked_bun(
 ) -> None:
     """LockError at the first package that neither the profile nor anything that is installed asks for.
 
-    `manifests` has the package.json of every package that is fetched, by its key in the lock; of those, too, that
-    another one brings along (`bundled`). What is not fetched, since it is for another system, asks for nothing.
+    `manifests` has the package.json of every package that is installed, by its key: that of the lock, or where it
+    stands, `a/b` for node_modules/a/node_modules/b, of one that another's tarball brings along. What is not installed,
+    since it is for another system, asks for nothing.
     """
-    needs = {key: (_ranges(told, "dependencies"), _optional(told)) for key, told in manifests.items()}
-    asked = _asked_bun(lock, bun, needs, file, fix, is_whole=False)
-    fetched = (package for package in lock.packages.values() if package.key in manifests)
-    _refuse_unasked((package for package in fetched if package.key not in asked), file, fix)
+    needs = {key: {**_optional(told), **_ranges(told, "dependencies")} for key, told in manifests.items()}
+    _refuse_unasked(lock, _asked_bun(lock, bun, needs, file, fix), manifests, file, fix)
 
 
-def _refuse_unasked(packages: Iterable[Package], file: str, fix: str) -> None:
-    for package in packages:
-        what = f"nothing asks for {package.name} {package.version} at {package.key}"
-        raise LockError(what, fix=fix, location=f"{file}:{package.line}")
+def _refuse_unasked(lock: BunLock, asked: Container[str], installed: Container[str], file: str, fix: str) -> None:
+    for key, package in lock.packages.items():
+        if key in installed and key not in asked:
+            what = f"nothing asks for {package.name} {package.version} at {key}"
+            raise LockError(what, fix=fix, location=f"{file}:{package.line}")
 
 
-def _asked_bun(
-    lock: BunLock, bun: Bun, needs: Mapping[str, _Needs], file: str, fix: str, *, is_whole: bool = True
-) -> set[str]:
-    """The keys of the packages that the profile's ask for, and what those ask for, by `needs` (by key).
+def _asked_bun(lock: BunLock, bun: Bun, needs: Mapping[str, Mapping[str, str]], file: str, fix: str) -> set[str]:
+    """The keys of the packages that the profile's ask for, and what those ask for.
 
-    LockError where one of another name stands at a place, and, where the lock is `is_whole`, for one that is missing.
+    `needs` has, by key, the ranges by name of every package that is there. LockError where the lock has a package of
+    another name at a place.
     """
     asked: set[str] = set()
-    pending: list[tuple[str, Mapping[str, str], Mapping[str, str]]] = [("", bun.packages, {})]
+    pending: list[tuple[str, Mapping[str, str]]] = [("", bun.packages)]
     while pending:
-        key, needed, optional = pending.pop()
-        for name, text in (*optional.items(), *needed.items()):
-            package = _find(lock, key, name)
-            if package is None:
-                if is_whole and name in needed and name not in optional:
-                    what = f"the lock has no {name}, which {key} needs"
-                    raise LockError(what, fix=fix, location=f"{file}:{lock.packages[key].line}")
+        above, ranges = pending.pop()
+        for name, text in ranges.items():
+            key = _find(needs, above, name)
+            if key is None:
                 continue
-            if package.name != (bun_lock.alias(text) or (name,))[0]:
-                what = f"{package.key} is {package.name}, and {key} asks for another package"
+            package = lock.packages.get(key)
+            if package is not None and package.name != (bun_lock.alias(text) or (name,))[0]:
+                what = f"{key} is {package.name}, and {above or 'the profile'} asks for another package"
                 raise LockError(what, fix=fix, location=f"{file}:{package.line}")
-            if package.key not in asked:
-                asked.add(package.key)
-                if package.key in needs:
-                    pending.append((package.key, *needs[package.key]))
+            if key not in asked:
+                asked.add(key)
+                pending.append((key, needs[key]))
     return asked
 
 
-def _find(lock: BunLock, key: str, name: str) -> Package | None:
-    """The package that `name` is for the package at `key`: the nearest one upwards, as Node looks for it."""
+def _find(places: Container[str], key: str, name: str) -> str | None:
+    """The place of what `name` is for the package at `key`: the nearest one upwards, as Node looks for it."""
     above = bun_lock.split_key(key)
-    places = ("/".join((*above[:depth], name)) for depth in range(len(above), -1, -1))
-    return next((lock.packages[place] for place in places if place in lock.packages), None)
+    nearest = ("/".join((*above[:depth], name)) for depth in range(len(above), -1, -1))
+    return next((place for place in nearest if place in places), None)
 
 
 def _optional(manifest: Mapping[str, object]) -> dict[str, str]:

@@ -189,6 +189,12 @@ EVIL: tuple[str, str, dict[str, str], dict[str, str]] = ("evil", "evil@1.0.0", {
         (WHOLE, {key: told for key, told in MANIFESTS.items() if key != "d-cjs"}, None),
         (WHOLE, {**MANIFESTS, "a/b": {}}, "@s/c 1.0.0 at @s/c"),
         (WHOLE, {**MANIFESTS, "@s/c": {"dependencies": ["d-cjs"]}}, "d 1.0.0 at d-cjs"),
+        # what another one brings along stands where its tarball has it
+        (bun_lock({"b": "2"}, ("b", "b@2.0.0", {}, {}), ("b/x", "x@1.0.0", {}, {}), ("b/y", "y@1.0.0", {"x": "1"}, {})),
+         {"b": {"dependencies": {"z": "1"}}, "b/x": {}, "b/z": {"dependencies": {"y": "1"}},
+          "b/z/y": {"dependencies": {"x": "1"}}}, None),
+        (bun_lock({"b": "2"}, ("b", "b@2.0.0", {}, {}), EVIL), {"b": {}, "b/x": {"dependencies": {"evil": "1"}}, "evil": {}},
+         "evil 1.0.0 at evil"),
         # what is for another system, or what the lock alone says of a package, asks for nothing
         (bun_lock({"b": "2"}, ("b", "b@2.0.0", {"evil": "1"}, {}), EVIL), {"b": {}, "evil": {}}, "evil 1.0.0 at evil"),
         (bun_lock({"b": "2"}, ("b", "b@2.0.0", {}, {"o": "1"}), ("o", "o@1.0.0", {"evil": "1"}, {}), EVIL),
