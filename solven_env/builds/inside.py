@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import contextmanager
+from pathlib import Path
 from types import MappingProxyType
 
 from solven_env.builds import certificates, programs, shape
@@ -24,7 +25,6 @@ from solven_env.workspace.root import Owner, Root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from solven_env.builds.toolchain import Host
 
@@ -119,14 +119,18 @@ def make(
     writable: Mapping[str, Path] = MappingProxyType({}),
     readable: Mapping[str, Path] = MappingProxyType({}),
 ) -> Iterator[Place]:
-    """A place whose workspace and cache are empty, directories in `stage` that are removed at the end of the block."""
-    workspace, cache = stage / "workspace", stage / "cache"
+    """A place with a workspace and a cache of its own in `stage`, both empty, and removed at the end of the block."""
+    import tempfile
+
+    with refusals_told(stage):
+        own = Path(tempfile.mkdtemp(prefix=".place-", dir=stage))
+        own.chmod(0o755)
+    workspace, cache = own / "workspace", own / "cache"
     try:
         give(builder, workspace, cache)
         yield Place(builder, tools, workspace, cache, fetches, writable, readable)
     finally:
-        for directory in (workspace, cache):
-            shutil.rmtree(directory, ignore_errors=True)
+        shutil.rmtree(own, ignore_errors=True)
 
 
 def open_root(builder: Builder, directory: Path) -> Root:

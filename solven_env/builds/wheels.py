@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from solven_env.builds.requirements_txt import Pin
 
 _INFO = re.compile(r"([A-Za-z0-9._]+)-([A-Za-z0-9.!+_]+)\.dist-info")
+_METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
+_LARGEST = 16 << 20  # bytes, as a file of a workspace that is read
 _PURPOSE = "the Python packages cannot be fetched"
 _FIX = "Let this host reach its package index, or lock again."
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -54,17 +56,20 @@ def obtain(
     BuildError with uv's last lines: no network, a wheel that does not fit its digest, none for this machine.
     """
     places = {pin: _place(pin, interpreter, builder.host.cache) for pin in pins}
-    missing = [pin for pin, place in places.items() if not place.exists()]
+    missing = [pin for pin, place in places.items() if _kept(place) is None]
     if missing:
         _fetch(places, missing, interpreter, tools, builder, stage)
-    return {pin: next(place.iterdir()) for pin, place in places.items()}
+    found = {pin: _kept(place) for pin, place in places.items()}
+    return {pin: wheel for pin, wheel in found.items() if wheel is not None}
 
 
 def requirements_of(wheel: Path) -> tuple[str, ...]:
     """What a wheel of the store says that it needs: its `Requires-Dist`, as PEP 508 requirements."""
     with refusals_told(wheel), zipfile.ZipFile(wheel) as archive:
-        (name,) = (name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
-        metadata = BytesParser().parsebytes(archive.read(name), headersonly=True)
+        found = [entry for entry in archive.infolist() if _METADATA.fullmatch(entry.filename)]
+        if len(found) != 1 or found[0].file_size > _LARGEST:
+            raise BuildError(f"{wheel.name} does not say what it needs: it has no METADATA that can be read", fix=_FIX)
+        metadata = BytesParser().parsebytes(archive.read(found[0]), headersonly=True)
     return tuple(str(line) for line in metadata.get_all("Requires-Dist", ()))
 
 
@@ -79,6 +84,11 @@ def _place(pin: Pin, interpreter: Interpreter, cache: Path) -> Path:
     }
     key = hashlib.sha256(json.dumps(chosen_by, sort_keys=True).encode()).hexdigest()[:40]
     return cache / "wheels" / f"{pin.name}-{key}"
+
+
+def _kept(place: Path) -> Path | None:
+    """The wheel at a place of the store; None where there is none, or one that a power cut left without its end."""
+    return next(filter(zipfile.is_zipfile, place.glob("*.whl")), None)
 
 
 def _fetch(
@@ -97,16 +107,10 @@ def _fetch(
     with inside.make(builder, tools, stage, fetches=True) as place:
         place.write("python.txt", print_pins(missing).encode())
         place.run(
-            *(
-                f"{shape.BIN}/uv",
-                "pip",
-                "install",
-                "--quiet",
-                "--no-python-downloads",
-                *builder.host.registries.options,
-            ),
-            *("--python", f"{shape.PYTHON}/bin/python{minor}", "--target", "/unused", "--link-mode", "symlink"),
-            *("--require-hashes", "--no-build", "--no-deps", "--no-compile-bytecode", "-r", "/python.txt"),
+            *(f"{shape.BIN}/uv", "pip", "install", *builder.host.registries.options),
+            *("--quiet", "--no-python-downloads", "--python", f"{shape.PYTHON}/bin/python{minor}"),
+            *("--target", "/unused", "--link-mode", "symlink", "--require-hashes", "--no-build", "--no-deps"),
+            *("--no-compile-bytecode", "-r", "/python.txt"),
             purpose=_PURPOSE,
             fix=_FIX,
         )
@@ -135,8 +139,9 @@ def _unpacked(cache: Path, pins: Sequence[Pin]) -> Mapping[Pin, Path]:
 def _keep(unpacked: Path, place: Path) -> None:
     """Pack a directory of uv's cache into a wheel of the store. Two that do so at once end with one."""
     with locked(place.parent, place.name):
-        if place.exists():
+        if _kept(place) is not None:
             return
+        shutil.rmtree(place, ignore_errors=True)
         with staged(place) as stage, refusals_told(unpacked):
             descriptor = os.open(unpacked, _FLAGS | os.O_DIRECTORY)
             (info,) = filter(_INFO.fullmatch, os.listdir(descriptor))

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 import stat
 import sys
 from pathlib import Path
@@ -174,6 +175,19 @@ def test_a_package_that_nobody_asked_for_is_refused_at_its_line(
         assert caught.value.location == f"python.txt:{line}"
 
 
+def test_a_wheel_that_lost_its_end_is_fetched_again(build_with: Callable[..., Builder], victim: Path) -> None:
+    with serve(basic("ada", TOKEN)) as registry:
+        publish(registry, victim)
+        builder = build_with(registry)
+        wanted = Python(VERSION, ("solven-six",))
+        lock = resolving.resolve_python(wanted, b"", builder.host)
+        made = python.build(wanted, lock, builder)
+        shutil.rmtree(made.path)
+        for wheel in (builder.host.cache / "wheels").glob("solven-six-*/*.whl"):
+            os.truncate(wheel, 10)
+        assert (python.build(wanted, lock, builder).tree / SITE / "solven_six.py").read_bytes() == b"ANSWER = 6\n"
+
+
 @pytest.mark.parametrize("kind", ["link", "pipe"])
 def test_only_files_of_a_wheel_are_kept(tmp_path: Path, victim: Path, kind: str) -> None:
     (tmp_path / "solven_evil-1.0.dist-info").mkdir()
@@ -240,7 +254,5 @@ def test_a_bun_package_that_does_not_fit_its_digest_is_not_installed(
 
 def bring_bun(builder: Builder, host: toolchain.Host) -> None:
     """The pinned Bun, from the cache that tests share."""
-    import shutil
-
     toolchain.find_bun(host)
     shutil.copytree(host.cache / "tools", builder.host.cache / "tools", dirs_exist_ok=True)
