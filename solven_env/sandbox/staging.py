@@ -15,7 +15,7 @@ import stat
 from solven_env import syscalls
 from solven_env.errors import SandboxError
 from solven_env.sandbox import etc, mounting
-from solven_env.sandbox.blocks import holding
+from solven_env.sandbox.blocks import holding, suppress
 from solven_env.sandbox.plan import Bind, Etc, LaunchPlan, Mount, Overlay, Proc, Tmpfs
 from solven_env.sandbox.sources import HARDENED, Shared, open_source
 from solven_env.sandbox.targets import DIRECTORY, holds_something, open_parent, open_target, write_file
@@ -104,10 +104,23 @@ def enter(plan: LaunchPlan, root: str, where: str) -> None:
                     open_target(staged, target, directory=True, owner=_owner(plan)) as place,
                 ):
                     mounting.attach(clone, place)
+                    _mask(clone)
             with holding(os.open("/proc", DIRECTORY)) as place:
                 mounting.attach(fresh, place)
         with holding(os.open(where, DIRECTORY)) as place:
             mounting.attach(staged, place)
+
+
+def _mask(proc: int) -> None:
+    """Cover what a /proc shows of the host's in spite of all namespaces: the names of keys that are this uid's."""
+    for name in ("keys", "key-users"):
+        with (
+            suppress(FileNotFoundError),  # a kernel without keys
+            holding(os.open(name, os.O_PATH, dir_fd=proc)) as place,
+            holding(mounting.clone_tree("/dev/null")) as null,
+        ):
+            mounting.set_attributes(null, HARDENED | mounting.ATTR_RDONLY)
+            mounting.attach(null, place)
 
 
 def open_workspace(plan: LaunchPlan) -> int:

@@ -6,7 +6,7 @@ No packet leaves the machine: neither has a way out. Listeners
 answer with the number of their port, in TCP and UDP, whatever they are asked.
 
 A has OWN and PUBLIC on its loopback device, a veth with 203.0.113.1, and a name server on 127.0.0.53, which is what its
-/etc/resolv.conf names. B has 198.51.100.2, and PEER behind it.
+/etc/resolv.conf names. B has 198.51.100.2, and behind it private addresses (PEER is the first) and those of clouds.
 """
 
 from __future__ import annotations
@@ -18,14 +18,12 @@ import subprocess
 import tempfile
 
 from solven_env.sandbox import mounting
+from tests.hostile.inside.addresses import BEYOND, CLOUDS, LOOPBACK_PORT, OWN, OWN6, PORT
 
-OWN = ("10.9.8.7", "172.20.1.1", "192.168.77.7", "100.64.5.5", "169.254.169.254", "192.0.0.192", "198.18.0.9")
 PUBLIC = ("192.0.2.7", "10.0.2.15")
-OWN6 = ("fd00:77::7", "2001:db8::7")
 GATE = "203.0.113.1"
-INTERNET, PEER = "198.51.100.2", "10.44.0.9"
+INTERNET, PEER = "198.51.100.2", BEYOND[0]
 GROUP = "239.1.2.3"
-PORT, LOOPBACK_PORT = 7007, 7008
 NAME = "solven.example"
 
 _RESOLVER = "127.0.0.53"
@@ -34,7 +32,8 @@ _IPV6 = [f"ip -6 addr add {address}/128 dev lo" for address in OWN6]
 _VETH = "ip link add outside type veth peer name inside netns {pid}"
 _A = [f"ip addr add {GATE}/32 dev outside", "ip link set outside up", "ip route add default dev outside"]
 _B = [
-    *("ip link set lo up", f"ip addr add {INTERNET}/32 dev inside", f"ip addr add {PEER}/32 dev inside"),
+    "ip link set lo up",
+    *(f"ip addr add {address}/32 dev inside" for address in (INTERNET, *BEYOND, *CLOUDS)),
     *("ip link set inside up", "ip route add default dev inside"),
 ]
 
@@ -84,7 +83,7 @@ def main() -> None:
         os.read(0, 1)
         for command in _B:
             _do(command)
-        _serve([*_listeners(PORT, INTERNET), *_listeners(PORT, PEER)], up_in)
+        _serve(_listeners(PORT), up_in)
         return
     os.close(laid_out)
     os.read(up_out, 1)

@@ -13,85 +13,32 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox import etc, session
+from solven_env.sandbox import session
 from solven_env.sandbox.plan import encode_command, encode_plan
-from tests.sandbox.hosts import ASK, GATE, GROUP, INTERNET, LOOPBACK_PORT, NAME, OWN, OWN6, PEER, PORT, PUBLIC
+from tests.hostile.inside.addresses import CLOUDS, LOOPBACK_PORT, OWN, OWN6, PORT
+from tests.sandbox.hosting import CHECKOUT, LAUNCH, Host, inside, running
+from tests.sandbox.hosts import GATE, GROUP, INTERNET, NAME, PEER, PUBLIC
 from tests.sandbox.running import DEADLINE, ROOT, Box, command, helpers, pids, wait_for_file, wait_until_gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-LAUNCH = """
-import json, sys
-from solven_env.sandbox import session
-from solven_env.sandbox.plan import decode_command, decode_plan
-document = json.loads(sys.argv[2])
-sys.exit(session.run(decode_plan(document["plan"]), decode_command(document["command"]), sys.argv[1]).status)
-"""
 ANSWER = f"answer of {PORT}"
 UNREACHABLE = "OSError No route to host"
 SILENT = 2.0
 """Seconds to wait for an answer that must not come; the listeners are on this machine and answer at once."""
 
 
-def inside(box: Box, **changes: Any) -> Box:
-    network = changes.pop("network", "internet")
-    files = (*etc.identity("user"), *etc.resolver(network))
-    return box.but(network=network, files=files, **changes)
-
-
-@dataclass(frozen=True)
-class Host:
-    """Host A: what puts a process into it, and the process that has all rights over it."""
-
-    enter: tuple[str, ...]
-    process: subprocess.Popen[bytes]
-
-    def do(self, line: str) -> None:
-        """Change something about A."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(line.encode())
-        self.process.stdin.flush()
-        assert self.process.stdout.readline() == b"ready\n"
-
-    def run(self, box: Box, *argv: str) -> str:
-        """What a command prints in a sandbox that is started on A."""
-        document = json.dumps({"plan": encode_plan(box.plan), "command": encode_command(command(*argv))})
-        return self.out(sys.executable, "-c", LAUNCH, box.runtime, document)
-
-    def ask(self, box: Box | None, *asked: dict[str, Any]) -> list[str]:
-        """What answers in a sandbox; without one, on A itself."""
-        line = ("python3", "-c", ASK, json.dumps(asked))
-        answers = json.loads(self.run(box, *line) if box else self.out(*line))
-        assert len(answers) == len(asked)
-        return list(answers)
-
-    def out(self, *argv: str) -> str:
-        done = subprocess.run([*self.enter, *argv], cwd=CHECKOUT, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-
 @pytest.fixture(scope="module")
 def host() -> Iterator[Host]:
-    rights = () if ROOT else ("--user", "--map-current-user", "--keep-caps")
-    line = ["unshare", *rights, "--net", "--mount", sys.executable, "-m", "tests.sandbox.hosts"]
-    with subprocess.Popen(line, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
-        own = () if ROOT else ("--user", "--preserve-credentials")
-        yield Host(("nsenter", f"--target={process.pid}", *own, "--net", "--mount", f"--wdns={CHECKOUT}"), process)
-        process.communicate()
-    assert process.returncode == 0
+    with running() as made:
+        yield made
 
 
 def test_nothing_of_the_hosts_and_nothing_private_is_reached(box: Box, host: Host) -> None:
@@ -163,7 +110,7 @@ def test_multicast_does_not_pass(box: Box, host: Host) -> None:
 
 
 def test_what_is_allowed_is_reached_all_the_same(box: Box, host: Host) -> None:
-    asked = [{"address": each} for each in (PEER, OWN[0], PUBLIC[0], "169.254.169.254", INTERNET)]
+    asked = [{"address": each} for each in (PEER, OWN[0], PUBLIC[0], "169.254.169.254", CLOUDS[0], INTERNET)]
     cases = {
         (PEER,): {PEER},
         ("10.44.0.0/16",): {PEER},
@@ -171,6 +118,8 @@ def test_what_is_allowed_is_reached_all_the_same(box: Box, host: Host) -> None:
         ("10.9.8.7", PUBLIC[0]): {"10.9.8.7", PUBLIC[0]},
         ("169.254.169.254",): {"169.254.169.254"},
         ("0.0.0.0/0",): {PEER},
+        (CLOUDS[0],): {CLOUDS[0]},
+        ("168.0.0.0/5",): set(),  # nor those of clouds
     }
     for allow, opened in cases.items():
         answers = host.ask(inside(box, allow=allow), *asked)
@@ -523,7 +472,7 @@ def test_a_lost_network_is_replaced_for_the_next_command(box: Box, host: Host) -
 def test_the_helper_has_nothing_of_the_hosts(box: Box) -> None:
     """No descriptor but its own, no file but the resolver's address, no right, and a filter of system calls."""
     own = inside(box)
-    with session.start(own.plan, command("sleep", "600"), own.runtime) as running:
+    with session.start(own.plan, command("sleep", "600"), own.runtime) as started:
         helper = _only_helper(own)
         status = dict(line.split(":\t", 1) for line in Path(f"/proc/{helper}/status").read_text().splitlines())
         assert int(status["CapEff"], 16) & ~(1 << 10) == 0  # CAP_NET_BIND_SERVICE
@@ -537,19 +486,19 @@ def test_the_helper_has_nothing_of_the_hosts(box: Box) -> None:
         kinds = sorted(entry.rpartition("/")[2].partition(":")[0] for entry in entries)
         # Two pipes of ours, and a socket to the child that has opened tap0.
         assert kinds == ["net", "null", "null", "pipe", "pipe", "socket", "tun"]
-        running.kill()
-        running.wait()
+        started.kill()
+        started.wait()
 
 
 def test_a_sandbox_neither_sees_nor_signals_the_helper(box: Box) -> None:
     own = inside(box)
-    with session.start(own.plan, command("sleep", "600"), own.runtime) as running:
+    with session.start(own.plan, command("sleep", "600"), own.runtime) as started:
         helper = _only_helper(own)
         assert own.shell("ls /proc; cat /proc/[0-9]*/cmdline").out.count(b"slirp") == 0
         own.shell("kill -9 -1")
         assert _only_helper(own) == helper
-        running.kill()
-        running.wait()
+        started.kill()
+        started.wait()
 
 
 @pytest.mark.parametrize(
