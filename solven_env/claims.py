@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import zlib
 from contextlib import suppress
 
 from solven_env.builds.staging import locked, make_private, refusals_told
@@ -91,6 +90,8 @@ def _is_to_be_had(found: Claimant | None, claimant: Claimant) -> bool:
 
 
 def _candidates(preferred: Iterable[int], uids: range, claimant: Claimant) -> Iterator[int]:
+    import zlib  # which a command of a thread that has its uid has no use for
+
     yield from (uid for uid in preferred if uid in uids)
     start = zlib.crc32(f"{claimant.storage}/{claimant.thread}".encode()) % len(uids)
     yield from uids[start:]

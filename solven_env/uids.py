@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from solven_env import claims, directories, sessions
 from solven_env.builds import layers
 from solven_env.builds.staging import refusals_told
-from solven_env.errors import WorkspaceError
+from solven_env.errors import SandboxError, WorkspaceError
 from solven_env.failures import failures_as
 from solven_env.sandbox.blocks import holding
 from solven_env.state.identity import storage_id
@@ -84,7 +84,7 @@ def for_apply(
     home = _home(thread, fresh)
     with holding(_turn(home)) as turn, refusals_told(home.path):
         uid, owner = _choose(thread, fresh, home)[0], _owner(thread)
-        is_elsewhere = owner not in (None, uid) and (uid != common or _is_a_threads(thread, fresh, home, owner))
+        is_elsewhere = owner != uid and (uid != common or owner is None or _is_a_threads(thread, fresh, home, owner))
         if fresh.generation and is_elsewhere:  # before the first one has ended, it adopts all that is there
             if _is_live(thread, fresh, turn):
                 kept = _usable(thread, fresh, home) or common
@@ -133,7 +133,10 @@ def refusal(thread: Thread) -> str:
 
 @functools.lru_cache(maxsize=16)
 def why_not(workspaces: Path, common: int, uids: range) -> str:
-    """Why not, where `workspaces` is a directory that holds some, or is one. Nothing is made that stays."""
+    """Why not, where `workspaces` is a directory that holds some, or is one. Nothing is made that stays.
+
+    SandboxError where a file system hangs: that is no reason to give anything to another uid.
+    """
     from solven_env.sandbox import session
 
     places = (_nearest(directories.cache() / "builds"), _nearest(directories.data() / "layers"), workspaces)
@@ -143,7 +146,8 @@ def why_not(workspaces: Path, common: int, uids: range) -> str:
         said, complaint = child.communicate(timeout=_SECONDS)
     except subprocess.TimeoutExpired:
         child.kill()  # and not waited for: it may be in a call that no signal ends
-        return f"{workspaces} does not answer"
+        fix = "Look whether its storage is mounted."
+        raise SandboxError("the file system does not answer", location=str(workspaces), fix=fix) from None
     lines = (said or complaint).decode(errors="replace").splitlines()
     return lines[-1] if lines else ""
 

@@ -53,7 +53,7 @@ class _made:  # noqa: N801 (read as a verb)
 
     def __init__(self, parent: str) -> None:
         self.parent = os.open(parent, _READ)
-        self.name = f".solven-env-{os.urandom(8).hex()}.tmp"  # the next apply removes one that was left behind
+        self.name = f".solven-env-{os.urandom(8).hex()}.tmp"
         self.opened = -1
 
     def __enter__(self) -> int:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import solven_env
 from tests.running.world import tree
+from tests.sandbox.running import ROOT
 
 if TYPE_CHECKING:
     from tests.running.world import World
@@ -57,6 +60,15 @@ def test_nothing_is_made_built_or_started(thread: World) -> None:
     assert tree(thread.base) == before
     assert "starts     " in text
     assert "Nothing was started." in text
+
+
+def test_a_range_of_uids_is_for_root_alone(bare: World) -> None:
+    (bare.base / "config.yaml").write_text("sandbox: {uids: {first: 70000, count: 9}}\n")
+    bare.apply("t2")
+    assert bare.out("touch /a; stat -c %u /a", "t2") == "1000\n"
+    owner = bare.workspace("t2").stat().st_uid
+    assert solven_env.explain("t2", ["true"], storage=bare.storage).uid == (owner if ROOT else None)
+    assert owner in range(70000, 70009) if ROOT else owner == os.geteuid()
 
 
 def test_a_build_that_is_missing_is_told_and_not_made(thread: World) -> None:

@@ -214,6 +214,25 @@ def test_another_host_takes_the_recorded_one_or_draws_another(thread: World, mon
     assert thread.out("echo d >>/a; cat /.venv/mine; echo more >>/.venv/mine") == "first\n"
 
 
+def test_the_first_commands_on_another_host_are_many(bare: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of them gives the workspace over, and none starts before it has."""
+    configure(bare)
+    bare.apply()
+    had = uid(bare)
+    claim(other_host(bare, monkeypatch), had)
+    bare.environ["XDG_DATA_HOME"] = os.environ["XDG_DATA_HOME"]
+    text = "echo $1 >/$1; stat -c %u /$1"
+    started = [
+        bare.start("run", "t1", "--", "sh", "-c", text, "sh", str(number), stdout=subprocess.PIPE)
+        for number in range(6)
+    ]
+    outs = {process.communicate()[0] for process in started}
+    assert outs == {b"1000\n"}
+    assert len(owners(bare.workspace())) == 1
+    assert uid(bare) != had
+    assert len([*(data(bare) / "uids").glob("[0-9]*")]) == 2
+
+
 def test_readers_of_workspaces_stay_readers(bare: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever gives the workspace over: an apply, or the first command on another host."""
     text = f"sandbox: {{group: 4242, uids: {{first: {FIRST}, count: {COUNT}}}}}\n"
