@@ -53,18 +53,18 @@ def for_command(thread: Thread, record: Record, home: layers.Home) -> Had:
     if os.geteuid() != 0:
         return Had(None)
     turn = _turn(home)
-    with refusals_told(home.path):
-        fcntl.flock(turn, fcntl.LOCK_SH)
+    held = holding(turn)
+    fcntl.flock(turn, fcntl.LOCK_SH)
+    uid = _usable(thread, record, home)
+    if uid is None:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # no command is live with a uid that none can have
         uid = _usable(thread, record, home)
-        if uid is None:
-            fcntl.flock(turn, fcntl.LOCK_EX)  # no command is live with a uid that none can have
-            uid = _usable(thread, record, home)
-        if uid is None:
-            uid = _choose(thread, record, home)[0]
-            _give(thread, record, home, uid)
-            thread.close_to_others()  # it has the group of its new uid now
-        fcntl.flock(turn, fcntl.LOCK_SH)
-    return Had(uid, holding(turn))
+    if uid is None:
+        uid = _choose(thread, record, home)[0]
+        _give(thread, record, home, uid)
+        thread.close_to_others()  # it has the group of its new uid now
+    fcntl.flock(turn, fcntl.LOCK_SH)
+    return Had(uid, held)
 
 
 @contextmanager
@@ -82,7 +82,7 @@ def for_apply(
         yield thread, fresh
         return
     home = _home(thread, fresh)
-    with holding(_turn(home)) as turn, refusals_told(home.path):
+    with holding(_turn(home)) as turn:
         uid, owner = _choose(thread, fresh, home)[0], _owner(thread)
         is_elsewhere = owner != uid and (uid != common or owner is None or _is_a_threads(thread, fresh, home, owner))
         if fresh.generation and is_elsewhere:  # before the first one has ended, it adopts all that is there
@@ -91,6 +91,7 @@ def for_apply(
                 progress(f"uid: {thread.name} keeps {kept} while its commands live; an apply after them gives it {uid}")
                 uid = kept
             else:
+                progress(f"uid: giving {thread.name} to {uid} …")
                 _give(thread, fresh, home, uid)
         fcntl.flock(turn, fcntl.LOCK_SH)
         yield thread._replace(owner=Owner(uid, uid)), fresh._replace(uid=None if uid == common else uid)
@@ -139,7 +140,7 @@ def why_not(workspaces: Path, common: int, uids: range) -> str:
     """
     from solven_env.sandbox import session
 
-    places = (_nearest(directories.cache() / "builds"), _nearest(directories.data() / "layers"), workspaces)
+    places = (_nearest(directories.cache()), _nearest(directories.data()), workspaces)
     streams = (subprocess.DEVNULL, subprocess.PIPE, subprocess.PIPE)
     child = session.begin(_TRY, (*(path.absolute() for path in places), common, uids[0], uids[-1]), (), streams)
     try:
@@ -241,7 +242,9 @@ def _give(thread: Thread, record: Record, home: layers.Home, uid: int) -> None:
         return owner in former or _is_a_threads(thread, record, home, owner)
 
     for kind, instance in layers.instances(home):
-        directory = os.open(home.path / f"{kind}-{instance}", os.O_RDONLY | os.O_DIRECTORY)
+        path = home.path / f"{kind}-{instance}"
+        with refusals_told(path):
+            directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         with holding(directory):
             adopt(directory, (uid, uid), is_former)
     root = storages.open_workspace(thread.storage, thread.name, Owner(uid, uid))

@@ -69,6 +69,7 @@ def test_each_thread_has_one_with_its_workspace_and_layers(thread: World) -> Non
     assert recorded(thread) is None
     configure(thread)
     thread.out("echo mine >/.venv/mine; mkdir -p /a/b; echo a >/a/b/c; ln /.venv/mine /.venv/again")
+    thread.out(f"ln -s {thread.base}/config.yaml /.venv/link; ln -s {thread.base}/config.yaml /link")
     thread.apply("t1", "t2")
     one, two = uid(thread, "t1"), uid(thread, "t2")
     assert one != two
@@ -81,6 +82,7 @@ def test_each_thread_has_one_with_its_workspace_and_layers(thread: World) -> Non
     assert "No module named pip" in thread.sh("python -m pip").err
     assert thread.sh("python -m pip --version", thread="t2").status == 0
     assert owners(thread.builds) <= {0, UID}
+    assert (thread.base / "config.yaml").stat().st_uid == 0
 
 
 def test_a_thread_keeps_it_and_a_new_one_begins_with_it(bare: World) -> None:
@@ -108,8 +110,8 @@ def test_a_live_session_keeps_its_uid_and_apply_says_so(thread: World) -> None:
     thread.out("echo b >>/a; echo c >>/.venv/c")
     solven_env.stop("t1", storage=thread.storage)
     thread.apply(progress=told.append)
-    assert told == [line]
     assert uid(thread) == recorded(thread) != UID
+    assert told == [line, f"uid: giving t1 to {uid(thread)} …"]
     thread.out("echo d >>/a; echo d >>/.venv/c")
 
 
