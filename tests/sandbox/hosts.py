@@ -29,11 +29,12 @@ NAME = "solven.example"
 _RESOLVER = "127.0.0.53"
 _LOOPBACK = [*(f"ip addr add {address}/32 dev lo" for address in (*OWN, *PUBLIC)), f"ip route add {GROUP}/32 dev lo"]
 _IPV6 = [f"ip -6 addr add {address}/128 dev lo" for address in OWN6]
+_B_HAS = (INTERNET, *BEYOND, *CLOUDS)
 _VETH = "ip link add outside type veth peer name inside netns {pid}"
 _A = [f"ip addr add {GATE}/32 dev outside", "ip link set outside up", "ip route add default dev outside"]
 _B = [
     "ip link set lo up",
-    *(f"ip addr add {address}/32 dev inside" for address in (INTERNET, *BEYOND, *CLOUDS)),
+    *(f"ip addr add {address}/32 dev inside" for address in _B_HAS),
     *("ip link set inside up", "ip route add default dev inside"),
 ]
 
@@ -83,7 +84,8 @@ def main() -> None:
         os.read(0, 1)
         for command in _B:
             _do(command)
-        _serve(_listeners(PORT), up_in)
+        # One for each address: what answers a datagram must come from where it went.
+        _serve([each for address in _B_HAS for each in _listeners(PORT, address)], up_in)
         return
     os.close(laid_out)
     os.read(up_out, 1)
