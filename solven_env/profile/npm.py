@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 _GAP = re.compile(r"([<>=~^]) ")
+_BUILD = re.compile(r"\+[0-9A-Za-z.-]+")
 _PREFIX = re.compile(r"\bv(?=\d)")
 _PLAIN = re.compile(r"([~^]?)([0-9]+)\.([0-9]+)\.([0-9]+)")
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -33,6 +34,7 @@ def range_problem(text: str) -> str:
 
 def satisfies(version: str, text: str) -> bool:
     """Whether an exact version is in a range (https://github.com/npm/node-semver#ranges) without a `range_problem`."""
+    version, text = _BUILD.sub("", version), _BUILD.sub("", text)  # npm compares without it
     asked, found = _PLAIN.fullmatch(text), _PLAIN.fullmatch(version)
     if not asked or not found or found[1]:
         from semantic_version import Version
