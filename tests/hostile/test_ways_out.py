@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.hostile.attacks import count
-from tests.hostile.world import probe
+from tests.hostile.world import probe, probe_network
+from tests.sandbox.hosting import running
 from tests.sandbox.running import ROOT
 
 if TYPE_CHECKING:
@@ -29,3 +30,12 @@ def test_no_way_leads_out(box: Box, attacks: Callable[[list[Attack]], None]) -> 
     attacks(made)
     assert [each for each in made if each.outcome == "open"] == []
     assert count(made, "held") >= LEAST
+
+
+@pytest.mark.attack
+def test_no_way_leads_to_the_host_or_what_is_private(box: Box, attacks: Callable[[list[Attack]], None]) -> None:
+    with running() as host:
+        made = probe_network(box, host)
+    attacks(made)
+    assert [each for each in made if each.outcome == "open"] == []
+    assert count(made, "held") >= 100

@@ -18,17 +18,21 @@ from solven_env.sandbox import runtime
 from solven_env.sandbox.plan import Bind, Overlay, encode_command, encode_plan
 from tests.hostile.attacks import Attack, combine
 from tests.sandbox.hosting import CHECKOUT, LAUNCH
-from tests.sandbox.running import ROOT, SANDBOX_HOST_UID, command
+from tests.sandbox.hosting import inside as reaching
+from tests.sandbox.hosts import ABSTRACT, GROUP, GROUP_PORT, NAME_OF_OWN, REMOVABLE
+from tests.sandbox.running import ROOT, SANDBOX_HOST_UID, command, helpers, wait_for_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tests.sandbox.hosting import Host
     from tests.sandbox.running import Box
 
 HERE = Path(__file__).parent
 PYTHON = "/usr/bin/python3"
 OTHER_UID = 61001
 SECRET = "solven-secret"
+NETWORK = ("network targets", "network ways", "network changes")
 FILES = ("file", "other", "spare", "gone", "leased", "before", "map", "mode", "link", "over")
 
 Told = list[dict[str, str]]
@@ -117,6 +121,34 @@ def probe(box: Box, kinds: Sequence[str]) -> list[Attack]:
         controls = _controls(base, facts, kinds, opened)
         _look(controls, Path(facts["directory"]) / "signalled")
         return combine(inside, controls)
+
+
+def probe_network(box: Box, host: Host) -> list[Attack]:
+    """Make each try of the network from a sandbox with `internet` on host A and, for its control, on A itself.
+
+    What the control changes of A stays: A must be the caller's own, and end.
+    """
+    program = box.base / "inside"
+    for place in (program, box.workspace / "inside"):
+        shutil.copytree(HERE / "inside", place, ignore=shutil.ignore_patterns("__pycache__"))
+    own = reaching(box)
+    facts = {
+        "group": GROUP,
+        "group_port": GROUP_PORT,
+        "removed": REMOVABLE,
+        "name_of_own": NAME_OF_OWN,
+        "abstract": ABSTRACT,
+        "host_pid": host.process.pid,
+        "apart": False,
+    }
+    with host.started(own, "touch /up; exec sleep 600"):
+        wait_for_file(own.workspace / "up")
+        (helper,) = helpers(own.holder())
+        within = facts | {"inside": True, "device": "tap0", "own_device": "tap0", "helper": helper}
+        inside = host.run(own, "python3", "-B", "-m", "inside", json.dumps(within), *NETWORK)
+    without = facts | {"inside": False, "device": "outside", "own_device": "lo", "helper": host.process.pid}
+    line = ("env", f"PYTHONPATH={box.base}", PYTHON, "-B", "-m", "inside", json.dumps(without), *NETWORK)
+    return combine(*([json.loads(each) for each in told.splitlines()] for told in (inside, host.out(*line))))
 
 
 def _look(told: Told, signalled: Path) -> None:

@@ -54,6 +54,17 @@ class Host:
         document = json.dumps({"plan": encode_plan(box.plan), "command": encode_command(command(*argv))})
         return self.out(sys.executable, "-c", LAUNCH, box.runtime, document)
 
+    @contextmanager
+    def started(self, box: Box, text: str) -> Iterator[subprocess.Popen[bytes]]:
+        """A shell's text that goes on in a sandbox on A until the block ends."""
+        document = json.dumps({"plan": encode_plan(box.plan), "command": encode_command(command("sh", "-c", text))})
+        line = [*self.enter, sys.executable, "-c", LAUNCH, box.runtime, document]
+        with subprocess.Popen(line, cwd=CHECKOUT, stdin=subprocess.PIPE) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
     def ask(self, box: Box | None, *asked: dict[str, Any]) -> list[str]:
         """What answers in a sandbox; without one, on A itself."""
         line = ("python3", "-c", ASK, json.dumps(asked))

@@ -23,11 +23,18 @@ from tests.hostile.inside.addresses import BEYOND, CLOUDS, LOOPBACK_PORT, OWN, O
 PUBLIC = ("192.0.2.7", "10.0.2.15")
 GATE = "203.0.113.1"
 INTERNET, PEER = "198.51.100.2", BEYOND[0]
-GROUP = "239.1.2.3"
-NAME = "solven.example"
+GROUP, GROUP_PORT, TFTP_PORT = "239.1.2.3", 7011, 69
+ABSTRACT = "solven-host-a"
+REMOVABLE = "192.0.2.200"
+"""Where A has a route to that a try may remove."""
+NAME, NAME_OF_OWN = "solven.example", "own.solven.example"
 
 _RESOLVER = "127.0.0.53"
-_LOOPBACK = [*(f"ip addr add {address}/32 dev lo" for address in (*OWN, *PUBLIC)), f"ip route add {GROUP}/32 dev lo"]
+_LOOPBACK = [
+    *(f"ip addr add {address}/32 dev lo" for address in (*OWN, *PUBLIC)),
+    f"ip route add {GROUP}/32 dev lo",
+    f"ip route add {REMOVABLE}/32 dev lo",
+]
 _IPV6 = [f"ip -6 addr add {address}/128 dev lo" for address in OWN6]
 _B_HAS = (INTERNET, *BEYOND, *CLOUDS)
 _VETH = "ip link add outside type veth peer name inside netns {pid}"
@@ -93,7 +100,20 @@ def main() -> None:
         _do(command)
     os.write(laid_in, b"1")
     os.read(up_out, 1)
-    listeners = [*_listeners(PORT), *_listeners(LOOPBACK_PORT, "127.0.0.1"), *_listeners(53, _RESOLVER)]
+    listeners = [
+        *_listeners(PORT),
+        *_listeners(LOOPBACK_PORT, "127.0.0.1"),
+        *_listeners(53, _RESOLVER),
+        *_listeners(TFTP_PORT, "127.0.0.1"),
+        *_listeners(GROUP_PORT),
+    ]
+    abstract = socket.socket(socket.AF_UNIX)  # of this network namespace, as long as it is open
+    abstract.bind("\0" + ABSTRACT)
+    abstract.listen()
+    membership = socket.inet_aton(GROUP) + socket.inet_aton("127.0.0.1")
+    for each in listeners:
+        if each.family == socket.AF_INET and each.type == socket.SOCK_DGRAM and each.getsockname()[1] == GROUP_PORT:
+            each.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
     try:
         _serve(listeners, 1, b"ready\n")
     finally:
@@ -138,7 +158,15 @@ def _serve(listeners: list[socket.socket], tell: int, word: bytes = b"1") -> Non
                     connection.sendall(_name(ready))
             else:
                 question, asker = ready.recvfrom(512)
-                ready.sendto(_name(ready) if len(question) < 12 else _resolve(question), asker)
+                ready.sendto(_reply(ready, question), asker)
+
+
+def _reply(listener: socket.socket, question: bytes) -> bytes:
+    """What it says to a datagram: which port it has, a block of a file (RFC 1350), or an address."""
+    port = listener.getsockname()[1]
+    if port == TFTP_PORT:
+        return b"\0\3\0\1a file"
+    return _resolve(question) if port == 53 else _name(listener)
 
 
 def _name(listener: socket.socket) -> bytes:
@@ -146,11 +174,12 @@ def _name(listener: socket.socket) -> bytes:
 
 
 def _resolve(question: bytes) -> bytes:
-    """An answer (RFC 1035) that every name's one IPv4 address is INTERNET."""
+    """An answer (RFC 1035): every name's one IPv4 address is INTERNET, but that of NAME_OF_OWN, which is A's."""
+    address = OWN[0] if question[13:16] == b"own" else INTERNET
     end = question.index(b"\0", 12) + 5
     is_a = question[end - 4 : end - 2] == b"\0\1"
     head = question[:2] + b"\x81\x80\0\1" + (b"\0\1" if is_a else b"\0\0") + b"\0\0\0\0"
-    answer = b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4" + socket.inet_aton(INTERNET)
+    answer = b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4" + socket.inet_aton(address)
     return head + question[12:end] + (answer if is_a else b"")
 
 

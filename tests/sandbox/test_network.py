@@ -139,7 +139,7 @@ def test_names_are_resolved_though_the_hosts_resolver_is_on_its_loopback(box: Bo
 def test_an_address_that_the_host_gets_later_is_closed_to_the_next_command(box: Box, host: Host) -> None:
     own = inside(box)
     late = "198.51.100.77"
-    with _start(host, own, "touch /up; read -r _") as kept:
+    with host.started(own, "touch /up; read -r _") as kept:
         wait_for_file(own.workspace / "up")
         assert host.ask(own, {"address": late, "patience": SILENT}) != [UNREACHABLE]
         host.do(f"ip addr add {late}/32 dev lo")
@@ -157,7 +157,7 @@ def test_another_name_server_of_the_hosts_is_asked_by_the_next_command(box: Box,
     first, second = (box.base / name for name in ("first", "second"))
     first.write_bytes(host.out("cat", "/etc/resolv.conf").encode())
     second.write_text("nameserver 127.0.0.54\n")
-    with _start(host, own, "touch /up; read -r _") as kept:
+    with host.started(own, "touch /up; read -r _") as kept:
         wait_for_file(own.workspace / "up")
         host.do(f"cp {second} /etc/resolv.conf")
         try:
@@ -204,17 +204,6 @@ def test_a_sandbox_can_change_nothing_of_it(box: Box, host: Host) -> None:
     )
     assert host.run(own, "python3", "-c", removal) == "-1\n"
     assert host.ask(own, {"address": "172.20.1.1"}) == [UNREACHABLE]
-
-
-@contextmanager
-def _start(host: Host, box: Box, text: str) -> Iterator[subprocess.Popen[bytes]]:
-    document = json.dumps({"plan": encode_plan(box.plan), "command": encode_command(command("sh", "-c", text))})
-    line = [*host.enter, sys.executable, "-c", LAUNCH, box.runtime, document]
-    with subprocess.Popen(line, cwd=CHECKOUT, stdin=subprocess.PIPE) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 FLOWS = 1300
@@ -459,7 +448,7 @@ def _wait_until_reaped(pid: int) -> None:
 
 def test_a_lost_network_is_replaced_for_the_next_command(box: Box, host: Host) -> None:
     own = inside(box)
-    with _start(host, own, "touch /up; read -r _") as kept:
+    with host.started(own, "touch /up; read -r _") as kept:
         wait_for_file(own.workspace / "up")
         helper = _only_helper(own)
         os.kill(helper, signal.SIGKILL)

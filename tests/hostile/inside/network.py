@@ -20,7 +20,7 @@ from .tries import Facts, Held, add, way
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TARGETS, WAYS = "network targets", "network ways"
+TARGETS, WAYS, CHANGES = "network targets", "network ways", "network changes"
 SILENT = 1.0
 """Seconds to wait for an answer that must not come; who answers is on this machine."""
 
@@ -102,11 +102,15 @@ for _address in ("::ffff:10.9.8.7", "::ffff:168.63.129.16", "::ffff:10.44.0.9"):
         add(WAYS, f"{_address} by {_protocol.upper()}", _target(_address, _protocol), "network")
 
 
-# Ways to send. `device` is the interface that leads out: tap0 inside
+# Ways to send. `device` is the interface that leads out, and `own_device` to the host's own addresses: tap0 inside
 
 
 def _bound(facts: Facts, asking: socket.socket) -> None:
     asking.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, facts["device"].encode())
+
+
+def _bound_own(facts: Facts, asking: socket.socket) -> None:
+    _bound({"device": facts["own_device"]}, asking)
 
 
 def _with(address: str, protocol: str, prepare: Callable[[Facts, socket.socket], object]) -> Any:
@@ -118,11 +122,11 @@ def _set(level: int, option: int, value: int | bytes) -> Callable[[Facts, socket
 
 
 def _outgoing(facts: Facts, asking: socket.socket) -> None:
-    asking.setsockopt(socket.IPPROTO_IP, 50, struct.pack("!I", socket.if_nametoindex(facts["device"])))
+    asking.setsockopt(socket.IPPROTO_IP, 50, struct.pack("!I", socket.if_nametoindex(facts["own_device"])))
 
 
 _OPTIONS: dict[str, Callable[[Facts, socket.socket], object]] = {
-    "bound to the device": _bound,
+    "bound to the device": _bound_own,
     "by the device alone": _outgoing,
     "without routes": _set(socket.SOL_SOCKET, socket.SO_DONTROUTE, 1),
     "with broadcast": _set(socket.SOL_SOCKET, socket.SO_BROADCAST, 1),
@@ -145,7 +149,7 @@ for _address in ("10.44.0.9", "168.63.129.16", "169.254.169.254", "203.0.113.1")
         add(
             WAYS,
             f"{_address} bound to the device, by {_protocol.upper()}",
-            _with(_address, _protocol, _bound),
+            _with(_address, _protocol, _bound_own if _address in OWN else _bound),
             "network",
         )
 
@@ -164,7 +168,7 @@ def _unconnected(address: str, flags: int = 0, size: int = 1, ancillary: Any = (
 
 def _information(facts: Facts) -> bytes:
     """struct in_pktinfo: which interface a datagram leaves by."""
-    return struct.pack("=i4s4s", socket.if_nametoindex(facts["device"]), bytes(4), bytes(4))
+    return struct.pack("=i4s4s", socket.if_nametoindex(facts["own_device"]), bytes(4), bytes(4))
 
 
 add(WAYS, "without a connection", _unconnected("10.9.8.7"), "network")
@@ -298,7 +302,7 @@ def _multicast(facts: Facts) -> str:
 def _multicast_bound(facts: Facts) -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.settimeout(SILENT)
-        _bound({"device": facts["multicast_device"]}, asking)
+        _bound_own(facts, asking)
         asking.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 9)
         asking.sendto(b"?", (facts["group"], facts["group_port"]))
         return _answer(asking.recv(99))
@@ -324,10 +328,10 @@ def _message(name: str) -> Any:
 
 
 for _name in ("a pair of interfaces", "an address", "a route", "a rule", "a neighbour", "a queue"):
-    add(WAYS, f"by adding {_name}", _message(_name), "network")
+    add(CHANGES, f"by adding {_name}", _message(_name), "network")
 
 
-@way(WAYS, "by removing a wall", "network")
+@way(CHANGES, "by removing a wall", "network")
 def _remove(facts: Facts) -> bytes:
     """In the control, which has none, by removing the route to a group that the test has added there."""
     address, length = ("172.16.0.0", 12) if facts["inside"] else (facts["removed"], 32)
@@ -385,22 +389,22 @@ add(
 )
 
 
-@way(WAYS, "by forwarding", "network")
+@way(CHANGES, "by forwarding", "network")
 def _forward(facts: Facts) -> int:
     return os.open("/proc/sys/net/ipv4/ip_forward", os.O_WRONLY)
 
 
-@way(WAYS, "by IPv6 again", "network")
+@way(CHANGES, "by IPv6 again", "network")
 def _six(facts: Facts) -> int:
     return os.open(f"/proc/sys/net/ipv6/conf/{facts['device']}/disable_ipv6", os.O_WRONLY)
 
 
-@way(WAYS, "by the host's network namespace", "network")
+@way(CHANGES, "by the host's network namespace", "network")
 def _join(facts: Facts) -> int:
     return call("setns", os.open(f"/proc/{facts['host_pid']}/ns/net", os.O_RDONLY), 0x40000000)
 
 
-@way(WAYS, "by a namespace with the device in it", "network")
+@way(CHANGES, "by a namespace with the device in it", "network")
 def _unshare(facts: Facts) -> int:
     return call("unshare", 0x40000000)
 
