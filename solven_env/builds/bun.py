@@ -12,7 +12,7 @@ from solven_env.builds.wanted import of_bun
 from solven_env.profile.sections import TARGETS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from solven_env.builds.inside import Builder
@@ -51,9 +51,40 @@ def _fill(stage: Path, bun: Bun, lock: bytes | None, builder: Builder) -> None:
             fix="Let this host reach its npm registry, or lock again.",
         )
     with inside.open_root(builder, tree) as root:
-        manifests = {key: _manifest(root, key) for key in found.packages}
-    there = {key: manifest for key, manifest in manifests.items() if manifest is not None}
-    closures.refuse_unasked_bun(found, bun, there, locks.BUN, fix=locks.AGAIN)
+        manifests = _manifests(root, found.packages)
+    closures.refuse_unasked_bun(found, bun, manifests, locks.BUN, fix=locks.AGAIN)
+
+
+def _manifests(root: Root, keys: Iterable[str]) -> dict[str, Mapping[str, object]]:
+    """The package.json of every package that is installed, by its key: those of the lock, and what they bring along.
+
+    A tarball may hold node_modules of its own, which are not where the lock says, or not in it at all.
+    """
+    found: dict[str, Mapping[str, object]] = {}
+    pending = list(keys)
+    while pending:
+        key = pending.pop()
+        manifest = None if key in found else _manifest(root, key)
+        if manifest is not None:
+            found[key] = manifest
+            pending += _beneath(root, key)
+    return found
+
+
+def _beneath(root: Root, key: str) -> Iterator[str]:
+    """The keys of the packages in a package's own node_modules."""
+    place = f"{'/node_modules/'.join(bun_lock.split_key(key))}/node_modules"
+    for name in _directories(root, place):
+        if name.startswith("@"):
+            yield from (f"{key}/{name}/{inner}" for inner in _directories(root, f"{place}/{name}"))
+        else:
+            yield f"{key}/{name}"
+
+
+def _directories(root: Root, place: str) -> tuple[str, ...]:
+    about = root.stat(place)
+    is_there = about is not None and about.kind == "directory"
+    return tuple(name for name in root.list(place) if not name.startswith(".")) if is_there else ()
 
 
 def _manifest(root: Root, key: str) -> Mapping[str, object] | None:
