@@ -18,7 +18,7 @@ from solven_env.sandbox import etc, mounting
 from solven_env.sandbox.blocks import holding, suppress
 from solven_env.sandbox.plan import Bind, Etc, LaunchPlan, Mount, Overlay, Proc, Tmpfs
 from solven_env.sandbox.sources import HARDENED, Shared, open_source
-from solven_env.sandbox.targets import DIRECTORY, holds_something, open_parent, open_target, write_file
+from solven_env.sandbox.targets import DIRECTORY, READ_DIRECTORY, holds_something, open_parent, open_target, write_file
 from solven_env.typed import NamedTuple
 
 
@@ -130,7 +130,7 @@ def open_workspace(plan: LaunchPlan) -> int:
         with holding(workspace):
             syscalls.let_owner_in(workspace)
             # O_PATH asks no file system; this one tells of a FUSE mount whose daemon has died.
-            return os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=workspace)
+            return os.open(".", READ_DIRECTORY, dir_fd=workspace)
     except OSError as error:
         fix = "Make it again with apply." if error.errno == errno.ENOENT else "Look whether its storage is mounted."
         raise SandboxError(

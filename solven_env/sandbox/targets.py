@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Set
 
 DIRECTORY = os.O_PATH | os.O_DIRECTORY
+READ_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK
 
 
 def open_target(
@@ -66,7 +67,7 @@ def holds_something(root: int, target: str) -> bool:
     """Whether a directory stands at `target` beneath `root`, reached through no link, that is not empty."""
     try:
         with (
-            holding(syscalls.openat2(root, target.strip("/"), os.O_RDONLY | os.O_DIRECTORY)) as directory,
+            holding(syscalls.openat2(root, target.strip("/"), READ_DIRECTORY)) as directory,
             os.scandir(directory) as entries,
         ):
             return next(entries, None) is not None
@@ -102,7 +103,7 @@ def _step(parent: int, name: str, flags: int, memory: Set[int], owner: tuple[int
             owner = None
         if owner is not None and not ours:
             # By descriptor: the name may stand for something else by now. A directory has no second name.
-            with holding(syscalls.openat2(parent, name, os.O_RDONLY | os.O_DIRECTORY)) as made:
+            with holding(syscalls.openat2(parent, name, READ_DIRECTORY)) as made:
                 os.fchown(made, *owner)
     elif ours:
         write_file(parent, name, b"", 0o644)

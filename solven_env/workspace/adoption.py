@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _WITHIN = CONFINED | RESOLVE_NO_XDEV
 _ENTRY = O_PATH | os.O_NOFOLLOW
-_DIRECTORY = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY
+_DIRECTORY = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_NONBLOCK
 _STRETCH = 4000
 """The bytes of a path that one look-up gets: the kernel takes PATH_MAX, 4096."""
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _THREAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _VARIABLE = "SOLVEN_ENV_STORAGE"
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK
 _THREADS = 0o711
 """Everybody may pass through to what he may enter, and nobody list the threads."""
 
