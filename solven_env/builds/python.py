@@ -11,6 +11,7 @@ from solven_env.builds.interpreters import find_python
 from solven_env.builds.staging import refusals_told
 from solven_env.builds.tools import uv
 from solven_env.builds.wanted import of_python
+from solven_env.durable import make_directory
 from solven_env.profile import pep508
 from solven_env.profile.sections import TARGETS
 
@@ -87,7 +88,7 @@ def _install(python: Python, found: Mapping[Pin, Path], tools: shape.Tools, buil
     tree, offered = stage / "tree", stage / "wheels"
     inside.give(builder, tree)
     with refusals_told(offered):
-        offered.mkdir(mode=0o755)
+        make_directory(offered)
         for wheel in found.values():
             (offered / wheel.name).hardlink_to(wheel)
     shown = {"writable": {_TARGET: tree}, "readable": {_WHEELS: offered}}

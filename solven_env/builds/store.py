@@ -154,6 +154,9 @@ def _seal(stage: Path, key: str, inputs: Mapping[str, object]) -> None:
     }
     (stage / "directories").write_bytes(b"\0".join(_directories(stage / "tree")))
     (stage / "build.json").write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
+    for path in stage.iterdir():
+        if path.is_file():
+            path.chmod(0o644)  # whatever the umask
     descriptor = os.open(stage, os.O_RDONLY | os.O_DIRECTORY)
     try:
         # One call for 13,000 files; after a power cut, a name without its bytes would be believed.
