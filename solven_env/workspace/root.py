@@ -19,7 +19,7 @@ from typing import Literal
 from solven_env.durable import NOT_OFFERED, rename_new, set_rights, sync_directory, write_new
 from solven_env.errors import ExchangeUnsupportedError, WorkspaceError
 from solven_env.failures import failures_as, shown
-from solven_env.syscalls import O_PATH, RENAME_EXCHANGE, let_owner_in, openat2, renameat2
+from solven_env.syscalls import O_PATH, RENAME_EXCHANGE, openat2, renameat2
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace.reading import opened_to_read, read_at_most
 
@@ -277,38 +277,17 @@ class Root:
 
     @contextmanager
     def _opened(self, path: str, flags: int) -> Iterator[int]:
-        try:
-            descriptor = openat2(self._descriptor, path or ".", flags)
-        except PermissionError:
-            self._let_owner_in(path)
-            descriptor = openat2(self._descriptor, path or ".", flags)
+        descriptor = openat2(self._descriptor, path or ".", flags)
         try:
             yield descriptor
         finally:
             os.close(descriptor)
-
-    def _let_owner_in(self, path: str) -> None:
-        """Give us our rights over the directories of a path back, where an agent with our uid took them away."""
-        here = os.dup(self._descriptor)
-        try:
-            for name in path.split("/"):
-                let_owner_in(here)
-                there = openat2(here, name or ".", O_PATH | os.O_NOFOLLOW)
-                os.close(here)
-                here = there
-                if not stat.S_ISDIR(os.fstat(here).st_mode):
-                    return
-            let_owner_in(here)
-        finally:
-            os.close(here)
 
     @contextmanager
     def _parent(self, path: str, flags: int = O_PATH | os.O_DIRECTORY) -> Iterator[tuple[int, str]]:
         _check(path)
         directory, name = posixpath.split(path)
         with failures_as(WorkspaceError, path), self._opened(directory, flags) as descriptor:
-            if os.geteuid() != 0:  # whom no mode keeps out
-                let_owner_in(descriptor)
             yield descriptor, name
 
     @contextmanager

@@ -316,13 +316,13 @@ def test_a_directory_that_may_not_be_searched_is_told(users_place: Path) -> None
     as_user(act)
 
 
-@pytest.mark.parametrize("place", ["storage/.solven-env/threads/t1", "storage/threads/t1"])
-def test_a_directory_that_may_not_be_written_is_told(users_place: Path, place: str) -> None:
+def test_a_state_that_may_not_be_written_is_told(users_place: Path) -> None:
     thread = Thread(users_place / "storage")
+    place = users_place / "storage/.solven-env/threads/t1"
 
     def act() -> None:
         thread.apply(ASKED)
-        (users_place / place).chmod(0o500)
+        place.chmod(0o500)
         before = snapshot(thread.storage)
         thread.apply(ASKED)
         assert snapshot(thread.storage) == before
@@ -330,7 +330,20 @@ def test_a_directory_that_may_not_be_written_is_told(users_place: Path, place: s
             thread.apply(EDITED)
         assert caught.value.fix
         assert (thread.workspace / ".bashrc").read_text() == "old"
-        (users_place / place).chmod(0o700)
+        place.chmod(0o700)
+        thread.apply(EDITED)
+        thread.check_in_sync(EDITED)
+
+    as_user(act)
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o500])
+def test_a_workspace_that_keeps_its_owner_out_lets_him_in(users_place: Path, mode: int) -> None:
+    thread = Thread(users_place / "storage")
+
+    def act() -> None:
+        thread.apply(ASKED)
+        thread.workspace.chmod(mode)
         thread.apply(EDITED)
         thread.check_in_sync(EDITED)
 

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import solven_env
-from solven_env.threads import Thread
-from tests.profiles import write_profile
 from tests.running.world import UID
 from tests.sandbox.running import ROOT, wait_for_file
 
@@ -99,25 +97,6 @@ def test_a_command_that_closes_its_root_keeps_nobody_out(either: World, wanted: 
     assert mode(either.workspace()) == 0o700
     assert either.out("cat /hello") == "hello\n"
     solven_env.stop("t1", storage=either.storage)
-
-
-@pytest.mark.parametrize("wanted", MODES)
-@pytest.mark.parametrize("edit", ["true", "rm -f /a/b/file", "echo mine > /a/b/file"])
-def test_a_directory_that_a_command_closes_keeps_apply_from_nothing(world: World, wanted: str, edit: str) -> None:
-    world.profile = write_profile(world.base / "deep.yaml", {"a/b/file": "ours\n"}, env={"HOME": "/"})
-    world.apply()
-    world.out(f"{edit}; chmod {wanted} /a/b /a")
-    assert world.status().state == ("in-sync" if edit == "true" else "drift")
-    (world.workspace() / "a").chmod(int(wanted, 8))
-    world.apply()
-    assert (world.workspace() / "a").stat().st_mode & 0o077 == int(wanted, 8) & 0o077
-    assert world.status().state == "in-sync"
-    root = Thread.find("t1", world.storage).open_root()
-    assert root is not None
-    with root:
-        assert root.read("a/b/file") == b"ours\n"
-    for place in ("a", "a/b"):  # to be removed by whoever runs the test
-        (world.workspace() / place).chmod(0o755)
 
 
 @pytest.mark.parametrize("backend", ["bubblewrap", "proot"])
