@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from tests.builds.registry import Registry
 
+pytestmark = pytest.mark.attack("packages")
+
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 SITE = f"lib/python{VERSION}/site-packages"
 TOKEN = "sesame"
