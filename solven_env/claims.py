@@ -1,27 +1,21 @@
-"""Which thread has which uid on this host: one file a uid, so that no two threads of any storage ever have the same.
+"""Which thread has which uid on this host: one name a uid, so that no two threads of any storage ever have the same.
 
-    <data>/uids/<uid>       the storage's id, the thread and its incarnation, as JSON
+    <data>/uids/<uid>       a symbolic link whose text is `storage id/thread/incarnation`
 
-A claim stays as long as its thread. One of the same thread under another incarnation, made anew, passes over to it: its
-workspace is the same directory. What a range has no room for, `sandbox.uids` of the host's configuration says.
+A link has its text or is not there, whenever the machine stops, and takes no wait for the disk; one that is lost all
+the same is found missing by the thread's next command. A claim stays as long as its thread. One of the same thread
+under another incarnation, made anew, passes over to it: its workspace is the same directory.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from contextlib import suppress
-
 from solven_env.builds.staging import locked, make_private, refusals_told
-from solven_env.durable import rename_new, sync_directory, write_new
 from solven_env.errors import SandboxError
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
-
-_NEW = ".new"
 
 
 class Claimant(NamedTuple):
@@ -33,16 +27,15 @@ class Claimant(NamedTuple):
 
 
 def holder(data: Path, uid: int) -> Claimant | None:
-    """Who has the uid on this host; None for nobody. A damaged claim is nobody's that we know, and never free."""
+    """Who has the uid on this host; None for nobody."""
     path = data / "uids" / str(uid)
     with refusals_told(path):
         try:
-            text = path.read_bytes()
+            storage, _, rest = str(path.readlink()).partition("/")
         except FileNotFoundError:
             return None
-    with suppress(ValueError, TypeError):
-        return Claimant(**json.loads(text))
-    return Claimant("", "", "")
+    thread, _, incarnation = rest.partition("/")
+    return Claimant(storage, thread, incarnation)
 
 
 def find(data: Path, preferred: Iterable[int], uids: range, claimant: Claimant) -> int:
@@ -53,7 +46,7 @@ def find(data: Path, preferred: Iterable[int], uids: range, claimant: Claimant) 
     raise SandboxError(
         f"all {len(uids)} uids of sandbox.uids ({uids[0]} to {uids[-1]}) are other threads'",
         location=str(data / "uids"),
-        fix="Give sandbox.uids a larger count, or remove here the files of threads that are gone.",
+        fix="Give sandbox.uids a larger count, or remove here the links of threads that are gone.",
     )
 
 
@@ -65,24 +58,17 @@ def draw(data: Path, preferred: Iterable[int], uids: range, claimant: Claimant) 
     directory = make_private(data) / "uids"
     with locked(directory, "claims"), refusals_told(directory):
         uid = find(data, preferred, uids, claimant)
-        opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            with suppress(FileNotFoundError):
-                os.unlink(_NEW, dir_fd=opened)  # of one that was killed
-            write_new(opened, _NEW, json.dumps(claimant._asdict()).encode(), mode=0o600)
-            if holder(data, uid) is None:
-                rename_new(opened, _NEW, opened, str(uid))
-            else:
-                os.rename(_NEW, str(uid), src_dir_fd=opened, dst_dir_fd=opened)
-            sync_directory(opened)
-        finally:
-            os.close(opened)
+        found = holder(data, uid)
+        if found is not None and found != claimant:
+            (directory / str(uid)).unlink()
+        if found != claimant:
+            (directory / str(uid)).symlink_to("/".join(claimant))
     return uid
 
 
 def count(data: Path, uids: range) -> int:
     """How many of `uids` are claimed."""
-    return sum(path.name.isdigit() and int(path.name) in uids for path in (data / "uids").glob("[0-9]*"))
+    return sum(int(path.name) in uids for path in (data / "uids").glob("[0-9]*"))
 
 
 def _is_to_be_had(found: Claimant | None, claimant: Claimant) -> bool:

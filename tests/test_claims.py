@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import pytest
 
 from solven_env import claims
 from solven_env.claims import Claimant
-from solven_env.errors import SandboxError
+from solven_env.errors import SandboxError, StoreError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,10 +43,10 @@ def test_what_is_preferred_must_be_in_the_range_and_free(tmp_path: Path) -> None
     assert claims.draw(tmp_path, [511, 512], UIDS, ONE._replace(thread="t2")) == 512
 
 
-def test_a_damaged_claim_is_never_free_and_an_unfinished_one_is_none(tmp_path: Path) -> None:
+def test_what_is_no_claim_stands_in_the_way_of_nothing_else(tmp_path: Path) -> None:
     mine = claims.draw(tmp_path, [], UIDS, ONE)
-    (tmp_path / "uids" / str(mine)).write_text("{")
-    assert claims.draw(tmp_path, [mine], UIDS, ONE) != mine
-    (tmp_path / "uids/.new").write_text(json.dumps(ONE._asdict())[:9])
+    (tmp_path / "uids" / str(mine)).unlink()
+    (tmp_path / "uids" / str(mine)).write_text("a file of somebody's")
+    with pytest.raises(StoreError, match=f"uids/{mine}"):
+        claims.draw(tmp_path, [mine], UIDS, ONE)
     assert claims.draw(tmp_path, [502], UIDS, ONE._replace(thread="t3")) == 502
-    assert not (tmp_path / "uids/.new").exists()

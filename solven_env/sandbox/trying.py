@@ -7,7 +7,6 @@ this has a random name, and is gone afterwards.
 from __future__ import annotations
 
 import os
-import shutil
 
 from solven_env import syscalls
 from solven_env.sandbox import mapping, mounting, signals, sources
@@ -101,7 +100,17 @@ def _stack(builds: str, layers: str, uids: tuple[int, int, int]) -> None:
             _write_as(uid, mounted)
     finally:
         for path in (below, above):
-            shutil.rmtree(path, ignore_errors=True)
+            _remove(path)
+
+
+def _remove(path: str) -> None:
+    for directory, names, others in os.walk(path, topdown=False):
+        for name in others:
+            os.unlink(f"{directory}/{name}")
+        for name in names:
+            os.rmdir(f"{directory}/{name}")
+    with suppress(FileNotFoundError):
+        os.rmdir(path)
 
 
 def _write_as(uid: int, directory: int) -> None:
