@@ -62,7 +62,6 @@ def for_command(thread: Thread, record: Record, home: layers.Home) -> Had:
     if uid is None:
         uid = _choose(thread, record, home)[0]
         _give(thread, record, home, uid)
-        thread.close_to_others()  # it has the group of its new uid now
     fcntl.flock(turn, fcntl.LOCK_SH)
     return Had(uid, held)
 
@@ -251,4 +250,5 @@ def _give(thread: Thread, record: Record, home: layers.Home, uid: int) -> None:
     if root is not None:
         with root:
             root.adopt(is_former)
+            root.adopt_directory("")  # whosever it is: root's, where somebody moved it
             root.close_to_others(thread.config.sandbox.group)

@@ -24,6 +24,7 @@ ALLOWED = {
     "uids.py": "directories of layers, in the data directory",
     "config.py": "reads the host configuration, where the host's owner keeps it",
     "probing/basics.py": "the host's programs, devices and mounts",
+    "probing/doors.py": "the host's directories that a profile shows",
     "probing/host.py": "the host's programs, and a link that it plants in a directory of its own",
     "probing/looks.py": "whether a directory of ours or a storage answers, in a process of its own",
     "probing/starting.py": "scratch directories",

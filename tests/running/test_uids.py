@@ -175,6 +175,16 @@ def test_only_what_is_a_threads_is_given(bare: World) -> None:
     assert (bare.base / "config.yaml").stat().st_uid == 0
 
 
+def test_a_workspace_that_is_roots_now_is_given_back(bare: World) -> None:
+    configure(bare)
+    bare.apply()
+    had = uid(bare)
+    os.chown(bare.workspace(), 0, 0)
+    bare.apply()
+    assert uid(bare) == had
+    bare.out("touch /a; rm /a")
+
+
 def test_a_range_that_is_used_up_is_one_error_that_names_it(bare: World) -> None:
     configure(bare, count=2)
     bare.apply("t1", "t2")
