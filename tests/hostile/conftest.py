@@ -17,4 +17,4 @@ if TYPE_CHECKING:
 @pytest.fixture
 def attacks(request: pytest.FixtureRequest) -> Callable[[list[Attack]], None]:
     """Count the tries of a test that makes many."""
-    return lambda made: request.node.user_properties.extend((PROPERTY, each) for each in made)
+    return lambda made: request.node.user_properties.extend((PROPERTY, tuple(each)) for each in made)
