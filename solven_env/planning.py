@@ -61,7 +61,7 @@ def _wanted(
 def _plan(
     thread: Thread, wanted: Desired, needs: Sequence[Need], record: Record | None
 ) -> tuple[Plan, tuple[Need, ...]]:
-    wanted = with_mount_points(wanted, os.path.isdir)
+    wanted = with_mount_points(wanted, record, os.path.isdir)
     root = thread.open_root()
     with root or nullcontext():
         observed = observe(root, {*addresses(wanted, record), "file:uv.lock", "file:bun.lock"})

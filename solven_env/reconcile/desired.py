@@ -75,21 +75,27 @@ def with_builds(
     return wanted._replace(states=states, own=own)
 
 
-def with_mount_points(wanted: Desired, is_directory: Callable[[str], bool]) -> Desired:
+def with_mount_points(wanted: Desired, record: Record | None, is_directory: Callable[[str], bool]) -> Desired:
     """`wanted` and the places in the workspace that its settings mount directories upon, with those above them.
 
-    `is_directory` tells of a path of the host. What lies beneath another mount point is not the workspace's.
+    `is_directory` tells of a path of the host.
     """
-    launch = wanted.settings
+    own = _targets(wanted.settings, is_directory)
+    known = _targets(record.settings, is_directory) if record and record.generation else set()
+    paths = {path for target in own for path in (target[1:], *parents(target[1:]))}
+    points = {f"{MOUNT}:{path}": DIRECTORY for path in paths if f"directory:{path}" not in wanted.states}
+    hiding = frozenset(f"{MOUNT}:{target[1:]}" for target in own - known)
+    return wanted._replace(states={**wanted.states, **points}, hiding=hiding)
+
+
+def _targets(launch: Mapping[str, Any], is_directory: Callable[[str], bool]) -> set[str]:
+    """Where settings mount directories upon the workspace. What lies beneath another mount point is not its own."""
     mounts = launch["mounts"]
     targets = {each["target"] for each in mounts if each["kind"] != "bind" or is_directory(each["source"])}
     targets |= {f"/{each['path']}" for each in launch["links"]}
     targets |= {target for kind, target in TARGETS.items() if launch[kind]}
     shown = {each["target"] for each in mounts}
-    own = [target for target in targets if not any(target.startswith(f"{other}/") for other in shown)]
-    paths = {path for target in own for path in (target[1:], *parents(target[1:]))}
-    points = {f"{MOUNT}:{path}": DIRECTORY for path in paths if f"directory:{path}" not in wanted.states}
-    return wanted._replace(states={**wanted.states, **points})
+    return {target for target in targets if not any(target.startswith(f"{other}/") for other in shown)}
 
 
 def settings(profile: Profile) -> dict[str, Any]:

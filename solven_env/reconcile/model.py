@@ -38,6 +38,8 @@ class State:
 
 
 DIRECTORY = State("directory")
+FILLED = State("directory", "filled")
+"""A directory at a mount point, with something in it that the mount would hide."""
 MOUNT = "mount"
 """The kind of the mount points: `mount:.venv`."""
 
@@ -73,6 +75,8 @@ class Desired(NamedTuple):
     settings: Mapping[str, Any]
     states: Mapping[str, State]
     own: Mapping[str, str]
+    hiding: frozenset[str] = frozenset()
+    """The mount points (addresses) at which nothing was mounted before: what they would hide was never told."""
     builds: Mapping[str, Mapping[str, str]] = {}
     """The builds of this host that meet the needs, as records name them."""
     locks: Mapping[str, bytes] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from solven_env.reconcile.compare import judge, same, same_bytes
-from solven_env.reconcile.model import DIRECTORY, MOUNT, SETTINGS, WORKSPACE, Change, Desired, Plan, State
+from solven_env.reconcile.model import DIRECTORY, FILLED, MOUNT, SETTINGS, WORKSPACE, Change, Desired, Plan, State
 from solven_env.state.records import Entry
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -27,7 +27,7 @@ def addresses(desired: Desired, record: Record | None) -> tuple[str, ...]:
 
 def plan(thread: str, desired: Desired, observed: Observed, record: Record | None) -> Plan:
     """What has to be done, in this order: remove files, remove directories, make directories, write files, settings."""
-    seen = {address: _look(address, observed, record) for address in addresses(desired, record)}
+    seen = {address: _look(address, desired, observed, record) for address in addresses(desired, record)}
     changed = changed_settings(record, desired)
     removals = list(_removals(desired, observed, seen))
     additions = _additions(desired, seen, {change.name for change in removals}, changed)
@@ -65,10 +65,13 @@ class _Seen(NamedTuple):
         return (*self.intended, *((self.last,) if self.last else ()))
 
 
-def _look(address: str, observed: Observed, record: Record | None) -> _Seen:
+def _look(address: str, desired: Desired, observed: Observed, record: Record | None) -> _Seen:
     if address.startswith(f"{MOUNT}:"):  # a missing one is as it should be, and none is recorded
-        is_known = record is not None and record.generation > 0
-        return _Seen(address, observed.states.get(address, DIRECTORY), DIRECTORY if is_known else None, ())
+        is_new = record is None or record.generation == 0 or address in desired.hiding
+        found = observed.states.get(address, DIRECTORY)
+        if found == FILLED and address not in desired.hiding:
+            found = DIRECTORY
+        return _Seen(address, found, None if is_new else DIRECTORY, ())
     last = record.resources.get(address) if record else None
     intended = (record.intended or {}).get(address, ()) if record else ()
     return _Seen(address, observed.states.get(address), _state(last) if last else None, tuple(map(_state, intended)))
@@ -156,6 +159,8 @@ def _reason(
     cause: Cause, desired: State | None, observed: State | None, recorded: State | None, changed: tuple[str, ...]
 ) -> str:
     if cause == "conflict":
+        if observed == FILLED:
+            return "what is in this directory would be hidden by what is mounted there"
         if recorded is None:
             return f"{_article(observed)} that solven-env did not write stands there"
         if desired is None:

@@ -64,14 +64,36 @@ def test_on_adoption_it_is_a_conflict(bare: World) -> None:
     new = bare.workspace("t2")
     new.mkdir(parents=True)
     (new / "tmp").write_text("mine")
-    (new / "var").mkdir()
-    (new / "var/theirs").write_text("hidden by the mount")
-    with pytest.raises(ConflictError, match="tmp"):
+    (new / "var/deep").mkdir(parents=True)
+    (new / "var/deep/theirs").write_text("hidden by the mount")
+    (new / "run").mkdir()
+    with pytest.raises(ConflictError, match=r"tmp: a file.*var: what is in this directory would be hidden"):
         bare.apply("t2")
     assert (new / "tmp").read_text() == "mine"
-    bare.apply("t2", on_conflict="overwrite")
-    assert bare.sh("test -d /tmp && test ! -e /var/theirs", thread="t2").status == 0
-    assert (new / "var/theirs").exists()
+    assert (new / "var/deep/theirs").exists()
+    kept = bare.apply("t2", on_conflict="overwrite").kept
+    assert [each.path for each in kept] == ["tmp", "var", "var/deep", "var/deep/theirs"]
+    assert (new / "run").is_dir()
+    assert not (new / "var").exists()
+    assert bare.sh("test -d /tmp && test ! -e /var/deep", thread="t2").status == 0
+    assert bare.status("t2").state == "in-sync"
+
+
+def test_what_a_mount_of_a_new_release_would_hide_is_a_conflict_once(bare: World) -> None:
+    bare.out("mkdir -p /.solven/skills; echo mine > /.solven/skills/notes")
+    (bare.storage / "skills").mkdir()
+    profile = bare.base / "linked.yaml"
+    links = {".solven/skills": {"to": "skills"}}
+    profile.write_text(json.dumps(json.loads(bare.profile.read_text()) | {"links": links}))
+    with pytest.raises(ConflictError, match=r"\.solven/skills: what is in this directory would be hidden"):
+        bare.apply(profile=profile)
+    assert bare.run("cat", "/.solven/skills/notes").out == "mine\n"
+    assert next(each.path for each in bare.apply(profile=profile, on_conflict="overwrite").kept) == ".solven/skills"
+    assert bare.status().state == "in-sync"
+    (bare.workspace() / ".solven/skills").mkdir(exist_ok=True)
+    (bare.workspace() / ".solven/skills/later").touch()
+    assert bare.status().state == "in-sync"  # a command made it there: it is mounted upon, and told
+    assert bare.apply(profile=profile).changes == ()
 
 
 def test_a_link_above_a_link_of_the_profile_is_seen(thread: World) -> None:

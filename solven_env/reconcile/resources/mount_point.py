@@ -1,14 +1,15 @@
 """Places in the workspace that sandboxes mount upon: a directory, or nothing, since the sandbox makes what is missing.
 
 Object storage keeps no empty directories, so none is made here, and none is recorded. What an agent put in the place of
-one goes into the generation and is taken away.
+one goes into the generation and is taken away; so does a directory that holds something where nothing was mounted yet.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from solven_env.reconcile.model import DIRECTORY, State
+from solven_env.errors import WorkspaceError
+from solven_env.reconcile.model import DIRECTORY, FILLED, State
 from solven_env.reconcile.resources import file
 
 if TYPE_CHECKING:
@@ -18,11 +19,19 @@ if TYPE_CHECKING:
 
 
 def observe(root: Root, name: str) -> State | None:
-    """What stands at `name`; directories are all alike, whatever is in them."""
-    return file.observe(root, name)
+    """What stands at `name`; of a directory, whether anything is in it."""
+    found = file.observe(root, name)
+    if found != DIRECTORY:
+        return found
+    try:
+        return FILLED if root.list(name, 1) else DIRECTORY
+    except FileNotFoundError:
+        return None  # gone between two looks
+    except WorkspaceError:
+        return FILLED  # closed: there may be something in it
 
 
 def apply(root: Root, change: Change, keeper: Keeper) -> State | None:
-    """Take away what is no directory."""
-    file.take_away(root, change, keeper)
+    """Take away what is no directory, or a directory with all that is in it."""
+    file.take_away(root, change._replace(before=DIRECTORY) if change.before == FILLED else change, keeper)
     return DIRECTORY
