@@ -191,15 +191,16 @@ def run(
     `command` is its words; `shell` in their place is a text for `/bin/bash --login -c`. `timeout` is in seconds; `env`
     is added to the profile's variables, and shows in no argument list; `network` ('none', 'internet' or 'host') and
     `backend` ('bubblewrap' or 'proot') are used in the place of the profile's. `keep_alive` is how many seconds the
-    session, with its /tmp, stays after the command. The streams are descriptors, which the command has as they are; one
-    that is a terminal is copied from and to a terminal of the command's own, with TERM as the caller has it (under
-    proot it is the caller's). What this host lacks of the thread's builds is made first, and `progress` told of it, of
+    session, with its /tmp, stays after the command. The streams are descriptors, never changed, and copied from and to
+    what the command has in their place: a pipe, or for a terminal one of its own, with TERM as the caller has it (under
+    proot it is the caller's). What it leaves of a file or of the first 4 KiB of a pipe can be read afterwards. What this host lacks of the thread's builds is made first, and `progress` told of it, of
     the backend where that is not bubblewrap, and of directories of the thread's own that the profile mounts upon;
     `on_limit` is told of each limit that the command reached.
 
     The status is the command's: 128 and more for a signal, 124 when its time was up, 126 when it cannot be executed,
-    127 when it is not found. `UsageError` for what is no command; any other `SolvenError` says that none was started
-    (125 on the command line). KeyboardInterrupt, like any exception on the way, ends all that was started.
+    127 when it is not found. `UsageError` for what is no command; any other `SolvenError` says that none was started,
+    or that its streams could not be copied to their end, as onto a full disk (125 on the command line).
+    KeyboardInterrupt, like any exception on the way, ends all that was started.
     """
     from solven_env import running
 

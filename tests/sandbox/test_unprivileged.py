@@ -46,6 +46,7 @@ exec setpriv --reuid "$WHO" --regid "$WHO" --clear-groups --inh-caps=-all --boun
 """
 SUBSET = [
     "tests/sandbox/test_session.py",
+    "tests/sandbox/test_streams.py",
     "tests/sandbox/test_terminal.py",
     "tests/sandbox/test_overlays.py tests/builds/test_added.py",
     "tests/sandbox/test_limits.py tests/sandbox/test_cgroups.py tests/sandbox/test_signals.py",
