@@ -193,9 +193,10 @@ def run(
     `backend` ('bubblewrap' or 'proot') are used in the place of the profile's. `keep_alive` is how many seconds the
     session, with its /tmp, stays after the command. The streams are descriptors, never changed, and copied from and to
     what the command has in their place: a pipe, or for a terminal one of its own, with TERM as the caller has it (under
-    proot it is the caller's). What it leaves of a file or of the first 4 KiB of a pipe can be read afterwards. What this host lacks of the thread's builds is made first, and `progress` told of it, of
-    the backend where that is not bubblewrap, and of directories of the thread's own that the profile mounts upon;
-    `on_limit` is told of each limit that the command reached.
+    proot it is the caller's). What it leaves of a file or of the first 4 KiB of a pipe can be read afterwards. What
+    this host lacks of the thread's builds is made first, and `progress` told of it, of the backend where that is not
+    bubblewrap, and of directories of the thread's own that the profile mounts upon; `on_limit` is told of each limit
+    that the command reached.
 
     The status is the command's: 128 and more for a signal, 124 when its time was up, 126 when it cannot be executed,
     127 when it is not found. `UsageError` for what is no command; any other `SolvenError` says that none was started,

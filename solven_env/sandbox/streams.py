@@ -61,12 +61,12 @@ _USELESS = (os.O_WRONLY, os.O_RDONLY, os.O_RDONLY)
 _NULL = os.makedev(1, 3)  # Documentation/admin-guide/devices.txt
 _BUFFER = 1 << 16
 """Bytes that are copied at once where there is no splice(2), and after which a pipe is made larger."""
-_MUCH = 1 << 15
 _LARGE = 1 << 20
 _CAREFUL = 4096
 """Of a pipe so many bytes are taken only when the command has read them."""
 _PATIENCE = 1.0
 """Seconds that nothing is taken of what a command has left, once it was ended or its time is up: then that is lost."""
+_NOTHING: dict[int, int] = {}
 _LONGEST = 86_400_000.0  # milliseconds; poll(2) counts them in an int
 
 
@@ -166,9 +166,9 @@ class Streams:
 
 def relay(parts: Sequence[Part], until: int) -> None:
     """Copy until the descriptor `until` can be read."""
-    waits = _Waits()
+    waits = _Waits({until: select.POLLIN})
     with _no_signal():
-        while until not in (ready := waits.ready(parts, {until: select.POLLIN}, None)):
+        while until not in (ready := waits.ready(parts)):
             for part in parts:
                 part.move(ready)
 
@@ -180,11 +180,11 @@ def deliver(parts: Sequence[Part], deadline: float | None) -> bool:
     """
     for part in parts:
         part.end()
-    waits = _Waits()
+    waits = _Waits({})
     with _no_signal():
         while any(part.wanted() for part in parts):
             left = None if deadline is None else max(deadline - time.monotonic(), _PATIENCE)
-            ready = waits.ready(parts, {}, None if left is None else min(left * 1000, _LONGEST))
+            ready = waits.ready(parts, None if left is None else min(left * 1000, _LONGEST))
             if not ready:
                 return False
             for part in parts:
@@ -212,38 +212,46 @@ class _Flow:
         self.read = pipes.take if pipes.is_socket(source) else os.read
         self.write = pipes.send if pipes.is_socket(sink) else os.write
         self.has_splice = self.read is os.read and self.write is os.write
+        self.wants_source = {source: select.POLLIN}
+        self.wants_sink = {sink: select.POLLOUT}
 
     def wanted(self) -> dict[int, int]:
         if not self.is_open:
-            return {}
-        return {self.sink: select.POLLOUT} if self.is_full else {self.source: select.POLLIN}
+            return _NOTHING
+        return self.wants_sink if self.is_full else self.wants_source
 
     def move(self, ready: dict[int, int]) -> None:
-        if self.is_open and (self.sink if self.is_full else self.source) in ready:
-            if self.moved >= _BUFFER:
-                os.sched_yield()  # whoever writes gets on meanwhile: on two cores this makes 1 GiB half as fast again
+        if not self.is_open or (self.sink if self.is_full else self.source) not in ready:
+            return
+        try:
             self.step(_LARGE)
+        except BlockingIOError:  # of source or sink, the kernel does not say: not the one that was waited for
+            self.is_full = bool(self.rest) or not self.is_full
 
     def step(self, most: int) -> None:
-        """Copy up to `most` bytes."""
+        """Copy up to `most` bytes; BlockingIOError where none can be."""
         try:
             moved = self.splice(most) if self.has_splice else self.copy(min(most, _BUFFER))
-        except BlockingIOError:  # which of the two it was the kernel does not say: not the one that was waited for
-            self.is_full = bool(self.rest) or not self.is_full
         except OSError as error:
-            if error.errno == errno.EINVAL and self.has_splice:
-                self.has_splice = False
-                return
-            if error.errno not in (errno.EPIPE, errno.ECONNRESET):
-                self.error = error
+            self.fail(error)
+            return
+        self.is_full = bool(self.rest)
+        if self.moved < _BUFFER <= self.moved + moved:
+            pipes.resize(self.pipe, _LARGE)
+        self.moved += moved
+        if not moved:
             self.stop()
-        else:
-            self.is_full = bool(self.rest)
-            if self.moved < _BUFFER <= self.moved + moved:
-                pipes.resize(self.pipe, _LARGE)
-            self.moved += moved
-            if not moved:
-                self.stop()
+
+    def fail(self, error: OSError) -> None:
+        """Go on without splice(2) where that is what failed, or stop."""
+        if error.errno == errno.EAGAIN:
+            raise error
+        if error.errno == errno.EINVAL and self.has_splice:
+            self.has_splice = False
+            return
+        if error.errno not in (errno.EPIPE, errno.ECONNRESET):
+            self.error = error
+        self.stop()
 
     def splice(self, most: int) -> int:
         return pipes.splice(self.source, self.sink, most)
@@ -277,15 +285,13 @@ class _Outlet(_Flow):
         self.is_pipe = stat.S_ISFIFO(os.fstat(sink).st_mode)
         self.has_reader = self.is_pipe or pipes.is_socket(sink)
         """Whether poll(2) says when that has gone."""
-        if self.has_reader and self._is_broken(_Waits().ready((), {sink: 0}, 0)):
-            self.stop()  # before the command starts: its first write is told
+        if self.has_reader:
+            self.wants_source[sink] = 0  # of which errors are told
+            if self._is_broken(_Waits({sink: 0}).ready((), 0)):
+                self.stop()  # before the command starts: its first write is told
 
     def _is_broken(self, ready: dict[int, int]) -> bool:
         return self.has_reader and bool(ready.get(self.sink, 0) & (select.POLLERR | select.POLLHUP))
-
-    def wanted(self) -> dict[int, int]:
-        wanted = super().wanted()
-        return {self.sink: 0, **wanted} if wanted and self.has_reader else wanted
 
     def move(self, ready: dict[int, int]) -> None:
         if self._is_broken(ready):
@@ -294,14 +300,15 @@ class _Outlet(_Flow):
             super().move(ready)
         elif self.sink in ready:
             before = self.moved
-            self.step(self.left)
+            with suppress(BlockingIOError):
+                self.step(self.left)
             self._leave(self.left - (self.moved - before))
 
     def splice(self, most: int) -> int:
         """A pipe has 16 places: each piece that is moved takes one, however small, while those that are written share
-        them. Where its reader is slow, or waits for our end, little output must not fill it.
+        them. So what comes first is written: whoever reads it only when we have ended gets 64 KiB, as of any pipe.
         """
-        if self.rest or (self.is_pipe and pipes.count(self.source) < _MUCH):
+        if self.rest or (self.is_pipe and self.moved < _BUFFER):
             # One that may wait takes a page whenever poll(2) says that it takes something.
             return self.copy(min(most, pipes.PAGE if os.get_blocking(self.sink) else _BUFFER))
         return super().splice(most)
@@ -373,7 +380,7 @@ class _CarefulInlet(_Inlet):
 
     def wanted(self) -> dict[int, int]:
         if self.is_open and self.is_careful and self.shown:
-            return {self.sink: select.POLLOUT}
+            return self.wants_sink
         return super().wanted()
 
     def step(self, most: int) -> None:
@@ -383,15 +390,12 @@ class _CarefulInlet(_Inlet):
         try:
             data = pipes.peek(self.source, pipes.PAGE)
             self.shown = data[: os.write(self.sink, data)] if data else b""
-        except BlockingIOError:
-            self.is_full = not self.is_full
         except OSError as error:
-            self.error = error
+            self.fail(error)
+            return
+        self.is_full = False
+        if not data:
             self.stop()
-        else:
-            self.is_full = False
-            if not data:
-                self.stop()
 
     def move(self, ready: dict[int, int]) -> None:
         if not self.shown:
@@ -448,23 +452,27 @@ def _pipe(plan: LaunchPlan) -> tuple[int, int]:
 
 
 class _Waits:
-    """poll(2) for what the parts want. What they want is mostly what they wanted before."""
+    """poll(2) for what the parts want, which is mostly what they wanted before."""
 
-    def __init__(self) -> None:
-        self.wanted: dict[int, int] = {}
+    def __init__(self, always: dict[int, int]) -> None:
+        self.always = always
+        self.wanted: list[dict[int, int]] | None = None
         self.poll = select.poll()
 
-    def ready(self, parts: Sequence[Part], wanted: dict[int, int], milliseconds: float | None) -> dict[int, int]:
+    def ready(self, parts: Sequence[Part], milliseconds: float | None = None) -> dict[int, int]:
         """What has happened of all that is wanted, as soon as something has, or a part's patience is over."""
-        for part in parts:
-            for descriptor, events in part.wanted().items():
-                wanted[descriptor] = wanted.get(descriptor, 0) | events
-            if part.patience is not None:
-                milliseconds = min(part.patience, milliseconds or part.patience)
+        wanted = [part.wanted() for part in parts]
         if wanted != self.wanted:
             self.wanted, self.poll = wanted, select.poll()
-            for descriptor, events in wanted.items():
+            together: dict[int, int] = {}
+            for each in (self.always, *wanted):
+                for descriptor, events in each.items():
+                    together[descriptor] = together.get(descriptor, 0) | events
+            for descriptor, events in together.items():
                 self.poll.register(descriptor, events)
+        for part in parts:
+            if part.patience is not None:
+                milliseconds = part.patience if milliseconds is None else min(part.patience, milliseconds)
         return dict(self.poll.poll(milliseconds))
 
 
