@@ -181,11 +181,11 @@ def _claimant(home: layers.Home) -> claims.Claimant:
 
 def _owner(thread: Thread) -> int | None:
     path = storages.workspace_path(thread.storage, thread.name)
-    try:
-        with failures_as(WorkspaceError, str(path)):
+    with failures_as(WorkspaceError, str(path)):
+        try:
             return path.lstat().st_uid
-    except OSError:  # what is wrong with it, its opening tells
-        return None
+        except (FileNotFoundError, NotADirectoryError):  # its opening tells that
+            return None
 
 
 def _usable(thread: Thread, record: Record, home: layers.Home) -> int | None:
