@@ -29,8 +29,12 @@ class Attack(NamedTuple):
 
 
 def combine(inside: Iterable[Mapping[str, str]], controls: Iterable[Mapping[str, str]]) -> list[Attack]:
-    """The tries of a probe, each held against its control: what did not succeed there is untried here."""
-    without = {(each["kind"], each["name"]): each for each in controls}
+    """The tries of a probe, each held against its controls: what succeeded in none of them is untried here."""
+    without: dict[tuple[str, str], Mapping[str, str]] = {}
+    for each in controls:
+        key = each["kind"], each["name"]
+        if without.get(key, {}).get("outcome") != "open":
+            without[key] = each
     made = []
     for each in inside:
         control = without[each["kind"], each["name"]]
@@ -80,4 +84,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for marker in item.iter_markers(PROPERTY):
             if marker.args:
-                item.user_properties.append((PROPERTY, Attack(marker.args[0], item.nodeid.partition("::")[2], "")))
+                # A plain tuple: it travels between the processes of pytest-xdist.
+                item.user_properties.append((PROPERTY, (marker.args[0], item.nodeid.partition("::")[2], "", "")))

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Cli
     from tests.running.world import World
 
+pytestmark = pytest.mark.attack("forged locks")
+
 PYTHON, BUN = Python("3.12", ("six",)), Bun({"is-number": "^7.0.0"})
 SECTIONS = {"python": {"version": "3.12", "packages": ["six"]}, "bun": {"packages": {"is-number": "^7.0.0"}}}
 A, B = "a" * 64, "b" * 64

@@ -25,6 +25,8 @@ from tests.reconcile.threads import Thread, snapshot
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.attack("what an apply finds")
+
 MIB = 1 << 20
 ASKED = wanted({".bashrc": text("bashrc"), "a/b/c": text("deep"), "a/d": text("d")})
 EDITED = wanted({".bashrc": text("edited"), "a/b/c": text("edited"), "a/d": text("d")})

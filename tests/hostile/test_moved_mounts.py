@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.attack("mount points moved away")
+
 
 def owned(path: Path) -> Path:
     path.mkdir(parents=True)

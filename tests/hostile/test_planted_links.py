@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.attack("links planted in a workspace")
+
 ROOT = os.geteuid() == 0
 OWNER = Owner(61000, 61001)
 

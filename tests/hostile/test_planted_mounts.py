@@ -15,6 +15,8 @@ from tests.sandbox.running import SANDBOX_HOST_UID, Box, command, wait_for_file
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.attack("links planted at mount points")
+
 TARGETS = [
     "/.solven/skills/system",
     "/.venv",

@@ -37,6 +37,7 @@ def modes(*tops: Path) -> dict[str, str]:
     return found
 
 
+@pytest.mark.attack("rights of files")
 def test_a_workspace_is_its_owners_alone_and_threads_are_not_listed(either: World) -> None:
     assert either.run("true").status == 0
     assert (mode(either.storage), mode(either.storage / "threads"), mode(either.workspace())) == (0o755, 0o711, 0o700)
@@ -50,6 +51,7 @@ def test_an_open_workspace_is_closed_by_the_next_apply(bare: World) -> None:
     assert bare.run("true").status == 0
 
 
+@pytest.mark.attack("rights of files")
 @pytest.mark.skipif(not ROOT, reason="an ordinary user is no other account")
 def test_no_other_account_reads_a_workspace_or_runs_what_is_in_it(bare: World) -> None:
     """A set-uid file of the agent's would make whoever runs it the sandbox's uid."""
@@ -80,6 +82,7 @@ def test_a_group_of_the_host_reads_workspaces(bare: World) -> None:
         assert subprocess.run(argv, capture_output=True, check=True).stdout == b"hello\n"
 
 
+@pytest.mark.attack("rights of files")
 @pytest.mark.parametrize("wanted", MODES)
 def test_a_command_that_closes_its_root_keeps_nobody_out(either: World, wanted: str) -> None:
     for keep_alive in (0.0, 0.0 if either.backend == "proot" else 60.0):
@@ -138,6 +141,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.attack("rights of files")
 @pytest.mark.parametrize("is_closed", [False, True])
 def test_a_lease_of_a_commands_is_told_and_never_waited_for(bare: World, is_closed: bool) -> None:
     text = LEASE if is_closed else LEASE.replace("os.chmod(name, 0)", "pass")
@@ -156,6 +160,7 @@ def test_a_lease_of_a_commands_is_told_and_never_waited_for(bare: World, is_clos
     assert bare.status().state == "in-sync"
 
 
+@pytest.mark.attack("rights of files")
 def test_what_we_make_where_an_agent_planted_a_fifo_waits_for_nobody(bare: World) -> None:
     bare.out("rm /hello; mkfifo /hello")
     assert bare.status().state == "drift"

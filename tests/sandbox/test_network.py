@@ -331,6 +331,7 @@ def _cpu_time(pid: int) -> int:
     return int(fields[11]) + int(fields[12])
 
 
+@pytest.mark.attack("ports of the host")
 @pytest.mark.parametrize("protocol", ["udp", "tcp"])
 def test_one_thread_cannot_take_all_ports_of_the_host(box: Box, narrow: Host, protocol: str) -> None:
     """Its helper refuses further flows, serves those that are there, and serves new ones when others have ended."""

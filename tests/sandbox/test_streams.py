@@ -95,6 +95,7 @@ def exposed(box: Box, content: bytes) -> Path:
     return path
 
 
+@pytest.mark.attack("streams")
 @pytest.mark.parametrize("how", [run, under_proot])
 def test_the_script_that_a_shell_reads_cannot_be_written(box: Box, how: Callable[..., int]) -> None:
     path = exposed(box, SECRET)
@@ -104,6 +105,7 @@ def test_the_script_that_a_shell_reads_cannot_be_written(box: Box, how: Callable
     assert path.stat().st_mode & 0o777 == 0o666
 
 
+@pytest.mark.attack("streams")
 @pytest.mark.parametrize("how", [run, under_proot])
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 @pytest.mark.parametrize("mode", ["ab", "r+b"])
@@ -117,6 +119,7 @@ def test_a_log_cannot_be_read_or_truncated(box: Box, stream: str, mode: str, how
     assert path.read_bytes() == SECRET + b"said\n"
 
 
+@pytest.mark.attack("streams")
 @pytest.mark.parametrize("how", [run, under_proot])
 def test_the_pipe_that_the_callers_loop_reads_cannot_be_written(box: Box, how: Callable[..., int]) -> None:
     reading, writing = os.pipe()
@@ -127,6 +130,7 @@ def test_the_pipe_that_the_callers_loop_reads_cannot_be_written(box: Box, how: C
         assert rest.read() == SECRET
 
 
+@pytest.mark.attack("streams")
 @pytest.mark.parametrize("how", [run, under_proot])
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_what_others_wrote_into_a_pipe_cannot_be_read(box: Box, stream: str, how: Callable[..., int]) -> None:
@@ -139,6 +143,7 @@ def test_what_others_wrote_into_a_pipe_cannot_be_read(box: Box, stream: str, how
     assert SECRET not in seen
 
 
+@pytest.mark.attack("streams")
 @pytest.mark.parametrize("how", [run, under_proot])
 @pytest.mark.parametrize("stream", ["stdin", "stdout"])
 def test_a_socket_has_one_direction(box: Box, stream: str, how: Callable[..., int]) -> None:
@@ -198,6 +203,7 @@ def test_dev_null_is_opened_anew(box: Box) -> None:
     assert (box.workspace / "about").read_text() == "character special file 1:3\n"
 
 
+@pytest.mark.attack("streams")
 def test_an_owner_of_the_callers_pipe_is_never_changed(box: Box) -> None:
     reading, writing = os.pipe()
     assert run(box, "echo > /dev/stdout; echo > /dev/stderr", stdout=writing, stderr=writing) == 0

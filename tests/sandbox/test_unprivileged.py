@@ -51,7 +51,8 @@ SUBSET = [
     "tests/sandbox/test_overlays.py tests/builds/test_added.py",
     "tests/sandbox/test_limits.py tests/sandbox/test_cgroups.py tests/sandbox/test_signals.py",
     "tests/sandbox/test_network.py",
-    "tests/hostile/test_isolation.py",
+    "tests/hostile/test_isolation.py tests/hostile/test_daemons.py",
+    "tests/hostile/test_ways_out.py",
     "tests/hostile/test_planted_mounts.py",
     "tests/hostile/test_kills.py",
     "tests/hostile/test_crowds.py tests/sandbox/test_control.py",
@@ -67,34 +68,34 @@ SUBSET = [
 PROFILES_PYTHON = "3.12"
 
 
-@pytest.mark.skipif(not ROOT, reason="an ordinary user runs the tests themselves")
-@pytest.mark.parametrize("files", SUBSET)
-def test_as_an_ordinary_user(files: str) -> None:
+def run_as_user(line: list[str], home: str) -> subprocess.CompletedProcess[str]:
+    """Run a command line of tests as the ordinary user, whose home is the directory `home`."""
     with tempfile.TemporaryDirectory() as cache:
         interpreter = find_python(PROFILES_PYTHON, toolchain.host(Path(cache), os.environ)).prefix
     shown = {sys.prefix, sys.base_prefix, str(CHECKOUT), interpreter}
     hidden = sorted(path for path in shown if Path(path).is_relative_to("/root"))
+    os.chown(home, USER, USER)
+    environment = {
+        "PATH": f"{os.environ['PATH']}:{interpreter}/bin",
+        "HOME": home,
+        "TMPDIR": home,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": str(CHECKOUT),
+        "SOLVEN_ENV_CROWD": "20",
+        "SOLVEN_ENV_KILLS": os.environ.get("SOLVEN_ENV_KILLS", "3"),
+        "SHOWN": " ".join(hidden),
+        "CHECKOUT": str(CHECKOUT),
+        "WHO": str(USER),
+    }
+    enter = ["unshare", "--mount", "sh", "-c", ENTER, "sh"]
+    return subprocess.run([*enter, *line], env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.skipif(not ROOT, reason="an ordinary user runs the tests themselves")
+@pytest.mark.parametrize("files", SUBSET)
+def test_as_an_ordinary_user(files: str) -> None:
     with tempfile.TemporaryDirectory(prefix="solven-user-") as home:
-        os.chown(home, USER, USER)
-        environment = {
-            "PATH": f"{os.environ['PATH']}:{interpreter}/bin",
-            "HOME": home,
-            "TMPDIR": home,
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONPATH": str(CHECKOUT),
-            "SOLVEN_ENV_CROWD": "20",
-            "SOLVEN_ENV_KILLS": os.environ.get("SOLVEN_ENV_KILLS", "3"),
-            "SHOWN": " ".join(hidden),
-            "CHECKOUT": str(CHECKOUT),
-            "WHO": str(USER),
-        }
-        pytest_line = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-rs"]
-        result = subprocess.run(
-            ["unshare", "--mount", "sh", "-c", ENTER, "sh", *pytest_line, *files.split()],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        line = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-rs"]
+        result = run_as_user([*line, *files.split()], home)
     assert result.returncode == 0, result.stdout + result.stderr
     assert " passed" in result.stdout
