@@ -62,11 +62,13 @@ def plan(
     storage: str | Path | None = None,
     inputs: Mapping[str, str] | None = None,
     unset: Collection[str] = (),
+    restore_record: bool = False,
 ) -> Plan:
     """What `apply` would do, with the exact bytes. Nothing is written, and no lock is taken."""
     from solven_env import planning, sources
 
-    return planning.plan(Thread.find(thread, storage), sources.find(profile), inputs or {}, unset)[0]
+    found = Thread.find(thread, storage)
+    return planning.plan(found, found.record(recover=restore_record), sources.find(profile), inputs or {}, unset)[0]
 
 
 def diff(
@@ -76,9 +78,11 @@ def diff(
     storage: str | Path | None = None,
     inputs: Mapping[str, str] | None = None,
     unset: Collection[str] = (),
+    restore_record: bool = False,
 ) -> Report:
     """What `apply` would do, as a report."""
-    return Report("diff", (thread_report(plan(profile, thread, storage=storage, inputs=inputs, unset=unset)),))
+    computed = plan(profile, thread, storage=storage, inputs=inputs, unset=unset, restore_record=restore_record)
+    return Report("diff", (thread_report(computed),))
 
 
 def status(
@@ -96,7 +100,7 @@ def status(
         raise UsageError("inputs are of use to a profile only", fix="Name the profile (--profile), or leave them out.")
     record = found.record()
     if profile is not None:
-        computed = planning.plan(found, sources.find(profile), inputs or {}, ())[0]
+        computed = planning.plan(found, record, sources.find(profile), inputs or {}, ())[0]
     elif record is None or not record.generation:
         return Report("status", (ThreadReport(thread, "new", 0, is_interrupted=record is not None),))
     else:
@@ -123,14 +127,16 @@ def apply(
     inputs: Mapping[str, str] | None = None,
     unset: Collection[str] = (),
     on_conflict: OnConflict = "fail",
+    restore_record: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Make a thread's workspace match a profile. The report's changes are those that were made.
 
     `ConflictError` when the workspace holds changes that would be lost, unless `on_conflict` is "overwrite", which
     keeps them in the generation first; `HeldError` while another apply has the thread; `LockError` when the profile's
-    lock is out of date; `BuildError` when packages cannot be installed. `progress` is told of builds that are made,
-    and of the backend where that is not bubblewrap.
+    lock is out of date; `BuildError` when packages cannot be installed; `DamagedRecordError` when the thread's record
+    is damaged or gone, unless `restore_record` has its newest whole generation take its place. `progress` is told of
+    that, of builds that are made, and of the backend where that is not bubblewrap.
     """
     from solven_env import planning, sources, uids
     from solven_env.reconcile.apply import apply as apply_plan
@@ -140,11 +146,13 @@ def apply(
     if on_conflict not in ("fail", "overwrite"):
         raise UsageError(f"on_conflict cannot be {on_conflict!r}", fix="Pass 'fail' or 'overwrite'.")
     found, source, given = Thread.find(thread, storage), sources.find(profile), inputs or {}
-    if found.record() is None:
+    if found.record(recover=restore_record) is None:
         planning.check(found, source, given, unset)  # an invalid profile or input leaves no trace of a new thread
     check_readers(found.config.sandbox.group)
     with found.state.lock(thread):
-        computed, lacking = planning.plan(found, source, given, unset)
+        if restore_record:
+            found.restore_record(progress)
+        computed, lacking = planning.plan(found, found.record(), source, given, unset)
         if on_conflict == "fail":
             refuse_conflicts(computed)
         changes = computed.changes
@@ -156,11 +164,13 @@ def apply(
         if lacking:
             _build(found, lacking, settings["backend"], progress)
             # Once more, with the exact bytes of what the builds bring.
-            computed, _ = planning.plan(found, source, given, unset)
+            computed, _ = planning.plan(found, computed.base, source, given, unset)
             changes = (*(change for change in changes if change.kind == BUILD), *computed.changes)
         with uids.for_apply(found, computed.base, progress) as (owned, fresh):
             outcome = apply_plan(computed, owned.create_root, found.state, fresh)
         found.close_to_others()
+    for kind in outcome.locks:
+        progress(f"lock: the recorded text of the {kind} packages was gone or damaged, and is written again")
     report = thread_report(computed)._replace(changes=changes, generation=outcome.generation, kept=outcome.kept)
     return Report("apply", (report,))
 

@@ -117,6 +117,10 @@ class StateError(SolvenError):
     page = "docs/reconciling.md"
 
 
+class DamagedRecordError(StateError):
+    """The record of a thread is damaged or gone, and was not written by a newer version."""
+
+
 class LockError(SolvenError):
     """The lock of a profile's packages is missing or does not belong to what the profile asks for now."""
 

@@ -25,16 +25,15 @@ if TYPE_CHECKING:
 
 
 def plan(
-    thread: Thread, source: ProfileSource, inputs: Mapping[str, str], unset: Collection[str]
+    thread: Thread, record: Record | None, source: ProfileSource, inputs: Mapping[str, str], unset: Collection[str]
 ) -> tuple[Plan, tuple[Need, ...]]:
-    """What has to be done for a profile, and which builds this host lacks for it."""
-    record = thread.record()
+    """What has to be done for a profile where this is recorded, and which builds this host lacks for it."""
     return _plan(thread, *_wanted(thread, source, inputs, unset, record), record)
 
 
 def check(thread: Thread, source: ProfileSource, inputs: Mapping[str, str], unset: Collection[str]) -> None:
-    """Raise what `plan` would raise of the profile, its lock or the inputs, without a look at this host."""
-    _wanted(thread, source, inputs, unset, thread.record())
+    """Raise what `plan` would raise of the profile, its lock or the inputs of a new thread, without a look at it."""
+    _wanted(thread, source, inputs, unset, None)
 
 
 def plan_drift(thread: Thread, record: Record) -> Plan:

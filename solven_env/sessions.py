@@ -26,8 +26,11 @@ def look(thread: Thread, record: Record) -> SessionState | None:
 
 
 def stop(thread: Thread) -> bool:
-    """End the thread's session on this host, with all its commands; whether there was one."""
-    record, storage = thread.record(), thread.known_storage_id()
+    """End the thread's session on this host, with all its commands; whether there was one.
+
+    A damaged record keeps nobody from that: its generations have the same incarnation.
+    """
+    record, storage = thread.record(recover=True), thread.known_storage_id()
     if record is None:
         raise UsageError(f"there is no thread {thread.name} in this storage", fix="Look at its name, or at --storage.")
     return control.stop(name(thread, record, storage), str(directories.runtime())) if storage else False

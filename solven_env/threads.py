@@ -6,15 +6,15 @@ import os
 
 from solven_env import config, directories
 from solven_env.errors import StateError
-from solven_env.state import LocalState
+from solven_env.state import LocalState, contents, recovering
 from solven_env.state.identity import KEY, known_storage_id
-from solven_env.state.records import Record, load, lock_key, record_key
+from solven_env.state.records import Record, lock_key, record_key
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace import root as roots
 from solven_env.workspace import storage as storages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from solven_env.builds.added import Added
@@ -40,11 +40,20 @@ class Thread(NamedTuple):
         owner = roots.Owner(uid, uid) if os.geteuid() == 0 else None
         return cls(storages.thread_id(thread), place, LocalState(place), owner, configured)
 
-    def record(self) -> Record | None:
-        """What the last apply left; None where there was none."""
-        key = record_key(self.name)
-        stored = self.state.get(key)
-        return load(stored.value, str(self.storage / ".solven-env" / key)) if stored else None
+    def record(self, *, recover: bool = False) -> Record | None:
+        """What the last apply left; None where there was none.
+
+        Where it is damaged or gone `DamagedRecordError` says what can take its place; with `recover` that is given.
+        """
+        look = recovering.recover if recover else recovering.read
+        return look(self.state, self.name)
+
+    def restore_record(self, progress: Callable[[str], None]) -> None:
+        """Have the newest whole generation take the place of a damaged record, of which `progress` is told."""
+        restored = recovering.restore(self.state, self.name)
+        if restored is not None:
+            kept = f"; the damaged one is kept as {restored.damaged}" if restored.damaged else ""
+            progress(f"record: generation {restored.generation} takes its place{kept}")
 
     def create_root(self) -> roots.Root:
         """The workspace, open, and made where it is missing."""
@@ -60,7 +69,7 @@ class Thread(NamedTuple):
 
     def needs(self, record: Record) -> tuple[Need, ...]:
         """The builds that a recorded thread needs, on whatever host."""
-        python, bun = record.settings.get("python"), record.settings.get("bun")
+        python, bun = record.settings["python"], record.settings["bun"]
         if not python and not bun:
             return ()
         from solven_env import packages
@@ -115,6 +124,19 @@ class Thread(NamedTuple):
         )
 
     def _lock(self, record: Record, kind: str) -> bytes | None:
-        digest = record.builds.get(kind, {}).get("lock")
-        stored = self.state.get(lock_key(digest)) if digest else None
-        return stored.value if stored else None
+        """The text of the lock of the recorded packages of a kind; None where there are none.
+
+        `StateError` where it is gone or damaged: no build is taken for what they need then.
+        """
+        section = record.settings[kind]
+        if not section or not section["packages"]:
+            return None
+        digest = record.builds.get(kind, {}).get("lock", "")
+        text = contents.read(self.state, lock_key(digest), digest) if digest else None
+        if text is None:
+            raise StateError(
+                f"the recorded lock of the {kind} packages is gone or damaged",
+                fix=f"Have it written again: solven-env apply PROFILE {self.name}",
+                location=self.state.location(lock_key(digest) if digest else record_key(self.name)),
+            )
+        return text

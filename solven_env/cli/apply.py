@@ -34,6 +34,12 @@ def command(
         OnConflict,
         typer.Option("--on-conflict", help="Changes in the workspace that would be lost: fail, or keep and overwrite."),
     ] = OnConflict.FAIL,
+    restore_record: Annotated[
+        bool,
+        typer.Option(
+            "--restore-record", help="Where the thread's record is damaged or gone, take its newest whole generation."
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and change nothing.")] = False,
     chosen: FormatOption = Format.TEXT,
 ) -> None:
@@ -54,7 +60,9 @@ def command(
     with errors_told("apply", thread, chosen, storage=storage, profile=profile):
         given = given_inputs(settings, inputs)
         if dry_run:
-            report = api.diff(profile, thread, storage=storage, inputs=given, unset=unset or ())
+            report = api.diff(
+                profile, thread, storage=storage, inputs=given, unset=unset or (), restore_record=restore_record
+            )
         else:
             report = api.apply(
                 profile,
@@ -63,6 +71,7 @@ def command(
                 inputs=given,
                 unset=unset or (),
                 on_conflict=on_conflict.value,
+                restore_record=restore_record,
                 progress=note,
             )
     if chosen is Format.JSON:

@@ -233,7 +233,7 @@ def pending(asked: Asked) -> Answer | None:
     """What `status --profile` says: what the profile that was named asks for, and was not applied."""
     if asked.wanted is None:
         return None
-    computed = planning.plan(asked.thread, asked.wanted.source, {}, ())[0]
+    computed = planning.plan(asked.thread, asked.record, asked.wanted.source, {}, ())[0]
     changes = [change for change in computed.changes if change.cause != "drift"]
     if not changes:
         return ok(f"nothing is pending for {asked.wanted.name}")

@@ -6,7 +6,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
-from solven_env import templating
+from solven_env import names, templating
 from solven_env.diagnostics import quoted
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ MAX_COMPONENT = 200
 
 _EXPRESSION = re.compile(r"{{.*?}}", re.DOTALL)
 _MARK = "\0"
-_THREAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 class PathError(Exception):
@@ -71,7 +70,7 @@ def target_problem(to: str) -> str:
         return ""
     if home != "threads" or len(rest) != 1:
         return "is neither in skills nor a thread's workspace"
-    return "" if _THREAD.fullmatch(rest[0]) else f"names no thread: {quoted(rest[0])} is no id of one"
+    return "" if names.ID.fullmatch(rest[0]) else f"names no thread: {quoted(rest[0])} is no id of one"
 
 
 def _name_problem(path: str) -> str:

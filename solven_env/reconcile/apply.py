@@ -11,12 +11,13 @@ import posixpath
 from contextlib import contextmanager
 from itertools import chain
 
-from solven_env.errors import ConflictError, StateError
+from solven_env.errors import ConflictError
 from solven_env.reconcile.keep import Keeper, Kept
 from solven_env.reconcile.model import BUILD, DIRECTORY, WORKSPACE, Observed
 from solven_env.reconcile.resources import KINDS, file
 from solven_env.reconcile.resources.file import changed_meanwhile
 from solven_env.reconcile.trees import remove
+from solven_env.state import contents
 from solven_env.state.records import Entry, Record, lock_key, record_key
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -30,10 +31,11 @@ if TYPE_CHECKING:
 
 
 class Outcome(NamedTuple):
-    """What an apply left: its generation, and what it replaced and kept."""
+    """What an apply left: its generation, what it replaced and kept, and the recorded locks that it wrote again."""
 
     generation: int
     kept: tuple[Kept, ...] = ()
+    locks: tuple[str, ...] = ()
 
 
 def observe(root: Root | None, addresses: Iterable[str]) -> Observed:
@@ -45,12 +47,6 @@ def observe(root: Root | None, addresses: Iterable[str]) -> Observed:
         kind, _, name = address.partition(":")
         if kind == BUILD:
             continue  # the store's, not the workspace's
-        if kind not in KINDS:
-            raise StateError(
-                f"the record holds a {kind}, which this solven-env does not know",
-                fix="A newer one wrote it: install that.",
-                location=address,
-            )
         state = KINDS[kind].observe(root, name)
         if state is not None:
             states[address] = state
@@ -76,20 +72,20 @@ def refuse_conflicts(plan: Plan) -> None:
 def apply(plan: Plan, open_root: Callable[[], Root], state: State, fresh: Record | None = None) -> Outcome:
     """Make the plan's changes, conflicts too, and record them. The caller holds the thread's lock.
 
-    Nothing at all is written where nothing changes. `fresh` is the record that a new thread begins with, and whose
-    `uid` is recorded of any.
+    Nothing at all is written where nothing changes and no text of a lock was lost. `fresh` is the record that a new
+    thread begins with, and whose `uid` is recorded of any.
     """
     fresh = fresh or Record(incarnation=os.urandom(16).hex())
     base = (plan.base or fresh)._replace(uid=fresh.uid)
     key = record_key(plan.thread)
+    written = {digest for digest, text in plan.desired.locks.items() if contents.keep(state, lock_key(digest), text)}
+    again = tuple(kind for kind, build in base.builds.items() if build["lock"] in written)
     if not plan.changes and plan.is_recorded:
         if base != plan.base:
-            _put(state, key, base)
-        return Outcome(base.generation)
+            contents.put(state, key, base.dump())
+        return Outcome(base.generation, locks=again)
     generation = base.generation + 1
-    for digest, text in plan.desired.locks.items():
-        _keep_lock(state, lock_key(digest), text)
-    _put(state, key, base._replace(intended=_also(base.intended or {}, plan.entries)))
+    contents.put(state, key, base._replace(intended=_also(base.intended or {}, plan.entries)).dump())
     with open_root() as root:
         keeper = Keeper(root, state, plan.thread, generation)
         with _changing(plan.thread):
@@ -111,9 +107,9 @@ def apply(plan: Plan, open_root: Callable[[], Root], state: State, fresh: Record
         uid=base.uid,
     )
     # One that an apply left which died right after is replaced.
-    _put(state, f"threads/{plan.thread}/generations/{generation}/record.json", done)
-    _put(state, key, done)
-    return Outcome(generation, keeper.kept)
+    contents.put(state, f"threads/{plan.thread}/generations/{generation}/record.json", done.dump())
+    contents.put(state, key, done.dump())
+    return Outcome(generation, keeper.kept, again)
 
 
 def _children(root: Root, directory: str) -> tuple[str, ...]:
@@ -179,21 +175,3 @@ def _clear(root: Root, keeper: Keeper, plan: Plan) -> None:
     for address, entry in plan.entries.items():
         if entry.kind == "directory":
             root.adopt_directory(address.partition(":")[2].strip("/"))
-
-
-def _keep_lock(state: State, key: str, text: bytes) -> None:
-    """Have a lock's text under its digest, whichever of the threads that share it comes first."""
-    if state.get(key) is None:
-        try:
-            state.create(key, text)
-        except StateError:
-            if state.get(key) is None:
-                raise
-
-
-def _put(state: State, key: str, record: Record) -> None:
-    stored = state.get(key)
-    if stored is None:
-        state.create(key, record.dump())
-    else:
-        state.compare_and_swap(key, record.dump(), stored.version)

@@ -10,9 +10,12 @@ import json
 
 from solven_env.errors import StateError, WorkspaceError
 from solven_env.reconcile.trees import walk
+from solven_env.state import contents
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from solven_env.state import State
     from solven_env.workspace.root import Entry, Root
 
@@ -68,7 +71,9 @@ class Keeper:
 
     def has(self, digest: str) -> bool:
         """Whether bytes of this digest (`sha256:…`) are kept already, by an interrupted apply perhaps."""
-        return any(kept.digest == digest for kept in self._kept)
+        sha256 = digest.removeprefix("sha256:")
+        keys = {kept.kept for kept in self._kept if kept.digest == digest}
+        return any(contents.read(self._state, key, sha256) is not None for key in keys)
 
     def _standing(self, path: str, where: str) -> list[tuple[str, Entry]]:
         standing: list[tuple[str, Entry]] = []
@@ -94,29 +99,31 @@ class Keeper:
         digest = hashlib.sha256(data).hexdigest()
         key = f"{self._prefix}/kept/{digest}"
         if key not in self._stored:
-            if self._state.get(key) is None:
-                self._state.create(key, data)
+            contents.keep(self._state, key, data)
             self._stored.add(key)
         return Kept(path, "file", mode, f"sha256:{digest}", key)
 
     def _read_list(self) -> list[Kept]:
         stored = self._state.get(self._list_key)
         try:
-            return [Kept(**entry) for entry in json.loads(stored.value)] if stored else []
+            return [self._listed(entry) for entry in json.loads(stored.value)] if stored else []
         except (ValueError, TypeError, RecursionError) as error:
             raise StateError(
                 "this list of kept files is damaged",
                 fix="Move it away; the bytes lie beside it, in `kept`.",
-                location=f".solven-env/{self._list_key}",
+                location=self._state.location(self._list_key),
             ) from error
+
+    def _listed(self, entry: Mapping[str, str]) -> Kept:
+        kept = Kept(**entry)
+        is_text = all(type(value) is str for value in kept)
+        if not is_text or kept.kept not in ("", f"{self._prefix}/kept/{kept.digest.removeprefix('sha256:')}"):
+            raise ValueError("no entry of a list")
+        return kept
 
     def _write_list(self) -> None:
         value = (json.dumps([kept._asdict() for kept in self._kept], indent=1) + "\n").encode()
-        stored = self._state.get(self._list_key)
-        if stored is None:
-            self._state.create(self._list_key, value)
-        else:
-            self._state.compare_and_swap(self._list_key, value, stored.version)
+        contents.put(self._state, self._list_key, value)
 
     @property
     def _list_key(self) -> str:

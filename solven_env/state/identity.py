@@ -6,12 +6,14 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+from solven_env import names
 from solven_env.errors import StateError
 
 if TYPE_CHECKING:
     from solven_env.state.protocol import State
 
 KEY = "storage.json"
+FORMAT = 1
 
 
 def storage_id(state: State) -> str:
@@ -20,7 +22,7 @@ def storage_id(state: State) -> str:
     if known is None:
         drawn = os.urandom(16).hex()
         try:
-            state.create(KEY, (json.dumps({"format": 1, "id": drawn}) + "\n").encode())
+            state.create(KEY, (json.dumps({"format": FORMAT, "id": drawn}) + "\n").encode())
         except StateError:
             known = known_storage_id(state)  # another one drew at the same time
             if known is None:
@@ -36,11 +38,18 @@ def known_storage_id(state: State) -> str | None:
     if stored is None:
         return None
     try:
-        found = json.loads(stored.value)["id"]
-    except (ValueError, TypeError, KeyError):
-        found = ""
-    if not isinstance(found, str) or not found.isalnum():
+        about = json.loads(stored.value)
+        found, written = about["id"], about.get("format", FORMAT)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        found, written = "", FORMAT
+    if type(written) is int and written > FORMAT:
         raise StateError(
-            "the storage's id is damaged", fix="Restore it from a backup, or remove it.", location=f".solven-env/{KEY}"
+            f"the storage's id has format {written}, which is not {FORMAT}",
+            fix="A newer solven-env wrote it: install that one.",
+            location=state.location(KEY),
+        )
+    if not isinstance(found, str) or not names.ID.fullmatch(found):
+        raise StateError(
+            "the storage's id is damaged", fix="Restore it from a backup, or remove it.", location=state.location(KEY)
         )
     return found

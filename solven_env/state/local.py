@@ -38,6 +38,10 @@ class LocalState:
         """Keep the state of the threads in `storage`; nothing is opened or made before it is needed."""
         self._storage = storage
 
+    def location(self, key: str) -> str:
+        """See `State.location`."""
+        return str(self._storage / _OURS / key)
+
     def get(self, key: str) -> Stored | None:
         """See `State.get`."""
         _check(key)
@@ -61,7 +65,7 @@ class LocalState:
                 raise StateError(
                     "this is recorded already, and a record is never overwritten",
                     fix="Run the command again; if it says so again, report it.",
-                    location=self._location(key),
+                    location=self.location(key),
                 ) from None
         return _version(value)
 
@@ -70,7 +74,7 @@ class LocalState:
         with self._staged(key, value) as (place, staged, directory, name):
             stored = self.get(key)
             if stored is None or stored.version != expected_version:
-                raise StateError("the record changed since it was read", fix="Try again.", location=self._location(key))
+                raise StateError("the record changed since it was read", fix="Try again.", location=self.location(key))
             os.rename(staged, name, src_dir_fd=place, dst_dir_fd=directory)
         return _version(value)
 
@@ -196,10 +200,7 @@ class LocalState:
         try:
             yield
         except OSError as error:
-            raise failure(StateError, self._location(key), error) from error
-
-    def _location(self, key: str) -> str:
-        return str(self._storage / _OURS / key)
+            raise failure(StateError, self.location(key), error) from error
 
 
 def _check(key: str) -> None:

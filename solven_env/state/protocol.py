@@ -24,6 +24,9 @@ class State(Protocol):
     system refuses and for a key that is none.
     """
 
+    def location(self, key: str) -> str:
+        """Where a person finds a key."""
+
     def get(self, key: str) -> Stored | None:
         """The value of a key; None when it has none. Changes nothing."""
 

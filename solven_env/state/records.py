@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from solven_env.errors import StateError
+from solven_env.errors import DamagedRecordError, StateError
+from solven_env.state import grammar
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -74,55 +75,42 @@ def lock_key(digest: str) -> str:
 
 
 def load(data: bytes, where: str) -> Record:
-    """The record in `data`, stored at `where`. Raises `StateError` for another format or a damaged file."""
+    """The record in `data`, stored at `where`.
+
+    `StateError` for what a newer version wrote; `DamagedRecordError` for what none did.
+    """
     try:
         fields = json.loads(data)
-        found = fields.pop("format")
-        if found == FORMAT:
-            return _record(fields)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        found = fields.pop("format", None)
+        if type(found) is not int or found < 1:
+            raise grammar.WrongError("format is no number from 1")
+        if found > FORMAT:
+            raise grammar.NewerError(f"format {found}")
+        grammar.check(fields)
+    except grammar.NewerError as error:
         raise StateError(
-            "this record is damaged",
-            fix="Restore it from a backup, or remove it: apply then adopts the workspace.",
+            f"this record has {error}, which this solven-env does not know",
+            fix="A newer solven-env wrote it: install that one.",
             location=where,
-        ) from error
-    raise StateError(
-        f"this record has format {found!r}, which is not {FORMAT}",
-        fix="A newer solven-env wrote it: install that one.",
-        location=where,
-    )
+        ) from None
+    except grammar.WrongError as error:
+        raise _damaged(where, f" ({error})") from None
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise _damaged(where) from error
+    return _record(fields)
+
+
+def _damaged(where: str, what: str = "") -> DamagedRecordError:
+    return DamagedRecordError(f"this record is damaged{what}", fix="Restore it from a backup.", location=where)
 
 
 def _record(fields: dict[str, Any]) -> Record:
-    """The record that JSON data says; ValueError, TypeError, KeyError or AttributeError where it says none."""
-    intended = fields["intended"]
-    record = Record(
-        incarnation=fields.pop("incarnation"),
-        generation=fields.pop("generation"),
-        profile=_texts(fields.pop("profile")),
-        inputs=_texts(fields.pop("inputs")),
-        settings=dict(fields.pop("settings").items()),
-        resources={address: _entry(address, entry) for address, entry in fields.pop("resources").items()},
-        builds={kind: _texts(build) for kind, build in fields.pop("builds").items()},
+    """The record that JSON data says, which was held to the grammar."""
+    resources, intended = fields.pop("resources"), fields.pop("intended")
+    return Record(
+        resources={address: Entry(**entry) for address, entry in resources.items()},
         intended=None
-        if fields.pop("intended") is None
-        else {address: tuple(_entry(address, entry) for entry in entries) for address, entries in intended.items()},
-        uid=fields.pop("uid", None),
+        if intended is None
+        else {address: tuple(Entry(**entry) for entry in entries) for address, entries in intended.items()},
+        **fields,
     )
-    counts = (record.generation, 0 if record.uid is None else record.uid)
-    if fields or type(record.incarnation) is not str or any(type(count) is not int or count < 0 for count in counts):
-        raise ValueError("no record")
-    return record
-
-
-def _entry(address: str, fields: Mapping[str, str]) -> Entry:
-    entry = Entry(**_texts(fields))
-    if not address.startswith(f"{entry.kind}:"):
-        raise ValueError("no address of this kind")
-    return entry
-
-
-def _texts(fields: Mapping[str, str]) -> dict[str, str]:
-    if not all(type(value) is str for value in fields.values()):
-        raise ValueError("no text")
-    return dict(fields)

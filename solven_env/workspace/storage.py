@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from solven_env import directories
+from solven_env import directories, names
 from solven_env.durable import make_directory, set_rights
 from solven_env.errors import UnknownStorageError, UsageError, WorkspaceError
 from solven_env.failures import failures_as
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
     from solven_env.config import Config
 
-_THREAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _VARIABLE = "SOLVEN_ENV_STORAGE"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK
 _THREADS = 0o711
@@ -30,7 +28,7 @@ _THREADS = 0o711
 
 def thread_id(text: str) -> str:
     """`text`, if it can name a thread; else UsageError with the rule."""
-    if not isinstance(text, str) or not _THREAD.fullmatch(text):
+    if not isinstance(text, str) or not names.ID.fullmatch(text):
         raise UsageError(
             f"{text!r} is no thread id",
             fix="Use 1 to 128 of the letters A-Z a-z, digits, `.`, `_` and `-`, a letter or digit first.",

@@ -92,6 +92,60 @@ def test_inputs_are_recorded_when_given_and_only_then(cli: Cli) -> None:
     assert "export GREETING='hello ada'" in (cli.workspace() / ".bashrc").read_text()
 
 
+def test_a_damaged_record_is_taken_back_from_its_newest_generation(cli: Cli) -> None:
+    profile = cli.write("profile.yaml")
+    cli("apply", profile, "t1", "--set", "who=eve")
+    record = cli.storage / ".solven-env/threads/t1/state.json"
+    written = json.loads(record.read_text())
+    record.write_bytes(record.read_bytes()[:100])
+    for words in (("status", "t1"), ("diff", profile, "t1"), ("apply", profile, "t1"), ("run", "t1", "--", "true")):
+        refused = cli(*words)
+        assert refused.returncode == (125 if words[0] == "run" else 1)
+        assert refused.stderr.splitlines()[:2] == [
+            f"error: {record}: this record is damaged.",
+            "  Its generation 1 is whole. Take it: solven-env apply PROFILE t1 --restore-record",
+        ]
+    assert cli("stop", "t1").returncode == 0
+    foreseen = cli("apply", profile, "t1", "--restore-record", "--dry-run")
+    assert foreseen.stdout == "t1: 0 changes to make; nothing was written.\n"
+    assert record.stat().st_size == 100
+    done = cli("apply", profile, "t1", "--restore-record")
+    assert done.returncode == 0
+    assert done.stderr.startswith("record: generation 1 takes its place; the damaged one is kept as ")
+    restored = json.loads(record.read_text())
+    assert (restored["inputs"], restored["generation"]) == ({"who": "eve"}, 2)
+    assert restored["incarnation"] == written["incarnation"]
+    assert cli("apply", profile, "t1", "--restore-record").stdout == "t1: in sync, nothing to do (generation 2).\n"
+    record.unlink()
+    assert "the record of the thread is gone" in cli("apply", profile, "t1").stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("incarnation", "../../../../evil", "this record is damaged (incarnation is no random id)"),
+        ("builds", {"python": {"key": "../x", "instance": "", "lock": ""}}, "builds.python.key is no key of a build"),
+        ("settings", {}, "this record is damaged (settings.env is missing)"),
+        ("resources", {"socket:x": {"kind": "socket"}}, "has socket:x, which this solven-env does not know"),
+        ("format", 2, "has format 2, which this solven-env does not know"),
+    ],
+)
+def test_no_verb_uses_what_a_record_cannot_say(cli: Cli, key: str, value: object, said: str) -> None:
+    profile = cli.write("profile.yaml")
+    cli("apply", profile, "t1")
+    record = cli.storage / ".solven-env/threads/t1/state.json"
+    document = {**json.loads(record.read_text()), key: value}
+    record.write_text(json.dumps(document))
+    before = sorted(cli.directory.parent.rglob("*"))
+    for words in (("status", "t1"), ("apply", profile, "t1"), ("run", "t1", "--", "true"), ("doctor", "t1")):
+        result = cli(*words)
+        assert said in (result.stdout if words[0] == "doctor" else result.stderr)
+        assert "Traceback" not in result.stdout + result.stderr
+        assert result.returncode == (125 if words[0] == "run" else 1)
+    assert cli("stop", "t1").returncode == int("which this solven-env" in said)
+    assert sorted(cli.directory.parent.rglob("*")) == before
+
+
 def test_json_of_a_conflict_names_the_changes_and_the_code(cli: Cli) -> None:
     profile = cli.write("profile.yaml")
     cli.workspace().mkdir(parents=True)

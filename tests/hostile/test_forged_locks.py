@@ -16,7 +16,7 @@ import pytest
 
 import solven_env
 from solven_env.builds import lock_files, locks
-from solven_env.errors import LockError
+from solven_env.errors import LockError, StateError
 from solven_env.profile.sections import Bun, Python
 from tests.cli.conftest import cli  # noqa: F401 (fixture)
 from tests.profiles import write_profile
@@ -139,11 +139,21 @@ def test_the_commands_exit_with_7_at_the_line(cli: Cli, address: str) -> None:  
     assert (told["code"], told["location"]) == (7, "team.lock/python.txt:1")
 
 
-def test_nothing_of_a_forged_text_of_the_state_is_believed(thread: World, address: str) -> None:  # noqa: F811
-    for path in (thread.storage / ".solven-env/locks").iterdir():
-        if b"--hash" in path.read_bytes():
-            path.write_bytes(f"--index-url {address}/simple\n".encode() + path.read_bytes())
+@pytest.mark.parametrize("is_recorded", [False, True])
+def test_nothing_of_a_forged_text_of_the_state_is_believed(thread: World, address: str, is_recorded: bool) -> None:  # noqa: F811
+    """Neither under its digest, nor where the record was made to name the digest of the forged text."""
+    state = thread.storage / ".solven-env"
+    (path,) = (path for path in (state / "locks").iterdir() if b"--hash" in path.read_bytes())
+    forged = f"--index-url {address}/simple\n".encode() + path.read_bytes()
+    path.write_bytes(forged)
+    if not is_recorded:
+        with pytest.raises(StateError, match="the recorded lock of the python packages is gone or damaged"):
+            solven_env.run("t1", ["true"], storage=thread.storage)
+        return
+    digest = hashlib.sha256(forged).hexdigest()
+    (state / "locks" / digest).write_bytes(forged)
+    record = state / "threads/t1/state.json"
+    record.write_text(record.read_text().replace(path.name, digest))
     with pytest.raises(LockError, match="this is an option") as caught:
         solven_env.run("t1", ["true"], storage=thread.storage)
-    assert caught.value.location.startswith(".solven-env/locks/")
-    assert caught.value.location.endswith(":1")
+    assert caught.value.location == f".solven-env/locks/{digest}:1"

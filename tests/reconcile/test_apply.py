@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import json
+import hashlib
 import os
 import shutil
 import stat
@@ -14,11 +14,13 @@ import pytest
 
 from solven_env import durable
 from solven_env.errors import ConflictError, SolvenError, StateError, WorkspaceError
+from solven_env.reconcile.apply import Outcome
 from solven_env.workspace import root as root_module
 from solven_env.workspace.root import Owner
 from tests.reconcile.states import text, wanted
 from tests.reconcile.threads import Thread, snapshot
 from tests.reconcile.users import GROUP, USER, as_user, needs_root
+from tests.state.test_contents import DAMAGES, DATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -214,14 +216,19 @@ def test_a_damaged_record_stops_everything(thread: Thread) -> None:
     assert snapshot(thread.storage) == before
 
 
-def test_a_record_of_an_unknown_kind_is_told(thread: Thread) -> None:
-    thread.apply(ASKED)
-    place = thread.state / "state.json"
-    fields = json.loads(place.read_text())
-    fields["resources"]["gadget:/usr"] = {"kind": "gadget"}
-    place.write_text(json.dumps(fields))
-    with pytest.raises(StateError, match="holds a gadget, which this solven-env does not know"):
-        thread.plan(ASKED)
+@pytest.mark.parametrize("damage", ["empty", "gone"])
+def test_a_lost_text_of_a_lock_is_written_again_though_nothing_else_changes(thread: Thread, damage: str) -> None:
+    digest = hashlib.sha256(DATA).hexdigest()
+    build = {"key": f"python-{'a' * 40}", "instance": "0" * 32, "lock": digest}
+    asked = ASKED._replace(locks={digest: DATA}, builds={"python": build})
+    assert thread.apply(asked).locks == ()
+    before = snapshot(thread.storage)
+    assert thread.apply(asked) == Outcome(1)
+    assert snapshot(thread.storage) == before
+    DAMAGES[damage](thread.storage / ".solven-env/locks" / digest)
+    assert thread.apply(asked) == Outcome(1, locks=("python",))
+    assert (thread.storage / ".solven-env/locks" / digest).read_bytes() == DATA
+    thread.check_in_sync(asked)
 
 
 def test_a_record_that_was_removed_is_adoption_and_keeps_what_was_kept(thread: Thread) -> None:

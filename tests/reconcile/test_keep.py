@@ -138,7 +138,29 @@ def test_a_list_that_an_interrupted_apply_began_is_continued(thread: Thread, kee
     assert thread.kept_bytes() == {b"one", b"two"}
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b'[{"path": "f"}]', b"\xff"])
+@pytest.mark.parametrize("damage", [b"", b"o"])
+def test_kept_bytes_that_a_crash_emptied_are_not_taken_for_them(thread: Thread, keeper: Keeper, damage: bytes) -> None:
+    """Else what stands in the workspace would be replaced, and what was kept of it be nothing."""
+    (thread.workspace / "f").write_text("one")
+    keeper.keep("f")
+    (thread.storage / ".solven-env" / key(b"one")).write_bytes(damage)
+    later = Keeper(keeper._root, LocalState(thread.storage), "t1", 1)
+    assert not later.has(sha256(b"one"))
+    later.keep("f")
+    assert later.has(sha256(b"one"))
+    assert thread.kept_bytes() == {b"one"}
+
+
+LISTED = b'[{"path": "f", "type": "file", "mode": "0644", "digest": "sha256:1", "kept": "%s"}]'
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(b"", b"{", b"[1]", b'[{"path": "f"}]', b"\xff", b'[{"path": "f", "type": "file", "mode": 420}]'),
+        *(LISTED % kept for kept in (b"../../t2/state.json", b"threads/t2/state.json", PREFIX.encode() + b"/kept/2")),
+    ],
+)
 def test_a_damaged_list_is_told_with_its_place(thread: Thread, keeper: Keeper, damage: bytes) -> None:
     (thread.workspace / "f").write_text("one")
     keeper.keep("f")

@@ -13,6 +13,7 @@ from tests.builds.registry import serve
 from tests.profiles import write_profile
 from tests.running.world import PYTHON, UID, tree
 from tests.sandbox.running import wait_for_file
+from tests.state.test_contents import DAMAGES, DATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -190,3 +191,23 @@ def test_a_storage_that_lost_its_id_is_told_so_and_draws_no_other(two: World) ->
     assert json.loads(fix) == json.loads(written)
     place.write_text(fix)
     two.out("ls /node_modules/left-pad")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_lost_lock_is_never_an_environment_without_packages(thread: World, damage: str) -> None:
+    """A text that was empty had `run` make a build without packages, while `apply` said that all is in sync."""
+    builds = tree(thread.builds)
+    texts = {path: path.read_bytes() for path in (thread.storage / ".solven-env/locks").iterdir()}
+    for path, text in texts.items():
+        path.write_bytes(DATA)  # what two of the damages make less of
+        DAMAGES[damage](path)
+        for words in (("run", "t1", "--", "true"), ("run", "--explain", "t1", "--", "true"), ("status", "t1")):
+            refused = thread.cli(*words)
+            said = refused.stderr.decode()
+            assert refused.returncode == (125 if words[0] == "run" else 1), said
+            assert f"{path}: the recorded lock of the " in said
+            assert "Have it written again: solven-env apply PROFILE t1" in said
+        assert thread.apply().changes == ()
+        assert path.read_bytes() == text
+    assert thread.run("true").status == 0
+    assert tree(thread.builds) == builds

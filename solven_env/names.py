@@ -1,0 +1,27 @@
+"""The grammar of the names that become part of a path: ids, digests, and paths themselves. Pure.
+
+A record lies on the storage, where others may write and disks fail: each name is held to this before it is used.
+"""
+
+from __future__ import annotations
+
+import re
+
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+"""A thread's id, and a storage's."""
+
+DRAWN = re.compile(r"[0-9a-f]{32}")
+"""What `os.urandom(16).hex()` gives: an incarnation, the instance of a build."""
+
+DIGEST = re.compile(r"[0-9a-f]{64}")
+"""A SHA-256."""
+
+
+def is_relative(path: str) -> bool:
+    """Whether `path` is a path beneath a directory, in its shortest form."""
+    return "\0" not in path and all(part not in ("", ".", "..") for part in path.split("/"))
+
+
+def is_absolute(path: str) -> bool:
+    """Whether `path` is `/`, or an absolute path in its shortest form."""
+    return path == "/" or (path.startswith("/") and is_relative(path[1:]))

@@ -1,0 +1,246 @@
+"""The grammar of a record's JSON: what each value may be, one table for all of them. Pure.
+
+A check is called with a value and where it stands. It raises `WrongError` for what no version ever wrote, and
+`NewerError` for a word that a later one may have added.
+"""
+
+from __future__ import annotations
+
+import re
+
+from solven_env import names
+from solven_env.typed import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any, TypeAlias
+
+    Check: TypeAlias = Callable[[Any, str], None]
+
+
+class WrongError(Exception):
+    """A value that no version writes; the message says which."""
+
+
+class NewerError(Exception):
+    """A word that this version does not know; the message says which."""
+
+
+def check(fields: Mapping[str, Any]) -> None:
+    """Hold a record's fields, `format` aside, to the grammar."""
+    _RECORD(fields, "")
+    if fields["generation"]:  # until the first apply has ended, there are none
+        _SETTINGS(fields["settings"], "settings")
+        _PROFILE(fields["profile"], "profile")
+
+
+def _that(is_so: Callable[[Any], bool], what: str) -> Check:
+    def checked(value: Any, where: str) -> None:
+        if not is_so(value):
+            raise WrongError(f"{where} is no {what}")
+
+    return checked
+
+
+def _text_that(is_so: Callable[[str], object], what: str) -> Check:
+    return _that(lambda value: type(value) is str and bool(is_so(value)), what)
+
+
+def _count(least: int, most: int, what: str) -> Check:
+    return _that(lambda value: type(value) is int and least <= value <= most, what)
+
+
+def _one_of(*words: str) -> Check:
+    def checked(value: Any, where: str) -> None:
+        _text(value, where)
+        if value not in words:
+            raise NewerError(f"{where} {value!r}")
+
+    return checked
+
+
+def _none_or(inner: Check) -> Check:
+    def checked(value: Any, where: str) -> None:
+        if value is not None:
+            inner(value, where)
+
+    return checked
+
+
+def _list(inner: Check) -> Check:
+    def checked(value: Any, where: str) -> None:
+        if type(value) is not list:
+            raise WrongError(f"{where} is no list")
+        for index, each in enumerate(value):
+            inner(each, f"{where}[{index}]")
+
+    return checked
+
+
+def _table(inner: Check, prefix: str | None = None) -> Check:
+    """Any keys; `inner` is called with where each value stands, which begins with `prefix` in the place of `where`."""
+
+    def checked(value: Any, where: str) -> None:
+        _is_table(value, where)
+        for key, each in value.items():
+            inner(each, f"{f'{where}.' if prefix is None else prefix}{key}")
+
+    return checked
+
+
+def _fields(required: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
+    known = {**required, **(optional or {})}
+
+    def checked(value: Any, where: str) -> None:
+        _keys(value, where, required)
+        for key, each in value.items():
+            place = f"{where}.{key}".removeprefix(".")
+            if key not in known:
+                raise NewerError(place)
+            known[key](each, place)
+
+    return checked
+
+
+def _keys(value: Any, where: str, needed: Iterable[str]) -> None:
+    _is_table(value, where)
+    for key in needed:
+        if key not in value:
+            place = f"{where}.{key}".removeprefix(".")
+            raise WrongError(f"{place} is missing")
+
+
+def _resource(entry: Any, address: str) -> None:
+    """One resource, at an address that its kind can have."""
+    kind, _, name = address.partition(":")
+    _keys(entry, address, ("kind",))
+    if entry["kind"] != kind:
+        raise WrongError(f"{address} is no address of its kind")
+    if kind not in _ADDRESSES:
+        raise NewerError(address)
+    if not _ADDRESSES[kind](name):
+        raise WrongError(f"{address} names nothing that can be there")
+    _ENTRY(entry, address)
+
+
+def _versions(entries: Any, address: str) -> None:
+    """What interrupted applies may have left at one address."""
+    if type(entries) is not list:
+        raise WrongError(f"{address} is no list")
+    for entry in entries:
+        _resource(entry, address)
+
+
+def _build(build: Any, where: str) -> None:
+    """A build, whose key begins with the kind that it is recorded under."""
+    kind = where.partition(".")[2]
+    if kind not in BUILDS:
+        raise NewerError(where)
+    _BUILD(build, where)
+    if not build["key"].startswith(f"{kind}-"):
+        raise WrongError(f"{where}.key is no key of such a build")
+
+
+def _is_shown(to: str) -> bool:
+    """Whether it is what a link can show of the storage: skills, or a thread's workspace."""
+    home, _, thread = to.partition("/")
+    return names.is_relative(to) and (home == "skills" or (home == "threads" and bool(names.ID.fullmatch(thread))))
+
+
+def _is_path(text: str) -> bool:
+    return names.is_absolute(text) or not text
+
+
+BUILDS = ("python", "bun")
+_ADDRESSES: Mapping[str, Callable[[str], bool]] = {
+    "directory": lambda name: name == "/" or names.is_relative(name),
+    "file": names.is_relative,
+    "build": lambda name: name in BUILDS,
+}
+"""The kinds of resources that are recorded, and what an address of each can name."""
+
+_is_table = _that(lambda value: type(value) is dict, "table")
+_flag = _that(lambda value: type(value) is bool, "true or false")
+_limit = _none_or(_count(1, 2**63 - 1, "count"))
+_text = _text_that(lambda _: True, "text")
+_size = _text_that(re.compile(r"([1-9][0-9]{0,14}[KMGT]iB)?").fullmatch, "size")
+_drawn = _text_that(names.DRAWN.fullmatch, "random id")
+_sha256 = _text_that(lambda text: not text or names.DIGEST.fullmatch(text), "digest")
+_target = _text_that(names.is_absolute, "absolute path")
+
+_ENTRY = _fields(
+    {"kind": _text},
+    {
+        "own": _one_of("whole", "keys"),
+        "digest": _text_that(re.compile(rf"(sha256:{names.DIGEST.pattern})?").fullmatch, "digest"),
+        "mode": _text_that(re.compile("([0-7]{4})?").fullmatch, "mode"),
+    },
+)
+_BUILD = _fields(
+    {
+        "key": _text_that(re.compile("[a-z]+-[0-9a-f]{40}").fullmatch, "key of a build"),
+        "instance": _drawn,
+        "lock": _sha256,
+    }
+)
+_RECORD = _fields(
+    {
+        "incarnation": _drawn,
+        "generation": _count(0, 2**53, "generation"),
+        "profile": _table(_text),
+        "inputs": _table(_text),
+        "settings": _is_table,
+        "resources": _table(_resource, prefix=""),
+        "builds": _table(_build),
+        "intended": _none_or(_table(_versions, prefix="")),
+    },
+    {"uid": _none_or(_count(1, 2**32 - 2, "uid of a thread"))},
+)
+_PROFILE = _fields({"digest": _text, "name": _text, "release": _text})
+_MOUNT = _fields(
+    {
+        "target": _target,
+        "kind": _one_of("bind", "proc", "dev", "tmpfs"),
+        "source": _text_that(_is_path, "absolute path"),
+        "optional": _flag,
+        "size": _size,
+        "why": _text,
+    }
+)
+_LINK = _fields(
+    {
+        "path": _text_that(names.is_relative, "path beneath the workspace"),
+        "to": _text_that(_is_shown, "path that a link can show"),
+        "access": _one_of("read-only", "read-write"),
+        "optional": _flag,
+    }
+)
+_SETTINGS = _fields(
+    {
+        "env": _table(_text),
+        "path": _list(_text),
+        "backend": _one_of("bubblewrap", "proot"),
+        "network": _one_of("none", "internet", "host"),
+        "limits": _fields(
+            {},  # each version has added some
+            {
+                **dict.fromkeys(("processes", "open_files", "cpu_time", "wall_time"), _limit),
+                **dict.fromkeys(("file_size", "tmp_size", "memory"), _none_or(_size)),
+                "enforce": _one_of("best-effort", "strict"),
+            },
+        ),
+        "mounts": _list(_MOUNT),
+        "links": _list(_LINK),
+        "python": _none_or(
+            _fields(
+                {
+                    "version": _text_that(re.compile(r"3\.[0-9]{1,3}").fullmatch, "version of Python"),
+                    "packages": _list(_text),
+                }
+            )
+        ),
+        "bun": _none_or(_fields({"packages": _table(_text)})),
+        "secrets": _list(_text),
+    },
+    {"allow": _list(_text)},
+)

@@ -1,0 +1,119 @@
+"""A thread's record, and the newest whole generation that takes its place when it is damaged or gone.
+
+Every apply writes its record twice: as `state.json` and beside the generation's kept files. The second is never read
+while the first is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from solven_env.errors import DamagedRecordError
+from solven_env.state import contents
+from solven_env.state.records import Record, load, record_key
+from solven_env.typed import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from solven_env.state.protocol import State
+
+_GENERATION = re.compile(r"threads/[^/]+/generations/([1-9][0-9]*)/record\.json")
+
+
+class Restored(NamedTuple):
+    """What took a record's place: the generation, and where the state keeps the damaged bytes, empty for none."""
+
+    generation: int
+    damaged: str
+
+
+def read(state: State, thread: str) -> Record | None:
+    """The thread's record; None where it was never applied. `DamagedRecordError` says which generation is whole."""
+    try:
+        return _read(state, thread)
+    except DamagedRecordError as error:
+        newest = _newest(state, thread)
+        if newest is not None:
+            fix = f"Its generation {newest[0]} is whole. Take it: solven-env apply PROFILE {thread} --restore-record"
+        else:
+            fix = (
+                f"None of its generations is whole. Restore it from a backup, or move {state.location(_home(thread))}"
+                " away: apply then adopts the workspace, with new layers and without the recorded inputs."
+            )
+        raise DamagedRecordError(error.message, fix=fix, location=error.location) from error
+
+
+def recover(state: State, thread: str) -> Record | None:
+    """The thread's record, or where that is damaged or gone the one that `restore` puts into its place.
+
+    `DamagedRecordError` where no generation is whole; `StateError` where a newer version wrote one of those looked at.
+    """
+    try:
+        return _read(state, thread)
+    except DamagedRecordError:
+        newest = _newest(state, thread)
+        return newest[1] if newest is not None else read(state, thread)  # which says that there is none
+
+
+def restore(state: State, thread: str) -> Restored | None:
+    """Put the newest whole generation into the place of a record that is damaged or gone; None for a whole record.
+
+    The damaged bytes are kept. The caller holds the thread's lock. Errors as of `recover`, and nothing written then.
+    """
+    try:
+        _read(state, thread)
+    except DamagedRecordError:
+        newest = _newest(state, thread)
+        if newest is None:
+            raise
+        key = record_key(thread)
+        stored, damaged = state.get(key), ""
+        if stored is not None:
+            damaged = f"{_home(thread)}/damaged/{hashlib.sha256(stored.value).hexdigest()}"
+            contents.keep(state, damaged, stored.value)
+        contents.put(state, key, newest[1].dump())
+        return Restored(newest[0], damaged and state.location(damaged))
+    return None
+
+
+def _read(state: State, thread: str) -> Record | None:
+    key, before = record_key(thread), None
+    while (stored := state.get(key)) is not None:
+        try:
+            return load(stored.value, state.location(key))
+        except DamagedRecordError:
+            if stored == before:
+                raise
+            before = stored  # once more: another host may have been writing it
+    if _generations(state, thread):
+        raise DamagedRecordError("the record of the thread is gone", location=state.location(key))
+    return None
+
+
+def _newest(state: State, thread: str) -> tuple[int, Record] | None:
+    """The newest generation that is whole, and its record as the next apply begins with it; None where none is.
+
+    No number is given twice, though newer ones are damaged. What an apply was about to write is not known, so the next
+    one clears up as after one that was interrupted.
+    """
+    generations = _generations(state, thread)
+    for number, key in generations:
+        stored = state.get(key)
+        try:
+            record = load(stored.value, state.location(key)) if stored is not None else None
+        except DamagedRecordError:
+            continue
+        if record is not None and record.generation == number and record.intended is None:
+            return number, record._replace(generation=generations[0][0], intended={})
+    return None
+
+
+def _generations(state: State, thread: str) -> list[tuple[int, str]]:
+    """The number of each generation and the key of its record, the newest first."""
+    keys = state.list(f"{_home(thread)}/generations/")
+    found = [(int(match[1]), key) for key in keys if (match := _GENERATION.fullmatch(key))]
+    return sorted(found, reverse=True)
+
+
+def _home(thread: str) -> str:
+    return f"threads/{thread}"
