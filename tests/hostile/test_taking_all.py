@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.hostile.attacks import Attack
-from tests.running.test_uids import configure, uid
+from tests.profiles import write_profile
+from tests.running.test_uids import uid
 from tests.sandbox.running import ROOT, wait_for_file
 
 if TYPE_CHECKING:
@@ -71,16 +72,21 @@ else:
     print(json.dumps({name: attempt() for name, attempt in tries.items()}))
 """
 KINDS = ("inotify", "descriptors", "pipe", "timer", "queue")
+ONE, MANY = "{uid: 65900}", "{uid: 65900, uids: {first: 65901, count: 9}}"
+"""Uids of this test's own: what it takes, other tests beside it have, and give back meanwhile."""
 
 
+@pytest.mark.attack
 def test_a_thread_that_takes_all_of_its_uid_takes_nothing_of_anothers(
-    bare: World, attacks: Callable[[list[Attack]], None]
+    world: World, attacks: Callable[[list[Attack]], None]
 ) -> None:
-    assert had_beside_the_taker(bare) == dict.fromkeys(KINDS, False)
-    configure(bare)
-    bare.apply("t1", "t2")
-    assert uid(bare, "t1") != uid(bare, "t2")
-    had = had_beside_the_taker(bare)
+    world.profile = write_profile(world.base / "bare.yaml", {"hello": "hello\n"}, env={"HOME": "/"})
+    (world.base / "config.yaml").write_text(f"sandbox: {ONE}\n")
+    assert had_beside_the_taker(world) == dict.fromkeys(KINDS, False)
+    (world.base / "config.yaml").write_text(f"sandbox: {MANY}\n")
+    world.apply("t1", "t2")
+    assert uid(world, "t1") != uid(world, "t2")
+    had = had_beside_the_taker(world)
     attacks([Attack("what the kernel counts by uid", kind, "held" if had[kind] else "open") for kind in KINDS])
     assert had == dict.fromkeys(KINDS, True)
 
