@@ -165,8 +165,12 @@ def apply(
             _build(found, lacking, settings["backend"], progress)
             # Once more, with the exact bytes of what the builds bring.
             computed, _ = planning.plan(found, computed.base, source, given, unset)
-            changes = (*(change for change in changes if change.kind == BUILD), *computed.changes)
+            rest = (change for change in computed.changes if change.kind != BUILD)
+            changes = (*(change for change in changes if change.kind == BUILD), *rest)
         with uids.for_apply(found, computed.base, progress) as (owned, fresh):
+            for change in computed.changes:
+                if change.kind == BUILD and change.before is not None:
+                    found.begin_anew(fresh, computed.desired.builds[change.name], progress)
             outcome = apply_plan(computed, owned.create_root, found.state, fresh)
         found.close_to_others()
     for kind in outcome.locks:

@@ -80,6 +80,13 @@ def _with_needs(
         builds={need.kind: packages.describe(need, build) for need, build in found if build},
         locks=packages.texts(needs),
     )
-    there = {f"{BUILD}:{need.kind}": State("build", need.identity) for need, build in found if build}
+    backend = wanted.settings["backend"]
+    there = {
+        f"{BUILD}:{need.kind}": State("build")
+        if record is not None and thread.lost(record, build, backend)
+        else State("build", need.identity)
+        for need, build in found
+        if build
+    }
     lacking = tuple(need for need, build in found if build is None)
     return wanted, observed._replace(states={**observed.states, **there}), lacking

@@ -11,6 +11,7 @@ from solven_env import directories, launch, sessions, uids
 from solven_env.config import NETWORKS
 from solven_env.errors import SandboxError, UsageError
 from solven_env.launch import Place, Stacked
+from solven_env.profile.sections import TARGETS
 from solven_env.sandbox import cgroups, proot, session
 from solven_env.sandbox.plan import Command
 from solven_env.typed import TYPE_CHECKING, NamedTuple
@@ -267,6 +268,10 @@ def _packages(
         build = packages.obtain(need, builder, thread.config, os.environ, progress)
         own = str(copies.copy(home, build, uid, progress)) if proot else layers.layer(home, build, uid)
         stacks.append(Stacked(build, own))
+        lost = thread.lost(record, build, "proot" if proot else "bubblewrap")
+        if lost:
+            mend = f"solven-env apply PROFILE {thread.name} begins anew"
+            progress(f"{need.kind}: {TARGETS[need.kind]} is broken, since commands removed {lost} of it; {mend}")
         if need.kind == "python":
             interpreter = interpreters.find_python(record.settings["python"]["version"], builder.host)
         else:

@@ -7,7 +7,7 @@ import os
 from solven_env import config, directories
 from solven_env.errors import StateError
 from solven_env.state import LocalState, contents, recovering
-from solven_env.state.identity import KEY, known_storage_id
+from solven_env.state.identity import KEY, known_storage_id, storage_id
 from solven_env.state.records import Record, lock_key, record_key
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace import root as roots
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from solven_env.builds.added import Added
+    from solven_env.builds.store import Build
     from solven_env.config import Config
     from solven_env.packages import Need
 
@@ -92,6 +93,26 @@ class Thread(NamedTuple):
         home = layers.Home(directories.data(), storage, self.name, record.incarnation)
         found = filter(None, (store.read(directories.cache(), named["key"]) for named in builds.values()))
         return tuple(added.look(build, layers.own(home, build, record.settings["backend"])) for build in found)
+
+    def lost(self, record: Record, build: Build, backend: str) -> str:
+        """What the thread's commands removed of a build that it cannot do without, as `lost.find` says."""
+        from solven_env.builds import layers, lost
+
+        storage = self.known_storage_id()
+        if storage is None:  # no command has run yet
+            return ""
+        home = layers.Home(directories.data(), storage, self.name, record.incarnation)
+        return lost.find(build, layers.own(home, build, backend))
+
+    def begin_anew(self, record: Record, named: Mapping[str, str], progress: Callable[[str], None]) -> None:
+        """Have the thread begin with a fresh layer above a build (as a record names it); `progress` is told."""
+        from solven_env.builds import layers, store
+
+        build = store.read(directories.cache(), named["key"])
+        if build is not None:
+            home = layers.Home(directories.data(), storage_id(self.state), self.name, record.incarnation)
+            old = layers.begin_anew(home, build)
+            progress(f"{build.kind}: the thread begins with a fresh layer; what it had is kept as {old}")
 
     def known_storage_id(self) -> str | None:
         """The id of the storage; None where none was drawn yet, since no command has run.

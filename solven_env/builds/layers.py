@@ -1,10 +1,11 @@
 """Layers: a thread's own changes to a build, in directories on this host that an overlay is mounted with.
 
-    <data>/layers/<storage id>/<thread>/<incarnation>/<kind>-<instance of the build>/{upper,work}
+    <data>/layers/<storage id>/<thread>/<incarnation>/<kind>-<instance of the build>[.<number>]/{upper,work}
 
 A layer belongs to one *instance* of a build: above another one the kernel's overlay is undefined. So a build that was
-made again, or another build, begins a new layer, and the old one stays until it is collected. The incarnation keeps a
-thread that was made anew from meeting the layers of its namesake.
+made again, or another build, begins a new layer, and the old one stays until it is collected. So it does when a fresh
+one is begun above the same build: that has the next number. The incarnation keeps a thread that was made anew from
+meeting the layers of its namesake.
 """
 
 from __future__ import annotations
@@ -60,8 +61,18 @@ def layer(home: Home, build: Build, uid: int | None) -> Layer:
 
 def where(home: Home, build: Build) -> Layer:
     """Where the thread's layer above a build is, or would be. Nothing is made."""
-    directory = home.path / f"{build.kind}-{build.instance}"
+    directory = home.path / _name(build, _number(home, build))
     return Layer(directory / "upper", directory / "work", build.instance)
+
+
+def begin_anew(home: Home, build: Build) -> Path:
+    """Have the thread's next command begin with a fresh layer above a build; the directory of the old one, which stays.
+
+    Commands that are live keep what they have.
+    """
+    old = where(home, build).upper.parent
+    make_private(home.path / _name(build, _number(home, build) + 1))
+    return old
 
 
 def own(home: Home, build: Build, backend: str) -> Path:
@@ -91,6 +102,21 @@ def make(home: Home) -> Path:
     for directory in (home.path.parents[2], home.path.parents[1], home.path.parent, home.path):
         make_private(directory)
     return home.path
+
+
+def _name(build: Build, number: int) -> str:
+    return f"{build.kind}-{build.instance}{f'.{number}' if number else ''}"
+
+
+def _number(home: Home, build: Build) -> int:
+    """The number of the newest layer above a build; 0 for the first."""
+    with refusals_told(home.path):
+        try:
+            names = os.listdir(home.path)
+        except (FileNotFoundError, NotADirectoryError):  # the second is told by who makes one
+            return 0
+    numbers = (name.removeprefix(f"{_name(build, 0)}.") for name in names)
+    return max((int(number) for number in numbers if number.isdecimal()), default=0)
 
 
 def instances(home: Home) -> frozenset[tuple[str, str]]:

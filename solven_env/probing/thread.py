@@ -80,9 +80,11 @@ class Asked:
         return run("solven-env", "apply", self.wanted.name if self.wanted else "PROFILE", self.thread.name)
 
     def fresh_layer(self, kind: str) -> str:
-        """What mends what an agent did to its own packages: no apply touches a layer."""
+        """What mends what an agent did to its own packages: `apply` where it sees that, else a layer set aside."""
         storage = self.thread.known_storage_id()
         if storage is None or self.record is None or kind not in self.builds:
+            return self.apply
+        if self.thread.lost(self.record, self.builds[kind], self.record.settings["backend"]):
             return self.apply
         home = layers.Home(self.host.data, storage, self.thread.name, self.record.incarnation)
         layer = layers.where(home, self.builds[kind]).upper.parent

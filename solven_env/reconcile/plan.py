@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _TYPES: Mapping[str, Type] = {"directory": "directory", "file": "file", "build": "build"}
 """What stands where a record has an entry of each kind."""
 
+_LOST = "commands removed what it cannot do without"
+
 
 def addresses(desired: Desired, record: Record | None) -> tuple[str, ...]:
     """What has to be observed before `plan` can be called."""
@@ -142,7 +144,7 @@ def _additions(
         if is_edited and same(wanted, each.recorded, each.recorded):
             continue  # `uv add` and `bun add` edit these; until keys are merged an edit stays as it is
         cause = judge(wanted, found, each.recorded)
-        if cause == "drift" and wanted.type == "build" and wanted != each.recorded:
+        if cause and wanted.type == "build" and wanted != each.recorded:
             cause = "pending"  # only the wanted build was looked for on this host; the recorded one may well be there
         if cause:
             additions.append(_change(each, cause, wanted, found, changed))
@@ -152,7 +154,8 @@ def _additions(
 def _change(each: _Seen, cause: Cause, desired: State | None, found: State | None, changed: tuple[str, ...]) -> Change:
     action: Action = "create" if found is None else "remove" if desired is None else "replace"
     reason = _reason(cause, desired, found, each.recorded, changed)
-    return Change(each.address, action, cause, reason, found, desired, keep=found is not None and not each.is_ours)
+    is_foreign = found is not None and found.type != "build" and not each.is_ours
+    return Change(each.address, action, cause, reason, found, desired, keep=is_foreign)
 
 
 def _reason(
@@ -170,6 +173,8 @@ def _reason(
         if observed is None:
             is_build = desired is not None and desired.type == "build"
             return "this host does not have it" if is_build else "it is missing from the workspace"
+        if observed.type == "build":
+            return _LOST
         if observed.type != "file" or (desired and desired.type != "file"):
             return f"{_article(observed)} stands in its place"
         same_bytes = recorded is not None and observed.digest == recorded.digest
@@ -178,6 +183,8 @@ def _reason(
         return "the profile no longer asks for it"
     if recorded is None:
         return "the profile asks for it"
+    if observed is not None and observed.type == "build":
+        return f"the profile asks for it, and {_LOST}"
     return f"the profile changed {', '.join(changed)}" if changed else "the profile changed it"
 
 

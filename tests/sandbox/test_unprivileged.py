@@ -62,6 +62,7 @@ SUBSET = [
     "tests/running/test_environment.py tests/running/test_packages.py tests/running/test_isolation.py tests/running/test_refusals.py tests/running/test_explain.py tests/running/test_limits.py",
     "tests/running/test_statuses.py tests/running/test_store.py tests/running/test_planted_links.py tests/running/test_sessions.py",
     "tests/hostile/test_moved_mounts.py tests/running/test_rights.py tests/running/test_mount_points.py",
+    "tests/running/test_lost.py tests/builds/test_lost.py tests/state/test_recovering.py",
     "tests/running/test_proot.py",
     "tests/test_transcripts.py",
 ]
