@@ -232,6 +232,8 @@ class _Flow:
         """Copy up to `most` bytes; BlockingIOError where none can be."""
         try:
             moved = self.splice(most) if self.has_splice else self.copy(min(most, _BUFFER))
+        except BlockingIOError:
+            raise  # by no name: a frame that held it would be held by it, and a command line collects no such rings
         except OSError as error:
             self.fail(error)
             return
@@ -244,8 +246,6 @@ class _Flow:
 
     def fail(self, error: OSError) -> None:
         """Go on without splice(2) where that is what failed, or stop."""
-        if error.errno == errno.EAGAIN:
-            raise error
         if error.errno == errno.EINVAL and self.has_splice:
             self.has_splice = False
             return
@@ -390,6 +390,8 @@ class _CarefulInlet(_Inlet):
         try:
             data = pipes.peek(self.source, pipes.PAGE)
             self.shown = data[: os.write(self.sink, data)] if data else b""
+        except BlockingIOError:
+            raise
         except OSError as error:
             self.fail(error)
             return
