@@ -111,7 +111,7 @@ def _render_anew(profile: Profile, source: ProfileSource) -> _Rendering:
             said = _look(source, kind, name)
             reads.append((kind, name, said))
             if isinstance(said, _Unreadable):
-                raise SourceError(said.why)
+                raise SourceError(said.why, said.fix)
             return said
 
         return read
@@ -122,13 +122,14 @@ def _render_anew(profile: Profile, source: ProfileSource) -> _Rendering:
 
 class _Unreadable(NamedTuple):
     why: str
+    fix: str
 
 
 def _look(source: ProfileSource, kind: str, name: str) -> object:
     try:
         return source.read_template(name) if kind == "template" else source.read_source(name)
     except SourceError as problem:
-        return _Unreadable(str(problem))
+        return _Unreadable(str(problem), problem.fix)
 
 
 @functools.lru_cache(maxsize=256)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import functools
+import os
+import stat
 import sys
 from pathlib import Path
 
@@ -10,10 +13,12 @@ from solven_env import documents, shipped
 from solven_env.diagnostics import did_you_mean, ordered, quoted
 from solven_env.errors import ProfileError, UsageError
 from solven_env.rendering import SourceError
+from solven_env.syscalls import O_PATH, RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, openat2
 from solven_env.typed import NamedTuple
 
 MAX_SOURCE = 16 << 20
-"""The largest file, in bytes, that is taken from beside a profile."""
+MAX_TEMPLATE = 1 << 20
+"""The largest `source:` and the largest template, in bytes."""
 
 STANDARD_INPUT = "-"
 STANDARD_INPUT_NAME = "<stdin>"
@@ -21,6 +26,9 @@ STANDARD_INPUT_NAME = "<stdin>"
 
 _ENOUGH = documents.MAX_BYTES + 1
 """What is read of a document: one that is longer is refused, one that never ends too."""
+
+_READS = 3
+_COPY = "Copy the file into the profile's directory."
 
 
 class ProfileSource(NamedTuple):
@@ -33,22 +41,25 @@ class ProfileSource(NamedTuple):
     """The directory of the profile's lock, `solven.lock` beside `solven.yaml`; None for standard input."""
 
     def read_template(self, name: str) -> str | None:
-        """A template's text: beside the profile first, then among the shipped ones."""
-        beside = _beside(self.directory, name)
-        for path in (beside, shipped.directory("templates") / name):
-            if _is_file(path):
-                try:
-                    return _read(path).decode()
-                except UnicodeDecodeError:
-                    raise SourceError("is not UTF-8") from None
-        return None
+        """A template's text: beside the profile first, then among the shipped ones; None where neither has it.
+
+        Raises `SourceError` for what cannot be read. What stands beside the profile is never passed over for a
+        shipped one.
+        """
+        data = _read_beneath(self.directory, name, MAX_TEMPLATE)
+        if data is None:
+            data = _read_beneath(shipped.directory("templates"), name, MAX_TEMPLATE)
+        try:
+            return None if data is None else data.decode()
+        except UnicodeDecodeError:
+            raise SourceError("is not UTF-8", "Save it as UTF-8.") from None
 
     def read_source(self, name: str) -> bytes:
-        """The bytes of a file beside the profile."""
-        path = _beside(self.directory, name)
-        if not _is_file(path):
+        """The bytes of a file beside the profile. Raises `SourceError`."""
+        data = _read_beneath(self.directory, name, MAX_SOURCE)
+        if data is None:
             raise SourceError("is no file beside the profile")
-        return _read(path)
+        return data
 
 
 def find(profile: str | Path) -> ProfileSource:
@@ -114,29 +125,58 @@ def _open(path: Path, name: str) -> ProfileSource:
         raise UsageError(f"cannot read {name}: {_reason(error)}", fix="Name a file that holds a profile.") from None
 
 
-def _beside(directory: Path, name: str) -> Path:
-    if name.startswith("/") or ".." in name.split("/"):
-        raise SourceError("does not lie beside the profile")
-    return directory / name
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError as error:  # a name that is too long, a directory that we may not search
-        raise SourceError(f"cannot be read: {error.strerror}") from None
-
-
 def _reason(error: OSError | ValueError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _read(path: Path) -> bytes:
+def _read_beneath(directory: Path, name: str, limit: int) -> bytes | None:
+    """The bytes of the regular file `name` beneath a directory; None where nothing has that name.
+
+    Nothing outside the directory is opened, whatever its links say at that moment, and nothing is waited for. Raises
+    `SourceError` for everything else that stands there, and for more than `limit` bytes.
+    """
+    if name.startswith("/") or ".." in name.split("/"):
+        raise SourceError("does not lie beside the profile", _COPY)
+    if "\0" in name or any("\ud800" <= char <= "\udfff" for char in name):
+        raise SourceError("is no name of a file")
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_SOURCE + 1)
+        descriptor = _open_beneath(directory, name)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return None
+        if error.errno in (errno.EXDEV, errno.ELOOP):
+            raise SourceError("is reached through a link that leads out of the profile's directory", _COPY) from None
+        raise SourceError(f"cannot be read: {error.strerror}") from None
+    try:
+        return _read_whole(descriptor, limit)
     except OSError as error:
         raise SourceError(f"cannot be read: {error.strerror}") from None
-    if len(data) > MAX_SOURCE:
-        raise SourceError(f"has more than {MAX_SOURCE >> 20} MiB")
-    return data
+    finally:
+        os.close(descriptor)
+
+
+def _open_beneath(directory: Path, name: str) -> int:
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY  # no waiting for a FIFO's other end, no terminal of our own
+    beneath = os.open(directory, O_PATH if sys.platform == "linux" else os.O_RDONLY)
+    try:
+        if sys.platform == "linux":
+            return openat2(beneath, name, flags, resolve=RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)
+        return os.open(name, flags | os.O_NOFOLLOW_ANY, dir_fd=beneath)  # macOS can refuse all links, or none
+    finally:
+        os.close(beneath)
+
+
+def _read_whole(descriptor: int, limit: int) -> bytes:
+    """A regular file as it stood at one moment: one that changes while it is read is read again."""
+    for _ in range(_READS):
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            kind = "a directory" if stat.S_ISDIR(before.st_mode) else "a device, a pipe or a socket"
+            raise SourceError(f"is {kind}, not a file")
+        data = os.pread(descriptor, min(before.st_size, limit) + 1, 0)
+        if len(data) > limit:
+            raise SourceError(f"has more than {limit >> 20} MiB", "Make it smaller.")
+        after = os.fstat(descriptor)
+        if (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, len(data)):
+            return data
+    raise SourceError("changes while it is read", "Try again when it is written.")

@@ -30,14 +30,22 @@ class TemplateError(Exception):
     """A text does not render.
 
     `name` is what is undefined, if that is why, and `attribute_of` the type that lacks it, where it is an attribute;
-    `line` counts from 1, 0 if not known.
+    `line` counts from 1, 0 if not known. `fix` says how to mend it, where that is more than writing another text.
     """
 
     def __init__(
-        self, message: str, *, name: str = "", attribute_of: str = "", template: str = "", line: int = 0
+        self,
+        message: str,
+        *,
+        fix: str = "",
+        name: str = "",
+        attribute_of: str = "",
+        template: str = "",
+        line: int = 0,
     ) -> None:
         super().__init__(message)
         self.message = message
+        self.fix = fix
         self.name = name
         self.attribute_of = attribute_of
         self.template = template
@@ -168,7 +176,8 @@ def _raise_problem(error: Exception) -> NoReturn:
     if isinstance(error, jinja2.TemplateSyntaxError):
         raise TemplateError(_sentence(error.message), template=error.name or "", line=error.lineno) from None
     name, owner = _undefined(error)
-    raise TemplateError(_reason(error), name=name, attribute_of=owner, template=template, line=line) from None
+    fix = error.fix if isinstance(error, TemplateError) else ""
+    raise TemplateError(_reason(error), fix=fix, name=name, attribute_of=owner, template=template, line=line) from None
 
 
 def _undefined(error: Exception) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from solven_env import shipped, sources
 from solven_env.errors import ProfileError, UsageError
 from solven_env.rendering import SourceError
 from solven_env.sources import ProfileSource, find, read_inputs
+from solven_env.syscalls import openat2
 
 EXAMPLE = "version: 1\n"
 
@@ -85,51 +87,121 @@ def test_a_template_is_beside_the_profile_or_shipped(beside: ProfileSource) -> N
     assert beside.read_template("bashrc.j2") == "mine"
     assert "[project]" in (beside.read_template("pyproject.toml.j2") or "")
     assert beside.read_template("none.j2") is None
-    assert beside.read_template("files") is None
+    assert beside.read_template("own.j2/x") is None
 
 
 def test_a_source_is_bytes_as_they_are(beside: ProfileSource) -> None:
     assert beside.read_source("files/hello.sh") == b"\x00\xff\n"
 
 
-@pytest.mark.parametrize(
-    ("name", "problem"),
-    [
-        ("none", "is no file beside the profile"),
-        ("files", "is no file beside the profile"),
-        ("fifo", "is no file beside the profile"),
-        ("bashrc.j2/x", "is no file beside the profile"),
-        ("../x", "does not lie beside the profile"),
-        ("files/../../x", "does not lie beside the profile"),
-        ("/etc/passwd", "does not lie beside the profile"),
-        ("x" * 300, "cannot be read: File name too long"),
-    ],
-)
-def test_what_is_no_source(beside: ProfileSource, name: str, problem: str) -> None:
+OUT = "is reached through a link that leads out of the profile's directory"
+IN_NEITHER_WAY = [
+    ("files", "is a directory, not a file"),
+    ("fifo", "is a device, a pipe or a socket, not a file"),
+    ("../x", "does not lie beside the profile"),
+    ("files/../../x", "does not lie beside the profile"),
+    ("/etc/passwd", "does not lie beside the profile"),
+    ("/proc/self/environ", "does not lie beside the profile"),
+    ("x" * 300, "cannot be read: File name too long"),
+    ("a\0", "is no name of a file"),
+    ("\ud800", "is no name of a file"),
+    ("absolute", OUT),
+    ("upward", OUT),
+    ("out/secret", OUT),
+    ("twice", OUT),
+    ("loop", OUT),
+    ("proc", OUT),
+    ("zero", OUT),
+]
+
+
+@pytest.fixture
+def linked(beside: ProfileSource, tmp_path_factory: pytest.TempPathFactory) -> ProfileSource:
+    """With links beside the profile: those above lead out, `in` and `files/up` do not."""
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "secret").write_text("outside")
+    links = {
+        "absolute": outside / "secret",
+        "upward": Path("..") / outside.name / "secret",
+        "out": outside,
+        "twice": Path("absolute"),
+        "loop": Path("loop"),
+        "proc": Path("/proc/self/environ"),
+        "zero": Path("/dev/zero"),
+        "in": Path("own.j2"),
+        "files/up": Path("../own.j2"),
+    }
+    for name, target in links.items():
+        (beside.directory / name).symlink_to(target)
+    return beside
+
+
+def problem_of(read: Callable[[str], object], name: str) -> str:
     with pytest.raises(SourceError) as caught:
-        beside.read_source(name)
-    assert str(caught.value) == problem
+        read(name)
+    return str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("name", "problem"),
-    [
-        ("latin.j2", "is not UTF-8"),
-        ("../x", "does not lie beside the profile"),
-        ("/etc/passwd", "does not lie beside the profile"),
-        ("x" * 300, "cannot be read: File name too long"),
-    ],
-)
-def test_what_is_no_template(beside: ProfileSource, name: str, problem: str) -> None:
-    with pytest.raises(SourceError) as caught:
-        beside.read_template(name)
-    assert str(caught.value) == problem
+@pytest.mark.parametrize(("name", "problem"), IN_NEITHER_WAY, ids=[name[:20] for name, _ in IN_NEITHER_WAY])
+def test_what_is_neither_source_nor_template(linked: ProfileSource, name: str, problem: str) -> None:
+    assert problem_of(linked.read_source, name) == problem
+    assert problem_of(linked.read_template, name) == problem
 
 
-def test_a_source_has_a_largest_size(beside: ProfileSource, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_source_or_no_template(beside: ProfileSource) -> None:
+    assert problem_of(beside.read_source, "none") == "is no file beside the profile"
+    assert problem_of(beside.read_source, "bashrc.j2/x") == "is no file beside the profile"
+    assert problem_of(beside.read_template, "latin.j2") == "is not UTF-8"
+
+
+def test_a_link_that_stays_beside_the_profile_is_followed(linked: ProfileSource) -> None:
+    assert linked.read_source("in") == linked.read_source("files/up") == "é".encode()
+    assert linked.read_template("in") == "é"
+
+
+def test_what_stands_beside_the_profile_is_not_passed_over_for_a_shipped_template(beside: ProfileSource) -> None:
+    (beside.directory / "package.json.j2").mkdir()
+    assert problem_of(beside.read_template, "package.json.j2") == "is a directory, not a file"
+
+
+def test_a_link_planted_between_two_looks_leads_nowhere(linked: ProfileSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    def swap(directory: int, name: str, flags: int, **options: int) -> int:
+        path = linked.directory / name
+        path.unlink()
+        path.symlink_to("out/secret")
+        return openat2(directory, name, flags, **options)
+
+    monkeypatch.setattr(sources, "openat2", swap)
+    assert problem_of(linked.read_source, "own.j2") == OUT
+
+
+def test_a_file_has_a_largest_size(beside: ProfileSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (beside.directory / "sparse").open("wb") as file:
+        file.truncate(1 << 40)
+    assert problem_of(beside.read_source, "sparse") == "has more than 16 MiB"
+    assert problem_of(beside.read_template, "sparse") == "has more than 1 MiB"
+    monkeypatch.setattr(sources, "MAX_SOURCE", 3)
+    assert beside.read_source("files/hello.sh") == b"\x00\xff\n"
     monkeypatch.setattr(sources, "MAX_SOURCE", 2)
-    with pytest.raises(SourceError, match="has more than"):
-        beside.read_source("files/hello.sh")
+    assert problem_of(beside.read_source, "files/hello.sh") == "has more than 0 MiB"
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(
+    beside: ProfileSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, writes = beside.directory / "log", iter("abc")
+    path.write_text("first")
+
+    def read_while_written(descriptor: int, size: int, offset: int) -> bytes:
+        data = pread(descriptor, size, offset)
+        with path.open("a") as file:
+            file.write(next(writes, ""))
+        return data
+
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", read_while_written)
+    assert problem_of(beside.read_source, "log") == "changes while it is read"
+    assert beside.read_source("log") == b"firstabc"
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_templates_and_sources_lie_beside_the_profile(tmp_path: Path) -> None:
     assert [str(each) for each in solven_env.validate(path)] == [
         f"{path}:6:15: 'files/none' is no file beside the profile. Name a file beside the profile.",
         f"{path}:8:17: the template '../bad.j2' does not lie beside the profile. "
-        "Name a template beside the profile or a shipped one.",
+        "Copy the file into the profile's directory.",
         "bad.j2:2:1: 'thred' is not defined. Did you mean 'thread'?",
     ]
 

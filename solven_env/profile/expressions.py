@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def explain(problem: templating.TemplateError, names: Mapping[str, object], unset: frozenset[str]) -> tuple[str, str]:
-    """A problem of a template or an expression as message and fix; `names` are what it may use."""
+    """A problem of a template or an expression as message and fix, if one is known; `names` are what it may use."""
     if problem.name in unset:
         return (
             f"the input '{problem.name}' has no value here",
@@ -31,7 +31,7 @@ def explain(problem: templating.TemplateError, names: Mapping[str, object], unse
         return f"there is no {quoted(problem.name)} in what the expression reads", did_you_mean(problem.name, known)
     if problem.name:
         return f"{quoted(problem.name)} is not defined", did_you_mean(problem.name, {*names, *unset})
-    return problem.message, "Mend the expression."
+    return problem.message, problem.fix
 
 
 class Expander(NamedTuple):
@@ -81,4 +81,5 @@ class Expander(NamedTuple):
     def _report(self, problem: templating.TemplateError, where: Location) -> None:
         lost = {path[:2] for path in self.document.taken_out}
         if not {("inputs",), ("inputs", problem.name)} & lost:
-            self.document.report(where, *explain(problem, self.context, self.unset))
+            message, fix = explain(problem, self.context, self.unset)
+            self.document.report(where, message, fix or "Mend the expression.")

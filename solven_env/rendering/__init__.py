@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 class SourceError(Exception):
     """A `source:` or a template cannot be read; the message's words follow its name."""
 
+    def __init__(self, message: str, fix: str = "Name a file beside the profile.") -> None:
+        super().__init__(message)
+        self.fix = fix
+
 
 class RenderedFile(NamedTuple):
     """The bytes for one path in the workspace; `mode` as four octal digits."""
@@ -71,7 +75,7 @@ def _render_one(
             return templating.expand(dotfile.text, profile.context).encode()
         return templating.render(dotfile.text, _reader(read_template), profile.context).encode()
     except SourceError as problem:
-        return Diagnostic(dotfile.location, f"{quoted(dotfile.text)} {problem}", "Name a file beside the profile.")
+        return Diagnostic(dotfile.location, f"{quoted(dotfile.text)} {problem}", problem.fix)
     except templating.TemplateError as problem:
         if problem.name and profile.is_partial:
             return None
@@ -85,7 +89,7 @@ def _reader(read_template: ReadTemplate) -> ReadTemplate:
         try:
             return read_template(name)
         except SourceError as problem:
-            raise templating.TemplateError(f"the template {quoted(name)} {problem}") from None
+            raise templating.TemplateError(f"the template {quoted(name)} {problem}", fix=problem.fix) from None
 
     return read
 
@@ -93,8 +97,7 @@ def _reader(read_template: ReadTemplate) -> ReadTemplate:
 def _diagnostic(profile: Profile, dotfile: Dotfile, problem: templating.TemplateError) -> Diagnostic:
     message, fix = explain(problem, profile.context, profile.unset)
     if dotfile.form == "template" and problem.line:
-        fix = "Mend the template." if fix == "Mend the expression." else fix
-        return Diagnostic(Location(problem.template, problem.line, 1), message, fix)
+        return Diagnostic(Location(problem.template, problem.line, 1), message, fix or "Mend the template.")
     if dotfile.form == "template":
-        fix = "Name a template beside the profile or a shipped one."
-    return Diagnostic(dotfile.location, message, fix)
+        fix = fix or "Name a template beside the profile or a shipped one."
+    return Diagnostic(dotfile.location, message, fix or "Mend the expression.")
