@@ -149,7 +149,7 @@ def apply(
     if found.record(recover=restore_record) is None:
         planning.check(found, source, given, unset)  # an invalid profile or input leaves no trace of a new thread
     check_readers(found.config.sandbox.group)
-    with found.state.lock(thread):
+    with found.state.lock(thread, progress):
         if restore_record:
             found.restore_record(progress)
         computed, lacking = planning.plan(found, found.record(), source, given, unset)
@@ -167,6 +167,7 @@ def apply(
             computed, _ = planning.plan(found, computed.base, source, given, unset)
             rest = (change for change in computed.changes if change.kind != BUILD)
             changes = (*(change for change in changes if change.kind == BUILD), *rest)
+        found.state.check_held(thread)
         with uids.for_apply(found, computed.base, progress) as (owned, fresh):
             for change in computed.changes:
                 if change.kind == BUILD and change.before is not None:

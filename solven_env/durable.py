@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # What a file system answers to something that it does not offer: renameat2(2), chmod(2), fuse(4).
 NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP)
+# Hard links: link(2), and EIO of rclone.
+_LINKS_NOT_OFFERED = (*NOT_OFFERED, errno.EPERM, errno.ENOSYS, errno.EMLINK, errno.EIO)
 _RIGHTS_NOT_OFFERED = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
 
 
@@ -58,17 +60,25 @@ def write_new(directory: int, name: str, data: bytes, *, mode: int, owner: tuple
 
 def rename_new(old_directory: int, old: str, new_directory: int, new: str) -> None:
     """Rename `old` to `new`; FileExistsError when anything at all is there."""
-    try:
-        renameat2(old_directory, old, new_directory, new, RENAME_NOREPLACE)
+    if not _renamed_with_flags(old_directory, old, new_directory, new):
+        _look_and_rename(old_directory, old, new_directory, new)
+
+
+def link_new(old_directory: int, old: str, new_directory: int, new: str) -> None:
+    """`rename_new` of a file, in one step wherever there are hard links: of many hosts too, one alone has made `new`.
+
+    A crash in the middle leaves both names.
+    """
+    if _renamed_with_flags(old_directory, old, new_directory, new):
         return
+    try:
+        os.link(old, new, src_dir_fd=old_directory, dst_dir_fd=new_directory, follow_symlinks=False)
     except OSError as error:
-        if error.errno not in NOT_OFFERED:
+        if error.errno not in _LINKS_NOT_OFFERED:
             raise
-    # Bucket mounts (rclone, s3fs) know no flags. Between this check and the rename a file could appear at `new` and
-    # be replaced; these mounts offer nothing better (no hard links either).
-    if exists(new_directory, new):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
-    os.rename(old, new, src_dir_fd=old_directory, dst_dir_fd=new_directory)
+        _look_and_rename(old_directory, old, new_directory, new)
+    else:
+        os.unlink(old, dir_fd=old_directory)
 
 
 def exists(directory: int, name: str) -> bool:
@@ -108,6 +118,25 @@ def sync_directory(descriptor: int) -> None:
         # that could be lost apart from the files, and those were synced.
         if error.errno not in NOT_OFFERED:
             raise
+
+
+def _renamed_with_flags(old_directory: int, old: str, new_directory: int, new: str) -> bool:
+    """Rename without replacing; False where the file system knows no such flag, as most of FUSE and NFS."""
+    try:
+        renameat2(old_directory, old, new_directory, new, RENAME_NOREPLACE)
+    except OSError as error:
+        if error.errno not in NOT_OFFERED:
+            raise
+        return False
+    return True
+
+
+def _look_and_rename(old_directory: int, old: str, new_directory: int, new: str) -> None:
+    # Bucket mounts (rclone, s3fs) know no flags. Between this check and the rename a file could appear at `new` and
+    # be replaced; these mounts offer nothing better (no hard links either).
+    if exists(new_directory, new):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
+    os.rename(old, new, src_dir_fd=old_directory, dst_dir_fd=new_directory)
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -39,13 +39,21 @@ _OPENAT2 = 437
 _AT_SYMLINK_NOFOLLOW = 0x100
 _AT_EMPTY_PATH = 0x1000
 
-_STATX_MNT_ID = 0x1000  # include/uapi/linux/stat.h
+_AT_STATX_FORCE_SYNC = 0x2000
+
+# include/uapi/linux/stat.h
+_STATX_BASIC = 0x7FF
+_STATX_MNT_ID = 0x1000
 
 _TRIES = 100
 
 
 class _OpenHow(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+class _Statfs(ctypes.Structure):
+    _fields_ = (("type", ctypes.c_long), ("after", ctypes.c_uint8 * 248))
 
 
 class _Statx(ctypes.Structure):
@@ -140,6 +148,26 @@ def mount_id(directory: int, name: str = "") -> int:
     if _statx(_number(_STATX, "statx"), directory, os.fsencode(name), flags, _STATX_MNT_ID, ctypes.byref(found)):
         _raise("statx", name)
     return int(found.mount_id)
+
+
+def refresh(descriptor: int) -> None:
+    """Have the kernel ask the file system for the size and times of an open file, and not its own memory.
+
+    FUSE and NFS mounts remember them, up to a minute, while another host writes; a file is read no further than its
+    remembered size.
+    """
+    found = _Statx()
+    flags = _AT_EMPTY_PATH | _AT_STATX_FORCE_SYNC
+    if _statx(_number(_STATX, "statx"), descriptor, b"", flags, _STATX_BASIC, ctypes.byref(found)):
+        _raise("statx", "")
+
+
+def file_system_type(descriptor: int) -> int:
+    """The number of the type of file system (`f_type` of statfs(2)) that an open file or directory is on."""
+    found = _Statfs()
+    if _libc.fstatfs(ctypes.c_int(descriptor), ctypes.byref(found)):
+        _raise("fstatfs", "")
+    return int(found.type)
 
 
 def sync_file_system(descriptor: int) -> None:

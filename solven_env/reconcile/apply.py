@@ -84,7 +84,7 @@ def apply(plan: Plan, open_root: Callable[[], Root], state: State, fresh: Record
         if base != plan.base:
             contents.put(state, key, base.dump())
         return Outcome(base.generation, locks=again)
-    generation = base.generation + 1
+    generation = _unused(state, plan.thread, base.generation + 1)
     contents.put(state, key, base._replace(intended=_also(base.intended or {}, plan.entries)).dump())
     with open_root() as root:
         keeper = Keeper(root, state, plan.thread, generation)
@@ -92,6 +92,7 @@ def apply(plan: Plan, open_root: Callable[[], Root], state: State, fresh: Record
             _prepare(root, keeper, plan)
         entries = dict(plan.entries)
         for change in plan.changes:
+            state.check_held(plan.thread)
             if change.kind in KINDS:  # settings are recorded, and builds were made before
                 with _changing(change.name):
                     _note_mode(entries, change, KINDS[change.kind].apply(root, change, keeper))
@@ -106,10 +107,21 @@ def apply(plan: Plan, open_root: Callable[[], Root], state: State, fresh: Record
         builds=plan.desired.builds,
         uid=base.uid,
     )
-    # One that an apply left which died right after is replaced.
-    contents.put(state, f"threads/{plan.thread}/generations/{generation}/record.json", done.dump())
+    # Never replaced: of two hosts that write one generation's, one alone goes on.
+    state.create(_generation_key(plan.thread, generation), done.dump())
     contents.put(state, key, done.dump())
     return Outcome(generation, keeper.kept, again)
+
+
+def _unused(state: State, thread: str, number: int) -> int:
+    """The first number from this one that no generation has: an apply may have died between its two records."""
+    while state.get(_generation_key(thread, number)) is not None:
+        number += 1
+    return number
+
+
+def _generation_key(thread: str, generation: int) -> str:
+    return f"threads/{thread}/generations/{generation}/record.json"
 
 
 def _children(root: Root, directory: str) -> tuple[str, ...]:

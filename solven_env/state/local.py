@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
 import posixpath
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from solven_env.durable import make_directory, rename_new, sync_directory, write_new
+from solven_env.durable import link_new, make_directory, sync_directory, write_new
 from solven_env.errors import HeldError, StateError
 from solven_env.failures import failure, shown
+from solven_env.state import leases
 from solven_env.state.protocol import Stored
-from solven_env.syscalls import O_PATH, openat2
+from solven_env.syscalls import O_PATH, openat2, refresh
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
 
 _OURS = ".solven-env"
 _LOCK = "lock"
@@ -27,16 +30,18 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 class LocalState:
-    """A `State` on a local file system.
+    """A `State` in files.
 
     A file appears complete or not at all, and is on disk when the function returns. `compare_and_swap` looks and
     replaces in two steps: it is the thread's lock that keeps others out. What a killed process left half-written is
-    removed by the next one that takes the lock.
+    removed by the next one that takes the lock. Where the storage may be mounted by other hosts too, the lock is an
+    flock and a lease, and nothing of a thread is written by whom it has left.
     """
 
     def __init__(self, storage: Path) -> None:
         """Keep the state of the threads in `storage`; nothing is opened or made before it is needed."""
         self._storage = storage
+        self._leases: dict[str, leases.Lease] = {}
 
     def location(self, key: str) -> str:
         """See `State.location`."""
@@ -51,6 +56,7 @@ class LocalState:
             except FileNotFoundError:
                 return None
             try:
+                refresh(descriptor)
                 value = _read(descriptor)
             finally:
                 os.close(descriptor)
@@ -59,8 +65,9 @@ class LocalState:
     def create(self, key: str, value: bytes) -> str:
         """See `State.create`."""
         with self._staged(key, value) as (place, staged, directory, name):
+            self._confirm(key)
             try:
-                rename_new(place, staged, directory, name)
+                link_new(place, staged, directory, name)
             except FileExistsError:
                 raise StateError(
                     "this is recorded already, and a record is never overwritten",
@@ -75,6 +82,7 @@ class LocalState:
             stored = self.get(key)
             if stored is None or stored.version != expected_version:
                 raise StateError("the record changed since it was read", fix="Try again.", location=self.location(key))
+            self._confirm(key)
             os.rename(staged, name, src_dir_fd=place, dst_dir_fd=directory)
         return _version(value)
 
@@ -95,47 +103,60 @@ class LocalState:
         return tuple(sorted(key for key in keys if key.startswith(prefix)))
 
     @contextmanager
-    def lock(self, thread: str) -> Iterator[None]:
+    def lock(self, thread: str, progress: Callable[[str], None] = lambda _: None) -> Iterator[None]:
         """See `State.lock`. An flock(2) on `threads/<thread>/lock`, which is never written, and ends with the process.
 
-        HeldError when it is held, in this process too.
+        HeldError when it is held, in this process too. Where the storage may be another host's too, a lease with it,
+        of which `progress` is told when it had to be taken over.
         """
-        key = f"threads/{thread}/{_LOCK}"
-        _check_names(key)
-        if "/" in thread:
-            raise _refusal(key)
-        with self._told(key), self._parent(key) as (directory, name):
-            descriptor = _take(directory, name, thread)
-            try:
+        with ExitStack() as held:
+            with self._told(self._lock_key(thread)), self._parent(self._lock_key(thread)) as (directory, name):
+                held.enter_context(_flocked(directory, name, thread))
+                if leases.is_needed(directory):
+                    self._leases[thread] = held.enter_context(leases.held(directory, thread, progress))
+                    held.callback(self._leases.pop, thread)
                 _remove_leftovers(directory)
-            except BaseException:
-                os.close(descriptor)
-                raise
-        try:
             yield
-        finally:
-            # Closing alone would leave it with a child that was forked meanwhile and has not called exec yet.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-            os.close(descriptor)
+
+    def check_held(self, thread: str) -> None:
+        """See `State.check_held`."""
+        if thread in self._leases:
+            self._leases[thread].check()
 
     def is_held(self, thread: str) -> bool:
         """Whether an apply holds the thread just now. Nothing is made, and nobody is kept from holding it but for a
         moment.
         """
-        key = f"threads/{thread}/{_LOCK}"
-        _check_names(key)
+        key = self._lock_key(thread)
         with self._told(key):
             try:
-                descriptor = self._open(key, os.O_RDWR | os.O_NOFOLLOW)
+                directory = self._open(posixpath.dirname(key), _DIRECTORY)
             except FileNotFoundError:
                 return False
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
+                with _flocked(directory, _LOCK, thread, fcntl.LOCK_SH, make=False):
+                    if leases.is_needed(directory):
+                        leases.refuse_held(directory, thread)
+            except FileNotFoundError:
+                return False
+            except HeldError:
                 return True
             finally:
-                os.close(descriptor)
+                os.close(directory)
         return False
+
+    def _lock_key(self, thread: str) -> str:
+        key = f"threads/{thread}/{_LOCK}"
+        _check_names(key)
+        if "/" in thread:
+            raise _refusal(key)
+        return key
+
+    def _confirm(self, key: str) -> None:
+        """HeldError where a thread's lease was lost to whose state a key belongs."""
+        thread = key.removeprefix("threads/").partition("/")[0]
+        if key.startswith("threads/") and thread in self._leases:
+            self._leases[thread].confirm()
 
     @contextmanager
     def _staged(self, key: str, value: bytes) -> Iterator[tuple[int, str, int, str]]:
@@ -205,7 +226,7 @@ class LocalState:
 
 def _check(key: str) -> None:
     _check_names(key)
-    if posixpath.basename(key) == _LOCK:
+    if _is_reserved(posixpath.basename(key)):
         raise _refusal(key)
 
 
@@ -213,6 +234,10 @@ def _check_names(key: str) -> None:
     names = key.split("/")
     if "\0" in key or any(name in ("", ".", "..") or name.startswith(_TEMPORARY) for name in names):
         raise _refusal(key)
+
+
+def _is_reserved(name: str) -> bool:
+    return name == _LOCK or leases.is_lease(name)
 
 
 def _refusal(key: str) -> StateError:
@@ -231,10 +256,10 @@ def _read(descriptor: int) -> bytes:
 
 
 def _files(top: int) -> Iterator[str]:
-    """The paths of all files beneath an open directory, but for locks and what a crash left."""
+    """The paths of all files beneath an open directory, but for locks, leases and what a crash left."""
     for path, _, names, _ in os.fwalk(".", dir_fd=top, onerror=_raise):
         for name in names:
-            if name != _LOCK and not name.startswith(_TEMPORARY):
+            if not _is_reserved(name) and not name.startswith(_TEMPORARY):
                 yield posixpath.normpath(posixpath.join(path, name))
 
 
@@ -242,21 +267,49 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _take(directory: int, name: str, thread: str) -> int:
-    # For writing, though nothing is: NFS makes an exclusive flock a record lock, which needs that (flock(2)).
-    descriptor = openat2(directory, name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, mode=0o600)
+@contextmanager
+def _flocked(directory: int, name: str, thread: str, how: int = fcntl.LOCK_EX, *, make: bool = True) -> Iterator[None]:
+    """Hold an flock on a file, which is made where it is missing; HeldError when somebody else does."""
+    descriptor = _open_lock(directory, name, os.O_RDONLY, make=make)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            # NFS makes an exclusive flock a record lock, for which the file has to be open for writing (flock(2)).
+            os.close(descriptor)
+            descriptor = _open_lock(directory, name, os.O_RDWR, make=False)
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         raise HeldError(f"thread {thread} is held by another apply", fix="Try again when it has ended.") from None
     except BaseException:
         os.close(descriptor)
         raise
-    return descriptor
+    try:
+        yield
+    finally:
+        # Closing alone would leave it with a child that was forked meanwhile and has not called exec yet.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
+
+
+def _open_lock(directory: int, name: str, flags: int, *, make: bool) -> int:
+    """Open the file of a lock. Not for writing, if that can be: rclone refuses to close what was not written then."""
+    try:
+        return openat2(directory, name, flags | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        if not make:
+            raise
+    with suppress(FileExistsError):
+        # Nor made by an open for reading, which rclone refuses.
+        os.close(openat2(directory, name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode=0o600))
+    return openat2(directory, name, flags | os.O_NOFOLLOW)
 
 
 def _remove_leftovers(directory: int) -> None:
     for name in os.listdir(directory):
-        if name.startswith(_TEMPORARY):
-            os.unlink(name, dir_fd=directory)
+        if name.startswith(_TEMPORARY) or leases.is_successor(name):
+            with suppress(FileNotFoundError):  # another host's, that tries to have the thread, and removes it itself
+                os.unlink(name, dir_fd=directory)

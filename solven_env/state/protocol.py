@@ -7,6 +7,7 @@ from typing import Protocol
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
 
@@ -39,5 +40,14 @@ class State(Protocol):
     def list(self, prefix: str) -> tuple[str, ...]:
         """The keys that begin with this text, sorted."""
 
-    def lock(self, thread: str) -> AbstractContextManager[None]:
-        """Hold a thread; HeldError at once when anybody, this process included, holds it."""
+    def lock(self, thread: str, progress: Callable[[str], None] = ...) -> AbstractContextManager[None]:
+        """Hold a thread; HeldError at once when anybody, this process included, holds it.
+
+        `progress` is told where it is taken over from another host, whose hold ran out.
+        """
+
+    def check_held(self, thread: str) -> None:
+        """HeldError where a hold of this thread, of this process, was lost to another host. Costs no look at a file.
+
+        `create` and `compare_and_swap` of what is the thread's raise it too, and look.
+        """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 
 from solven_env.errors import DamagedRecordError
 from solven_env.state import contents
@@ -15,7 +16,12 @@ from solven_env.state.records import Record, load, record_key
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from solven_env.state.protocol import State
+    from solven_env.state.protocol import State, Stored
+
+_LOOKS = 5
+"""How often a record is read that is another one, and damaged, each time."""
+_PAUSE = 0.05
+"""Seconds between two looks."""
 
 _GENERATION = re.compile(r"threads/[^/]+/generations/([1-9][0-9]*)/record\.json")
 
@@ -77,16 +83,25 @@ def restore(state: State, thread: str) -> Restored | None:
 
 
 def _read(state: State, thread: str) -> Record | None:
-    key, before = record_key(thread), None
-    while (stored := state.get(key)) is not None:
+    before: object = ...
+    for left in reversed(range(_LOOKS)):
+        stored = state.get(record_key(thread))
         try:
-            return load(stored.value, state.location(key))
+            return _loaded(state, thread, stored)
         except DamagedRecordError:
-            if stored == before:
+            if stored == before or not left:
                 raise
-            before = stored  # once more: another host may have been writing it
+            before = stored
+            time.sleep(_PAUSE)  # another host may have been writing it
+    return None
+
+
+def _loaded(state: State, thread: str, stored: Stored | None) -> Record | None:
+    location = state.location(record_key(thread))
+    if stored is not None:
+        return load(stored.value, location)
     if _generations(state, thread):
-        raise DamagedRecordError("the record of the thread is gone", location=state.location(key))
+        raise DamagedRecordError("the record of the thread is gone", location=location)
     return None
 
 

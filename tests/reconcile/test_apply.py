@@ -7,7 +7,6 @@ import hashlib
 import os
 import shutil
 import stat
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +16,7 @@ from solven_env.errors import ConflictError, SolvenError, StateError, WorkspaceE
 from solven_env.reconcile.apply import Outcome
 from solven_env.workspace import root as root_module
 from solven_env.workspace.root import Owner
+from tests import mounts
 from tests.reconcile.states import text, wanted
 from tests.reconcile.threads import Thread, snapshot
 from tests.reconcile.users import GROUP, USER, as_user, needs_root
@@ -376,16 +376,9 @@ def modeless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Thread:
 @pytest.fixture
 def mounted(tmp_path: Path) -> Iterator[Thread]:
     """A thread on a real FUSE mount: bindfs gives every file one mode and ignores chmod(2)."""
-    if not shutil.which("bindfs") or not os.access("/dev/fuse", os.W_OK):
-        pytest.skip("needs bindfs and /dev/fuse")
-    below, above = tmp_path / "below", tmp_path / "above"
-    below.mkdir()
-    above.mkdir()
-    options = ["--no-allow-other", "--perms=0777", "--chmod-ignore", "--chown-ignore"]
-    if subprocess.run(["bindfs", *options, below, above], check=False).returncode:
-        pytest.skip("nothing can be mounted here")
-    yield Thread(above, owner=Owner(USER, USER) if os.geteuid() == 0 else None)
-    subprocess.run(["fusermount3" if shutil.which("fusermount3") else "fusermount", "-u", above], check=True)
+    options = ("--perms=0777", "--chmod-ignore", "--chown-ignore", "-o", "attr_timeout=0")
+    with mounts.mounted("bindfs", tmp_path / "below", tmp_path / "above", options=options):
+        yield Thread(tmp_path / "above", owner=Owner(USER, USER) if os.geteuid() == 0 else None)
 
 
 @pytest.mark.parametrize("fixture", ["modeless", "mounted"])

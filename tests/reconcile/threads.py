@@ -86,10 +86,15 @@ class Thread:
         computed = self.plan(asked)
         assert (computed.changes, computed.is_recorded) == ((), True)
         assert self.leftovers() == []
-        before = snapshot(self.storage)
+        before = self._snapshot()
         outcome = self.apply(asked)
         assert (outcome.generation, outcome.kept) == (self.generation, ())
-        assert snapshot(self.storage) == before
+        assert self._snapshot() == before
+
+    def _snapshot(self) -> dict[str, tuple[Any, ...]]:
+        """The storage, but for the times of the directory in which a lease comes and goes on some file systems."""
+        found = snapshot(self.storage)
+        return found | {str(self.state): found[str(self.state)][:6]}
 
     @property
     def generation(self) -> int:
