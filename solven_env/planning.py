@@ -11,7 +11,7 @@ from solven_env.preparing import prepare
 from solven_env.reconcile.apply import observe
 from solven_env.reconcile.desired import desired, with_builds, with_mount_points
 from solven_env.reconcile.model import BUILD, State
-from solven_env.reconcile.plan import addresses, recorded_as_desired
+from solven_env.reconcile.plan import addresses, dropped, recorded_as_desired
 from solven_env.reconcile.plan import plan as make_plan
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _plan(
     wanted = with_mount_points(wanted, record, os.path.isdir)
     root = thread.open_root()
     with root or nullcontext():
-        observed = observe(root, {*addresses(wanted, record), "file:uv.lock", "file:bun.lock"})
+        observed = observe(root, {*addresses(wanted, record), "file:uv.lock", "file:bun.lock"}, dropped(wanted, record))
     lacking: tuple[Need, ...] = ()
     if needs:
         wanted, observed, lacking = _with_needs(thread, wanted, observed, record, needs)

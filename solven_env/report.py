@@ -85,6 +85,9 @@ class Report(NamedTuple):
                 described["interrupted"] = thread.is_interrupted
                 described["unenforced"] = [each._asdict() for each in thread.unenforced]
                 described["session"] = thread.session._asdict() if thread.session else None
+        if self.command == "apply":
+            for thread, described in zip(self.threads, threads, strict=True):
+                described["kept"] = [each._asdict() for each in thread.kept]
         return {"format": FORMAT, "command": self.command, "threads": threads}
 
 

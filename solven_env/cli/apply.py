@@ -86,10 +86,14 @@ def _say_result(report: ThreadReport, dry_run: bool) -> None:
     from solven_env.cli.output import say
     from solven_env.errors import printable
 
-    for kept in report.kept:
+    copied = [kept for kept in report.kept if not kept.is_moved]
+    for kept in copied:
         say(f"  kept the former {printable(kept.path)}{f' -> {printable(kept.target)}' if kept.target else ''}")
-    if report.kept:
+    if copied:
         say(f"  in .solven-env/threads/{report.thread}/generations/{report.generation} of the storage")
+    for kept in (kept for kept in report.kept if kept.is_moved):
+        say(f"  moved the former {printable(kept.path)} whole")
+        say(f"  to .solven-env/{printable(kept.kept)} of the storage")
     count = f"{len(report.changes)} change{'' if len(report.changes) == 1 else 's'}"
     if dry_run:
         say(f"{report.thread}: {count} to make; nothing was written.")

@@ -16,18 +16,22 @@ from solven_env.reconcile.keep import Keeper, Kept
 from solven_env.reconcile.model import BUILD, DIRECTORY, WORKSPACE, Observed
 from solven_env.reconcile.resources import KINDS, file
 from solven_env.reconcile.resources.file import changed_meanwhile
-from solven_env.reconcile.trees import remove
 from solven_env.state import contents
 from solven_env.state.records import Entry, Record, lock_key, record_key
 from solven_env.typed import TYPE_CHECKING, NamedTuple
+from solven_env.workspace.root import is_temporary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from solven_env.reconcile.model import Change, Plan
     from solven_env.reconcile.model import State as ResourceState
     from solven_env.state import State
     from solven_env.workspace.root import Root
+
+
+_LEFTOVERS = 8
+"""How many temporary files of a directory are read: an apply leaves one. An agent may make any number of such names."""
 
 
 class Outcome(NamedTuple):
@@ -38,8 +42,10 @@ class Outcome(NamedTuple):
     locks: tuple[str, ...] = ()
 
 
-def observe(root: Root | None, addresses: Iterable[str]) -> Observed:
-    """What stands at the addresses; nothing at all where there is no workspace."""
+def observe(root: Root | None, addresses: Iterable[str], dropped: Collection[str]) -> Observed:
+    """What stands at the addresses, and what is in the directories among them that are `dropped`; nothing at all where
+    there is no workspace.
+    """
     states: dict[str, ResourceState] = {}
     children: dict[str, tuple[str, ...]] = {}
     for address in addresses if root else ():
@@ -50,7 +56,7 @@ def observe(root: Root | None, addresses: Iterable[str]) -> Observed:
         state = KINDS[kind].observe(root, name)
         if state is not None:
             states[address] = state
-        if kind == "directory" and name != "/" and state == DIRECTORY:
+        if address in dropped and state == DIRECTORY:
             children[name] = _children(root, name)
     return Observed(states, children)
 
@@ -127,8 +133,7 @@ def _generation_key(thread: str, generation: int) -> str:
 def _children(root: Root, directory: str) -> tuple[str, ...]:
     """The names in a directory, without those that an interrupted apply left and the next one removes."""
     try:
-        ours = root.temporaries(directory)
-        return tuple(name for name in root.list(directory) if posixpath.join(directory, name) not in ours)
+        return tuple(name for name in root.list(directory) if not is_temporary(name))
     except FileNotFoundError:
         return ()
 
@@ -157,9 +162,7 @@ def _prepare(root: Root, keeper: Keeper, plan: Plan) -> None:
         root.adopt()
     if plan.is_interrupted:
         _clear(root, keeper, plan)
-    for change in plan.changes:
-        if change.keep:
-            keeper.keep(change.name)
+    keeper.copy(change.name for change in plan.changes if change.keep)
 
 
 def _note_mode(entries: dict[str, Entry], change: Change, left: ResourceState | None) -> None:
@@ -170,20 +173,26 @@ def _note_mode(entries: dict[str, Entry], change: Change, left: ResourceState | 
 
 
 def _clear(root: Root, keeper: Keeper, plan: Plan) -> None:
-    """Remove what an interrupted apply left under temporary names; what is not known to be ours is kept first."""
+    """Remove what an interrupted apply left under temporary names; what is not known to be ours is moved aside."""
     assert plan.base is not None
     intended = plan.base.intended or {}
     entries = [*plan.entries.values(), *plan.base.resources.values(), *chain.from_iterable(intended.values())]
     ours = {entry.digest for entry in entries if entry.digest}
     addresses = {*plan.entries, *plan.base.resources, *intended} - {WORKSPACE}
     for directory in sorted({posixpath.dirname(address.partition(":")[2]) for address in addresses}):
-        for path in root.temporaries(directory):
-            found = file.observe(root, path)
-            is_file = found is not None and found.type == "file"
-            if found and is_file and (found.digest in ours or not found.size or keeper.has(found.digest)):
-                root.remove(path)
-            else:
-                remove(root, keeper.keep(path))
+        names = root.temporaries(directory)
+        leftovers = [name for name in names[:_LEFTOVERS] if _is_leftover(root, keeper, directory, name, ours)]
+        for name in leftovers:
+            root.remove(posixpath.join(directory, name))
+        keeper.sweep(directory, [name for name in names if name not in leftovers])
     for address, entry in plan.entries.items():
         if entry.kind == "directory":
             root.adopt_directory(address.partition(":")[2].strip("/"))
+
+
+def _is_leftover(root: Root, keeper: Keeper, directory: str, name: str, ours: Collection[str]) -> bool:
+    """Whether nothing is lost with a temporary file: bytes of ours, none at all, or such as are kept already."""
+    found = file.observe(root, posixpath.join(directory, name))
+    if found is None or found.type != "file":
+        return False
+    return found.digest in ours or not found.size or keeper.has(found.digest)

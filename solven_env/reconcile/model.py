@@ -27,7 +27,8 @@ class State:
     """How one resource is, or should be. Two are equal when type, bytes and mode are.
 
     `digest` is `sha256:…`, `mode` four octal digits or empty, `size` in bytes. `data` holds a file's bytes; None where
-    they were not read (a directory, a record, a file too large to be ours).
+    they were not read (a directory, a record, a file too large to be ours). `names` are those in a directory that a
+    mount would hide.
     """
 
     type: Type
@@ -35,6 +36,7 @@ class State:
     mode: str = ""
     size: int = field(default=0, compare=False)
     data: bytes | None = field(default=None, compare=False, repr=False)
+    names: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
 DIRECTORY = State("directory")

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from solven_env.failures import shown
 from solven_env.reconcile.compare import judge, same, same_bytes
 from solven_env.reconcile.model import DIRECTORY, FILLED, MOUNT, SETTINGS, WORKSPACE, Change, Desired, Plan, State
 from solven_env.state.records import Entry
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from solven_env.reconcile.model import Action, Cause, Observed, Type
     from solven_env.state.records import Record
 
 _TYPES: Mapping[str, Type] = {"directory": "directory", "file": "file", "build": "build"}
 """What stands where a record has an entry of each kind."""
+
+_NAMED = 3
 
 _LOST = "commands removed what it cannot do without"
 
@@ -25,6 +28,14 @@ def addresses(desired: Desired, record: Record | None) -> tuple[str, ...]:
     """What has to be observed before `plan` can be called."""
     recorded = {**record.resources, **(record.intended or {})} if record else {}
     return tuple(sorted({*desired.states, *recorded}))
+
+
+def dropped(desired: Desired, record: Record | None) -> frozenset[str]:
+    """The directories among these that may have to go: what is in them has to be observed too."""
+    return (
+        frozenset(address for address in addresses(desired, record) if address.startswith("directory:"))
+        - desired.states.keys()
+    )
 
 
 def plan(thread: str, desired: Desired, observed: Observed, record: Record | None) -> Plan:
@@ -162,8 +173,8 @@ def _reason(
     cause: Cause, desired: State | None, observed: State | None, recorded: State | None, changed: tuple[str, ...]
 ) -> str:
     if cause == "conflict":
-        if observed == FILLED:
-            return "what is in this directory would be hidden by what is mounted there"
+        if observed is not None and observed == FILLED:
+            return f"{_listed(observed.names)} in it would be hidden by what is mounted there"
         if recorded is None:
             return f"{_article(observed)} that solven-env did not write stands there"
         if desired is None:
@@ -186,6 +197,13 @@ def _reason(
     if observed is not None and observed.type == "build":
         return f"the profile asks for it, and {_LOST}"
     return f"the profile changed {', '.join(changed)}" if changed else "the profile changed it"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first names in a directory, and how many more there are."""
+    told = [shown(name) for name in names[:_NAMED]]
+    more = len(names) - len(told)
+    return f"{', '.join(told)} and {more:,} more" if more else ", ".join(told) or "whatever is"
 
 
 def _article(state: State | None) -> str:

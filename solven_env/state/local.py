@@ -103,6 +103,27 @@ class LocalState:
         return tuple(sorted(key for key in keys if key.startswith(prefix)))
 
     @contextmanager
+    def place(self, key: str) -> Iterator[int]:
+        """See `State.place`. What its user is refused there stays the OSError that it is."""
+        _check(key)
+        with self._told(key), self._parent(f"{key}/") as (found, _):
+            directory = os.dup(found)
+        try:
+            yield directory
+        finally:
+            os.close(directory)
+
+    def has(self, key: str) -> bool:
+        """See `State.has`."""
+        _check(key)
+        with self._told(key):
+            try:
+                os.close(self._open(key, O_PATH | os.O_NOFOLLOW))
+            except FileNotFoundError:
+                return False
+        return True
+
+    @contextmanager
     def lock(self, thread: str, progress: Callable[[str], None] = lambda _: None) -> Iterator[None]:
         """See `State.lock`. An flock(2) on `threads/<thread>/lock`, which is never written, and ends with the process.
 

@@ -1,4 +1,4 @@
-"""What the rest of the house knows of the state: four functions and a lock."""
+"""What the rest of the house knows of the state: four functions, a lock, and a place for what is moved and no value."""
 
 from __future__ import annotations
 
@@ -39,6 +39,12 @@ class State(Protocol):
 
     def list(self, prefix: str) -> tuple[str, ...]:
         """The keys that begin with this text, sorted."""
+
+    def place(self, key: str) -> AbstractContextManager[int]:
+        """An open directory, private and made where it is missing, on the storage: for what is moved there whole."""
+
+    def has(self, key: str) -> bool:
+        """Whether anything is there under a key: a value, or what was moved."""
 
     def lock(self, thread: str, progress: Callable[[str], None] = ...) -> AbstractContextManager[None]:
         """Hold a thread; HeldError at once when anybody, this process included, holds it.

@@ -19,7 +19,7 @@ from typing import Literal
 from solven_env.durable import NOT_OFFERED, rename_new, set_rights, sync_directory, write_new
 from solven_env.errors import ExchangeUnsupportedError, WorkspaceError
 from solven_env.failures import failures_as, shown
-from solven_env.syscalls import O_PATH, RENAME_EXCHANGE, openat2, renameat2
+from solven_env.syscalls import O_PATH, RENAME_EXCHANGE, let_owner_in, mount_id, openat2, renameat2
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace.reading import opened_to_read, read_at_most
 
@@ -34,6 +34,8 @@ CLOSED = 0o700
 _READABLE = 0o750
 """Modes of a workspace itself: its owner's alone, and with a group of readers."""
 
+TEMPORARIES = ".solven-env-*.tmp"
+"""How the names are told that `Root.stage` and `Root.set_aside` give."""
 _TEMPORARY = re.compile(r"\.solven-env-[0-9a-f]{16}\.tmp")
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _DIRECTORY = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_NONBLOCK
@@ -164,11 +166,13 @@ class Root:
             return tuple(sorted(entry.name for entry in islice(entries, limit)))
 
     def temporaries(self, directory: str) -> tuple[str, ...]:
-        """The paths of what a crash left of `stage` and `set_aside` in a directory; none where none is there."""
+        """The names in a directory that are as a crash leaves them of `stage` and `set_aside`, or as an agent gave
+        them; none where no directory is.
+        """
         status = self.stat(directory) if directory else None
         if directory and (status is None or status.kind != "directory"):
             return ()
-        return tuple(posixpath.join(directory, name) for name in self.list(directory) if _TEMPORARY.fullmatch(name))
+        return tuple(filter(is_temporary, self.list(directory)))
 
     def mkdir(self, path: str, mode: int = 0o755) -> None:
         """Make a directory with exactly this mode, whatever the umask. Its parent must be there.
@@ -231,6 +235,25 @@ class Root:
         """Move `old` to `new` in one step, replacing a file or a link that is there."""
         with self._pair(old, new) as (old_directory, old_name, new_directory, new_name):
             os.rename(old_name, new_name, src_dir_fd=old_directory, dst_dir_fd=new_directory)
+
+    def check_way_out(self, path: str, place: int) -> None:
+        """WorkspaceError where `move_out` could not move `path` to the open directory `place`: between two mounts."""
+        if mount_id(self._descriptor) != mount_id(place):
+            raise _no_way_out(path)
+
+    def move_out(self, directory: str, names: Mapping[str, str], place: int) -> None:
+        """Move what has these names in a directory to others in `place`, an open directory of ours outside of the
+        workspace where nothing has them, each by one rename. It is never opened. What is gone is left out.
+
+        A directory that its owner may not write takes a right for that moment: its `..` changes (rename(2)).
+        """
+        with failures_as(WorkspaceError, directory or "."), self._opened(directory, _DIRECTORY) as here:
+            for name, new in names.items():
+                path = posixpath.join(directory, name)
+                with failures_as(WorkspaceError, path), suppress(FileNotFoundError):
+                    _move_out(here, name, place, new, path)
+            self._changed.add(directory)
+            sync_directory(place)
 
     def remove(self, path: str) -> None:
         """Remove anything but a directory: a link itself, never what it leads to."""
@@ -295,6 +318,36 @@ class Root:
         with self._parent(old, _DIRECTORY) as (a, x), self._parent(new, _DIRECTORY) as (b, y):
             yield a, x, b, y
             self._changed |= {posixpath.dirname(old), posixpath.dirname(new)}
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a name is one that `Root.stage` and `Root.set_aside` give."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def _move_out(here: int, name: str, place: int, new: str, path: str) -> None:
+    try:
+        os.rename(name, new, src_dir_fd=here, dst_dir_fd=place)
+    except PermissionError:
+        held = openat2(here, name, O_PATH | os.O_NOFOLLOW)
+        try:
+            mode = os.fstat(held).st_mode
+            if not stat.S_ISDIR(mode) or mode & stat.S_IWUSR:
+                raise
+            let_owner_in(held)
+            os.rename(name, new, src_dir_fd=here, dst_dir_fd=place)
+            os.chmod(f"/proc/self/fd/{held}", stat.S_IMODE(mode))  # noqa: PTH101
+        finally:
+            os.close(held)
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            raise _no_way_out(path) from error
+        raise
+
+
+def _no_way_out(path: str) -> WorkspaceError:
+    message = "what stands here has to be moved aside, and the workspace is a mount of its own"
+    return _refusal(path, message, "Look at it and move it away, then run apply again.")
 
 
 def _check(path: str) -> None:

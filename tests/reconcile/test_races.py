@@ -19,11 +19,10 @@ from tests.reconcile.states import text, wanted
 from tests.reconcile.threads import Thread, snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from solven_env.reconcile.model import Desired
-    from solven_env.workspace.root import Entry
 
 OLD = wanted({"d/e/f": text("old"), "gone": text("gone"), "d/gone": text("gone too")})
 NEW = wanted({"d/e/f": text("new"), "d/added": text("added")})
@@ -122,6 +121,7 @@ OPERATIONS = (
     "exchange",
     "remove",
     "remove_directory",
+    "move_out",
 )
 ACTIONS = (edit, edit_and_remove, put_directory, put_link, put_fifo, remove_parent, remove_all, put_new)
 
@@ -305,10 +305,11 @@ def test_what_is_put_into_a_directory_that_was_set_aside_is_kept(applied: Thread
 
     with pytest.MonkeyPatch.context() as patch:
         before(patch, "exchange", lambda: put("before the exchange"))
-        before(patch, "remove_directory", lambda: put("at the last moment"))
+        before(patch, "move_out", lambda: put("at the last moment"))
         applied.apply(OLD)
+    put("afterwards")
     os.close(here)
-    assert applied.kept_bytes() == {MINE, b"before the exchange", b"at the last moment"}
+    assert applied.kept_bytes() == {MINE, b"before the exchange", b"at the last moment", b"afterwards"}
     applied.check_in_sync(OLD)
 
 
@@ -316,18 +317,16 @@ def test_an_edit_and_its_undoing_are_no_reason_to_lose_what_was_there(applied: T
     place = applied.workspace / "d/e/f"
     place.write_bytes(MINE)
     with pytest.MonkeyPatch.context() as patch:
-        real = Keeper.keep
+        real = Keeper.copy
 
-        def keep_another(keeper: Keeper, path: str, at: str | None = None) -> list[tuple[str, Entry]]:
-            if at is None:
-                place.write_bytes(b"for a moment")
+        def copy_another(keeper: Keeper, paths: Iterable[str]) -> None:
+            place.write_bytes(b"for a moment")
             try:
-                return real(keeper, path, at)
+                real(keeper, paths)
             finally:
-                if at is None:
-                    place.write_bytes(MINE)
+                place.write_bytes(MINE)
 
-        patch.setattr(Keeper, "keep", keep_another)
+        patch.setattr(Keeper, "copy", copy_another)
         applied.apply(OLD)
     assert MINE in applied.kept_bytes()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from solven_env.reconcile.apply import Outcome, apply, observe, refuse_conflicts
-from solven_env.reconcile.plan import addresses, plan
+from solven_env.reconcile.plan import addresses, dropped, plan
 from solven_env.state import LocalState
 from solven_env.state.records import Record, load, record_key
 from solven_env.workspace.storage import create_workspace, open_workspace
@@ -50,7 +50,7 @@ class Thread:
         record = self.record()
         root = open_workspace(self.storage, self.name, self.owner)
         with root or nullcontext():
-            observed = observe(root, addresses(asked, record))
+            observed = observe(root, addresses(asked, record), dropped(asked, record))
         return plan(self.name, asked, observed, record)
 
     def apply(self, asked: Desired, *, overwrite: bool = False) -> Outcome:
@@ -62,23 +62,29 @@ class Thread:
                 refuse_conflicts(computed)
             return apply(computed, lambda: create_workspace(self.storage, self.name, self.owner), state)
 
-    def kept(self) -> list[dict[str, str]]:
+    def kept(self) -> list[dict[str, Any]]:
         """All that any generation kept; every file's bytes are there and are what the list says."""
-        found: list[dict[str, str]] = []
+        found: list[dict[str, Any]] = []
         for listing in sorted(self.state.glob("generations/*/kept.json")):
             found += json.loads(listing.read_text())
         for entry in found:
-            if entry["type"] == "file":
-                assert sha256((self.storage / ".solven-env" / entry["kept"]).read_bytes()) == entry["digest"]
+            if entry["digest"]:
+                assert sha256(self.at(entry["kept"]).read_bytes()) == entry["digest"]
         return found
 
     def kept_bytes(self) -> set[bytes]:
-        """The bytes of every kept file."""
-        return {(self.storage / ".solven-env" / entry["kept"]).read_bytes() for entry in self.kept() if entry["kept"]}
+        """The bytes of every kept file, those in directories that were moved aside too."""
+        places = [self.at(entry["kept"]) for entry in self.kept() if entry["kept"]]
+        files = {path for place in places for path in (place, *place.rglob("*"))}
+        return {path.read_bytes() for path in files if path.is_file() and not path.is_symlink()}
+
+    def at(self, key: str) -> Path:
+        """Where a key of the state is on disk."""
+        return self.storage / ".solven-env" / key
 
     def leftovers(self) -> list[str]:
         """Temporary files, of the workspace and of the state."""
-        places = (*self.storage.rglob(".solven-env-*.tmp"), *self.storage.rglob(".tmp-*"))
+        places = (*self.workspace.rglob(".solven-env-*.tmp"), *self.storage.rglob(".tmp-*"))
         return sorted(str(path.relative_to(self.storage)) for path in places)
 
     def check_in_sync(self, asked: Desired) -> None:

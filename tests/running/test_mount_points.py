@@ -67,12 +67,14 @@ def test_on_adoption_it_is_a_conflict(bare: World) -> None:
     (new / "var/deep").mkdir(parents=True)
     (new / "var/deep/theirs").write_text("hidden by the mount")
     (new / "run").mkdir()
-    with pytest.raises(ConflictError, match=r"tmp: a file.*var: what is in this directory would be hidden"):
+    with pytest.raises(ConflictError, match=r"tmp: a file.*var: deep in it would be hidden"):
         bare.apply("t2")
     assert (new / "tmp").read_text() == "mine"
     assert (new / "var/deep/theirs").exists()
     kept = bare.apply("t2", on_conflict="overwrite").kept
-    assert [each.path for each in kept] == ["tmp", "var", "var/deep", "var/deep/theirs"]
+    assert [each.path for each in kept] == ["tmp", "var"]
+    moved = bare.storage / ".solven-env" / kept[1].kept
+    assert (moved / "deep/theirs").read_text() == "hidden by the mount"
     assert (new / "run").is_dir()
     assert not (new / "var").exists()
     assert bare.sh("test -d /tmp && test ! -e /var/deep", thread="t2").status == 0
@@ -85,7 +87,7 @@ def test_what_a_mount_of_a_new_release_would_hide_is_a_conflict_once(bare: World
     profile = bare.base / "linked.yaml"
     links = {".solven/skills": {"to": "skills"}}
     profile.write_text(json.dumps(json.loads(bare.profile.read_text()) | {"links": links}))
-    with pytest.raises(ConflictError, match=r"\.solven/skills: what is in this directory would be hidden"):
+    with pytest.raises(ConflictError, match=r"\.solven/skills: notes in it would be hidden"):
         bare.apply(profile=profile)
     assert bare.run("cat", "/.solven/skills/notes").out == "mine\n"
     assert next(each.path for each in bare.apply(profile=profile, on_conflict="overwrite").kept) == ".solven/skills"

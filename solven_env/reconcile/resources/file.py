@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from solven_env.errors import ConflictError, ExchangeUnsupportedError, SolvenError, WorkspaceError
 from solven_env.reconcile.model import State
-from solven_env.reconcile.trees import remove
 from solven_env.rendering import digest
 from solven_env.workspace.root import READ_LIMIT
 
@@ -69,6 +67,9 @@ def apply(root: Root, change: Change, keeper: Keeper) -> State | None:
 
 def take_away(root: Root, change: Change, keeper: Keeper) -> None:
     """Remove what stands in the change's place, if it still is what the plan saw; it is looked at once it is ours."""
+    if change.before is not None and change.before.type == "directory":
+        _take_directory(root, change, keeper)
+        return
     try:
         aside = root.set_aside(change.name)
     except FileNotFoundError:
@@ -79,7 +80,7 @@ def take_away(root: Root, change: Change, keeper: Keeper) -> None:
         try:
             root.publish(aside, change.name)
         except FileExistsError:  # the agent has put something new there
-            _keep_all(root, change, aside, keeper)
+            keeper.take(change.name, aside)
         raise
     _dispose(root, change, aside, keeper)
 
@@ -91,6 +92,14 @@ def changed_meanwhile(name: str) -> ConflictError:
         fix="Run apply again: it finishes what was begun.",
         location=name,
     )
+
+
+def _take_directory(root: Root, change: Change, keeper: Keeper) -> None:
+    """Keep a directory whole, in one step from its place: a bucket's mount moves each file of it anew."""
+    entry = root.stat(change.name)
+    if entry is not None and entry.kind != "directory":
+        raise changed_meanwhile(change.name)
+    keeper.take(change.name)  # whatever the agent has put there by now
 
 
 def _put(root: Root, change: Change, staged: str, keeper: Keeper) -> None:
@@ -128,22 +137,10 @@ def _check(root: Root, change: Change, aside: str) -> None:
 def _dispose(root: Root, change: Change, aside: str, keeper: Keeper) -> None:
     """Remove what was set aside. What was kept before it was ours alone may have changed since: it is kept again."""
     if change.keep:
-        _keep_all(root, change, aside, keeper)
+        keeper.take(change.name, aside)
         return
     with suppress(FileNotFoundError):
         root.remove(aside)
-
-
-def _keep_all(root: Root, change: Change, aside: str, keeper: Keeper) -> None:
-    """Move what was set aside to the generation."""
-    for attempt in range(_TRIES):
-        try:
-            remove(root, keeper.keep(change.name, aside))
-            return
-        except OSError as error:
-            # A process whose working directory this is has put more into it.
-            if error.errno != errno.ENOTEMPTY or attempt == _TRIES - 1:
-                raise
 
 
 def _discard(root: Root, change: Change, staged: str, data: bytes, keeper: Keeper) -> None:
@@ -152,4 +149,4 @@ def _discard(root: Root, change: Change, staged: str, data: bytes, keeper: Keepe
     if found is not None and found.data == data:
         root.remove(staged)
     elif found is not None:
-        _keep_all(root, change, staged, keeper)
+        keeper.take(change.name, staged)

@@ -1,11 +1,12 @@
 """Places in the workspace that sandboxes mount upon: a directory, or nothing, since the sandbox makes what is missing.
 
 Object storage keeps no empty directories, so none is made here, and none is recorded. What an agent put in the place of
-one goes into the generation and is taken away; so does a directory that holds something where nothing was mounted yet.
+one is kept and taken away; so is a directory that holds something where nothing was mounted yet, moved aside whole.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from solven_env.errors import WorkspaceError
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
 
 
 def observe(root: Root, name: str) -> State | None:
-    """What stands at `name`; of a directory, whether anything is in it."""
+    """What stands at `name`; of a directory, what is in it."""
     found = file.observe(root, name)
     if found != DIRECTORY:
         return found
     try:
-        return FILLED if root.list(name, 1) else DIRECTORY
+        names = root.list(name)
+        return replace(FILLED, names=names) if names else DIRECTORY
     except FileNotFoundError:
         return None  # gone between two looks
     except WorkspaceError:
@@ -33,5 +35,5 @@ def observe(root: Root, name: str) -> State | None:
 
 def apply(root: Root, change: Change, keeper: Keeper) -> State | None:
     """Take away what is no directory, or a directory with all that is in it."""
-    file.take_away(root, change._replace(before=DIRECTORY) if change.before == FILLED else change, keeper)
+    file.take_away(root, change, keeper)
     return DIRECTORY
