@@ -26,6 +26,10 @@ const fs = require("fs");
 const document = new Document({ sections: [{ children: [new Paragraph("Hello from Bun")] }] });
 Packer.toBuffer(document).then((buffer) => fs.writeFileSync("/document.docx", buffer));
 """
+MODULES = """
+    pandas numpy openpyxl xlrd pypdf pdfplumber reportlab pdf2image PIL pytesseract matplotlib.pyplot seaborn defusedxml
+    bs4 lxml.etree requests httpx dateutil pytz
+""".split()
 
 
 @pytest.mark.parametrize("backend", ["bubblewrap", "proot"])
@@ -49,5 +53,7 @@ def test_the_shipped_profile_does_its_job(world: World, backend: str) -> None:
     with zipfile.ZipFile(world.workspace() / "document.docx") as document:
         assert b"Hello from Bun" in document.read("word/document.xml")
     assert world.apply().changes == ()
+    assert world.out(f"python -W error::ImportWarning -c 'import {', '.join(MODULES)}'") == ""
     assert "Would make no changes" in world.sh("uv sync --frozen --inexact --dry-run").err
+    world.out("uv lock --check --no-python-downloads")
     assert "(no changes)" in world.out("bun install --frozen-lockfile")
