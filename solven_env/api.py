@@ -149,6 +149,7 @@ def apply(
     if found.record(recover=restore_record) is None:
         planning.check(found, source, given, unset)  # an invalid profile or input leaves no trace of a new thread
     check_readers(found.config.sandbox.group)
+    found = found.settled(progress)
     with found.state.lock(thread, progress):
         if restore_record:
             found.restore_record(progress)
@@ -287,7 +288,7 @@ def stop(thread: str, *, storage: str | Path | None = None) -> bool:
     """
     from solven_env import sessions
 
-    return sessions.stop(Thread.find(thread, storage))
+    return sessions.stop(thread, storage)
 
 
 def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str], None] = lambda _: None) -> LockReport:

@@ -19,7 +19,6 @@ VARIABLE = "SOLVEN_ENV_CONFIG"
 FILE = "config.yaml"
 
 Network = Literal["none", "internet", "host"]
-_NO_STORAGES: Mapping[str, Path] = {}
 NETWORKS: tuple[Network, ...] = ("none", "internet", "host")
 LAST_UID = 2**32 - 3
 """2^32 - 1 is no uid at all, and the one before it is kept free by many systems (nobody of 32 bits)."""
@@ -40,11 +39,27 @@ class Sandbox(NamedTuple):
     group: int | None = None
 
 
+class Storage(NamedTuple):
+    """A directory where threads live, as the host configuration or a caller names it.
+
+    `id` is the one that it must have, None for any. With `require_mount` its root must be a mount point. `name` is
+    empty for one that is no named storage.
+    """
+
+    root: Path
+    id: str | None = None
+    require_mount: bool = False
+    name: str = ""
+
+
+_NO_STORAGES: Mapping[str, Storage] = {}
+
+
 class Config(NamedTuple):
     """A host's configuration; without a file, all defaults. `default_storage` is one of the names in `storages`."""
 
     default_storage: str | None = None
-    storages: Mapping[str, Path] = _NO_STORAGES
+    storages: Mapping[str, Storage] = _NO_STORAGES
     sandbox: Sandbox = Sandbox()
 
 
@@ -156,5 +171,8 @@ def _config(data: Mapping[str, Any], group: int | None) -> Config:
         sandbox = sandbox | {"networks": tuple(sandbox["networks"])}
     if "uids" in sandbox:
         sandbox = sandbox | {"uids": _range(sandbox["uids"])}
-    storages = {name: Path(storage["root"]) for name, storage in data.get("storages", {}).items()}
+    storages = {
+        name: Storage(**storage | {"root": Path(storage["root"]), "name": name})
+        for name, storage in data.get("storages", {}).items()
+    }
     return Config(data.get("default_storage"), storages, Sandbox(**sandbox))

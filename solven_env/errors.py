@@ -111,6 +111,12 @@ class ExchangeUnsupportedError(WorkspaceError):
     """The workspace's file system cannot let two files trade places. Callers catch it and replace in two steps."""
 
 
+class StorageError(SolvenError):
+    """The storage is not mounted, or is another one than the host's configuration or this host knows at its place."""
+
+    page = "docs/hosts.md"
+
+
 class StateError(SolvenError):
     """What we keep about a thread cannot be read or written, or changed under us."""
 

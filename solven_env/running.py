@@ -113,13 +113,12 @@ def prepare(thread: Thread, asked: Asked, progress: Callable[[str], None] = lamb
     if chosen.proot:
         progress(proot.notice(asked.network or record.settings["network"]))
     from solven_env.builds import layers
-    from solven_env.state.identity import storage_id
 
-    storage = thread.known_storage_id() or storage_id(thread.state)
-    home = layers.Home(directories.data(), storage, thread.name, record.incarnation)
+    thread = thread.settled(progress)
+    home = thread.home(record)
     had = uids.for_command(thread, record, home)
     tools, stacks = _packages(thread, record, home, had.uid, chosen.proot, progress)
-    prepared = _launch(thread, record, chosen, asked, storage, had.uid, tools, stacks)._replace(turn=had.turn)
+    prepared = _launch(thread, record, chosen, asked, had.uid, tools, stacks)._replace(turn=had.turn)
     return prepared._replace(record=str(layers.mount_points(home))) if chosen.proot else prepared
 
 
@@ -129,14 +128,14 @@ def explain(thread: Thread, asked: Asked, *, controlled: bool = False) -> Explan
     `controlled`: the caller's standard input is a terminal.
     """
     from solven_env import explaining
-    from solven_env.builds import layers
 
     record, chosen = _settle(thread, asked)
-    storage = thread.known_storage_id() or "drawn-at-the-first-run"
-    home = layers.Home(directories.data(), storage, thread.name, record.incarnation)
+    if thread.storage_id is None:
+        thread = thread._replace(storage_id="drawn-at-the-first-run")
+    home = thread.home(record)
     tools, stacks, builds = _known_packages(thread, record, home, chosen.proot)
     uid = uids.foreseen(thread, record)
-    prepared = _launch(thread, record, chosen, asked, storage, uid, tools, stacks)
+    prepared = _launch(thread, record, chosen, asked, uid, tools, stacks)
     lacking = unenforced(record.settings["limits"], "proot" if chosen.proot else "bubblewrap")
     bound: Sequence[Binding] = ()
     if chosen.proot:
@@ -202,7 +201,6 @@ def _launch(
     record: Record,
     chosen: _Chosen,
     asked: Asked,
-    storage: str,
     uid: int | None,
     tools: Tools,
     stacks: Sequence[Stacked],
@@ -211,7 +209,7 @@ def _launch(
 
     settings = record.settings
     place = Place(
-        session=sessions.name(thread, record, storage),
+        session=sessions.name(thread, record),
         workspace=str((thread.storage / "threads" / thread.name).absolute()),
         storage=str(thread.storage.absolute()),
         uid=uid,

@@ -11,7 +11,7 @@ import os
 import sys
 
 from solven_env.errors import PlatformError
-from solven_env.typed import TYPE_CHECKING
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -42,8 +42,11 @@ _AT_EMPTY_PATH = 0x1000
 _AT_STATX_FORCE_SYNC = 0x2000
 
 # include/uapi/linux/stat.h
+_STATX_INO = 0x100
 _STATX_BASIC = 0x7FF
+_STATX_BTIME = 0x800
 _STATX_MNT_ID = 0x1000
+_STATX_ATTR_MOUNT_ROOT = 0x2000
 
 _TRIES = 100
 
@@ -57,7 +60,34 @@ class _Statfs(ctypes.Structure):
 
 
 class _Statx(ctypes.Structure):
-    _fields_ = (("before", ctypes.c_uint8 * 144), ("mount_id", ctypes.c_uint64), ("after", ctypes.c_uint8 * 104))
+    _fields_ = (
+        ("mask", ctypes.c_uint32),
+        ("block_size", ctypes.c_uint32),
+        ("attributes", ctypes.c_uint64),
+        ("rights", ctypes.c_uint8 * 16),
+        ("inode", ctypes.c_uint64),
+        ("sizes", ctypes.c_uint8 * 40),
+        ("born_seconds", ctypes.c_int64),
+        ("born_nanoseconds", ctypes.c_uint32),
+        ("changes", ctypes.c_uint8 * 44),
+        ("device_major", ctypes.c_uint32),
+        ("device_minor", ctypes.c_uint32),
+        ("mount_id", ctypes.c_uint64),
+        ("after", ctypes.c_uint8 * 104),
+    )
+
+
+class About(NamedTuple):
+    """Which file something is. `born` is when it was made, in nanoseconds since 1970; 0 where that is not known (FUSE).
+
+    `mount` is the number of the mount that it was opened through; `is_mount_root`: it is what that mount shows.
+    """
+
+    device: int
+    inode: int
+    born: int
+    mount: int
+    is_mount_root: bool
 
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -168,6 +198,22 @@ def file_system_type(descriptor: int) -> int:
     if _libc.fstatfs(ctypes.c_int(descriptor), ctypes.byref(found)):
         _raise("fstatfs", "")
     return int(found.type)
+
+
+def about(descriptor: int) -> About:
+    """Which file an open one is (`O_PATH` too), and through which mount it was opened (statx(2))."""
+    found = _Statx()
+    asked = _STATX_INO | _STATX_BTIME | _STATX_MNT_ID
+    if _statx(_number(_STATX, "statx"), descriptor, b"", _AT_EMPTY_PATH, asked, ctypes.byref(found)):
+        _raise("statx", "")
+    is_born_known = found.mask & _STATX_BTIME
+    return About(
+        device=os.makedev(found.device_major, found.device_minor),
+        inode=int(found.inode),
+        born=found.born_seconds * 10**9 + found.born_nanoseconds if is_born_known else 0,
+        mount=int(found.mount_id),
+        is_mount_root=bool(found.attributes & _STATX_ATTR_MOUNT_ROOT),
+    )
 
 
 def sync_file_system(descriptor: int) -> None:

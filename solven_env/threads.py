@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from solven_env import config, directories
+from solven_env import config, directories, known
 from solven_env.errors import StateError
 from solven_env.state import LocalState, contents, recovering
-from solven_env.state.identity import KEY, known_storage_id, storage_id
 from solven_env.state.records import Record, lock_key, record_key
+from solven_env.state.root import StorageRoot
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace import root as roots
 from solven_env.workspace import storage as storages
@@ -18,28 +18,53 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from solven_env.builds.added import Added
+    from solven_env.builds.layers import Home
     from solven_env.builds.store import Build
     from solven_env.config import Config
     from solven_env.packages import Need
 
 
 class Thread(NamedTuple):
-    """A thread in its storage. `owner` is whom the workspace belongs to under root: the sandbox's user, never root."""
+    """A thread in its storage. `owner` is whom the workspace belongs to under root: the sandbox's user, never root.
+
+    `storage_id` is that under which this host keeps what belongs to the storage; None where it has none yet.
+    """
 
     name: str
-    storage: Path
+    root: StorageRoot
     state: LocalState
     owner: roots.Owner | None
     config: Config
+    asked: config.Storage
+    storage_id: str | None = None
+
+    @classmethod
+    def named(cls, thread: str, storage: str | Path | None) -> Thread:
+        """The thread of that id. No file is touched: the storage may be dead."""
+        configured = config.load(os.environ)
+        asked = storages.locate(storage, os.environ, configured)
+        uid = configured.sandbox.uid
+        owner = roots.Owner(uid, uid) if os.geteuid() == 0 else None
+        root = StorageRoot(asked.root)
+        return cls(storages.thread_id(thread), root, LocalState(root), owner, configured, asked)
 
     @classmethod
     def find(cls, thread: str, storage: str | Path | None) -> Thread:
-        """The thread of that id; nothing is made, and it may not be there yet."""
-        configured = config.load(os.environ)
-        place = storages.locate(storage, os.environ, configured)
-        uid = configured.sandbox.uid
-        owner = roots.Owner(uid, uid) if os.geteuid() == 0 else None
-        return cls(storages.thread_id(thread), place, LocalState(place), owner, configured)
+        """The same, in a storage that was looked at; nothing is made, and neither may be there yet.
+
+        Errors as of `known.find`: the storage is not mounted, or another one than it should be.
+        """
+        found = cls.named(thread, storage)
+        return found._replace(storage_id=known.find(directories.data(), found.root, found.asked))
+
+    def settled(self, progress: Callable[[str], None]) -> Thread:
+        """The thread in a storage that has an id, and of which this host knows where it is."""
+        return self._replace(storage_id=known.settle(directories.data(), self.root, self.asked, progress))
+
+    @property
+    def storage(self) -> Path:
+        """Where the storage is, for messages and for what opens it by itself."""
+        return self.root.path
 
     def record(self, *, recover: bool = False) -> Record | None:
         """What the last apply left; None where there was none.
@@ -58,15 +83,15 @@ class Thread(NamedTuple):
 
     def create_root(self) -> roots.Root:
         """The workspace, open, and made where it is missing."""
-        return storages.create_workspace(self.storage, self.name, self.owner)
+        return storages.create_workspace(self.root, self.name, self.owner)
 
     def close_to_others(self) -> None:
         """Give the workspace and `threads/` the modes and the group that keep others of the host out."""
-        storages.close_to_others(self.storage, self.name, self.config.sandbox.group)
+        storages.close_to_others(self.root, self.name, self.config.sandbox.group)
 
     def open_root(self) -> roots.Root | None:
         """The workspace, open; None where there is none."""
-        return storages.open_workspace(self.storage, self.name, self.owner)
+        return storages.open_workspace(self.root, self.name, self.owner)
 
     def needs(self, record: Record) -> tuple[Need, ...]:
         """The builds that a recorded thread needs, on whatever host."""
@@ -87,10 +112,9 @@ class Thread(NamedTuple):
         """What the thread has added on this host to these builds (by kind, as a record names them)."""
         from solven_env.builds import added, layers, store
 
-        storage = self.known_storage_id()
-        if storage is None:  # no command has run yet
+        if self.storage_id is None:  # no command has run yet
             return tuple(map(added.Added, builds))
-        home = layers.Home(directories.data(), storage, self.name, record.incarnation)
+        home = self.home(record)
         found = filter(None, (store.read(directories.cache(), named["key"]) for named in builds.values()))
         return tuple(added.look(build, layers.own(home, build, record.settings["backend"])) for build in found)
 
@@ -98,11 +122,9 @@ class Thread(NamedTuple):
         """What the thread's commands removed of a build that it cannot do without, as `lost.find` says."""
         from solven_env.builds import layers, lost
 
-        storage = self.known_storage_id()
-        if storage is None:  # no command has run yet
+        if self.storage_id is None:  # no command has run yet
             return ""
-        home = layers.Home(directories.data(), storage, self.name, record.incarnation)
-        return lost.find(build, layers.own(home, build, backend))
+        return lost.find(build, layers.own(self.home(record), build, backend))
 
     def begin_anew(self, record: Record, named: Mapping[str, str], progress: Callable[[str], None]) -> None:
         """Have the thread begin with a fresh layer above a build (as a record names it); `progress` is told."""
@@ -110,39 +132,19 @@ class Thread(NamedTuple):
 
         build = store.read(directories.cache(), named["key"])
         if build is not None:
-            home = layers.Home(directories.data(), storage_id(self.state), self.name, record.incarnation)
-            old = layers.begin_anew(home, build)
+            old = layers.begin_anew(self.home(record), build)
             progress(f"{build.kind}: the thread begins with a fresh layer; what it had is kept as {old}")
 
-    def known_storage_id(self) -> str | None:
-        """The id of the storage; None where none was drawn yet, since no command has run.
+    def home(self, record: Record) -> Home:
+        """Where the thread's layers are on this host; of a storage that has no id yet, where none are."""
+        from solven_env.builds.layers import Home
 
-        StateError where it was drawn and is gone: with another one every thread would begin anew with empty layers.
-        """
-        known = known_storage_id(self.state)
-        if known is not None:
-            return known
-        from solven_env.builds import layers
-
-        for home in layers.homes(directories.data()):
-            stored = self.state.get(record_key(home.thread))
-            if stored is None or home.incarnation.encode() not in stored.value:  # which no other thread has
-                continue
-            drawn_just_now = known_storage_id(self.state)
-            if drawn_just_now is None:
-                what = f"this host has layers of its thread {home.thread} under {home.storage}"
-                fix = f'Restore it from a backup, or write this there: {{"format": 1, "id": "{home.storage}"}}'
-                where = str(self.storage / ".solven-env" / KEY)
-                raise StateError(f"the storage's id is gone, and {what}", fix=fix, location=where)
-            return drawn_just_now
-        return None
+        return Home(directories.data(), self.storage_id or "", self.name, record.incarnation)
 
     def missing_links(self, record: Record) -> tuple[str, ...]:
         """The paths inside of optional links that lead nowhere now, so that commands do without them."""
         links = record.settings["links"]
-        return tuple(
-            link["path"] for link in links if link["optional"] and storages.is_missing(self.storage, link["to"])
-        )
+        return tuple(link["path"] for link in links if link["optional"] and storages.is_missing(self.root, link["to"]))
 
     def _lock(self, record: Record, kind: str) -> bytes | None:
         """The text of the lock of the recorded packages of a kind; None where there are none.

@@ -22,7 +22,6 @@ from solven_env.builds.staging import refusals_told
 from solven_env.errors import SandboxError, WorkspaceError
 from solven_env.failures import failures_as
 from solven_env.sandbox.blocks import holding
-from solven_env.state.identity import storage_id
 from solven_env.state.records import Record
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace import storage as storages
@@ -80,7 +79,7 @@ def for_apply(
     if os.geteuid() != 0 or (not uids and fresh.uid is None):
         yield thread, fresh
         return
-    home = _home(thread, fresh)
+    home = thread.home(fresh)
     with holding(_turn(home)) as turn:
         uid, owner = _choose(thread, fresh, home)[0], _owner(thread)
         is_elsewhere = owner != uid and (uid != common or owner is None or _is_a_threads(thread, fresh, home, owner))
@@ -100,20 +99,20 @@ def foreseen(thread: Thread, record: Record) -> int | None:
     """The uid that the next command runs as, as far as that can be told without claiming one."""
     if os.geteuid() != 0:
         return None
-    home = _known_home(thread, record)
+    home = thread.home(record)
     return _usable(thread, record, home) or wanted(thread, record)[0]
 
 
 def wanted(thread: Thread, record: Record) -> tuple[int, str]:
     """The uid that the next apply gives it under root; why it is the common one, else empty. None is claimed."""
-    return _choose(thread, record, _known_home(thread, record), take=claims.find)
+    return _choose(thread, record, thread.home(record), take=claims.find)
 
 
 def present(thread: Thread, record: Record) -> int | None:
     """Whom the thread's files belong to now, as far as they are a thread's; the common uid where they are not."""
     if os.geteuid() != 0:
         return None
-    return _usable(thread, record, _known_home(thread, record)) or _owner(thread)
+    return _usable(thread, record, thread.home(record)) or _owner(thread)
 
 
 def owners(thread: Thread) -> tuple[tuple[int, int], ...]:
@@ -157,16 +156,6 @@ def _nearest(path: Path) -> Path:
     while not path.is_dir():
         path = path.parent
     return path
-
-
-def _home(thread: Thread, record: Record) -> layers.Home:
-    known = _known_home(thread, record)
-    return known if known.storage else known._replace(storage=storage_id(thread.state))
-
-
-def _known_home(thread: Thread, record: Record) -> layers.Home:
-    """The same, without drawing an id for a storage that has none, and no claims."""
-    return layers.Home(directories.data(), thread.known_storage_id() or "", thread.name, record.incarnation)
 
 
 def _turn(home: layers.Home) -> int:
@@ -246,7 +235,7 @@ def _give(thread: Thread, record: Record, home: layers.Home, uid: int) -> None:
             directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         with holding(directory):
             adopt(directory, (uid, uid), is_former)
-    root = storages.open_workspace(thread.storage, thread.name, Owner(uid, uid))
+    root = storages.open_workspace(thread.root, thread.name, Owner(uid, uid))
     if root is not None:
         with root:
             root.adopt(is_former)

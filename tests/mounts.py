@@ -1,9 +1,10 @@
-"""Real FUSE mounts of a directory: each stands for a host of its own that has the storage mounted."""
+"""Mounts of a test's own, each gone with its block. A FUSE mount can stand for a host that has the storage mounted."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from contextlib import contextmanager
@@ -14,6 +15,41 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+
+
+@contextmanager
+def bound(source: Path, target: Path) -> Iterator[None]:
+    """`source`, bind-mounted at `target`; only root can."""
+    target.mkdir(exist_ok=True)
+    subprocess.run(["mount", "--bind", source, target], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", target], check=False, stderr=subprocess.DEVNULL)
+
+
+@contextmanager
+def fused(source: Path, target: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`source` as bindfs, a FUSE daemon, shows it at `target`; the daemon."""
+    if not shutil.which("bindfs") or not os.access("/dev/fuse", os.W_OK):
+        pytest.skip("needs bindfs and /dev/fuse")
+    target.mkdir(exist_ok=True)
+    before = target.stat().st_dev
+    options = [] if os.geteuid() == 0 else ["--no-allow-other"]
+    with subprocess.Popen(["bindfs", "-f", *options, source, target]) as daemon:
+        try:
+            while target.stat().st_dev == before:
+                if daemon.poll() is not None:
+                    pytest.skip("nothing can be mounted here")
+                time.sleep(0.005)
+            yield daemon
+        finally:
+            daemon.send_signal(signal.SIGCONT)
+            unmount = ["umount"] if os.geteuid() == 0 else ["fusermount3", "-u"]
+            subprocess.run([*unmount, "-l" if os.geteuid() == 0 else "-z", target], check=False)
+            daemon.kill()
 
 
 @contextmanager

@@ -21,6 +21,8 @@ from tests.reconcile.threads import snapshot
 if TYPE_CHECKING:
     from solven_env.report import ThreadReport
 
+pytestmark = pytest.mark.usefixtures("own_data")
+
 INPUTS = {"user_id": {"type": "string", "default": "user"}, "ticket": {"type": "string", "required": False}}
 DOTFILES = {".bashrc": "hello {{ user_id }}\n", "scripts/tool": {"content": "#!/bin/sh\n", "mode": "0755"}}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from solven_env import shipped
-from solven_env.config import Config, Sandbox, load, parse
+from solven_env.config import Config, Sandbox, Storage, load, parse
 from solven_env.errors import ConfigError
 
 SCHEMA = (shipped.directory("schemas") / "config-v1.json").read_bytes()
@@ -16,7 +16,7 @@ SCHEMA = (shipped.directory("schemas") / "config-v1.json").read_bytes()
 WHOLE = """\
 default_storage: prod
 storages:
-  prod: {root: /srv/agents}
+  prod: {root: /srv/agents, id: agents-prod, require_mount: true}
   b: {root: "/mnt/b c"}
 sandbox: {uid: 12345, uids: {first: 20000, count: 3}, bwrap: /opt/bwrap, networks: [none, internet]}
 """
@@ -41,6 +41,9 @@ MISTAKES = [
     ("sandbox:", "1:1: sandbox has no value. "),
     ("storages: {a/b: {root: /x}}", "1:12: 'a/b' is not a storage's name: letters"),
     ("storages: {a: {root: x}}", "1:22: storages.a.root: 'x' is not an absolute path. Write, for example, /srv/agents."),
+    ("storages: {a: {root: /x, id: a/b}}", "1:30: storages.a.id: 'a/b' is not a storage's id: letters, digits, "),
+    ("storages: {a: {root: /x, id: 12345}}", "1:30: storages.a.id: 12345 is read as a number, not as text. "),
+    ("storages: {a: {root: /x, require_mount: 'no'}}", "1:41: storages.a.require_mount must be true or false, not text. "),
     ("storages: {a: {}}", "1:12: storages.a has no 'root'. Add 'root: /srv/agents'."),
     ("default_storage: a\nstorages: {aa: {root: /x}}", "1:18: there is no storage 'a'. "),
     ("default_storage: prod", "1:18: there is no storage 'prod'. Add 'storages: {prod: {root: /srv/agents}}'."),
@@ -63,7 +66,7 @@ def test_a_group_is_written_by_its_name_or_its_number(written: str, number: int)
 def test_what_is_said_is_read() -> None:
     assert parse(WHOLE.encode(), "config.yaml", SCHEMA) == Config(
         "prod",
-        {"prod": Path("/srv/agents"), "b": Path("/mnt/b c")},
+        {"prod": Storage(Path("/srv/agents"), "agents-prod", True, "prod"), "b": Storage(Path("/mnt/b c"), name="b")},
         Sandbox(12345, "/opt/bwrap", ("none", "internet"), range(20000, 20003)),
     )
 

@@ -33,6 +33,9 @@ solven_env.apply(sys.argv[1], "t1", storage=sys.argv[2] + "/")
 """
 
 
+pytestmark = pytest.mark.usefixtures("own_data")
+
+
 @pytest.fixture
 def profile(tmp_path: Path) -> Path:
     """A profile of several files."""

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env.config import Config
+from solven_env.config import Config, Storage
 from solven_env.errors import StateError
 from solven_env.profile.sections import Bun, Python
 from solven_env.reconcile.desired import settings
 from solven_env.state import LocalState, contents
 from solven_env.state.records import Record
+from solven_env.state.root import StorageRoot
 from solven_env.threads import Thread
 from tests.reconcile.states import profile
 from tests.state.test_contents import DAMAGES, DATA
@@ -29,9 +30,10 @@ SECTIONS = {
 
 @pytest.fixture
 def thread(tmp_path: Path) -> Thread:
-    state = LocalState(tmp_path)
+    root = StorageRoot(tmp_path)
+    state = LocalState(root)
     contents.keep(state, f"locks/{DIGEST}", DATA)
-    return Thread("t1", tmp_path, state, None, Config())
+    return Thread("t1", root, state, None, Config(), Storage(tmp_path))
 
 
 def recorded(kind: str, lock: str) -> Record:

@@ -19,7 +19,6 @@ from solven_env.durable import make_directory
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from solven_env.builds.store import Build
@@ -90,11 +89,6 @@ def place(home: Home, build: Build) -> Path:
 def mount_points(home: Home) -> Path:
     """The directory for what proot makes in the workspace to be recorded in, made where it is missing."""
     return make_private(make(home) / "proot")
-
-
-def homes(data: Path) -> Iterator[Home]:
-    """Every thread of every storage that has layers on this host."""
-    return (Home(data, *path.parts[-3:]) for path in (data / "layers").glob("*/*/*"))
 
 
 def make(home: Home) -> Path:

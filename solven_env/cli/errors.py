@@ -30,6 +30,7 @@ _EXPLAINED = (
     errors.PlatformError,
     errors.SandboxError,
     errors.StateError,
+    errors.StorageError,
     errors.StoreError,
     errors.UnknownStorageError,
     errors.WorkspaceError,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from solven_env import sources
+from solven_env import known, sources
 from solven_env.errors import WorkspaceError
 from solven_env.probing import basics, host, inside, profile, questions, shells, supplies, surroundings, thread
 from solven_env.probing.questions import Question
 from solven_env.report import DoctorReport, ThreadReport, thread_report
+from solven_env.state.root import StorageRoot
 from solven_env.threads import Thread
 from solven_env.workspace import storage as storages
 
@@ -60,7 +61,7 @@ class Examination:
         """Every finding, and by its name alone each question that was not asked, since what it needs is broken."""
         here = host.Host.find()
         failed: set[str] = set()
-        yield from questions.ask_all("host", (*_HOST, *self._own()), here, failed)
+        yield from questions.ask_all("host", (*_HOST, *self.own_questions()), here, failed)
         if self.source is not None:
             sought = profile.Sought(str(self.profile), self.source, here)
             yield from questions.ask_all("profile", profile.QUESTIONS, sought, failed)
@@ -79,17 +80,19 @@ class Examination:
             return
         yield from questions.ask_all("thread", _INSIDE, inside.Inside(self.asked), failed)
 
-    def _own(self) -> Iterator[Question[host.Host]]:
+    def own_questions(self) -> Iterator[Question[host.Host]]:
         """The questions about the host that depend on what was named."""
 
         def storage(here: host.Host) -> Answer:
-            return supplies.directory(storages.locate(self.storage, os.environ, here.config), WorkspaceError)
+            asked = storages.locate(self.storage, os.environ, here.config)
+            known.find(here.data, StorageRoot(asked.root), asked)  # an error of which is the answer
+            return supplies.directory(asked.root, WorkspaceError)
 
         def python(here: host.Host) -> Answer:
             return supplies.python(PYTHON, here, is_needed=False)
 
         def uids(here: host.Host) -> Answer | None:
-            return supplies.uids_of_threads(storages.locate(self.storage, os.environ, here.config), here)
+            return supplies.uids_of_threads(storages.locate(self.storage, os.environ, here.config).root, here)
 
         yield Question("storage", storage, ("configuration",))
         yield Question("uids", uids, ("storage", "namespaces", "cache", "data"))

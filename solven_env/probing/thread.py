@@ -81,12 +81,11 @@ class Asked:
 
     def fresh_layer(self, kind: str) -> str:
         """What mends what an agent did to its own packages: `apply` where it sees that, else a layer set aside."""
-        storage = self.thread.known_storage_id()
-        if storage is None or self.record is None or kind not in self.builds:
+        if self.thread.storage_id is None or self.record is None or kind not in self.builds:
             return self.apply
         if self.thread.lost(self.record, self.builds[kind], self.record.settings["backend"]):
             return self.apply
-        home = layers.Home(self.host.data, storage, self.thread.name, self.record.incarnation)
+        home = self.thread.home(self.record)
         layer = layers.where(home, self.builds[kind]).upper.parent
         aside = shlex.join(("mv", str(layer), str(self.host.data / f"{self.thread.name}-{kind}-aside")))
         return f"Begin with a fresh layer, without what was added: solven-env stop {self.thread.name} && {aside}"
@@ -206,10 +205,9 @@ def builds(asked: Asked) -> Answer | None:
 def layers_of(asked: Asked) -> Answer | None:
     """The thread's layers belong to whom commands run as, and to nobody else's reach."""
     assert asked.record is not None
-    storage = asked.thread.known_storage_id()
-    if storage is None:
+    if asked.thread.storage_id is None:
         return None
-    home = layers.Home(asked.host.data, storage, asked.thread.name, asked.record.incarnation)
+    home = asked.thread.home(asked.record)
     names = sorted(layers.instances(home))
     for kind, instance in names:
         places_of = (home.path / f"{kind}-{instance}" / name for name in ("upper", "work", "copy"))
@@ -250,7 +248,7 @@ def pending(asked: Asked) -> Answer | None:
 def links(asked: Asked) -> Answer | None:
     """What the profile's links lead to is there."""
     declared = asked.settings["links"]
-    lost = [link for link in declared if storages.is_missing(asked.thread.storage, link["to"])]
+    lost = [link for link in declared if storages.is_missing(asked.thread.root, link["to"])]
     needed = [link for link in lost if not link["optional"]]
     for link in needed or lost:
         what = f"the link /{printable(link['path'])} leads nowhere"

@@ -68,8 +68,26 @@ def stop(session: str, runtime_dir: str) -> bool:
     When this returns, all its processes have ended, and its socket is gone. The holder is found among the processes,
     since one that hangs accepts no connection, and its socket may have been removed by a cleaner of /tmp.
     """
-    name = runtime.socket_name(session)
     directory = runtime.open_directory(runtime_dir)
+    try:
+        return _stop(directory, runtime.socket_name(session))
+    finally:
+        os.close(directory)
+
+
+def stop_all(owner: str, runtime_dir: str) -> bool:
+    """The same for all sessions of an owner: those whose names begin with it and `/`."""
+    directory, begin = runtime.open_directory(runtime_dir), runtime.names_of(owner)
+    try:
+        served = (name.decode() for name in _served() if name.startswith(begin.encode()))
+        names = {*served, *(name for name in os.listdir(directory) if name.startswith(begin))}
+        stopped = [_stop(directory, name) for name in sorted(names)]
+        return any(stopped)
+    finally:
+        os.close(directory)
+
+
+def _stop(directory: int, name: str) -> bool:
     ending: dict[int, int | None] = {}
     try:
         with runtime.locked(directory):  # so that nobody makes a new one
@@ -89,23 +107,36 @@ def stop(session: str, runtime_dir: str) -> bool:
     finally:
         for pidfd in filter(None, ending.values()):
             os.close(pidfd)
-        os.close(directory)
 
 
 def _holders(name: str) -> Iterator[int]:
     """The processes that serve the socket `name`, or are about to."""
-    return (int(entry) for entry in os.listdir("/proc") if entry.isdigit() and _serves(int(entry), name))
+    return (pid for pid in _processes() if _serves(pid, name))
+
+
+def _served() -> Iterator[bytes]:
+    """The names of the sockets that processes serve."""
+    return filter(None, map(_socket_of, _processes()))
+
+
+def _processes() -> Iterator[int]:
+    return (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
 
 
 def _serves(pid: int, name: str) -> bool:
+    return _socket_of(pid) == name.encode()
+
+
+def _socket_of(pid: int) -> bytes:
+    """The name of the socket that a process serves; empty for one that is no holder of ours."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             words = file.read().split(b"\0")
-        if words[-2:] != [name.encode(), b""] or not any(_SERVES in word for word in words):
-            return False
-        return not _may_pretend(pid)
+        if words[-1:] != [b""] or not any(_SERVES in word for word in words) or _may_pretend(pid):
+            return b""
+        return words[-2]
     except OSError:  # it has ended, or is hidden
-        return False
+        return b""
 
 
 def _may_pretend(pid: int) -> bool:

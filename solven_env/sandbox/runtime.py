@@ -64,10 +64,23 @@ def find_directory(path: str) -> int | None:
 
 
 def socket_name(session: str) -> str:
-    """The file name of a session's socket: short, since a socket's whole path holds 107 bytes (unix(7))."""
+    """The file name of a session's socket: short, since a socket's whole path holds 107 bytes (unix(7)).
+
+    The names of all sessions of one owner, which is what stands before a session's last `/`, begin alike.
+    """
+    owner, _, rest = session.rpartition("/")
+    return f"{names_of(owner)}{_digest(rest)}"
+
+
+def names_of(owner: str) -> str:
+    """What the file names of the sockets of an owner's sessions begin with."""
+    return f"{_digest(owner)}-"
+
+
+def _digest(text: str) -> str:
     import hashlib  # the holder, which is told its name, has no use for 5 ms of OpenSSL
 
-    return hashlib.sha256(session.encode()).hexdigest()[:24]
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def address(directory: int, name: str) -> str:

@@ -16,20 +16,23 @@ KEY = "storage.json"
 FORMAT = 1
 
 
-def storage_id(state: State) -> str:
-    """The id of the storage whose state this is; drawn now where it has none. StateError where it is damaged."""
+def storage_id(state: State, wanted: str | None = None) -> str:
+    """The id of the storage whose state this is; where it has none `wanted`, or one that is drawn, is written now.
+
+    StateError where it is damaged.
+    """
     known = known_storage_id(state)
-    if known is None:
-        drawn = os.urandom(16).hex()
-        try:
-            state.create(KEY, (json.dumps({"format": FORMAT, "id": drawn}) + "\n").encode())
-        except StateError:
-            known = known_storage_id(state)  # another one drew at the same time
-            if known is None:
-                raise
-        else:
-            return drawn
-    return known
+    if known is not None:
+        return known
+    given = wanted or os.urandom(16).hex()
+    try:
+        state.create(KEY, (json.dumps({"format": FORMAT, "id": given}) + "\n").encode())
+    except StateError:
+        known = known_storage_id(state)  # another one wrote it at the same time
+        if known is None:
+            raise
+        return known
+    return known_storage_id(state) or given  # a bucket's mount lets another host replace it
 
 
 def known_storage_id(state: State) -> str | None:

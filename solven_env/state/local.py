@@ -10,12 +10,13 @@ import posixpath
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from solven_env.durable import link_new, make_directory, sync_directory, write_new
+from solven_env.durable import link_new, sync_directory, write_new
 from solven_env.errors import HeldError, StateError
 from solven_env.failures import failure, shown
 from solven_env.state import leases
 from solven_env.state.protocol import Stored
-from solven_env.syscalls import O_PATH, openat2, refresh
+from solven_env.state.root import StorageRoot
+from solven_env.syscalls import openat2, refresh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,14 +39,14 @@ class LocalState:
     flock and a lease, and nothing of a thread is written by whom it has left.
     """
 
-    def __init__(self, storage: Path) -> None:
+    def __init__(self, storage: Path | StorageRoot) -> None:
         """Keep the state of the threads in `storage`; nothing is opened or made before it is needed."""
-        self._storage = storage
+        self._storage = storage if isinstance(storage, StorageRoot) else StorageRoot(storage)
         self._leases: dict[str, leases.Lease] = {}
 
     def location(self, key: str) -> str:
         """See `State.location`."""
-        return str(self._storage / _OURS / key)
+        return str(self._storage.path / _OURS / key)
 
     def get(self, key: str) -> Stored | None:
         """See `State.get`."""
@@ -215,15 +216,10 @@ class LocalState:
             os.close(directory)
 
     def _open(self, key: str, flags: int) -> int:
-        storage = os.open(self._storage, O_PATH | os.O_DIRECTORY)
-        try:
-            return openat2(storage, posixpath.join(_OURS, key), flags)
-        finally:
-            os.close(storage)
+        return openat2(self._storage.open(), posixpath.join(_OURS, key), flags)
 
     def _make(self, beneath: str) -> int:
-        make_directory(self._storage)
-        here = os.open(self._storage, _DIRECTORY & ~os.O_NOFOLLOW)  # the operator's own path to it may be a link
+        here = openat2(self._storage.make(), ".", _DIRECTORY)
         try:
             for name in posixpath.join(_OURS, beneath).rstrip("/").split("/"):
                 with suppress(FileExistsError):

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solven_env import directories, names
-from solven_env.durable import make_directory, set_rights
+from solven_env.config import Storage
+from solven_env.durable import set_rights
 from solven_env.errors import UnknownStorageError, UsageError, WorkspaceError
 from solven_env.failures import failures_as
 from solven_env.syscalls import O_PATH, let_owner_in, openat2
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from solven_env.config import Config
+    from solven_env.state.root import StorageRoot
 
 _VARIABLE = "SOLVEN_ENV_STORAGE"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -36,22 +38,23 @@ def thread_id(text: str) -> str:
     return text
 
 
-def locate(storage: str | Path | None, environ: Mapping[str, str], config: Config) -> Path:
-    """The storage's directory: `storage`, else `SOLVEN_ENV_STORAGE`, else the host's default, else the user's own.
+def locate(storage: str | Path | None, environ: Mapping[str, str], config: Config) -> Storage:
+    """Which storage: `storage`, else `SOLVEN_ENV_STORAGE`, else the host's default, else the user's own.
 
     A `Path` is a path; text is one when it has a `/` or is `.` or `..`, else the name of a storage of this host, else
-    UnknownStorageError. A leading `~` is a name like any other: shells expand it. No file is touched. (The user's own
-    lies under the data directory, which the process's own environment tells.)
+    UnknownStorageError. A leading `~` is a name like any other: shells expand it. What the configuration says of a
+    storage holds for its path too. No file is touched. (The user's own lies under the data directory, which the
+    process's own environment tells.)
     """
     if isinstance(storage, Path):
-        return storage
+        return _at(storage, config)
     if storage is not None:
         return _path(storage, "--storage", config)
     if environ.get(_VARIABLE):
         return _path(environ[_VARIABLE], _VARIABLE, config)
     if config.default_storage is not None:
         return config.storages[config.default_storage]
-    return directories.data() / "storage"
+    return _at(directories.data() / "storage", config)
 
 
 def workspace_path(storage: Path, thread: str) -> Path:
@@ -59,37 +62,33 @@ def workspace_path(storage: Path, thread: str) -> Path:
     return storage / "threads" / thread_id(thread)
 
 
-def open_workspace(storage: Path, thread: str, owner: Owner | None) -> Root | None:
+def open_workspace(storage: StorageRoot, thread: str, owner: Owner | None) -> Root | None:
     """The thread's workspace, open; None when it is not there.
 
     The storage may be reached through links, it is the operator's; from there on none is followed. WorkspaceError
     when a link or a file stands at `threads` or at the workspace, or the storage is no directory.
     """
-    location = workspace_path(storage, thread)
+    location = workspace_path(storage.path, thread)
     try:
         with failures_as(WorkspaceError, str(location)):
-            place = os.open(storage, O_PATH | os.O_DIRECTORY)
-            try:
-                return Root(_open_directory(place, f"threads/{thread}"), owner)
-            finally:
-                os.close(place)
+            return Root(_open_directory(storage.open(), f"threads/{thread}"), owner)
     except FileNotFoundError:
         return None
 
 
-def create_workspace(storage: Path, thread: str, owner: Owner | None) -> Root:
+def create_workspace(storage: StorageRoot, thread: str, owner: Owner | None) -> Root:
     """The thread's workspace, open; made where it is missing, with `threads`, the storage and the parents of that.
 
     Whatever the umask, storage and parents get mode 0755, `threads` 0711 and the workspace 0700 and `owner`; what is
     there stays as it is. Errors as `open_workspace`.
     """
-    location = workspace_path(storage, thread)
+    location = workspace_path(storage.path, thread)
     if (root := open_workspace(storage, thread, owner)) is not None:
         return root
-    with failures_as(WorkspaceError, str(storage)):
-        make_directory(storage)
+    with failures_as(WorkspaceError, str(storage.path)):
+        made = storage.make()
         for path, mode, whose in (("threads", _THREADS, None), (f"threads/{thread}", CLOSED, owner)):
-            with Root(os.open(storage, os.O_RDONLY | os.O_DIRECTORY), whose) as place, suppress(FileExistsError):
+            with Root(openat2(made, ".", _DIRECTORY), whose) as place, suppress(FileExistsError):
                 place.mkdir(path, mode)
                 place.sync()
     root = open_workspace(storage, thread, owner)
@@ -107,7 +106,7 @@ def check_readers(group: int | None) -> None:
         )
 
 
-def close_to_others(storage: Path, thread: str, group: int | None) -> None:
+def close_to_others(storage: StorageRoot, thread: str, group: int | None) -> None:
     """Give the workspace mode 0700, or 0750 and `group` where the host has one for readers, and `threads` at most 0711.
 
     Earlier versions made both 0755, and an agent may open its own: every account of the host read what an input put
@@ -118,12 +117,8 @@ def close_to_others(storage: Path, thread: str, group: int | None) -> None:
         return
     with root:
         root.close_to_others(group)
-    with failures_as(WorkspaceError, str(storage / "threads")):
-        place = os.open(storage, O_PATH | os.O_DIRECTORY)
-        try:
-            threads = openat2(place, "threads", _DIRECTORY)
-        finally:
-            os.close(place)
+    with failures_as(WorkspaceError, str(storage.path / "threads")):
+        threads = openat2(storage.open(), "threads", _DIRECTORY)
         try:
             about = os.fstat(threads)
             if about.st_uid == os.geteuid():
@@ -142,24 +137,28 @@ def _open_directory(place: int, path: str) -> int:
         os.close(held)
 
 
-def is_missing(storage: Path, path: str) -> bool:
+def is_missing(storage: StorageRoot, path: str) -> bool:
     """Whether nothing stands at `path` beneath the storage. A link on the way is something, and is not followed."""
-    with failures_as(WorkspaceError, str(storage)):
-        directory = os.open(storage, O_PATH | os.O_DIRECTORY)
+    with failures_as(WorkspaceError, str(storage.path)):
+        directory = storage.open()
     try:
         os.close(openat2(directory, path, O_PATH))
     except FileNotFoundError:
         return True
     except OSError:
         return False
-    finally:
-        os.close(directory)
     return False
 
 
-def _path(text: str, source: str, config: Config) -> Path:
+def _at(path: Path, config: Config) -> Storage:
+    absolute = os.path.abspath(path)  # noqa: PTH100 (Path's own would look at links)
+    same = (each for each in config.storages.values() if os.path.abspath(each.root) == absolute)  # noqa: PTH100
+    return next(same, Storage(path))
+
+
+def _path(text: str, source: str, config: Config) -> Storage:
     if "/" in text or text in (".", ".."):
-        return Path(text)
+        return _at(Path(text), config)
     if text not in config.storages:
         from solven_env.diagnostics import did_you_mean
 

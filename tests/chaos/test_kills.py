@@ -46,7 +46,7 @@ def profiles(place: Path) -> list[Path]:
     ]
 
 
-def test_kills_at_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kills_at_random_moments(tmp_path: Path, own_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # here, not in the processes that are killed
     chance = random.Random()
     storage, choices = tmp_path / "storage", profiles(tmp_path)

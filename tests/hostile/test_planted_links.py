@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env.errors import WorkspaceError
+from solven_env.state.root import StorageRoot
 from solven_env.syscalls import RENAME_EXCHANGE, renameat2
 from solven_env.workspace.root import Owner, Root
 from solven_env.workspace.storage import create_workspace, open_workspace
@@ -35,7 +36,7 @@ def workspace(tmp_path: Path) -> Path:
         (place / "file").write_text("secret")
         (place / "file").chmod(0o600)
         (place / "link").symlink_to("file")
-    create_workspace(tmp_path / "storage", "t1", None).close()
+    create_workspace(StorageRoot(tmp_path / "storage"), "t1", None).close()
     return tmp_path / "storage" / "threads" / "t1"
 
 
@@ -148,7 +149,7 @@ def test_a_link_at_the_workspace_is_refused(
     place.symlink_to(tmp_path / target)
     for act in (open_workspace, create_workspace):
         with pytest.raises(WorkspaceError, match=r"symbolic link|no directory") as caught:
-            act(tmp_path / "storage", "t1", OWNER if ROOT else None)
+            act(StorageRoot(tmp_path / "storage"), "t1", OWNER if ROOT else None)
         assert caught.value.location == str(workspace)
     assert not (tmp_path / "nowhere").exists()
 
@@ -158,7 +159,7 @@ def test_a_file_at_the_workspace_is_refused(tmp_path: Path, workspace: Path) -> 
     workspace.write_text("")
     for act in (open_workspace, create_workspace):
         with pytest.raises(WorkspaceError, match="no directory"):
-            act(tmp_path / "storage", "t1", None)
+            act(StorageRoot(tmp_path / "storage"), "t1", None)
 
 
 def test_a_workspace_that_is_exchanged_for_a_link_stays_the_one_that_was_opened(

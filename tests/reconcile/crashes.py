@@ -20,7 +20,7 @@ DIED = 99
 
 _FAILED = 98
 # What changes a disk. A death at an fsync leaves what a death at the effect after it leaves.
-_OF_OS = ("write", "mkdir", "rmdir", "unlink", "link", "rename", "fchmod", "utime")
+_OF_OS = ("write", "mkdir", "rmdir", "unlink", "link", "symlink", "rename", "fchmod", "utime")
 _IMPORTED = ((durable, "renameat2"), (root, "renameat2"), (durable, "chown_opened"))
 
 

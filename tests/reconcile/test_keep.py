@@ -14,6 +14,7 @@ from solven_env.reconcile import keep
 from solven_env.reconcile.keep import Keeper, Kept
 from solven_env.sandbox import mounting
 from solven_env.state import LocalState
+from solven_env.state.root import StorageRoot
 from solven_env.workspace.storage import create_workspace
 from tests.reconcile.crashes import in_a_child
 from tests.reconcile.threads import Thread, sha256, snapshot
@@ -29,14 +30,14 @@ PREFIX = "threads/t1/generations/1"
 @pytest.fixture
 def thread(tmp_path: Path) -> Thread:
     """A thread whose workspace is there and empty."""
-    create_workspace(tmp_path, "t1", None).close()
+    create_workspace(StorageRoot(tmp_path), "t1", None).close()
     return Thread(tmp_path)
 
 
 @pytest.fixture
 def keeper(thread: Thread) -> Iterator[Keeper]:
     """A keeper of the first generation."""
-    with create_workspace(thread.storage, "t1", None) as root:
+    with create_workspace(StorageRoot(thread.storage), "t1", None) as root:
         yield Keeper(root, LocalState(thread.storage), "t1", 1)
 
 

@@ -13,6 +13,7 @@ from solven_env.reconcile.apply import Outcome, apply, observe, refuse_conflicts
 from solven_env.reconcile.plan import addresses, dropped, plan
 from solven_env.state import LocalState
 from solven_env.state.records import Record, load, record_key
+from solven_env.state.root import StorageRoot
 from solven_env.workspace.storage import create_workspace, open_workspace
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Thread:
     def plan(self, asked: Desired) -> Plan:
         """What an apply would do."""
         record = self.record()
-        root = open_workspace(self.storage, self.name, self.owner)
+        root = open_workspace(StorageRoot(self.storage), self.name, self.owner)
         with root or nullcontext():
             observed = observe(root, addresses(asked, record), dropped(asked, record))
         return plan(self.name, asked, observed, record)
@@ -60,7 +61,7 @@ class Thread:
             computed = self.plan(asked)
             if not overwrite:
                 refuse_conflicts(computed)
-            return apply(computed, lambda: create_workspace(self.storage, self.name, self.owner), state)
+            return apply(computed, lambda: create_workspace(StorageRoot(self.storage), self.name, self.owner), state)
 
     def kept(self) -> list[dict[str, Any]]:
         """All that any generation kept; every file's bytes are there and are what the list says."""

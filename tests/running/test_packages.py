@@ -181,7 +181,7 @@ def test_a_storage_that_lost_its_id_is_told_so_and_draws_no_other(two: World) ->
     place = two.storage / ".solven-env/storage.json"
     written = place.read_text()
     place.unlink()
-    for arguments in (("run", "t1", "--", "true"), ("run", "t2", "--", "true"), ("stop", "t1"), ("status", "t2")):
+    for arguments in (("run", "t1", "--", "true"), ("run", "t2", "--", "true"), ("status", "t2")):
         done = two.cli(*arguments)
         said = done.stderr.decode()
         assert (done.returncode, str(place) in said) == (125 if arguments[0] == "run" else 1, True), said

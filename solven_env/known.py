@@ -1,0 +1,292 @@
+"""The storages that this host knows: where each was last, and the id under which this host keeps what belongs to it.
+
+    <data>/known/storages/<id>              a symbolic link, whose text is the storage's own id, the device, inode and
+                                            birth of its root, and its path, with `/` between them
+    <data>/known/paths/<digest of a path>   a symbolic link, whose text is the `id`, and the mount point that it was on
+
+The id is the storage's own (`state.identity`), but for a copy of a storage: what lies on this host for the original
+(layers, sessions, uids) is not the copy's, so that this host gives it another one. A link has its text or is not there,
+whenever the machine stops; what is lost is noted anew by the next apply or run.
+
+What a place is, whose storage has an id that this host knows:
+
+    the same directory, by whatever path (renamed, bind-mounted, reached through a link)    the same storage
+    the path at which it was (mounted again, restored from a backup)                        the same storage
+    another place, and at the former path
+        the very same directory is seen                                                     the same storage
+        a storage of that id is seen                                                        a copy
+        nothing is, or another storage                                                      the same storage, moved
+        nothing is, since what was mounted there is not now, or it does not answer          nobody knows: refused
+
+Directories are told apart by device, inode and birth. FUSE knows no birth, and numbers are given anew with each mount:
+there the first row does not apply.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from solven_env.builds.staging import locked, refusals_told
+from solven_env.errors import SolvenError, StateError, StorageError, StoreError
+from solven_env.failures import failures_as
+from solven_env.state import LocalState
+from solven_env.state.identity import KEY, known_storage_id, storage_id
+from solven_env.state.root import StorageRoot, is_mount_point
+from solven_env.typed import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from solven_env.config import Storage
+
+
+class Known(NamedTuple):
+    """A storage as this host met it last: its own id, and its root. `born` is 0 where that is not known."""
+
+    storage: str
+    device: int
+    inode: int
+    born: int
+    path: str
+
+
+class _At(NamedTuple):
+    """What was met at a path: the id under which this host keeps what belongs to it, and the mount point it was on."""
+
+    id: str
+    mount: str
+
+
+class _Judged(NamedTuple):
+    """What a place is: `id` as of `_At`, None where there is none yet, and whether all of it is noted.
+
+    `original` is the path of that of which it is a copy, which is to get an id.
+    """
+
+    id: str | None
+    is_noted: bool = False
+    original: str = ""
+
+
+def find(data: Path, root: StorageRoot, asked: Storage) -> str | None:
+    """The id under which this host keeps what belongs to a storage; None where it has none yet. Nothing is made.
+
+    `data` is our own directory (`<data>/solven-env`), `asked` what the host configuration says of the storage.
+    StorageError where it is not mounted, or not the one that it should be; StateError where its id is damaged or gone.
+    """
+    return _judge(data, root, asked).id
+
+
+def settle(data: Path, root: StorageRoot, asked: Storage, progress: Callable[[str], None]) -> str:
+    """The same, drawn where there is none; a storage that is missing is made. `progress` is told of a copy.
+
+    Errors as of `find`, and nothing is made then.
+    """
+    judged = _judge(data, root, asked)
+    if judged.id is not None and judged.is_noted:
+        return judged.id
+    with failures_as(StorageError, str(root.path)):
+        root.make()
+    with locked(data / "known", "storages"):
+        own = storage_id(LocalState(root), asked.id)
+        judged = _judge(data, root, asked)  # once more: another process may have noted it
+        known_as = judged.id or f"{own}.{os.urandom(4).hex()}"
+        _note(data, root, own, known_as)
+    if judged.original:
+        progress(f"storage: {root.path} is a copy of {judged.original}, and gets layers of its own on this host")
+    return known_as
+
+
+def recall(data: Path, path: Path) -> str | None:
+    """The id of what was at a path when this host met it last; the storage itself is not looked at, and may be dead."""
+    at = _read_at(data, _absolute(path))
+    return at.id if at else None
+
+
+def _judge(data: Path, root: StorageRoot, asked: Storage) -> _Judged:
+    with failures_as(StorageError, str(root.path)):
+        here = root.look()
+    if asked.require_mount and not (here and here.is_mount_root):
+        raise StorageError(
+            f"the storage {asked.name} is not mounted, and the host configuration says require_mount",
+            fix="Mount it and try again.",
+            location=str(root.path),
+        )
+    own, path = known_storage_id(LocalState(root)), _absolute(root.path)
+    at = _read_at(data, path)
+    if own is None or here is None:
+        _check_new(data, root, asked, at)
+        return _Judged(None)
+    if asked.id not in (None, own):
+        raise StorageError(
+            f"this storage has the id {own}, and the host configuration says {asked.id} for {asked.name}",
+            fix=f"Mount the right one here, or correct storages.{asked.name} in the host configuration.",
+            location=str(root.path),
+        )
+    seen = Known(own, here.device, here.inode, here.born, path)
+    if at is not None and _read(data, at.id) == seen:
+        return _Judged(at.id, is_noted=True)
+    return _recognise(data, seen, at)
+
+
+def _check_new(data: Path, root: StorageRoot, asked: Storage, at: _At | None) -> None:
+    """Refuse to take a place without an id for a new storage, where another one is known or told to be there."""
+    location = str(root.path / ".solven-env" / KEY)
+    if at is not None:
+        _check_mounted(data, root.path, at)
+    with failures_as(StorageError, str(root.path)):
+        has_state, has_threads = root.holds(".solven-env/threads"), root.holds("threads")
+    known = _read(data, at.id) if at is not None else None
+    lost = known.storage if known is not None and has_state else asked.id
+    if lost is not None and (has_state or has_threads):
+        who = "this host's configuration says" if lost == asked.id else "this host knows it as"
+        raise StateError(
+            f"the storage's id is gone, and {who} {lost}",
+            fix=f'Restore it from a backup, or write this there: {{"format": 1, "id": "{lost}"}}',
+            location=location,
+        )
+
+
+def _check_mounted(data: Path, path: Path, at: _At) -> None:
+    with failures_as(StorageError, at.mount):
+        if is_mount_point(at.mount):
+            return
+    link = _link_at(data, _absolute(path))
+    raise StorageError(
+        f"the storage is not mounted: {at.id} was here, and nothing is mounted at {at.mount} now",
+        fix=f"Mount it and try again. To begin another one here: rm {link}",
+        location=str(path),
+    )
+
+
+def _recognise(data: Path, seen: Known, at: _At | None) -> _Judged:
+    """Which of the known storages of its id a place is, as the table of this module says."""
+    entries = _entries(data, seen.storage)
+    if at is not None and at.id not in entries:
+        _check_mounted(data, Path(seen.path), at)
+    for each, known in entries.items():
+        if seen.born and known[1:4] == seen[1:4]:
+            return _Judged(each, is_noted=at is not None and at.id == each and _shows(known.path, seen))
+    for each, known in entries.items():
+        if known.path == seen.path:
+            return _Judged(each)
+    if seen.storage not in entries:
+        return _Judged(seen.storage)
+    stands = {each: _stands(data, known, seen) for each, known in entries.items()}
+    for each, how in stands.items():
+        if how == "same":
+            return _Judged(each, is_noted=at is not None and at.id == each)
+    for each, how in stands.items():
+        if how == "gone":
+            return _Judged(each)
+        if how == "unknown":
+            fix = (
+                f"Mount that one, so that a copy is told from it. If it is gone, or moved here: rm {_link(data, each)}"
+            )
+            what = f"the storage's id is that of {entries[each].path}, which is not mounted now, or does not answer"
+            raise StorageError(what, fix=fix, location=seen.path)
+    return _Judged(None, original=entries[seen.storage].path)
+
+
+def _stands(data: Path, known: Known, seen: Known) -> str:
+    """What is at the path of a known storage now, where `seen` is at another one."""
+    there = StorageRoot(Path(known.path))
+    try:
+        about = there.look()
+        if about is not None and (about.device, about.inode) == (seen.device, seen.inode):
+            return "same"
+        if known_storage_id(LocalState(there)) == known.storage:
+            return "there"
+        at = _read_at(data, known.path)
+        return "gone" if at is None or is_mount_point(at.mount) else "unknown"
+    except (OSError, SolvenError):
+        return "unknown"
+
+
+def _shows(path: str, seen: Known) -> bool:
+    try:
+        about = StorageRoot(Path(path)).look()
+    except OSError:
+        return False
+    return about is not None and (about.device, about.inode) == (seen.device, seen.inode)
+
+
+def _note(data: Path, root: StorageRoot, own: str, known_as: str) -> None:
+    """Have the two links say what is known now. The first is believed for what the second says of it only."""
+    path = _absolute(root.path)
+    with failures_as(StorageError, str(root.path)):
+        here, mount = root.look(), root.mount_point()
+        assert here is not None
+    seen, known = Known(own, here.device, here.inode, here.born, path), _read(data, known_as)
+    if known is not None and known.path != path and _shows(known.path, seen):
+        seen = seen._replace(path=known.path)  # two paths to one directory
+    with refusals_told(data / "known"):
+        fresh = data / "known" / ".new"
+        _replace(fresh, _link_at(data, path), f"{known_as}{mount}")
+        _replace(fresh, _link(data, known_as), "/".join(map(str, seen[:4])) + seen.path)
+
+
+def _replace(fresh: Path, link: Path, text: str) -> None:
+    link.parent.mkdir(exist_ok=True)
+    fresh.unlink(missing_ok=True)  # what a killed process left
+    fresh.symlink_to(text)
+    fresh.rename(link)
+
+
+def _entries(data: Path, own: str) -> dict[str, Known]:
+    """The known storages whose own id this is: the original, then its copies."""
+    place = _link(data, own).parent
+    with refusals_told(place):
+        try:
+            names = sorted(os.listdir(place))  # noqa: PTH208 (names are wanted)
+        except FileNotFoundError:
+            return {}
+    found = ((name, _read(data, name)) for name in names if name == own or name.startswith(f"{own}."))
+    return {name: known for name, known in found if known is not None and known.storage == own}
+
+
+def _read(data: Path, known_as: str) -> Known | None:
+    text = _text(_link(data, known_as))
+    if text is None:
+        return None
+    try:
+        storage, device, inode, born, path = text.split("/", 4)
+        return Known(storage, int(device), int(inode), int(born), f"/{path}")
+    except ValueError:
+        raise _damaged(_link(data, known_as)) from None
+
+
+def _read_at(data: Path, path: str) -> _At | None:
+    text = _text(_link_at(data, path))
+    if text is None:
+        return None
+    known_as, slash, mount = text.partition("/")
+    if not known_as or not slash:
+        raise _damaged(_link_at(data, path))
+    return _At(known_as, slash + mount)
+
+
+def _text(link: Path) -> str | None:
+    with refusals_told(link):
+        try:
+            return os.readlink(link)  # noqa: PTH115 (a path that is not in its shortest form is damage)
+        except FileNotFoundError:
+            return None
+
+
+def _damaged(link: Path) -> StoreError:
+    return StoreError("what this host knows of a storage is damaged", fix=f"Run: rm {link}", location=str(link))
+
+
+def _link(data: Path, known_as: str) -> Path:
+    return data / "known" / "storages" / known_as
+
+
+def _link_at(data: Path, path: str) -> Path:
+    return data / "known" / "paths" / hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
+
+
+def _absolute(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 (which looks at no link: that could hang)

@@ -1,0 +1,133 @@
+"""A storage's root directory: opened once, and all that a verb does in it is done beneath that descriptor.
+
+A storage is mostly a mount. Were its path opened anew for each file, an unmount in between would have the rest of an
+apply written into the empty directory beneath the mount point.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from solven_env.durable import sync_directory
+from solven_env.syscalls import O_PATH, about, openat2
+
+if TYPE_CHECKING:
+    from solven_env.syscalls import About
+
+_DIRECTORY = O_PATH | os.O_DIRECTORY
+_MODE = 0o755
+
+
+class StorageRoot:
+    """The directory at `path`, which need not be there yet. Nothing is opened before it is needed.
+
+    The operator's path to it may be, or go through, a link. Errors are OSErrors.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = -1
+        self._missing: tuple[str, ...] = ()
+        """What is missing of the path behind what the descriptor holds."""
+
+    def __del__(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
+    def open(self) -> int:
+        """The root's descriptor (O_PATH), which stays the object's. FileNotFoundError where the root is missing."""
+        if self._descriptor < 0:
+            self._reach()
+        if self._missing:
+            self._hold(os.open("/".join(self._missing), _DIRECTORY, dir_fd=self._descriptor))  # made meanwhile
+        return self._descriptor
+
+    def make(self) -> int:
+        """The same; what is missing is made, with mode 0755 whatever the umask, and on disk afterwards.
+
+        It is made in the directory that was the nearest when the path was first looked at, whatever is mounted or
+        unmounted since.
+        """
+        if self._descriptor < 0:
+            self._reach()
+        for name in self._missing:
+            with suppress(FileExistsError):
+                os.mkdir(name, dir_fd=self._descriptor)
+                os.chmod(name, _MODE, dir_fd=self._descriptor)
+                _sync(self._descriptor)
+            try:
+                self._hold(os.open(name, _DIRECTORY, dir_fd=self._descriptor), self._missing[1:])
+            except FileNotFoundError:  # a link to nowhere
+                raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self.path)) from None
+        return self._descriptor
+
+    def look(self) -> About | None:
+        """Which directory the root is; None where it is missing, and then the nearest above it is held."""
+        try:
+            return about(self.open())
+        except FileNotFoundError:
+            return None
+
+    def holds(self, path: str) -> bool:
+        """Whether anything stands at a path beneath the root, through no link."""
+        try:
+            os.close(openat2(self.open(), path, O_PATH | os.O_NOFOLLOW))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def mount_point(self) -> str:
+        """Where the file system is mounted that the root is on. FileNotFoundError where it was unmounted meanwhile."""
+        mount, found = about(self.open()).mount, ""
+        real = Path(os.readlink(f"/proc/self/fd/{self._descriptor}"))  # noqa: PTH115 (Path's may not be absolute)
+        for path in (real, *real.parents):
+            if _about(path).mount != mount:
+                break
+            found = str(path)
+        if not found:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(real))
+        return found
+
+    def _reach(self) -> None:
+        path = self.path
+        missing: tuple[str, ...] = ()
+        while True:
+            try:
+                return self._hold(os.open(path, _DIRECTORY), missing)
+            except FileNotFoundError:
+                if not path.name:
+                    raise
+                path, missing = path.parent, (path.name, *missing)
+
+    def _hold(self, descriptor: int, missing: tuple[str, ...] = ()) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor, self._missing = descriptor, missing
+
+
+def is_mount_point(path: str) -> bool:
+    """Whether something is mounted at the path now."""
+    try:
+        return path == "/" or _about(path).is_mount_root  # after a chroot(2), / need be no mount's root
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _about(path: str | Path) -> About:
+    descriptor = os.open(path, _DIRECTORY)
+    try:
+        return about(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync(directory: int) -> None:
+    opened = openat2(directory, ".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        sync_directory(opened)
+    finally:
+        os.close(opened)
