@@ -43,6 +43,7 @@ class LocalState:
         """Keep the state of the threads in `storage`; nothing is opened or made before it is needed."""
         self._storage = storage if isinstance(storage, StorageRoot) else StorageRoot(storage)
         self._leases: dict[str, leases.Lease] = {}
+        self._is_shared: bool | None = None
 
     def location(self, key: str) -> str:
         """See `State.location`."""
@@ -57,8 +58,18 @@ class LocalState:
             except FileNotFoundError:
                 return None
             try:
-                refresh(descriptor)
+                self._refresh(descriptor)
                 value = _read(descriptor)
+            except OSError as error:
+                if error.errno == errno.EIO and self._is_shared:
+                    raise StateError(
+                        "the mount cannot read it, which rclone says too, for as long as it does not know that another"
+                        " host wrote it",
+                        fix="Try again when its `--dir-cache-time` has passed (5 minutes, if it was not set), or read"
+                        " the mount's log.",
+                        location=self.location(key),
+                    ) from error
+                raise
             finally:
                 os.close(descriptor)
         return Stored(value, _version(value))
@@ -131,9 +142,10 @@ class LocalState:
         HeldError when it is held, in this process too. Where the storage may be another host's too, a lease with it,
         of which `progress` is told when it had to be taken over.
         """
+        key = self._lock_key(thread)
         with ExitStack() as held:
-            with self._told(self._lock_key(thread)), self._parent(self._lock_key(thread)) as (directory, name):
-                held.enter_context(_flocked(directory, name, thread))
+            with self._told(key), self._parent(key) as (directory, name):
+                held.callback(_let_go, _take(directory, name, thread))
                 if leases.is_needed(directory):
                     self._leases[thread] = held.enter_context(leases.held(directory, thread, progress))
                     held.callback(self._leases.pop, thread)
@@ -156,9 +168,9 @@ class LocalState:
             except FileNotFoundError:
                 return False
             try:
-                with _flocked(directory, _LOCK, thread, fcntl.LOCK_SH, make=False):
-                    if leases.is_needed(directory):
-                        leases.refuse_held(directory, thread)
+                _let_go(_take(directory, _LOCK, thread, fcntl.LOCK_SH, make=False))
+                if leases.is_needed(directory):
+                    leases.refuse_held(directory, thread)
             except FileNotFoundError:
                 return False
             except HeldError:
@@ -166,6 +178,12 @@ class LocalState:
             finally:
                 os.close(directory)
         return False
+
+    def _refresh(self, descriptor: int) -> None:
+        if self._is_shared is None:
+            self._is_shared = leases.is_needed(descriptor)
+        if self._is_shared:
+            refresh(descriptor)
 
     def _lock_key(self, thread: str) -> str:
         key = f"threads/{thread}/{_LOCK}"
@@ -284,9 +302,8 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-@contextmanager
-def _flocked(directory: int, name: str, thread: str, how: int = fcntl.LOCK_EX, *, make: bool = True) -> Iterator[None]:
-    """Hold an flock on a file, which is made where it is missing; HeldError when somebody else does."""
+def _take(directory: int, name: str, thread: str, how: int = fcntl.LOCK_EX, *, make: bool = True) -> int:
+    """Have an flock on a file, which is made where it is missing; HeldError when somebody else does."""
     descriptor = _open_lock(directory, name, os.O_RDONLY, make=make)
     try:
         try:
@@ -304,12 +321,13 @@ def _flocked(directory: int, name: str, thread: str, how: int = fcntl.LOCK_EX, *
     except BaseException:
         os.close(descriptor)
         raise
-    try:
-        yield
-    finally:
-        # Closing alone would leave it with a child that was forked meanwhile and has not called exec yet.
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
+    return descriptor
+
+
+def _let_go(descriptor: int) -> None:
+    # Closing alone would leave it with a child that was forked meanwhile and has not called exec yet.
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
 
 
 def _open_lock(directory: int, name: str, flags: int, *, make: bool) -> int:

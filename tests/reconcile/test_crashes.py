@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env import durable
+from solven_env.state import leases
 from solven_env.workspace import root as root_module
 from solven_env.workspace.root import Owner
 from tests.reconcile.crashes import dies_at
@@ -111,11 +112,14 @@ def test_the_next_apply_finishes_whatever_was_begun(name: str, tmp_path: Path) -
 def test_it_does_so_where_two_names_cannot_be_exchanged(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """As on FUSE, where a thread is held by a lease too."""
+
     def refuse(*_: object) -> None:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
     monkeypatch.setattr(durable, "renameat2", refuse)
     monkeypatch.setattr(root_module, "renameat2", refuse)
+    monkeypatch.setattr(leases, "file_system_type", lambda _: 0x65735546)
     scenario, count = SCENARIOS[name], 0
     for thread in deaths(scenario, tmp_path):
         thread.apply(scenario.after, overwrite=scenario.overwrite)

@@ -125,8 +125,12 @@ def test_a_record_that_another_host_is_writing_is_read_again(thread: Thread) -> 
         def get(self, key: str) -> Stored | None:
             return halves.pop(0) if halves else super().get(key)
 
-    record = read(Writing(thread.storage), "t1")
-    assert record == whole(thread)
+    state = Writing(thread.storage)
+    assert read(state, "t1") == whole(thread)
+    halves += [Stored(written.value[:length], str(length)) for length in range(1000)]
+    with pytest.raises(DamagedRecordError):
+        read(state, "t1")
+    assert len(halves) > 900
 
 
 def test_a_thread_that_was_never_applied_has_none(tmp_path: Path) -> None:
