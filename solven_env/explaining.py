@@ -209,7 +209,7 @@ def _in_bubblewrap(plan: LaunchPlan, command: Command, controlled: bool) -> tupl
 def _under_proot(plan: LaunchPlan, command: Command, program: str, bound: Sequence[Binding]) -> tuple[str, ...]:
     from solven_env.sandbox import proot
 
-    return program, *proot.arguments(f"{proot.STAGE}/root", bound, command, uid=plan.uid or SANDBOX_UID)[1:]
+    return program, *proot.arguments(f"{proot.STAGE}/root", bound, plan, command, uid=plan.uid or SANDBOX_UID)[1:]
 
 
 def _section(title: str, lines: Sequence[str]) -> Iterator[str]:

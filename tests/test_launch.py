@@ -13,7 +13,7 @@ from solven_env.builds.remembered import Interpreter
 from solven_env.builds.shape import Tools
 from solven_env.builds.store import Build
 from solven_env.errors import SandboxError
-from solven_env.sandbox.plan import Bind, Dev, Etc, Link, Overlay, Proc, Tmpfs, check_plan
+from solven_env.sandbox.plan import STARTER, Bind, Dev, Etc, Link, Overlay, Proc, Tmpfs, check_plan
 
 PLACE = launch.Place("s/t1/i", "/store/threads/t1", "/store", 61000, "/opt/bwrap")
 MOVABLE = Interpreter("/opt/p/bin/python3.12", "/opt/p", "3.12.1", "", "", True, 1, 1)
@@ -94,8 +94,8 @@ def test_tools_have_their_fixed_names() -> None:
     assert shown["/run/solven-env/bin/bun"] == "/opt/bun"
     assert shown["/run/solven-env/python"] == "/opt/p"
     assert shown["/run/solven-env/certificates.pem"] == "/c/authorities.pem"
-    assert made.links == (Link("/run/solven-env/bin/node", "bun"),)
-    assert plan(tools=TOOLS._replace(has_node=True)).links == ()
+    assert made.links == (STARTER, Link("/run/solven-env/bin/node", "bun"))
+    assert plan(tools=TOOLS._replace(has_node=True)).links == (STARTER,)
     fixed = MOVABLE._replace(prefix="/home/ada/py/3.12", is_movable=False)
     made = plan(tools=Tools(interpreter=fixed))
     assert Link("/run/solven-env/python", "/home/ada/py/3.12") in made.links

@@ -3,6 +3,7 @@
     /run/solven-env/bin/{uv,bun,node}      node is Bun where the host has none
     /run/solven-env/python                 the interpreter's prefix
     /run/solven-env/certificates.pem
+    /run/solven-env/solven-env             prlimit(1), which starts commands
 
 A build refers to nothing else of the host. Builds are made with this very shape, and threads run with it.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 import os
 
 from solven_env.builds import certificates
-from solven_env.sandbox.plan import Bind, Link, Mount, Tmpfs
+from solven_env.sandbox.plan import STARTER, Bind, Link, Mount, Tmpfs
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def host_has_node() -> bool:
 def tool_mounts(tools: Tools, targets: Collection[str]) -> tuple[tuple[Mount, ...], tuple[Link, ...]]:
     """The mounts and links for the tools, in a sandbox that has mounts at `targets` already."""
     mounts: list[Mount] = [Tmpfs(RUN, size=1 << 20, read_only=True)]
-    links: list[Link] = []
+    links = [STARTER]
     if tools.uv is not None:
         mounts.append(Bind(f"{BIN}/uv", str(tools.uv)))
     if tools.bun is not None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from solven_env.probing.host import Host, said
 from solven_env.probing.questions import Answer, Question, broken, limited, ok
 from solven_env.sandbox import cgroups, program
-from solven_env.sandbox.bubblewrap import PRLIMIT, SETSID
+from solven_env.sandbox.bubblewrap import SETSID
 from solven_env.sandbox.limits import Limits
+from solven_env.sandbox.plan import STARTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +73,7 @@ def _made(path: str) -> str:
 
 
 QUESTIONS: tuple[Question[Host], ...] = (
-    Question("prlimit", installed(PRLIMIT, "util-linux", "every command is started through it")),
+    Question("prlimit", installed(STARTER.to, "util-linux", "every command is started through it")),
     Question("setsid", installed(SETSID, "util-linux", "commands on a terminal and the backend proot need it")),
     Question("bash", installed("/bin/bash", "bash", "shell, run --shell and the profile's dotfiles need it")),
     Question("devices", devices),

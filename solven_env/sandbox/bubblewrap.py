@@ -10,15 +10,11 @@ import os
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import limits, refusal, wire
-from solven_env.sandbox.plan import SANDBOX_UID, Command, LaunchPlan
+from solven_env.sandbox.plan import SANDBOX_UID, Command, LaunchPlan, starter
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from solven_env.errors import SolvenError
-
-PRLIMIT = "/usr/bin/prlimit"
-"""Sets limits inside, and tells 126 from 127: for a missing program bubblewrap itself ends with 1, like any command."""
-
 
 SETSID = "/usr/bin/setsid"
 """Gives the command a session and a terminal of its own. It becomes the command itself, and no second process, as long
@@ -56,7 +52,8 @@ def arguments(
         *("--args", str(environment), "--seccomp", str(seccomp), "--json-status-fd", str(status)),
         # Every mount beneath is nodev already but for the nodes of /dev, which --bind would make nodev too.
         *("--dev-bind", root, "/", "--chdir", command.cwd),
-        *("--", *((SETSID, "--ctty") if controlled else ()), PRLIMIT, *limits.options(command.limits, hard)),
+        # Even without limits: for a missing program bubblewrap itself ends with 1, like any command.
+        *("--", *((SETSID, "--ctty") if controlled else ()), starter(plan), *limits.options(command.limits, hard)),
         *("--", *command.argv),
     ]
     too_many = len(line) + 3 * len(command.env) - _MOST_WORDS

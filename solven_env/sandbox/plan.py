@@ -104,6 +104,13 @@ class Link(NamedTuple):
     to: str
 
 
+STARTER = Link("/run/solven-env/solven-env", "/usr/bin/prlimit")
+"""prlimit(1), which starts commands: it says of one that it cannot execute why, under the name that it was started by.
+
+It also sets limits inside, and tells 126 from 127.
+"""
+
+
 class LaunchPlan(NamedTuple):
     """Everything that is needed to start a command, without the command.
 
@@ -155,6 +162,11 @@ _KINDS: dict[str, type[Mount]] = {
     "overlay": Overlay,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
+
+
+def starter(plan: LaunchPlan) -> str:
+    """The path inside of what starts commands: our name for it, where the plan has that."""
+    return STARTER.path if STARTER in plan.links else STARTER.to
 
 
 def check_plan(plan: LaunchPlan) -> None:

@@ -9,7 +9,8 @@ import shutil
 import subprocess
 
 from solven_env.errors import PlatformError
-from solven_env.sandbox.bubblewrap import PRLIMIT, SETSID
+from solven_env.sandbox.bubblewrap import SETSID
+from solven_env.sandbox.plan import STARTER
 from solven_env.sandbox.refusal import read_setting
 
 OLDEST = (0, 8)
@@ -113,7 +114,7 @@ def locate_slirp4netns(*, search: str | None = None) -> str:
 
 def lacking_starter() -> PlatformError | None:
     """Which of the programs that start commands inside, as this host has them, is missing; None where all are there."""
-    for path in (SETSID, PRLIMIT):
+    for path in (SETSID, STARTER.to):
         if not os.access(path, os.X_OK):
             return PlatformError(f"{path} is missing, which starts commands", fix=installing("util-linux"))
     return None

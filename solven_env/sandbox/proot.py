@@ -6,11 +6,13 @@ is mounted, and the kernel keeps nobody in.
 
 from __future__ import annotations
 
-from solven_env.sandbox.plan import SANDBOX_UID, Command
+from solven_env.sandbox.plan import SANDBOX_UID, Command, starter
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from solven_env.sandbox.plan import LaunchPlan
 
 STATEMENT = (
     "The proot backend rewrites paths so that a cooperative program sees the workspace as /. It is a convenience, not "
@@ -19,7 +21,6 @@ STATEMENT = (
 STAGE = "/tmp"  # noqa: S108 - a tmpfs of the supervisor's own mount namespace over it; proot's own files go there too
 ENV = "/usr/bin/env"
 SETSID = "/usr/bin/setsid"
-PRLIMIT = "/usr/bin/prlimit"
 
 
 class Binding(NamedTuple):
@@ -36,7 +37,7 @@ def notice(network: str) -> str:
     )
 
 
-def arguments(root: str, bindings: Sequence[Binding], command: Command, *, uid: int) -> list[str]:
+def arguments(root: str, bindings: Sequence[Binding], plan: LaunchPlan, command: Command, *, uid: int) -> list[str]:
     """argv of a proot that shows `root` as / and is started with the command's environment; `uid` is the real one.
 
     proot ends with the status of whichever process ended last, and with 255 for any signal. So setsid leaves the
@@ -51,7 +52,7 @@ def arguments(root: str, bindings: Sequence[Binding], command: Command, *, uid: 
         # The mark keeps proot from following a link at the target's last component.
         *(word for each in bindings for word in ("-b", f"{each.source}:{each.target}!")),
         *(() if command.cwd == "/" else (ENV, f"--chdir={command.cwd}")),
-        *(SETSID, "--fork", PRLIMIT, "--core=0:0", "--", *command.argv),
+        *(SETSID, "--fork", starter(plan), "--core=0:0", "--", *command.argv),
     ]
 
 

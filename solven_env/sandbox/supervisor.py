@@ -178,7 +178,7 @@ def _remove_loader(pid: int) -> None:
 
 def _start(plan: LaunchPlan, command: Command, where: str, shown: list[bindings.Shown]) -> int:
     uid = os.geteuid() if plan.uid is None else plan.uid
-    arguments = proot.arguments(f"{where}/root", bindings.bindings(shown), command, uid=uid)
+    arguments = proot.arguments(f"{where}/root", bindings.bindings(shown), plan, command, uid=uid)
     parent = os.getpid()
     pid = os.fork()
     if pid:

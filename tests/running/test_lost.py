@@ -48,6 +48,9 @@ def test_it_is_drift_and_mended_with_a_fresh_layer(thread: World, command: str) 
     assert said.returncode == 0
     assert b"is broken, since commands removed" in said.stderr
     assert b"solven-env apply PROFILE t1 begins anew" in said.stderr
+    refused = thread.cli("run", "t1", "--", "/.venv/bin/python", "-c", "import six").stderr.splitlines()
+    assert b"is broken, since commands removed" in refused[0]
+    assert b"prlimit" not in b"".join(refused)
     told: list[str] = []
     mended = thread.apply(progress=told.append)
     assert [(each.address, each.action) for each in mended.changes] == [("build:python", "replace")]

@@ -30,11 +30,17 @@ if TYPE_CHECKING:
         (("/usr",), 126),
         (("--version",), 127),  # a word of the command's, whatever it looks like
         (("-x", "y"), 127),
+        (("/no-interpreter",), 127),
     ],
 )
 def test_the_status_is_the_commands(either: World, argv: tuple[str, ...], status: int) -> None:
+    script = either.workspace() / "no-interpreter"
+    script.write_text("#!/nothing/of/this/name\n")
+    script.chmod(0o755)
     done = either.cli("run", "t1", "--", *argv)
-    assert (done.returncode, done.stdout) == (status, b""), done.stderr
+    why = {127: "No such file or directory", 126: "Permission denied"}.get(status)
+    told = f"solven-env: failed to execute {argv[0]}: {why}\n" if why else ""
+    assert (done.returncode, done.stdout, either.told(done.stderr).decode()) == (status, b"", told)
     assert either.run(*argv).status == status
 
 

@@ -5,7 +5,7 @@ import pytest
 from solven_env.errors import SandboxError
 from solven_env.sandbox import bubblewrap, program
 from solven_env.sandbox.limits import Limits
-from solven_env.sandbox.plan import Command, LaunchPlan
+from solven_env.sandbox.plan import STARTER, Command, LaunchPlan, Link
 
 PLAN = LaunchPlan("s", "/w", (), hostname="box", bwrap="/opt/bwrap")
 
@@ -17,15 +17,18 @@ HARD = {"open_files": 1 << 63, "cpu_time": 10}
 
 
 @pytest.mark.parametrize(
-    ("controlled", "session", "program"),
+    ("controlled", "links", "session", "program"),
     [
-        (False, ("--new-session",), ("/usr/bin/prlimit",)),
-        (True, (), ("/usr/bin/setsid", "--ctty", "/usr/bin/prlimit")),
+        (False, (), ("--new-session",), ("/usr/bin/prlimit",)),
+        (True, (), (), ("/usr/bin/setsid", "--ctty", "/usr/bin/prlimit")),
+        (False, (STARTER,), ("--new-session",), ("/run/solven-env/solven-env",)),
     ],
 )
-def test_the_whole_command_line(controlled: bool, session: tuple[str, ...], program: tuple[str, ...]) -> None:
+def test_the_whole_command_line(
+    controlled: bool, links: tuple[Link, ...], session: tuple[str, ...], program: tuple[str, ...]
+) -> None:
     line = bubblewrap.arguments(
-        PLAN, COMMAND, "/stage", HARD, controlled=controlled, environment=6, seccomp=7, status=8
+        PLAN._replace(links=links), COMMAND, "/stage", HARD, controlled=controlled, environment=6, seccomp=7, status=8
     )
     assert line == [
         "/opt/bwrap",

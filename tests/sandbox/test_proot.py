@@ -8,19 +8,21 @@ import pytest
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import etc, proot, supervised
-from solven_env.sandbox.plan import SANDBOX_UID, Bind, Command, File, Link, Overlay, Tmpfs
+from solven_env.sandbox.plan import SANDBOX_UID, Bind, Command, File, LaunchPlan, Link, Overlay, Tmpfs
 from solven_env.sandbox.proot import Binding
 from tests.sandbox.running import SYSTEM, Box, command
+
+PLAN = LaunchPlan("s", "/w", ())
 
 
 def test_arguments() -> None:
     asked = Command(("sh", "-c", "true"), (("SECRET", "sesame"),), cwd="/usr")
-    line = proot.arguments("/stage/root", [Binding("/stage/0", "/usr")], asked, uid=61000)
+    line = proot.arguments("/stage/root", [Binding("/stage/0", "/usr")], PLAN, asked, uid=61000)
     assert line[:9] == ["proot", "-v", "-1", "-r", "/stage/root", "-w", "/", "-i", "1000:1000"]
     assert line[9:13] == ["-b", "/stage/0:/usr!", "/usr/bin/env", "--chdir=/usr"]
     assert line[-4:] == ["--", "sh", "-c", "true"]
     assert "sesame" not in " ".join(line)
-    assert "-i" not in proot.arguments("/r", [], asked, uid=SANDBOX_UID)
+    assert "-i" not in proot.arguments("/r", [], PLAN, asked, uid=SANDBOX_UID)
     assert proot.environment(asked) == {"SECRET": "sesame", "PWD": "/usr"}
 
 
