@@ -182,8 +182,11 @@ def _ask(candidate: Path, version: str) -> Interpreter | str:
         return f"does not start ({error})"
     if done.returncode:
         return f"does not start ({programs.last_words(done.stderr)})"
-    about = json.loads(done.stdout)
-    return _problem(about, version) or _interpreter(about)
+    try:
+        about = json.loads(done.stdout)
+        return _problem(about, version) or _interpreter(about)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OSError):
+        return "does not answer as an interpreter does"
 
 
 def _problem(about: Mapping[str, Any], version: str) -> str:

@@ -25,6 +25,9 @@ _SECONDS = 2.0
 """How long is looked, in all mounts together."""
 
 _NAMED = 3
+_DEPTH = 50
+"""Directories in each other that are looked into: each takes a descriptor."""
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _DISTRIBUTIONS = frozenset(mount.source for mount in SYSTEM)
 
 
@@ -39,6 +42,7 @@ def answer(binds: Sequence[Bind]) -> Answer | None:
         return None
     end = time.monotonic() + _SECONDS
     found: list[str] = []
+    is_all = True
     for bind in binds:
         try:
             opened = open_bind(bind)
@@ -48,12 +52,14 @@ def answer(binds: Sequence[Bind]) -> Answer | None:
             continue
         with holding(opened):
             for path in _doors(opened, end):
+                if path is None:
+                    is_all = False
+                    continue
                 found.append(printable(f"{bind.target}{path}"))
                 if len(found) > _NAMED:
                     break
     if not found:
-        is_over = time.monotonic() >= end
-        return limited(f"none found in {_SECONDS:.0f} s; there was more to look at") if is_over else ok("none is shown")
+        return ok("none is shown") if is_all else limited("none found so far; there was more than is looked at")
     more = " and more" if len(found) > _NAMED else ""
     cause = (
         "a command can connect to it, or write to it, as far as its own mode lets the sandbox's uid: "
@@ -63,22 +69,48 @@ def answer(binds: Sequence[Bind]) -> Answer | None:
     return limited(f"a socket or FIFO of the host's is shown: {', '.join(found[:_NAMED])}{more}", cause, fix)
 
 
-def _doors(top: int, end: float) -> Iterator[str]:
-    """The paths of sockets and FIFOs at and beneath an open file or directory, through no link, until time is up."""
-    if not stat.S_ISDIR(os.fstat(top).st_mode):
-        if _is_door(os.fstat(top).st_mode):
-            yield ""
+def _doors(top: int, end: float) -> Iterator[str | None]:
+    """The paths of sockets and FIFOs at and beneath an open file or directory, through no link; None for what was not
+    looked at, being too deep, or as time was up.
+
+    A link of the profile may show what another thread's agent writes: names in any number, directories in any depth.
+    """
+    mode = os.fstat(top).st_mode
+    if stat.S_ISDIR(mode):
+        with holding(os.open(".", _DIRECTORY, dir_fd=top)) as directory:
+            yield from _beneath(directory, "", _DEPTH, end)
+    elif _is_door(mode):
+        yield ""
+
+
+def _beneath(directory: int, path: str, depth: int, end: float) -> Iterator[str | None]:
+    if not depth:
+        yield None
         return
-    for path, _, names, directory in os.fwalk(".", dir_fd=top):
-        for name in names:
-            try:
-                about = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            except OSError:
-                continue  # gone, or not ours to see
-            if _is_door(about.st_mode):
-                yield f"{path[1:]}/{name}"
-        if time.monotonic() >= end:
-            return
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if time.monotonic() >= end:
+                yield None
+                return
+            if _is_door(_mode(entry)):
+                yield f"{path}/{entry.name}"
+            elif entry.is_dir(follow_symlinks=False):
+                try:
+                    inner = os.open(entry.name, _DIRECTORY, dir_fd=directory)
+                except OSError:
+                    continue  # gone, or not ours to see
+                with holding(inner):
+                    yield from _beneath(inner, f"{path}/{entry.name}", depth - 1, end)
+
+
+def _mode(entry: os.DirEntry[str]) -> int:
+    """The kind of what is neither a file, a directory nor a link; else 0, without a look at each."""
+    if entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False) or entry.is_symlink():
+        return 0
+    try:
+        return entry.stat(follow_symlinks=False).st_mode
+    except OSError:
+        return 0
 
 
 def _is_door(mode: int) -> bool:

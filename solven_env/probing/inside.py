@@ -6,10 +6,11 @@ import os
 import secrets
 import select
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from solven_env import preparing, running
-from solven_env.errors import SandboxError, SolvenError
+from solven_env.errors import SandboxError
 from solven_env.probing import script, starting
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
 from solven_env.profile import pep508
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _SECONDS = 300.0
 _PATIENCE = 20.0
+_ENOUGH = 1 << 16
+_FEW = 200
 _UNBUFFERED = "import os; print('here'); os.read(0, 1)"
 
 
@@ -78,6 +81,9 @@ def start(inside: Inside) -> Answer:
         return _not_started(inside, error)
     finally:
         _remove(inside, file)
+    if not done.is_whole:
+        cause = f"it is over {starting.LONGEST >> 20} MiB, of a program that stands before the system's on PATH perhaps"
+        return broken("what the probes print inside has no end", cause, inside.asked.fresh_layer("python"))
     if done.limits:
         cause = f"the profile's limit of {', '.join(done.limits)} was reached"
         return broken("the probes are stopped inside", cause, "Raise it in the profile's sandbox.limits, and apply.")
@@ -114,11 +120,12 @@ def _in_the_way(inside: Inside, target: str) -> str:
 
 def status(inside: Inside) -> Answer:
     """A command's exit status is what its caller gets, and its two streams stay apart in two files."""
-    done = inside.run(("sh", "-c", "echo out; echo err >&2; exit 42"))
+    done = inside.run(("/bin/sh", "-c", "echo out; echo err >&2; exit 42"))
     if done.status != 42:
         return broken(f"a command that exits with 42 gives {done.status}")
     if (done.out, done.err) != (b"out\n", b"err\n"):
-        return broken("redirected output does not arrive as it was written", f"{done.out!r}, {done.err!r}")
+        said = f"{done.out[:_FEW]!r}, {done.err[:_FEW]!r}"
+        return broken("redirected output does not arrive as it was written", said)
     return ok("exit status 42 comes through, output arrives when redirected")
 
 
@@ -128,13 +135,13 @@ def unbuffered(inside: Inside) -> Answer | None:
         return None
     go, wait = os.pipe()
     read, out = os.pipe()
-    prepared = running.prepare(inside.asked.thread, running.Asked(("python", "-c", _UNBUFFERED), timeout=_SECONDS))
+    prepared = running.prepare(inside.asked.thread, running.Asked(("python", "-c", _UNBUFFERED), timeout=2 * _PATIENCE))
     failures: list[BaseException] = []
 
     def run() -> None:
         try:
             running.run(prepared, stdin=go, stdout=out, stderr=out)
-        except SolvenError as error:
+        except BaseException as error:  # raised again below, where it is an answer
             failures.append(error)
         finally:
             os.close(out)
@@ -145,9 +152,9 @@ def unbuffered(inside: Inside) -> Answer | None:
         seen = _read_until(read, b"here")
     finally:
         os.close(wait)
+        os.close(read)  # whoever prints without end is told
         command.join()
         os.close(go)
-        os.close(read)
     for failure in failures:
         raise failure
     if b"here" in seen:
@@ -169,13 +176,19 @@ def names(requirements: Iterable[str]) -> tuple[str, ...]:
 def _remove(inside: Inside, file: str) -> None:
     """Take away what a sandbox that was killed half-way left in the workspace of what was tried."""
     with inside.asked.thread.open_root() as root:  # type: ignore[union-attr]
-        if root.stat(file) is not None:
+        found = root.stat(file)
+        if found is not None and found.kind != "directory":  # an agent put that there, and may keep it
             root.remove(file)
 
 
 def _read_until(descriptor: int, word: bytes) -> bytes:
+    """What comes up to that word, or what can be read of it in a bounded time and space."""
     seen = b""
-    while word not in seen and select.select([descriptor], [], [], _PATIENCE)[0]:
+    end = time.monotonic() + _PATIENCE
+    while word not in seen and len(seen) < _ENOUGH:
+        left = end - time.monotonic()
+        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+            break
         piece = os.read(descriptor, 4096)
         if not piece:
             break

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from solven_env.workspace.root import Entry
 
 _SECONDS = 60.0
+_MOST = 50_000
+_LONGEST = 400
+"""How many lines of a list, and characters of a line, are told: a thread's own uv or Bun may have printed them."""
 _LISTS = {"python": ("uv", "pip", "list"), "bun": ("bun", "pm", "ls")}
 
 
@@ -50,7 +53,11 @@ def _packages(thread: Thread, record: Record) -> dict[str, tuple[str, ...]]:
     for need in thread.needs(record):
         done = starting.start_in(thread, _LISTS[need.kind], {}, _SECONDS)
         lines = (done.out + (done.err if done.status else b"")).decode(errors="replace").splitlines()
-        listed[need.kind] = tuple(line.rstrip() for line in lines)
+        listed[need.kind] = tuple(line.rstrip()[:_LONGEST] for line in lines[:_MOST])
+        if len(lines) > _MOST or not done.is_whole:
+            listed[need.kind] += ("…",)
+        if done.status:
+            listed[need.kind] += (f"({' '.join(_LISTS[need.kind])} ended with {done.status})",)
     return listed
 
 

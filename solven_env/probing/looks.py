@@ -37,7 +37,11 @@ def look(what: str, argument: str) -> dict[str, Any] | None:
     except subprocess.TimeoutExpired:
         child.kill()
         return None
-    found: dict[str, Any] = json.loads(said or json.dumps({"failed": complaint.decode(errors="replace")[-400:]}))
+    try:
+        found: dict[str, Any] = json.loads(said)
+    except ValueError:  # it ended on the way
+        lines = complaint.decode(errors="replace").splitlines() or [f"it ended with {child.returncode}"]
+        return {"failed": lines[-1][-400:]}
     return found
 
 

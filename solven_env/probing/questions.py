@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 Level = Literal["ok", "limited", "broken"]
 Subject = Literal["host", "profile", "thread"]
 
+_END = 500
+"""Characters of either end of an answer that are told."""
+
 _About = TypeVar("_About")
 
 
@@ -96,6 +99,16 @@ def ask_all(
 
 
 def _ask(question: Question[_About], about: _About) -> Answer | None:
+    answer = _answer(question, about)
+    return answer and answer._replace(detail=_shortened(answer.detail), cause=_shortened(answer.cause))
+
+
+def _shortened(text: str) -> str:
+    """The two ends of what is long: an agent may have written it."""
+    return text if len(text) <= 2 * _END else f"{text[:_END]} … {text[-_END:]}"
+
+
+def _answer(question: Question[_About], about: _About) -> Answer | None:
     try:
         return question.ask(about)
     except SolvenError as error:
@@ -106,4 +119,4 @@ def _ask(question: Question[_About], about: _About) -> Answer | None:
         return answer if answer.fix or not where else answer._replace(fix=run("ls", "-ld", where))
     except Exception as error:
         # Half of the system may be broken, in ways that nobody thought of: the others are still to be asked.
-        return broken("the probe itself failed", f"{type(error).__name__}: {error}", "Report it, with this line.")
+        return broken("it cannot be told", f"{type(error).__name__}: {error}", "Report it, with this line.")

@@ -6,10 +6,14 @@ back was said in a place where an agent can change every program: it is shown, a
 
 from __future__ import annotations
 
-import re
-
 from solven_env.errors import printable
 from solven_env.typed import NamedTuple
+
+_SH = "/bin/sh"
+"""By its path: what an agent puts before it on PATH does not answer for all others."""
+
+_END = 4096
+"""Bytes of what a part said that are looked at for its last words."""
 
 _ASK = r"""
 mark=$1; file=$2; python=$3; bun=$4; shift 4
@@ -102,14 +106,14 @@ class Said(NamedTuple):
 
     def words(self) -> str:
         """The end of it, on one line."""
-        lines = self.text.replace(b"\0", b"\n").decode(errors="replace").split("\n")
+        lines = self.text[-_END:].replace(b"\0", b"\n").decode(errors="replace").split("\n")
         return printable(" ".join(filter(None, map(str.strip, lines)))[-300:])
 
 
 def argv(mark: str, file: str, *, has_python: bool, has_bun: bool, packages: tuple[str, ...]) -> tuple[str, ...]:
     """The command. `mark` is a word that nothing else prints, `file` the name of the file that is tried."""
     targets = ("/.venv/" if has_python else "", "/node_modules/" if has_bun else "")
-    return ("sh", "-c", _ASK, "doctor", mark, file, *targets, *packages)
+    return (_SH, "-c", _ASK, "doctor", mark, file, *targets, *packages)
 
 
 def variables(modules: tuple[str, ...]) -> dict[str, str]:
@@ -118,18 +122,26 @@ def variables(modules: tuple[str, ...]) -> dict[str, str]:
 
 
 def parse(mark: str, out: bytes) -> dict[str, Said]:
-    """What each part said, by its name."""
-    pieces = re.split(rb"\n?" + re.escape(mark.encode()) + rb" ([^\n]*)\n", out)
+    """What each part said, by its name.
+
+    An agent's program that stands before `timeout` or `head` on PATH may have printed anything, the mark too: it is
+    read line by line, in one pass.
+    """
     answers: dict[str, Said] = {}
-    name = ""
-    for title, text in zip(pieces[1::2], pieces[2::2], strict=True):
-        word = title.decode(errors="replace")
-        if word.startswith("= "):
-            before = answers.get(name, Said(-1, b""))
-            answers[name] = before._replace(status=int(word[2:]) if word[2:].isdigit() else -1)
-        else:
-            name = word
-            answers[name] = Said(-1, text)
+    name, lines = "", list[bytes]()
+    begin = f"{mark} ".encode()
+    for line in (*out.split(b"\n"), begin):
+        if not line.startswith(begin):
+            lines.append(line)
+            continue
+        if name:
+            answers[name] = Said(-1, b"\n".join(lines))
+        title, lines = line.removeprefix(begin).decode(errors="replace"), []
+        before, _, ended = title.partition("= ")
+        if not before and name:
+            is_status = ended.isascii() and ended.isdigit() and len(ended) <= 3
+            answers[name] = answers[name]._replace(status=int(ended) if is_status else -1)
+        name = title if before else ""
     return answers
 
 

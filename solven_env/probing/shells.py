@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from solven_env.errors import printable
@@ -28,7 +29,7 @@ def path(inside: Inside) -> Answer:
             cause = f"PATH there is {printable(':'.join(parts))}, and should begin with {':'.join(wanted)}"
             fix = inside.asked.apply if shell != "command" else ""
             return broken(f"PATH is wrong in {where}{_by(inside, shell)}", f"{cause}. {noise}".rstrip(". "), fix)
-        twice = sorted({part for part in parts if parts.count(part) > 1})
+        twice = sorted(part for part, count in Counter(parts).items() if count > 1)
         if twice:
             return broken(
                 f"PATH names {printable(twice[0])} twice in {where}{_by(inside, shell)}", noise, inside.asked.apply

@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import tempfile
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from solven_env.builds.store import Build
 from solven_env.errors import SandboxError
 from solven_env.profile.mounts import SYSTEM
 from solven_env.sandbox import session
+from solven_env.sandbox.blocks import holding
 from solven_env.sandbox.plan import Command
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -27,37 +29,69 @@ if TYPE_CHECKING:
     from solven_env.threads import Thread
 
 _SECONDS = 30.0
-_LONGEST = 16 << 20
+LONGEST = 8 << 20
 """Bytes of a command's output that are read: an agent's own programs may have written it."""
+_PIECE = 1 << 16
+_WORDS = 1 << 16
+"""Bytes at the end of it in which its last words are looked for."""
 
 
 class Done(NamedTuple):
-    """What a command left, and the names of the limits that stopped it."""
+    """What a command left, and the names of the limits that stopped it. `is_whole`: whether all was read."""
 
     status: int
     out: bytes
     err: bytes
     limits: tuple[str, ...] = ()
+    is_whole: bool = True
 
 
 def finish(run: Callable[[int, int, int], Ended]) -> Done:
     """What `run` leaves, which is given three descriptors as a command's streams. SandboxError with what bubblewrap
     said.
     """
-    with tempfile.TemporaryFile() as nothing, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with tempfile.TemporaryFile() as nothing, _Collected() as out, _Collected() as err:
         try:
-            ended = run(nothing.fileno(), out.fileno(), err.fileno())
+            ended = run(nothing.fileno(), out.sink, err.sink)
         except SandboxError as error:
-            err.seek(0)
-            said = err.read(_LONGEST)
+            said = err.end()
             if said:
-                error.message += f" ({programs.last_words(said)})"
+                error.message += f" ({programs.last_words(said[-_WORDS:])})"
             raise
-        out.seek(0)
-        err.seek(0)
-        return Done(
-            ended.status, out.read(_LONGEST), err.read(_LONGEST), tuple(reached.limit for reached in ended.limits)
-        )
+        written = out.end(), err.end()
+        reached = tuple(limit.limit for limit in ended.limits)
+        return Done(ended.status, *written, reached, max(map(len, written)) < LONGEST)
+
+
+class _Collected:
+    """The first `LONGEST` bytes that are written to `sink`, a pipe. Then nobody reads it any more, as a command is told
+    that writes on: neither memory nor a disk of the host's is filled.
+    """
+
+    def __init__(self) -> None:
+        self._source, self.sink = os.pipe()
+        self._bytes = bytearray()
+        self._thread = threading.Thread(target=self._collect)
+
+    def __enter__(self) -> _Collected:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> bytes:
+        """What was written, by those who have all ended."""
+        if self.sink >= 0:
+            os.close(self.sink)
+            self.sink = -1
+            self._thread.join()
+        return bytes(self._bytes)
+
+    def _collect(self) -> None:
+        with holding(self._source):
+            while len(self._bytes) < LONGEST and (piece := os.read(self._source, _PIECE)):
+                self._bytes += piece[: LONGEST - len(self._bytes)]
 
 
 def start_alone(

@@ -85,7 +85,7 @@ def _mounted(mountinfo: bytes) -> dict[str, tuple[bool, str]]:
     for line in mountinfo.decode(errors="replace").splitlines():
         before, _, after = line.partition(" - ")
         fields = before.split()
-        if len(fields) > 5 and after:
+        if len(fields) > 5 and after.strip():
             seen[fields[4]] = ("ro" in fields[5].split(","), after.split()[0])
     return seen
 

@@ -376,6 +376,24 @@ def test_packages_that_are_gone_inside(shared: World) -> None:
     assert not doctor(shared, "t2").broken()
 
 
+def test_programs_that_an_agent_put_before_the_systems(shared: World) -> None:
+    """What they print has no end: it is read as far as 8 MiB, and they are told that nobody reads on."""
+    applied(shared, "t7")
+    plant = (
+        "printf '#!/bin/sh\\nexec %s\\n' \"$1\" >/.venv/bin/x; chmod 755 /.venv/bin/x; mv /.venv/bin/x /.venv/bin/$0"
+    )
+    assert shared.cli("run", "t7", "--", "sh", "-c", plant, "head", "yes '$0'").returncode == 0
+    told = doctor(shared, "t7")
+    assert told.broken() == {"start"}
+    assert "has no end" in told.cause("start")
+    assert shared.cli("run", "t7", "--", "rm", "/.venv/bin/head").returncode == 0
+    assert shared.cli("run", "t7", "--", "sh", "-c", plant, "python", "cat /dev/urandom").returncode == 0
+    told = doctor(shared, "t7")
+    assert told.broken() >= {"virtual environment", "Python packages"}
+    assert told.level("writing") == "ok"
+    assert "\x1b" not in told.text
+
+
 @pytest.mark.parametrize(("optional", "level"), [(True, "limited"), (False, "broken")])
 def test_a_link_that_leads_nowhere(shared: World, tmp_path: Path, optional: bool, level: str) -> None:
     thread = f"links-{level}"
