@@ -9,7 +9,7 @@ import stat
 import sys
 from pathlib import Path
 
-from solven_env import documents, shipped
+from solven_env import documents, shipped, templating
 from solven_env.diagnostics import did_you_mean, ordered, quoted
 from solven_env.errors import ProfileError, UsageError
 from solven_env.rendering import SourceError
@@ -17,8 +17,10 @@ from solven_env.syscalls import O_PATH, RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, 
 from solven_env.typed import NamedTuple
 
 MAX_SOURCE = 16 << 20
-MAX_TEMPLATE = 1 << 20
-"""The largest `source:` and the largest template, in bytes."""
+"""The largest `source:`, in bytes."""
+
+MAX_TEMPLATE = templating.MAX_TEXT
+"""The largest template, in bytes."""
 
 STANDARD_INPUT = "-"
 STANDARD_INPUT_NAME = "<stdin>"
@@ -175,7 +177,7 @@ def _read_whole(descriptor: int, limit: int) -> bytes:
             raise SourceError(f"is {kind}, not a file")
         data = os.pread(descriptor, min(before.st_size, limit) + 1, 0)
         if len(data) > limit:
-            raise SourceError(f"has more than {limit >> 20} MiB", "Make it smaller.")
+            raise SourceError(f"has more than {limit >> 10} KiB", "Make it smaller.")
         after = os.fstat(descriptor)
         if (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, len(data)):
             return data

@@ -178,12 +178,12 @@ def test_a_link_planted_between_two_looks_leads_nowhere(linked: ProfileSource, m
 def test_a_file_has_a_largest_size(beside: ProfileSource, monkeypatch: pytest.MonkeyPatch) -> None:
     with (beside.directory / "sparse").open("wb") as file:
         file.truncate(1 << 40)
-    assert problem_of(beside.read_source, "sparse") == "has more than 16 MiB"
-    assert problem_of(beside.read_template, "sparse") == "has more than 1 MiB"
+    assert problem_of(beside.read_source, "sparse") == "has more than 16384 KiB"
+    assert problem_of(beside.read_template, "sparse") == "has more than 256 KiB"
     monkeypatch.setattr(sources, "MAX_SOURCE", 3)
     assert beside.read_source("files/hello.sh") == b"\x00\xff\n"
     monkeypatch.setattr(sources, "MAX_SOURCE", 2)
-    assert problem_of(beside.read_source, "files/hello.sh") == "has more than 0 MiB"
+    assert problem_of(beside.read_source, "files/hello.sh") == "has more than 0 KiB"
 
 
 def test_a_file_that_changes_while_it_is_read_is_read_again(

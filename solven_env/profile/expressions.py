@@ -35,18 +35,22 @@ def explain(problem: templating.TemplateError, names: Mapping[str, object], unse
 
 
 class Expander(NamedTuple):
-    """Expands expressions, and reports those that fail; None stands for what could not be expanded."""
+    """Expands expressions, and reports those that fail; None stands for what could not be expanded.
+
+    When all that they may do together is used up, that is reported once, and nothing more is expanded.
+    """
 
     document: Document
     context: Mapping[str, object]
     unset: frozenset[str]
+    work: templating.Work
 
     def text(self, written: str, where: Location) -> str | None:
         """`written` expanded."""
-        if self.has_unknown_names(written, where):
+        if self.has_unknown_names(written, where) or self.work.is_spent:
             return None
         try:
-            text = templating.expand(written, self.context)
+            text = templating.expand(written, self.context, self.work)
         except templating.TemplateError as problem:
             self._report(problem, where)
             return None
@@ -57,10 +61,10 @@ class Expander(NamedTuple):
 
     def path(self, written: str, where: Location) -> str | None:
         """`written` expanded, each expression within one component of the path."""
-        if self.has_unknown_names(written, where):
+        if self.has_unknown_names(written, where) or self.work.is_spent:
             return None
         try:
-            return expand_path(written, self.context)
+            return expand_path(written, self.context, self.work)
         except templating.TemplateError as problem:
             self._report(problem, where)
         except PathError as problem:

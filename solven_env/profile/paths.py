@@ -24,17 +24,19 @@ class PathError(Exception):
     """A path that cannot be; the message's words follow the path as it was written."""
 
 
-def expand_path(text: str, context: Mapping[str, object]) -> str:
-    """`text` with its expressions expanded. An expression cannot add, leave out or climb over a component.
+def expand_path(text: str, context: Mapping[str, object], work: templating.Work | None = None) -> str:
+    """`text` with its expressions expanded, paid for from `work`.
 
-    Raises `PathError`, or `TemplateError` where an expression fails.
+    An expression cannot add, leave out or climb over a component. Raises `PathError`, or `TemplateError` where an
+    expression fails.
     """
     if "{{" not in text:
         return text
     expressions = iter(_EXPRESSION.findall(text))
     parts = []
     for part in _EXPRESSION.sub(_MARK, text).split("/"):
-        value = templating.expand("".join(next(expressions) if char == _MARK else char for char in part), context)
+        written = "".join(next(expressions) if char == _MARK else char for char in part)
+        value = templating.expand(written, context, work)
         if _MARK in part and (value in ("", ".", "..") or "/" in value):
             raise PathError(f"has an expression that gives {quoted(value)}, which is no name of a file")
         parts.append(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from solven_env import templating
 from solven_env.diagnostics import quoted
 from solven_env.profile import mounts, places
 from solven_env.profile.expressions import Expander
@@ -37,7 +38,7 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
         "bun": bun and {"packages": dict(bun.packages)},
     }
     unset = frozenset(declaration.inputs.keys() - values.keys())
-    expand = Expander(document, context, unset)
+    expand = Expander(document, context, unset, templating.Work())
     env = {
         name: text
         for name, written in data.get("env", {}).items()

@@ -54,9 +54,9 @@ def render(
     `read_template` gives a template's text by its name, or None; `read_source` a source's bytes. Both may raise
     `SourceError`.
     """
-    files, diagnostics = [], []
+    files, diagnostics, work = [], [], templating.Work()
     for dotfile in profile.dotfiles:
-        outcome = _render_one(profile, dotfile, read_template, read_source)
+        outcome = _render_one(profile, dotfile, read_template, read_source, work)
         if isinstance(outcome, bytes):
             files.append(RenderedFile(dotfile.path, outcome, dotfile.mode, dotfile.own))
         elif outcome is not None:
@@ -65,15 +65,17 @@ def render(
 
 
 def _render_one(
-    profile: Profile, dotfile: Dotfile, read_template: ReadTemplate, read_source: ReadSource
+    profile: Profile, dotfile: Dotfile, read_template: ReadTemplate, read_source: ReadSource, work: templating.Work
 ) -> bytes | Diagnostic | None:
-    """The bytes, or what is wrong; None where only something is missing that is told already."""
+    """The bytes, or what is wrong; None where that is told already: something is missing, the work is used up."""
     try:
         if dotfile.form == "source":
             return read_source(dotfile.text)
+        if work.is_spent:
+            return None
         if dotfile.form == "content":
-            return templating.expand(dotfile.text, profile.context).encode()
-        return templating.render(dotfile.text, _reader(read_template), profile.context).encode()
+            return templating.expand(dotfile.text, profile.context, work).encode()
+        return templating.render(dotfile.text, _reader(read_template), profile.context, work).encode()
     except SourceError as problem:
         return Diagnostic(dotfile.location, f"{quoted(dotfile.text)} {problem}", problem.fix)
     except templating.TemplateError as problem:

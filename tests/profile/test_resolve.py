@@ -52,7 +52,7 @@ BESIDE = "Remove one of the two, or choose another path."
         ("env: {A: '{{ x'}\n", ["4:10: unexpected end of text, expected '}}'. Mend the expression."]),
         ("env: {A: '{{ }}'}\n", ["4:10: expected an expression, got '}}'. Mend the expression."]),
         ("env: {A: '{{ x y }}'}\n", ["4:10: expected token '}}', got 'y'. Mend the expression."]),
-        ("env: {A: '{{ thread | nope }}'}\n", ["4:10: no filter named 'nope'. Mend the expression."]),
+        ("env: {A: '{{ thread | nope }}'}\n", ["4:10: no filter named 'nope'. docs/profile.md lists what there is."]),
         ("env: {A: '{{ 1 / 0 }}'}\n", ["4:10: rendering fails: division by zero. Mend the expression."]),
         ("env: {A: '{{ thread.__class__ }}'}\n", ["4:10: access to attribute '__class__' of 'str' object is unsafe. Mend the expression."]),
         (r"""env: {A: '{{ "\0" }}'}""", ["4:10: the expression gives the character U+0000. No program can take it."]),
@@ -86,7 +86,7 @@ BESIDE = "Remove one of the two, or choose another path."
         # what is missing was said already
         ("env: {A: 5.0}\ndotfiles: {a: {template: bashrc.j2}}\n", ['4:10: env.A: 5.0 is read as a number, not as text. Quote it: "5.0".']),
         ("dotfiles: {a: {template: nope.j2}}\n", ["4:26: there is no template 'nope.j2'. Name a template beside the profile or a shipped one."]),
-        ("dotfiles: {a: {source: ../x}}\n", ["4:24: '../x' does not lie beside the profile. Name a file beside the profile."]),
+        ("dotfiles: {a: {source: ../x}}\n", ["4:24: '../x' does not lie beside the profile. Copy the file into the profile's directory."]),
     ],
 )  # fmt: skip
 def test_what_stands_in_the_way(text: str, expected: list[str]) -> None:

@@ -1,0 +1,29 @@
+"""What is wrong with a text that is rendered."""
+
+from __future__ import annotations
+
+
+class TemplateError(Exception):
+    """A text does not render.
+
+    `name` is what is undefined, if that is why, and `attribute_of` the type that lacks it, where it is an attribute;
+    `line` counts from 1, 0 if not known. `fix` says how to mend it, where that is more than writing another text.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        fix: str = "",
+        name: str = "",
+        attribute_of: str = "",
+        template: str = "",
+        line: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+        self.name = name
+        self.attribute_of = attribute_of
+        self.template = template
+        self.line = line

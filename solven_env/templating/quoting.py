@@ -1,0 +1,33 @@
+"""The filters that quote values for shell, TOML and JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import jinja2
+
+_TOML_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
+_TOML_SPECIAL = re.compile(r'["\\\x00-\x1f\x7f]')
+
+
+def shell(value: object) -> str:
+    """`value` as one word of a POSIX shell, always in single quotes (POSIX.1-2024, XCU 2.2.2)."""
+    return "'" + str(value).replace("'", "'\\''") + "'"
+
+
+def toml(value: object) -> str:
+    """`value` as a basic string of TOML 1.0: control characters and DEL are escaped."""
+    return '"' + _TOML_SPECIAL.sub(_escaped, str(value)) + '"'
+
+
+def _escaped(found: re.Match[str]) -> str:
+    char = found[0]
+    return _TOML_ESCAPES.get(char) or f"\\u{ord(char):04X}"
+
+
+def as_json(value: object) -> str:
+    """`value` as JSON (RFC 8259), in ASCII, so that no reader stumbles over U+2028."""
+    if isinstance(value, jinja2.Undefined):
+        str(value)  # raises what says its name; json's own error does not
+    return json.dumps(value)
