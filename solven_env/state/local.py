@@ -16,7 +16,7 @@ from solven_env.failures import failure, shown
 from solven_env.state import leases
 from solven_env.state.protocol import Stored
 from solven_env.state.root import StorageRoot
-from solven_env.syscalls import openat2, refresh
+from solven_env.syscalls import O_PATH, openat2, refresh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

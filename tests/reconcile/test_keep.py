@@ -121,10 +121,10 @@ def test_a_directory_is_moved_whole_whatever_is_in_it(users_place: Path) -> None
 
     def act() -> None:
         thread = Thread(users_place / "storage")
-        create_workspace(thread.storage, "t1", None).close()
+        create_workspace(StorageRoot(thread.storage), "t1", None).close()
         hostile_tree(thread.workspace / "d")
         inode = (thread.workspace / "d").stat().st_ino
-        with create_workspace(thread.storage, "t1", None) as root:
+        with create_workspace(StorageRoot(thread.storage), "t1", None) as root:
             keeper = Keeper(root, LocalState(thread.storage), "t1", 3)
             keeper.copy(["d"])
             assert not thread.kept()
@@ -204,7 +204,7 @@ def test_a_workspace_that_is_a_mount_of_its_own_is_told_before_anything_is_done(
         (thread.workspace / "d").mkdir(parents=True)
         (thread.workspace / "f").write_text("mine")
         assert subprocess.run(["mount", "--bind", thread.workspace, thread.workspace], check=False).returncode == 0
-        with create_workspace(thread.storage, "t1", None) as root:
+        with create_workspace(StorageRoot(thread.storage), "t1", None) as root:
             keeper = Keeper(root, LocalState(thread.storage), "t1", 1)
             with pytest.raises(WorkspaceError, match=r"^d: .*the workspace is a mount of its own"):
                 keeper.copy(["f", "d"])
