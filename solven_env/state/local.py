@@ -58,7 +58,8 @@ class LocalState:
             except FileNotFoundError:
                 return None
             try:
-                self._refresh(descriptor)
+                if self._needs_leases(descriptor):
+                    refresh(descriptor)
                 value = _read(descriptor)
             except OSError as error:
                 if error.errno == errno.EIO and self._is_shared:
@@ -146,7 +147,7 @@ class LocalState:
         with ExitStack() as held:
             with self._told(key), self._parent(key) as (directory, name):
                 held.callback(_let_go, _take(directory, name, thread))
-                if leases.is_needed(directory):
+                if self._needs_leases(directory):
                     self._leases[thread] = held.enter_context(leases.held(directory, thread, progress))
                     held.callback(self._leases.pop, thread)
                 _remove_leftovers(directory)
@@ -169,7 +170,7 @@ class LocalState:
                 return False
             try:
                 _let_go(_take(directory, _LOCK, thread, fcntl.LOCK_SH, make=False))
-                if leases.is_needed(directory):
+                if self._needs_leases(directory):
                     leases.refuse_held(directory, thread)
             except FileNotFoundError:
                 return False
@@ -179,11 +180,10 @@ class LocalState:
                 os.close(directory)
         return False
 
-    def _refresh(self, descriptor: int) -> None:
+    def _needs_leases(self, descriptor: int) -> bool:
         if self._is_shared is None:
             self._is_shared = leases.is_needed(descriptor)
-        if self._is_shared:
-            refresh(descriptor)
+        return self._is_shared
 
     def _lock_key(self, thread: str) -> str:
         key = f"threads/{thread}/{_LOCK}"
