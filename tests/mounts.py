@@ -65,7 +65,7 @@ def mounted(program: str, below: Path, *above: Path, options: tuple[str, ...] = 
         yield
     finally:
         for place, process in zip(above, running, strict=True):
-            subprocess.run([_unmounter(), "-u", place], check=False)
+            subprocess.run([_unmounter(), "-uz", place], check=False)
             process.wait(10)
 
 

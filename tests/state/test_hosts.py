@@ -111,6 +111,65 @@ def test_a_host_that_was_killed_is_waited_for_and_then_taken_over(
     assert told == []
 
 
+def test_a_host_that_stood_still_while_another_applied_writes_nothing_any_more(
+    bindfs: tuple[Path, Path], profiles: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each write of its state: the other one takes over, and has the generation's number or the next."""
+    one, two = bindfs
+    real, number, stood_still = LocalState._confirm, 0, True
+    while stood_still:
+        thread, left = f"still-{number}", number
+        stood_still = False
+
+        def stand_still(state: LocalState, key: str, thread: str = thread) -> None:
+            nonlocal left, stood_still
+            left -= 1
+            if left == -1 and not stood_still:
+                stood_still = True
+                run_out(one, thread)
+                with monkeypatch.context() as patch:
+                    patch.setattr(LocalState, "_confirm", real)
+                    api.apply(profiles[1], thread, storage=two, on_conflict="overwrite")
+            real(state, key)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(LocalState, "_confirm", stand_still)
+            with suppress(HeldError):
+                api.apply(profiles[0], thread, storage=one)
+                assert not stood_still
+        before = api.status(thread, storage=two).threads[0]
+        assert (before.state, before.generation in (1, 2), before.is_interrupted) == ("in-sync", True, False)
+        (after,) = api.apply(profiles[0], thread, storage=one).threads
+        assert after.generation == before.generation + stood_still
+        number += 1
+    assert number > 3
+
+
+def test_a_damaged_record_is_replaced_by_whom_the_thread_is_held(
+    bindfs: tuple[Path, Path], profiles: tuple[Path, Path]
+) -> None:
+    one, two = bindfs
+    api.apply(profiles[0], "damaged", storage=one)
+    record = one / ".solven-env/threads/damaged/state.json"
+    record.write_text("{")
+    with LocalState(one).lock("damaged"), pytest.raises(HeldError):
+        api.apply(profiles[0], "damaged", storage=two, restore_record=True)
+    assert record.read_text() == "{"
+    api.apply(profiles[0], "damaged", storage=two, restore_record=True)
+
+
+def test_no_number_is_given_twice(bindfs: tuple[Path, Path], profiles: tuple[Path, Path]) -> None:
+    """A host that stood still until after its last look may put an older record back."""
+    one, two = bindfs
+    record = one / ".solven-env/threads/older/state.json"
+    api.apply(profiles[0], "older", storage=one)
+    older = record.read_bytes()
+    api.apply(profiles[1], "older", storage=two)
+    record.write_bytes(older)
+    (thread,) = api.apply(profiles[1], "older", storage=two, on_conflict="overwrite").threads
+    assert thread.generation == 3
+
+
 def kill_one_that_holds(storage: Path) -> None:
     """Have a process hold the thread, and kill it."""
     script = (
@@ -128,9 +187,9 @@ def kill_one_that_holds(storage: Path) -> None:
         os.kill(holder.pid, signal.SIGKILL)
 
 
-def run_out(storage: Path) -> None:
+def run_out(storage: Path, thread: str = "t1") -> None:
     """Have the lease be as old as one that its holder renews no more."""
-    lease = storage / ".solven-env/threads/t1/lease"
+    lease = storage / ".solven-env/threads" / thread / "lease"
     renewed = lease.stat().st_mtime - leases.DURATION - 1
     os.utime(lease, (renewed, renewed))
 
