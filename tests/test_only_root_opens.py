@@ -17,6 +17,7 @@ ALLOWED = {
     "workspace/reading.py": "the part of root.py that opens what is to be read",
     "workspace/storage.py": "opens the storage, from where root.py goes on",
     "state/local.py": "our own records, beside the workspaces",
+    "state/leases.py": "leases among these, in a directory that local.py has opened",
     "state/root.py": "opens and makes a storage's root, and looks where it is mounted",
     "durable.py": "how root.py and local.py write a name in a directory that they have opened",
     "syscalls.py": "the system calls under all of these",
