@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from solven_env import known, sources
+from solven_env import known, sessions, sources
 from solven_env.errors import WorkspaceError
 from solven_env.probing import basics, host, inside, profile, questions, shells, supplies, surroundings, thread
 from solven_env.probing.questions import Question
@@ -85,7 +85,8 @@ class Examination:
 
         def storage(here: host.Host) -> Answer:
             asked = storages.locate(self.storage, os.environ, here.config)
-            known.find(here.data, StorageRoot(asked.root), asked)  # an error of which is the answer
+            if sessions.answers(asked.root):
+                known.find(here.data, StorageRoot(asked.root), asked)  # whose error is the answer
             return supplies.directory(asked.root, WorkspaceError)
 
         def python(here: host.Host) -> Answer:

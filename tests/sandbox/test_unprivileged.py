@@ -60,7 +60,7 @@ SUBSET = [
     "tests/probing/test_thread.py::test_a_healthy_thread",
     "tests/running/test_environment.py tests/running/test_packages.py tests/running/test_isolation.py",
     "tests/running/test_limits.py tests/running/test_store.py tests/running/test_rights.py",
-    "tests/running/test_mount_points.py tests/running/test_lost.py tests/builds/test_lost.py",
+    "tests/running/test_mount_points.py tests/running/test_lost.py tests/builds/test_lost.py tests/test_known.py",
     "tests/test_transcripts.py::test_getting_started",
 ]
 # What runs the same code a second time: SOLVEN_ENV_AS_USER=all adds it.
