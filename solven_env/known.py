@@ -89,8 +89,10 @@ def settle(data: Path, root: StorageRoot, asked: Storage, progress: Callable[[st
         return judged.id
     with failures_as(StorageError, str(root.path)):
         root.make()
-    with locked(data / "known", "storages"):
+    place, path = data / "known", _absolute(root.path)
+    with locked(place, _digest(path)):  # a bucket's mount would let two at once draw two
         own = storage_id(LocalState(root), asked.id)
+    with locked(place, own):
         judged = _judge(data, root, asked)  # once more: another process may have noted it
         known_as = judged.id or f"{own}.{os.urandom(4).hex()}"
         _note(data, root, own, known_as)
@@ -133,7 +135,6 @@ def _judge(data: Path, root: StorageRoot, asked: Storage) -> _Judged:
 
 def _check_new(data: Path, root: StorageRoot, asked: Storage, at: _At | None) -> None:
     """Refuse to take a place without an id for a new storage, where another one is known or told to be there."""
-    location = str(root.path / ".solven-env" / KEY)
     if at is not None:
         _check_mounted(data, root.path, at)
     with failures_as(StorageError, str(root.path)):
@@ -145,7 +146,13 @@ def _check_new(data: Path, root: StorageRoot, asked: Storage, at: _At | None) ->
         raise StateError(
             f"the storage's id is gone, and {who} {lost}",
             fix=f'Restore it from a backup, or write this there: {{"format": 1, "id": "{lost}"}}',
-            location=location,
+            location=str(root.path / ".solven-env" / KEY),
+        )
+    if known is not None and known.storage == asked.id:  # drawn already: this one is not it, or lost everything
+        raise StorageError(
+            f"there is nothing of the storage {asked.name} here, which this host has used",
+            fix=f"Mount the right one. To begin it anew here: rm {_link_at(data, _absolute(root.path))}",
+            location=str(root.path),
         )
 
 
@@ -223,7 +230,7 @@ def _note(data: Path, root: StorageRoot, own: str, known_as: str) -> None:
     if known is not None and known.path != path and _shows(known.path, seen):
         seen = seen._replace(path=known.path)  # two paths to one directory
     with refusals_told(data / "known"):
-        fresh = data / "known" / ".new"
+        fresh = data / "known" / f".{own}.new"
         _replace(fresh, _link_at(data, path), f"{known_as}{mount}")
         _replace(fresh, _link(data, known_as), "/".join(map(str, seen[:4])) + seen.path)
 
@@ -285,7 +292,11 @@ def _link(data: Path, known_as: str) -> Path:
 
 
 def _link_at(data: Path, path: str) -> Path:
-    return data / "known" / "paths" / hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
+    return data / "known" / "paths" / _digest(path)
+
+
+def _digest(path: str) -> str:
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
 
 
 def _absolute(path: Path) -> str:

@@ -386,6 +386,13 @@ def test_what_the_configuration_says_of_the_id(host: Host) -> None:
     with pytest.raises(StorageError, match="has the id mine, and the host configuration says other for prod"):
         host.meet("a", id="other", name="prod")
     assert host.meet("a") == "mine"
+    host.remove("a")
+    (host.base / "a").mkdir()  # another one is mounted there by mistake, say, which has nothing in it yet
+    with pytest.raises(StorageError, match="there is nothing of the storage prod here, which this host has used") as it:
+        host.meet("a", id="mine", name="prod")
+    assert os.listdir(host.base / "a") == []
+    subprocess.run(it.value.fix.rpartition(": ")[2], shell=True, check=True)
+    assert host.meet("a", id="mine", name="prod") == "mine"
     for made in ("b/threads", "c/.solven-env/threads"):
         (host.base / made).mkdir(parents=True)
         before = snapshot(host.base / made[0])
@@ -429,7 +436,7 @@ def test_a_process_that_is_killed_at_any_moment_leaves_what_the_next_one_finishe
         if died:
             dies_at(number, lambda name=name: host.meet(f"copy{name[1:]}"))  # type: ignore[misc]
         assert len({host.meet(f"copy{number}"), met}) == 2
-        assert [path for path in host.data.rglob("*") if path.name == ".new"] == []
+        assert [path for path in host.data.rglob("*") if path.name.endswith(".new")] == []
         if not died:
             break
     assert number > 8

@@ -203,6 +203,18 @@ def test_two_storages_never_share_one(bare: World) -> None:
     assert {uid(bare), (bare.base / "second/threads/t1").stat().st_uid} == {70000, 70001}
 
 
+def test_a_copy_of_a_storage_has_its_own(bare: World) -> None:
+    configure(bare)
+    bare.apply()
+    had, copy = uid(bare), bare.base / "copy"
+    subprocess.run(["cp", "-a", bare.storage, copy], check=True)
+    assert solven_env.run("t1", ["touch", "/its"], storage=copy) == 0
+    assert owners(copy / "threads/t1").isdisjoint({had, UID})
+    assert len(owners(copy / "threads/t1")) == 1
+    bare.out("touch /mine")
+    assert owners(bare.workspace()) == {had}
+
+
 def test_another_host_takes_the_recorded_one_or_draws_another(thread: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an apply there: the next command gives the workspace over, and the next apply records it."""
     configure(thread)
