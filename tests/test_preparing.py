@@ -44,3 +44,28 @@ def test_a_template_or_source_that_changes_is_rendered_anew(tmp_path: Path) -> N
             rendered(profile)
     source.write_text("5")
     assert rendered(profile) == [b"3", b"5"]
+
+
+def test_what_a_template_includes_imports_or_extends_is_part_of_what_a_rendering_is_known_by(tmp_path: Path) -> None:
+    profile = tmp_path / "p.yaml"
+    profile.write_text(PROFILE.replace("  b: {source: b.txt}\n", ""))
+    (tmp_path / "outer.j2").write_text(
+        "{% extends 'base.j2' %}{% import 'lib.j2' as lib %}{% block b %}{{ lib.x }}{% endblock %}"
+    )
+    (tmp_path / "base.j2").write_text("{% block b %}{% endblock %}{% include 'link.j2' %}")
+    (tmp_path / "lib.j2").write_text("{% set x = 1 %}")
+    (tmp_path / "inner.j2").write_text("2")
+    (tmp_path / "link.j2").symlink_to("inner.j2")
+    assert rendered(profile) == [b"12"]
+    (tmp_path / "lib.j2").write_text("{% set x = 3 %}")
+    assert rendered(profile) == [b"32"]
+    (tmp_path / "inner.j2").write_text("4")
+    assert rendered(profile) == [b"34"]
+    (tmp_path / "link.j2").unlink()
+    (tmp_path / "link.j2").symlink_to("/etc/passwd")
+    with pytest.raises(ProfileError) as caught:
+        rendered(profile)
+    assert str(caught.value) == (
+        "base.j2:1:1: the template 'link.j2' is reached through a link that leads out of the profile's directory. "
+        "Copy the file into the profile's directory."
+    )

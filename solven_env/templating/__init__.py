@@ -17,7 +17,7 @@ from jinja2 import nodes
 from solven_env.templating.language import MAX_TEXT, expressions, templates
 from solven_env.templating.problem import TemplateError
 from solven_env.templating.quoting import as_json, shell, toml
-from solven_env.templating.work import Work, paid_from, spend
+from solven_env.templating.work import STEP, Work, paid_from, spend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, MutableMapping
@@ -28,6 +28,9 @@ __all__ = ["MAX_TEXT", "TemplateError", "Work", "as_json", "expand", "render", "
 
 # Jinja makes every line end a "\n" (newline_sequence). U+0000 occurs in no profile: documents/ refuses it.
 _RETURN = "\0r"
+
+_LOAD = 100
+"""The steps that it takes to read a template that another one includes."""
 
 
 def expand(text: str, context: Mapping[str, object], work: Work | None = None) -> str:
@@ -73,7 +76,7 @@ class _Loader(jinja2.BaseLoader):
         text = self._read(name) if isinstance(name, str) else None
         if text is None:
             raise jinja2.TemplateNotFound(name)
-        spend(len(text))
+        spend(len(text) + _LOAD * STEP)
         return _load(environment, _template_code(text, name))
 
 

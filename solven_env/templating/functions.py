@@ -6,7 +6,6 @@ what it says beside its name. What makes two renderings differ is not among them
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from typing import TYPE_CHECKING, Any
@@ -34,11 +33,17 @@ MAX_RANGE = 100_000
 _FACTOR = 16
 """What filters, tests and methods make of a character, at most: json writes 12 for one above U+FFFF."""
 
+_LOOKED_AT = 1
+"""What it costs to go through a list for what is none of the texts in it."""
+
+_CALL = 10
+"""The steps that the call of a macro takes."""
+
 _AS_TEXT = 10
 """What repr() makes of a character in a list, at most."""
 
 # One conversion after the other, none with a width that is another argument or has four digits.
-_PRINTF = re.compile(r"(?:[^%]|%%|%(?:\(\w+\))?[-#0 +]{0,5}[0-9]{0,3}(?:\.[0-9]{0,3})?[diouxXeEfFgGcrsa])*")
+_PRINTF = r"(?:[^%]|%%|%(?:\(\w+\))?[-#0 +]{0,5}[0-9]{0,3}(?:\.[0-9]{0,3})?[diouxXeEfFgGcrsa])*"
 _PRINTED = 2000
 """What one conversion writes beside its value, at most: %.999f of 1e308."""
 
@@ -46,7 +51,7 @@ _PRINTED = 2000
 def printed(text: str, values: object) -> int:
     """What `text % values` makes more than `text`, at most. Raises `TemplateError` for a format that cannot be told."""
     spend(_FACTOR * len(text))
-    if not _PRINTF.fullmatch(text):
+    if not re.fullmatch(_PRINTF, text):
         raise TemplateError("the format has a width of over 999 or an unknown conversion", fix="Write, say, %s or %5d.")
     return text.count("%") * (_PRINTED + _AS_TEXT * weigh(values))
 
@@ -80,25 +85,30 @@ def _listed(items: Iterable[object]) -> list[object]:
     return taken
 
 
-def paid(function: Callable[..., Any], makes: Callable[..., int] | None = None) -> Callable[..., Any]:
-    """`function`, which is paid for before it runs. `makes` takes the same arguments, and gives what it makes more."""
+def paid(
+    function: Callable[..., Any], makes: Callable[..., int] | None = None, lists: int = _FACTOR
+) -> Callable[..., Any]:
+    """`function`, which is paid for before it runs.
+
+    `makes` takes the same arguments, and gives what it makes more than that; `lists` is what lists count times.
+    """
     first = 1 if hasattr(function, "jinja_pass_arg") else 0  # Jinja passes an environment or a context
 
-    @functools.wraps(function)
     def call(*args: Any, **options: Any) -> Any:
         given = args[first:]
-        spend(_price(*given, *options.values()))
+        spend(_price((*given, *options.values()), lists))
         if makes is not None:
             spend(makes(*given, **options))
         return plain(function(*args, **options))
 
+    vars(call).update(getattr(function, "__dict__", {}))  # what Jinja is to pass
     return call
 
 
-def _price(*values: object) -> int:
+def _price(values: Iterable[object], lists: int) -> int:
     price = STEP
     for value in values:
-        price += _FACTOR * (len(value) if type(value) is str else weigh(value))
+        price += _FACTOR * len(value) if type(value) is str else lists * weigh(value)
     return price
 
 
@@ -173,12 +183,10 @@ def _expanded(text: str, tabsize: int = 8) -> int:
 
 
 def _compared(value: Any, *_: object, **__: object) -> int:
-    return _FACTOR * weigh(value)  # sorting compares each item some twenty times
+    return _LOOKED_AT * weigh(value)  # sorting looks at each item some ten times, without us
 
 
-_FREE = frozenset(
-    "boolean defined false float integer iterable mapping none number sequence string true undefined".split()
-)
+_FREE = "boolean defined false float integer iterable mapping none number sequence string true undefined".split()
 """Tests that look at a value's kind alone, a macro's too."""
 
 _JINJA_TESTS: Mapping[str, Any] = tests.TESTS
@@ -191,26 +199,32 @@ TESTED: Mapping[str, Callable[..., Any]] = {
     **{name: paid(_JINJA_TESTS[name], _of_number) for name in _TESTS_OF_NUMBERS},
 }
 
-_PLAIN_FILTERS = """
-    abs capitalize count d default e escape filesizeformat first float items last length list lower map reject
-    rejectattr reverse select selectattr string title trim truncate upper urlencode wordcount
+_FREE_FILTERS = "count d default first last length".split()
+"""Those that look at no more than one item."""
+
+_TEXT_FILTERS = """
+    abs capitalize e escape filesizeformat float lower string title trim truncate upper urlencode wordcount
 """.split()
+_LIST_FILTERS = "items list map reject rejectattr reverse select selectattr".split()
+_SORTING_FILTERS = "dictsort groupby max min sort unique".split()
 
 FILTERED: Mapping[str, Callable[..., Any]] = {
-    **{name: paid(FILTERS[name]) for name in _PLAIN_FILTERS},
-    **{name: paid(FILTERS[name], _compared) for name in ("dictsort", "groupby", "max", "min", "sort", "unique")},
-    "batch": paid(FILTERS["batch"], _batched),
+    **{name: FILTERS[name] for name in _FREE_FILTERS},
+    **{name: paid(FILTERS[name]) for name in _TEXT_FILTERS},
+    **{name: paid(FILTERS[name], lists=_LOOKED_AT) for name in _LIST_FILTERS},
+    **{name: paid(FILTERS[name], _compared, _LOOKED_AT) for name in _SORTING_FILTERS},
+    "batch": paid(FILTERS["batch"], _batched, _LOOKED_AT),
     "center": paid(FILTERS["center"], _padded),
     "format": paid(FILTERS["format"], lambda value, *args, **options: printed(as_text(value), options or args)),
     "indent": paid(FILTERS["indent"], _indented),
     "int": paid(FILTERS["int"], _digits),
-    "join": paid(FILTERS["join"], _joined),
+    "join": paid(FILTERS["join"], _joined, _LOOKED_AT),
     "json": paid(as_json),
     "replace": paid(FILTERS["replace"], _replaced),
     "round": paid(FILTERS["round"], _rounded),
     "shell": paid(shell),
-    "slice": paid(FILTERS["slice"], _sliced),
-    "sum": paid(_sum),
+    "slice": paid(FILTERS["slice"], _sliced, _LOOKED_AT),
+    "sum": paid(_sum, lists=_LOOKED_AT),
     "tojson": paid(FILTERS["tojson"], _dumped),
     "toml": paid(toml),
 }
@@ -237,9 +251,9 @@ METHODS: Mapping[type, Mapping[str, Callable[..., int]]] = {
         "join": lambda text, items: _joined(items, text),
         "replace": _replaced,
     },
-    dict: dict.fromkeys(("get", "items", "keys", "values"), lambda *_: 0),
-    list: dict.fromkeys(("count", "index"), lambda *_: 0),
-    tuple: dict.fromkeys(("count", "index"), lambda *_: 0),
+    dict: dict.fromkeys(("get", "items", "keys", "values"), lambda *_: 0),  # what they list, `plain` pays for
+    list: dict.fromkeys(("count", "index"), lambda items, *_: weigh(items)),
+    tuple: dict.fromkeys(("count", "index"), lambda items, *_: weigh(items)),
 }
 """The methods of values, each with what it makes beside what it is given."""
 
@@ -249,15 +263,15 @@ _OWNERS = (LoopContext, Cycler)
 
 def pay_call(function: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
     """Pay for a call. Raises `TemplateError` for what is none of the functions and methods above."""
-    spend(STEP)
     if isinstance(function, (*_CALLED, Undefined)):  # what they do is paid for where it is done
+        spend(_CALL * STEP)
         return
     owner = getattr(function, "__self__", None)
     makes = METHODS.get(type(owner), {}).get(getattr(function, "__name__", ""))
     if makes is not None:
-        spend(_price(owner, *args, *options.values()))
+        spend(_price((owner if isinstance(owner, str) else "", *args, *options.values()), _LOOKED_AT))
         spend(makes(owner, *args, **options))
     elif isinstance(owner, _OWNERS) or any(function is each for each in GLOBALS.values()):
-        spend(_price(*args, *options.values()))
+        spend(_price((*args, *options.values()), _LOOKED_AT))
     else:
         raise TemplateError(f"{kind(function)} cannot be called here", fix=LISTED)

@@ -16,7 +16,7 @@ from jinja2 import nodes
 from jinja2.compiler import CodeGenerator
 from jinja2.filters import _GroupTuple
 from jinja2.lexer import TokenStream
-from jinja2.runtime import LoopContext, TemplateReference
+from jinja2.runtime import BlockReference, LoopContext, TemplateReference
 from jinja2.utils import Cycler, Namespace
 from jinja2.visitor import NodeTransformer
 
@@ -62,6 +62,9 @@ _NODES = frozenset({
     nodes.Or, nodes.Not, nodes.Neg, nodes.Pos,
 })  # fmt: skip
 
+_INCLUDED = 20
+"""The steps that it takes to begin a template that another one includes."""
+
 _BRACKETS = {"lparen": 1, "lbracket": 1, "lbrace": 1, "rparen": -1, "rbracket": -1, "rbrace": -1}
 
 
@@ -103,6 +106,9 @@ def _counted(tokens: Iterable[Token], name: str) -> Iterator[Token]:
             message = f"the text nests more than {MAX_BRACKETS} brackets"
             raise TemplateError(message, fix="Nest them less.", template=name, line=token.lineno)
         yield token
+
+
+_OF_JINJA = (LoopContext, Namespace, Cycler, BlockReference, TemplateReference, jinja2.environment.TemplateModule)
 
 
 class _Generator(CodeGenerator):
@@ -149,6 +155,9 @@ class Language(jinja2.sandbox.SandboxedEnvironment):
         self, source: str, name: str | None, filename: str | None = None, state: str | None = None
     ) -> TokenStream:
         tokens = super()._tokenize(source, name, filename, state)
+        brackets = sum(map(source.count, "([{")) - 2 * source.count("{{") - source.count("{%")
+        if len(source) <= MAX_TOKENS and brackets <= MAX_BRACKETS:  # as nearly all are: counting takes a while
+            return tokens
         return TokenStream(_counted(tokens, name or ""), name, filename)
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
@@ -165,7 +174,7 @@ class Language(jinja2.sandbox.SandboxedEnvironment):
 
     def is_safe_attribute(self, obj: Any, attr: str, _value: Any) -> bool:
         """Whether a text may read an attribute: the methods of values that are listed, and what Jinja's own have."""
-        if isinstance(obj, LoopContext | Namespace | Cycler | TemplateReference | jinja2.environment.TemplateModule):
+        if isinstance(obj, _OF_JINJA):
             return not attr.startswith("_")
         if isinstance(obj, _GroupTuple):
             return attr in ("grouper", "list")
@@ -243,6 +252,12 @@ class _Weaver(NodeTransformer):
             node.test = nodes.And(self._payment(steps, node), woven, lineno=node.lineno)
         return node
 
+    def visit_Include(self, node: nodes.Include) -> nodes.Node:  # noqa: N802
+        self._steps += _INCLUDED
+        return self.generic_visit(node)
+
+    visit_Import = visit_FromImport = visit_Include  # noqa: N815
+
     def visit_Name(self, node: nodes.Name) -> nodes.Node:  # noqa: N802
         if node.ctx == "load":
             self._look_at_name(node)
@@ -303,7 +318,8 @@ class _Weaver(NodeTransformer):
         return nodes.MarkSafeIfAutoescape(nodes.Const(steps), lineno=node.lineno)
 
     def _weighed(self, node: nodes.Expr) -> nodes.Expr:
-        return node if isinstance(node, nodes.Const) else nodes.MarkSafe(node, lineno=node.lineno)
+        is_small = isinstance(node, nodes.Const) and len(str(node.value)) <= STEP
+        return node if is_small else nodes.MarkSafe(node, lineno=node.lineno)
 
     def _look_at_name(self, node: nodes.Name | nodes.Filter) -> None:
         if node.name in NEVER_THE_SAME:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_LONGEST = 300
+
 
 class TemplateError(Exception):
     """A text does not render.
@@ -21,7 +23,7 @@ class TemplateError(Exception):
         line: int = 0,
     ) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = message if len(message) <= _LONGEST else f"{message[:_LONGEST]}…"  # names can be of any length
         self.fix = fix
         self.name = name
         self.attribute_of = attribute_of

@@ -69,11 +69,19 @@ def paid_from(work: Work, render: Callable[[Mapping[str, object]], str], context
 
 
 def spend(amount: int) -> None:
-    """Pay for what is done next. Raises `TemplateError` where that is more than is left."""
-    work = _current.get()
-    work.left -= amount
-    if work.left < 0:
-        raise _too_much()
+    """Pay for what is done next. Raises `TemplateError` where that is more than is left.
+
+    What is not above 0 costs nothing, and gives nothing back: a width of -5, one that is not a number.
+    """
+    if amount > 0:
+        work = _current.get()
+        work.left -= amount
+        if work.left < 0:
+            raise TemplateError(
+                f"this needs more than the {MAX_STEPS} steps or {MAX_WORK >> 20} MiB of text that all expressions and"
+                " templates of a profile may take together",
+                fix="Repeat less, or make less text.",
+            )
 
 
 def weigh(value: object, depth: int = 0) -> int:
@@ -103,7 +111,7 @@ def _weigh_all(values: Iterable[object], depth: int) -> int:
     for value in values:
         total += STEP + weigh(value, depth + 1)
         if total > _MAX_VALUE:  # a list that holds one twice, which holds one twice, and so on
-            raise _too_much()
+            spend(MAX_WORK + 1)
     return total
 
 
@@ -118,11 +126,3 @@ def bits(number: int) -> int:
     if size > MAX_BITS:
         raise TemplateError(f"a number has more than {MAX_BITS} bits", fix="Use smaller numbers.")
     return size
-
-
-def _too_much() -> TemplateError:
-    return TemplateError(
-        f"this needs more than the {MAX_STEPS} steps or {MAX_WORK >> 20} MiB of text that all expressions and templates"
-        " of a profile may take together",
-        fix="Repeat less, or make less text.",
-    )

@@ -95,6 +95,18 @@ EXPRESSIONS = [
     ("['a'] | map('center', 10**9) | list", WORK),
     ("range(100000) | map('center', 10000) | list", WORK),
     ("range(10000) | map('string') | map('center', 9999) | join", WORK),
+    *(
+        (f"[1] | {less} | list ~ 'a' * 20000000", WORK)
+        for less in (
+            "batch(-(10**9))",
+            "slice(-(10**9))",
+            "tojson(-(10**9))",
+            "batch(1e308 * 10 - 1e308 * 10)",
+            "batch(-1e308 * 10)",
+        )
+    ),
+    ("'a' | center(-(10**9)) | indent(-(10**9)) ~ 'a' * 20000000", WORK),
+    ("'\t'.expandtabs(-(10**9)).rjust(-(10**9)) ~ 'a' * 20000000", WORK),
     ("range(10**9)", "a range has at most"),
     ("range(10**400)", BITS),
     # what would print an address, or change from one rendering to the next
@@ -164,6 +176,7 @@ TEMPLATES = [
     (LONG % "{% set y = x.upper() %}", WORK),
     (LONG % "{% if 'b' in x %}{% endif %}", WORK),
     (LONG % "{% if x is lower %}{% endif %}", WORK),
+    ("{% for i in range(99999) %}{% if 'bb' in '" + "a" * 200000 + "' %}{% endif %}{% endfor %}", WORK),
     ("{% set x %}{% for i in range(100000) %}{{ 'a' * 1000 }}{% endfor %}{% endset %}", WORK),
     ("{% filter upper %}{% for i in range(100000) %}{{ 'a' * 1000 }}{% endfor %}{% endfilter %}", WORK),
     ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", CYCLE),
@@ -301,6 +314,15 @@ x2"""
 
 def test_what_templates_use_works() -> None:
     assert render("main", {"main": TEMPLATE, **OTHERS}.get, {"thread": "t"}) == RENDERED
+
+
+def test_two_hundred_packages_in_a_loop_over_themselves_are_not_too_much() -> None:
+    text = (
+        "{% for p in packages %}{{ p | toml }}{{ ',' if p != packages | last }}{{ packages | length }}"
+        "{{ packages | join(', ') | length }}{{ packages | sort | first }}{{ p in packages }}{% endfor %}"
+    )
+    packages = [f"package-{number}>=1.0" for number in range(200)]
+    assert render("main", {"main": text}.get, {"packages": packages}).count("True") == 200
 
 
 def test_a_profile_that_does_too_much_has_one_mistake() -> None:
