@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from solven_env import packages
 from solven_env.preparing import prepare
 from solven_env.reconcile.apply import observe
 from solven_env.reconcile.desired import desired, with_builds, with_mount_points
-from solven_env.reconcile.model import BUILD, State
+from solven_env.reconcile.model import BUILD, DIRECTORY, PLACE, State
 from solven_env.reconcile.plan import addresses, dropped, recorded_as_desired
 from solven_env.reconcile.plan import plan as make_plan
 
@@ -60,7 +61,7 @@ def _wanted(
 def _plan(
     thread: Thread, wanted: Desired, needs: Sequence[Need], record: Record | None
 ) -> tuple[Plan, tuple[Need, ...]]:
-    wanted = with_mount_points(wanted, record, os.path.isdir)
+    wanted = with_mount_points(wanted, record, _to_mount_upon)
     root = thread.open_root()
     with root or nullcontext():
         observed = observe(root, {*addresses(wanted, record), "file:uv.lock", "file:bun.lock"}, dropped(wanted, record))
@@ -68,6 +69,14 @@ def _plan(
     if needs:
         wanted, observed, lacking = _with_needs(thread, wanted, observed, record, needs)
     return make_plan(thread.name, wanted, observed, record), lacking
+
+
+def _to_mount_upon(source: str) -> State | None:
+    """What a path of the host is mounted upon; None where nothing is there."""
+    try:
+        return DIRECTORY if stat.S_ISDIR(os.stat(source).st_mode) else PLACE  # noqa: PTH116 (as its own links lead)
+    except OSError:
+        return None
 
 
 def _with_needs(

@@ -178,7 +178,7 @@ def _clear(root: Root, keeper: Keeper, plan: Plan) -> None:
     intended = plan.base.intended or {}
     entries = [*plan.entries.values(), *plan.base.resources.values(), *chain.from_iterable(intended.values())]
     ours = {entry.digest for entry in entries if entry.digest}
-    addresses = {*plan.entries, *plan.base.resources, *intended} - {WORKSPACE}
+    addresses = {*plan.entries, *plan.desired.states, *plan.base.resources, *intended} - {WORKSPACE}
     for directory in sorted({posixpath.dirname(address.partition(":")[2]) for address in addresses}):
         names = root.temporaries(directory)
         leftovers = [name for name in names[:_LEFTOVERS] if _is_leftover(root, keeper, directory, name, ours)]

@@ -75,27 +75,28 @@ def with_builds(
     return wanted._replace(states=states, own=own)
 
 
-def with_mount_points(wanted: Desired, record: Record | None, is_directory: Callable[[str], bool]) -> Desired:
-    """`wanted` and the places in the workspace that its settings mount directories upon, with those above them.
+def with_mount_points(wanted: Desired, record: Record | None, stands: Callable[[str], State | None]) -> Desired:
+    """`wanted` and the places in the workspace that its settings mount something upon, with the directories above them.
 
-    `is_directory` tells of a path of the host.
+    `stands` tells of a path of the host what can be mounted upon: a directory or a file, or that nothing is there.
     """
-    own = _targets(wanted.settings, is_directory)
-    known = _targets(record.settings, is_directory) if record and record.generation else set()
-    paths = {path for target in own for path in (target[1:], *parents(target[1:]))}
-    points = {f"{MOUNT}:{path}": DIRECTORY for path in paths if f"directory:{path}" not in wanted.states}
-    hiding = frozenset(f"{MOUNT}:{target[1:]}" for target in own - known)
-    return wanted._replace(states={**wanted.states, **points}, hiding=hiding)
+    own = _targets(wanted.settings, stands)
+    known = _targets(record.settings, stands) if record and record.generation else {}
+    points = {parent: DIRECTORY for target in own for parent in parents(target[1:])}
+    points |= {target[1:]: state for target, state in own.items()}
+    added = {f"{MOUNT}:{path}": state for path, state in points.items() if f"directory:{path}" not in wanted.states}
+    hiding = frozenset(f"{MOUNT}:{target[1:]}" for target in own.keys() - known)
+    return wanted._replace(states={**wanted.states, **added}, hiding=hiding)
 
 
-def _targets(launch: Mapping[str, Any], is_directory: Callable[[str], bool]) -> set[str]:
-    """Where settings mount directories upon the workspace. What lies beneath another mount point is not its own."""
-    mounts = launch["mounts"]
-    targets = {each["target"] for each in mounts if each["kind"] != "bind" or is_directory(each["source"])}
-    targets |= {f"/{each['path']}" for each in launch["links"]}
-    targets |= {target for kind, target in TARGETS.items() if launch[kind]}
-    shown = {each["target"] for each in mounts}
-    return {target for target in targets if not any(target.startswith(f"{other}/") for other in shown)}
+def _targets(launch: Mapping[str, Any], stands: Callable[[str], State | None]) -> dict[str, State]:
+    """Where settings mount upon the workspace, and upon what. What lies beneath another mount point is not its own."""
+    mounts, links = launch["mounts"], launch["links"]
+    targets = {each["target"]: stands(each["source"]) if each["kind"] == "bind" else DIRECTORY for each in mounts}
+    targets |= {f"/{each['path']}": DIRECTORY for each in links}
+    targets |= {target: DIRECTORY for kind, target in TARGETS.items() if launch[kind]}
+    is_beneath = {target for target in targets if any(target.startswith(f"{other}/") for other in targets)}
+    return {target: state for target, state in targets.items() if state is not None and target not in is_beneath}
 
 
 def settings(profile: Profile) -> dict[str, Any]:

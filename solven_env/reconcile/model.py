@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -40,6 +41,8 @@ class State:
 
 
 DIRECTORY = State("directory")
+PLACE = State("file", f"sha256:{hashlib.sha256(b'').hexdigest()}")
+"""An empty file, for a file of the host to be mounted upon."""
 FILLED = State("directory", "filled")
 """A directory at a mount point, with something in it that the mount would hide."""
 MOUNT = "mount"

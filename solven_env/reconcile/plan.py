@@ -6,7 +6,18 @@ from typing import Any
 
 from solven_env.failures import shown
 from solven_env.reconcile.compare import judge, same, same_bytes
-from solven_env.reconcile.model import DIRECTORY, FILLED, MOUNT, SETTINGS, WORKSPACE, Change, Desired, Plan, State
+from solven_env.reconcile.model import (
+    DIRECTORY,
+    FILLED,
+    MOUNT,
+    PLACE,
+    SETTINGS,
+    WORKSPACE,
+    Change,
+    Desired,
+    Plan,
+    State,
+)
 from solven_env.state.records import Entry
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -79,15 +90,25 @@ class _Seen(NamedTuple):
 
 
 def _look(address: str, desired: Desired, observed: Observed, record: Record | None) -> _Seen:
-    if address.startswith(f"{MOUNT}:"):  # a missing one is as it should be, and none is recorded
+    if address.startswith(f"{MOUNT}:"):  # none is recorded
         is_new = record is None or record.generation == 0 or address in desired.hiding
-        found = observed.states.get(address, DIRECTORY)
-        if found == FILLED and address not in desired.hiding:
-            found = DIRECTORY
-        return _Seen(address, found, None if is_new else DIRECTORY, ())
+        wanted = desired.states[address]
+        found = _at_mount_point(wanted, observed.states.get(address), is_hidden_anew=address in desired.hiding)
+        return _Seen(address, found, None if is_new else wanted, ())
     last = record.resources.get(address) if record else None
     intended = (record.intended or {}).get(address, ()) if record else ()
     return _Seen(address, observed.states.get(address), _state(last) if last else None, tuple(map(_state, intended)))
+
+
+def _at_mount_point(wanted: State, found: State | None, *, is_hidden_anew: bool) -> State | None:
+    """What stands at a mount point, or `wanted` where that is as good: the sandbox makes directories that are missing,
+    and what a command wrote where something is mounted already is its own business.
+    """
+    if wanted == DIRECTORY:
+        is_good = found is None or (found == FILLED and not is_hidden_anew)
+    else:
+        is_good = found is not None and found.type == "file" and not (found.size and is_hidden_anew)
+    return wanted if is_good else found
 
 
 def recorded_as_desired(record: Record) -> Desired:
@@ -175,6 +196,8 @@ def _reason(
     if cause == "conflict":
         if observed is not None and observed == FILLED:
             return f"{_listed(observed.names)} in it would be hidden by what is mounted there"
+        if observed is not None and observed.type == "file" and desired == PLACE:
+            return f"its {observed.size:,} bytes would be hidden by what is mounted there"
         if recorded is None:
             return f"{_article(observed)} that solven-env did not write stands there"
         if desired is None:
@@ -227,11 +250,13 @@ def _entries(desired: Desired, seen: Mapping[str, _Seen], additions: Iterable[Ch
     entries = {}
     for address, state in desired.states.items():
         before = seen[address].recorded
+        if address.startswith(f"{MOUNT}:"):
+            continue
         if state.type == "file":
             keeps_modes = before is None or before.type != "file" or before.mode
             entries[address] = Entry("file", desired.own[address], state.digest, state.mode if keeps_modes else "")
         elif state.type == "build":
             entries[address] = Entry("build", digest=state.digest)
-        elif not address.startswith(f"{MOUNT}:") and (address in made or before):
+        elif address in made or before:
             entries[address] = Entry("directory")
     return entries

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env import durable
+from solven_env.reconcile.model import DIRECTORY, PLACE
 from solven_env.state import leases
 from solven_env.workspace import root as root_module
 from solven_env.workspace.root import Owner
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 OLD = wanted({".bashrc": text("old"), "bin/hello": text("hello", "0755"), "a/b/c": text("deep")})
 NEW = wanted({".bashrc": text("new"), "bin/hello": text("hello", "0700"), "x/y": text("added")}, env={"A": "1"})
+MOUNTS = {"mount:m": DIRECTORY, "mount:tool/conf": PLACE, "mount:tool": DIRECTORY}
+MOUNTED = NEW._replace(states={**NEW.states, **MOUNTS}, hiding=frozenset({"mount:m", "mount:tool/conf"}))
 OTHER = wanted({".bashrc": text("other"), "a/z": text("z"), "x": text("no directory")})
 
 
@@ -58,6 +61,13 @@ def own_files(workspace: Path) -> None:
     (workspace / "mine").write_text("stays")
 
 
+def fill_mount_points(workspace: Path) -> None:
+    """The agent has files where something is mounted from now on."""
+    (workspace / "m/deep").mkdir(parents=True)
+    (workspace / "m/deep/file").write_text("the agent's")
+    (workspace / "tool").symlink_to("/etc")
+
+
 def add_to_directories(workspace: Path) -> None:
     """The agent uses our directories."""
     (workspace / "a/b/mine").write_text("stays")
@@ -87,6 +97,7 @@ SCENARIOS = {
         OLD, put_directory, OLD, OLD, kept=frozenset({b"the agent's", b"a file of the agent's"})
     ),
     "conflict overwritten": Scenario(OLD, edit, NEW, NEW, overwrite=True, kept=frozenset({b"the agent's"})),
+    "mounts": Scenario(OLD, fill_mount_points, MOUNTED, MOUNTED, overwrite=True, kept=frozenset({b"the agent's"})),
     "adoption": Scenario(None, own_files, NEW, NEW, overwrite=True, kept=frozenset({b"the agent's", b"added"})),
 }
 

@@ -109,17 +109,28 @@ def test_a_link_above_a_link_of_the_profile_is_seen(thread: World) -> None:
     assert thread.run("true").status == 0
 
 
-def test_a_file_that_is_mounted_upon_a_file_is_nobodys_business(bare: World) -> None:
+def test_a_file_is_mounted_upon_an_empty_one_that_apply_makes(bare: World) -> None:
     source = bare.base / "tool.conf"
     source.write_text("the host's")
     profile = bare.base / "with-file.yaml"
-    mounts = [{"source": str(source), "target": "/tool.conf"}]
+    mounts = [{"source": str(source), "target": target} for target in ("/tool.conf", "/deep/er/tool.conf")]
     profile.write_text(json.dumps(json.loads(bare.profile.read_text()) | {"mounts": mounts}))
-    (bare.workspace() / "tool.conf").write_text("to be mounted upon")
+    (bare.workspace() / "tool.conf").write_text("mine")
     bare.base.chmod(0o711)
-    bare.apply(profile=profile)
-    assert bare.out("cat /tool.conf") == "the host's"
+    with pytest.raises(ConflictError, match=r"tool\.conf: its 4 bytes would be hidden by what is mounted there"):
+        bare.apply(profile=profile)
+    (kept,) = bare.apply(profile=profile, on_conflict="overwrite").kept
+    assert (kept.path, (bare.storage / ".solven-env" / kept.kept).read_text()) == ("tool.conf", "mine")
+    assert bare.out("cat /tool.conf /deep/er/tool.conf") == "the host's" * 2
     assert bare.status().state == "in-sync"
+    (bare.workspace() / "tool.conf").write_text("a command's, where something is mounted already")
+    (bare.workspace() / "deep/er/tool.conf").unlink()
+    (bare.workspace() / "deep/er/tool.conf").mkdir()
+    assert changes(bare.status().changes) == [("mount:deep/er/tool.conf", "drift")]
+    assert bare.apply(profile=profile).kept[0].is_moved
+    (bare.workspace() / "deep/er/tool.conf").unlink()
+    bare.apply(profile=profile)
+    assert bare.out("cat /tool.conf /deep/er/tool.conf") == "the host's" * 2
 
 
 def test_a_directory_that_a_command_made_there_is_mounted_upon_and_told(either: World) -> None:

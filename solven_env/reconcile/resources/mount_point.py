@@ -6,11 +6,13 @@ one is kept and taken away; so is a directory that holds something where nothing
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from solven_env.errors import WorkspaceError
-from solven_env.reconcile.model import DIRECTORY, FILLED, State
+from solven_env.reconcile.desired import parents
+from solven_env.reconcile.model import DIRECTORY, FILLED, PLACE, State
 from solven_env.reconcile.resources import file
 
 if TYPE_CHECKING:
@@ -34,6 +36,12 @@ def observe(root: Root, name: str) -> State | None:
 
 
 def apply(root: Root, change: Change, keeper: Keeper) -> State | None:
-    """Take away what is no directory, or a directory with all that is in it."""
-    file.take_away(root, change, keeper)
-    return DIRECTORY
+    """Take away what is no directory, or a directory with all that is in it; make the file that one is mounted upon."""
+    if change.before is not None:
+        file.take_away(root, change, keeper)
+    if change.after == PLACE:
+        for parent in parents(change.name):
+            with suppress(FileExistsError):
+                root.mkdir(parent)
+        root.publish(root.stage(change.name, b"", 0o644), change.name)
+    return None
