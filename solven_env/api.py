@@ -135,8 +135,9 @@ def apply(
     `ConflictError` when the workspace holds changes that would be lost, unless `on_conflict` is "overwrite", which
     keeps them in the generation first; `HeldError` while another apply has the thread; `LockError` when the profile's
     lock is out of date; `BuildError` when packages cannot be installed; `DamagedRecordError` when the thread's record
-    is damaged or gone, unless `restore_record` has its newest whole generation take its place. `progress` is told of
-    that, of builds that are made, and of the backend where that is not bubblewrap.
+    is damaged or gone, unless `restore_record` has its newest whole generation take its place; `StorageError` when the
+    storage is not mounted, or another one than it should be. `progress` is told of a record that was restored, of a
+    copied storage, of builds that are made, and of the backend where that is not bubblewrap.
     """
     from solven_env import planning, sources, uids
     from solven_env.reconcile.apply import apply as apply_plan

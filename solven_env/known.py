@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from pathlib import Path
 
 from solven_env.builds.staging import locked, refusals_told
@@ -151,7 +152,7 @@ def _check_new(data: Path, root: StorageRoot, asked: Storage, at: _At | None) ->
     if known is not None and known.storage == asked.id:  # drawn already: this one is not it, or lost everything
         raise StorageError(
             f"there is nothing of the storage {asked.name} here, which this host has used",
-            fix=f"Mount the right one. To begin it anew here: rm {_link_at(data, _absolute(root.path))}",
+            fix=f"Mount the right one. To begin it anew here: {_rm(_link_at(data, _absolute(root.path)))}",
             location=str(root.path),
         )
 
@@ -160,10 +161,9 @@ def _check_mounted(data: Path, path: Path, at: _At) -> None:
     with failures_as(StorageError, at.mount):
         if is_mount_point(at.mount):
             return
-    link = _link_at(data, _absolute(path))
     raise StorageError(
         f"the storage is not mounted: {at.id} was here, and nothing is mounted at {at.mount} now",
-        fix=f"Mount it and try again. To begin another one here: rm {link}",
+        fix=f"Mount it and try again. To begin another one here: {_rm(_link_at(data, _absolute(path)))}",
         location=str(path),
     )
 
@@ -189,11 +189,9 @@ def _recognise(data: Path, seen: Known, at: _At | None) -> _Judged:
         if how == "gone":
             return _Judged(each)
         if how == "unknown":
-            fix = (
-                f"Mount that one, so that a copy is told from it. If it is gone, or moved here: rm {_link(data, each)}"
-            )
+            fix = "Mount that one, so that a copy is told from it. If it is gone, or was moved here: "
             what = f"the storage's id is that of {entries[each].path}, which is not mounted now, or does not answer"
-            raise StorageError(what, fix=fix, location=seen.path)
+            raise StorageError(what, fix=fix + _rm(_link(data, each)), location=seen.path)
     return _Judged(None, original=entries[seen.storage].path)
 
 
@@ -284,7 +282,12 @@ def _text(link: Path) -> str | None:
 
 
 def _damaged(link: Path) -> StoreError:
-    return StoreError("what this host knows of a storage is damaged", fix=f"Run: rm {link}", location=str(link))
+    return StoreError("what this host knows of a storage is damaged", fix=f"Run: {_rm(link)}", location=str(link))
+
+
+def _rm(link: Path) -> str:
+    """The command that has this host forget what a link says."""
+    return shlex.join(("rm", str(link)))
 
 
 def _link(data: Path, known_as: str) -> Path:

@@ -6,7 +6,7 @@ from solven_env.cli.options import Format, FormatOption, StorageOption, ThreadAr
 
 
 def command(thread: ThreadArgument, storage: StorageOption = None, chosen: FormatOption = Format.TEXT) -> None:
-    """End a thread's session on this host with all its commands, even when it hangs.
+    """End a thread's session on this host with all its commands, even when it or its storage hangs.
 
     Returns when every process of it has ended. A thread without a session is fine.
 
