@@ -139,7 +139,7 @@ def apply(
     storage is not mounted, or another one than it should be. `progress` is told of a record that was restored, of a
     copied storage, of builds that are made, and of the backend where that is not bubblewrap.
     """
-    from solven_env import planning, sources, uids
+    from solven_env import packages, planning, sources, uids
     from solven_env.reconcile.apply import apply as apply_plan
     from solven_env.reconcile.apply import refuse_conflicts
     from solven_env.reconcile.model import BUILD
@@ -170,7 +170,10 @@ def apply(
             rest = (change for change in computed.changes if change.kind != BUILD)
             changes = (*(change for change in changes if change.kind == BUILD), *rest)
         found.state.check_held(thread)
-        with uids.for_apply(found, computed.base, progress) as (owned, fresh):
+        with (
+            packages.used(computed.desired.builds.values()),
+            uids.for_apply(found, computed.base, progress) as (owned, fresh),
+        ):
             for change in computed.changes:
                 if change.kind == BUILD and change.before is not None:
                     found.begin_anew(fresh, computed.desired.builds[change.name], progress)

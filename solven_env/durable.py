@@ -11,7 +11,7 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from solven_env.syscalls import RENAME_NOREPLACE, chown_opened, renameat2
+from solven_env.syscalls import RENAME_EXCHANGE, RENAME_NOREPLACE, chown_opened, renameat2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +79,27 @@ def link_new(old_directory: int, old: str, new_directory: int, new: str) -> None
         _look_and_rename(old_directory, old, new_directory, new)
     else:
         os.unlink(old, dir_fd=old_directory)
+
+
+def rename_over(directory: int, old: str, new: str) -> None:
+    """Rename `old` to `new`; what has that name, a directory that is not empty too, gets the name `old`.
+
+    In one step, where the file system offers that; else for a moment nothing has the name `new`.
+    """
+    try:
+        renameat2(directory, old, directory, new, RENAME_EXCHANGE)
+        return
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if error.errno not in NOT_OFFERED:
+            raise
+    aside = f"{old}-replaced"
+    with suppress(FileNotFoundError):
+        os.rename(new, aside, src_dir_fd=directory, dst_dir_fd=directory)
+    os.rename(old, new, src_dir_fd=directory, dst_dir_fd=directory)
+    with suppress(FileNotFoundError):
+        os.rename(aside, old, src_dir_fd=directory, dst_dir_fd=directory)
 
 
 def exists(directory: int, name: str) -> bool:

@@ -195,7 +195,7 @@ def _build(build: Build, layer: Layer | str, owner: int | None) -> Mount:
     target = TARGETS[build.kind]
     if isinstance(layer, str):
         return Bind(target, layer, read_only=False)
-    return Overlay(target, str(build.tree), str(layer.upper), str(layer.work), build.instance, owner)
+    return Overlay(target, str(build.tree), str(layer.upper), str(layer.work), build.instance, owner, str(build.lock))
 
 
 def _tmpfs(target: str, stated: int | None, tmp_size: int | None) -> Tmpfs:

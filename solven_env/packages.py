@@ -11,22 +11,25 @@ import hashlib
 import json
 import os
 import time
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from solven_env import directories
 from solven_env.builds import lock_files, locks, store, wanted
+from solven_env.errors import BuildError, StoreError
 from solven_env.profile.sections import Bun, Python
 from solven_env.state.records import lock_key
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from solven_env.builds.inside import Builder
     from solven_env.builds.store import Build, Kind
     from solven_env.builds.toolchain import Host
     from solven_env.config import Config
+    from solven_env.sandbox.blocks import holding
 
 
 class Need(NamedTuple):
@@ -69,10 +72,41 @@ def builder(config: Config, environ: Mapping[str, str], proot: str = "") -> Buil
 
 def find(need: Need, config: Config) -> Build | None:
     """The build that meets the need, where this host has it and it is whole. Nothing is looked for, none is made."""
-    cache, uid = directories.cache(), build_uid(config)
-    if isinstance(need.section, Python):
-        return wanted.find_python_build(need.section, need.lock, cache, uid)
-    return wanted.find_bun_build(need.section, need.lock, cache, uid)
+    return wanted.find(need.section, need.lock, directories.cache(), build_uid(config))
+
+
+def obtain_to_use(
+    need: Need, builder: Builder, config: Config, environ: Mapping[str, str], progress: Callable[[str], None]
+) -> tuple[Build, holding]:
+    """As `obtain`, and what keeps the build from being removed until it is closed.
+
+    One that was changed and cannot be made again is used as it is, and `progress` told so.
+    """
+    while True:
+        try:
+            build = obtain(need, builder, config, environ, progress)
+        except BuildError as error:
+            changed = _changed(need, config)
+            if changed is None:
+                raise
+            progress(f"{error.message}; the command has it as it is")
+            build = changed
+        used = store.use(build)
+        if used is not None:  # else made again just now, or removed
+            return build, used
+
+
+@contextmanager
+def used(builds: Iterable[Mapping[str, str]]) -> Iterator[None]:
+    """Keep builds, as records name them, from being removed. StoreError for one that is there no more."""
+    with ExitStack() as stack:
+        for named in builds:
+            build = store.read(directories.cache(), named["key"])
+            found = store.use(build) if build is not None and build.instance == named["instance"] else None
+            if found is None:
+                raise StoreError("a build was made again or removed meanwhile", fix="Try again.", location=named["key"])
+            stack.enter_context(found)
+        yield
 
 
 def obtain(
@@ -82,6 +116,7 @@ def obtain(
 
     LockError where its lock is none of ours: what a record names lies on the storage, and is believed no more than a
     file beside a profile. The lock of a build that is there was read when it was made: the digest is part of its key.
+    BuildError where it cannot be made; one that is there and was changed is left as it is, and the error says so.
     """
     found = find(need, config)
     if found is not None:
@@ -93,12 +128,30 @@ def obtain(
     progress(f"making the {need.kind} build ({count} package{'' if count == 1 else 's'} and what they need) …")
     begun = time.monotonic()
     able = builder if builder.proot else _in_bubblewrap(builder, config, environ)
-    if isinstance(need.section, Python):
-        made = python.build(need.section, need.lock, able)
-    else:
-        made = bun.build(need.section, need.lock, able)
+    try:
+        if isinstance(need.section, Python):
+            made = python.build(need.section, need.lock, able)
+        else:
+            made = bun.build(need.section, need.lock, able)
+    except BuildError as error:
+        changed = _changed(need, config)
+        if changed is None:
+            raise
+        what = f"the {need.kind} build was changed since it was made (at {store.first_changed(changed)})"
+        raise BuildError(
+            f"{what}, is left as it is, and cannot be made again: {error.message}",
+            fix=error.fix,
+            location=error.location,
+        ) from error
     progress(f"made the {need.kind} build in {time.monotonic() - begun:.1f} s")
     return made
+
+
+def _changed(need: Need, config: Config) -> Build | None:
+    """The build that would meet the need if it were whole, where it is there."""
+    key = wanted.known_key(need.section, need.lock, directories.cache(), build_uid(config))
+    found = store.read(directories.cache(), key) if key else None
+    return found if found is not None and found.tree.is_dir() else None
 
 
 def _believe(need: Need) -> None:

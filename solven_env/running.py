@@ -38,7 +38,8 @@ SHELL = (*LOGIN, "-c")
 class Launch(NamedTuple):
     """Everything that a command of a thread starts with: in bubblewrap, or where one is named under a `proot`.
 
-    `record` is then what `placeholders` keeps of the thread. As long as `turn` is open, the thread keeps its uid.
+    `record` is then what `placeholders` keeps of the thread. As long as `turn` is open, the thread keeps its uid, and
+    as long as `used` is, no build of it is removed.
     """
 
     plan: LaunchPlan
@@ -47,6 +48,7 @@ class Launch(NamedTuple):
     proot: str = ""
     record: str = ""
     turn: holding | None = None
+    used: tuple[holding, ...] = ()
 
 
 def run(
@@ -117,8 +119,8 @@ def prepare(thread: Thread, asked: Asked, progress: Callable[[str], None] = lamb
     thread = thread.settled(progress)
     home = thread.home(record)
     had = uids.for_command(thread, record, home)
-    tools, stacks = _packages(thread, record, home, had.uid, chosen.proot, progress)
-    prepared = _launch(thread, record, chosen, asked, had.uid, tools, stacks)._replace(turn=had.turn)
+    tools, stacks, used = _packages(thread, record, home, had.uid, chosen.proot, progress)
+    prepared = _launch(thread, record, chosen, asked, had.uid, tools, stacks)._replace(turn=had.turn, used=used)
     return prepared._replace(record=str(layers.mount_points(home))) if chosen.proot else prepared
 
 
@@ -255,15 +257,16 @@ def _choose(thread: Thread, settings: Mapping[str, Any], backend: str, network: 
 
 def _packages(
     thread: Thread, record: Record, home: Home, uid: int | None, proot: str, progress: Callable[[str], None]
-) -> tuple[Tools, list[Stacked]]:
+) -> tuple[Tools, list[Stacked], tuple[holding, ...]]:
     from solven_env import packages
     from solven_env.builds import copies, interpreters, layers, shape, toolchain, tools
 
     builder = packages.builder(thread.config, os.environ, proot)
-    stacks = []
+    stacks, used = [], []
     interpreter, bun = None, None
     for need in thread.needs(record):
-        build = packages.obtain(need, builder, thread.config, os.environ, progress)
+        build, held = packages.obtain_to_use(need, builder, thread.config, os.environ, progress)
+        used.append(held)
         own = str(copies.copy(home, build, uid, progress)) if proot else layers.layer(home, build, uid)
         stacks.append(Stacked(build, own))
         lost = thread.lost(record, build, "proot" if proot else "bubblewrap")
@@ -275,7 +278,7 @@ def _packages(
         else:
             bun = toolchain.find_bun(builder.host).path
     given = shape.Tools(tools.uv().path, bun, interpreter, builder.host.certificates, shape.host_has_node())
-    return given, stacks
+    return given, stacks, tuple(used)
 
 
 def _known_packages(

@@ -83,7 +83,8 @@ def test_each_build_lies_below_its_layer() -> None:
     build = Build("python", "python-1", "random", Path("/b/python-1"))
     stack = launch.Stacked(build, Layer(Path("/l/upper"), Path("/l/work"), "random"))
     made = launch.launch_plan(settings(), PLACE, (stack,), TOOLS, "host")
-    assert Overlay("/.venv", "/b/python-1/tree", "/l/upper", "/l/work", "random") in made.mounts
+    lock = "/b/python-1/use-random.lock"
+    assert Overlay("/.venv", "/b/python-1/tree", "/l/upper", "/l/work", "random", lock=lock) in made.mounts
     assert made.network == "host"
 
 

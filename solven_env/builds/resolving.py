@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import sys
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solven_env.builds import bun_lock, comparing, locks, programs, requirements_txt
 from solven_env.builds.pip_pin import with_pip
-from solven_env.builds.staging import make_private
+from solven_env.builds.staging import scratch
 from solven_env.builds.toolchain import find_bun, run_uv
 from solven_env.errors import BuildError, LockError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
+    from pathlib import Path
 
     from solven_env.builds.bun_lock import BunLock, Package
     from solven_env.builds.toolchain import Host
@@ -217,10 +215,7 @@ def _run_bun(directory: Path, host: Host, *options: str) -> None:
 @contextmanager
 def _scratch(cache: Path) -> Iterator[Path]:
     """A private directory, gone afterwards. Its empty uv.toml and bunfig.toml keep settings of parents out."""
-    directory = Path(tempfile.mkdtemp(prefix="lock-", dir=make_private(cache / "scratch")))
-    try:
+    with scratch(cache / "scratch") as directory:
         for name in ("uv.toml", "bunfig.toml"):
             (directory / name).touch()
         yield directory
-    finally:
-        shutil.rmtree(directory)

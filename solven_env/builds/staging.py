@@ -1,4 +1,9 @@
-"""Our own directories on this host: what is made there appears whole or not at all, and two makers take turns."""
+"""Our own directories on this host: what is made there appears whole or not at all, and two makers take turns.
+
+A maker holds the lock of the name that it makes, `.NAME.lock`; its attempts are called `.new-NAME-…`. Who uses a
+finished directory holds a lock in it, `use-….lock`, shared with others. So what a killed process left is told from what
+a live one has by locks alone, never by its age.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +11,20 @@ import fcntl
 import os
 import shutil
 import stat
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from solven_env.durable import make_directory
+from solven_env.durable import make_directory, rename_over
 from solven_env.errors import StoreError
 from solven_env.failures import failure
+from solven_env.sandbox.blocks import holding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _STAGED = ".new-"
+_SCRATCH = "use-scratch.lock"
 
 
 def make_private(path: Path) -> Path:
@@ -48,8 +55,7 @@ def refusals_told(path: Path) -> Iterator[None]:
 def locked(directory: Path, name: str) -> Iterator[None]:
     """Wait for one's turn at `name` in one of our directories. The kernel lets go when the process ends, however."""
     with refusals_told(directory):
-        make_private(directory)
-        descriptor = os.open(directory / f".{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = _open_lock(make_private(directory), name)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -60,28 +66,81 @@ def locked(directory: Path, name: str) -> Iterator[None]:
 
 @contextmanager
 def staged(target: Path) -> Iterator[Path]:
-    """A new directory beside `target`, which is renamed to it when the block ends well, and removed when it does not.
+    """A new directory beside `target`, which gets its name when the block ends well, and is removed when it does not.
 
-    What a killed process left is removed first, so whoever calls this holds the lock of `target`.
+    What had the name until then keeps it until that moment, and is removed once nobody uses it. Leftovers are swept
+    first, so whoever calls this holds the lock of `target`.
     """
     import tempfile  # which brings `random`: 2 ms of every run that makes nothing
 
     with refusals_told(target):
-        sweep(target)
-        directory = Path(tempfile.mkdtemp(prefix=f"{_STAGED}{target.name}-", dir=make_private(target.parent)))
+        sweep(make_private(target.parent), mine=target.name)
+        directory = Path(tempfile.mkdtemp(prefix=f"{_STAGED}{target.name}-", dir=target.parent))
         directory.chmod(0o755)
     try:
         yield directory
-        with refusals_told(target):
-            os.rename(directory, target)
+        with refusals_told(target), holding(os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)) as parent:
+            rename_over(parent, directory.name, target.name)
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        remove_unless_used(directory)
 
 
-def sweep(target: Path) -> None:
-    """Remove what killed processes left of their attempts at `target`."""
-    for left in target.parent.glob(f"{_STAGED}{target.name}-*"):
-        shutil.rmtree(left, ignore_errors=True)
+@contextmanager
+def scratch(directory: Path) -> Iterator[Path]:
+    """A new private directory in one of ours, gone afterwards; what killed processes left there goes first."""
+    import tempfile
+
+    # Under one lock, so that nobody sees a new one before it is used.
+    with refusals_told(directory), locked(directory, "scratch"):
+        for left in directory.iterdir():
+            if left.is_dir():
+                remove_unless_used(left)
+        made = Path(tempfile.mkdtemp(prefix="lock-", dir=directory))
+        descriptor = os.open(made / _SCRATCH, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    with holding(descriptor):
+        try:
+            yield made
+        finally:
+            shutil.rmtree(made)
+
+
+def sweep(directory: Path, mine: str = "") -> None:
+    """Remove what killed makers left in one of our directories, and what was replaced there and is used no more.
+
+    `mine` is the name whose lock the caller holds. What another maker may be making is left to it.
+    """
+    for left in directory.glob(f"{_STAGED}*"):
+        name = left.name.removeprefix(_STAGED).rpartition("-")[0]
+        if name == mine:
+            remove_unless_used(left)
+        if not name or name == mine:
+            continue
+        with holding(_open_lock(directory, name)) as turn, suppress(BlockingIOError):
+            fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove_unless_used(left)
+
+
+def remove_unless_used(path: Path) -> bool:
+    """Remove what we have made at `path`, unless somebody uses it; whether it is gone.
+
+    Who would begin to use it meanwhile finds nothing under its name. StoreError where what used it cannot be asked.
+    """
+    with refusals_told(path), ExitStack() as stack:
+        for lock in path.glob("use-*.lock"):
+            descriptor = stack.enter_context(holding(os.open(lock, os.O_RDWR | os.O_NOFOLLOW)))
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+        if not path.name.startswith(_STAGED):
+            aside = path.with_name(f"{_STAGED}{path.name}-{os.urandom(4).hex()}")
+            path = path.rename(aside)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+        return not os.path.lexists(path)
 
 
 def publish_file(path: Path, content: bytes, *, mode: int) -> None:
@@ -91,16 +150,21 @@ def publish_file(path: Path, content: bytes, *, mode: int) -> None:
             return
         import tempfile
 
-        make_private(path.parent)
-        descriptor, name = tempfile.mkstemp(prefix=_STAGED, dir=path.parent)
-        try:
-            with open(descriptor, "wb") as file:
-                file.write(content)
-                os.fchmod(descriptor, mode)
-            os.rename(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
+        with locked(path.parent, path.name):
+            sweep(path.parent, mine=path.name)
+            descriptor, name = tempfile.mkstemp(prefix=f"{_STAGED}{path.name}-", dir=path.parent)
+            try:
+                with open(descriptor, "wb") as file:
+                    file.write(content)
+                    os.fchmod(descriptor, mode)
+                os.rename(name, path)
+            except BaseException:
+                os.unlink(name)
+                raise
+
+
+def _open_lock(directory: Path, name: str) -> int:
+    return os.open(directory / f".{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
 
 
 def _holds(path: Path, content: bytes) -> bool:

@@ -4,6 +4,11 @@
     <cache>/builds/<key>/build.json   its key, its inputs, and its instance: a random id, so that a build that was made
                                       again is known as another one
     <cache>/builds/<key>/directories  every directory of the tree with its modification time
+    <cache>/builds/<key>/contents     everything in the tree (`manifest`), for when one of these times is another
+    <cache>/builds/<key>/use-<instance>.lock    locked by whoever uses this very instance, shared with others
+
+A build that is used is neither removed nor changed. One that is made again is made beside it and takes its name in one
+step; the old one is removed when nobody uses it any more.
 
 `builds/` is closed to everybody but its owner, the sandbox's uid above all. Beneath it, the tree belongs to that uid
 and is writable by it: a lower directory that it could not write would be one whose copy it cannot write either.
@@ -11,14 +16,16 @@ and is writable by it: a lower directory that it could not write would be one wh
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import hashlib
 import json
 import os
-import shutil
 from typing import Literal
 
-from solven_env.builds.staging import locked, make_private, refusals_told, staged
+from solven_env.builds import manifest
+from solven_env.builds.staging import locked, refusals_told, staged
+from solven_env.sandbox.blocks import holding
 from solven_env.syscalls import sync_file_system
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -44,6 +51,11 @@ class Build(NamedTuple):
     def tree(self) -> Path:
         """What a sandbox shows."""
         return self.path / "tree"
+
+    @property
+    def lock(self) -> Path:
+        """What those who use it hold a shared lock on. Only where this very instance is has it this name."""
+        return self.path / f"use-{self.instance}.lock"
 
 
 def key(kind: Kind, inputs: Mapping[str, object]) -> str:
@@ -84,7 +96,8 @@ def obtain(cache: Path, key: str, inputs: Mapping[str, object], fill: Callable[[
     """The build under a key; made by `fill`, which is given its new directory, where it is missing or not whole.
 
     Two that ask for one key wait for each other, and the second gets what the first made. The build gets its name when
-    it is complete and on disk, so that what a killed process left is never taken for one.
+    it is complete and on disk, so that what a killed process left is never taken for one. One that is there and not
+    whole stays where it is until then, and for good where `fill` fails.
     """
     found = find(cache, key)
     if found is not None:
@@ -94,7 +107,6 @@ def obtain(cache: Path, key: str, inputs: Mapping[str, object], fill: Callable[[
         found = find(cache, key)
         if found is not None:
             return found
-        _remove(target)
         with staged(target) as stage:
             fill(stage)
             with refusals_told(stage):
@@ -104,31 +116,47 @@ def obtain(cache: Path, key: str, inputs: Mapping[str, object], fill: Callable[[
     return made
 
 
-def is_whole(build: Build) -> bool:
-    """Whether nothing was added, removed or renamed in the tree since it was made: its directories are unchanged.
+def use(build: Build) -> holding | None:
+    """Keep a build from being removed until what is returned is closed; None where it is there no more."""
+    with refusals_told(build.lock):
+        try:
+            descriptor = os.open(build.lock, os.O_RDONLY)
+        except FileNotFoundError:
+            if read(build.path.parents[1], build.key) != build:
+                return None
+            descriptor = os.open(build.lock, os.O_RDONLY | os.O_CREAT, 0o600)  # one of an earlier version
+        held = holding(descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:  # being removed
+            return None
+        return held if build.lock.exists() else None
 
-    One look at each directory, a few milliseconds for a thousand. Bytes that were changed in place are not seen.
-    """
+
+def is_whole(build: Build) -> bool:
+    """Whether the tree holds what it held when it was made, as `first_changed` sees it."""
     return first_changed(build) is None
 
 
 def first_changed(build: Build) -> str | None:
-    """The first directory that is not as it was made, as a path in the tree, `.` for the tree; None where all are."""
+    """The first path in the tree that is not as it was made, `.` for the tree; None where all is.
+
+    One look at each directory, a few milliseconds for a thousand: what was added, removed or renamed has changed its
+    time. Where one has another time, all is compared and read. Bytes that were changed in place are not seen before.
+    """
     try:
         paths, times = _parse_directories((build.path / "directories").read_bytes())
-        tree = os.open(build.tree, os.O_PATH | os.O_DIRECTORY)
     except (OSError, ValueError):
         return "."
-    path = b"."
+    return None if _are_untouched(build.tree, paths, times) else manifest.first_changed(build.path)
+
+
+def _are_untouched(tree: Path, paths: list[bytes], times: list[int]) -> bool:
     try:
-        for path, expected in zip(paths, times, strict=True):
-            if os.stat(path, dir_fd=tree).st_mtime_ns != expected:
-                return os.fsdecode(path)
-    except (OSError, ValueError):  # it is gone, or `directories` was cut off
-        return os.fsdecode(path)
-    finally:
-        os.close(tree)
-    return None
+        with holding(os.open(tree, os.O_PATH | os.O_DIRECTORY)) as top:
+            return all(os.stat(path, dir_fd=top).st_mtime_ns == time for path, time in zip(paths, times, strict=True))
+    except OSError:  # one is gone
+        return False
 
 
 def uv_lock(build: Build) -> bytes | None:
@@ -153,16 +181,15 @@ def _seal(stage: Path, key: str, inputs: Mapping[str, object]) -> None:
         "inputs": inputs,
     }
     (stage / "directories").write_bytes(b"\0".join(_directories(stage / "tree")))
+    manifest.write(stage)
     (stage / "build.json").write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
     for path in stage.iterdir():
         if path.is_file():
             path.chmod(0o644)  # whatever the umask
-    descriptor = os.open(stage, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+    (stage / f"use-{about['instance']}.lock").touch(mode=0o600)
+    with holding(os.open(stage, os.O_RDONLY | os.O_DIRECTORY)) as descriptor:
         # One call for 13,000 files; after a power cut, a name without its bytes would be believed.
         sync_file_system(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _directories(tree: Path) -> Iterator[bytes]:
@@ -178,13 +205,6 @@ def _directories(tree: Path) -> Iterator[bytes]:
 def _parse_directories(text: bytes) -> tuple[list[bytes], list[int]]:
     """What `_directories` wrote: paths, and the time of each. ValueError where it is damaged."""
     parts = text.split(b"\0")
+    if len(parts) % 2:
+        raise ValueError("a path without its time")
     return parts[::2], [int(time) for time in parts[1::2]]
-
-
-def _remove(target: Path) -> None:
-    """Take a build that is not whole out of the way: by its name first, so that half of it never has the name."""
-    if target.exists():
-        with refusals_told(target):
-            doomed = make_private(target.parent) / f".new-{target.name}-{os.urandom(4).hex()}"
-            os.rename(target, doomed)
-            shutil.rmtree(doomed)

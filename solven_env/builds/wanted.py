@@ -7,6 +7,7 @@ import hashlib
 from solven_env.builds import pip_pin, store
 from solven_env.builds.remembered import recall
 from solven_env.builds.tools import bun_pin, uv
+from solven_env.profile.sections import Bun
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from solven_env.builds.remembered import Interpreter
-    from solven_env.profile.sections import Bun, Python
+    from solven_env.profile.sections import Python
 
 
 class Wanted(NamedTuple):
@@ -24,18 +25,18 @@ class Wanted(NamedTuple):
     inputs: Mapping[str, object]
 
 
-def find_python_build(python: Python, lock: bytes | None, cache: Path, uid: int | None) -> store.Build | None:
-    """The build of a `python` section, if this host has it whole, in a few milliseconds. `uid` as in `Builder`.
-
-    No interpreter is looked for: without one that was found earlier there is no build either.
-    """
-    interpreter = recall(python.version, cache)
-    return None if interpreter is None else store.find(cache, of_python(python, lock, interpreter, uid).key)
+def find(section: Python | Bun, lock: bytes | None, cache: Path, uid: int | None) -> store.Build | None:
+    """The build of a section, if this host has it whole, in a few milliseconds. `uid` as in `Builder`."""
+    key = known_key(section, lock, cache, uid)
+    return store.find(cache, key) if key else None
 
 
-def find_bun_build(bun: Bun, lock: bytes | None, cache: Path, uid: int | None) -> store.Build | None:
-    """The build of a `bun` section, if this host has it whole. `uid` as in `Builder`."""
-    return store.find(cache, of_bun(bun, lock, uid).key)
+def known_key(section: Python | Bun, lock: bytes | None, cache: Path, uid: int | None) -> str | None:
+    """The key of the build of a section on this host; None where no interpreter was found yet that it could be for."""
+    if isinstance(section, Bun):
+        return of_bun(section, lock, uid).key
+    interpreter = recall(section.version, cache)
+    return of_python(section, lock, interpreter, uid).key if interpreter else None
 
 
 def of_python(python: Python, lock: bytes | None, interpreter: Interpreter, uid: int | None) -> Wanted:

@@ -133,7 +133,9 @@ def stacked(store: Path, data: Path, uid: int | None) -> Iterator[tuple[Stacked,
             directory.mkdir()
             if uid is not None:
                 os.chown(directory, uid, uid)
-        yield launch.Stacked(Build("bun", "doctor", "doctor", build), Layer(made[1], made[2], "doctor")), made[1]
+        below = Build("bun", "doctor", "doctor", build)
+        below.lock.touch()
+        yield launch.Stacked(below, Layer(made[1], made[2], "doctor")), made[1]
         inner = made[2] / "work"
         if inner.exists():
             inner.chmod(0o700)  # the kernel's own, left without any right after an ordinary user's session

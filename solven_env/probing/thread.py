@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env import planning, sessions, uids
-from solven_env.builds import layers, remembered, store, verifying, wanted
+from solven_env.builds import layers, store, verifying, wanted
 from solven_env.errors import WorkspaceError, printable
 from solven_env.probing import doors, supplies
 from solven_env.probing.asked_for import backend_answer, limits_answer, network_answer
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
-from solven_env.profile.sections import Python
 from solven_env.sandbox.plan import Bind
 from solven_env.state.records import lock_key
 from solven_env.workspace import storage as storages
@@ -182,7 +181,7 @@ def builds(asked: Asked) -> Answer | None:
     told = []
     store.keys(asked.host.cache)
     for need in asked.thread.needs(asked.record):
-        key = _key(need, asked.host)
+        key = wanted.known_key(need.section, need.lock, asked.host.cache, asked.host.uid)
         found = store.read(asked.host.cache, key) if key else None
         if found is None:
             asked.lacks_builds = True
@@ -192,7 +191,8 @@ def builds(asked: Asked) -> Answer | None:
         if seen.wrong:
             more = f" and {len(seen.wrong) - 3} more" if len(seen.wrong) > 3 else ""
             wrong = ", ".join(map(printable, seen.wrong[:3])) + more
-            fix = run("rm", "-r", found.path)
+            # Looked at by the next apply, which makes it anew beside what sessions use.
+            fix = f"{run('touch', found.tree)} && {asked.apply.removeprefix('Run: ')}"
             return broken(f"the {need.kind} build is corrupted: {wrong}", f"changed since it was made: {key}", fix)
         asked.builds[need.kind] = found
         told.append(_verified(need, seen))
@@ -281,14 +281,6 @@ def network(asked: Asked) -> Answer | None:
 def limits(asked: Asked) -> Answer | None:
     """Which of the profile's limits hold."""
     return limits_answer(asked.settings)
-
-
-def _key(need: Need, host: Host) -> str | None:
-    """The build that would meet the need here; None where no interpreter is known that it could be for."""
-    if not isinstance(need.section, Python):
-        return wanted.of_bun(need.section, need.lock, host.uid).key
-    found = remembered.recall(need.section.version, host.cache)
-    return wanted.of_python(need.section, need.lock, found, host.uid).key if found else None
 
 
 def _named(changes: Sequence[Change]) -> str:

@@ -75,7 +75,8 @@ class Overlay(NamedTuple):
 
     The kernel lets an upper be mounted once at a time. `instance` names the very build that `upper` was begun on: the
     same three paths with another instance are another overlay, and both at once are refused. What belongs to the host
-    uid `owner` in `lower` is shown as the plan's `uid` (None: as it is).
+    uid `owner` in `lower` is shown as the plan's `uid` (None: as it is). `lock`, where it is named, is a file that is
+    there as long as `lower` is that instance: the session holds a shared lock on it (flock(2)) while it has the mount.
     """
 
     target: str
@@ -84,6 +85,7 @@ class Overlay(NamedTuple):
     work: str
     instance: str
     owner: int | None = None
+    lock: str = ""
 
 
 Mount: TypeAlias = Bind | Tmpfs | Proc | Dev | Etc | Overlay

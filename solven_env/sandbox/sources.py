@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import time
 
@@ -25,13 +26,15 @@ class Shared:
     """What all roots of a session have in common, each mounted once, beneath the directory `where`.
 
     `mounts` maps a mount to the directory it is attached to: overlays, since an upper may be mounted only once, and the
-    session's own /tmp, /var, /run and /dev. `namespaces` are those of id-mapped mounts.
+    session's own /tmp, /var, /run and /dev. `namespaces` are those of id-mapped mounts. `locks` are open on those
+    of what is below the overlays.
     """
 
     def __init__(self, where: str) -> None:
         self.where = where
         self.mounts: dict[Mount, str] = {}
         self.namespaces: mapping.Namespaces = {}
+        self.locks: dict[Mount, int] = {}
         self.made = 0
 
 
@@ -96,6 +99,8 @@ def release(shared: Shared, kept: Iterable[Mount]) -> None:
             mounting.detach(where)
             os.rmdir(where)
             del shared.mounts[mount]
+            if mount in shared.locks:
+                os.close(shared.locks.pop(mount))
 
 
 def _shared_key(mount: Mount) -> Mount:
@@ -106,7 +111,7 @@ def _share(plan: LaunchPlan, mount: Mount, shared: Shared) -> None:
     if isinstance(mount, Overlay):
         if any(isinstance(other, Overlay) and other.upper == mount.upper for other in shared.mounts):
             raise SandboxError("the layer is in use above another build of this session", location=mount.upper)
-        fresh = _overlay_when_free(plan, mount, shared.namespaces)
+        fresh = _locked_overlay(plan, mount, shared)
     elif isinstance(mount, Dev):
         fresh = mounting.new_mount(
             "tmpfs", {"mode": "0755", **mounting.memory_bounds(1 << 20)}, HARDENED | mounting.ATTR_NOEXEC
@@ -175,6 +180,32 @@ def open_bind(mount: Bind) -> int | None:
         ) from error
     except OSError as error:
         raise blocked(f"{mount.source}/{mount.beneath}".rstrip("/"), error) from error
+
+
+def _locked_overlay(plan: LaunchPlan, mount: Overlay, shared: Shared) -> int:
+    """The overlay, what is below it locked: it is neither removed nor replaced by another instance meanwhile."""
+    if not mount.lock:
+        return _overlay_when_free(plan, mount, shared.namespaces)
+    try:
+        # Close-on-exec, so that no command ever has it, and none can let it go.
+        lock = os.open(mount.lock, os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fresh = _overlay_when_free(plan, mount, shared.namespaces)
+            try:
+                os.stat(mount.lock)
+            except BaseException:
+                os.close(fresh)
+                raise
+        except BaseException:
+            os.close(lock)
+            raise
+    except (FileNotFoundError, BlockingIOError) as error:
+        raise SandboxError(
+            "the build was made again while the command was starting", location=mount.lower, fix="Start it again."
+        ) from error
+    shared.locks[mount] = lock
+    return fresh
 
 
 def _overlay_when_free(plan: LaunchPlan, mount: Overlay, namespaces: mapping.Namespaces) -> int:

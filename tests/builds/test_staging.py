@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from solven_env.builds.staging import locked, make_private, publish_file, staged
+from solven_env.builds.staging import locked, make_private, publish_file, scratch, staged
 from solven_env.errors import StoreError
 
 
@@ -29,27 +29,36 @@ def test_a_directory_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert target.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
-    program = """
-import os, sys, pathlib
-from solven_env.builds.staging import locked, staged
-target = pathlib.Path(sys.argv[1])
-with locked(target.parent, "it"), staged(target) as stage:
+MAKE = """
+import sys, pathlib
+from solven_env.builds.staging import locked, scratch, staged
+cache = pathlib.Path(sys.argv[1])
+with locked(cache / "store", "it"), staged(cache / "store" / "it") as stage, scratch(cache / "scratch") as other:
     (stage / "half").touch()
+    (other / "half").touch()
     print("ready", flush=True)
     sys.stdin.read()
 """
-    target = tmp_path / "store" / "it"
+
+
+def make(cache: Path) -> list[str]:
+    """Make something else beside it, which is an occasion to sweep; what is left of `it`."""
+    with locked(cache / "store", "other"), staged(cache / "store" / "other"), scratch(cache / "scratch"):
+        pass
+    return [path.name for place in ("store", "scratch") for path in (cache / place).iterdir() if path.is_dir()]
+
+
+def test_what_a_killed_process_left_is_swept_and_never_what_a_live_one_has(tmp_path: Path) -> None:
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    command = [sys.executable, "-c", program, str(target)]
+    command = [sys.executable, "-c", MAKE, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
+        for path in tmp_path.rglob("*"):
+            os.utime(path, (0, 0))  # whatever its age
+        assert len(make(tmp_path)) == 3
         process.send_signal(signal.SIGKILL)
-    assert len(list(target.parent.glob(".new-*"))) == 1
-    with locked(target.parent, "it"), staged(target):
-        pass
-    assert sorted(path.name for path in target.parent.iterdir()) == [".it.lock", "it"]
+    assert make(tmp_path) == ["other"]
 
 
 def test_two_makers_take_turns(tmp_path: Path) -> None:
@@ -92,4 +101,4 @@ def test_a_file_is_published_once(tmp_path: Path) -> None:
     assert path.stat().st_ino == before.st_ino
     publish_file(path, b"2", mode=0o644)
     assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"2", 0o644)
-    assert [each.name for each in path.parent.iterdir()] == ["file"]
+    assert sorted(each.name for each in path.parent.iterdir()) == [".file.lock", "file"]

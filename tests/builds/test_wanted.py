@@ -7,9 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from solven_env.builds import bun, python, resolving, store, toolchain
+from solven_env.builds import bun, python, resolving, store, toolchain, wanted
 from solven_env.builds.inside import Builder
-from solven_env.builds.wanted import find_bun_build, find_python_build
 from solven_env.profile.sections import Bun, Python
 from solven_env.sandbox import program
 from tests.builds.thread import UID
@@ -22,12 +21,12 @@ def test_what_is_made_is_found_and_what_is_lost_is_not(environ: dict[str, str], 
     cache = tmp_path / "cache"
     builder = Builder(toolchain.host(cache, environ), UID, program.locate(), runtime)
     lock = resolving.resolve(PYTHON, BUN, {}, builder.host, lambda _: None)
-    assert find_python_build(PYTHON, lock.python, cache, UID) is None
-    assert find_bun_build(BUN, lock.bun, cache, UID) is None
+    assert wanted.find(PYTHON, lock.python, cache, UID) is None
+    assert wanted.find(BUN, lock.bun, cache, UID) is None
     made = python.build(PYTHON, lock.python, builder), bun.build(BUN, lock.bun, builder)
 
     def found() -> tuple[store.Build | None, store.Build | None]:
-        return find_python_build(PYTHON, lock.python, cache, UID), find_bun_build(BUN, lock.bun, cache, UID)
+        return wanted.find(PYTHON, lock.python, cache, UID), wanted.find(BUN, lock.bun, cache, UID)
 
     assert found() == made
     (made[1].tree / "is-number" / "index.js").unlink()

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import solven_env
-from solven_env.errors import LockError
+from solven_env.builds.staging import sweep
+from solven_env.errors import BuildError, LockError
+from tests.profiles import write_profile
 from tests.running.world import DATA, PYTHON, tree
 from tests.sandbox.running import wait_for_file, wait_until_alone
 
@@ -74,6 +76,52 @@ def test_what_is_lost_is_seen_and_mended_by_the_next_apply_and_by_the_next_run(
         assert builds(world) == before
         assert lost(world) == set()
         assert world.apply().changes == ()
+
+
+def test_a_build_that_is_made_again_stays_below_those_that_use_it(
+    lone_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The build was changed: without a network it is used as it is, with one made again, and a live session keeps it.
+
+    A command has no descriptor of the lock: it can neither hold nor release it.
+    """
+    world = lone_world
+    world.profile = write_profile(world.base / "alone.yaml", {}, python={"version": PYTHON})
+    world.apply("t1", "t2")
+    (build,) = builds(world)
+    instance = json.loads((build / "build.json").read_text())["instance"]
+    script = (
+        "touch /.venv/mine /up; ls -l /proc/self/fd >/open; read -r _; ls /.venv/bin/pip /.venv/mine; cat /.venv/new"
+    )
+    session = world.start("run", "t1", "--", "sh", "-c", script, stdin=-1, stdout=-1)
+    wait_for_file(world.workspace() / "up")
+    os.utime(build / "tree/lib")
+    assert world.out("echo fine", "t2") == "fine\n"
+    assert builds(world) == [build]
+    (build / "tree/new").write_text("new\n")
+    wheels = build.parents[1] / "wheels"
+    wheels.rename(wheels.with_name("aside"))
+    told: list[str] = []
+    with monkeypatch.context() as patched:
+        patched.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:1/simple")
+        assert world.out("cat /.venv/new", "t2", progress=told.append) == "new\n"
+        assert ["left as it is" in line and "as it is" in line for line in told] == [False, True]
+        with pytest.raises(BuildError, match="left as it is"):
+            world.apply("t2")
+    wheels.with_name("aside").rename(wheels)
+    assert world.apply("t2").state == "in-sync"
+    assert json.loads((build / "build.json").read_text())["instance"] != instance
+    assert world.sh("test -e /.venv/new", "t2").status == 1
+    assert world.sh("test -e /.venv/mine").status == 1  # a layer of its own above the new one
+    (old,) = build.parent.glob(".new-*")
+    sweep(build.parent)
+    assert old.exists()
+    out, _ = session.communicate(b"\n")
+    assert (session.returncode, out) == (0, b"/.venv/bin/pip\n/.venv/mine\nnew\n")
+    assert "lock" not in (world.workspace() / "open").read_text()
+    wait_until_alone(world.base.name)
+    sweep(build.parent)
+    assert not old.exists()
 
 
 def test_status_names_the_builds_and_what_optional_links_miss(thread: World) -> None:
