@@ -56,7 +56,7 @@ def test_both_builds_are_what_a_thread_needs(builder: Builder, directory: Path) 
         assert owners == {os.geteuid() if UID is None else UID}
         looked = [path.lstat() for path in build.tree.rglob("*")]
         assert [status for status in looked if stat.S_ISREG(status.st_mode) and status.st_nlink > 1] == []
-        assert sorted(path.name for path in build.path.iterdir())[:2] == ["build.json", "directories"]
+        assert sorted(path.name for path in build.path.iterdir())[:3] == ["build.json", "contents", "directories"]
 
 
 def test_without_packages_there_is_a_pip_and_an_empty_directory(builder: Builder, directory: Path) -> None:
