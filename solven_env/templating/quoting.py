@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 
 import jinja2
 
-_TOML_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
-_TOML_SPECIAL = re.compile(r'["\\\x00-\x1f\x7f]')
+_TOML_ESCAPES = str.maketrans({
+    **{chr(code): f"\\u{code:04X}" for code in (*range(0x20), 0x7F)},
+    '"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r",
+})  # fmt: skip
 
 
 def shell(value: object) -> str:
@@ -18,12 +19,7 @@ def shell(value: object) -> str:
 
 def toml(value: object) -> str:
     """`value` as a basic string of TOML 1.0: control characters and DEL are escaped."""
-    return '"' + _TOML_SPECIAL.sub(_escaped, str(value)) + '"'
-
-
-def _escaped(found: re.Match[str]) -> str:
-    char = found[0]
-    return _TOML_ESCAPES.get(char) or f"\\u{ord(char):04X}"
+    return '"' + str(value).translate(_TOML_ESCAPES) + '"'
 
 
 def as_json(value: object) -> str:
