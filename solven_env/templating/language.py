@@ -297,7 +297,7 @@ class _Weaver(NodeTransformer):
     def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
         if isinstance(node.arg, nodes.Slice):
-            node.node = self._weighed(node.node)
+            node.node = nodes.MarkSafe(node.node, lineno=node.lineno)  # a constant too: Python warns of 1[0:2]
         return node
 
     def _with_paying_body(self, node: Any) -> nodes.Node:

@@ -145,6 +145,7 @@ EXPRESSIONS = [
     ("9" * 5000, "a number is too large"),
     ("0x" + "f" * 5000, BITS),
     ("dict(a=1, a=2)", "the text cannot be compiled"),
+    ("1[0:2]", "rendering fails: 'int' object is not subscriptable"),
     ("thread[1:2, 3]", "the text cannot be compiled"),
 ]
 
