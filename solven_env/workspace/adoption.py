@@ -6,6 +6,7 @@ import errno
 import os
 import posixpath
 import stat
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from solven_env.durable import chown
@@ -15,11 +16,13 @@ from solven_env.syscalls import CONFINED, O_PATH, RESOLVE_NO_XDEV, openat2
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _WITHIN = CONFINED | RESOLVE_NO_XDEV
 _ENTRY = O_PATH | os.O_NOFOLLOW
 _DIRECTORY = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_NONBLOCK
+_OPEN = 32
+"""How many directories are held open at once; those above them are opened again when they come to their turn."""
 _STRETCH = 4000
 """The bytes of a path that one look-up gets: the kernel takes PATH_MAX, 4096."""
 
@@ -44,7 +47,16 @@ class _Giving:
         self.owner = owner
         self.is_former = is_former
         self.left: list[str] = []
-        self.linked: dict[tuple[int, int], list[str]] = {}
+        self.linked: dict[tuple[int, int], list[_Place]] = {}
+
+
+class _Frame:
+    """A directory with others in it that are still to be looked into. `descriptor` is None where it was closed."""
+
+    def __init__(self, place: _Place | None, descriptor: int | None, below: list[str]) -> None:
+        self.place = place
+        self.descriptor = descriptor
+        self.below = below
 
 
 def adopt(workspace: int, owner: tuple[int, int], is_former: Callable[[int], bool] | None = None) -> tuple[str, ...]:
@@ -58,19 +70,86 @@ def adopt(workspace: int, owner: tuple[int, int], is_former: Callable[[int], boo
     here. The directory itself comes last: as long as it has another owner, this did not end.
     """
     giving = _Giving(owner, is_former)
-    pending: list[_Place | None] = [None]
-    while pending:
-        place = pending.pop()
-        path = _path(place)
-        with failures_as(WorkspaceError, path):
-            below = _adopt_names(workspace, path, giving)
-        pending += (_Place(place, name) for name in below)
-    for inode, paths in giving.linked.items():
+    frames = [_Frame(None, os.dup(workspace), [])]
+    try:
+        frames[0].below = _names_given(frames[0], giving)
+        while frames:
+            _look_into_next(workspace, frames, giving)
+    finally:
+        for frame in frames:
+            _close(frame)
+    for inode, places in giving.linked.items():
+        paths = [_path(place) for place in places]
         if not _give_linked(workspace, inode, paths, giving):
             giving.left += paths
-    if not _give(workspace, ".", giving):
+    if not _give(workspace, _Place(None, "."), giving):
         giving.left.append(".")
     return tuple(sorted(giving.left))
+
+
+def _look_into_next(workspace: int, frames: list[_Frame], giving: _Giving) -> None:
+    """Go one directory further. What is in it is looked up beneath its descriptor: from the top, a tree as deep as an
+    agent makes it would cost the square of that.
+    """
+    frame = frames[-1]
+    if not frame.below:
+        _close(frames.pop())
+        return
+    if frame.descriptor is None:
+        _reopen(workspace, frames[-_OPEN:])
+    if frame.descriptor is None:  # the agent took it away
+        frame.below.clear()
+        return
+    inner = _Frame(_Place(frame.place, frame.below.pop()), None, [])
+    inner.descriptor = _open_beneath(frame.descriptor, inner.place)
+    if not frame.below:
+        _close(frames.pop())  # nobody comes back to it: a chain of directories takes two descriptors
+    if inner.descriptor is not None:
+        try:
+            inner.below = _names_given(inner, giving)
+        finally:
+            frames.append(inner)
+    if len(frames) > _OPEN:
+        _close(frames[-_OPEN - 1])
+
+
+def _names_given(frame: _Frame, giving: _Giving) -> list[str]:
+    with _failures_of(frame.place):
+        assert frame.descriptor is not None
+        return _adopt_names(frame.descriptor, frame.place, giving)
+
+
+def _open_beneath(directory: int, place: _Place | None) -> int | None:
+    assert place is not None
+    with _failures_of(place):
+        return _open_directory(directory, place.name)
+
+
+def _reopen(workspace: int, frames: list[_Frame]) -> None:
+    """Open directories again that had to be closed, each beneath the one before it."""
+    above: _Place | None = None
+    directory: int | None = workspace
+    for frame in frames:
+        if directory is not None and frame.descriptor is None:
+            with _failures_of(frame.place):
+                frame.descriptor = _open_directory(directory, _path(frame.place, above))
+        above, directory = frame.place, frame.descriptor
+
+
+def _close(frame: _Frame) -> None:
+    if frame.descriptor is not None:
+        os.close(frame.descriptor)
+        frame.descriptor = None
+
+
+@contextmanager
+def _failures_of(place: _Place | None) -> Iterator[None]:
+    """`failures_as`, with the path of a place, which is made only where something fails."""
+    try:
+        yield
+    except OSError:
+        with failures_as(WorkspaceError, _path(place)):
+            raise
 
 
 def adopt_directory(workspace: int, path: str, owner: tuple[int, int]) -> None:
@@ -78,41 +157,35 @@ def adopt_directory(workspace: int, path: str, owner: tuple[int, int]) -> None:
     directory = _open_directory(workspace, path)
     if directory is not None:
         try:
-            _give(directory, path, _Giving(owner))
+            _give(directory, _Place(None, path), _Giving(owner))
         finally:
             os.close(directory)
 
 
-def _adopt_names(workspace: int, path: str, giving: _Giving) -> list[str]:
-    """Give the owner what has a name in one directory; the names of directories."""
+def _adopt_names(directory: int, above: _Place | None, giving: _Giving) -> list[str]:
+    """Give the owner what has a name in one open directory; the names of directories."""
     below: list[str] = []
-    # Opened anew from the top: one descriptor for each level would run out in a tree made for that.
-    directory = _open_directory(workspace, path)
-    if directory is None:
-        return below
-    try:
-        for name in os.listdir(directory):  # noqa: PTH208, pathlib takes no descriptor
-            try:
-                entry = openat2(directory, name, _ENTRY, resolve=_WITHIN)
-            except OSError as error:
-                if error.errno == errno.EXDEV:
-                    giving.left.append(posixpath.join(path, name))
-                elif error.errno not in _GONE:
-                    raise
-                continue
-            try:
-                if not _give(entry, posixpath.join(path, name), giving):
-                    giving.left.append(posixpath.join(path, name))
-                if stat.S_ISDIR(os.fstat(entry).st_mode):
-                    below.append(name)
-            finally:
-                os.close(entry)
-    finally:
-        os.close(directory)
+    for name in os.listdir(directory):
+        place = _Place(above, name)
+        try:
+            entry = openat2(directory, name, _ENTRY, resolve=_WITHIN)
+        except OSError as error:
+            if error.errno == errno.EXDEV:
+                giving.left.append(_path(place))
+            elif error.errno not in _GONE:
+                raise
+            continue
+        try:
+            if not _give(entry, place, giving):
+                giving.left.append(_path(place))
+            if stat.S_ISDIR(os.fstat(entry).st_mode):
+                below.append(name)
+        finally:
+            os.close(entry)
     return below
 
 
-def _give(descriptor: int, path: str, giving: _Giving) -> bool:
+def _give(descriptor: int, place: _Place, giving: _Giving) -> bool:
     """Whether it is the owner's now, or its turn comes later, or it is none of what is to be given."""
     status = os.fstat(descriptor)
     if (status.st_uid, status.st_gid) == giving.owner:
@@ -124,7 +197,7 @@ def _give(descriptor: int, path: str, giving: _Giving) -> bool:
     if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
         if giving.is_former is None:
             return False
-        giving.linked.setdefault((status.st_dev, status.st_ino), []).append(path)
+        giving.linked.setdefault((status.st_dev, status.st_ino), []).append(place)
         return True
     return chown(descriptor, giving.owner)
 
@@ -180,9 +253,10 @@ def _stretches(path: str) -> list[str]:
     return ["/".join(stretch) for stretch in stretches]
 
 
-def _path(place: _Place | None) -> str:
+def _path(place: _Place | None, above: _Place | None = None) -> str:
+    """The path of a place, from one above it on."""
     names = []
-    while place is not None:
+    while place is not above and place is not None:
         names.append(place.name)
         place = place.above
     return "/".join(reversed(names))

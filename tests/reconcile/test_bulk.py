@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
+from solven_env.workspace.root import Owner, Root
+from tests.hostile.test_planted_links import plant_deep
 from tests.reconcile.calls import counting
 from tests.reconcile.crashes import dies_at
 from tests.reconcile.states import text, wanted
 from tests.reconcile.threads import Thread
+from tests.reconcile.users import USER, needs_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +69,25 @@ def test_a_directory_that_is_dropped_is_listed_once(thread: Thread, plant: Calla
     assert calls.by["scandir"] == 2  # bin and bin/deep
     thread.apply(DROPPED)
     assert len(list((thread.workspace / "bin").iterdir())) == 100
+
+
+@needs_root
+def test_a_deep_tree_is_given_to_its_owner_by_calls_that_grow_as_it_does(tmp_path: Path) -> None:
+    """Looked up from the top, a tree of 4,000 directories in each other took 40 s."""
+    counted = []
+    for depth in (400, 800):
+        place = tmp_path / str(depth)
+        place.mkdir()
+        plant_deep(place, depth, "z")
+        with counting() as calls, Root(os.open(place, os.O_RDONLY), Owner(USER, USER)) as root:
+            assert root.adopt() == ()
+        counted.append(calls.count)
+        owners = subprocess.run(
+            ["find", place, "-printf", "%U %G\n"], check=True, capture_output=True, text=True
+        ).stdout
+        assert owners == f"{USER} {USER}\n" * (2 * depth + 2)
+        subprocess.run(["rm", "-rf", place], check=True)
+    assert counted[1] < counted[0] * 2.5
 
 
 def test_what_was_planted_before_an_interrupted_apply_is_finished_is_moved_by_a_rename_each(tmp_path: Path) -> None:
