@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from solven_env import ThreadReport
 
+pytestmark = pytest.mark.usefixtures("own_data")
+
 MANY = 300
 
 
