@@ -339,6 +339,22 @@ def test_what_is_unmounted_in_the_middle_is_written_to_to_the_end(
     assert (tmp_path / "disk/.solven-env/threads/t1/state.json").exists()
 
 
+@as_root
+def test_what_is_unmounted_before_a_storage_is_made_is_made_there(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = StorageRoot.make
+
+    def unmounted(root: StorageRoot) -> int:
+        subprocess.run(["umount", "--lazy", host.base / "mnt"], check=False, stderr=subprocess.DEVNULL)
+        return make(root)
+
+    (host.base / "disk").mkdir()
+    monkeypatch.setattr(StorageRoot, "make", unmounted)
+    with bound(host.base / "disk", host.base / "mnt"), pytest.raises(StorageError):  # where it is now nobody can tell
+        host.meet("mnt/deep/agents")
+    assert os.listdir(host.base / "mnt") == []
+    assert (host.base / "disk/deep/agents/.solven-env/storage.json").exists()
+
+
 def test_a_storage_that_was_removed_is_begun_anew(host: Host) -> None:
     met = host.meet("a")
     host.remove("a")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solven_env.durable import sync_directory
+from solven_env.errors import StorageError
 from solven_env.syscalls import O_PATH, about, openat2
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _MODE = 0o755
 class StorageRoot:
     """The directory at `path`, which need not be there yet. Nothing is opened before it is needed.
 
-    The operator's path to it may be, or go through, a link. Errors are OSErrors.
+    The operator's path to it may be, or go through, a link. Errors are OSErrors, unless said otherwise.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,13 +56,13 @@ class StorageRoot:
         if self._descriptor < 0:
             self._reach()
         for name in self._missing:
-            with suppress(FileExistsError):
-                os.mkdir(name, dir_fd=self._descriptor)
-                os.chmod(name, _MODE, dir_fd=self._descriptor)
-                _sync(self._descriptor)
             try:
+                with suppress(FileExistsError):
+                    os.mkdir(name, dir_fd=self._descriptor)
+                    os.chmod(name, _MODE, dir_fd=self._descriptor)
+                    _sync(self._descriptor)
                 self._hold(os.open(name, _DIRECTORY, dir_fd=self._descriptor), self._missing[1:])
-            except FileNotFoundError:  # a link to nowhere
+            except FileNotFoundError:  # a link to nowhere, or what is above was removed meanwhile
                 raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self.path)) from None
         return self._descriptor
 
@@ -81,15 +82,17 @@ class StorageRoot:
         return True
 
     def mount_point(self) -> str:
-        """Where the file system is mounted that the root is on. FileNotFoundError where it was unmounted meanwhile."""
+        """Where the file system is mounted that the root is on. StorageError where it was unmounted meanwhile."""
         mount, found = about(self.open()).mount, ""
         real = Path(os.readlink(f"/proc/self/fd/{self._descriptor}"))  # noqa: PTH115 (Path's may not be absolute)
-        for path in (real, *real.parents):
-            if _about(path).mount != mount:
-                break
-            found = str(path)
+        with suppress(FileNotFoundError, NotADirectoryError):  # what is unmounted has no path that leads there
+            for path in (real, *real.parents):
+                if _about(path).mount != mount:
+                    break
+                found = str(path)
         if not found:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(real))
+            what = "the storage was unmounted while it was looked at"
+            raise StorageError(what, fix="Mount it and try again.", location=str(self.path))
         return found
 
     def _reach(self) -> None:
