@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from solven_env.packages import Need
     from solven_env.probing.listing import Listing
     from solven_env.probing.questions import Finding
-    from solven_env.reconcile.model import Plan
+    from solven_env.reconcile.model import Change, Plan
     from solven_env.rendering import RenderedFile
     from solven_env.sandbox.limits import Reached
     from solven_env.sources import ProfileSource
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 OnConflict = Literal["fail", "overwrite"]
 
 EXAMPLE_THREAD = "example"
+_OPENINGS = 10_000
+"""How many closed directories an apply opens at most: commands may close them again as fast."""
 
 
 def validate(
@@ -141,8 +143,9 @@ def apply(
     """
     from solven_env import packages, planning, sources, uids
     from solven_env.reconcile.apply import apply as apply_plan
-    from solven_env.reconcile.apply import refuse_conflicts
+    from solven_env.reconcile.apply import let_in, refuse_conflicts
     from solven_env.reconcile.model import BUILD
+    from solven_env.reconcile.resources.file import changed_meanwhile
 
     if on_conflict not in ("fail", "overwrite"):
         raise UsageError(f"on_conflict cannot be {on_conflict!r}", fix="Pass 'fail' or 'overwrite'.")
@@ -157,7 +160,15 @@ def apply(
         computed, lacking = planning.plan(found, found.record(), source, given, unset)
         if on_conflict == "fail":
             refuse_conflicts(computed)
-        changes = computed.changes
+        opened: tuple[Change, ...] = ()
+        while computed.closed:  # directory by directory, down to what can be looked at
+            if len(opened) > _OPENINGS:
+                raise changed_meanwhile(opened[-1].name)
+            opened += let_in(computed, found.create_root)
+            computed, lacking = planning.plan(found, computed.base, source, given, unset)
+            if on_conflict == "fail":
+                refuse_conflicts(computed)
+        changes = (*opened, *computed.changes)
         settings = computed.desired.settings
         if settings["backend"] == "proot":
             from solven_env.sandbox import proot
@@ -168,7 +179,7 @@ def apply(
             # Once more, with the exact bytes of what the builds bring.
             computed, _ = planning.plan(found, computed.base, source, given, unset)
             rest = (change for change in computed.changes if change.kind != BUILD)
-            changes = (*(change for change in changes if change.kind == BUILD), *rest)
+            changes = (*opened, *(change for change in changes if change.kind == BUILD), *rest)
         found.state.check_held(thread)
         with (
             packages.used(computed.desired.builds.values()),

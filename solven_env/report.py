@@ -157,7 +157,9 @@ def _state(state: State | None) -> dict[str, object] | None:
     if state is None:
         return None
     fields: dict[str, object] = {} if state.type == "file" else {"type": state.type}
-    if state.type == "directory" and state.digest:
+    if state.digest == "closed":
+        fields["closed"] = True
+    elif state.type == "directory" and state.digest:
         fields["entries"] = len(state.names)
     elif state.digest:
         fields |= {"digest": state.digest, "size": state.size}

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import posixpath
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 
-from solven_env.errors import ConflictError
+from solven_env.errors import ConflictError, WorkspaceError
+from solven_env.failures import shown
 from solven_env.reconcile.keep import Keeper, Kept
-from solven_env.reconcile.model import BUILD, DIRECTORY, WORKSPACE, Observed
+from solven_env.reconcile.model import BUILD, CLOSED, DIRECTORY, WORKSPACE, Closed, Observed
+from solven_env.reconcile.model import State as ResourceState
 from solven_env.reconcile.resources import KINDS, file
 from solven_env.reconcile.resources.file import changed_meanwhile
 from solven_env.state import contents
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from solven_env.reconcile.model import Change, Plan
-    from solven_env.reconcile.model import State as ResourceState
     from solven_env.state import State
     from solven_env.workspace.root import Root
 
@@ -48,17 +49,38 @@ def observe(root: Root | None, addresses: Iterable[str], dropped: Collection[str
     """
     states: dict[str, ResourceState] = {}
     children: dict[str, tuple[str, ...]] = {}
+    closed: dict[str, Closed] = {}
     for address in addresses if root else ():
         assert root is not None
         kind, _, name = address.partition(":")
         if kind == BUILD:
             continue  # the store's, not the workspace's
-        state = KINDS[kind].observe(root, name)
-        if state is not None:
-            states[address] = state
-        if address in dropped and state == DIRECTORY:
-            children[name] = _children(root, name)
-    return Observed(states, children)
+        try:
+            state = KINDS[kind].observe(root, name)
+            if state is not None:
+                states[address] = state
+            if address in dropped and state == DIRECTORY:
+                children[name] = _children(root, name)
+        except WorkspaceError as error:
+            if not isinstance(error.__cause__, PermissionError):
+                raise
+            closed.update([_closed(root, address)])
+    return Observed(states, children, closed)
+
+
+def let_in(plan: Plan, open_root: Callable[[], Root]) -> tuple[Change, ...]:
+    """Open the directories that keep their owner out; the changes that were made. The plan is to be made again then.
+
+    WorkspaceError for what belongs to somebody else: nothing is given rights but what is ours.
+    """
+    if plan.closed:
+        with open_root() as root:
+            for change in plan.closed:
+                with _changing(change.name):
+                    if change.kind == "file" or not root.let_owner_in(change.name):
+                        fix = "Run as the user that owns it, or give this user access."
+                        raise WorkspaceError(change.reason, fix=fix, location=shown(change.name))
+    return plan.closed
 
 
 def refuse_conflicts(plan: Plan) -> None:
@@ -83,6 +105,8 @@ def apply(plan: Plan, open_root: Callable[[], Root], state: State, fresh: Record
     """
     fresh = fresh or Record(incarnation=os.urandom(16).hex())
     base = (plan.base or fresh)._replace(uid=fresh.uid)
+    for change in plan.closed:  # nothing is known of what is beneath it
+        raise WorkspaceError(change.reason, fix="Open it, and plan again.", location=shown(change.name))
     key = record_key(plan.thread)
     written = {digest for digest, text in plan.desired.locks.items() if contents.keep(state, lock_key(digest), text)}
     again = tuple(kind for kind, build in base.builds.items() if build["lock"] in written)
@@ -117,6 +141,20 @@ def apply(plan: Plan, open_root: Callable[[], Root], state: State, fresh: Record
     state.create(_generation_key(plan.thread, generation), done.dump())
     contents.put(state, key, done.dump())
     return Outcome(generation, keeper.kept, again)
+
+
+def _closed(root: Root, address: str) -> tuple[str, Closed]:
+    """What keeps us from looking at an address, by its own address: a directory on the way, or what stands there."""
+    name = address.partition(":")[2]
+    directory = root.closed_directory(name)
+    if directory is not None:
+        address, name = f"directory:{directory}", directory
+    entry = root.stat(name)
+    assert entry is not None
+    state = ResourceState("file" if entry.kind == "file" else "directory", CLOSED, f"{entry.mode:04o}")
+    if root.is_ours(name):
+        return address, Closed(state, f"its mode {state.mode} keeps its owner out, whom apply lets in again")
+    return address, Closed(state, "it belongs to another user and may not be read")
 
 
 def _unused(state: State, thread: str, number: int) -> int:
@@ -160,6 +198,13 @@ def _prepare(root: Root, keeper: Keeper, plan: Plan) -> None:
     """
     if plan.base is None or plan.base.generation == 0:
         root.adopt()
+    if os.geteuid() != 0:  # whom no mode keeps out
+        for directory in sorted(
+            {posixpath.dirname(change.name).strip("/") for change in plan.changes if change.kind in KINDS}
+        ):
+            if directory and root.closed_directory(f"{directory}/x") is None:
+                with suppress(OSError):  # made by this apply
+                    root.let_owner_in(directory)
     if plan.is_interrupted:
         _clear(root, keeper, plan)
     keeper.copy(change.name for change in plan.changes if change.keep)

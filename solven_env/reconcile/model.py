@@ -45,6 +45,8 @@ PLACE = State("file", f"sha256:{hashlib.sha256(b'').hexdigest()}")
 """An empty file, for a file of the host to be mounted upon."""
 FILLED = State("directory", "filled")
 """A directory at a mount point, with something in it that the mount would hide."""
+CLOSED = "closed"
+"""The digest of what could not be looked at, and of a directory that keeps its owner from what is in it."""
 MOUNT = "mount"
 """The kind of the mount points: `mount:.venv`."""
 
@@ -88,11 +90,20 @@ class Desired(NamedTuple):
     """The texts of the locks that the needs come from, by their SHA-256, for the state to keep."""
 
 
+class Closed(NamedTuple):
+    """A directory or file that may not be read: its state as far as it is known, and why."""
+
+    state: State
+    reason: str
+
+
 class Observed(NamedTuple):
     """What is in the workspace: each address that matters, and the names in each directory that may have to go."""
 
     states: Mapping[str, State]
     children: Mapping[str, tuple[str, ...]]
+    closed: Mapping[str, Closed] = {}
+    """What keeps us out, by address: nothing is known of what is beneath it."""
 
 
 class Plan(NamedTuple):
@@ -108,6 +119,11 @@ class Plan(NamedTuple):
     def is_interrupted(self) -> bool:
         """Whether an earlier apply began and did not end."""
         return self.base is not None and self.base.intended is not None
+
+    @property
+    def closed(self) -> tuple[Change, ...]:
+        """The changes that stand for what keeps us out: what is beneath is not planned before they are made."""
+        return tuple(change for change in self.changes if change.before is not None and change.before.digest == CLOSED)
 
     @property
     def is_recorded(self) -> bool:

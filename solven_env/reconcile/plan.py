@@ -53,12 +53,25 @@ def plan(thread: str, desired: Desired, observed: Observed, record: Record | Non
     """What has to be done, in this order: remove files, remove directories, make directories, write files, settings."""
     seen = {address: _look(address, desired, observed, record) for address in addresses(desired, record)}
     changed = changed_settings(record, desired)
-    removals = list(_removals(desired, observed, seen))
-    additions = _additions(desired, seen, {change.name for change in removals}, changed)
+    known = {address: each for address, each in seen.items() if not _is_closed(address, observed)}
+    removals = list(_removals(desired, observed, known))
+    additions = _additions(desired, known, {change.name for change in removals}, changed)
     entries = _entries(desired, seen, additions)
-    changes = (*removals, *additions)
+    changes = (*_openings(observed), *removals, *additions)
     computed = Plan(thread=thread, changes=changes, base=record, entries=entries, desired=desired)
     return computed._replace(changes=(*changes, *_settings(computed, changed)))
+
+
+def _is_closed(address: str, observed: Observed) -> bool:
+    """Whether it is not known what stands at an address, since it or a directory above it keeps us out."""
+    name = address.partition(":")[2]
+    return any(address == each or name.startswith(f"{each.partition(':')[2]}/") for each in observed.closed)
+
+
+def _openings(observed: Observed) -> Iterator[Change]:
+    """What keeps us out, to be opened before anything else: a line each, however much is beneath it."""
+    for address, (state, reason) in sorted(observed.closed.items()):
+        yield Change(address, "replace", "drift", reason, state, State(state.type))
 
 
 class _Seen(NamedTuple):
@@ -169,6 +182,8 @@ def _additions(
 ) -> list[Change]:
     additions = []
     for address, wanted in desired.states.items():
+        if address not in seen:
+            continue  # closed
         each = seen[address]
         # What is removed first stands in nobody's way: a file becomes a directory, or the other way round.
         found = None if address.partition(":")[2] in gone else each.observed

@@ -155,6 +155,34 @@ class Root:
                     raise
                 raise _refusal(path, "something else than a symbolic link stands here", "Look at it.") from error
 
+    def closed_directory(self, path: str) -> str | None:
+        """The first directory on the way to `path` whose mode keeps us from what is in it; None where none does."""
+        _check(path)
+        above = posixpath.dirname(path).split("/")
+        for directory in ("/".join(above[: depth + 1]) for depth in range(len(above))):
+            try:
+                with self._opened(f"{directory or '.'}/.", O_PATH):
+                    pass
+            except PermissionError:
+                return directory
+            except OSError:
+                return None
+        return None
+
+    def let_owner_in(self, path: str) -> bool:
+        """Give us our rights over a directory back that an agent took away; whether we have them then.
+
+        A directory of somebody else's keeps its mode.
+        """
+        with failures_as(WorkspaceError, path), self._opened(path, O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY) as opened:
+            let_owner_in(opened)
+            return os.access(f"/proc/self/fd/{opened}", os.R_OK | os.W_OK | os.X_OK)
+
+    def is_ours(self, path: str) -> bool:
+        """Whether what is at `path` belongs to who asks."""
+        with failures_as(WorkspaceError, path), self._opened(path, O_PATH | os.O_NOFOLLOW) as opened:
+            return os.fstat(opened).st_uid == os.geteuid()
+
     def list(self, path: str, limit: int | None = None) -> tuple[str, ...]:
         """The names in a directory, sorted; with a `limit` no more of them, whichever the system tells first."""
         _check_directory(path)

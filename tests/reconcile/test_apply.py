@@ -314,11 +314,36 @@ def test_a_directory_that_may_not_be_searched_is_told(users_place: Path) -> None
     def act() -> None:
         thread.apply(ASKED)
         (thread.workspace / "bin").chmod(0)
-        with pytest.raises(WorkspaceError, match=r"bin.*: permission denied"):
+        (change,) = thread.plan(ASKED).changes
+        assert (change.address, change.cause) == ("directory:bin", "drift")
+        assert "its mode 0000 keeps its owner out" in change.reason
+        with pytest.raises(WorkspaceError, match=r"bin.*: its mode 0000 keeps"):
             thread.apply(ASKED)
-        (thread.workspace / "bin").chmod(0o755)
+        (thread.workspace / "bin").chmod(0o500)
+        (thread.workspace / "bin/tool").unlink(missing_ok=True)
         thread.apply(ASKED)
         thread.check_in_sync(ASKED)
+
+    as_user(act)
+
+
+def test_a_file_of_somebody_elses_is_a_line_of_its_own(users_place: Path) -> None:
+    thread = Thread(users_place / "storage")
+
+    def begin() -> None:
+        thread.apply(ASKED)
+
+    as_user(begin)
+    (thread.workspace / ".bashrc").unlink()
+    (thread.workspace / ".bashrc").write_text("root's")
+    (thread.workspace / ".bashrc").chmod(0o600)
+
+    def act() -> None:
+        (change,) = thread.plan(ASKED).changes
+        assert (change.address, change.cause) == ("file:.bashrc", "drift")
+        assert "belongs to another user" in change.reason
+        with pytest.raises(WorkspaceError, match="belongs to another user"):
+            thread.apply(ASKED)
 
     as_user(act)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import solven_env
+from tests.profiles import write_profile
 from tests.running.world import UID
 from tests.sandbox.running import ROOT, wait_for_file
 
@@ -100,6 +101,33 @@ def test_a_command_that_closes_its_root_keeps_nobody_out(either: World, wanted: 
     assert mode(either.workspace()) == 0o700
     assert either.out("cat /hello") == "hello\n"
     solven_env.stop("t1", storage=either.storage)
+
+
+@pytest.mark.skipif(ROOT, reason="no mode keeps root out")
+def test_what_a_command_closes_is_a_line_of_status_each_and_opened_by_apply(world: World) -> None:
+    """Directories in directories, above several files of ours and of the agent's, and one of the agent's own."""
+    files = {"a": "a\n", "d/e/f": "f\n", "d/e/g": "g\n", "d/h": "h\n", "p/q": "q\n"}
+    world.profile = write_profile(world.base / "deep.yaml", files, env={"HOME": "/"})
+    world.apply()
+    world.out("echo mine >/d/e/f; touch /d/e/own; rm /a /p/q; mkdir /own; chmod 000 /d/e /d /own; chmod 500 /p")
+    report = world.status()
+    assert [(change.cause, change.address) for change in report.changes] == [
+        ("drift", "directory:d"),
+        ("drift", "file:a"),
+        ("drift", "file:p/q"),
+    ]
+    assert report.state == "drift"
+    told = world.cli("status", "t1").stdout.decode()
+    assert told.count("its mode 0000 keeps its owner out, whom apply lets in again") == 1
+    applied = world.apply()
+    assert [change.address for change in applied.changes] == [
+        *("directory:d", "directory:d/e"),
+        *("file:a", "file:d/e/f", "file:p/q"),
+    ]
+    assert world.status().state == "in-sync"
+    assert world.out("cat /d/e/f /a /p/q; ls /d/e/own") == "f\na\nq\n/d/e/own\n"
+    assert [mode(world.workspace() / name) for name in ("d", "d/e", "p", "own")] == [0o700, 0o700, 0o700, 0]
+    (world.workspace() / "own").chmod(0o700)  # to be removed with the rest
 
 
 @pytest.mark.parametrize("backend", ["bubblewrap", "proot"])
