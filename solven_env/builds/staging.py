@@ -92,9 +92,7 @@ def scratch(directory: Path) -> Iterator[Path]:
 
     # Under one lock, so that nobody sees a new one before it is used.
     with refusals_told(directory), locked(directory, "scratch"):
-        for left in directory.iterdir():
-            if left.is_dir():
-                remove_unless_used(left)
+        _clear_scratch(directory)
         made = Path(tempfile.mkdtemp(prefix="lock-", dir=directory))
         descriptor = os.open(made / _SCRATCH, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -103,6 +101,19 @@ def scratch(directory: Path) -> Iterator[Path]:
             yield made
         finally:
             shutil.rmtree(made)
+
+
+def sweep_scratch(directory: Path) -> None:
+    """Remove what killed processes left of `scratch` in a directory, which may not be there."""
+    if directory.exists():
+        with locked(directory, "scratch"):
+            _clear_scratch(directory)
+
+
+def _clear_scratch(directory: Path) -> None:
+    for left in directory.iterdir():
+        if left.is_dir():
+            remove_unless_used(left)
 
 
 def sweep(directory: Path, mine: str = "") -> None:

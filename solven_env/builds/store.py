@@ -24,7 +24,7 @@ import os
 from typing import Literal
 
 from solven_env.builds import manifest
-from solven_env.builds.staging import locked, refusals_told, staged
+from solven_env.builds.staging import locked, refusals_told, staged, sweep_scratch
 from solven_env.sandbox.blocks import holding
 from solven_env.syscalls import sync_file_system
 from solven_env.typed import TYPE_CHECKING, NamedTuple
@@ -107,6 +107,7 @@ def obtain(cache: Path, key: str, inputs: Mapping[str, object], fill: Callable[[
         found = find(cache, key)
         if found is not None:
             return found
+        sweep_scratch(cache / "scratch")
         with staged(target) as stage:
             fill(stage)
             with refusals_told(stage):
