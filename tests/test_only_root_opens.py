@@ -32,6 +32,7 @@ ALLOWED = {
     "probing/looks.py": "whether a directory of ours or a storage answers, in a process of its own",
     "probing/starting.py": "scratch directories",
     "probing/supplies.py": "the host's programs, and what uv and Bun are asked in scratch directories",
+    "planning.py": "whether what a mount of the profile shows of the host is a directory",
     "sources.py": "reads the profile and what lies beside it, where the caller says",
 }
 ALLOWED_DIRECTORIES = {

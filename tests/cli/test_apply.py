@@ -142,7 +142,7 @@ def test_no_verb_uses_what_a_record_cannot_say(cli: Cli, key: str, value: object
         assert said in (result.stdout if words[0] == "doctor" else result.stderr)
         assert "Traceback" not in result.stdout + result.stderr
         assert result.returncode == (125 if words[0] == "run" else 1)
-    assert cli("stop", "t1").returncode == int("which this solven-env" in said)
+    assert cli("stop", "t1").returncode == 0
     assert sorted(cli.directory.parent.rglob("*")) == before
 
 
