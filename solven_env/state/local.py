@@ -312,8 +312,9 @@ def _take(directory: int, name: str, thread: str, how: int = fcntl.LOCK_EX, *, m
             if error.errno != errno.EBADF:
                 raise
             # NFS makes an exclusive flock a record lock, for which the file has to be open for writing (flock(2)).
+            writable = _open_lock(directory, name, os.O_RDWR, make=False)
             os.close(descriptor)
-            descriptor = _open_lock(directory, name, os.O_RDWR, make=False)
+            descriptor = writable
             fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
