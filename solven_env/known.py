@@ -30,6 +30,7 @@ import shlex
 from pathlib import Path
 
 from solven_env.builds.staging import locked, refusals_told
+from solven_env.durable import make_directory
 from solven_env.errors import SolvenError, StateError, StorageError, StoreError
 from solven_env.failures import failures_as
 from solven_env.state import LocalState
@@ -234,7 +235,7 @@ def _note(data: Path, root: StorageRoot, own: str, known_as: str) -> None:
 
 
 def _replace(fresh: Path, link: Path, text: str) -> None:
-    link.parent.mkdir(exist_ok=True)
+    make_directory(link.parent, 0o700)
     fresh.unlink(missing_ok=True)  # what a killed process left
     fresh.symlink_to(text)
     fresh.rename(link)
