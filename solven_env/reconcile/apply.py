@@ -203,7 +203,8 @@ def _prepare(root: Root, keeper: Keeper, plan: Plan) -> None:
             {posixpath.dirname(change.name).strip("/") for change in plan.changes if change.kind in KINDS}
         ):
             if directory and root.closed_directory(f"{directory}/x") is None:
-                with suppress(OSError):  # made by this apply
+                # Nothing may be there, or a link in its place: it is the changes that tell what cannot be done.
+                with suppress(OSError, WorkspaceError):
                     root.let_owner_in(directory)
     if plan.is_interrupted:
         _clear(root, keeper, plan)

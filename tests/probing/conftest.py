@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from contextlib import closing
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.running.conftest import cache as cache
-from tests.running.world import World, new_world
+from tests.running.world import World, new_world, own_cache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,17 +31,15 @@ def shared(cache: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def own_store(shared: World, cache: Path, tmp_path: Path) -> Path:
-    """What XDG_CACHE_HOME names for a test that damages it: copies of the builds, and the tools."""
-    own = tmp_path / "own-cache"
-    own.mkdir(mode=0o700)
-    shutil.copytree(cache / "solven-env/tools", own / "solven-env/tools", copy_function=_link)
-    shutil.copytree(cache / "solven-env/builds", own / "solven-env/builds", symlinks=True)
-    for path in own.rglob("*"):
-        about = (cache / path.relative_to(own)).lstat()
-        os.chown(path, about.st_uid, about.st_gid, follow_symlinks=False)
-    return own
-
-
-def _link(source: str, target: str) -> None:
-    os.link(source, target, follow_symlinks=False)
+def own_store(shared: World, cache: Path) -> Iterator[Path]:
+    """What XDG_CACHE_HOME names for a test that damages it: copies of the thread's builds, and the tools."""
+    record = json.loads((shared.storage / ".solven-env/threads/t1/state.json").read_bytes())
+    own = own_cache(shared, cache)
+    for key in (build["key"] for build in record["builds"].values()):
+        copy = own / "solven-env/builds" / key
+        shutil.copytree(cache / "solven-env/builds" / key, copy, symlinks=True)
+        for path in (copy, *copy.rglob("*")):
+            about = (cache / path.relative_to(own)).lstat()
+            os.chown(path, about.st_uid, about.st_gid, follow_symlinks=False)
+    yield own
+    shutil.rmtree(own)

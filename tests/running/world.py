@@ -169,12 +169,19 @@ def new_world(cache: Path) -> World:
 
 
 def own_cache(world: World, cache: Path) -> Path:
-    """A cache of the world's own, with the tools and wheels of the shared one, and none of its builds."""
+    """A cache of the world's own, with the tools and wheels of the shared one, and none of its builds.
+
+    Tools and wheels are the very files: nothing of ours writes into one, a new one takes its name.
+    """
     own = world.base / "cache"
     for name in ("tools", "wheels"):
         if (cache / "solven-env" / name).exists():
-            shutil.copytree(cache / "solven-env" / name, own / "solven-env" / name, symlinks=True)
+            shutil.copytree(cache / "solven-env" / name, own / "solven-env" / name, symlinks=True, copy_function=_link)
     return own
+
+
+def _link(source: str, target: str) -> None:
+    os.link(source, target, follow_symlinks=False)
 
 
 def remove(base: Path) -> None:
