@@ -27,7 +27,7 @@ _SECONDS = 300.0
 _PATIENCE = 20.0
 _ENOUGH = 1 << 16
 _FEW = 200
-_UNBUFFERED = "import os; print('here'); os.read(0, 1)"
+_UNBUFFERED = "import os; print('here'); os.write(1, b'past it'); os.read(0, 1)"
 
 
 class Inside:
@@ -130,7 +130,7 @@ def status(inside: Inside) -> Answer:
 
 
 def unbuffered(inside: Inside) -> Answer | None:
-    """What a Python script prints is there while it runs: it prints, and waits until that was read."""
+    """What a Python script prints is there while it runs: before what it then writes past Python's buffer."""
     if not inside.settings["python"]:
         return None
     go, wait = os.pipe()
@@ -149,7 +149,7 @@ def unbuffered(inside: Inside) -> Answer | None:
     command = threading.Thread(target=run)
     command.start()
     try:
-        seen = _read_until(read, b"here")
+        seen = _read_until(read, b"past it")
     finally:
         os.close(wait)
         os.close(read)  # whoever prints without end is told
