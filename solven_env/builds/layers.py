@@ -35,7 +35,7 @@ class Home(NamedTuple):
     @property
     def path(self) -> Path:
         """The directory that holds them, which may not be there yet."""
-        return self.data / "layers" / self.storage / self.thread / self.incarnation
+        return self.data / f"layers/{self.storage}/{self.thread}/{self.incarnation}"  # asked for twelve times a status
 
 
 class Layer(NamedTuple):
