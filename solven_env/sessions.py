@@ -41,7 +41,7 @@ def stop(thread: str, storage: str | Path | None) -> bool:
     if known_as is not None:
         if _stop(named._replace(storage_id=known_as)):
             return True
-        if not answers(named.storage):
+        if not _answers(named.storage):
             return False
     try:
         found = Thread.find(thread, storage)
@@ -55,7 +55,7 @@ def stop(thread: str, storage: str | Path | None) -> bool:
     return found.storage_id not in (None, known_as) and _stop(found)
 
 
-def answers(path: Path) -> bool:
+def _answers(path: Path) -> bool:
     """Whether a storage answers, with an error too; one whose daemon hangs does not. Waits for two seconds at most."""
     streams = (subprocess.DEVNULL,) * 3
     child = session.begin(_LOOK, (path.absolute(),), (), streams)

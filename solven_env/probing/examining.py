@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from solven_env import known, sessions, sources
+from solven_env import known, sources
 from solven_env.errors import WorkspaceError
 from solven_env.probing import basics, host, inside, profile, questions, shells, supplies, surroundings, thread
 from solven_env.probing.questions import Question
@@ -85,9 +85,10 @@ class Examination:
 
         def storage(here: host.Host) -> Answer:
             asked = storages.locate(self.storage, os.environ, here.config)
-            if sessions.answers(asked.root):
+            answer = supplies.directory(asked.root, WorkspaceError)
+            if answer.level != "broken":  # one that does not answer would have this hang
                 known.find(here.data, StorageRoot(asked.root), asked)  # whose error is the answer
-            return supplies.directory(asked.root, WorkspaceError)
+            return answer
 
         def python(here: host.Host) -> Answer:
             return supplies.python(PYTHON, here, is_needed=False)
