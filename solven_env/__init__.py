@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from solven_env.api import status as status
     from solven_env.api import stop as stop
     from solven_env.api import validate as validate
-    from solven_env.diagnostics import Diagnostic as Diagnostic
-    from solven_env.diagnostics import Location as Location
+    from solven_env.documents.diagnostics import Diagnostic as Diagnostic
+    from solven_env.documents.diagnostics import Location as Location
     from solven_env.errors import SolvenError as SolvenError
     from solven_env.report import DoctorReport as DoctorReport
     from solven_env.report import LockReport as LockReport
@@ -42,7 +42,7 @@ _HOMES = {
         ),
         "solven_env.api",
     ),
-    **dict.fromkeys(("Diagnostic", "Location"), "solven_env.diagnostics"),
+    **dict.fromkeys(("Diagnostic", "Location"), "solven_env.documents.diagnostics"),
     **dict.fromkeys(("DoctorReport", "LockReport", "Report", "ThreadReport"), "solven_env.report"),
     "SolvenError": "solven_env.errors",
 }

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Literal
 
-from solven_env import directories
 from solven_env.errors import UsageError
 from solven_env.report import DoctorReport, LockReport, Report, ThreadReport, thread_report
+from solven_env.system import directories
 from solven_env.threads import Thread
 from solven_env.workspace.storage import check_readers, thread_id
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
-    from solven_env.diagnostics import Diagnostic
+    from solven_env.documents.diagnostics import Diagnostic
     from solven_env.explaining import Explanation
     from solven_env.packages import Need
     from solven_env.probing.listing import Listing

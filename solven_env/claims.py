@@ -9,8 +9,8 @@ under another incarnation, made anew, passes over to it: its workspace is the sa
 
 from __future__ import annotations
 
-from solven_env.builds.staging import locked, make_private, refusals_told
 from solven_env.errors import SandboxError
+from solven_env.system.publishing import locked, make_private, refusals_told
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ import functools
 from pathlib import Path
 from typing import Any, Literal
 
-from solven_env import directories, shipped
 from solven_env.errors import ConfigError
+from solven_env.system import directories, shipped
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from solven_env.documents import Document
+    from solven_env.documents.document import Document
 
 VARIABLE = "SOLVEN_ENV_CONFIG"
 FILE = "config.yaml"
@@ -68,11 +68,12 @@ def parse(text: bytes, file: str, schema: bytes, find_group: Callable[[str], int
 
     `find_group` gives the number of a group that is written by its name.
     """
-    from solven_env import documents  # most hosts have no such file
-    from solven_env.diagnostics import ordered
+    from solven_env.documents.diagnostics import ordered
+    from solven_env.documents.parsing import parse
+    from solven_env.documents.schema import validate  # most hosts have no such file
 
-    document = documents.parse(text, file)
-    documents.validate(document, schema)
+    document = parse(text, file)
+    validate(document, schema)
     _check(document)
     group = _group(document, find_group)
     _check_uids(document, group)
@@ -108,7 +109,7 @@ def _range(uids: Mapping[str, int]) -> range:
 
 
 def _unusable(path: Path, message: str, fix: str) -> ConfigError:
-    from solven_env.diagnostics import Diagnostic, Location
+    from solven_env.documents.diagnostics import Diagnostic, Location
 
     return ConfigError((Diagnostic(Location(str(path)), message, fix),))
 
@@ -128,7 +129,7 @@ def _find_group(name: str) -> int | None:
 
 
 def _check(document: Document) -> None:
-    from solven_env.diagnostics import did_you_mean
+    from solven_env.documents.diagnostics import did_you_mean
 
     name, storages = document.data.get("default_storage"), document.data.get("storages", {})
     if name is not None and name not in storages and not document.taken_out:

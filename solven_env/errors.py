@@ -8,7 +8,7 @@ from __future__ import annotations
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from solven_env.diagnostics import Diagnostic
+    from solven_env.documents.diagnostics import Diagnostic
     from solven_env.reconcile.model import Change
 
 

@@ -29,13 +29,13 @@ import os
 import shlex
 from pathlib import Path
 
-from solven_env.builds.staging import locked, refusals_told
-from solven_env.durable import make_directory
 from solven_env.errors import SolvenError, StateError, StorageError, StoreError
-from solven_env.failures import failures_as
 from solven_env.state import LocalState
 from solven_env.state.identity import KEY, known_storage_id, storage_id
-from solven_env.state.root import StorageRoot, is_mount_point
+from solven_env.state.storage_root import StorageRoot, is_mount_point
+from solven_env.system.durable import make_directory
+from solven_env.system.failures import failures_as
+from solven_env.system.publishing import locked, refusals_told
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

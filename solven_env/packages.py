@@ -14,11 +14,11 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from solven_env import directories
 from solven_env.builds import lock_files, locks, store, wanted
 from solven_env.errors import BuildError, StoreError
 from solven_env.profile.sections import Bun, Python
 from solven_env.state.records import lock_key
+from solven_env.system import directories
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from solven_env.builds.store import Build, Kind
     from solven_env.builds.toolchain import Host
     from solven_env.config import Config
-    from solven_env.sandbox.blocks import holding
+    from solven_env.system.blocks import holding
 
 
 class Need(NamedTuple):

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from solven_env import sources
-from solven_env.diagnostics import Diagnostic, ordered
+from solven_env.documents.diagnostics import Diagnostic, ordered
 from solven_env.errors import ProfileError
 from solven_env.profile.inputs import choose, missing, require
 from solven_env.profile.load import load

@@ -7,13 +7,14 @@ import os
 from types import MappingProxyType
 from typing import Any
 
-from solven_env import directories, launch, sessions, uids
+from solven_env import launch, sessions, uids
 from solven_env.config import NETWORKS
 from solven_env.errors import SandboxError, UsageError
 from solven_env.launch import Place, Stacked
 from solven_env.profile.sections import TARGETS
 from solven_env.sandbox import cgroups, proot, session
 from solven_env.sandbox.plan import Command
+from solven_env.system import directories
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
     from solven_env.builds.layers import Home
     from solven_env.builds.shape import Tools
     from solven_env.explaining import Explanation, ToldBuild
-    from solven_env.sandbox.blocks import holding
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.plan import LaunchPlan
     from solven_env.sandbox.proot import Binding
     from solven_env.sandbox.session import Ended
     from solven_env.state.records import Record
+    from solven_env.system.blocks import holding
     from solven_env.threads import Thread
 
 BACKENDS = ("bubblewrap", "proot")

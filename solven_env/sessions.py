@@ -5,9 +5,10 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
-from solven_env import directories, known
+from solven_env import known
 from solven_env.errors import StateError, StorageError, UsageError
 from solven_env.sandbox import control, session
+from solven_env.system import directories
 from solven_env.threads import Thread
 
 if TYPE_CHECKING:

@@ -9,11 +9,14 @@ import stat
 import sys
 from pathlib import Path
 
-from solven_env import documents, shipped, templating
-from solven_env.diagnostics import did_you_mean, ordered, quoted
+from solven_env import templating
+from solven_env.documents.diagnostics import did_you_mean, ordered, quoted
+from solven_env.documents.document import found
+from solven_env.documents.parsing import MAX_BYTES, parse
 from solven_env.errors import ProfileError, UsageError
 from solven_env.rendering import SourceError
-from solven_env.syscalls import O_PATH, RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, openat2
+from solven_env.system import shipped
+from solven_env.system.syscalls import O_PATH, RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, openat2
 from solven_env.typed import NamedTuple
 
 MAX_SOURCE = 16 << 20
@@ -26,7 +29,7 @@ STANDARD_INPUT = "-"
 STANDARD_INPUT_NAME = "<stdin>"
 """What messages call it."""
 
-_ENOUGH = documents.MAX_BYTES + 1
+_ENOUGH = MAX_BYTES + 1
 """What is read of a document: one that is longer is refused, one that never ends too."""
 
 _READS = 3
@@ -89,7 +92,7 @@ def read_inputs(file: str) -> dict[str, str]:
             text = opened.read(_ENOUGH)
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {file}: {_reason(error)}", fix="Name a file of inputs.") from None
-    document = documents.parse(text, file)
+    document = parse(text, file)
     for name, value in document.data.items():
         if not isinstance(value, str):
             document.report(document.value(name), *_no_text(name, value, document.plain.get((name,), ("", ""))[0]))
@@ -106,7 +109,7 @@ def schema(name: str) -> bytes:
 
 def _no_text(name: str, value: object, written: str) -> tuple[str, str]:
     if isinstance(value, dict | list):
-        return f"the input {quoted(name)} is {documents.found(value)}, not text", "Write text."
+        return f"the input {quoted(name)} is {found(value)}, not text", "Write text."
     return f"the input {quoted(name)} is not text", f'Quote it: "{written}".'
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 
-from solven_env import config, directories, known
+from solven_env import config, known
 from solven_env.errors import StateError
 from solven_env.state import LocalState, contents, recovering
 from solven_env.state.records import Record, lock_key, record_key
-from solven_env.state.root import StorageRoot
+from solven_env.state.storage_root import StorageRoot
+from solven_env.system import directories
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace import root as roots
 from solven_env.workspace import storage as storages

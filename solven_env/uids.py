@@ -16,13 +16,14 @@ import os
 import subprocess
 from contextlib import contextmanager
 
-from solven_env import claims, directories, sessions
+from solven_env import claims, sessions
 from solven_env.builds import layers
-from solven_env.builds.staging import refusals_told
 from solven_env.errors import SandboxError, WorkspaceError
-from solven_env.failures import failures_as
-from solven_env.sandbox.blocks import holding
 from solven_env.state.records import Record
+from solven_env.system import directories
+from solven_env.system.blocks import holding
+from solven_env.system.failures import failures_as
+from solven_env.system.publishing import refusals_told
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace import storage as storages
 from solven_env.workspace.root import Owner

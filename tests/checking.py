@@ -6,12 +6,13 @@ import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from solven_env import shipped, sources
-from solven_env.diagnostics import Diagnostic, ordered
+from solven_env import sources
+from solven_env.documents.diagnostics import Diagnostic, ordered
 from solven_env.profile import inputs as profile_inputs
 from solven_env.profile import load as loading
 from solven_env.profile import resolve as resolving
 from solven_env.rendering import RenderedFile, render
+from solven_env.system import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

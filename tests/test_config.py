@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from solven_env import shipped
 from solven_env.config import Config, Sandbox, Storage, load, parse
 from solven_env.errors import ConfigError
+from solven_env.system import shipped
 
 SCHEMA = (shipped.directory("schemas") / "config-v1.json").read_bytes()
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from solven_env import shipped, sources
+from solven_env import sources
 from solven_env.errors import ProfileError, UsageError
 from solven_env.rendering import SourceError
 from solven_env.sources import ProfileSource, find, read_inputs
-from solven_env.syscalls import openat2
+from solven_env.system import shipped
+from solven_env.system.syscalls import openat2
 
 EXAMPLE = "version: 1\n"
 

@@ -13,7 +13,7 @@ from solven_env.profile.sections import Bun, Python
 from solven_env.reconcile.desired import settings
 from solven_env.state import LocalState, contents
 from solven_env.state.records import Record
-from solven_env.state.root import StorageRoot
+from solven_env.state.storage_root import StorageRoot
 from solven_env.threads import Thread
 from tests.reconcile.states import profile
 from tests.state.test_contents import DAMAGES, DATA

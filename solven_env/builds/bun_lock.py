@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from solven_env.diagnostics import quoted
+from solven_env.documents.diagnostics import quoted
 from solven_env.errors import LockError
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from solven_env.builds.staging import publish_file
+from solven_env.system.publishing import publish_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,8 +16,8 @@ import stat
 from typing import TYPE_CHECKING
 
 from solven_env.builds.layers import place
-from solven_env.builds.staging import locked, refusals_told, staged
-from solven_env.syscalls import sync_file_system
+from solven_env.system.publishing import locked, refusals_told, staged
+from solven_env.system.syscalls import sync_file_system
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,9 +17,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from solven_env.builds import certificates, programs, shape
-from solven_env.builds.staging import refusals_told
 from solven_env.sandbox import etc, session, supervised
 from solven_env.sandbox.plan import Bind, Command, Dev, Etc, File, LaunchPlan, Mount, Proc, Tmpfs
+from solven_env.system.publishing import refusals_told
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace.root import Owner, Root
 

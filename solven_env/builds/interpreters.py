@@ -10,13 +10,13 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from solven_env import directories
 from solven_env.builds import programs
 from solven_env.builds.remembered import Interpreter, recall, remember
-from solven_env.builds.staging import locked
 from solven_env.builds.toolchain import neutral, run_uv
 from solven_env.builds.tools import uv
 from solven_env.errors import BuildError, PlatformError
+from solven_env.system import directories
+from solven_env.system.publishing import locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

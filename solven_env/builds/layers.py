@@ -14,8 +14,8 @@ import os
 import shutil
 from contextlib import suppress
 
-from solven_env.builds.staging import make_private, refusals_told
-from solven_env.durable import make_directory
+from solven_env.system.durable import make_directory
+from solven_env.system.publishing import make_private, refusals_told
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

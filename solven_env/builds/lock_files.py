@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from solven_env.builds.locks import NAMES
 from solven_env.errors import LockError
-from solven_env.failures import failure
+from solven_env.system.failures import failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from solven_env import directories
+from solven_env.system import directories
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from solven_env.builds import closures, inside, locks, pip_pin, requirements_txt, shape, store, wheels
 from solven_env.builds.interpreters import find_python
-from solven_env.builds.staging import refusals_told
 from solven_env.builds.tools import uv
 from solven_env.builds.wanted import of_python
-from solven_env.durable import make_directory
 from solven_env.profile import pep508
 from solven_env.profile.sections import TARGETS
+from solven_env.system.durable import make_directory
+from solven_env.system.publishing import refusals_told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

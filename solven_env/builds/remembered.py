@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from solven_env.builds.staging import publish_file
+from solven_env.system.publishing import publish_file
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from solven_env.builds import bun_lock, comparing, locks, programs, requirements_txt
 from solven_env.builds.pip_pin import with_pip
-from solven_env.builds.staging import scratch
 from solven_env.builds.toolchain import find_bun, run_uv
 from solven_env.errors import BuildError, LockError
+from solven_env.system.publishing import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping

@@ -24,9 +24,9 @@ import os
 from typing import Literal
 
 from solven_env.builds import manifest
-from solven_env.builds.staging import locked, refusals_told, staged, sweep_scratch
-from solven_env.sandbox.blocks import holding
-from solven_env.syscalls import sync_file_system
+from solven_env.system.blocks import holding
+from solven_env.system.publishing import locked, refusals_told, staged, sweep_scratch
+from solven_env.system.syscalls import sync_file_system
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

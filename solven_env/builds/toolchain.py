@@ -11,9 +11,9 @@ import subprocess
 import sys
 
 from solven_env.builds import certificates, programs, registries, tools
-from solven_env.builds.staging import locked, make_private, refusals_told, staged
 from solven_env.builds.tools import bun_pin, is_bun_there, uv
 from solven_env.errors import BuildError
+from solven_env.system.publishing import locked, make_private, refusals_told, staged
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:

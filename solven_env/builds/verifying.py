@@ -10,8 +10,8 @@ import posixpath
 import time
 
 from solven_env.builds import store
-from solven_env.builds.staging import refusals_told
 from solven_env.errors import WorkspaceError
+from solven_env.system.publishing import refusals_told
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace.root import Root
 

@@ -25,10 +25,10 @@ from packaging.version import Version
 
 from solven_env.builds import inside, shape
 from solven_env.builds.requirements_txt import print_pins
-from solven_env.builds.staging import locked, refusals_told, staged
 from solven_env.errors import BuildError
 from solven_env.profile.pep508 import canonical
-from solven_env.sandbox.blocks import holding
+from solven_env.system.blocks import holding
+from solven_env.system.publishing import locked, refusals_told, staged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

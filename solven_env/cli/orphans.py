@@ -15,7 +15,7 @@ def end_with_parent() -> None:
     """From now on take the end of the process that started us as SIGHUP."""
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         return
-    from solven_env.sandbox import mounting
+    from solven_env.system import mounting
 
     # Who does not ask for SIGURG ignores it.
     signal.signal(signal.SIGURG, _look)

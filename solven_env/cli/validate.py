@@ -12,7 +12,7 @@ from solven_env.typed import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from solven_env.diagnostics import Diagnostic
+    from solven_env.documents.diagnostics import Diagnostic
     from solven_env.errors import UsageError
 
 

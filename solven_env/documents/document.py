@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from solven_env.diagnostics import Diagnostic, Location, quoted
+from solven_env.documents.diagnostics import Diagnostic, Location, quoted
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import json
 import re
 from typing import Any, cast
 
-from solven_env.diagnostics import closest, did_you_mean, quoted
+from solven_env.documents.diagnostics import closest, did_you_mean, quoted
 from solven_env.documents.document import found, path_text
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 

@@ -14,7 +14,7 @@ from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 
-from solven_env.diagnostics import Location
+from solven_env.documents.diagnostics import Location
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

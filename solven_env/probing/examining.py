@@ -10,7 +10,7 @@ from solven_env.errors import WorkspaceError
 from solven_env.probing import basics, host, inside, profile, questions, shells, supplies, surroundings, thread
 from solven_env.probing.questions import Question
 from solven_env.report import DoctorReport, ThreadReport, thread_report
-from solven_env.state.root import StorageRoot
+from solven_env.state.storage_root import StorageRoot
 from solven_env.threads import Thread
 from solven_env.workspace import storage as storages
 

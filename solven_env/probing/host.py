@@ -9,7 +9,7 @@ import subprocess
 
 import solven_env
 from solven_env import config as configuration
-from solven_env import directories, packages
+from solven_env import packages
 from solven_env.config import Config
 from solven_env.errors import PlatformError, SandboxError, SolvenError
 from solven_env.probing import starting
@@ -17,6 +17,7 @@ from solven_env.probing.looks import look
 from solven_env.probing.questions import Answer, Question, broken, limited, ok
 from solven_env.sandbox import program, refusal
 from solven_env.sandbox.proot import STATEMENT
+from solven_env.system import directories
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

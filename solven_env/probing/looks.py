@@ -12,7 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from solven_env.sandbox import mounting, namespaces
+from solven_env.sandbox import namespaces
+from solven_env.system import mounting
 
 _ASK = "import sys; sys.path.append(sys.argv[1]); from solven_env.probing import looks; looks.answer(*sys.argv[2:])"
 _SECONDS = 10.0

@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
 
 from solven_env.errors import DocumentError, SolvenError
-from solven_env.failures import failure
+from solven_env.system.failures import failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

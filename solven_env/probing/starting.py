@@ -17,8 +17,8 @@ from solven_env.builds.store import Build
 from solven_env.errors import SandboxError
 from solven_env.profile.mounts import SYSTEM
 from solven_env.sandbox import session
-from solven_env.sandbox.blocks import holding
 from solven_env.sandbox.plan import Command
+from solven_env.system.blocks import holding
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

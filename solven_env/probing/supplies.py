@@ -16,11 +16,11 @@ from solven_env import claims, uids
 from solven_env.builds import certificates, interpreters, remembered, shape, store, toolchain, tools
 from solven_env.builds.programs import last_words
 from solven_env.errors import SandboxError, StoreError
-from solven_env.failures import failure
 from solven_env.probing import starting
 from solven_env.probing.host import Host, nearest, overlay, said
 from solven_env.probing.looks import look
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
+from solven_env.system.failures import failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

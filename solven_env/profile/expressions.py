@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from solven_env import templating
-from solven_env.diagnostics import did_you_mean, quoted
+from solven_env.documents.diagnostics import did_you_mean, quoted
 from solven_env.profile.paths import PathError, expand_path
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from solven_env.diagnostics import Location
-    from solven_env.documents import Document
+    from solven_env.documents.diagnostics import Location
+    from solven_env.documents.document import Document
 
 
 def explain(problem: templating.TemplateError, names: Mapping[str, object], unset: frozenset[str]) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from solven_env.diagnostics import did_you_mean
+from solven_env.documents.diagnostics import did_you_mean
 from solven_env.errors import UsageError
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 

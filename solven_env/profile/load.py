@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from solven_env import documents, templating
-from solven_env.diagnostics import Location, closest, did_you_mean, quoted
+from solven_env import templating
+from solven_env.documents.diagnostics import Location, closest, did_you_mean, quoted
+from solven_env.documents.document import found, path_text
+from solven_env.documents.parsing import parse
+from solven_env.documents.schema import validate
 from solven_env.profile import addresses, npm, pep508
 from solven_env.profile.model import Declaration, Input
 
 if TYPE_CHECKING:
-    from solven_env.documents import Document
+    from solven_env.documents.document import Document
 
 FORMAT = 1
 
@@ -30,9 +33,9 @@ SHELL_OWN = frozenset(
 
 def load(text: bytes, file: str, schema: bytes) -> Declaration:
     """The profile in `text`, called `file` in messages; the declaration's document holds every mistake found."""
-    document = documents.parse(text, file)
+    document = parse(text, file)
     if _is_supported(document):
-        documents.validate(document, schema)
+        validate(document, schema)
         _check_inputs(document)
         _check_env(document)
         _check_allow(document)
@@ -61,7 +64,7 @@ def _is_supported(document: Document) -> bool:
     elif version is None:
         document.report(document.value("version"), "version has no value", write)
     elif isinstance(version, bool) or not isinstance(version, int):
-        shown = f"{document.plain.get(('version',), ('',))[0] or documents.found(version)}, not a whole number"
+        shown = f"{document.plain.get(('version',), ('',))[0] or found(version)}, not a whole number"
         document.report(document.value("version"), f"version is {shown}", write)
     elif version != FORMAT:
         fix = "Install a newer solven-env." if version > FORMAT else write
@@ -158,5 +161,5 @@ def _check_bun(document: Document) -> None:
         problem = npm.range_problem(text)
         if problem:
             path = ("bun", "packages", name)
-            message = f"{documents.path_text(path)}: {quoted(text)} {problem}"
+            message = f"{path_text(path)}: {quoted(text)} {problem}"
             document.report(document.value(*path), message, "Write, for example, ^8.0.0.")

@@ -10,8 +10,8 @@ from solven_env.typed import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from solven_env.diagnostics import Location
-    from solven_env.documents import Document
+    from solven_env.documents.diagnostics import Location
+    from solven_env.documents.document import Document
     from solven_env.profile.sections import Bun, Python
 
 

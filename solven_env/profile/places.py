@@ -7,8 +7,8 @@ from solven_env.typed import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from solven_env.diagnostics import Location
-    from solven_env.documents import Document
+    from solven_env.documents.diagnostics import Location
+    from solven_env.documents.document import Document
     from solven_env.profile.model import Mount
 
 FILE, LINK, MOUNT = "a file", "a link", "a mount"

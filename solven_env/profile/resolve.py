@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from solven_env import templating
-from solven_env.diagnostics import quoted
+from solven_env.documents.diagnostics import quoted
 from solven_env.profile import mounts, places
 from solven_env.profile.expressions import Expander
 from solven_env.profile.inputs import is_true
@@ -17,8 +17,8 @@ from solven_env.profile.sections import Bun, Python
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from solven_env.diagnostics import Location
-    from solven_env.documents import Document
+    from solven_env.documents.diagnostics import Location
+    from solven_env.documents.document import Document
     from solven_env.profile.model import Declaration
 
 _FORMS: tuple[Form, ...] = ("template", "content", "source")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from solven_env.failures import shown
 from solven_env.reconcile.compare import judge, same, same_bytes
 from solven_env.reconcile.model import (
     DIRECTORY,
@@ -19,6 +18,7 @@ from solven_env.reconcile.model import (
     State,
 )
 from solven_env.state.records import Entry
+from solven_env.system.failures import shown
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

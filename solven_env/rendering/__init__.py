@@ -6,7 +6,7 @@ import hashlib
 from typing import Literal
 
 from solven_env import templating
-from solven_env.diagnostics import Diagnostic, Location, quoted
+from solven_env.documents.diagnostics import Diagnostic, Location, quoted
 from solven_env.profile.expressions import explain
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 

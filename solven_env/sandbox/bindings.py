@@ -13,12 +13,13 @@ import os
 import stat
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox import etc, mapping, mounting
-from solven_env.sandbox.blocks import holding
+from solven_env.sandbox import etc, mapping
 from solven_env.sandbox.plan import Bind, Dev, Etc, LaunchPlan, Mount, Proc, Tmpfs
 from solven_env.sandbox.proot import Binding
 from solven_env.sandbox.sources import HARDENED, clone_bind, open_bind
 from solven_env.sandbox.targets import write_file
+from solven_env.system import mounting
+from solven_env.system.blocks import holding
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

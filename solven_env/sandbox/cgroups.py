@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox.blocks import suppress
+from solven_env.system.blocks import suppress
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import os
 import struct
 import termios
 
-from solven_env.sandbox import mounting
+from solven_env.system import mounting
 
 PTS = "/dev/pts"
 """Where the session's devpts is, in the holder and in the sandbox alike. A descriptor of a slave names the path of the

@@ -6,7 +6,7 @@ import os
 import time
 
 from solven_env.sandbox import bubblewrap, cgroups, counting, limits
-from solven_env.sandbox.plain import signal
+from solven_env.system.plain import signal
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import stat
 
-from solven_env.sandbox import mounting
 from solven_env.sandbox.plan import SANDBOX_UID, File
+from solven_env.system import mounting
 
 _COPIED = (
     "adjtime",

@@ -29,9 +29,9 @@ from solven_env.sandbox import (
     starting,
     wire,
 )
-from solven_env.sandbox.blocks import suppress
-from solven_env.sandbox.plain import Socket, signal, socket
 from solven_env.sandbox.plan import check_command, decode_command, decode_plan
+from solven_env.system.blocks import suppress
+from solven_env.system.plain import Socket, signal, socket
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ import os
 import resource
 
 from solven_env.errors import SolvenError
-from solven_env.sandbox import bubblewrap, cgroups, limits, mounting, signals, staging
+from solven_env.sandbox import bubblewrap, cgroups, limits, signals, staging
 from solven_env.sandbox.namespaces import STAGE
+from solven_env.system import mounting
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import resource
 
-from solven_env.sandbox.plain import signal
+from solven_env.system.plain import signal
 from solven_env.typed import NamedTuple
 
 _GRACE = 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from solven_env.sandbox import mounting
+from solven_env.system import mounting
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:

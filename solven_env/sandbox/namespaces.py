@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from solven_env.sandbox import devices, mounting
+from solven_env.sandbox import devices
+from solven_env.system import mounting
 
 STAGE = "/proc/fs"
 """Where staged roots lie in the holder's mount namespace: it always exists, a dropped uid can reach it, and it hides

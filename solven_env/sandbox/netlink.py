@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import struct
 
-from solven_env.sandbox.plain import Socket, socket
 from solven_env.sandbox.walls import Net
+from solven_env.system.plain import Socket, socket
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -20,10 +20,11 @@ import select
 import struct
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox import mounting, netlink, wire
-from solven_env.sandbox.blocks import suppress
-from solven_env.sandbox.plain import Socket, pair, signal, socket
+from solven_env.sandbox import netlink, wire
 from solven_env.sandbox.walls import GATEWAY_AND_DNS, Net, parse, walls
+from solven_env.system import mounting
+from solven_env.system.blocks import suppress
+from solven_env.system.plain import Socket, pair, signal, socket
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

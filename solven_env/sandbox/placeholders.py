@@ -17,10 +17,10 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from solven_env import syscalls
 from solven_env.sandbox import runtime
-from solven_env.sandbox.blocks import holding
 from solven_env.sandbox.targets import DIRECTORY, blocked, open_target
+from solven_env.system import syscalls
+from solven_env.system.blocks import holding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

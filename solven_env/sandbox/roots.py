@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import select
 
-from solven_env import syscalls
 from solven_env.errors import SandboxError
-from solven_env.sandbox import mounting, namespaces, network, sources, staging
-from solven_env.sandbox.blocks import holding
+from solven_env.sandbox import namespaces, network, sources, staging
 from solven_env.sandbox.launching import Root
 from solven_env.sandbox.plan import LaunchPlan, check_plan, shape
 from solven_env.sandbox.targets import DIRECTORY
+from solven_env.system import mounting, syscalls
+from solven_env.system.blocks import holding
 
 _TRIES = 3
 

@@ -12,8 +12,8 @@ import stat
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import cgroups
-from solven_env.sandbox.blocks import holding, suppress
-from solven_env.sandbox.plain import Socket, socket
+from solven_env.system.blocks import holding, suppress
+from solven_env.system.plain import Socket, socket
 
 BACKLOG = 128
 """How many launchers may wait for a holder to accept them; what is beyond waits in connect(2)."""

@@ -14,9 +14,9 @@ from typing import Any
 from solven_env.errors import SandboxError
 from solven_env.sandbox import control, runtime, targets, wire
 from solven_env.sandbox.limits import Reached, reached, time_limit
-from solven_env.sandbox.plain import Socket, socket
 from solven_env.sandbox.plan import Command, LaunchPlan, encode_command, encode_plan
 from solven_env.sandbox.streams import Streams, deliver, relay
+from solven_env.system.plain import Socket, socket
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

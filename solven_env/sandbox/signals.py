@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from solven_env.sandbox.plain import signal
+from solven_env.system.plain import signal
 
 _BY_US = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
 """The first two Python ignores itself; `waiting` has a handler for the last one."""

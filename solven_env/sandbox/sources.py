@@ -7,12 +7,12 @@ import fcntl
 import os
 import time
 
-from solven_env import syscalls
 from solven_env.errors import SandboxError
-from solven_env.sandbox import devices, mapping, mounting
-from solven_env.sandbox.blocks import holding
+from solven_env.sandbox import devices, mapping
 from solven_env.sandbox.plan import Bind, Dev, Etc, LaunchPlan, Mount, Overlay, Tmpfs
 from solven_env.sandbox.targets import DIRECTORY, blocked
+from solven_env.system import mounting, syscalls
+from solven_env.system.blocks import holding
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

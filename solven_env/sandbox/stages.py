@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from solven_env.sandbox import placeholders
-from solven_env.sandbox.blocks import holding
 from solven_env.sandbox.targets import DIRECTORY
 from solven_env.sandbox.waiting import kill
+from solven_env.system.blocks import holding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

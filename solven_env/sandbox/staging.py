@@ -12,13 +12,13 @@ import errno
 import os
 import stat
 
-from solven_env import syscalls
 from solven_env.errors import SandboxError
-from solven_env.sandbox import etc, mounting
-from solven_env.sandbox.blocks import holding, suppress
+from solven_env.sandbox import etc
 from solven_env.sandbox.plan import Bind, Etc, LaunchPlan, Mount, Overlay, Proc, Tmpfs
 from solven_env.sandbox.sources import HARDENED, Shared, open_source
 from solven_env.sandbox.targets import DIRECTORY, READ_DIRECTORY, holds_something, open_parent, open_target, write_file
+from solven_env.system import mounting, syscalls
+from solven_env.system.blocks import holding, suppress
 from solven_env.typed import NamedTuple
 
 

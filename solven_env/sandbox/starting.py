@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
-from solven_env.sandbox import cgroups, launching, mounting
+from solven_env.sandbox import cgroups, launching
 from solven_env.sandbox.ending import Running
-from solven_env.sandbox.plain import signal
+from solven_env.system import mounting
+from solven_env.system.plain import signal
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ import time
 from contextlib import contextmanager, suppress
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox import pipes
+from solven_env.system import pipes
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:

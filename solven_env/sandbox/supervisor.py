@@ -17,7 +17,6 @@ from contextlib import ExitStack, suppress
 from solven_env.errors import SandboxError, SolvenError
 from solven_env.sandbox import (
     bindings,
-    mounting,
     namespaces,
     placeholders,
     proot,
@@ -41,6 +40,7 @@ from solven_env.sandbox.plan import (
     decode_plan,
 )
 from solven_env.sandbox.staging import open_workspace
+from solven_env.system import mounting
 from solven_env.typed import NamedTuple
 
 

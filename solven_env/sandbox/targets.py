@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import os
 
-from solven_env import syscalls
 from solven_env.errors import SandboxError
-from solven_env.sandbox.blocks import holding
+from solven_env.system import syscalls
+from solven_env.system.blocks import holding
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:

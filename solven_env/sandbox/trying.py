@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 
-from solven_env import syscalls
-from solven_env.sandbox import mapping, mounting, signals, sources
-from solven_env.sandbox.blocks import holding, suppress
+from solven_env.sandbox import mapping, signals, sources
 from solven_env.sandbox.plan import Overlay
+from solven_env.system import mounting, syscalls
+from solven_env.system.blocks import holding, suppress
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:

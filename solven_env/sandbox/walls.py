@@ -5,7 +5,7 @@ A route `unreachable` to each is the wall. The most specific route counts, so wh
 
 from __future__ import annotations
 
-from solven_env.sandbox.plain import socket
+from solven_env.system.plain import socket
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

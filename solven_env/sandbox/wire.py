@@ -19,8 +19,8 @@ import os
 import struct
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox.blocks import holding, suppress
-from solven_env.sandbox.plain import Socket, socket
+from solven_env.system.blocks import holding, suppress
+from solven_env.system.plain import Socket, socket
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:

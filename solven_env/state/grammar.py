@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from solven_env import names
+from solven_env.system import names
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from solven_env import names
 from solven_env.errors import StateError
+from solven_env.system import names
 
 if TYPE_CHECKING:
     from solven_env.state.protocol import State

@@ -23,9 +23,9 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from solven_env.durable import link_new, write_new
 from solven_env.errors import HeldError, printable
-from solven_env.syscalls import file_system_type, openat2, refresh
+from solven_env.system.durable import link_new, write_new
+from solven_env.system.syscalls import file_system_type, openat2, refresh
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

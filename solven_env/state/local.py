@@ -10,13 +10,13 @@ import posixpath
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from solven_env.durable import link_new, sync_directory, write_new
 from solven_env.errors import HeldError, StateError
-from solven_env.failures import failure, shown
 from solven_env.state import leases
 from solven_env.state.protocol import Stored
-from solven_env.state.root import StorageRoot
-from solven_env.syscalls import O_PATH, openat2, refresh
+from solven_env.state.storage_root import StorageRoot
+from solven_env.system.durable import link_new, sync_directory, write_new
+from solven_env.system.failures import failure, shown
+from solven_env.system.syscalls import O_PATH, openat2, refresh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,10 +9,10 @@ import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from solven_env.durable import chown
 from solven_env.errors import WorkspaceError
-from solven_env.failures import failures_as
-from solven_env.syscalls import CONFINED, O_PATH, RESOLVE_NO_XDEV, openat2
+from solven_env.system.durable import chown
+from solven_env.system.failures import failures_as
+from solven_env.system.syscalls import CONFINED, O_PATH, RESOLVE_NO_XDEV, openat2
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:

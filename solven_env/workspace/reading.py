@@ -7,7 +7,7 @@ import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from solven_env.syscalls import O_PATH, openat2
+from solven_env.system.syscalls import O_PATH, openat2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,10 +16,10 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Literal
 
-from solven_env.durable import NOT_OFFERED, rename_new, set_rights, sync_directory, write_new
 from solven_env.errors import ExchangeUnsupportedError, WorkspaceError
-from solven_env.failures import failures_as, shown
-from solven_env.syscalls import O_PATH, RENAME_EXCHANGE, let_owner_in, mount_id, openat2, renameat2
+from solven_env.system.durable import NOT_OFFERED, rename_new, set_rights, sync_directory, write_new
+from solven_env.system.failures import failures_as, shown
+from solven_env.system.syscalls import O_PATH, RENAME_EXCHANGE, let_owner_in, mount_id, openat2, renameat2
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace.reading import opened_to_read, read_at_most
 

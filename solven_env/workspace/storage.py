@@ -8,19 +8,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from solven_env import directories, names
 from solven_env.config import Storage
-from solven_env.durable import set_rights
 from solven_env.errors import UnknownStorageError, UsageError, WorkspaceError
-from solven_env.failures import failures_as
-from solven_env.syscalls import O_PATH, let_owner_in, openat2
+from solven_env.system import directories, names
+from solven_env.system.durable import set_rights
+from solven_env.system.failures import failures_as
+from solven_env.system.syscalls import O_PATH, let_owner_in, openat2
 from solven_env.workspace.root import CLOSED, Owner, Root
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from solven_env.config import Config
-    from solven_env.state.root import StorageRoot
+    from solven_env.state.storage_root import StorageRoot
 
 _VARIABLE = "SOLVEN_ENV_STORAGE"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -160,7 +160,7 @@ def _path(text: str, source: str, config: Config) -> Storage:
     if "/" in text or text in (".", ".."):
         return _at(Path(text), config)
     if text not in config.storages:
-        from solven_env.diagnostics import did_you_mean
+        from solven_env.documents.diagnostics import did_you_mean
 
         known = f"{did_you_mean(text, config.storages)} " if config.storages else ""
         raise UnknownStorageError(

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from solven_env import shipped
 from solven_env.builds.bun_lock import BunLock, alias, parse, split_key
 from solven_env.errors import LockError
+from solven_env.system import shipped
 
 DIGEST = "sha512-" + base64.b64encode(bytes(range(64))).decode()
 TEXT = f"""\

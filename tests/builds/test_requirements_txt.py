@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from packaging.markers import Marker
 from packaging.version import Version
 
-from solven_env import shipped
 from solven_env.builds import pip_pin
 from solven_env.builds.requirements_txt import MAX_PINS, Pin, parse, print_pins
 from solven_env.errors import LockError
+from solven_env.system import shipped
 
 A, B = "a" * 64, "b" * 64
 SIX = f"six==1.17.0 \\\n    --hash=sha256:{A}\n"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env.builds import store
-from solven_env.builds.staging import remove_unless_used, sweep
+from solven_env.system.publishing import remove_unless_used, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable

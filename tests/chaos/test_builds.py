@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from solven_env.builds import store
-from solven_env.builds.staging import scratch, sweep, sweep_scratch
+from solven_env.system.publishing import scratch, sweep, sweep_scratch
 
 if TYPE_CHECKING:
     from pathlib import Path

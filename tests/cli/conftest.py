@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from solven_env import shipped
+from solven_env.system import shipped
 from tests.profiles import without_packages
 
 PROFILE = """\

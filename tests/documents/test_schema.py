@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from solven_env import documents
+from solven_env.documents.parsing import parse
 from solven_env.documents.schema import inline
 from solven_env.profile.model import Dotfile, Limits, Link, Mount, Sandbox
 from tests.checking import HEAD, SCHEMA, mistakes, resolve
@@ -205,7 +205,7 @@ def test_a_long_value_is_cut_in_a_message() -> None:
 
 @pytest.mark.parametrize("text", ["Agg", "3.12", "0755", "true", "null", "~", "", "1.0.0", "^8.0.0", "/x", "httpx>=0.27", "a: b", "{{ a }}", "- a", "a #b", ".5", "1e3", "-", "*a", "a\nb", "=", "<<", "2024-01-01", "0x1F"])  # fmt: skip
 def test_an_example_means_itself_where_it_is_pasted(text: str) -> None:
-    document = documents.parse(f"a: {inline(text)}".encode(), "p.yaml")
+    document = parse(f"a: {inline(text)}".encode(), "p.yaml")
     assert (document.data, document.diagnostics) == ({"a": text}, [])
 
 

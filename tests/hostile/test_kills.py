@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from solven_env.sandbox import runtime, session, wire
-from solven_env.sandbox.plain import Socket
 from solven_env.sandbox.plan import encode_command, encode_plan
+from solven_env.system.plain import Socket
 from tests.sandbox.running import (
     DEADLINE,
     Box,
@@ -232,7 +232,7 @@ def test_a_launcher_that_misbehaves_ends_no_other_command(box: Box) -> None:
 # Kills itself where it is about to call a method of a socket's for the given time.
 DEADLY = """
 import os, runpy, signal, sys
-from solven_env.sandbox.plain import Socket
+from solven_env.system.plain import Socket
 name, left = sys.argv.pop(1), int(sys.argv.pop(1))
 def method(self, *arguments):
     global left

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env.errors import WorkspaceError
-from solven_env.state.root import StorageRoot
-from solven_env.syscalls import RENAME_EXCHANGE, renameat2
+from solven_env.state.storage_root import StorageRoot
+from solven_env.system.syscalls import RENAME_EXCHANGE, renameat2
 from solven_env.workspace.root import Owner, Root
 from solven_env.workspace.storage import create_workspace, open_workspace
 

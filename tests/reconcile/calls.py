@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from solven_env import durable, syscalls
+from solven_env.system import durable, syscalls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

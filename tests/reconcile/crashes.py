@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from solven_env import durable
+from solven_env.system import durable
 from solven_env.workspace import root
 
 if TYPE_CHECKING:

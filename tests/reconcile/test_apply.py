@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from solven_env import durable
 from solven_env.errors import ConflictError, SolvenError, StateError, WorkspaceError
 from solven_env.reconcile.apply import Outcome
+from solven_env.system import durable
 from solven_env.workspace import root as root_module
 from solven_env.workspace.root import Owner
 from tests import mounts

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env import durable
 from solven_env.reconcile.model import DIRECTORY, PLACE
 from solven_env.state import leases
+from solven_env.system import durable
 from solven_env.workspace import root as root_module
 from solven_env.workspace.root import Owner
 from tests.reconcile.crashes import dies_at

@@ -12,9 +12,9 @@ import pytest
 from solven_env.errors import StateError, WorkspaceError
 from solven_env.reconcile import keep
 from solven_env.reconcile.keep import Keeper, Kept
-from solven_env.sandbox import mounting
 from solven_env.state import LocalState
-from solven_env.state.root import StorageRoot
+from solven_env.state.storage_root import StorageRoot
+from solven_env.system import mounting
 from solven_env.workspace.storage import create_workspace
 from tests.reconcile.crashes import in_a_child
 from tests.reconcile.threads import Thread, sha256, snapshot

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from solven_env import durable
 from solven_env.errors import ConflictError, SolvenError, WorkspaceError
 from solven_env.reconcile.keep import Keeper
+from solven_env.system import durable
 from solven_env.workspace import root as root_module
 from solven_env.workspace.root import READ_LIMIT, Root
 from tests.reconcile.states import text, wanted

@@ -13,7 +13,7 @@ from solven_env.reconcile.apply import Outcome, apply, observe, refuse_conflicts
 from solven_env.reconcile.plan import addresses, dropped, plan
 from solven_env.state import LocalState
 from solven_env.state.records import Record, load, record_key
-from solven_env.state.root import StorageRoot
+from solven_env.state.storage_root import StorageRoot
 from solven_env.workspace.storage import create_workspace, open_workspace
 
 if TYPE_CHECKING:

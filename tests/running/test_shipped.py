@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env import shipped
+from solven_env.system import shipped
 
 if TYPE_CHECKING:
     from tests.running.world import World

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import solven_env
-from solven_env.builds.staging import sweep
 from solven_env.errors import BuildError, LockError
+from solven_env.system.publishing import sweep
 from tests.profiles import write_profile
 from tests.running.world import DATA, PYTHON, tree
 from tests.sandbox.running import wait_for_file, wait_until_alone

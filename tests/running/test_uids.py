@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import solven_env
-from solven_env import claims, durable
+from solven_env import claims
 from solven_env.errors import SandboxError
+from solven_env.system import durable
 from tests.profiles import write_profile
 from tests.running.world import UID, World
 from tests.sandbox.running import ROOT

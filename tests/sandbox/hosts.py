@@ -17,7 +17,7 @@ import socket
 import subprocess
 import tempfile
 
-from solven_env.sandbox import mounting
+from solven_env.system import mounting
 from tests.hostile.inside.addresses import BEYOND, CLOUDS, LOOPBACK_PORT, OWN, OWN6, PORT
 
 PUBLIC = ("192.0.2.7", "10.0.2.15")

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env import durable
 from solven_env.errors import HeldError
 from solven_env.state import LocalState, leases
+from solven_env.system import durable
 from tests.reconcile.crashes import dies_at
 
 if TYPE_CHECKING:

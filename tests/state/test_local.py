@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from solven_env import durable
 from solven_env.errors import HeldError, StateError
 from solven_env.state import LocalState, State, Stored
+from solven_env.system import durable
 
 KEY = "threads/t1/state.json"
 

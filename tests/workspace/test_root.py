@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from solven_env import durable
 from solven_env.errors import ExchangeUnsupportedError, SolvenError, WorkspaceError
+from solven_env.system import durable
 from solven_env.workspace import reading
 from solven_env.workspace import root as root_module
 from solven_env.workspace.root import Entry, Owner, Root

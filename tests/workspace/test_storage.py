@@ -10,7 +10,7 @@ import pytest
 
 from solven_env.config import Config, Storage
 from solven_env.errors import UsageError, WorkspaceError
-from solven_env.state.root import StorageRoot
+from solven_env.state.storage_root import StorageRoot
 from solven_env.workspace.root import Owner
 from solven_env.workspace.storage import (
     check_readers,

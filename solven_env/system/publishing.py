@@ -15,10 +15,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from solven_env.durable import make_directory, rename_over
 from solven_env.errors import StoreError
-from solven_env.failures import failure
-from solven_env.sandbox.blocks import holding
+from solven_env.system.blocks import holding
+from solven_env.system.durable import make_directory, rename_over
+from solven_env.system.failures import failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,12 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from solven_env.durable import sync_directory
 from solven_env.errors import StorageError
-from solven_env.syscalls import O_PATH, about, openat2
+from solven_env.system.durable import sync_directory
+from solven_env.system.syscalls import O_PATH, about, openat2
 
 if TYPE_CHECKING:
-    from solven_env.syscalls import About
+    from solven_env.system.syscalls import About
 
 _DIRECTORY = O_PATH | os.O_DIRECTORY
 _MODE = 0o755

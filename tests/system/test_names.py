@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from solven_env import names
+from solven_env.system import names
 
 
 @given(st.text("./a\0", max_size=12))

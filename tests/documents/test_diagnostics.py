@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from solven_env.diagnostics import Diagnostic, Location, did_you_mean, ordered, quoted
+from solven_env.documents.diagnostics import Diagnostic, Location, did_you_mean, ordered, quoted
 from solven_env.errors import printable
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from solven_env.builds.staging import locked, make_private, publish_file, scratch, staged
 from solven_env.errors import StoreError
+from solven_env.system.publishing import locked, make_private, publish_file, scratch, staged
 
 
 def test_a_directory_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_a_directory_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 
 MAKE = """
 import sys, pathlib
-from solven_env.builds.staging import locked, scratch, staged
+from solven_env.system.publishing import locked, scratch, staged
 cache = pathlib.Path(sys.argv[1])
 with locked(cache / "store", "it"), staged(cache / "store" / "it") as stage, scratch(cache / "scratch") as other:
     (stage / "half").touch()

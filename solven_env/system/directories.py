@@ -51,7 +51,7 @@ def listed(variable: str, default: str, environ: Mapping[str, str]) -> tuple[Pat
 
 
 def _own(variable: str, beneath_home: str) -> Path:
-    known = os.path.expanduser("~")  # noqa: PTH111 (HOME, or what is on record; Path has none for a uid without one)
+    known = os.path.expanduser("~")
     home = next(iter(_absolute(known)), Path("/"))
     return named(variable, home / beneath_home, os.environ) / _NAME
 

@@ -4,17 +4,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from solven_env import documents
-from solven_env.documents import Scalar, reading, syntax
+from solven_env.documents import parsing, syntax
+from solven_env.documents.document import Path, Scalar, path_text
+from solven_env.documents.parsing import parse
 
 
 def mistakes(text: str | bytes) -> list[str]:
-    document = documents.parse(text if isinstance(text, bytes) else text.encode(), "p.yaml")
+    document = parse(text if isinstance(text, bytes) else text.encode(), "p.yaml")
     return [str(each).removeprefix("p.yaml:") for each in document.diagnostics]
 
 
 def data(text: str | bytes) -> object:
-    document = documents.parse(text if isinstance(text, bytes) else text.encode(), "p.yaml")
+    document = parse(text if isinstance(text, bytes) else text.encode(), "p.yaml")
     assert document.diagnostics == []
     return document.data
 
@@ -121,7 +122,7 @@ def test_a_mistake_of_syntax_is_where_it_stands(text: str | bytes, expected: str
 
 
 def test_a_document_that_is_too_large_is_not_read() -> None:
-    text = "a: " + "x" * reading.MAX_BYTES
+    text = "a: " + "x" * parsing.MAX_BYTES
     assert mistakes(text) == [" the document has more than 1048576 bytes. Make it smaller."]
 
 
@@ -188,8 +189,8 @@ def test_a_document_is_read_as_plain_data(text: str, expected: object) -> None:
 
 
 def test_everything_has_a_place() -> None:
-    document = documents.parse(b"a: {'b': \"c\"}\nd:\n  - e\n  -\n  - f:\ng:\n", "p.yaml")
-    places = {documents.path_text(path): f"{where.line}:{where.column}" for path, where in document.values.items()}
+    document = parse(b"a: {'b': \"c\"}\nd:\n  - e\n  -\n  - f:\ng:\n", "p.yaml")
+    places = {path_text(path): f"{where.line}:{where.column}" for path, where in document.values.items()}
     assert places == {
         "": "1:1",
         "a": "1:4",
@@ -201,7 +202,7 @@ def test_everything_has_a_place() -> None:
         "d[2].f": "5:5",
         "g": "6:1",
     }
-    keys = {documents.path_text(path): f"{where.line}:{where.column}" for path, where in document.keys.items()}
+    keys = {path_text(path): f"{where.line}:{where.column}" for path, where in document.keys.items()}
     assert keys == {"a": "1:1", "a.b": "1:5", "d": "2:1", "d[2].f": "5:5", "g": "6:1"}
 
 
@@ -216,14 +217,14 @@ def test_everything_has_a_place() -> None:
         ((), ""),
     ],
 )
-def test_a_path_is_written_as_people_write_it(path: documents.Path, expected: str) -> None:
-    assert documents.path_text(path) == expected
+def test_a_path_is_written_as_people_write_it(path: Path, expected: str) -> None:
+    assert path_text(path) == expected
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=300))
 def test_no_bytes_raise(text: bytes) -> None:
-    for each in documents.parse(text, "p.yaml").diagnostics:
+    for each in parse(text, "p.yaml").diagnostics:
         assert str(each).isprintable()
 
 
@@ -233,7 +234,7 @@ PIECES = st.sampled_from([*"{}[]:,-?&*!|>'\"%@`#=~<\n\t\r \\", "a", "b: c", "\n 
 @settings(max_examples=1000, deadline=None)
 @given(st.lists(PIECES, max_size=25).map("".join))
 def test_nothing_that_looks_like_yaml_raises(text: str) -> None:
-    document = documents.parse(text.encode(), "p.yaml")
+    document = parse(text.encode(), "p.yaml")
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     for each in document.diagnostics:
         assert str(each).isprintable()

@@ -8,8 +8,8 @@ from typing import Any
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
-from solven_env.diagnostics import Location, quoted
 from solven_env.documents import syntax
+from solven_env.documents.diagnostics import Location, quoted
 from solven_env.documents.document import Document, Path, Scalar, found
 
 MAX_BYTES = 1 << 20

@@ -132,7 +132,7 @@ def let_owner_in(directory: int) -> None:
     mode = os.fstat(directory).st_mode & 0o7777
     if mode & 0o700 != 0o700:
         try:
-            os.chmod(f"/proc/self/fd/{directory}", mode | 0o700)  # noqa: PTH101
+            os.chmod(f"/proc/self/fd/{directory}", mode | 0o700)
         except OSError:
             return
 

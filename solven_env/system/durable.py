@@ -11,7 +11,7 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from solven_env.syscalls import RENAME_EXCHANGE, RENAME_NOREPLACE, chown_opened, renameat2
+from solven_env.system.syscalls import RENAME_EXCHANGE, RENAME_NOREPLACE, chown_opened, renameat2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

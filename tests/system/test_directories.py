@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env import directories
+from solven_env.system import directories
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,1 @@
+"""System calls that Python lacks, files that survive a crash, where files lie, and what an OSError means."""
