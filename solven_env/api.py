@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from solven_env.packages import Need
     from solven_env.probing.listing import Listing
     from solven_env.probing.questions import Finding
+    from solven_env.profile.render import RenderedFile
+    from solven_env.profile.source import ProfileSource
     from solven_env.reconcile.model import Change, Plan
-    from solven_env.rendering import RenderedFile
     from solven_env.sandbox.limits import Reached
-    from solven_env.sources import ProfileSource
 
 OnConflict = Literal["fail", "overwrite"]
 
@@ -40,20 +40,20 @@ def validate(
     profile: str | Path, *, thread: str = EXAMPLE_THREAD, inputs: Mapping[str, str] | None = None
 ) -> tuple[Diagnostic, ...]:
     """Every mistake in a profile, in its order; empty when it is valid. Required inputs get a stand-in value."""
-    from solven_env import sources
-    from solven_env.preparing import diagnose
+    from solven_env.profile.prepare import diagnose
+    from solven_env.profile.source import find_profile
 
-    return diagnose(sources.find(profile), thread_id(thread), given=inputs or {}, environ=os.environ)
+    return diagnose(find_profile(profile), thread_id(thread), given=inputs or {}, environ=os.environ)
 
 
 def render(
     profile: str | Path, *, thread: str = EXAMPLE_THREAD, inputs: Mapping[str, str] | None = None
 ) -> tuple[RenderedFile, ...]:
     """The rendered files, as `thread` would get them."""
-    from solven_env import sources
-    from solven_env.preparing import prepare
+    from solven_env.profile.prepare import prepare
+    from solven_env.profile.source import find_profile
 
-    source, thread = sources.find(profile), thread_id(thread)
+    source, thread = find_profile(profile), thread_id(thread)
     return prepare(source, thread, given=inputs or {}, environ=os.environ, recorded={}).files
 
 
@@ -67,10 +67,11 @@ def plan(
     restore_record: bool = False,
 ) -> Plan:
     """What `apply` would do, with the exact bytes. Nothing is written, and no lock is taken."""
-    from solven_env import planning, sources
+    from solven_env import planning
+    from solven_env.profile.source import find_profile
 
     found = Thread.find(thread, storage)
-    return planning.plan(found, found.record(recover=restore_record), sources.find(profile), inputs or {}, unset)[0]
+    return planning.plan(found, found.record(recover=restore_record), find_profile(profile), inputs or {}, unset)[0]
 
 
 def diff(
@@ -95,14 +96,15 @@ def status(
     inputs: Mapping[str, str] | None = None,
 ) -> Report:
     """Where the workspace and this host differ from what the last apply left; with a profile, what is pending too."""
-    from solven_env import planning, running, sessions, sources
+    from solven_env import planning, running, sessions
+    from solven_env.profile.source import find_profile
 
     found = Thread.find(thread, storage)
     if inputs and profile is None:
         raise UsageError("inputs are of use to a profile only", fix="Name the profile (--profile), or leave them out.")
     record = found.record()
     if profile is not None:
-        computed = planning.plan(found, record, sources.find(profile), inputs or {}, ())[0]
+        computed = planning.plan(found, record, find_profile(profile), inputs or {}, ())[0]
     elif record is None or not record.generation:
         return Report("status", (ThreadReport(thread, "new", 0, is_interrupted=record is not None),))
     else:
@@ -141,7 +143,8 @@ def apply(
     storage is not mounted, or another one than it should be. `progress` is told of a record that was restored, of a
     copied storage, of builds that are made, and of the backend where that is not bubblewrap.
     """
-    from solven_env import packages, planning, sources, uids
+    from solven_env import packages, planning, uids
+    from solven_env.profile.source import find_profile
     from solven_env.reconcile.apply import apply as apply_plan
     from solven_env.reconcile.apply import let_in, refuse_conflicts
     from solven_env.reconcile.model import BUILD
@@ -149,7 +152,7 @@ def apply(
 
     if on_conflict not in ("fail", "overwrite"):
         raise UsageError(f"on_conflict cannot be {on_conflict!r}", fix="Pass 'fail' or 'overwrite'.")
-    found, source, given = Thread.find(thread, storage), sources.find(profile), inputs or {}
+    found, source, given = Thread.find(thread, storage), find_profile(profile), inputs or {}
     if found.record(recover=restore_record) is None:
         planning.check(found, source, given, unset)  # an invalid profile or input leaves no trace of a new thread
     check_readers(found.config.sandbox.group)
@@ -311,11 +314,11 @@ def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str]
 
     `progress` is told what is being done, a line at a time. `BuildError` when the packages cannot be resolved.
     """
-    from solven_env import sources
     from solven_env.builds import lock_files, locks, resolving, toolchain
-    from solven_env.preparing import packages
+    from solven_env.profile.prepare import packages
+    from solven_env.profile.source import find_profile
 
-    source = sources.find(profile)
+    source = find_profile(profile)
     python, bun = packages(source, os.environ)
     directory = _lock_directory(source)
     if not locks.is_needed(python, bun):
@@ -334,11 +337,11 @@ def check_lock(
     Needs no network, unless it is to be resolved anew: `resolve` holds each pin and digest against the indexes, of
     which `progress` is told, and is a `BuildError` where they cannot be asked.
     """
-    from solven_env import sources
     from solven_env.builds import lock_files, locks
-    from solven_env.preparing import packages
+    from solven_env.profile.prepare import packages
+    from solven_env.profile.source import find_profile
 
-    source = sources.find(profile)
+    source = find_profile(profile)
     python, bun = packages(source, os.environ)
     directory = _lock_directory(source)
     where, name = str(directory), str(profile)

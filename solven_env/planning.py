@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from solven_env import packages
-from solven_env.preparing import prepare
+from solven_env.profile.prepare import prepare
 from solven_env.reconcile.apply import observe
 from solven_env.reconcile.desired import desired, with_builds, with_mount_points
 from solven_env.reconcile.model import BUILD, DIRECTORY, PLACE, State
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from solven_env.packages import Need
+    from solven_env.profile.source import ProfileSource
     from solven_env.reconcile.model import Desired, Observed, Plan
-    from solven_env.sources import ProfileSource
     from solven_env.state.records import Record
     from solven_env.threads import Thread
 

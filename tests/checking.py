@@ -6,12 +6,12 @@ import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from solven_env import sources
 from solven_env.documents.diagnostics import Diagnostic, ordered
 from solven_env.profile import inputs as profile_inputs
 from solven_env.profile import load as loading
 from solven_env.profile import resolve as resolving
-from solven_env.rendering import RenderedFile, render
+from solven_env.profile.render import RenderedFile, render
+from solven_env.profile.source import ProfileSource, read_schema
 from solven_env.system import shipped
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 HEAD = "version: 1\nname: x\nrelease: 1.0.0\n"
 """What every profile begins with; what a test adds begins in line 4."""
 
-SCHEMA = sources.schema("profile-v1.json")
+SCHEMA = read_schema("profile-v1.json")
 SOLVEN = (shipped.directory("profiles") / "solven.yaml").read_bytes()
 
 
@@ -47,7 +47,7 @@ def rendered(profile: Profile) -> dict[str, str]:
 
 
 def render_shipped(profile: Profile) -> tuple[tuple[RenderedFile, ...], tuple[Diagnostic, ...]]:
-    source = sources.ProfileSource(b"", "p.yaml", Path("nowhere"))
+    source = ProfileSource(b"", "p.yaml", Path("nowhere"))
     return render(profile, source.read_template, source.read_source)
 
 

@@ -19,8 +19,8 @@ from solven_env.cli.main import COMMANDS
 from solven_env.config import parse
 from solven_env.profile.load import load
 from solven_env.profile.resolve import resolve
+from solven_env.profile.source import read_schema
 from solven_env.sandbox.proot import STATEMENT
-from solven_env.sources import schema
 from tests import pages
 from tests.cli.conftest import cli  # noqa: F401 - a fixture
 from tests.pages import PAGES, TOP
@@ -64,9 +64,9 @@ def test_every_document_in_the_pages_is_valid(block: Block) -> None:
     if block.name.startswith(".github/"):
         assert "jobs" in YAML(typ="safe").load(text)  # its commands are typed by test_transcripts.py
     elif "config-v1.json" in block.text:
-        parse(text, block.place, schema("config-v1.json"))
+        parse(text, block.place, read_schema("config-v1.json"))
     else:
-        declaration = load(text, block.place, schema("profile-v1.json"))
+        declaration = load(text, block.place, read_schema("profile-v1.json"))
         resolve(declaration, {name: item.default or "x" for name, item in declaration.inputs.items()}, "example")
         assert declaration.document.diagnostics == []
 
@@ -108,7 +108,7 @@ def _fields(schema: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]
 
 def test_the_page_of_profiles_has_every_field_and_its_default() -> None:
     rows = re.findall(r"(?m)^\| `([^`]+)` \|[^|]*\| ?(.*?) ?\|[^|]*\|$", (TOP / "docs/profile.md").read_text())
-    assert rows == list(_fields(json.loads(schema("profile-v1.json"))))
+    assert rows == list(_fields(json.loads(read_schema("profile-v1.json"))))
 
 
 def test_the_page_of_the_command_line_is_what_the_help_says(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ ExitCodeOption = Annotated[
 def given_inputs(settings: Iterable[str] | None, file: str | None) -> dict[str, str]:
     """The inputs of `--inputs FILE`, and over them those of `--set`. Raises `UsageError`."""
     from solven_env.errors import UsageError
-    from solven_env.sources import read_inputs
+    from solven_env.profile.source import read_inputs
 
     given = read_inputs(file) if file else {}
     for setting in settings or ():

@@ -20,7 +20,7 @@ from solven_env.cli.options import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from solven_env.rendering import RenderedFile
+    from solven_env.profile.render import RenderedFile
 
 
 def command(

@@ -88,7 +88,7 @@ def _say(found: Iterable[_Validated]) -> None:
     from solven_env.cli.errors import error_text
     from solven_env.cli.output import note, say
     from solven_env.errors import ProfileError
-    from solven_env.sources import STANDARD_INPUT, STANDARD_INPUT_NAME
+    from solven_env.profile.source import STANDARD_INPUT, STANDARD_INPUT_NAME
 
     count = 0
     for each in found:

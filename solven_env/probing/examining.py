@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from solven_env import known, sources
+from solven_env import known
 from solven_env.errors import WorkspaceError
 from solven_env.probing import basics, host, inside, profile, questions, shells, supplies, surroundings, thread
 from solven_env.probing.questions import Question
+from solven_env.profile.source import find_profile
 from solven_env.report import DoctorReport, ThreadReport, thread_report
 from solven_env.state.storage_root import StorageRoot
 from solven_env.threads import Thread
@@ -35,7 +36,7 @@ class Examination:
         """UsageError for what is no thread's id and for a profile that is not there."""
         self.named = None if named is None else storages.thread_id(named)
         self.profile = profile
-        self.source = None if profile is None else sources.find(profile)
+        self.source = None if profile is None else find_profile(profile)
         self.storage = storage
         self.asked: thread.Asked | None = None
 

@@ -9,11 +9,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from solven_env import preparing, running
+from solven_env import running
 from solven_env.errors import SandboxError
 from solven_env.probing import script, starting
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
-from solven_env.profile import pep508
+from solven_env.profile import pep508, prepare
 from solven_env.profile.sections import TARGETS
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Inside:
         """The names of the packages that the profile names: the caller's, where one was named, else as applied."""
         if self.asked.wanted is None:
             return self.applied(kind)
-        python, bun = preparing.packages(self.asked.wanted.source, os.environ)
+        python, bun = prepare.packages(self.asked.wanted.source, os.environ)
         if kind == "python":
             return names(python.packages) if python else ()
         return tuple(bun.packages) if bun else ()

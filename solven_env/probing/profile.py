@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from solven_env import packages, preparing
+from solven_env import packages
 from solven_env.probing import doors, supplies
 from solven_env.probing.asked_for import backend_answer, limits_answer, network_answer
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
+from solven_env.profile import prepare
 from solven_env.reconcile.desired import settings
 from solven_env.sandbox.plan import Bind
 from solven_env.typed import TYPE_CHECKING, NamedTuple
@@ -16,7 +17,7 @@ from solven_env.typed import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from solven_env.probing.host import Host
     from solven_env.profile.model import Profile
-    from solven_env.sources import ProfileSource
+    from solven_env.profile.source import ProfileSource
 
 
 class Sought(NamedTuple):
@@ -28,12 +29,12 @@ class Sought(NamedTuple):
 
     def resolved(self) -> Profile:
         """The profile for a thread called `example`, required inputs with a stand-in."""
-        return preparing.example(self.source, os.environ)
+        return prepare.example(self.source, os.environ)
 
 
 def validity(sought: Sought) -> Answer:
     """Everything that `validate` finds."""
-    mistakes = preparing.diagnose(sought.source, "example", given={}, environ=os.environ)
+    mistakes = prepare.diagnose(sought.source, "example", given={}, environ=os.environ)
     if mistakes:
         count = f"{len(mistakes)} mistake{'' if len(mistakes) == 1 else 's'}"
         return broken(f"{count} in {sought.name}", str(mistakes[0]), run("solven-env", "validate", sought.name))

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from solven_env.builds.store import Build
     from solven_env.packages import Need
     from solven_env.probing.host import Host
+    from solven_env.profile.source import ProfileSource
     from solven_env.reconcile.model import Change, Plan
-    from solven_env.sources import ProfileSource
     from solven_env.state.records import Record
     from solven_env.threads import Thread
 

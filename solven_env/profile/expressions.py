@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from solven_env import templating
 from solven_env.documents.diagnostics import did_you_mean, quoted
+from solven_env.profile import templating
 from solven_env.profile.paths import PathError, expand_path
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 

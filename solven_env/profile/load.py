@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from solven_env import templating
 from solven_env.documents.diagnostics import Location, closest, did_you_mean, quoted
 from solven_env.documents.document import found, path_text
 from solven_env.documents.parsing import parse
 from solven_env.documents.schema import validate
-from solven_env.profile import addresses, npm, pep508
+from solven_env.profile import addresses, npm, pep508, templating
 from solven_env.profile.model import Declaration, Input
 
 if TYPE_CHECKING:

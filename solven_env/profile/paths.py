@@ -6,8 +6,8 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
-from solven_env import templating
 from solven_env.documents.diagnostics import quoted
+from solven_env.profile import templating
 from solven_env.system import names
 
 if TYPE_CHECKING:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from solven_env import templating
 from solven_env.documents.diagnostics import quoted
-from solven_env.profile import mounts, places
+from solven_env.profile import mounts, places, templating
 from solven_env.profile.expressions import Expander
 from solven_env.profile.inputs import is_true
 from solven_env.profile.model import DEFAULT_MODE, Dotfile, Form, Limits, Link, Mount, Profile, Sandbox

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from solven_env.profile.model import Profile
+    from solven_env.profile.render import RenderedFile
     from solven_env.reconcile.model import Observed
-    from solven_env.rendering import RenderedFile
     from solven_env.state.records import Record
 
 LOCK_FILES = {"uv.lock": "python", "bun.lock": "bun"}

@@ -84,7 +84,7 @@ def test_r8_package_json() -> None:
 
 
 def test_r9_the_files_of_a_shell() -> None:
-    """What they do in a real bash: tests/rendering/test_bashrc.py."""
+    """What they do in a real bash: tests/profile/test_bashrc.py."""
     assert [dotfile.path for dotfile in PROFILE.dotfiles] == [
         ".bashrc",
         ".bash_profile",

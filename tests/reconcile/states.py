@@ -6,10 +6,10 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 
 from solven_env.profile.model import Limits, Profile, Sandbox
+from solven_env.profile.render import RenderedFile, digest
 from solven_env.reconcile.desired import desired
 from solven_env.reconcile.model import DIRECTORY, WORKSPACE, Desired, Observed, State
 from solven_env.reconcile.plan import addresses
-from solven_env.rendering import RenderedFile, digest
 from solven_env.state.records import Entry, Record
 
 if TYPE_CHECKING:

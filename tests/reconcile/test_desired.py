@@ -7,9 +7,9 @@ import json
 import pytest
 
 from solven_env.profile.model import Link, Mount, Sandbox
+from solven_env.profile.render import RenderedFile
 from solven_env.profile.sections import Bun, Python
 from solven_env.reconcile.desired import desired, parents, settings
-from solven_env.rendering import RenderedFile
 from tests.reconcile.states import DIR, profile, text, wanted
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from solven_env.errors import ConflictError, ExchangeUnsupportedError, SolvenError, WorkspaceError
+from solven_env.profile.render import digest
 from solven_env.reconcile.model import State
-from solven_env.rendering import digest
 from solven_env.workspace.root import READ_LIMIT
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from solven_env import sources
 from solven_env.errors import ProfileError, UsageError
-from solven_env.rendering import SourceError
-from solven_env.sources import ProfileSource, find, read_inputs
+from solven_env.profile import source
+from solven_env.profile.render import SourceError
+from solven_env.profile.source import ProfileSource, find_profile, read_inputs
 from solven_env.system import shipped
 from solven_env.system.syscalls import openat2
 
@@ -19,7 +19,7 @@ EXAMPLE = "version: 1\n"
 
 
 def test_a_name_is_a_shipped_profile() -> None:
-    found = find("solven")
+    found = find_profile("solven")
     assert (found.name, found.directory) == ("solven.yaml", shipped.directory("profiles"))
     assert found.text == (shipped.directory("profiles") / "solven.yaml").read_bytes()
 
@@ -30,24 +30,24 @@ def test_text_with_a_slash_or_an_ending_is_a_path(name: str, tmp_path: Path, mon
     path = Path(name)
     path.parent.mkdir(exist_ok=True)
     path.write_text(EXAMPLE)
-    assert find(name) == ProfileSource(EXAMPLE.encode(), name, path.parent, path.parent / "solven.lock")
+    assert find_profile(name) == ProfileSource(EXAMPLE.encode(), name, path.parent, path.parent / "solven.lock")
 
 
 def test_a_path_is_a_path_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("solven").write_text(EXAMPLE)
-    assert find(Path("solven")).text == EXAMPLE.encode()
+    assert find_profile(Path("solven")).text == EXAMPLE.encode()
 
 
 def test_a_hyphen_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"version: 1\n\xff")))
-    assert find("-") == ProfileSource(b"version: 1\n\xff", "<stdin>", Path())
+    assert find_profile("-") == ProfileSource(b"version: 1\n\xff", "<stdin>", Path())
 
 
 def test_a_closed_standard_input_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(UsageError, match="standard input is closed"):
-        find("-")
+        find_profile("-")
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,12 @@ def test_a_closed_standard_input_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_is_no_profile(name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError) as caught:
-        find(name)
+        find_profile(name)
     assert str(caught.value) == message
 
 
 def test_a_profile_that_never_ends_is_read_to_its_limit() -> None:
-    assert len(find("/dev/zero").text) == sources._ENOUGH
+    assert len(find_profile("/dev/zero").text) == source._ENOUGH
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_a_link_planted_between_two_looks_leads_nowhere(linked: ProfileSource, m
         path.symlink_to("out/secret")
         return openat2(directory, name, flags, **options)
 
-    monkeypatch.setattr(sources, "openat2", swap)
+    monkeypatch.setattr(source, "openat2", swap)
     assert problem_of(linked.read_source, "own.j2") == OUT
 
 
@@ -181,9 +181,9 @@ def test_a_file_has_a_largest_size(beside: ProfileSource, monkeypatch: pytest.Mo
         file.truncate(1 << 40)
     assert problem_of(beside.read_source, "sparse") == "has more than 16384 KiB"
     assert problem_of(beside.read_template, "sparse") == "has more than 256 KiB"
-    monkeypatch.setattr(sources, "MAX_SOURCE", 3)
+    monkeypatch.setattr(source, "MAX_SOURCE", 3)
     assert beside.read_source("files/hello.sh") == b"\x00\xff\n"
-    monkeypatch.setattr(sources, "MAX_SOURCE", 2)
+    monkeypatch.setattr(source, "MAX_SOURCE", 2)
     assert problem_of(beside.read_source, "files/hello.sh") == "has more than 0 KiB"
 
 

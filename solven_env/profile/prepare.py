@@ -11,13 +11,13 @@ import functools
 from dataclasses import replace
 from typing import Any
 
-from solven_env import sources
 from solven_env.documents.diagnostics import Diagnostic, ordered
 from solven_env.errors import ProfileError
 from solven_env.profile.inputs import choose, missing, require
 from solven_env.profile.load import load
+from solven_env.profile.render import RenderedFile, SourceError, render
 from solven_env.profile.resolve import resolve
-from solven_env.rendering import RenderedFile, SourceError, render
+from solven_env.profile.source import read_schema
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from solven_env.profile.model import Declaration, Profile
     from solven_env.profile.sections import Bun, Python
-    from solven_env.sources import ProfileSource
+    from solven_env.profile.source import ProfileSource
 
 
 class Prepared(NamedTuple):
@@ -140,7 +140,7 @@ def _renderings(_text: bytes, _name: str, _values: tuple[tuple[str, str], ...], 
 
 @functools.lru_cache(maxsize=32)
 def _declaration(text: bytes, name: str) -> Declaration:
-    return load(text, name, sources.schema("profile-v1.json"))
+    return load(text, name, read_schema("profile-v1.json"))
 
 
 @functools.lru_cache(maxsize=1024)

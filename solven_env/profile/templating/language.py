@@ -20,7 +20,7 @@ from jinja2.runtime import BlockReference, LoopContext, TemplateReference
 from jinja2.utils import Cycler, Namespace
 from jinja2.visitor import NodeTransformer
 
-from solven_env.templating.functions import (
+from solven_env.profile.templating.functions import (
     FILTERED,
     GLOBALS,
     LISTED,
@@ -32,8 +32,8 @@ from solven_env.templating.functions import (
     plain,
     printed,
 )
-from solven_env.templating.problem import TemplateError
-from solven_env.templating.work import STEP, bits, spend, weigh
+from solven_env.profile.templating.problem import TemplateError
+from solven_env.profile.templating.work import STEP, bits, spend, weigh
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

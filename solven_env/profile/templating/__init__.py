@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, NoReturn
 import jinja2
 from jinja2 import nodes
 
-from solven_env.templating.language import MAX_TEXT, expressions, templates
-from solven_env.templating.problem import TemplateError
-from solven_env.templating.quoting import as_json, shell, toml
-from solven_env.templating.work import STEP, Work, paid_from, spend
+from solven_env.profile.templating.language import MAX_TEXT, expressions, templates
+from solven_env.profile.templating.problem import TemplateError
+from solven_env.profile.templating.quoting import as_json, shell, toml
+from solven_env.profile.templating.work import STEP, Work, paid_from, spend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, MutableMapping

@@ -16,9 +16,9 @@ from jinja2.filters import FILTERS, make_attrgetter
 from jinja2.runtime import BlockReference, LoopContext, Macro
 from jinja2.utils import Cycler, Joiner, Namespace, pass_environment
 
-from solven_env.templating.problem import TemplateError
-from solven_env.templating.quoting import as_json, shell, toml
-from solven_env.templating.work import STEP, bits, kind, spend, weigh
+from solven_env.profile.templating.problem import TemplateError
+from solven_env.profile.templating.quoting import as_json, shell, toml
+from solven_env.profile.templating.work import STEP, bits, kind, spend, weigh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -9,12 +9,12 @@ import stat
 import sys
 from pathlib import Path
 
-from solven_env import templating
 from solven_env.documents.diagnostics import did_you_mean, ordered, quoted
 from solven_env.documents.document import found
 from solven_env.documents.parsing import MAX_BYTES, parse
 from solven_env.errors import ProfileError, UsageError
-from solven_env.rendering import SourceError
+from solven_env.profile import templating
+from solven_env.profile.render import SourceError
 from solven_env.system import shipped
 from solven_env.system.syscalls import O_PATH, RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, openat2
 from solven_env.typed import NamedTuple
@@ -67,7 +67,7 @@ class ProfileSource(NamedTuple):
         return data
 
 
-def find(profile: str | Path) -> ProfileSource:
+def find_profile(profile: str | Path) -> ProfileSource:
     """The profile that `profile` names: text with `/` or ending in .yaml or .yml is a path, else a shipped name.
 
     `-` is standard input, which can be read once. Raises `UsageError` where there is none.
@@ -102,7 +102,7 @@ def read_inputs(file: str) -> dict[str, str]:
 
 
 @functools.cache
-def schema(name: str) -> bytes:
+def read_schema(name: str) -> bytes:
     """The shipped JSON Schema `name`."""
     return (shipped.directory("schemas") / name).read_bytes()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Literal
 
-from solven_env import templating
 from solven_env.documents.diagnostics import Diagnostic, Location, quoted
+from solven_env.profile import templating
 from solven_env.profile.expressions import explain
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 

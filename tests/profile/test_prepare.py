@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env import sources
 from solven_env.errors import ProfileError
-from solven_env.preparing import prepare
+from solven_env.profile.prepare import prepare
+from solven_env.profile.source import find_profile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ dotfiles:
 
 
 def rendered(profile: Path) -> list[bytes]:
-    prepared = prepare(sources.find(profile), "t1", given={}, environ={}, recorded={})
+    prepared = prepare(find_profile(profile), "t1", given={}, environ={}, recorded={})
     return [file.data for file in prepared.files]
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from solven_env import templating
-from solven_env.sources import ProfileSource
+from solven_env.profile import templating
+from solven_env.profile.source import ProfileSource
 from tests.checking import HEAD, SOLVEN, rendered, resolve
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs GNU env and a bash of this century")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from solven_env.templating import TemplateError, as_json, expand, render, shell, toml, undeclared
+from solven_env.profile.templating import TemplateError, as_json, expand, render, shell, toml, undeclared
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 

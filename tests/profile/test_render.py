@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
-from solven_env import templating
-from solven_env.rendering import SourceError, digest, render
-from solven_env.sources import ProfileSource
+from solven_env.profile import templating
+from solven_env.profile.render import SourceError, digest, render
+from solven_env.profile.source import ProfileSource
 from tests.checking import HEAD, SOLVEN, diagnose, load, mistakes, rendered, resolve, subsets
 
 SHIPPED = (".bashrc", ".bash_profile", "pyproject.toml", "package.json")

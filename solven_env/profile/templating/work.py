@@ -11,7 +11,7 @@ from contextvars import ContextVar
 
 from jinja2 import Undefined
 
-from solven_env.templating.problem import TemplateError
+from solven_env.profile.templating.problem import TemplateError
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:

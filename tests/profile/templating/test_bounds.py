@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from solven_env.templating import TemplateError, Work, expand, functions, language, render, undeclared, work
+from solven_env.profile.templating import TemplateError, Work, expand, functions, language, render, undeclared, work
 from tests import pages
 from tests.checking import HEAD, mistakes
 
