@@ -29,8 +29,8 @@ from benchmarks.measure import (
     verdict,
 )
 from benchmarks.world import SMALL, Bench
-from solven_env import packages
-from solven_env.builds import interpreters, toolchain
+from solven_env.packages import builds, toolchain
+from solven_env.packages.ecosystems.python import interpreters
 from solven_env.threads import Thread
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Host:
     def __init__(self, bench: Bench) -> None:
         """Take what is installed from the locks of a thread that was applied."""
         self._top, self._new = bench.top / "projects", bench.new
-        found = packages.builder(Thread.find("t1", None).config, os.environ).host
+        found = builds.builder(Thread.find("t1", None).config, os.environ).host
         self._uv, self._bun = str(toolchain.uv().path), str(toolchain.find_bun(found).path)
         self._python = interpreters.find_python("3.12", found).executable
         caches = {"UV_CACHE_DIR": str(self._top / "uv"), "BUN_INSTALL_CACHE_DIR": str(self._top / "bun")}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from solven_env.documents.diagnostics import Diagnostic
     from solven_env.explaining import Explanation
-    from solven_env.packages import Need
+    from solven_env.packages.builds import Need
     from solven_env.probing.listing import Listing
     from solven_env.probing.questions import Finding
     from solven_env.profile.render import RenderedFile
@@ -143,7 +143,8 @@ def apply(
     storage is not mounted, or another one than it should be. `progress` is told of a record that was restored, of a
     copied storage, of builds that are made, and of the backend where that is not bubblewrap.
     """
-    from solven_env import packages, planning, uids
+    from solven_env import planning, uids
+    from solven_env.packages import builds
     from solven_env.profile.source import find_profile
     from solven_env.reconcile.apply import apply as apply_plan
     from solven_env.reconcile.apply import let_in, refuse_conflicts
@@ -185,7 +186,7 @@ def apply(
             changes = (*opened, *(change for change in changes if change.kind == BUILD), *rest)
         found.state.check_held(thread)
         with (
-            packages.used(computed.desired.builds.values()),
+            builds.used(computed.desired.builds.values()),
             uids.for_apply(found, computed.base, progress) as (owned, fresh),
         ):
             for change in computed.changes:
@@ -314,7 +315,7 @@ def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str]
 
     `progress` is told what is being done, a line at a time. `BuildError` when the packages cannot be resolved.
     """
-    from solven_env.builds import lock_files, locks, resolving, toolchain
+    from solven_env.packages import lock_files, locks, resolving, toolchain
     from solven_env.profile.prepare import packages
     from solven_env.profile.source import find_profile
 
@@ -337,7 +338,7 @@ def check_lock(
     Needs no network, unless it is to be resolved anew: `resolve` holds each pin and digest against the indexes, of
     which `progress` is told, and is a `BuildError` where they cannot be asked.
     """
-    from solven_env.builds import lock_files, locks
+    from solven_env.packages import lock_files, locks
     from solven_env.profile.prepare import packages
     from solven_env.profile.source import find_profile
 
@@ -349,7 +350,7 @@ def check_lock(
     if not locks.is_needed(python, bun):
         return LockReport(directory)
     if resolve:
-        from solven_env.builds import resolving, toolchain
+        from solven_env.packages import resolving, toolchain
 
         host = toolchain.host(directories.cache(), os.environ)
         resolving.check_resolved(found, python, bun, host, progress, where=where, fix=locks.mend(name))
@@ -357,12 +358,12 @@ def check_lock(
 
 
 def _build(found: Thread, lacking: Sequence[Need], backend: str, progress: Callable[[str], None]) -> None:
-    from solven_env import packages
+    from solven_env.packages import builds
 
-    proot = packages.locate_proot(os.environ) if backend == "proot" else ""
-    builder = packages.builder(found.config, os.environ, proot)
+    proot = builds.locate_proot(os.environ) if backend == "proot" else ""
+    builder = builds.builder(found.config, os.environ, proot)
     for need in lacking:
-        packages.obtain(need, builder, found.config, os.environ, progress)
+        builds.obtain(need, builder, found.config, os.environ, progress)
 
 
 def _lock_directory(source: ProfileSource) -> Path:

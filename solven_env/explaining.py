@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from solven_env.builds import certificates, shape
+from solven_env.packages import certificates, host_tools
 from solven_env.profile.sections import TARGETS
 from solven_env.sandbox.plan import SANDBOX_UID, Bind, Dev, Etc, Overlay, Proc, Tmpfs
 from solven_env.typed import TYPE_CHECKING, NamedTuple
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from solven_env.state.records import Record
 
 _OURS = {
-    shape.RUN: "what every sandbox has of the host, under fixed names",
-    f"{shape.BIN}/uv": "uv, which adds Python packages",
-    f"{shape.BIN}/bun": "Bun, which runs JavaScript and adds its packages",
-    shape.PYTHON: "the interpreter of /.venv",
+    host_tools.RUN: "what every sandbox has of the host, under fixed names",
+    f"{host_tools.BIN}/uv": "uv, which adds Python packages",
+    f"{host_tools.BIN}/bun": "Bun, which runs JavaScript and adds its packages",
+    host_tools.PYTHON: "the interpreter of /.venv",
     certificates.INSIDE: "the certificate authorities that the host trusts",
     TARGETS["python"]: "the Python packages",
     TARGETS["bun"]: "the JavaScript packages",

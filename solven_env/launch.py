@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Literal, TypeAlias, cast
 
-from solven_env.builds import certificates, shape
 from solven_env.errors import SandboxError
+from solven_env.packages import certificates, host_tools
 from solven_env.profile.sections import TARGETS
 from solven_env.sandbox import etc
 from solven_env.sandbox.limits import Limits
@@ -16,8 +16,8 @@ from solven_env.typed import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from solven_env.builds.layers import Layer
-    from solven_env.builds.store import Build
+    from solven_env.packages.layers import Layer
+    from solven_env.packages.store import Build
     from solven_env.sandbox.plan import Mount
 
 Network: TypeAlias = Literal["none", "internet", "host"]
@@ -90,14 +90,14 @@ def beyond_proot(limits: Mapping[str, Any]) -> list[str]:
 
 
 def launch_plan(
-    settings: Mapping[str, Any], place: Place, stacks: Sequence[Stacked], tools: shape.Tools, network: Network
+    settings: Mapping[str, Any], place: Place, stacks: Sequence[Stacked], tools: host_tools.Tools, network: Network
 ) -> LaunchPlan:
     """What the thread's commands see. `settings` are those of the record; `network` is what this command gets."""
     tmp_size = size(settings["limits"].get("tmp_size"))
     mounts: list[Mount] = [_mount(each, tmp_size) for each in settings["mounts"]]
     mounts += [_link(each, place) for each in settings["links"]]
     mounts += [_build(*stacked, None if place.builder == place.uid else place.builder) for stacked in stacks]
-    tool_mounts, links = shape.tool_mounts(tools, [mount.target for mount in mounts])
+    tool_mounts, links = host_tools.tool_mounts(tools, [mount.target for mount in mounts])
     return LaunchPlan(
         session=place.session,
         workspace=place.workspace,
@@ -117,13 +117,13 @@ def launch_plan(
 
 
 def environment(
-    settings: Mapping[str, Any], tools: shape.Tools, cwd: str, terminal: str, given: Mapping[str, str]
+    settings: Mapping[str, Any], tools: host_tools.Tools, cwd: str, terminal: str, given: Mapping[str, str]
 ) -> dict[str, str]:
     """A command's whole environment: the profile's variables, PATH, what tools need, and what was `given`.
 
     `terminal` is TERM where the command has one, else empty. PWD is left to the sandbox.
     """
-    path = dict.fromkeys((*settings["path"], shape.BIN, *_SYSTEM_PATH.split(":")))
+    path = dict.fromkeys((*settings["path"], host_tools.BIN, *_SYSTEM_PATH.split(":")))
     variables = {
         "HOME": "/",
         # Else programs would write their caches into the workspace, whose HOME is /.

@@ -7,7 +7,7 @@ import stat
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from solven_env import packages
+from solven_env.packages import builds
 from solven_env.profile.prepare import prepare
 from solven_env.reconcile.apply import observe
 from solven_env.reconcile.desired import desired, with_builds, with_mount_points
@@ -18,7 +18,7 @@ from solven_env.reconcile.plan import plan as make_plan
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from solven_env.packages import Need
+    from solven_env.packages.builds import Need
     from solven_env.profile.source import ProfileSource
     from solven_env.reconcile.model import Desired, Observed, Plan
     from solven_env.state.records import Record
@@ -54,7 +54,7 @@ def _wanted(
     python, bun = prepared.profile.python, prepared.profile.bun
     needs: tuple[Need, ...] = ()
     if python or bun:
-        needs = packages.needs(python, bun, packages.read_lock(python, bun, source.lock, source.name))
+        needs = builds.needs(python, bun, builds.read_lock(python, bun, source.lock, source.name))
     return desired(prepared.profile, prepared.files, prepared.given), needs
 
 
@@ -82,12 +82,12 @@ def _to_mount_upon(source: str) -> State | None:
 def _with_needs(
     thread: Thread, wanted: Desired, observed: Observed, record: Record | None, needs: Sequence[Need]
 ) -> tuple[Desired, Observed, tuple[Need, ...]]:
-    found = [(need, packages.find(need, thread.config)) for need in needs]
+    found = [(need, builds.find(need, thread.config)) for need in needs]
     identities: dict[str, str] = {need.kind: need.identity for need in needs}
-    files = dict(filter(None, (packages.workspace_lock(need, build) for need, build in found)))
+    files = dict(filter(None, (builds.workspace_lock(need, build) for need, build in found)))
     wanted = with_builds(wanted, identities, files, observed, record)._replace(
-        builds={need.kind: packages.describe(need, build) for need, build in found if build},
-        locks=packages.texts(needs),
+        builds={need.kind: builds.describe(need, build) for need, build in found if build},
+        locks=builds.texts(needs),
     )
     backend = wanted.settings["backend"]
     there = {

@@ -9,8 +9,8 @@ from solven_env.typed import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from solven_env.builds.added import Added
     from solven_env.errors import SolvenError
+    from solven_env.packages.added import Added
     from solven_env.probing.questions import Finding
     from solven_env.reconcile.keep import Kept
     from solven_env.reconcile.model import Change, Plan, State

@@ -20,9 +20,9 @@ from solven_env.typed import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from solven_env.builds.layers import Home
-    from solven_env.builds.shape import Tools
     from solven_env.explaining import Explanation, ToldBuild
+    from solven_env.packages.host_tools import Tools
+    from solven_env.packages.layers import Home
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.plan import LaunchPlan
     from solven_env.sandbox.proot import Binding
@@ -115,7 +115,7 @@ def prepare(thread: Thread, asked: Asked, progress: Callable[[str], None] = lamb
     record, chosen = _settle(thread, asked)
     if chosen.proot:
         progress(proot.notice(asked.network or record.settings["network"]))
-    from solven_env.builds import layers
+    from solven_env.packages import layers
 
     thread = thread.settled(progress)
     home = thread.home(record)
@@ -208,7 +208,7 @@ def _launch(
     tools: Tools,
     stacks: Sequence[Stacked],
 ) -> Launch:
-    from solven_env import packages
+    from solven_env.packages import builds
 
     settings = record.settings
     place = Place(
@@ -218,7 +218,7 @@ def _launch(
         uid=uid,
         bwrap=chosen.bwrap,
         slirp4netns=chosen.slirp4netns,
-        builder=packages.build_uid(thread.config),
+        builder=builds.build_uid(thread.config),
         owners=uids.owners(thread),
     )
     plan = launch.launch_plan(settings, place, stacks, tools, chosen.network)
@@ -239,34 +239,34 @@ class _Chosen(NamedTuple):
 
 def _choose(thread: Thread, settings: Mapping[str, Any], backend: str, network: str) -> _Chosen:
     """All are looked for before anything is built."""
-    from solven_env import packages
+    from solven_env.packages import builds
     from solven_env.sandbox import program
 
     allowed, search = thread.config.sandbox.networks, os.environ.get("PATH")
     if backend == "proot":
         launch.check_for_proot(network, allowed, settings["limits"])
-        return _Chosen("host", proot=packages.locate_proot(os.environ))
+        return _Chosen("host", proot=builds.locate_proot(os.environ))
     limits = launch.limits(settings["limits"])
     if limits.strict:
         for each in cgroups.unenforced(limits):
             fix = f"{each.fix} Or write 'enforce: best-effort' in the profile."
             raise SandboxError(f"the limit of {each.limit} cannot be enforced: {each.why}", fix=fix)
     chosen = launch.network(network, allowed)
-    bwrap = packages.locate_bubblewrap(thread.config, os.environ)
+    bwrap = builds.locate_bubblewrap(thread.config, os.environ)
     return _Chosen(chosen, bwrap, program.locate_slirp4netns(search=search) if chosen == "internet" else "")
 
 
 def _packages(
     thread: Thread, record: Record, home: Home, uid: int | None, proot: str, progress: Callable[[str], None]
 ) -> tuple[Tools, list[Stacked], tuple[holding, ...]]:
-    from solven_env import packages
-    from solven_env.builds import copies, interpreters, layers, shape, toolchain, tools
+    from solven_env.packages import builds, copies, host_tools, layers, toolchain, tools
+    from solven_env.packages.ecosystems.python import interpreters
 
-    builder = packages.builder(thread.config, os.environ, proot)
+    builder = builds.builder(thread.config, os.environ, proot)
     stacks, used = [], []
     interpreter, bun = None, None
     for need in thread.needs(record):
-        build, held = packages.obtain_to_use(need, builder, thread.config, os.environ, progress)
+        build, held = builds.obtain_to_use(need, builder, thread.config, os.environ, progress)
         used.append(held)
         own = str(copies.copy(home, build, uid, progress)) if proot else layers.layer(home, build, uid)
         stacks.append(Stacked(build, own))
@@ -278,7 +278,7 @@ def _packages(
             interpreter = interpreters.find_python(record.settings["python"]["version"], builder.host)
         else:
             bun = toolchain.find_bun(builder.host).path
-    given = shape.Tools(tools.uv().path, bun, interpreter, builder.host.certificates, shape.host_has_node())
+    given = host_tools.Tools(tools.uv().path, bun, interpreter, builder.host.certificates, host_tools.host_has_node())
     return given, stacks, tuple(used)
 
 
@@ -286,22 +286,22 @@ def _known_packages(
     thread: Thread, record: Record, home: Home, proot: str
 ) -> tuple[Tools, list[Stacked], tuple[ToldBuild, ...]]:
     """The same as it is now: what is not there yet is left out of the sandbox, and told as what is to be made."""
-    from solven_env import packages
-    from solven_env.builds import layers, shape, tools
-    from solven_env.builds.remembered import recall
     from solven_env.explaining import ToldBuild
+    from solven_env.packages import builds, host_tools, layers, tools
+    from solven_env.packages.ecosystems.python.remembered import recall
 
     stacks, told = [], []
     python, bun = record.settings["python"], record.settings["bun"]
     for need in thread.needs(record):
-        build = packages.find(need, thread.config)
+        build = builds.find(need, thread.config)
         if build is None:
             told.append(ToldBuild(need.kind))
             continue
         own = layers.own(home, build, "proot" if proot else "bubblewrap")
         stacks.append(Stacked(build, str(own) if proot else layers.where(home, build)))
         told.append(ToldBuild(need.kind, build.key, build.instance, str(own)))
-    certificates = packages.builder(thread.config, os.environ).host.certificates
+    certificates = builds.builder(thread.config, os.environ).host.certificates
     interpreter = recall(python["version"], directories.cache()) if python else None
     path = tools.bun(directories.cache()).path if bun else None
-    return shape.Tools(tools.uv().path, path, interpreter, certificates, shape.host_has_node()), stacks, tuple(told)
+    found = host_tools.Tools(tools.uv().path, path, interpreter, certificates, host_tools.host_has_node())
+    return found, stacks, tuple(told)

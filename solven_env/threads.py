@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from solven_env.builds.added import Added
-    from solven_env.builds.layers import Home
-    from solven_env.builds.store import Build
     from solven_env.config import Config
-    from solven_env.packages import Need
+    from solven_env.packages.added import Added
+    from solven_env.packages.builds import Need
+    from solven_env.packages.layers import Home
+    from solven_env.packages.store import Build
 
 
 class Thread(NamedTuple):
@@ -99,11 +99,11 @@ class Thread(NamedTuple):
         python, bun = record.settings["python"], record.settings["bun"]
         if not python and not bun:
             return ()
-        from solven_env import packages
-        from solven_env.builds.locks import Lock
+        from solven_env.packages import builds
+        from solven_env.packages.locks import Lock
         from solven_env.profile.sections import Bun, Python
 
-        return packages.needs(
+        return builds.needs(
             Python(python["version"], tuple(python["packages"])) if python else None,
             Bun(bun["packages"]) if bun else None,
             Lock(self._lock(record, "python"), self._lock(record, "bun")),
@@ -111,7 +111,7 @@ class Thread(NamedTuple):
 
     def added(self, record: Record, builds: Mapping[str, Mapping[str, str]]) -> tuple[Added, ...]:
         """What the thread has added on this host to these builds (by kind, as a record names them)."""
-        from solven_env.builds import added, layers, store
+        from solven_env.packages import added, layers, store
 
         if self.storage_id is None:  # no command has run yet
             return tuple(map(added.Added, builds))
@@ -121,7 +121,7 @@ class Thread(NamedTuple):
 
     def lost(self, record: Record, build: Build, backend: str) -> str:
         """What the thread's commands removed of a build that it cannot do without, as `lost.find` says."""
-        from solven_env.builds import layers, lost
+        from solven_env.packages import layers, lost
 
         if self.storage_id is None:  # no command has run yet
             return ""
@@ -129,7 +129,7 @@ class Thread(NamedTuple):
 
     def begin_anew(self, record: Record, named: Mapping[str, str], progress: Callable[[str], None]) -> None:
         """Have the thread begin with a fresh layer above a build (as a record names it); `progress` is told."""
-        from solven_env.builds import layers, store
+        from solven_env.packages import layers, store
 
         build = store.read(directories.cache(), named["key"])
         if build is not None:
@@ -138,7 +138,7 @@ class Thread(NamedTuple):
 
     def home(self, record: Record) -> Home:
         """Where the thread's layers are on this host; of a storage that has no id yet, where none are."""
-        from solven_env.builds.layers import Home
+        from solven_env.packages.layers import Home
 
         return Home(directories.data(), self.storage_id or "", self.name, record.incarnation)
 

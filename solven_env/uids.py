@@ -17,8 +17,8 @@ import subprocess
 from contextlib import contextmanager
 
 from solven_env import claims, sessions
-from solven_env.builds import layers
 from solven_env.errors import SandboxError, WorkspaceError
+from solven_env.packages import layers
 from solven_env.state.records import Record
 from solven_env.system import directories
 from solven_env.system.blocks import holding

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env.builds import interpreters, toolchain
+from solven_env.packages import toolchain
+from solven_env.packages.ecosystems.python import interpreters
 from tests.sandbox.running import ROOT
 from tests.sandbox.test_unprivileged import ENTER, USER
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from solven_env import launch
-from solven_env.builds.layers import Layer
-from solven_env.builds.remembered import Interpreter
-from solven_env.builds.shape import Tools
-from solven_env.builds.store import Build
 from solven_env.errors import SandboxError
+from solven_env.packages.ecosystems.python.remembered import Interpreter
+from solven_env.packages.host_tools import Tools
+from solven_env.packages.layers import Layer
+from solven_env.packages.store import Build
 from solven_env.sandbox.plan import STARTER, Bind, Dev, Etc, Link, Overlay, Proc, Tmpfs, check_plan
 
 PLACE = launch.Place("s/t1/i", "/store/threads/t1", "/store", 61000, "/opt/bwrap")

@@ -38,7 +38,7 @@ ALLOWED = {
 ALLOWED_DIRECTORIES = {
     "cli/": "standard input and `--out` directories, where the caller says",
     "sandbox/": "stages roots by descriptor, beneath openat2 and through no link (tests/hostile holds it to that)",
-    "builds/": "our own store and tools, and the lock beside the profile; it is given no path of a workspace",
+    "packages/": "our own store and tools, and the lock beside the profile; it is given no path of a workspace",
 }
 
 OF_OS = {

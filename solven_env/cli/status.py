@@ -18,7 +18,7 @@ from solven_env.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from solven_env.builds.added import Added
+    from solven_env.packages.added import Added
     from solven_env.sandbox.control import SessionState
 
 _SHOWN = 8

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from solven_env import launch, packages
+from solven_env import launch
+from solven_env.packages import builds
 from solven_env.probing.questions import Answer, broken, limited, ok
 from solven_env.sandbox import cgroups, program
 from solven_env.sandbox.proot import STATEMENT
@@ -21,7 +22,7 @@ def backend_answer(settings: Mapping[str, Any], host: Host) -> Answer:
     if settings["backend"] == "bubblewrap":
         return ok("bubblewrap")
     launch.check_for_proot(settings["network"], host.config.sandbox.networks, settings["limits"])
-    packages.locate_proot(os.environ)
+    builds.locate_proot(os.environ)
     return limited("proot, which enforces neither network nor limits nor namespaces", STATEMENT)
 
 

@@ -9,9 +9,9 @@ import subprocess
 
 import solven_env
 from solven_env import config as configuration
-from solven_env import packages
 from solven_env.config import Config
 from solven_env.errors import PlatformError, SandboxError, SolvenError
+from solven_env.packages import builds
 from solven_env.probing import starting
 from solven_env.probing.looks import look
 from solven_env.probing.questions import Answer, Question, broken, limited, ok
@@ -97,7 +97,7 @@ def apparmor(_: Host) -> Answer | None:
 
 def bubblewrap(host: Host) -> Answer:
     """It is there, starts and is new enough."""
-    path = packages.locate_bubblewrap(host.config, os.environ)
+    path = builds.locate_bubblewrap(host.config, os.environ)
     old = program.too_old(path)
     if old is not None:
         raise old
@@ -108,7 +108,7 @@ def planted_links(host: Host) -> Answer:
     """Whether this bubblewrap follows a link beneath a destination (CVE-2026-87766): it is given one, in a directory
     of this probe's own.
     """
-    path = packages.locate_bubblewrap(host.config, os.environ)
+    path = builds.locate_bubblewrap(host.config, os.environ)
     with starting.scratch(None) as base:
         for name in ("root", "victim"):
             (base / name).mkdir()
@@ -187,7 +187,7 @@ def internet(host: Host) -> Answer | None:
 def proot(_: Host) -> Answer:
     """The other backend, for hosts without user namespaces and code that is trusted."""
     try:
-        path = packages.locate_proot(os.environ)
+        path = builds.locate_proot(os.environ)
     except PlatformError as error:
         return limited("proot is not installed", f"no profile can ask for it here. {STATEMENT}", error.fix)
     return ok(f"{path}. {STATEMENT}")
@@ -210,7 +210,7 @@ def nearest(path: Path) -> Path:
 
 
 def _bwrap(host: Host) -> str:
-    return packages.locate_bubblewrap(host.config, os.environ)
+    return builds.locate_bubblewrap(host.config, os.environ)
 
 
 def _left(done: starting.Done) -> str:

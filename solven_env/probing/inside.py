@@ -19,7 +19,7 @@ from solven_env.profile.sections import TARGETS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from solven_env.builds.store import Kind
+    from solven_env.packages.store import Kind
     from solven_env.probing.script import Said
     from solven_env.probing.thread import Asked
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from solven_env import packages, planning
+from solven_env import planning
 from solven_env.errors import BuildError, SandboxError
+from solven_env.packages import builds
 from solven_env.probing import starting
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -48,7 +49,7 @@ def list_thread(thread: Thread, *, with_packages: bool, with_files: bool) -> Lis
 def _packages(thread: Thread, record: Record) -> dict[str, tuple[str, ...]]:
     listed: dict[str, tuple[str, ...]] = {}
     for need in thread.needs(record):
-        if packages.find(need, thread.config) is None:
+        if builds.find(need, thread.config) is None:
             raise BuildError(f"the {need.kind} build is not on this host, or not whole", fix="Apply makes it again.")
     for need in thread.needs(record):
         done = starting.start_in(thread, _LISTS[need.kind], {}, _SECONDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from solven_env import packages
+from solven_env.packages import builds
 from solven_env.probing import doors, supplies
 from solven_env.probing.asked_for import backend_answer, limits_answer, network_answer
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
@@ -45,7 +45,7 @@ def validity(sought: Sought) -> Answer:
 def lock(sought: Sought) -> Answer:
     """The lock beside it is the one of its packages."""
     profile = sought.resolved()
-    packages.read_lock(profile.python, profile.bun, sought.source.lock, sought.name)
+    builds.read_lock(profile.python, profile.bun, sought.source.lock, sought.name)
     return ok("its lock is up to date")
 
 

@@ -11,7 +11,7 @@ from solven_env.probing.questions import Answer, Question, broken, limited, ok
 from solven_env.profile.sections import TARGETS
 
 if TYPE_CHECKING:
-    from solven_env.builds.store import Kind
+    from solven_env.packages.store import Kind
     from solven_env.probing.inside import Inside
 
 _LOGIN = ("bare-login", "interactive")

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from solven_env import launch, running
-from solven_env.builds import programs, shape
-from solven_env.builds.layers import Layer
-from solven_env.builds.store import Build
 from solven_env.errors import SandboxError
+from solven_env.packages import host_tools, programs
+from solven_env.packages.layers import Layer
+from solven_env.packages.store import Build
 from solven_env.profile.mounts import SYSTEM
 from solven_env.sandbox import session
 from solven_env.sandbox.plan import Command
@@ -111,8 +111,8 @@ def start_alone(
         if uid is not None:
             os.chown(workspace, uid, uid)
         place = launch.Place(f"doctor-{secrets.token_hex(8)}", str(workspace), str(base), uid, bwrap, slirp4netns)
-        plan = launch.launch_plan(settings, place, stacks, shape.Tools(), network)
-        variables = launch.environment(settings, shape.Tools(), "/", "", {})
+        plan = launch.launch_plan(settings, place, stacks, host_tools.Tools(), network)
+        variables = launch.environment(settings, host_tools.Tools(), "/", "", {})
         command = Command(("sh", "-c", script), tuple(variables.items()), timeout=_SECONDS)
         runtime = str(base / "runtime")
         return finish(lambda stdin, out, err: session.run(plan, command, runtime, stdin=stdin, stdout=out, stderr=err))

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from solven_env import claims, uids
-from solven_env.builds import certificates, interpreters, remembered, shape, store, toolchain, tools
-from solven_env.builds.programs import last_words
 from solven_env.errors import SandboxError, StoreError
+from solven_env.packages import certificates, host_tools, store, toolchain, tools
+from solven_env.packages.ecosystems.python import interpreters, remembered
+from solven_env.packages.programs import last_words
 from solven_env.probing import starting
 from solven_env.probing.host import Host, nearest, overlay, said
 from solven_env.probing.looks import look
@@ -73,7 +74,7 @@ def bun(host: Host) -> Answer:
 
 def node(_: Host) -> Answer:
     """Sandboxes see the host's node and npm, or Bun under the name of node and no npm."""
-    path = next(filter(os.path.exists, shape.NODE), None)
+    path = next(filter(os.path.exists, host_tools.NODE), None)
     if path is None:
         return limited("no node on this host: sandboxes have Bun under its name, and no npm")
     npm = shutil.which("npm", path="/usr/local/bin:/usr/bin:/bin")

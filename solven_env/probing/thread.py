@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env import planning, sessions, uids
-from solven_env.builds import layers, store, verifying, wanted
 from solven_env.errors import WorkspaceError, printable
+from solven_env.packages import layers, store, verifying, wanted
 from solven_env.probing import doors, supplies
 from solven_env.probing.asked_for import backend_answer, limits_answer, network_answer
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
@@ -22,8 +22,8 @@ from solven_env.workspace import storage as storages
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from solven_env.builds.store import Build
-    from solven_env.packages import Need
+    from solven_env.packages.builds import Need
+    from solven_env.packages.store import Build
     from solven_env.probing.host import Host
     from solven_env.profile.source import ProfileSource
     from solven_env.reconcile.model import Change, Plan

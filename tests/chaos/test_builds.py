@@ -7,7 +7,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from solven_env.builds import store
+from solven_env.packages import store
 from solven_env.system.publishing import scratch, sweep, sweep_scratch
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import solven_env
-from solven_env.builds import lock_files, locks
 from solven_env.errors import LockError, StateError
+from solven_env.packages import lock_files, locks
 from solven_env.profile.sections import Bun, Python
 from tests.cli.conftest import cli  # noqa: F401 (fixture)
 from tests.profiles import write_profile

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from solven_env.builds import interpreters
+from solven_env.packages.ecosystems.python import interpreters
 from solven_env.probing import doors, inside, looks, questions, script, shells, starting, surroundings
 from solven_env.probing.inside import Inside
 from solven_env.probing.questions import Question, ok

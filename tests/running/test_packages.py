@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import solven_env
-from tests.builds.registry import serve
+from tests.packages.registry import serve
 from tests.profiles import write_profile
 from tests.running.world import PYTHON, UID, tree
 from tests.sandbox.running import wait_for_file
@@ -18,7 +18,7 @@ from tests.state.test_contents import DAMAGES, DATA
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.builds.registry import Registry
+    from tests.packages.registry import Registry
     from tests.running.world import World
 
 IMPORT = "python -c 'import solven_acme'"

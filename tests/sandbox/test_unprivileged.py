@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from solven_env.builds import toolchain
-from solven_env.builds.interpreters import find_python
+from solven_env.packages import toolchain
+from solven_env.packages.ecosystems.python.interpreters import find_python
 from tests.sandbox.running import ROOT
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -51,16 +51,16 @@ exec setpriv --reuid "$WHO" --regid "$WHO" --clear-groups --inh-caps=-all --boun
 # store of builds.
 SUBSET = [
     "tests/sandbox/test_session.py",
-    "tests/sandbox/test_overlays.py tests/builds/test_added.py",
+    "tests/sandbox/test_overlays.py tests/packages/test_added.py",
     "tests/sandbox/test_limits.py tests/sandbox/test_cgroups.py tests/sandbox/test_signals.py",
     "tests/sandbox/test_network.py",
     "tests/hostile/test_isolation.py tests/hostile/test_daemons.py tests/sandbox/test_control.py",
     "tests/hostile/test_kills.py tests/hostile/test_crowds.py",
-    "tests/builds/test_builds.py",
+    "tests/packages/test_builds.py",
     "tests/probing/test_thread.py::test_a_healthy_thread",
     "tests/running/test_environment.py tests/running/test_packages.py tests/running/test_isolation.py",
     "tests/running/test_limits.py tests/running/test_store.py tests/running/test_rights.py",
-    "tests/running/test_mount_points.py tests/running/test_lost.py tests/builds/test_lost.py tests/test_known.py",
+    "tests/running/test_mount_points.py tests/running/test_lost.py tests/packages/test_lost.py tests/test_known.py",
     "tests/test_transcripts.py::test_getting_started",
 ]
 # What runs the same code a second time: SOLVEN_ENV_AS_USER=all adds it.

@@ -14,18 +14,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env.builds import bun, python, resolving, store, toolchain, wheels
-from solven_env.builds.inside import Builder
 from solven_env.errors import BuildError, LockError, SolvenError
+from solven_env.packages import resolving, store, toolchain
+from solven_env.packages.ecosystems.bun import node_modules
+from solven_env.packages.ecosystems.python import virtual_environment, wheels
+from solven_env.packages.making import Builder
 from solven_env.profile.sections import Bun, Python
 from solven_env.sandbox import program
-from tests.builds.registry import basic, serve, tarball
-from tests.builds.thread import UID
+from tests.packages.registry import basic, serve, tarball
+from tests.packages.thread import UID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.builds.registry import Registry
+    from tests.packages.registry import Registry
 
 pytestmark = pytest.mark.attack("packages")
 
@@ -110,7 +112,7 @@ def test_no_code_of_a_package_runs_while_a_build_is_made(
         builder = build_with(registry)
         both = Python(VERSION, ("solven-evil", "solven-six"))
         lock = resolving.resolve_python(both, b"", builder.host)
-        made = python.build(both, lock, builder)
+        made = virtual_environment.build(both, lock, builder)
         assert not (made.tree / "ran").exists()
         assert [path for path in registry.seen if "stolen" in path] == []
         assert victim.read_bytes() == SECRET
@@ -120,7 +122,7 @@ def test_no_code_of_a_package_runs_while_a_build_is_made(
         assert list((made.tree / SITE / "__pycache__").glob("solven_evil.*"))
         # and another profile's package is what its lock says
         alone = Python(VERSION, ("solven-six",))
-        other = python.build(alone, resolving.resolve_python(alone, b"", builder.host), builder)
+        other = virtual_environment.build(alone, resolving.resolve_python(alone, b"", builder.host), builder)
         assert (other.tree / SITE / "solven_six.py").read_bytes() == b"ANSWER = 6\n"
 
 
@@ -130,20 +132,20 @@ def test_what_installs_and_compiles_has_neither_network_nor_credentials(
     """The second wall: as if the interpreter that compiles did run what packages bring."""
     code = f"/.venv/{SITE}/solven_evil.py"
     monkeypatch.setattr(
-        python, "_COMPILE", f"import os; os.path.exists({code!r}) and exec(open({code!r}).read(), {{}})"
+        virtual_environment, "_COMPILE", f"import os; os.path.exists({code!r}) and exec(open({code!r}).read(), {{}})"
     )
     with serve(basic("ada", TOKEN)) as registry:
         publish(registry, victim)
         builder = build_with(registry)
         both = Python(VERSION, ("solven-evil", "solven-six"))
         lock = resolving.resolve_python(both, b"", builder.host)
-        made = python.build(both, lock, builder)
+        made = virtual_environment.build(both, lock, builder)
         assert (made.tree / "ran").exists()  # it ran, and came nowhere
         assert [path for path in registry.seen if "stolen" in path] == []
         assert victim.read_bytes() == SECRET
         assert SECRET not in (store.uv_lock(made) or b"")
         alone = Python(VERSION, ("solven-six",))
-        other = python.build(alone, resolving.resolve_python(alone, b"", builder.host), builder)
+        other = virtual_environment.build(alone, resolving.resolve_python(alone, b"", builder.host), builder)
         assert (other.tree / SITE / "solven_six.py").read_bytes() == b"ANSWER = 6\n"
 
 
@@ -159,7 +161,7 @@ def test_a_wheel_is_believed_for_the_digests_of_its_lock_alone(
         for text in (b"ANSWER = 'another'\n", b"ANSWER = 6\n"):
             registry.add_wheel("solven_six", "1.0", {"solven_six.py": text})
             lock = resolving.resolve_python(wanted, b"", uncached(builder).host)
-            made = python.build(wanted, lock, builder)
+            made = virtual_environment.build(wanted, lock, builder)
             answers.append((made.tree / SITE / "solven_six.py").read_bytes())
     assert answers == [b"ANSWER = 'another'\n", b"ANSWER = 6\n"]
 
@@ -173,7 +175,7 @@ def test_a_package_that_nobody_asked_for_is_refused_at_its_line(
         lock = resolving.resolve_python(Python(VERSION, ("solven-evil", "solven-six")), b"", builder.host)
         line = 1 + lock.splitlines().index(next(each for each in lock.splitlines() if each.startswith(b"solven-evil")))
         with pytest.raises(LockError, match="nothing asks for solven-evil") as caught:
-            python.build(Python(VERSION, ("solven-six",)), lock, builder)
+            virtual_environment.build(Python(VERSION, ("solven-six",)), lock, builder)
         assert caught.value.location == f"python.txt:{line}"
 
 
@@ -183,11 +185,13 @@ def test_a_wheel_that_lost_its_end_is_fetched_again(build_with: Callable[..., Bu
         builder = build_with(registry)
         wanted = Python(VERSION, ("solven-six",))
         lock = resolving.resolve_python(wanted, b"", builder.host)
-        made = python.build(wanted, lock, builder)
+        made = virtual_environment.build(wanted, lock, builder)
         shutil.rmtree(made.path)
         for wheel in (builder.host.cache / "wheels").glob("solven-six-*/*.whl"):
             os.truncate(wheel, 10)
-        assert (python.build(wanted, lock, builder).tree / SITE / "solven_six.py").read_bytes() == b"ANSWER = 6\n"
+        assert (
+            virtual_environment.build(wanted, lock, builder).tree / SITE / "solven_six.py"
+        ).read_bytes() == b"ANSWER = 6\n"
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe"])
@@ -233,7 +237,7 @@ def test_a_bun_package_is_believed_for_the_digest_of_its_lock_alone(
         bring_bun(builder, host)
         for text in (b"module.exports = 'another'\n", b"module.exports = 42\n"):
             npm(registry, "solven-acme", "1.0.0", text)
-            made = bun.build(wanted, resolving.resolve_bun(wanted, b"", builder.host), builder)
+            made = node_modules.build(wanted, resolving.resolve_bun(wanted, b"", builder.host), builder)
             answers.append((made.tree / "solven-acme/index.js").read_bytes())
     assert answers == [b"module.exports = 'another'\n", b"module.exports = 42\n"]
 
@@ -251,7 +255,7 @@ def test_a_bun_package_that_does_not_fit_its_digest_is_not_installed(
         assert genuine.encode() in lock
         npm(registry, "solven-acme", "1.0.0", b"module.exports = 'another'\n")
         with pytest.raises(BuildError, match=r"(?i)integrity"):
-            bun.build(wanted, lock, builder)
+            node_modules.build(wanted, lock, builder)
 
 
 def bring_bun(builder: Builder, host: toolchain.Host) -> None:

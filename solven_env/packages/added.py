@@ -1,0 +1,111 @@
+"""What a thread has added to a build: the packages in its layer, or in its copy, that the build has not.
+
+An agent writes there. So names of directories are all that is read, never a file; no link is followed
+(`workspace.root`), and the reading ends after `LIMIT` names.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from solven_env.errors import WorkspaceError
+from solven_env.profile.pep508 import canonical
+from solven_env.workspace.root import Root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from solven_env.packages.store import Build
+
+LIMIT = 10_000
+"""How many names are read of one thread's build."""
+
+# https://packaging.python.org/en/latest/specifications/recording-installed-packages: names and versions of PEP 503 and
+# 440, escaped.
+_PYTHON = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._]*[A-Za-z0-9])?)-([0-9][A-Za-z0-9.!+_]*)\.dist-info")
+_NPM_NAME = "[A-Za-z0-9~-][A-Za-z0-9._~-]*"
+_SCOPE = re.compile(f"@{_NPM_NAME}")
+_BUN = re.compile(f"(?:@{_NPM_NAME}/)?{_NPM_NAME}")
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+
+
+class Package(NamedTuple):
+    """A package by its name. `version` is empty for one of JavaScript, which only a file of the agent's would tell."""
+
+    name: str
+    version: str = ""
+
+
+class Added(NamedTuple):
+    """The packages that a thread has and its build has not, sorted.
+
+    `is_complete` is false where there is more than is read, or what cannot be.
+    """
+
+    kind: str
+    packages: tuple[Package, ...] = ()
+    is_complete: bool = True
+
+
+def look(build: Build, own: Path) -> Added:
+    """What is in `own`, the thread's upper directory or copy of a build, beyond the build; nothing where it is not."""
+    try:
+        descriptor = os.open(own, _DIRECTORY)
+    except FileNotFoundError:
+        return Added(build.kind)
+    except OSError:
+        return Added(build.kind, is_complete=False)
+    try:
+        with Root(descriptor, None) as root:
+            paths = _paths(root, _tops(build))
+            found = {package for path in paths[:LIMIT] if (package := _added(root, build, path))}
+    except (WorkspaceError, FileNotFoundError):  # closed by the agent, or taken away just now
+        return Added(build.kind, is_complete=False)
+    return Added(build.kind, tuple(sorted(found)), len(paths) <= LIMIT)
+
+
+def _tops(build: Build) -> list[str]:
+    """Where packages stand, as paths in the build."""
+    if build.kind == "bun":
+        return [""]
+    return [str(path.relative_to(build.tree)) for path in build.tree.glob("lib/python*/site-packages")]
+
+
+def _paths(root: Root, tops: Iterable[str]) -> list[str]:
+    """The paths of all that stands in these directories, and in their npm scopes; one more than `LIMIT` at most."""
+    paths: list[str] = []
+    pending = list(tops)
+    while pending and len(paths) <= LIMIT:
+        directory = pending.pop()
+        if not directory or _is_directory(root, directory):
+            names = root.list(directory, LIMIT + 1 - len(paths))
+            found = [posixpath.join(directory, name) for name in names]
+            paths += found
+            pending += filter(_SCOPE.fullmatch, found)
+    return paths
+
+
+def _added(root: Root, build: Build, path: str) -> Package | None:
+    """The package at `path`, unless it is none, or the build has it: a file that changes takes its directory along."""
+    package = _python(path) if build.kind == "python" else _bun(path)
+    if package and not os.path.lexists(build.tree / path) and _is_directory(root, path):
+        return package
+    return None
+
+
+def _python(path: str) -> Package | None:
+    named = _PYTHON.fullmatch(posixpath.basename(path))
+    return Package(canonical(named[1]), named[2]) if named else None
+
+
+def _bun(path: str) -> Package | None:
+    return Package(path) if _BUN.fullmatch(path) else None
+
+
+def _is_directory(root: Root, path: str) -> bool:
+    entry = root.stat(path)
+    return entry is not None and entry.kind == "directory"

@@ -1,0 +1,233 @@
+"""The packages of a thread: which builds it needs, whether this host has them, and making them.
+
+A need is the same on every host: a section of the profile and its lock. Which build meets it depends on the host's
+interpreter and tools, so records name the need, and the build only as what met it last.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import time
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from solven_env.errors import BuildError, StoreError
+from solven_env.packages import lock_files, locks, store, wanted
+from solven_env.profile.sections import Bun, Python
+from solven_env.state.records import lock_key
+from solven_env.system import directories
+from solven_env.typed import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from solven_env.config import Config
+    from solven_env.packages.making import Builder
+    from solven_env.packages.store import Build, Kind
+    from solven_env.packages.toolchain import Host
+    from solven_env.system.blocks import holding
+
+
+class Need(NamedTuple):
+    """One build that a thread needs. `lock` is python.txt or bun.lock, None where there are no packages."""
+
+    kind: Kind
+    section: Python | Bun
+    lock: bytes | None
+
+    @property
+    def identity(self) -> str:
+        """`sha256:…` of what is needed, the same on every host."""
+        section: dict[str, Any] = self.section._asdict()
+        text = json.dumps({"kind": self.kind, **section}, sort_keys=True, default=dict).encode()
+        return "sha256:" + hashlib.sha256(text + b"\0" + (self.lock or b"")).hexdigest()
+
+
+def needs(python: Python | None, bun: Bun | None, lock: locks.Lock) -> tuple[Need, ...]:
+    """The builds that the two sections need."""
+    return tuple(_needs(python, bun, lock))
+
+
+def read_lock(python: Python | None, bun: Bun | None, directory: Path | None, profile: str) -> locks.Lock:
+    """The lock in `directory`, beside the profile that was named `profile`; `LockError` when it is out of date."""
+    found = lock_files.read(directory) if directory is not None else {}
+    return locks.check(found, python, bun, profile=profile, where=str(directory or profile))
+
+
+def builder(config: Config, environ: Mapping[str, str], proot: str = "") -> Builder:
+    """How this host builds: under `proot` where that is named, else in bubblewrap, which a build looks for."""
+    from solven_env.packages.making import Builder
+
+    variables = tuple(sorted(environ.items()))
+    host = _host(variables)
+    if host.certificates is not None and not host.certificates.exists():  # deleted with the store
+        _host.cache_clear()
+        host = _host(variables)
+    return Builder(host, build_uid(config), "", str(directories.runtime()), proot)
+
+
+def find(need: Need, config: Config) -> Build | None:
+    """The build that meets the need, where this host has it and it is whole. Nothing is looked for, none is made."""
+    return wanted.find(need.section, need.lock, directories.cache(), build_uid(config))
+
+
+def obtain_to_use(
+    need: Need, builder: Builder, config: Config, environ: Mapping[str, str], progress: Callable[[str], None]
+) -> tuple[Build, holding]:
+    """As `obtain`, and what keeps the build from being removed until it is closed.
+
+    One that was changed and cannot be made again is used as it is, and `progress` told so.
+    """
+    while True:
+        try:
+            build = obtain(need, builder, config, environ, progress)
+        except BuildError as error:
+            changed = _changed(need, config)
+            if changed is None:
+                raise
+            progress(f"{error.message}; the command has it as it is")
+            build = changed
+        used = store.use(build)
+        if used is not None:  # else made again just now, or removed
+            return build, used
+
+
+@contextmanager
+def used(builds: Iterable[Mapping[str, str]]) -> Iterator[None]:
+    """Keep builds, as records name them, from being removed. StoreError for one that is there no more."""
+    with ExitStack() as stack:
+        for named in builds:
+            build = store.read(directories.cache(), named["key"])
+            found = store.use(build) if build is not None and build.instance == named["instance"] else None
+            if found is None:
+                raise StoreError("a build was made again or removed meanwhile", fix="Try again.", location=named["key"])
+            stack.enter_context(found)
+        yield
+
+
+def obtain(
+    need: Need, builder: Builder, config: Config, environ: Mapping[str, str], progress: Callable[[str], None]
+) -> Build:
+    """The build that meets the need, made where this host lacks it, of which `progress` is told.
+
+    LockError where its lock is none of ours: what a record names lies on the storage, and is believed no more than a
+    file beside a profile. The lock of a build that is there was read when it was made: the digest is part of its key.
+    BuildError where it cannot be made; one that is there and was changed is left as it is, and the error says so.
+    """
+    found = find(need, config)
+    if found is not None:
+        return found
+    _believe(need)
+    from solven_env.packages.ecosystems.bun import node_modules
+    from solven_env.packages.ecosystems.python import virtual_environment
+
+    count = len(need.section.packages)
+    progress(f"making the {need.kind} build ({count} package{'' if count == 1 else 's'} and what they need) …")
+    begun = time.monotonic()
+    able = builder if builder.proot else _in_bubblewrap(builder, config, environ)
+    try:
+        if isinstance(need.section, Python):
+            made = virtual_environment.build(need.section, need.lock, able)
+        else:
+            made = node_modules.build(need.section, need.lock, able)
+    except BuildError as error:
+        changed = _changed(need, config)
+        if changed is None:
+            raise
+        what = f"the {need.kind} build was changed since it was made (at {store.first_changed(changed)})"
+        raise BuildError(
+            f"{what}, is left as it is, and cannot be made again: {error.message}",
+            fix=error.fix,
+            location=error.location,
+        ) from error
+    progress(f"made the {need.kind} build in {time.monotonic() - begun:.1f} s")
+    return made
+
+
+def _changed(need: Need, config: Config) -> Build | None:
+    """The build that would meet the need if it were whole, where it is there."""
+    key = wanted.known_key(need.section, need.lock, directories.cache(), build_uid(config))
+    found = store.read(directories.cache(), key) if key else None
+    return found if found is not None and found.tree.is_dir() else None
+
+
+def _believe(need: Need) -> None:
+    if need.lock is None:
+        return
+    file = f".solven-env/{lock_key(hashlib.sha256(need.lock).hexdigest())}"
+    fix = "Lock the profile and apply it again."
+    if isinstance(need.section, Python):
+        locks.believe_python(need.lock, need.section, file, fix=fix)
+    else:
+        locks.believe_bun(need.lock, need.section, file, fix=fix)
+
+
+def _in_bubblewrap(builder: Builder, config: Config, environ: Mapping[str, str]) -> Builder:
+    """The same with bubblewrap, which is new enough."""
+    from solven_env.sandbox import program
+
+    able = builder._replace(bwrap=locate_bubblewrap(config, environ))
+    old = program.too_old(able.bwrap)
+    if old is not None:
+        raise old
+    return able
+
+
+def locate_bubblewrap(config: Config, environ: Mapping[str, str]) -> str:
+    """The host's bubblewrap: what SOLVEN_ENV_BWRAP or the configuration names, else the first on PATH."""
+    from solven_env.sandbox import program
+
+    return program.locate(environ.get("SOLVEN_ENV_BWRAP") or config.sandbox.bwrap, search=environ.get("PATH"))
+
+
+def locate_proot(environ: Mapping[str, str]) -> str:
+    """The host's proot, the first on PATH."""
+    from solven_env.sandbox import program
+
+    return program.locate_proot(environ.get("PATH"))
+
+
+def workspace_lock(need: Need, build: Build | None) -> tuple[str, bytes | None] | None:
+    """The lock file with which a workspace begins: its name, and its bytes where they are known; None for none."""
+    if need.lock is None:
+        return None
+    if need.kind == "bun":
+        return "bun.lock", need.lock
+    return "uv.lock", store.uv_lock(build) if build is not None else None
+
+
+def describe(need: Need, build: Build) -> dict[str, str]:
+    """The build as a record names it."""
+    return {
+        "key": build.key,
+        "instance": build.instance,
+        "lock": hashlib.sha256(need.lock).hexdigest() if need.lock is not None else "",
+    }
+
+
+def texts(needs: Sequence[Need]) -> dict[str, bytes]:
+    """The locks of these needs, by their SHA-256."""
+    return {hashlib.sha256(need.lock).hexdigest(): need.lock for need in needs if need.lock is not None}
+
+
+def _needs(python: Python | None, bun: Bun | None, lock: locks.Lock) -> Iterator[Need]:
+    if python is not None:
+        yield Need("python", python, lock.python)
+    if bun is not None:
+        yield Need("bun", bun, lock.bun)
+
+
+@functools.lru_cache(maxsize=1)
+def _host(environ: tuple[tuple[str, str], ...]) -> Host:
+    from solven_env.packages import toolchain
+
+    return toolchain.host(directories.cache(), dict(environ))
+
+
+def build_uid(config: Config) -> int | None:
+    """Whom builds belong to under root, whoever's threads use them; None for anybody else: ourselves."""
+    return config.sandbox.uid if os.geteuid() == 0 else None

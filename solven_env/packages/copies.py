@@ -1,0 +1,88 @@
+"""A thread's own copies of its builds, for the backend that has no overlays: reflinks where the file system has them.
+
+    <data>/layers/<storage id>/<thread>/<incarnation>/<kind>-<instance of the build>/copy
+
+A copy lies beside the layer, whose rules it shares: one instance of a build, one incarnation of a thread. Hard links
+would be no copy, since a write or a chown through one would reach the build. Packages that the thread adds stay in its
+copy.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import stat
+from typing import TYPE_CHECKING
+
+from solven_env.packages.layers import place
+from solven_env.system.publishing import locked, refusals_told, staged
+from solven_env.system.syscalls import sync_file_system
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from solven_env.packages.layers import Home
+    from solven_env.packages.store import Build
+
+_FICLONE = 0x40049409  # include/uapi/linux/fs.h
+
+
+def copy(home: Home, build: Build, uid: int | None, progress: Callable[[str], None] = lambda _: None) -> Path:
+    """The thread's copy of a build, made where it is missing; under root it belongs to `uid`, the thread's.
+
+    Two that ask for one wait for each other. It gets its name when it is complete and on disk, so that what a killed
+    process left is never taken for one.
+    """
+    target = place(home, build) / "copy"
+    if target.exists():
+        return target
+    with locked(target.parent, "copy"):
+        if not target.exists():
+            progress(f"copying the {build.kind} build for {home.thread} …")
+            with staged(target) as stage, refusals_told(stage):
+                _copy_directory(build.tree, stage, uid)
+                _sync(stage)
+    return target
+
+
+def _copy_directory(source: Path | str, target: Path | str, uid: int | None) -> None:
+    """Fill an existing directory: bytes, links, modes and times, for bytecode is known by the times of its sources."""
+    with os.scandir(source) as entries:
+        for entry in entries:
+            to = os.path.join(target, entry.name)
+            if entry.is_symlink():
+                os.symlink(os.readlink(entry.path), to)
+                _give(to, entry.stat(follow_symlinks=False), uid)
+            elif entry.is_dir():
+                os.mkdir(to)
+                _copy_directory(entry.path, to, uid)
+            else:
+                _copy_file(entry.path, to)
+                _give(to, entry.stat(), uid)
+    _give(target, os.stat(source), uid)
+
+
+def _copy_file(source: str, target: str) -> None:
+    with open(source, "rb") as old, open(target, "xb") as new:
+        try:
+            fcntl.ioctl(new, _FICLONE, old.fileno())
+        except OSError:  # another file system, or one without: then the kernel copies
+            shutil.copyfileobj(old, new, 1 << 20)
+
+
+def _give(path: Path | str, like: os.stat_result, uid: int | None) -> None:
+    if uid is not None:
+        os.chown(path, uid, uid, follow_symlinks=False)
+    if not stat.S_ISLNK(like.st_mode):  # a link has no mode of its own
+        os.chmod(path, stat.S_IMODE(like.st_mode))
+    os.utime(path, ns=(like.st_atime_ns, like.st_mtime_ns), follow_symlinks=False)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        sync_file_system(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Packages for Bun: node_modules that bun installs from bun.lock."""

@@ -1,0 +1,1 @@
+"""Python packages: a virtual environment that uv installs from python.txt."""

@@ -1,0 +1,178 @@
+"""The wheels that locks pin: each fetched once a host, held to the digests of the lock, and kept as a file of ours.
+
+    <cache>/wheels/<key>/<name>-<version>-py3-none-any.whl
+
+The key names everything that decides which bytes these are: name, version, the digests that the lock allows, and the
+interpreter, for whose platform uv chooses among a release's files. uv checks a digest only while it downloads, and
+believes what it once unpacked; so it downloads into an empty cache, and nothing of that cache is used again. What it
+unpacked there is packed once more, without compression, into the store, which no sandbox can write. Such a wheel is
+chosen by its directory, never by its tags: its name says that it fits everywhere, so that uv takes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import zipfile
+from email.parser import BytesParser
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from solven_env.errors import BuildError
+from solven_env.packages import host_tools, making
+from solven_env.packages.ecosystems.python.requirements_txt import print_pins
+from solven_env.profile.pep508 import canonical
+from solven_env.system.blocks import holding
+from solven_env.system.publishing import locked, refusals_told, staged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from solven_env.packages.ecosystems.python.remembered import Interpreter
+    from solven_env.packages.ecosystems.python.requirements_txt import Pin
+    from solven_env.packages.making import Builder
+
+_INFO = re.compile(r"([A-Za-z0-9._]+)-([A-Za-z0-9.!+_]+)\.dist-info")
+_METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
+_LARGEST = 16 << 20  # bytes, as a file of a workspace that is read
+_PURPOSE = "the Python packages cannot be fetched"
+_FIX = "Let this host reach its package index, or lock again."
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_PIECE = 1 << 20
+_EXECUTABLE = 0o111
+
+
+def obtain(
+    pins: Sequence[Pin], interpreter: Interpreter, tools: host_tools.Tools, builder: Builder, stage: Path
+) -> dict[Pin, Path]:
+    """The wheel of each pin in our store; those that are missing are fetched, in directories beneath `stage`.
+
+    BuildError with uv's last lines: no network, a wheel that does not fit its digest, none for this machine.
+    """
+    places = {pin: _place(pin, interpreter, builder.host.cache) for pin in pins}
+    missing = [pin for pin, place in places.items() if _kept(place) is None]
+    if missing:
+        _fetch(places, missing, interpreter, tools, builder, stage)
+    found = {pin: _kept(place) for pin, place in places.items()}
+    return {pin: wheel for pin, wheel in found.items() if wheel is not None}
+
+
+def requirements_of(wheel: Path) -> tuple[str, ...]:
+    """What a wheel of the store says that it needs: its `Requires-Dist`, as PEP 508 requirements."""
+    with refusals_told(wheel), zipfile.ZipFile(wheel) as archive:
+        found = [entry for entry in archive.infolist() if _METADATA.fullmatch(entry.filename)]
+        if len(found) != 1 or found[0].file_size > _LARGEST:
+            raise BuildError(f"{wheel.name} does not say what it needs: it has no METADATA that can be read", fix=_FIX)
+        metadata = BytesParser().parsebytes(archive.read(found[0]), headersonly=True)
+    return tuple(str(line) for line in metadata.get_all("Requires-Dist", ()))
+
+
+def _place(pin: Pin, interpreter: Interpreter, cache: Path) -> Path:
+    chosen_by = {
+        "name": pin.name,
+        "version": pin.version,
+        "digests": sorted(pin.digests),
+        "python": interpreter.version,
+        "build": interpreter.build,
+        "platform": interpreter.platform,
+    }
+    key = hashlib.sha256(json.dumps(chosen_by, sort_keys=True).encode()).hexdigest()[:40]
+    return cache / "wheels" / f"{pin.name}-{key}"
+
+
+def _kept(place: Path) -> Path | None:
+    """The wheel at a place of the store; None where there is none, or one that a power cut left without its end."""
+    return next(filter(zipfile.is_zipfile, place.glob("*.whl")), None)
+
+
+def _fetch(
+    places: Mapping[Pin, Path],
+    missing: Sequence[Pin],
+    interpreter: Interpreter,
+    tools: host_tools.Tools,
+    builder: Builder,
+    stage: Path,
+) -> None:
+    """Have uv download and unpack wheels, and put what is then in its cache into the store.
+
+    uv has no command that only fetches: it links them into a directory, too, that nobody looks at.
+    """
+    minor = ".".join(interpreter.version.split(".")[:2])
+    with making.make(builder, tools, stage, fetches=True) as place:
+        place.write("python.txt", print_pins(missing).encode())
+        place.run(
+            *(f"{host_tools.BIN}/uv", "pip", "install", *builder.host.registries.options),
+            *("--quiet", "--no-python-downloads", "--python", f"{host_tools.PYTHON}/bin/python{minor}"),
+            *("--target", "/unused", "--link-mode", "symlink", "--require-hashes", "--no-build", "--no-deps"),
+            *("--no-compile-bytecode", "-r", "/python.txt"),
+            purpose=_PURPOSE,
+            fix=_FIX,
+        )
+        for pin, directory in _unpacked(place.cache / "uv", missing).items():
+            _keep(directory, places[pin])
+
+
+def _unpacked(cache: Path, pins: Sequence[Pin]) -> Mapping[Pin, Path]:
+    """The directory of each pin's wheel in a cache of uv's that was empty. BuildError where they are not these.
+
+    uv takes no wheel whose one `.dist-info` has another name or version than the file that it asked for.
+    """
+    wanted = {(pin.name, Version(pin.version)): pin for pin in pins}
+    found: dict[Pin, Path] = {}
+    for directory in sorted(cache.glob("archive-v*/*")):
+        infos = [info for info in map(_INFO.fullmatch, os.listdir(directory)) if info]
+        pin = wanted.pop((canonical(infos[0][1]), Version(infos[0][2])), None) if len(infos) == 1 else None
+        if pin is None:
+            raise BuildError(f"{_PURPOSE}: uv unpacked something that was not asked for", fix=_FIX)
+        found[pin] = directory
+    if wanted:
+        raise BuildError(f"{_PURPOSE}: uv left {next(iter(wanted.values())).name} out", fix=_FIX)
+    return found
+
+
+def _keep(unpacked: Path, place: Path) -> None:
+    """Pack a directory of uv's cache into a wheel of the store. Two that do so at once end with one."""
+    with locked(place.parent, place.name):
+        if _kept(place) is not None:
+            return
+        shutil.rmtree(place, ignore_errors=True)
+        with staged(place) as stage, refusals_told(unpacked):
+            descriptor = os.open(unpacked, _FLAGS | os.O_DIRECTORY)
+            (info,) = filter(_INFO.fullmatch, os.listdir(descriptor))
+            _pack(descriptor, stage / f"{info.removesuffix('.dist-info')}-py3-none-any.whl")
+
+
+def _pack(directory: int, wheel: Path) -> None:
+    with wheel.open("xb") as file, zipfile.ZipFile(file, "w") as archive:
+        for path, descriptor in _files(directory, ""):
+            about = os.fstat(descriptor)
+            entry = zipfile.ZipInfo(path)
+            entry.external_attr = (stat.S_IFREG | (0o755 if about.st_mode & _EXECUTABLE else 0o644)) << 16
+            entry.file_size = about.st_size
+            with open(descriptor, "rb", buffering=0) as source, archive.open(entry, "w") as target:
+                shutil.copyfileobj(source, target, _PIECE)
+        os.fchmod(file.fileno(), 0o644)
+
+
+def _files(directory: int, above: str) -> Iterator[tuple[str, int]]:
+    """The files beneath an open directory, which is closed: path, and a descriptor that the caller closes.
+
+    Each name is opened in its open parent, and none is a link: what stands there is a stranger's.
+    """
+    with holding(directory):
+        for name in sorted(os.listdir(directory)):
+            descriptor = os.open(name, _FLAGS, dir_fd=directory)
+            kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+            if kind == stat.S_IFDIR:
+                yield from _files(descriptor, f"{above}{name}/")
+            elif kind == stat.S_IFREG:
+                yield f"{above}{name}", descriptor
+            else:
+                os.close(descriptor)
+                raise BuildError(f"{_PURPOSE}: a wheel holds something else than files: {above}{name}", fix=_FIX)

@@ -1,0 +1,64 @@
+"""The files of a lock beside its profile: read, and written so that half a lock is never believed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from solven_env.errors import LockError
+from solven_env.packages.locks import NAMES
+from solven_env.system.failures import failure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+MAX_BYTES = 16 << 20
+
+
+def read(directory: Path) -> dict[str, bytes]:
+    """The files of the lock in `directory`, by name; those that are missing are left out. LockError for no file."""
+    found = {}
+    for name in NAMES:
+        try:
+            with (directory / name).open("rb") as file:
+                found[name] = file.read(MAX_BYTES)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise failure(LockError, str(directory / name), error) from error
+    return found
+
+
+def write(directory: Path, files: Mapping[str, bytes]) -> tuple[str, ...]:
+    """Make the lock in `directory` these files, and give the names of those that changed.
+
+    Each is renamed into place, lock.json last: it holds the digests of the others, so that a lock that was written
+    half-way is out of date and no more. Other files in the directory stay.
+    """
+    before = read(directory)
+    changed = tuple(name for name in NAMES if before.get(name) != files.get(name))
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in changed:
+            if name in files:
+                _replace(directory, name, files[name])
+            else:
+                (directory / name).unlink()
+    except OSError as error:
+        raise failure(LockError, str(error.filename or directory), error) from error
+    return changed
+
+
+def _replace(directory: Path, name: str, content: bytes) -> None:
+    import tempfile
+
+    descriptor, staged = tempfile.mkstemp(prefix=f".{name}-", dir=directory)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            os.fchmod(descriptor, 0o644)
+        os.replace(staged, directory / name)
+    except BaseException:
+        os.unlink(staged)
+        raise

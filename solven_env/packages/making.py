@@ -1,0 +1,205 @@
+"""Running uv and Bun in a sandbox of a thread's own shape, as its uid, to fill a build, with nothing of any thread.
+
+There are two kinds of places. One that *fetches* has the host's network, credentials and configuration of registries;
+no interpreter that could run a package's code starts there. One that does not has none of the three, so that whatever
+a package made run there could tell nobody and take nothing. Neither has a cache that another build believes.
+
+Paths, shebangs and owners come out as threads will see them. What a place leaves is a stranger's: it is read and
+written through `open_root`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+
+from solven_env.packages import certificates, host_tools, programs
+from solven_env.sandbox import etc, session, supervised
+from solven_env.sandbox.plan import Bind, Command, Dev, Etc, File, LaunchPlan, Mount, Proc, Tmpfs
+from solven_env.system.publishing import refusals_told
+from solven_env.typed import TYPE_CHECKING, NamedTuple
+from solven_env.workspace.root import Owner, Root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from solven_env.packages.toolchain import Host
+
+_CONFIG = f"{host_tools.RUN}/config"
+_CACHE = f"{host_tools.RUN}/cache"
+_SYSTEM: tuple[Mount, ...] = (
+    *(Bind(path, path, optional=True) for path in ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/sys")),
+    *(Etc(), Proc(), Dev()),
+    *(Tmpfs(path, mode=mode) for path, mode in (("/tmp", 0o1777), ("/var", 0o755), ("/run", 0o755))),  # noqa: S108
+)
+
+
+class Builder(NamedTuple):
+    """How this host builds. `uid` is whom builds belong to under root (group of that number), None for anybody else.
+
+    `runtime` is the directory of the holders' sockets, `bwrap` the path of bubblewrap, and `proot` that of the proot
+    which is used in its place, where one is named. The bytes are the same: the shape is, and paths with it.
+    """
+
+    host: Host
+    uid: int | None
+    bwrap: str
+    runtime: str
+    proot: str = ""
+
+
+class Place(NamedTuple):
+    """One sandbox for building, whose `/` is the host directory `workspace`. `cache` is one for uv's and Bun's caches.
+
+    `writable` and `readable` are host directories by target.
+    """
+
+    builder: Builder
+    tools: host_tools.Tools
+    workspace: Path
+    cache: Path
+    fetches: bool
+    writable: Mapping[str, Path]
+    readable: Mapping[str, Path]
+
+    def write(self, name: str, content: bytes) -> None:
+        """Have a file of ours in the workspace, over whatever stands there."""
+        with open_root(self.builder, self.workspace) as root:
+            root.rename(root.stage(name, content, 0o644), name)
+
+    def read(self, name: str) -> bytes:
+        """A regular file that was left in the workspace."""
+        with open_root(self.builder, self.workspace) as root:
+            return root.read(name)
+
+    def run(self, *argv: str, purpose: str, fix: str) -> None:
+        """Run one program at `/` to its end. BuildError with its last lines, SandboxError where none can be started."""
+        import tempfile  # which brings `random`: 2 ms of every run that makes nothing
+
+        with tempfile.TemporaryFile() as nothing, tempfile.TemporaryFile() as said:
+            streams = {"stdin": nothing.fileno(), "stdout": said.fileno(), "stderr": said.fileno()}
+            command = Command(argv, env=tuple(_environment(self).items()))
+            status = self._start(_plan(self), command, streams)
+            if status:
+                said.seek(0)
+                raise programs.failure(purpose, said.read(), fix)
+
+    def _start(self, plan: LaunchPlan, command: Command, streams: Mapping[str, int]) -> int:
+        builder = self.builder
+        if not builder.proot:
+            return session.run(plan, command, builder.runtime, **streams).status
+        import tempfile
+
+        with tempfile.TemporaryDirectory() as record:
+            return supervised.run(
+                plan, command, program=builder.proot, record=record, runtime_dir=builder.runtime, **streams
+            ).status
+
+
+def give(builder: Builder, *directories: Path) -> None:
+    """Make directories, where missing, that the sandbox's uid owns."""
+    for directory in directories:
+        with refusals_told(directory):
+            directory.mkdir(exist_ok=True)
+            directory.chmod(0o755)
+            if builder.uid is not None:
+                os.chown(directory, builder.uid, builder.uid)
+
+
+@contextmanager
+def make(
+    builder: Builder,
+    tools: host_tools.Tools,
+    stage: Path,
+    *,
+    fetches: bool,
+    writable: Mapping[str, Path] = MappingProxyType({}),
+    readable: Mapping[str, Path] = MappingProxyType({}),
+) -> Iterator[Place]:
+    """A place with a workspace and a cache of its own in `stage`, both empty, and removed at the end of the block."""
+    import tempfile
+
+    with refusals_told(stage):
+        own = Path(tempfile.mkdtemp(prefix=".place-", dir=stage))
+        own.chmod(0o755)
+    workspace, cache = own / "workspace", own / "cache"
+    try:
+        give(builder, workspace, cache)
+        yield Place(builder, tools, workspace, cache, fetches, writable, readable)
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+
+
+def open_root(builder: Builder, directory: Path) -> Root:
+    """A directory that a place had, to read what it left and to write there for the next run, through no link."""
+    owner = None if builder.uid is None else Owner(builder.uid, builder.uid)
+    with refusals_told(directory):
+        return Root(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW), owner)
+
+
+def _plan(place: Place) -> LaunchPlan:
+    builder = place.builder
+    tool_mounts, links = host_tools.tool_mounts(place.tools, [mount.target for mount in _SYSTEM])
+    targets = [mount.target for mount in (*_SYSTEM, *tool_mounts)]
+    packages = builder.host.registries.directories if place.fetches else ()
+    return LaunchPlan(
+        session=f"build-{os.urandom(8).hex()}",
+        workspace=str(place.workspace),
+        mounts=(
+            *_SYSTEM,
+            *tool_mounts,
+            *host_tools.own_places(packages, targets),
+            Bind(_CACHE, str(place.cache), read_only=False),
+            *(Bind(target, str(path), read_only=False) for target, path in place.writable.items()),
+            *(Bind(target, str(path)) for target, path in place.readable.items()),
+        ),
+        files=(
+            *etc.identity("user"),
+            *(_configuration(builder.host) if place.fetches else etc.resolver("none")),
+        ),
+        links=links,
+        network="host" if place.fetches else "none",
+        uid=builder.uid,
+        gid=builder.uid,
+        bwrap=builder.bwrap,
+    )
+
+
+def _configuration(host: Host) -> tuple[File, ...]:
+    found = host.registries
+    texts = {
+        f"{_CONFIG}/uv/uv.toml": found.uv_user,
+        "/etc/uv/uv.toml": found.uv_system,
+        f"{_CONFIG}/.npmrc": found.npmrc,
+        f"{_CONFIG}/netrc": found.netrc,
+    }
+    return tuple(File(path, text) for path, text in texts.items() if text)
+
+
+def _environment(place: Place) -> dict[str, str]:
+    own = {
+        "PATH": f"{host_tools.BIN}:/usr/local/bin:/usr/bin:/bin",
+        "HOME": "/tmp",  # noqa: S108 - the sandbox's own
+        "LANG": "C.UTF-8",
+        "XDG_CONFIG_HOME": _CONFIG,
+        "UV_CACHE_DIR": f"{_CACHE}/uv",
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_NO_PROGRESS": "1",
+        "BUN_INSTALL_CACHE_DIR": f"{_CACHE}/bun",
+        "DO_NOT_TRACK": "1",
+    }
+    if not place.fetches:
+        return own
+    host = place.builder.host
+    trusted = certificates.variables(certificates.INSIDE) if host.certificates else {}
+    return {
+        **own,
+        "NETRC": f"{_CONFIG}/netrc",
+        # The digests of the lock say what is taken; where from does not matter.
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+        **host.registries.variables,
+        **trusted,
+    }

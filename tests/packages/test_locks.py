@@ -1,0 +1,124 @@
+"""A lock as data: what it is tied to, and why one is not believed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from solven_env.errors import LockError
+from solven_env.packages import lock_files
+from solven_env.packages.locks import Lock, check, digest, files
+from solven_env.profile.sections import Bun, Python
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+PYTHON = Python("3.12", ("six", "packaging>=23"))
+BUN = Bun({"is-number": "^7.0.0"})
+TEXT = "".join(f"{pin} \\\n    --hash=sha256:{'a' * 64}\n" for pin in ("packaging==24.0", "pip==26.3", "six==1"))
+BUN_TEXT = f"""\
+{{
+  "lockfileVersion": 2,
+  "workspaces": {{ "": {{ "name": "workspace", "dependencies": {{ "is-number": "^7.0.0" }} }} }},
+  "packages": {{
+    "is-number": ["is-number@7.0.0", "", {{}}, "sha512-{"A" * 86}=="],
+  }}
+}}
+"""
+LOCK = Lock(TEXT.encode(), BUN_TEXT.encode())
+
+
+def checked(found: dict[str, bytes], python: Python | None = PYTHON, bun: Bun | None = BUN) -> Lock:
+    return check(found, python, bun, profile="./p.yaml", where="p.lock")
+
+
+def test_a_lock_is_what_was_locked() -> None:
+    assert checked(files(LOCK, PYTHON, BUN)) == LOCK
+    assert list(files(LOCK, PYTHON, BUN)) == ["python.txt", "bun.lock", "lock.json"]
+
+
+def test_only_packages_and_the_version_of_python_count() -> None:
+    asked = digest(PYTHON, BUN)
+    assert digest(PYTHON._replace(packages=PYTHON.packages[::-1]), BUN) == asked
+    others = [
+        digest(PYTHON._replace(version="3.13"), BUN),
+        digest(PYTHON._replace(packages=("six",)), BUN),
+        digest(None, BUN),
+        digest(PYTHON, None),
+        digest(PYTHON, Bun({"is-number": "^6.0.0"})),
+    ]
+    assert len({asked, *others}) == 6
+
+
+@pytest.mark.parametrize(
+    ("python", "bun"), [(None, None), (Python("3.12"), None), (None, Bun({})), (Python("3.12"), Bun({}))]
+)
+def test_without_packages_none_is_needed(python: Python | None, bun: Bun | None) -> None:
+    assert checked({}, python, bun) == Lock()
+
+
+def test_a_kind_without_packages_has_no_file() -> None:
+    found = files(Lock(None, LOCK.bun), Python("3.12"), BUN)
+    assert list(found) == ["bun.lock", "lock.json"]
+    assert checked(found, Python("3.12"), BUN) == Lock(None, LOCK.bun)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda found: found.pop("lock.json"), "is missing"),
+        (lambda found: found.update({"lock.json": b"{"}), "lock.json is damaged"),
+        (lambda found: found.update({"lock.json": b"[]"}), "lock.json is damaged"),
+        (lambda found: found.update({"lock.json": found["lock.json"].replace(b": 1,", b": 2,")}), "has format 2"),
+        (lambda found: found.pop("python.txt"), "has no python.txt"),
+        (lambda found: found.update({"bun.lock": b"{ }\n"}), "bun.lock was changed"),
+        (lambda found: found.update(files(LOCK, PYTHON, None)), "out of date: the profile's packages changed"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_told_with_the_command(change: Callable[[dict[str, bytes]], None], message: str) -> None:
+    found = files(LOCK, PYTHON, BUN)
+    change(found)
+    with pytest.raises(LockError, match=message) as caught:
+        checked(found)
+    assert caught.value.fix.startswith("Run: solven-env lock ./p.yaml")
+    assert caught.value.location == "p.lock"
+
+
+@pytest.mark.parametrize(
+    ("lock", "location", "message"),
+    [
+        ({"python": f"--index-url http://127.0.0.1:9/simple\n{TEXT}"}, "python.txt:1", "an option"),
+        ({"python": f"{TEXT}-r /etc/passwd\n"}, "python.txt:7", "an option"),
+        ({"python": TEXT.replace("24.0", "22.0")}, "python.txt:1", "packaging 22.0 is not what the profile asks for"),
+        ({"python": TEXT.replace("six", "sax")}, "python.txt", "no pin for six"),
+        ({"bun": BUN_TEXT.replace('""', '"http://127.0.0.1:9/x.tgz"', 2)}, "bun.lock:3", "is nothing that a lock has"),
+        ({"bun": BUN_TEXT.replace('0", ""', '0", "http://127.0.0.1:9/x.tgz"')}, "bun.lock:5", "has an address"),
+        (
+            {"bun": BUN_TEXT.replace("@7.0.0", "@8.0.0")},
+            "bun.lock:5",
+            "is-number 8.0.0 is not what the profile asks for",
+        ),
+        ({"bun": BUN_TEXT.replace("^7.0.0", "^6.0.0")}, "bun.lock", "other packages than the profile's"),
+    ],
+)
+def test_digests_that_fit_make_no_lock_believed(lock: dict[str, str], location: str, message: str) -> None:
+    changed = LOCK._replace(**{name: text.encode() for name, text in lock.items()})
+    with pytest.raises(LockError, match=message) as caught:
+        checked(files(changed, PYTHON, BUN))
+    assert caught.value.location == f"p.lock/{location}"
+    assert caught.value.fix == "Run: solven-env lock ./p.yaml"
+
+
+def test_files_are_written_when_they_differ_and_others_stay(tmp_path: Path) -> None:
+    place = tmp_path / "p.lock"
+    assert lock_files.read(place) == {}
+    assert lock_files.write(place, files(LOCK, PYTHON, BUN)) == ("python.txt", "bun.lock", "lock.json")
+    (place / "README").write_text("mine")
+    assert lock_files.read(place) == files(LOCK, PYTHON, BUN)
+    assert lock_files.write(place, files(LOCK, PYTHON, BUN)) == ()
+    without = files(Lock(LOCK.python), PYTHON, None)
+    assert lock_files.write(place, without) == ("bun.lock", "lock.json")
+    assert sorted(path.name for path in place.iterdir()) == ["README", "lock.json", "python.txt"]
+    assert (place / "python.txt").stat().st_mode & 0o777 == 0o644

@@ -1,0 +1,84 @@
+"""A workspace above builds, seen as `run` will show it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from solven_env.packages import host_tools, layers, making, store, toolchain
+from solven_env.packages.ecosystems.python.interpreters import find_python
+from solven_env.packages.tools import uv
+from solven_env.profile.sections import TARGETS
+from solven_env.sandbox import etc, session
+from solven_env.sandbox.plan import Command, LaunchPlan, Overlay
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from solven_env.packages.making import Builder
+
+UID = 61000 if os.geteuid() == 0 else None
+
+
+def home(base: Path) -> layers.Home:
+    return layers.Home(base / "data", "storage", "t1", "incarnation")
+
+
+@dataclass
+class Thread:
+    """A workspace above two builds, as `run` will show it."""
+
+    builder: Builder
+    base: Path
+    builds: tuple[store.Build, ...]
+    version: str
+
+    def __post_init__(self) -> None:
+        (self.base / "workspace").mkdir(parents=True)
+        if UID is not None:
+            os.chown(self.base / "workspace", UID, UID)
+
+    def write(self, name: str, content: bytes) -> None:
+        path = self.base / "workspace" / name
+        path.write_bytes(content)
+        if UID is not None:
+            os.chown(path, UID, UID)
+
+    def shell(self, text: str) -> str:
+        tools = host_tools.Tools(
+            uv().path,
+            toolchain.find_bun(self.builder.host).path,
+            find_python(self.version, self.builder.host),
+            self.builder.host.certificates,
+        )
+        mounts, links = host_tools.tool_mounts(tools, [mount.target for mount in making._SYSTEM])
+        overlays = []
+        for build in self.builds:
+            layer = layers.layer(home(self.base), build, UID)
+            overlays.append(
+                Overlay(TARGETS[build.kind], str(build.tree), str(layer.upper), str(layer.work), layer.instance)
+            )
+        plan = LaunchPlan(
+            session=f"test-{self.base.name}",
+            workspace=str(self.base / "workspace"),
+            mounts=(*making._SYSTEM, *mounts, *overlays),
+            files=etc.identity("user"),
+            links=links,
+            uid=UID,
+            gid=UID,
+        )
+        env = {
+            "PATH": "/.venv/bin:/node_modules/.bin:/run/solven-env/bin:/usr/bin:/bin",
+            "HOME": "/tmp",
+            "UV_OFFLINE": "1",
+        }
+        with tempfile.TemporaryFile() as said, open(os.devnull, "rb") as nothing:
+            command = Command(("bash", "-c", f"set -e; {text}"), tuple(env.items()))
+            streams = {"stdin": nothing.fileno(), "stdout": said.fileno(), "stderr": said.fileno()}
+            status = session.run(plan, command, self.builder.runtime, **streams).status
+            said.seek(0)
+            output = said.read().decode()
+        assert status == 0, output
+        return output
