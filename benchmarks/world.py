@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import solven_env
 from benchmarks.measure import COMMAND, quietly
 from solven_env import running
-from solven_env.sandbox import session
+from solven_env.sandbox.backends.bubblewrap import session
 from solven_env.threads import Thread
 
 if TYPE_CHECKING:

@@ -175,9 +175,9 @@ def apply(
         changes = (*opened, *computed.changes)
         settings = computed.desired.settings
         if settings["backend"] == "proot":
-            from solven_env.sandbox import proot
+            from solven_env.sandbox.backends.proot import tracer
 
-            progress(proot.notice(settings["network"]))
+            progress(tracer.notice(settings["network"]))
         if lacking:
             _build(found, lacking, settings["backend"], progress)
             # Once more, with the exact bytes of what the builds bring.

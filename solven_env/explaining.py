@@ -6,15 +6,15 @@ from typing import Any
 
 from solven_env.packages import certificates, host_tools
 from solven_env.profile.sections import TARGETS
-from solven_env.sandbox.plan import SANDBOX_UID, Bind, Dev, Etc, Overlay, Proc, Tmpfs
+from solven_env.sandbox.launch_plan import SANDBOX_UID, Bind, Dev, Etc, Overlay, Proc, Tmpfs
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from solven_env.sandbox.backends.proot.tracer import Binding
     from solven_env.sandbox.cgroups import Unenforced
-    from solven_env.sandbox.plan import Command, LaunchPlan, Mount
-    from solven_env.sandbox.proot import Binding
+    from solven_env.sandbox.launch_plan import Command, LaunchPlan, Mount
     from solven_env.state.records import Record
 
 _OURS = {
@@ -198,18 +198,19 @@ def _limits(recorded: Mapping[str, Any], unenforced: Collection[Unenforced]) -> 
 
 
 def _in_bubblewrap(plan: LaunchPlan, command: Command, controlled: bool) -> tuple[str, ...]:
-    from solven_env.sandbox import bubblewrap, limits
-    from solven_env.sandbox.namespaces import STAGE
+    from solven_env.sandbox import limits
+    from solven_env.sandbox.backends.bubblewrap import bwrap
+    from solven_env.sandbox.roots.namespaces import STAGE
 
     numbers = {"environment": 3, "seccomp": 4, "status": 5}
     hard = limits.hard_limits()
-    return tuple(bubblewrap.arguments(plan, command, STAGE, hard, controlled=controlled, **numbers))
+    return tuple(bwrap.arguments(plan, command, STAGE, hard, controlled=controlled, **numbers))
 
 
 def _under_proot(plan: LaunchPlan, command: Command, program: str, bound: Sequence[Binding]) -> tuple[str, ...]:
-    from solven_env.sandbox import proot
+    from solven_env.sandbox.backends.proot import tracer
 
-    return program, *proot.arguments(f"{proot.STAGE}/root", bound, plan, command, uid=plan.uid or SANDBOX_UID)[1:]
+    return program, *tracer.arguments(f"{tracer.STAGE}/root", bound, plan, command, uid=plan.uid or SANDBOX_UID)[1:]
 
 
 def _section(title: str, lines: Sequence[str]) -> Iterator[str]:

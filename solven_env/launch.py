@@ -8,9 +8,9 @@ from typing import Any, Literal, TypeAlias, cast
 from solven_env.errors import SandboxError
 from solven_env.packages import certificates, host_tools
 from solven_env.profile.sections import TARGETS
-from solven_env.sandbox import etc
+from solven_env.sandbox.launch_plan import Bind, Dev, Etc, LaunchPlan, Overlay, Proc, Tmpfs
 from solven_env.sandbox.limits import Limits
-from solven_env.sandbox.plan import Bind, Dev, Etc, LaunchPlan, Overlay, Proc, Tmpfs
+from solven_env.sandbox.roots import etc
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from solven_env.packages.layers import Layer
     from solven_env.packages.store import Build
-    from solven_env.sandbox.plan import Mount
+    from solven_env.sandbox.launch_plan import Mount
 
 Network: TypeAlias = Literal["none", "internet", "host"]
 

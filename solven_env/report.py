@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from solven_env.probing.questions import Finding
     from solven_env.reconcile.keep import Kept
     from solven_env.reconcile.model import Change, Plan, State
+    from solven_env.sandbox.backends.bubblewrap.control import SessionState
     from solven_env.sandbox.cgroups import Unenforced
-    from solven_env.sandbox.control import SessionState
 
 FORMAT = 1
 

@@ -12,8 +12,10 @@ from solven_env.config import NETWORKS
 from solven_env.errors import SandboxError, UsageError
 from solven_env.launch import Place, Stacked
 from solven_env.profile.sections import TARGETS
-from solven_env.sandbox import cgroups, proot, session
-from solven_env.sandbox.plan import Command
+from solven_env.sandbox import cgroups
+from solven_env.sandbox.backends.bubblewrap import session
+from solven_env.sandbox.backends.proot import tracer
+from solven_env.sandbox.launch_plan import Command
 from solven_env.system import directories
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -23,10 +25,10 @@ if TYPE_CHECKING:
     from solven_env.explaining import Explanation, ToldBuild
     from solven_env.packages.host_tools import Tools
     from solven_env.packages.layers import Home
+    from solven_env.sandbox.backends.bubblewrap.session import Ended
+    from solven_env.sandbox.backends.proot.tracer import Binding
     from solven_env.sandbox.cgroups import Unenforced
-    from solven_env.sandbox.plan import LaunchPlan
-    from solven_env.sandbox.proot import Binding
-    from solven_env.sandbox.session import Ended
+    from solven_env.sandbox.launch_plan import LaunchPlan
     from solven_env.state.records import Record
     from solven_env.system.blocks import holding
     from solven_env.threads import Thread
@@ -65,9 +67,9 @@ def run(
     `progress` is told of directories of the thread's own that are mounted upon.
     """
     if prepared.proot:
-        from solven_env.sandbox import supervised
+        from solven_env.sandbox.backends.proot import client
 
-        return supervised.run(
+        return client.run(
             prepared.plan,
             prepared.command,
             progress,
@@ -114,7 +116,7 @@ def prepare(thread: Thread, asked: Asked, progress: Callable[[str], None] = lamb
     """
     record, chosen = _settle(thread, asked)
     if chosen.proot:
-        progress(proot.notice(asked.network or record.settings["network"]))
+        progress(tracer.notice(asked.network or record.settings["network"]))
     from solven_env.packages import layers
 
     thread = thread.settled(progress)
@@ -142,9 +144,9 @@ def explain(thread: Thread, asked: Asked, *, controlled: bool = False) -> Explan
     lacking = unenforced(record.settings["limits"], "proot" if chosen.proot else "bubblewrap")
     bound: Sequence[Binding] = ()
     if chosen.proot:
-        from solven_env.sandbox import bindings
+        from solven_env.sandbox.backends.proot import bindings
 
-        bound = bindings.foreseen(prepared.plan, proot.STAGE)
+        bound = bindings.foreseen(prepared.plan, tracer.STAGE)
     told = explaining.Told(thread.name, record, builds, lacking, asked.env.keys(), bound)
     return explaining.explain(told, prepared.plan, prepared.command, chosen.proot, controlled=controlled)
 
@@ -240,7 +242,7 @@ class _Chosen(NamedTuple):
 def _choose(thread: Thread, settings: Mapping[str, Any], backend: str, network: str) -> _Chosen:
     """All are looked for before anything is built."""
     from solven_env.packages import builds
-    from solven_env.sandbox import program
+    from solven_env.sandbox import host_programs
 
     allowed, search = thread.config.sandbox.networks, os.environ.get("PATH")
     if backend == "proot":
@@ -253,7 +255,7 @@ def _choose(thread: Thread, settings: Mapping[str, Any], backend: str, network: 
             raise SandboxError(f"the limit of {each.limit} cannot be enforced: {each.why}", fix=fix)
     chosen = launch.network(network, allowed)
     bwrap = builds.locate_bubblewrap(thread.config, os.environ)
-    return _Chosen(chosen, bwrap, program.locate_slirp4netns(search=search) if chosen == "internet" else "")
+    return _Chosen(chosen, bwrap, host_programs.locate_slirp4netns(search=search) if chosen == "internet" else "")
 
 
 def _packages(

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from solven_env import known
 from solven_env.errors import StateError, StorageError, UsageError
-from solven_env.sandbox import control, session
+from solven_env.sandbox.backends.bubblewrap import control, session
 from solven_env.system import directories
 from solven_env.threads import Thread
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from solven_env.sandbox.control import SessionState
+    from solven_env.sandbox.backends.bubblewrap.control import SessionState
     from solven_env.state.records import Record
 
 _LOOK = "import os, sys; os.listdir(sys.argv[2])"

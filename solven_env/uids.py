@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
     from solven_env.threads import Thread
 
-_TRY = "import sys; sys.path.append(sys.argv[1]); from solven_env.sandbox import trying; trying.main(*sys.argv[2:])"
+_TRY = (
+    "import sys; sys.path.append(sys.argv[1]); from solven_env.sandbox.roots import trying; trying.main(*sys.argv[2:])"
+)
 _SECONDS = 10.0
 
 
@@ -137,7 +139,7 @@ def why_not(workspaces: Path, common: int, uids: range) -> str:
 
     SandboxError where a file system hangs: that is no reason to give anything to another uid.
     """
-    from solven_env.sandbox import session
+    from solven_env.sandbox.backends.bubblewrap import session
 
     places = (_nearest(directories.cache()), _nearest(directories.data()), workspaces)
     streams = (subprocess.DEVNULL, subprocess.PIPE, subprocess.PIPE)

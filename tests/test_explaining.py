@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from solven_env import explaining
 from solven_env.explaining import Told, ToldBuild
+from solven_env.sandbox.backends.proot.tracer import Binding
 from solven_env.sandbox.cgroups import Unenforced
+from solven_env.sandbox.launch_plan import Bind, Command, Dev, Etc, LaunchPlan, Overlay, Proc, Tmpfs
 from solven_env.sandbox.limits import Limits
-from solven_env.sandbox.plan import Bind, Command, Dev, Etc, LaunchPlan, Overlay, Proc, Tmpfs
-from solven_env.sandbox.proot import Binding
 from solven_env.state.records import Record
 
 SETTINGS = {

@@ -13,7 +13,7 @@ from solven_env.packages.ecosystems.python.remembered import Interpreter
 from solven_env.packages.host_tools import Tools
 from solven_env.packages.layers import Layer
 from solven_env.packages.store import Build
-from solven_env.sandbox.plan import STARTER, Bind, Dev, Etc, Link, Overlay, Proc, Tmpfs, check_plan
+from solven_env.sandbox.launch_plan import STARTER, Bind, Dev, Etc, Link, Overlay, Proc, Tmpfs, check_plan
 
 PLACE = launch.Place("s/t1/i", "/store/threads/t1", "/store", 61000, "/opt/bwrap")
 MOVABLE = Interpreter("/opt/p/bin/python3.12", "/opt/p", "3.12.1", "", "", True, 1, 1)

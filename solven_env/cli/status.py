@@ -19,7 +19,7 @@ from solven_env.cli.options import (
 
 if TYPE_CHECKING:
     from solven_env.packages.added import Added
-    from solven_env.sandbox.control import SessionState
+    from solven_env.sandbox.backends.bubblewrap.control import SessionState
 
 _SHOWN = 8
 """How many packages of a kind that were added are named; `--format json` names all."""

@@ -168,10 +168,10 @@ def _believe(need: Need) -> None:
 
 def _in_bubblewrap(builder: Builder, config: Config, environ: Mapping[str, str]) -> Builder:
     """The same with bubblewrap, which is new enough."""
-    from solven_env.sandbox import program
+    from solven_env.sandbox import host_programs
 
     able = builder._replace(bwrap=locate_bubblewrap(config, environ))
-    old = program.too_old(able.bwrap)
+    old = host_programs.too_old(able.bwrap)
     if old is not None:
         raise old
     return able
@@ -179,16 +179,16 @@ def _in_bubblewrap(builder: Builder, config: Config, environ: Mapping[str, str])
 
 def locate_bubblewrap(config: Config, environ: Mapping[str, str]) -> str:
     """The host's bubblewrap: what SOLVEN_ENV_BWRAP or the configuration names, else the first on PATH."""
-    from solven_env.sandbox import program
+    from solven_env.sandbox import host_programs
 
-    return program.locate(environ.get("SOLVEN_ENV_BWRAP") or config.sandbox.bwrap, search=environ.get("PATH"))
+    return host_programs.locate(environ.get("SOLVEN_ENV_BWRAP") or config.sandbox.bwrap, search=environ.get("PATH"))
 
 
 def locate_proot(environ: Mapping[str, str]) -> str:
     """The host's proot, the first on PATH."""
-    from solven_env.sandbox import program
+    from solven_env.sandbox import host_programs
 
-    return program.locate_proot(environ.get("PATH"))
+    return host_programs.locate_proot(environ.get("PATH"))
 
 
 def workspace_lock(need: Need, build: Build | None) -> tuple[str, bytes | None] | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 
 from solven_env.packages import certificates
-from solven_env.sandbox.plan import STARTER, Bind, Link, Mount, Tmpfs
+from solven_env.sandbox.launch_plan import STARTER, Bind, Link, Mount, Tmpfs
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

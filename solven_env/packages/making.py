@@ -17,8 +17,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from solven_env.packages import certificates, host_tools, programs
-from solven_env.sandbox import etc, session, supervised
-from solven_env.sandbox.plan import Bind, Command, Dev, Etc, File, LaunchPlan, Mount, Proc, Tmpfs
+from solven_env.sandbox.backends.bubblewrap import session
+from solven_env.sandbox.backends.proot import client
+from solven_env.sandbox.launch_plan import Bind, Command, Dev, Etc, File, LaunchPlan, Mount, Proc, Tmpfs
+from solven_env.sandbox.roots import etc
 from solven_env.system.publishing import refusals_told
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace.root import Owner, Root
@@ -94,7 +96,7 @@ class Place(NamedTuple):
         import tempfile
 
         with tempfile.TemporaryDirectory() as record:
-            return supervised.run(
+            return client.run(
                 plan, command, program=builder.proot, record=record, runtime_dir=builder.runtime, **streams
             ).status
 

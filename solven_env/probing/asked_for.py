@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from solven_env import launch
 from solven_env.packages import builds
 from solven_env.probing.questions import Answer, broken, limited, ok
-from solven_env.sandbox import cgroups, program
-from solven_env.sandbox.proot import STATEMENT
+from solven_env.sandbox import cgroups, host_programs
+from solven_env.sandbox.backends.proot.tracer import STATEMENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ def network_answer(settings: Mapping[str, Any], host: Host) -> Answer | None:
         return None
     launch.network(wanted, host.config.sandbox.networks)
     if wanted == "internet":
-        program.locate_slirp4netns(search=os.environ.get("PATH"))
+        host_programs.locate_slirp4netns(search=os.environ.get("PATH"))
     if wanted == "host":
         return limited("network host isolates no socket", "commands reach all that this host reaches")
     return ok(f"network {wanted}")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from solven_env.probing.host import Host, said
 from solven_env.probing.questions import Answer, Question, broken, limited, ok
-from solven_env.sandbox import cgroups, program
-from solven_env.sandbox.bubblewrap import SETSID
+from solven_env.sandbox import cgroups, host_programs
+from solven_env.sandbox.backends.bubblewrap.bwrap import SETSID
+from solven_env.sandbox.launch_plan import STARTER
 from solven_env.sandbox.limits import Limits
-from solven_env.sandbox.plan import STARTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ def installed(path: str, package: str, purpose: str) -> Callable[[Host], Answer]
         told = said(path, "--version").partition("\n")[0]
         if told:
             return ok(f"{told} ({path})")
-        return broken(f"{path} is not there, or does not start", purpose, program.installing(package))
+        return broken(f"{path} is not there, or does not start", purpose, host_programs.installing(package))
 
     return ask
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from solven_env.errors import SandboxError, printable
 from solven_env.probing.questions import Answer, limited, ok
 from solven_env.profile.mounts import SYSTEM
-from solven_env.sandbox.sources import open_bind
+from solven_env.sandbox.roots.sources import open_bind
 from solven_env.system.blocks import holding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from solven_env.sandbox.plan import Bind
+    from solven_env.sandbox.launch_plan import Bind
 
 _SECONDS = 2.0
 """How long is looked, in all mounts together."""

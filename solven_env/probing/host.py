@@ -15,8 +15,8 @@ from solven_env.packages import builds
 from solven_env.probing import starting
 from solven_env.probing.looks import look
 from solven_env.probing.questions import Answer, Question, broken, limited, ok
-from solven_env.sandbox import program, refusal
-from solven_env.sandbox.proot import STATEMENT
+from solven_env.sandbox import host_programs, refusal
+from solven_env.sandbox.backends.proot.tracer import STATEMENT
 from solven_env.system import directories
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -98,7 +98,7 @@ def apparmor(_: Host) -> Answer | None:
 def bubblewrap(host: Host) -> Answer:
     """It is there, starts and is new enough."""
     path = builds.locate_bubblewrap(host.config, os.environ)
-    old = program.too_old(path)
+    old = host_programs.too_old(path)
     if old is not None:
         raise old
     return ok(f"{said(path, '--version')} ({path})")
@@ -162,7 +162,7 @@ def overlay(host: Host) -> Answer:
 def network_helper(_: Host) -> Answer:
     """What gives a sandbox the internet and nothing of the host's network."""
     try:
-        path = program.locate_slirp4netns(search=os.environ.get("PATH"))
+        path = host_programs.locate_slirp4netns(search=os.environ.get("PATH"))
     except PlatformError as error:
         return limited(error.message, "commands can have the network none or host", error.fix)
     return ok(f"{said(path, '--version').partition(chr(10))[0]} ({path})")
@@ -173,7 +173,7 @@ def internet(host: Host) -> Answer | None:
     if network_helper(host).level != "ok" or "internet" not in host.config.sandbox.networks:
         return None
     try:
-        helper = program.locate_slirp4netns(search=os.environ.get("PATH"))
+        helper = host_programs.locate_slirp4netns(search=os.environ.get("PATH"))
         done = starting.start_alone(
             "cat /proc/net/dev", bwrap=_bwrap(host), uid=host.uid, network="internet", slirp4netns=helper
         )

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from solven_env.sandbox import namespaces
+from solven_env.sandbox.roots import namespaces
 from solven_env.system import mounting
 
 _ASK = "import sys; sys.path.append(sys.argv[1]); from solven_env.probing import looks; looks.answer(*sys.argv[2:])"

@@ -11,7 +11,7 @@ from solven_env.probing.asked_for import backend_answer, limits_answer, network_
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
 from solven_env.profile import prepare
 from solven_env.reconcile.desired import settings
-from solven_env.sandbox.plan import Bind
+from solven_env.sandbox.launch_plan import Bind
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

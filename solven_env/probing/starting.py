@@ -16,8 +16,8 @@ from solven_env.packages import host_tools, programs
 from solven_env.packages.layers import Layer
 from solven_env.packages.store import Build
 from solven_env.profile.mounts import SYSTEM
-from solven_env.sandbox import session
-from solven_env.sandbox.plan import Command
+from solven_env.sandbox.backends.bubblewrap import session
+from solven_env.sandbox.launch_plan import Command
 from solven_env.system.blocks import holding
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from solven_env.launch import Network, Stacked
-    from solven_env.sandbox.session import Ended
+    from solven_env.sandbox.backends.bubblewrap.session import Ended
     from solven_env.threads import Thread
 
 _SECONDS = 30.0

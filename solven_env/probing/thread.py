@@ -15,7 +15,7 @@ from solven_env.packages import layers, store, verifying, wanted
 from solven_env.probing import doors, supplies
 from solven_env.probing.asked_for import backend_answer, limits_answer, network_answer
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
-from solven_env.sandbox.plan import Bind
+from solven_env.sandbox.launch_plan import Bind
 from solven_env.state.records import lock_key
 from solven_env.workspace import storage as storages
 

@@ -6,16 +6,18 @@ import os
 import resource
 
 from solven_env.errors import SolvenError
-from solven_env.sandbox import bubblewrap, cgroups, limits, signals, staging
-from solven_env.sandbox.namespaces import STAGE
+from solven_env.sandbox import cgroups, limits, signals
+from solven_env.sandbox.backends.bubblewrap import bwrap
+from solven_env.sandbox.roots import staging
+from solven_env.sandbox.roots.namespaces import STAGE
 from solven_env.system import mounting
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from solven_env.sandbox.network import Network
-    from solven_env.sandbox.plan import Command, LaunchPlan
+    from solven_env.sandbox.launch_plan import Command, LaunchPlan
+    from solven_env.sandbox.network.slirp4netns import Network
 
 
 class Root(NamedTuple):
@@ -58,7 +60,7 @@ def become(asked: Start, *, seccomp: int, status: int) -> NoReturn:
             mounting.join_namespace(root.network.namespace, mounting.CLONE_NEWNET)
         environment = os.memfd_create("environment")
         with open(environment, "wb", closefd=False) as file:
-            file.write(bubblewrap.environment_arguments(command))
+            file.write(bwrap.environment_arguments(command))
         os.lseek(environment, 0, os.SEEK_SET)
         drop_rights(root.plan)
         os.setsid()
@@ -70,12 +72,12 @@ def become(asked: Start, *, seccomp: int, status: int) -> NoReturn:
         for descriptor in descriptors.values():
             os.set_inheritable(descriptor, True)
         hard = limits.hard_limits()
-        arguments = bubblewrap.arguments(root.plan, command, STAGE, hard, controlled=controlled, **descriptors)
+        arguments = bwrap.arguments(root.plan, command, STAGE, hard, controlled=controlled, **descriptors)
         limit_open_files(asked.open_files)
         os.execve(root.plan.bwrap, arguments, {})  # noqa: S606 (no shell is meant)
     except BaseException as error:  # whatever it is, the launcher learns it; nothing of the holder may go on here
         told = error if isinstance(error, SolvenError) else SolvenError(str(error))
-        os.write(status, bubblewrap.failure_report(told))
+        os.write(status, bwrap.failure_report(told))
     finally:
         os._exit(125)
 

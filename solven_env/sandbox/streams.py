@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Protocol
 
-    from solven_env.sandbox.plan import LaunchPlan
+    from solven_env.sandbox.launch_plan import LaunchPlan
 
     class Part(Protocol):
         """Something that is copied while a command runs."""

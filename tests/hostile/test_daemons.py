@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env.sandbox import control
-from solven_env.sandbox.plan import encode_command, encode_plan
+from solven_env.sandbox.backends.bubblewrap import control
+from solven_env.sandbox.launch_plan import encode_command, encode_plan
 from tests.sandbox.hosting import CHECKOUT, LAUNCH
 from tests.sandbox.running import ROOT, command, wait_for_file, wait_until_alone
 

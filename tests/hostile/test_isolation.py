@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from solven_env.sandbox import seccomp, session
-from solven_env.sandbox.plan import Bind, Tmpfs
+from solven_env.sandbox import seccomp
+from solven_env.sandbox.backends.bubblewrap import session
+from solven_env.sandbox.launch_plan import Bind, Tmpfs
 from tests.sandbox.running import DEADLINE, ROOT, Box, command, pids, survivors, wait_for_file
 
 

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
-from solven_env.sandbox import runtime, session, wire
-from solven_env.sandbox.plan import encode_command, encode_plan
+from solven_env.sandbox import runtime, wire
+from solven_env.sandbox.backends.bubblewrap import session
+from solven_env.sandbox.launch_plan import encode_command, encode_plan
 from solven_env.system.plain import Socket
 from tests.sandbox.running import (
     DEADLINE,
@@ -45,7 +46,7 @@ STRAYS = "(setsid sleep 600 &) ; setsid sleep 600 & "
 TEXT = STRAYS + "touch /up; while [ ! -e /go ]; do sleep 0.01; done; exit 8"
 SHELL = ("sh", "-c", '"$@"; exit $?', "sh")  # stays, as the launcher's parent
 
-HOLDER = b"solven_env.sandbox import holder"
+HOLDER = b" import holder; holder.main("
 
 Victim: TypeAlias = Callable[["World", subprocess.Popen[bytes]], None]
 

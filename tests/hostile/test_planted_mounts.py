@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox import session
-from solven_env.sandbox.plan import Bind, Overlay, Tmpfs
+from solven_env.sandbox.backends.bubblewrap import session
+from solven_env.sandbox.launch_plan import Bind, Overlay, Tmpfs
 from tests.sandbox.running import SANDBOX_HOST_UID, Box, command, wait_for_file
 
 if TYPE_CHECKING:

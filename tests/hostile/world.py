@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from solven_env.sandbox import runtime
-from solven_env.sandbox.plan import Bind, Overlay, encode_command, encode_plan
+from solven_env.sandbox.launch_plan import Bind, Overlay, encode_command, encode_plan
 from tests.hostile.attacks import Attack, combine
 from tests.sandbox.hosting import CHECKOUT, LAUNCH
 from tests.sandbox.hosting import inside as reaching

@@ -13,7 +13,7 @@ import pytest
 
 from solven_env.packages import layers, toolchain
 from solven_env.packages.making import Builder
-from solven_env.sandbox import program
+from solven_env.sandbox import host_programs
 from tests.packages.thread import UID, home
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def runtime() -> Iterator[str]:
 
 @pytest.fixture
 def builder(host: toolchain.Host, runtime: str) -> Builder:
-    return Builder(host, UID, program.locate(), runtime)
+    return Builder(host, UID, host_programs.locate(), runtime)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from solven_env.packages.ecosystems.python.interpreters import find_python
 from solven_env.packages.making import Builder
 from solven_env.packages.wanted import of_python
 from solven_env.profile.sections import Bun, Python
-from solven_env.sandbox import program
+from solven_env.sandbox import host_programs
 from tests.packages.registry import basic, serve
 from tests.packages.thread import UID, Thread
 
@@ -85,7 +85,7 @@ def test_another_lock_uid_or_interpreter_is_another_build(builder: Builder) -> N
 
 
 def test_what_does_not_fit_its_digest_is_not_installed(environ: dict[str, str], runtime: str, directory: Path) -> None:
-    builder = Builder(toolchain.host(directory / "cache", environ), UID, program.locate(), runtime)
+    builder = Builder(toolchain.host(directory / "cache", environ), UID, host_programs.locate(), runtime)
     lock = resolving.resolve_python(Python(VERSION, ("six",)), b"", builder.host)
     wrong = re.sub(rb"sha256:[0-9a-f]+", b"sha256:" + b"0" * 64, lock)
     with pytest.raises(BuildError, match=r"(?i)hash mismatch"):
@@ -100,7 +100,7 @@ def test_credentials_serve_the_build_and_are_in_none_of_it(
         registry.add_wheel("solven_acme", "1.0")
         address = registry.address.replace("//", "//ada:sesame@") + "/simple"
         private = {**environ, "UV_CACHE_DIR": str(directory / "uv"), "PIP_EXTRA_INDEX_URL": address}
-        builder = Builder(toolchain.host(directory / "cache", private), UID, program.locate(), runtime)
+        builder = Builder(toolchain.host(directory / "cache", private), UID, host_programs.locate(), runtime)
         wanted = Python(VERSION, ("solven-acme",))
         made = virtual_environment.build(wanted, resolving.resolve_python(wanted, b"", builder.host), builder)
     found = subprocess.run(["grep", "-rlF", "sesame", made.path], capture_output=True, text=True, check=False)
@@ -151,11 +151,11 @@ def test_a_hosts_own_authority_is_trusted_here_and_inside(
         (directory / "cache").mkdir(mode=0o700)
         toolchain.find_bun(host)
         shutil.copytree(host.cache / "tools", directory / "cache/tools")
-        stranger = Builder(toolchain.host(directory / "cache", here), UID, program.locate(), runtime)
+        stranger = Builder(toolchain.host(directory / "cache", here), UID, host_programs.locate(), runtime)
         with pytest.raises(BuildError, match=r"(?i)certificate"):
             resolving.resolve_python(wanted, b"", stranger.host)
         trusting = {**here, "NODE_EXTRA_CA_CERTS": str(directory / "authority.pem")}
-        builder = Builder(toolchain.host(directory / "cache", trusting), UID, program.locate(), runtime)
+        builder = Builder(toolchain.host(directory / "cache", trusting), UID, host_programs.locate(), runtime)
         lock = resolving.resolve(wanted, packages, {}, builder.host, lambda _: None)
         assert store.is_whole(virtual_environment.build(wanted, lock.python, builder))
         made = node_modules.build(packages, lock.bun, builder)

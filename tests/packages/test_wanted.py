@@ -12,7 +12,7 @@ from solven_env.packages.ecosystems.bun import node_modules
 from solven_env.packages.ecosystems.python import virtual_environment
 from solven_env.packages.making import Builder
 from solven_env.profile.sections import Bun, Python
-from solven_env.sandbox import program
+from solven_env.sandbox import host_programs
 from tests.packages.thread import UID
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -21,7 +21,7 @@ PYTHON, BUN = Python(VERSION, ("six",)), Bun({"is-number": "^7.0.0"})
 
 def test_what_is_made_is_found_and_what_is_lost_is_not(environ: dict[str, str], tmp_path: Path, runtime: str) -> None:
     cache = tmp_path / "cache"
-    builder = Builder(toolchain.host(cache, environ), UID, program.locate(), runtime)
+    builder = Builder(toolchain.host(cache, environ), UID, host_programs.locate(), runtime)
     lock = resolving.resolve(PYTHON, BUN, {}, builder.host, lambda _: None)
     assert wanted.find(PYTHON, lock.python, cache, UID) is None
     assert wanted.find(BUN, lock.bun, cache, UID) is None

@@ -11,8 +11,9 @@ from solven_env.packages import host_tools, layers, making, store, toolchain
 from solven_env.packages.ecosystems.python.interpreters import find_python
 from solven_env.packages.tools import uv
 from solven_env.profile.sections import TARGETS
-from solven_env.sandbox import etc, session
-from solven_env.sandbox.plan import Command, LaunchPlan, Overlay
+from solven_env.sandbox.backends.bubblewrap import session
+from solven_env.sandbox.launch_plan import Command, LaunchPlan, Overlay
+from solven_env.sandbox.roots import etc
 
 if TYPE_CHECKING:
     from pathlib import Path

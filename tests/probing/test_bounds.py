@@ -17,8 +17,8 @@ from solven_env.packages.ecosystems.python import interpreters
 from solven_env.probing import doors, inside, looks, questions, script, shells, starting, surroundings
 from solven_env.probing.inside import Inside
 from solven_env.probing.questions import Question, ok
-from solven_env.sandbox.plan import Bind
-from solven_env.sandbox.session import Ended
+from solven_env.sandbox.backends.bubblewrap.session import Ended
+from solven_env.sandbox.launch_plan import Bind
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -36,7 +36,7 @@ REFUSING: tuple[str, ...] = (
 UNTRACEABLE: tuple[str, ...] = (
     sys.executable,
     "-c",
-    "import os, sys; from solven_env.sandbox import mounting, seccomp\n"
+    "import os, sys; from solven_env.sandbox import seccomp; from solven_env.system import mounting\n"
     "mounting.forbid_new_privileges(); seccomp.install(seccomp.program())\n"
     "os.execvp(sys.argv[1], sys.argv[1:])",
 )

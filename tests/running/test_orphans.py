@@ -49,7 +49,7 @@ def test_a_command_below_nohup_outlives_its_shell(bare: World) -> None:
     shell = start_below(bare, "sh", "-c", 'nohup "$@" >/dev/null; exit $?', "sh")
     shell.kill()
     shell.wait()
-    (holder,) = survivors(bare.base.name, b"solven_env.sandbox import holder")
+    (holder,) = survivors(bare.base.name, b" import holder; holder.main(")
     (bare.workspace() / "go").touch()
     wait_for_file(bare.workspace() / "done")
     wait_until_gone(holder)

@@ -10,7 +10,7 @@ import pytest
 
 import solven_env
 from solven_env.errors import PlatformError, SandboxError, UsageError
-from solven_env.sandbox import program
+from solven_env.sandbox import host_programs
 from tests.profiles import write_profile
 from tests.running.namespaces import REFUSING
 from tests.sandbox.running import ROOT
@@ -92,7 +92,7 @@ def test_a_missing_bubblewrap_names_the_package(bare: World) -> None:
 
 def test_a_missing_slirp4netns_names_the_package_and_the_way_without(bare: World) -> None:
     (bare.base / "bin").mkdir()
-    (bare.base / "bin/bwrap").symlink_to(program.locate())
+    (bare.base / "bin/bwrap").symlink_to(host_programs.locate())
     if any(os.path.exists(f"{directory}/slirp4netns") for directory in ("/usr/sbin", "/sbin")):
         pytest.skip("found wherever PATH leads")
     said = refused(bare, "t1", "--network", "internet", "--", "true", PATH=str(bare.base / "bin"))

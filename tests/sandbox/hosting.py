@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from solven_env.sandbox import etc
-from solven_env.sandbox.plan import encode_command, encode_plan
+from solven_env.sandbox.launch_plan import encode_command, encode_plan
+from solven_env.sandbox.roots import etc
 from tests.sandbox.hosts import ASK
 from tests.sandbox.running import ROOT, Box, command
 
@@ -22,7 +22,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 LAUNCH = """
 import json, sys
 from solven_env.sandbox import session
-from solven_env.sandbox.plan import decode_command, decode_plan
+from solven_env.sandbox.launch_plan import decode_command, decode_plan
 document = json.loads(sys.argv[2])
 sys.exit(session.run(decode_plan(document["plan"]), decode_command(document["command"]), sys.argv[1]).status)
 """

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from solven_env.sandbox import etc, session
-from solven_env.sandbox.plan import LaunchPlan
+from solven_env.sandbox.backends.bubblewrap import session
+from solven_env.sandbox.launch_plan import LaunchPlan
+from solven_env.sandbox.roots import etc
 from tests.sandbox.running import SANDBOX_HOST_UID, SYSTEM, command
 
 

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env.sandbox import etc, runtime, session
-from solven_env.sandbox.plan import Bind, Command, Dev, Etc, LaunchPlan, Mount, Proc, Tmpfs
+from solven_env.sandbox import runtime
+from solven_env.sandbox.backends.bubblewrap import session
+from solven_env.sandbox.launch_plan import Bind, Command, Dev, Etc, LaunchPlan, Mount, Proc, Tmpfs
+from solven_env.sandbox.roots import etc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env.sandbox import limits, session
+from solven_env.sandbox import limits
+from solven_env.sandbox.backends.bubblewrap import session
+from solven_env.sandbox.launch_plan import Tmpfs
 from solven_env.sandbox.limits import Evidence, Limits, Reached
-from solven_env.sandbox.plan import Tmpfs
 from tests.sandbox.running import DEADLINE, PATH, Box, command, survivors, wait_for_file
 
 if TYPE_CHECKING:

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env.sandbox import session, supervised
+from solven_env.sandbox.backends.bubblewrap import session
+from solven_env.sandbox.backends.proot import client
 from tests.sandbox.running import command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from solven_env.sandbox.session import Ended
+    from solven_env.sandbox.backends.bubblewrap.session import Ended
     from tests.sandbox.running import Box
 
 _MINE = (signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1)
@@ -39,9 +40,7 @@ def bubblewrap(box: Box, *argv: str) -> Ended:
 def proot(box: Box, *argv: str) -> Ended:
     record = box.base / "record"
     record.mkdir(exist_ok=True)
-    return supervised.run(
-        box.plan, command(*argv), program="/usr/bin/proot", record=str(record), runtime_dir=box.runtime
-    )
+    return client.run(box.plan, command(*argv), program="/usr/bin/proot", record=str(record), runtime_dir=box.runtime)
 
 
 @pytest.mark.usefixtures("deaf")

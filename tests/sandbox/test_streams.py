@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox import session, supervised
+from solven_env.sandbox.backends.bubblewrap import session
+from solven_env.sandbox.backends.proot import client
 from solven_env.sandbox.limits import Limits
 from tests.sandbox.running import DEADLINE, SANDBOX_HOST_UID, Box, command, wait_for_file
 
@@ -75,7 +76,7 @@ def under_proot(box: Box, text: str, **streams: int) -> int:
     (box.base / "record").mkdir(exist_ok=True)
     record = str(box.base / "record")
     program = "/usr/bin/proot"
-    return supervised.run(
+    return client.run(
         box.plan, command("sh", "-c", text), program=program, record=record, runtime_dir=box.runtime, **given
     ).status
 

@@ -50,11 +50,11 @@ exec setpriv --reuid "$WHO" --regid "$WHO" --clear-groups --inh-caps=-all --boun
 # What is another thing for an ordinary user: namespaces, overlays, limits, networks, ownership. Files of one line share a
 # store of builds.
 SUBSET = [
-    "tests/sandbox/test_session.py",
-    "tests/sandbox/test_overlays.py tests/packages/test_added.py",
+    "tests/sandbox/backends/bubblewrap/test_session.py",
+    "tests/sandbox/roots/test_overlays.py tests/packages/test_added.py",
     "tests/sandbox/test_limits.py tests/sandbox/test_cgroups.py tests/sandbox/test_signals.py",
-    "tests/sandbox/test_network.py",
-    "tests/hostile/test_isolation.py tests/hostile/test_daemons.py tests/sandbox/test_control.py",
+    "tests/sandbox/network/test_slirp4netns.py",
+    "tests/hostile/test_isolation.py tests/hostile/test_daemons.py tests/sandbox/backends/bubblewrap/test_control.py",
     "tests/hostile/test_kills.py tests/hostile/test_crowds.py",
     "tests/packages/test_builds.py",
     "tests/probing/test_thread.py::test_a_healthy_thread",
@@ -66,7 +66,7 @@ SUBSET = [
 # What runs the same code a second time: SOLVEN_ENV_AS_USER=all adds it.
 THE_REST = [
     "tests/sandbox/test_streams.py",
-    "tests/sandbox/test_terminal.py",
+    "tests/sandbox/backends/bubblewrap/test_terminal.py",
     "tests/probing/test_host.py",
     "tests/running/test_refusals.py tests/running/test_explain.py tests/running/test_statuses.py",
     "tests/running/test_planted_links.py tests/running/test_sessions.py tests/running/test_streams.py",

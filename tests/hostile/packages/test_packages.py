@@ -20,7 +20,7 @@ from solven_env.packages.ecosystems.bun import node_modules
 from solven_env.packages.ecosystems.python import virtual_environment, wheels
 from solven_env.packages.making import Builder
 from solven_env.profile.sections import Bun, Python
-from solven_env.sandbox import program
+from solven_env.sandbox import host_programs
 from tests.packages.registry import basic, serve, tarball
 from tests.packages.thread import UID
 
@@ -91,7 +91,7 @@ def build_with(
             "UV_DEFAULT_INDEX": f"{registry.address}/simple",
             "npm_config_registry": registry.address,
         }
-        return Builder(toolchain.host(directory / "cache", {**environ, **own}), UID, program.locate(), runtime)
+        return Builder(toolchain.host(directory / "cache", {**environ, **own}), UID, host_programs.locate(), runtime)
 
     return make
 

@@ -1,0 +1,1 @@
+"""The ways to isolate a command, a folder each."""

@@ -1,0 +1,1 @@
+"""bubblewrap: kernel namespaces, kept for a thread by its session's holder."""

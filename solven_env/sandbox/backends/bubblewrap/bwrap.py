@@ -1,0 +1,108 @@
+"""bubblewrap's command line, made from data, and what its answers mean.
+
+The holder brings the mounts, the PID and the network namespace (`launching`); bubblewrap adds user, IPC, UTS and
+cgroup namespaces, drops every capability, forbids more user namespaces, and installs the filter.
+"""
+
+from __future__ import annotations
+
+import os
+
+from solven_env.errors import SandboxError
+from solven_env.sandbox import limits, refusal, wire
+from solven_env.sandbox.launch_plan import SANDBOX_UID, Command, LaunchPlan, starter
+from solven_env.typed import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from solven_env.errors import SolvenError
+
+SETSID = "/usr/bin/setsid"
+"""Gives the command a session and a terminal of its own. It becomes the command itself, and no second process, as long
+as it leads no process group: bubblewrap must not begin the session (--new-session), nor be in one with that terminal,
+where ^C would end bubblewrap's monitor too, and the command's status be lost."""
+
+_FAILED = b"failed "
+_MOST_WORDS = 9000
+"""MAX_ARGS in bubblewrap.c: of its command line and of what it reads from --args, three a variable, together."""
+
+
+def arguments(
+    plan: LaunchPlan,
+    command: Command,
+    root: str,
+    hard: dict[str, int],
+    *,
+    controlled: bool,
+    environment: int,
+    seccomp: int,
+    status: int,
+) -> list[str]:
+    """argv for `command` on the staged `root`; descriptors hold its environment, the filter and the status lines.
+
+    `hard` are the limits above which this process cannot set any. `controlled` makes the command's standard input its
+    controlling terminal: whose ^C and ^Z reach it, and what /dev/tty is.
+
+    bubblewrap itself starts with no environment, and no argument list shows one: `environment_arguments`.
+    """
+    line = [
+        plan.bwrap,
+        *("--unshare-user", "--disable-userns", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
+        *("--uid", str(SANDBOX_UID), "--gid", str(SANDBOX_UID), "--hostname", plan.hostname),
+        *("--die-with-parent", "--cap-drop", "ALL", *(() if controlled else ("--new-session",))),
+        *("--args", str(environment), "--seccomp", str(seccomp), "--json-status-fd", str(status)),
+        # Every mount beneath is nodev already but for the nodes of /dev, which --bind would make nodev too.
+        *("--dev-bind", root, "/", "--chdir", command.cwd),
+        # Even without limits: for a missing program bubblewrap itself ends with 1, like any command.
+        *("--", *((SETSID, "--ctty") if controlled else ()), starter(plan), *limits.options(command.limits, hard)),
+        *("--", *command.argv),
+    ]
+    too_many = len(line) + 3 * len(command.env) - _MOST_WORDS
+    if too_many > 0:
+        raise SandboxError(
+            f"a command of {len(command.argv)} words and {len(command.env)} variables has {too_many} words more than "
+            "bubblewrap takes",
+            fix="Pass them by a file or standard input, to xargs(1) for example.",
+        )
+    return line
+
+
+def environment_arguments(command: Command) -> bytes:
+    """The command's variables as bubblewrap reads them from --args.
+
+    It must not be started with them: an LD_PRELOAD that is meant for the command would be loaded outside the walls.
+    """
+    return b"".join(os.fsencode(f"--setenv\0{name}\0{value}\0") for name, value in command.env)
+
+
+def exit_status(lines: bytes) -> int | None:
+    """The command's status as bubblewrap wrote it to --json-status-fd; None when the command never ran."""
+    for line in lines.split(b"\n"):
+        name, _, value = line.strip(b"{ }").partition(b":")
+        if name == b'"exit-code"' and line.endswith(b"}"):  # a kill may have cut it short
+            return int(value)
+    return None
+
+
+def failure_report(error: SolvenError) -> bytes:
+    """What stands in the place of bubblewrap's lines when we are stopped before it: `failure` reads it."""
+    return _FAILED + wire.pack({"message": error.message, "fix": error.fix, "location": error.location})
+
+
+def failure(lines: bytes, bwrap: str) -> SandboxError:
+    """Why the command never ran, from the same lines: what stopped us before bubblewrap, or that bubblewrap gave up.
+
+    Its version is asked for only now: before each command that would cost a third of a start.
+    """
+    from solven_env.sandbox import host_programs
+
+    if lines.startswith(_FAILED):
+        return SandboxError(**wire.unpack(lines.removeprefix(_FAILED)))
+    found = host_programs.too_old(bwrap) or host_programs.lacking_starter()
+    if found is not None:
+        return SandboxError(found.message, fix=found.fix, location=found.location)
+    switch = refusal.find_switch()
+    by_itself = f"Look whether it works by itself: {bwrap} --unshare-all --dev-bind / / true"
+    return SandboxError(
+        "bubblewrap could not start the command; what it says stands on standard error",
+        fix=f"If that is about namespaces or a uid map: {switch[0]}; allow them: {switch[1]}" if switch else by_itself,
+    )

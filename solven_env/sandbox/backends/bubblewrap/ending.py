@@ -1,0 +1,103 @@
+"""How a command ends: what its first process leaves, what bubblewrap reports, and which limits it reached."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from solven_env.sandbox import cgroups, counting, limits
+from solven_env.sandbox.backends.bubblewrap import bwrap
+from solven_env.system.plain import signal
+from solven_env.typed import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from solven_env.errors import SandboxError
+    from solven_env.sandbox.launch_plan import Command
+    from solven_env.sandbox.limits import Reached
+    from solven_env.sandbox.roots.sources import Memory
+
+TIMED_OUT = 124
+_NEVER = float("inf")
+
+
+class Running:
+    """A command's first process and what is known about how it ends."""
+
+    def __init__(self, pid: int, status: int, root: str, command: Command, group: str | None) -> None:
+        self.pid = pid
+        self.status = status  # read end of bubblewrap's --json-status-fd
+        self.root = root
+        self.limits = command.limits
+        self.keep_alive = command.keep_alive
+        self.group = group  # its cgroup
+        self.time_limit = limits.time_limit(command.limits, command.timeout)
+        self.deadline = None if self.time_limit is None else time.monotonic() + self.time_limit[0]
+        self.verdict: int | None = None  # the status that is decided already: killed or timed out
+        allowed = command.limits.processes
+        self.watch = counting.Watch(pid, status, allowed) if allowed is not None else None
+        self.pidfd = os.pidfd_open(pid)
+
+
+def kill(running: Running, verdict: int) -> None:
+    """End the command with all that it started; `verdict` is its status, unless one is decided already."""
+    if running.verdict is None:
+        running.verdict = verdict
+        signal.pidfd_send_signal(running.pidfd, signal.SIGKILL)
+
+
+def due(running: Running) -> float:
+    """When `attend` has something to do: on the monotonic clock, `inf` for never."""
+    if running.verdict is not None:
+        return _NEVER
+    return min(running.deadline or _NEVER, running.watch.due if running.watch else _NEVER)
+
+
+def attend(running: Running) -> None:
+    """What is due now: a look at its processes, or its end when its time is up."""
+    now = time.monotonic()
+    is_late = running.deadline is not None and running.deadline <= now
+    if running.verdict is None and running.watch is not None and (is_late or running.watch.due <= now):
+        counting.look(running.watch)
+    if is_late:
+        kill(running, TIMED_OUT)
+
+
+def end(running: Running, program: str, tmp: Memory | None) -> tuple[int | SandboxError, tuple[Reached, ...]]:
+    """Reap a first process that has ended: the command's status, or why there was none, and the limits it reached.
+
+    `program` is the bubblewrap that it was, `tmp` the /tmp that it had.
+    """
+    _, waited, usage = os.wait4(running.pid, 0)
+    said = running.watch.said if running.watch else b""
+    with open(running.status, "rb") as lines:
+        said += lines.read()
+    happened = cgroups.Events()
+    if running.group is not None:
+        happened = cgroups.events(running.group)
+        cgroups.remove(running.group)
+    status = running.verdict
+    if status is None:
+        status = bwrap.exit_status(said)
+    if status is None and os.WIFSIGNALED(waited):
+        status = 128 + os.WTERMSIG(waited)
+    if status is None:
+        return bwrap.failure(said, program), ()
+    evidence = limits.Evidence(
+        status,
+        out_of_time=limits.reached(running.time_limit[1], running.time_limit[0])
+        if running.verdict == TIMED_OUT and running.time_limit
+        else None,
+        cpu_time=usage.ru_utime + usage.ru_stime,
+        processes=running.watch.peak if running.watch else 0,
+        left=running.watch.left if running.watch else 0,
+        is_tmp_full=tmp is not None and status != 0 and _is_full(tmp),
+        refused_forks=happened.refused_forks,
+        oom_kills=happened.oom_kills,
+    )
+    return status, limits.judge(running.limits, tmp.size if tmp else None, evidence)
+
+
+def _is_full(memory: Memory) -> bool:
+    """Of bytes, or of files: its size bounds both."""
+    about = os.statvfs(memory.where)
+    return about.f_bavail == 0 or about.f_favail == 0

@@ -1,0 +1,292 @@
+"""A session's holder: a small single-threaded fork server, pid 1 of a PID namespace of its own.
+
+It mounts each overlay once, stages one root a shape, and forks each command as pid 1 of one more PID namespace, so that
+the kernel itself ends everything: a command's processes when its first one ends, whatever they did (setsid, double
+forks); all commands when the holder does. No process of a command can ever become the holder's child, so there is
+nothing to sweep, and no moment after the fork at which a kill leaves something behind. When a launcher's connection
+ends, its command is killed. The holder ends with its last command, or as long after it as a command asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+from solven_env.errors import SandboxError
+from solven_env.sandbox import cgroups, counting, launching, refusal, runtime, seccomp, signals, wire
+from solven_env.sandbox.backends.bubblewrap import ending, session_roots, starting
+from solven_env.sandbox.launch_plan import check_command, decode_command, decode_plan
+from solven_env.sandbox.roots import devices, namespaces
+from solven_env.system.blocks import suppress
+from solven_env.system.plain import Socket, signal, socket
+from solven_env.typed import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from solven_env.sandbox.backends.bubblewrap.ending import Running
+    from solven_env.sandbox.counting import Watch
+    from solven_env.sandbox.launching import Root
+    from solven_env.sandbox.limits import Reached
+
+_KILLED = 128 + signal.SIGKILL
+_LONGEST_WAIT = 86400.0  # seconds; epoll_wait counts milliseconds in an int, and a timeout may be infinite
+_OWN_DESCRIPTORS = 64
+# Its connection, two pidfds and a status; the namespace, the pidfd and the leash of a network; a terminal on its way.
+_DESCRIPTORS_A_COMMAND = 9
+
+
+class Session:
+    """All that the holder knows. `clients`, `ending` and `watched` map descriptors: a connection's, and to that one a
+    first process's pidfd and what a `Watch` waits for.
+
+    `room` is how many clients there are descriptors for; more wait until one leaves. `kept_until` is when a session
+    without commands ends.
+    """
+
+    def __init__(self, listener: Socket, directory: int, name: str, inode: int, *, unprivileged: bool) -> None:
+        self.listener = listener
+        self.directory = directory
+        self.name = name
+        self.inode = inode
+        self.poll = select.epoll()
+        self.clients: dict[int, tuple[Socket, Running | None]] = {}
+        self.ending: dict[int, int] = {}
+        self.watched: dict[int, int] = {}
+        self.roots = session_roots.Roots(self.poll, unprivileged=unprivileged)
+        self.cgroups = cgroups.find_parent()
+        cgroups.clear(self.cgroups, name)  # what a killed holder has left
+        self.room = max(1, (launching.limit_open_files() - _OWN_DESCRIPTORS) // _DESCRIPTORS_A_COMMAND)
+        self.began = time.monotonic()
+        self.kept_until = 0.0
+        self.retired = False
+        self.filter = seccomp.program()
+        self.pids = os.open("/proc/self/ns/pid", os.O_RDONLY)
+
+
+def main(listener: str, directory: str, name: str) -> None:
+    """Serve the session whose socket is `name` in the runtime `directory` until its last command has ended."""
+    signals.forget_starter()
+    session_socket = Socket(fileno=int(listener))
+    session_socket.setblocking(False)
+    runtime_directory = int(directory)
+    unprivileged = os.geteuid() != 0
+    with runtime.locked(runtime_directory):
+        if not session_socket.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):  # the launcher was killed
+            runtime.bury(runtime_directory, name)
+            return
+        inode = runtime.inode(runtime_directory, name)
+    try:
+        namespaces.leave_host(unprivileged=unprivileged)
+        if os.fork():
+            os._exit(0)
+        namespaces.prepare_stage()
+        os.umask(0o022)
+    except OSError as error:
+        with runtime.locked(runtime_directory):
+            runtime.remove(runtime_directory, name, inode)
+        _refuse_all(session_socket, refusal.explain(str(error)))
+        return
+    session = Session(session_socket, runtime_directory, name, inode, unprivileged=unprivileged)
+    session.poll.register(session.listener, select.EPOLLIN)
+    _accept(session)
+    _end_when_over(session)
+    while not session.retired:
+        # One at a time: what handles an event may close descriptors, and their numbers come again.
+        for descriptor, _ in session.poll.poll(_patience(session), 1):
+            if descriptor == session.listener.fileno():
+                _accept(session)
+            elif descriptor in session.ending:
+                _reap(session, session.ending[descriptor])
+            elif descriptor in session.watched:
+                _step(session, descriptor)
+            elif descriptor in session.clients:
+                _hear(session, descriptor)
+            elif descriptor in session.roots.helpers:
+                session_roots.lose_network(session.roots, descriptor)
+                _drop_roots(session)
+        for _, running in session.clients.values():
+            if running:
+                ending.attend(running)
+        _end_when_over(session)
+    os._exit(0)  # at once: Python would take its modules apart for 3 ms, while the next session may be starting
+
+
+def _accept(session: Session) -> None:
+    """Take the launchers that wait, as many as there is room for."""
+    while len(session.clients) < session.room:
+        try:
+            connection, _ = session.listener.accept()
+        except BlockingIOError:
+            return
+        session.clients[connection.fileno()] = (connection, None)
+        session.poll.register(connection, select.EPOLLIN)
+    session.poll.modify(session.listener, 0)  # until `_part` makes room
+
+
+def _hear(session: Session, client: int) -> None:
+    """A launcher asks for its command, asks to kill it, or is gone; or someone asks how the session is."""
+    connection, running = session.clients[client]
+    if running is not None:
+        if not wire.hear_again(connection):
+            session.poll.unregister(client)  # at its end it stays readable
+        ending.kill(running, _KILLED)
+        return
+    request = wire.receive_request(connection)
+    if request == "status":
+        _tell_status(session, connection)
+    if request is None or request == "status":
+        _part(session, client)
+        return
+    document, streams = request
+    wire.send(connection, "accepted")
+    terminal = None
+    try:
+        plan = decode_plan(document["plan"])
+        terminal = devices.open_terminal(streams, plan.uid, plan.gid)
+        where, hidden = session_roots.have(session.roots, plan)
+        running = _start(session, session.roots.staged[where], document, streams, terminal)
+    except Exception as error:  # one launcher's plan, however wrong, ends no other's command
+        if not isinstance(error, SandboxError):
+            error = SandboxError(f"the sandbox could not be staged: {error!r}")
+        _part(session, client, error)
+    else:
+        session.clients[client] = (connection, running)
+        session.ending[running.pidfd] = client
+        session.poll.register(running.pidfd, select.EPOLLIN)
+        if running.watch is not None:
+            _await(session, client, running.watch)
+        try:
+            wire.send(connection, "started", terminal or (), hidden=hidden)
+        except SandboxError:  # the kernel passes no terminal; other commands go on
+            ending.kill(running, _KILLED)
+    finally:
+        for descriptor in (*streams, *(terminal or ())):
+            os.close(descriptor)
+
+
+def _tell_status(session: Session, connection: Socket) -> None:
+    now = time.monotonic()
+    commands = [running for _, running in session.clients.values() if running]
+    kept = max(session.kept_until - now, *(running.keep_alive for running in commands), 0.0)
+    wire.send(connection, "status", commands=len(commands), age=now - session.began, keep_alive=kept)
+
+
+def _start(
+    session: Session,
+    root: Root,
+    document: dict[str, Any],
+    streams: tuple[int, int, int],
+    terminal: tuple[int, int] | None,
+) -> Running:
+    command = decode_command(document["command"])
+    check_command(command)
+    asked = launching.Start(
+        root,
+        command,
+        streams,
+        slave=terminal[1] if terminal else None,
+        group=cgroups.make(session.cgroups, session.name, command.limits),
+        open_files=int(document["open_files"]),
+    )
+    return starting.start(asked, session.filter, session.pids)
+
+
+def _await(session: Session, client: int, watch: Watch) -> None:
+    if watch.awaited is not None:
+        session.watched[watch.awaited] = client
+        session.poll.register(watch.awaited, select.EPOLLIN)
+
+
+def _step(session: Session, descriptor: int) -> None:
+    client = session.watched.pop(descriptor)
+    session.poll.unregister(descriptor)
+    _, running = session.clients[client]
+    assert running is not None
+    assert running.watch is not None
+    counting.step(running.watch)
+    _await(session, client, running.watch)
+
+
+def _reap(session: Session, client: int) -> None:
+    """A command's first process has ended, and with it the kernel has ended all others of its namespace."""
+    _, running = session.clients[client]
+    assert running is not None
+    if running.watch is not None:
+        _stop_watching(session, running.watch)
+    bwrap = session.roots.staged[running.root].plan.bwrap
+    outcome, found = ending.end(running, bwrap, session_roots.find_tmp(session.roots, running.root))
+    session.poll.unregister(running.pidfd)
+    os.close(running.pidfd)
+    del session.ending[running.pidfd]
+    session.kept_until = max(session.kept_until, time.monotonic() + running.keep_alive)
+    _part(session, client, outcome, found)
+    _drop_roots(session)
+
+
+def _drop_roots(session: Session) -> None:
+    session_roots.drop(session.roots, used={running.root for _, running in session.clients.values() if running})
+
+
+def _stop_watching(session: Session, watch: Watch) -> None:
+    if watch.awaited is not None:
+        del session.watched[watch.awaited]
+        session.poll.unregister(watch.awaited)
+    counting.leave(watch)
+
+
+def _part(
+    session: Session, client: int, outcome: int | SandboxError | None = None, found: tuple[Reached, ...] = ()
+) -> None:
+    """Let a launcher go, with what became of its command.
+
+    The last one of a session that is not kept alive is told when the session's name is free: the next command that its
+    caller starts finds a new session, and never one that is about to end.
+    """
+    connection, _ = session.clients.pop(client)
+    # Closing alone would leave it in the set while a child that has not come to its execve holds a copy.
+    with suppress(FileNotFoundError):  # when its launcher has gone before
+        session.poll.unregister(client)
+    session.poll.modify(session.listener, select.EPOLLIN)
+    _end_when_over(session)
+    if isinstance(outcome, SandboxError):
+        wire.send_failure(connection, outcome)
+    elif outcome is not None:
+        wire.send(connection, "exited", status=outcome, limits=[each._asdict() for each in found])
+    connection.close()
+
+
+def _patience(session: Session) -> float | None:
+    moments = [ending.due(running) for _, running in session.clients.values() if running]
+    if not session.clients:
+        moments.append(session.kept_until)
+    return min(_LONGEST_WAIT, max(0.0, min(moments) - time.monotonic())) if moments else None
+
+
+def _end_when_over(session: Session) -> None:
+    """Without any command, and kept alive no longer, give the socket's name up, unless a launcher came meanwhile.
+
+    One that comes later finds none and asks again.
+    """
+    if session.retired or session.clients or time.monotonic() < session.kept_until:
+        return
+    with runtime.locked(session.directory):
+        _accept(session)
+        if not session.clients:
+            cgroups.clear(session.cgroups, session.name)
+            runtime.remove(session.directory, session.name, session.inode)
+            session.retired = True
+
+
+def _refuse_all(listener: Socket, error: SandboxError) -> None:
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except BlockingIOError:
+            return
+        with connection:
+            # Closed with the request unread, the connection would lose the answer too (ECONNRESET comes first).
+            if wire.receive_request(connection) != "status":  # who asks for that sees the end, and looks again
+                wire.send(connection, "accepted")
+                wire.send_failure(connection, error)

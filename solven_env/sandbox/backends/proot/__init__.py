@@ -1,0 +1,1 @@
+"""proot: paths rewritten with ptrace, for hosts without user namespaces. No security boundary."""

@@ -1,0 +1,121 @@
+"""The launcher's side of the proot backend: start a supervisor for one command, and wait for how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from solven_env.errors import SandboxError
+from solven_env.sandbox import wire
+from solven_env.sandbox.backends.bubblewrap.session import Ended, begin
+from solven_env.sandbox.launch_plan import Command, LaunchPlan, encode_command, encode_plan
+from solven_env.sandbox.limits import reached, time_limit
+from solven_env.sandbox.roots import targets
+from solven_env.sandbox.streams import Streams, deliver, relay
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+
+_TIMED_OUT = 124
+_KILLED = 137
+_SUPERVISOR = (
+    "import sys; sys.path.append(sys.argv[1]); "
+    "from solven_env.sandbox.backends.proot import supervisor; supervisor.main(*sys.argv[2:])"
+)
+
+
+def run(
+    plan: LaunchPlan,
+    command: Command,
+    notice: Callable[[str], None] = lambda _: None,
+    /,
+    *,
+    program: str,
+    record: str,
+    runtime_dir: str,
+    stdin: int = 0,
+    stdout: int = 1,
+    stderr: int = 2,
+) -> Ended:
+    """Run `command` under the proot `program` and say how it ended.
+
+    Its status is 128 and more for a signal, 124 when its time was up, 137 when it was killed.
+
+    `record` is a directory of the thread's own on this host, `runtime_dir` that of the thread's sessions. The three
+    descriptors are copied from and to pipes of the command's own (`streams`), but for a terminal, which it has as it
+    is. An exception on the way, KeyboardInterrupt above all, and the launcher's death by any signal end everything that
+    was started. SandboxError when it could not start. `notice` is told, when it has ended, of directories of the
+    thread's own that were hidden.
+    """
+    request = {
+        "plan": encode_plan(plan),
+        "command": encode_command(command),
+        "program": program,
+        "record": record,
+        "runtime": runtime_dir,
+    }
+    with closing(Streams(plan, (stdin, stdout, stderr))) as streams:
+        said, is_whole = _serve(request, streams, time_limit(command.limits, command.timeout))
+        if not said:  # the supervisor was killed
+            from solven_env.sandbox.backends.proot import on_disk
+
+            on_disk.clear(record)
+            return Ended(_KILLED)
+        ended = _outcome(said, command, notice, is_whole=is_whole)
+        if (failure := streams.failure()) is not None:
+            raise failure
+        return ended
+
+
+def _serve(request: dict[str, Any], streams: Streams, limit: tuple[float, str] | None) -> tuple[bytes, bool]:
+    """Run what is requested and copy meanwhile: what the supervisor reports, and whether all output was taken."""
+    life, lifeline = os.pipe()  # the supervisor sees its end when we are gone
+    report, reports = os.pipe()
+    try:
+        process = _start(request, (life, reports), streams.given)
+    except BaseException:
+        os.close(lifeline)
+        os.close(report)
+        raise
+    finally:
+        os.close(life)
+        os.close(reports)
+        streams.release()
+    deadline = time.monotonic() + limit[0] if limit else None
+    try:
+        relay(streams.parts, report)
+    except BaseException:
+        deadline = 0.0
+        raise
+    finally:
+        os.close(lifeline)
+        process.wait()
+        with open(report, "rb") as file:
+            said = file.read()
+        is_whole = deliver(streams.parts, deadline if said else 0.0)
+    return said, is_whole
+
+
+def _start(request: dict[str, Any], pipes: tuple[int, int], streams: tuple[int, int, int]) -> subprocess.Popen[bytes]:
+    with wire.memory("request") as written:
+        with open(written, "wb", closefd=False) as file:
+            file.write(json.dumps(request).encode())
+        inherited = (written, *pipes)
+        return begin(_SUPERVISOR, inherited, inherited, streams)
+
+
+def _outcome(said: bytes, command: Command, notice: Callable[[str], None], *, is_whole: bool) -> Ended:
+    document = json.loads(said)
+    if "failed" in document:
+        raise SandboxError(**document["failed"])
+    if document["hidden"]:
+        notice(targets.hidden(document["hidden"]))
+    limit = time_limit(command.limits, command.timeout)
+    if limit is None or not (document["is_out_of_time"] or not is_whole):
+        return Ended(int(document["status"]))
+    seconds, name = limit
+    return Ended(_TIMED_OUT, (reached(name, seconds),))

@@ -1,0 +1,61 @@
+"""proot's command line, made from data, and what is said where proot is used.
+
+proot (https://proot-me.github.io) traces a program with ptrace(2) and rewrites the paths in its system calls. Nothing
+is mounted, and the kernel keeps nobody in.
+"""
+
+from __future__ import annotations
+
+from solven_env.sandbox.launch_plan import SANDBOX_UID, Command, starter
+from solven_env.typed import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from solven_env.sandbox.launch_plan import LaunchPlan
+
+STATEMENT = (
+    "The proot backend rewrites paths so that a cooperative program sees the workspace as /. It is a convenience, not "
+    "a security boundary."
+)
+STAGE = "/tmp"  # noqa: S108 - a tmpfs of the supervisor's own mount namespace over it; proot's own files go there too
+ENV = "/usr/bin/env"
+SETSID = "/usr/bin/setsid"
+
+
+class Binding(NamedTuple):
+    """A path of the host that is seen at `target`."""
+
+    source: str
+    target: str
+
+
+def notice(network: str) -> str:
+    """The line that names the backend, where a command asks for `network`."""
+    return (
+        f"backend: proot, which enforces neither network (asked for: {network}) nor limits nor namespaces. {STATEMENT}"
+    )
+
+
+def arguments(root: str, bindings: Sequence[Binding], plan: LaunchPlan, command: Command, *, uid: int) -> list[str]:
+    """argv of a proot that shows `root` as / and is started with the command's environment; `uid` is the real one.
+
+    proot ends with the status of whichever process ended last, and with 255 for any signal. So setsid leaves the
+    command behind as an orphan, and whoever adopts orphans (`supervisor`) learns how it ended from the kernel. prlimit
+    tells 126 from 127, and is told of a limit lest it prints a table; a core would lie in the workspace. env enters the
+    working directory, where proot (-w) would quietly take / for one that is not there.
+    """
+    return [
+        # Quiet, but for what stops it. (-1 is a value of its own: below 0 nothing is said of signals and bindings.)
+        *("proot", "-v", "-1", "-r", root, "-w", "/"),
+        *(() if uid == SANDBOX_UID else ("-i", f"{SANDBOX_UID}:{SANDBOX_UID}")),
+        # The mark keeps proot from following a link at the target's last component.
+        *(word for each in bindings for word in ("-b", f"{each.source}:{each.target}!")),
+        *(() if command.cwd == "/" else (ENV, f"--chdir={command.cwd}")),
+        *(SETSID, "--fork", starter(plan), "--core=0:0", "--", *command.argv),
+    ]
+
+
+def environment(command: Command) -> dict[str, str]:
+    """The command's variables. proot itself is started with them, and hands them on as they are."""
+    return {**dict(command.env), "PWD": command.cwd}

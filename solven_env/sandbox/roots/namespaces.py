@@ -1,0 +1,45 @@
+"""The holder's own namespaces."""
+
+from __future__ import annotations
+
+import os
+
+from solven_env.sandbox.roots import devices
+from solven_env.system import mounting
+
+STAGE = "/proc/fs"
+"""Where staged roots lie in the holder's mount namespace: it always exists, a dropped uid can reach it, and it hides
+nothing that a plan may name as a source."""
+
+
+def leave_host(*, unprivileged: bool, inside: int = 0) -> None:
+    """Enter new mount and PID namespaces (the next child is pid 1), without privilege those of a user namespace.
+
+    `inside` is then our uid and gid there. All rights are ours until the next execve, and after it for 0 alone.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    mounting.unshare(mounting.CLONE_NEWNS | mounting.CLONE_NEWPID | (mounting.CLONE_NEWUSER if unprivileged else 0))
+    if unprivileged:
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{inside} {uid} 1"), ("gid_map", f"{inside} {gid} 1")):
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
+
+
+def prepare_stage() -> None:
+    """As pid 1 of the new namespaces: cut them off from the host's; mount /proc, /dev/pts, the tmpfs of roots."""
+    mounting.make_private("/")
+    cover("/proc", "proc", {}, mounting.ATTR_NOEXEC)
+    cover(STAGE, "tmpfs", {"mode": "0755"}, mounting.ATTR_NOEXEC)
+    _mount(devices.new_pts(), devices.PTS)
+
+
+def cover(where: str, kind: str, options: dict[str, str | None], attributes: int = 0) -> None:
+    """Mount a new file system, without set-uid programs and devices, over a directory of this mount namespace."""
+    _mount(mounting.new_mount(kind, options, mounting.ATTR_NOSUID | mounting.ATTR_NODEV | attributes), where)
+
+
+def _mount(mount: int, where: str) -> None:
+    place = os.open(where, os.O_PATH)
+    mounting.attach(mount, place)
+    os.close(place)
+    os.close(mount)
