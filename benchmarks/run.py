@@ -31,7 +31,7 @@ from benchmarks.measure import (
 from benchmarks.world import SMALL, Bench
 from solven_env.packages import builds, toolchain
 from solven_env.packages.ecosystems.python import interpreters
-from solven_env.threads import Thread
+from solven_env.threads.thread import Thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable

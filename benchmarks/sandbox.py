@@ -39,7 +39,7 @@ from benchmarks.measure import (
 from benchmarks.world import SMALL, Bench
 from solven_env.errors import SolvenError
 from solven_env.packages import builds
-from solven_env.threads import Thread
+from solven_env.threads.thread import Thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable

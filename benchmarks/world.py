@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import solven_env
 from benchmarks.measure import COMMAND, quietly
-from solven_env import running
+from solven_env.run import execute
 from solven_env.sandbox.backends.bubblewrap import session
-from solven_env.threads import Thread
+from solven_env.threads.thread import Thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from solven_env.running import Launch
+    from solven_env.run.execute import Launch
 
 SMALL = "version: 1\nname: small\nrelease: 1.0.0\nenv: {HOME: /}\npython: {version: '3.12'}\n"
 """A profile whose one build takes a second."""
@@ -51,13 +51,13 @@ class Bench:
     def launch(self, thread: str, *argv: str) -> Launch:
         """A command of a thread, ready to run."""
         found = Thread.find(thread, None)
-        return running.prepare(found, running.Asked(argv, network="none"))
+        return execute.prepare(found, execute.Asked(argv, network="none"))
 
     def run(self, thread: str, *argv: str) -> str:
         """What a command in a thread prints."""
         with tempfile.TemporaryFile() as said:
             nothing = os.open(os.devnull, os.O_RDONLY)
-            ended = running.run(self.launch(thread, *argv), stdin=nothing, stdout=said.fileno())
+            ended = execute.run(self.launch(thread, *argv), stdin=nothing, stdout=said.fileno())
             os.close(nothing)
             assert ended.status == 0, (argv, ended)
             said.seek(0)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from solven_env.errors import UsageError
 from solven_env.report import DoctorReport, LockReport, Report, ThreadReport, thread_report
 from solven_env.system import directories
-from solven_env.threads import Thread
+from solven_env.threads.thread import Thread
 from solven_env.workspace.storage import check_readers, thread_id
 
 if TYPE_CHECKING:
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from solven_env.documents.diagnostics import Diagnostic
-    from solven_env.explaining import Explanation
     from solven_env.packages.builds import Need
     from solven_env.probing.listing import Listing
     from solven_env.probing.questions import Finding
     from solven_env.profile.render import RenderedFile
     from solven_env.profile.source import ProfileSource
     from solven_env.reconcile.model import Change, Plan
+    from solven_env.run.explanation import Explanation
     from solven_env.sandbox.limits import Reached
 
 OnConflict = Literal["fail", "overwrite"]
@@ -67,8 +67,8 @@ def plan(
     restore_record: bool = False,
 ) -> Plan:
     """What `apply` would do, with the exact bytes. Nothing is written, and no lock is taken."""
-    from solven_env import planning
     from solven_env.profile.source import find_profile
+    from solven_env.threads import planning
 
     found = Thread.find(thread, storage)
     return planning.plan(found, found.record(recover=restore_record), find_profile(profile), inputs or {}, unset)[0]
@@ -96,8 +96,9 @@ def status(
     inputs: Mapping[str, str] | None = None,
 ) -> Report:
     """Where the workspace and this host differ from what the last apply left; with a profile, what is pending too."""
-    from solven_env import planning, running, sessions
     from solven_env.profile.source import find_profile
+    from solven_env.run import execute
+    from solven_env.threads import planning, sessions
 
     found = Thread.find(thread, storage)
     if inputs and profile is None:
@@ -117,7 +118,7 @@ def status(
         report = report._replace(
             added=found.added(record, running_now.desired.builds),
             missing_links=found.missing_links(record),
-            unenforced=running.unenforced(record.settings["limits"], record.settings["backend"]),
+            unenforced=execute.unenforced(record.settings["limits"], record.settings["backend"]),
             session=sessions.look(found, record),
         )
     return Report("status", (report,))
@@ -143,13 +144,13 @@ def apply(
     storage is not mounted, or another one than it should be. `progress` is told of a record that was restored, of a
     copied storage, of builds that are made, and of the backend where that is not bubblewrap.
     """
-    from solven_env import planning, uids
     from solven_env.packages import builds
     from solven_env.profile.source import find_profile
     from solven_env.reconcile.apply import apply as apply_plan
     from solven_env.reconcile.apply import let_in, refuse_conflicts
     from solven_env.reconcile.model import BUILD
     from solven_env.reconcile.resources.file import changed_meanwhile
+    from solven_env.threads import planning, uids
 
     if on_conflict not in ("fail", "overwrite"):
         raise UsageError(f"on_conflict cannot be {on_conflict!r}", fix="Pass 'fail' or 'overwrite'.")
@@ -238,14 +239,14 @@ def run(
     or that its streams could not be copied to their end, as onto a full disk (125 on the command line).
     KeyboardInterrupt, like any exception on the way, ends all that was started.
     """
-    from solven_env import running
+    from solven_env.run import execute
 
     terminal = os.environ.get("TERM", "") if any(map(os.isatty, (stdin, stdout, stderr))) else ""
-    asked = running.Asked(
-        running.words(command, shell), cwd, timeout, env or {}, network, backend, keep_alive, terminal
+    asked = execute.Asked(
+        execute.words(command, shell), cwd, timeout, env or {}, network, backend, keep_alive, terminal
     )
-    launch = running.prepare(Thread.find(thread, storage), asked, progress)
-    ended = running.run(launch, stdin=stdin, stdout=stdout, stderr=stderr, progress=progress)
+    launch = execute.prepare(Thread.find(thread, storage), asked, progress)
+    ended = execute.run(launch, stdin=stdin, stdout=stdout, stderr=stderr, progress=progress)
     for each in ended.limits:
         on_limit(each)
     return ended.status
@@ -268,10 +269,10 @@ def explain(
     Builds, layers, mounts with their reasons, variables (those in `env` by name), network, limits, uid, and the command
     line of the program that starts it.
     """
-    from solven_env import running
+    from solven_env.run import execute
 
-    asked = running.Asked(running.words(command, shell), cwd, timeout, env or {}, network, backend)
-    return running.explain(Thread.find(thread, storage), asked, controlled=os.isatty(0))
+    asked = execute.Asked(execute.words(command, shell), cwd, timeout, env or {}, network, backend)
+    return execute.explain(Thread.find(thread, storage), asked, controlled=os.isatty(0))
 
 
 def doctor(
@@ -305,7 +306,7 @@ def stop(thread: str, *, storage: str | Path | None = None) -> bool:
 
     When it returns, every process of it has ended. The commands' callers get 137.
     """
-    from solven_env import sessions
+    from solven_env.threads import sessions
 
     return sessions.stop(thread, storage)
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import pages
-from tests.running.world import remove
+from tests.run.world import remove
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

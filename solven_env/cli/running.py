@@ -100,10 +100,11 @@ def explain(
     chosen: Format,
 ) -> None:
     """Say what `run` would start with the same arguments."""
-    from solven_env import api, explaining
+    from solven_env import api
     from solven_env.cli.errors import exit_codes
     from solven_env.cli.output import errors_told, print_json, say
     from solven_env.report import FORMAT
+    from solven_env.run import explanation
 
     with exit_codes(NOT_STARTED), errors_told("run", thread, chosen, storage=storage, all_but_usage=NOT_STARTED):
         told = api.explain(
@@ -120,7 +121,7 @@ def explain(
     if chosen is Format.JSON:
         print_json({"format": FORMAT, "command": "run", "threads": [told.to_json() | {"error": None}]})
     else:
-        for line in explaining.text(told):
+        for line in explanation.text(told):
             say(line)
 
 

@@ -28,7 +28,7 @@ def command(
       solven-env shell thread-42 --network host --env OPENAI_API_KEY
       solven-env shell thread-42 < script.sh
     """
-    from solven_env.running import LOGIN
+    from solven_env.run.execute import LOGIN
 
     running.run(
         thread,

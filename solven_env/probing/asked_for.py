@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from solven_env import launch
 from solven_env.packages import builds
 from solven_env.probing.questions import Answer, broken, limited, ok
+from solven_env.run import launch
 from solven_env.sandbox import cgroups, host_programs
 from solven_env.sandbox.backends.proot.tracer import STATEMENT
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from solven_env import known
 from solven_env.errors import WorkspaceError
 from solven_env.probing import basics, host, inside, profile, questions, shells, supplies, surroundings, thread
 from solven_env.probing.questions import Question
 from solven_env.profile.source import find_profile
 from solven_env.report import DoctorReport, ThreadReport, thread_report
 from solven_env.state.storage_root import StorageRoot
-from solven_env.threads import Thread
+from solven_env.threads import known
+from solven_env.threads.thread import Thread
 from solven_env.workspace import storage as storages
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from solven_env import running
 from solven_env.errors import SandboxError
 from solven_env.probing import script, starting
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
 from solven_env.profile import pep508, prepare
 from solven_env.profile.sections import TARGETS
+from solven_env.run import execute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -135,12 +135,12 @@ def unbuffered(inside: Inside) -> Answer | None:
         return None
     go, wait = os.pipe()
     read, out = os.pipe()
-    prepared = running.prepare(inside.asked.thread, running.Asked(("python", "-c", _UNBUFFERED), timeout=2 * _PATIENCE))
+    prepared = execute.prepare(inside.asked.thread, execute.Asked(("python", "-c", _UNBUFFERED), timeout=2 * _PATIENCE))
     failures: list[BaseException] = []
 
     def run() -> None:
         try:
-            running.run(prepared, stdin=go, stdout=out, stderr=out)
+            execute.run(prepared, stdin=go, stdout=out, stderr=out)
         except BaseException as error:  # raised again below, where it is an answer
             failures.append(error)
         finally:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from solven_env import planning
 from solven_env.errors import BuildError, SandboxError
 from solven_env.packages import builds
 from solven_env.probing import starting
+from solven_env.threads import planning
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from solven_env.state.records import Record
-    from solven_env.threads import Thread
+    from solven_env.threads.thread import Thread
     from solven_env.workspace.root import Entry
 
 _SECONDS = 60.0

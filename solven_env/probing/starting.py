@@ -10,12 +10,12 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 
-from solven_env import launch, running
 from solven_env.errors import SandboxError
 from solven_env.packages import host_tools, programs
 from solven_env.packages.layers import Layer
 from solven_env.packages.store import Build
 from solven_env.profile.mounts import SYSTEM
+from solven_env.run import execute, launch
 from solven_env.sandbox.backends.bubblewrap import session
 from solven_env.sandbox.launch_plan import Command
 from solven_env.system.blocks import holding
@@ -24,9 +24,9 @@ from solven_env.typed import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from solven_env.launch import Network, Stacked
+    from solven_env.run.launch import Network, Stacked
     from solven_env.sandbox.backends.bubblewrap.session import Ended
-    from solven_env.threads import Thread
+    from solven_env.threads.thread import Thread
 
 _SECONDS = 30.0
 LONGEST = 8 << 20
@@ -120,8 +120,8 @@ def start_alone(
 
 def start_in(thread: Thread, argv: Sequence[str], env: Mapping[str, str], seconds: float) -> Done:
     """Run a command in a thread, as `run` does."""
-    prepared = running.prepare(thread, running.Asked(argv, timeout=seconds, env=env))
-    return finish(lambda stdin, out, err: running.run(prepared, stdin=stdin, stdout=out, stderr=err))
+    prepared = execute.prepare(thread, execute.Asked(argv, timeout=seconds, env=env))
+    return finish(lambda stdin, out, err: execute.run(prepared, stdin=stdin, stdout=out, stderr=err))
 
 
 @contextmanager

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from solven_env import claims, uids
 from solven_env.errors import SandboxError, StoreError
 from solven_env.packages import certificates, host_tools, store, toolchain, tools
 from solven_env.packages.ecosystems.python import interpreters, remembered
@@ -22,6 +21,7 @@ from solven_env.probing.host import Host, nearest, overlay, said
 from solven_env.probing.looks import look
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
 from solven_env.system.failures import failure
+from solven_env.threads import claims, uids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,7 +9,6 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from solven_env import planning, sessions, uids
 from solven_env.errors import WorkspaceError, printable
 from solven_env.packages import layers, store, verifying, wanted
 from solven_env.probing import doors, supplies
@@ -17,6 +16,7 @@ from solven_env.probing.asked_for import backend_answer, limits_answer, network_
 from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
 from solven_env.sandbox.launch_plan import Bind
 from solven_env.state.records import lock_key
+from solven_env.threads import planning, sessions, uids
 from solven_env.workspace import storage as storages
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from solven_env.profile.source import ProfileSource
     from solven_env.reconcile.model import Change, Plan
     from solven_env.state.records import Record
-    from solven_env.threads import Thread
+    from solven_env.threads.thread import Thread
 
 _SECONDS = 2.0
 """How long the files of a build are compared."""

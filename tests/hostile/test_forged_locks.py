@@ -20,14 +20,14 @@ from solven_env.packages import lock_files, locks
 from solven_env.profile.sections import Bun, Python
 from tests.cli.conftest import cli  # noqa: F401 (fixture)
 from tests.profiles import write_profile
-from tests.running.conftest import thread  # noqa: F401 (fixture)
+from tests.run.conftest import thread  # noqa: F401 (fixture)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.cli.conftest import Cli
-    from tests.running.world import World
+    from tests.run.world import World
 
 pytestmark = pytest.mark.attack("forged locks")
 

@@ -36,7 +36,7 @@ from tests.sandbox.running import (
 )
 
 if TYPE_CHECKING:
-    from tests.running.world import World
+    from tests.run.world import World
 
 KILLS = int(os.environ.get("SOLVEN_ENV_KILLS", "10"))
 LONGEST = 0.15

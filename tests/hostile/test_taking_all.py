@@ -12,13 +12,13 @@ import pytest
 
 from tests.hostile.attacks import Attack
 from tests.profiles import write_profile
-from tests.running.test_uids import uid
+from tests.run.test_uids import uid
 from tests.sandbox.running import ROOT, wait_for_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.running.world import World
+    from tests.run.world import World
 
 pytestmark = pytest.mark.skipif(not ROOT, reason="an ordinary user's commands have one uid")
 

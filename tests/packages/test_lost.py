@@ -1,4 +1,4 @@
-"""What a build cannot do without, removed from a layer or from a copy; `tests/running/test_lost.py` has commands do it."""
+"""What a build cannot do without, removed from a layer or from a copy; `tests/run/test_lost.py` has commands do it."""
 
 from __future__ import annotations
 

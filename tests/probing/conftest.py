@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.running.conftest import cache as cache
-from tests.running.world import World, new_world, own_cache
+from tests.run.conftest import cache as cache
+from tests.run.world import World, new_world, own_cache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.running.world import World
+    from tests.run.world import World
 
 LEVELS = {"✓": "ok", "!": "limited", "✗": "broken"}
 _ANSWER = re.compile(r"  ([✓!✗]) ([^:]+):")

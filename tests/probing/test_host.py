@@ -10,13 +10,13 @@ import pytest
 
 from solven_env.sandbox import cgroups
 from tests.probing.doctor import doctor, edited
-from tests.running.world import CHECKOUT
+from tests.run.world import CHECKOUT
 from tests.sandbox.running import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.running.world import World
+    from tests.run.world import World
 
 mounts = pytest.mark.skipif(not ROOT, reason="mounts something")
 NOWHERE = "http://127.0.0.1:9/"

@@ -11,10 +11,10 @@ import pytest
 from solven_env.sandbox import cgroups
 from tests.probing.doctor import doctor, edited
 from tests.profiles import write_profile
-from tests.running.world import DATA
+from tests.run.world import DATA
 
 if TYPE_CHECKING:
-    from tests.running.world import World
+    from tests.run.world import World
 
 
 def test_a_profile_with_all_that_it_needs(shared: World) -> None:

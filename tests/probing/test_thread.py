@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import solven_env
-from solven_env.threads import Thread
+from solven_env.threads.thread import Thread
 from tests.probing.doctor import answers, applied, doctor, edited, moved_away
 from tests.profiles import write_profile
-from tests.running.world import UID
+from tests.run.world import UID
 from tests.sandbox.running import ROOT, survivors, wait_for_file
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from syrupy.assertion import SnapshotAssertion
 
-    from tests.running.world import World
+    from tests.run.world import World
 
 INSIDE = {"start", "PATH", ".bashrc", "virtual environment", "Python packages", "Node packages", "writing", "mounts"}
 

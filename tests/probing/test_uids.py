@@ -9,12 +9,12 @@ import pytest
 
 from tests.probing.doctor import applied, doctor, edited
 from tests.profiles import write_profile
-from tests.running.test_uids import FIRST, through_fuse
-from tests.running.world import UID
+from tests.run.test_uids import FIRST, through_fuse
+from tests.run.world import UID
 from tests.sandbox.running import ROOT
 
 if TYPE_CHECKING:
-    from tests.running.world import World
+    from tests.run.world import World
 
 pytestmark = pytest.mark.skipif(not ROOT, reason="only root has several uids")
 

@@ -58,9 +58,9 @@ SUBSET = [
     "tests/hostile/test_kills.py tests/hostile/test_crowds.py",
     "tests/packages/test_builds.py",
     "tests/probing/test_thread.py::test_a_healthy_thread",
-    "tests/running/test_environment.py tests/running/test_packages.py tests/running/test_isolation.py",
-    "tests/running/test_limits.py tests/running/test_store.py tests/running/test_rights.py",
-    "tests/running/test_mount_points.py tests/running/test_lost.py tests/packages/test_lost.py tests/test_known.py",
+    "tests/run/test_environment.py tests/run/test_packages.py tests/run/test_isolation.py",
+    "tests/run/test_limits.py tests/run/test_store.py tests/run/test_rights.py",
+    "tests/run/test_mount_points.py tests/run/test_lost.py tests/packages/test_lost.py tests/threads/test_known.py",
     "tests/test_transcripts.py::test_getting_started",
 ]
 # What runs the same code a second time: SOLVEN_ENV_AS_USER=all adds it.
@@ -68,10 +68,10 @@ THE_REST = [
     "tests/sandbox/test_streams.py",
     "tests/sandbox/backends/bubblewrap/test_terminal.py",
     "tests/probing/test_host.py",
-    "tests/running/test_refusals.py tests/running/test_explain.py tests/running/test_statuses.py",
-    "tests/running/test_planted_links.py tests/running/test_sessions.py tests/running/test_streams.py",
+    "tests/run/test_refusals.py tests/run/test_explain.py tests/run/test_statuses.py",
+    "tests/run/test_planted_links.py tests/run/test_sessions.py tests/run/test_streams.py",
     "tests/state/test_recovering.py",
-    "tests/running/test_proot.py",
+    "tests/run/test_proot.py",
     "tests/test_transcripts.py",
 ]
 if os.environ.get("SOLVEN_ENV_AS_USER") == "all":

@@ -1,0 +1,1 @@
+"""A command of a thread: from its request to a launch plan and its result."""

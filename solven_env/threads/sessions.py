@@ -1,0 +1,77 @@
+"""A thread's session on this host: its name, how it is, and its end. Running commands in it is `running`'s."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+from solven_env.errors import StateError, StorageError, UsageError
+from solven_env.sandbox.backends.bubblewrap import control, session
+from solven_env.system import directories
+from solven_env.threads import known
+from solven_env.threads.thread import Thread
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from solven_env.sandbox.backends.bubblewrap.control import SessionState
+    from solven_env.state.records import Record
+
+_LOOK = "import os, sys; os.listdir(sys.argv[2])"
+_PATIENCE = 2.0  # seconds
+
+
+def name(thread: Thread, record: Record) -> str:
+    """What names the session of a thread: one a host, and another when the thread is made anew."""
+    return f"{_owner(thread)}/{record.incarnation}"
+
+
+def look(thread: Thread, record: Record) -> SessionState | None:
+    """How the thread's session on this host is; None when there is none."""
+    return control.look(name(thread, record), str(directories.runtime())) if thread.storage_id else None
+
+
+def stop(thread: str, storage: str | Path | None) -> bool:
+    """End the thread's session on this host, with all its commands; whether there was one.
+
+    The storage is not needed for that: its path says how this host knows it. It may be dead or hang, and is looked at
+    only where no session is found so, to tell a thread without a session from one that is not there.
+    """
+    named = Thread.named(thread, storage)
+    known_as = known.recall(directories.data(), named.storage)
+    if known_as is not None:
+        if _stop(named._replace(storage_id=known_as)):
+            return True
+        if not _answers(named.storage):
+            return False
+    try:
+        found = Thread.find(thread, storage)
+        is_there = found.record(recover=True) is not None
+    except (StateError, StorageError):
+        if known_as is None:
+            raise
+        return False
+    if not is_there:
+        raise UsageError(f"there is no thread {thread} in this storage", fix="Look at its name, or at --storage.")
+    return found.storage_id not in (None, known_as) and _stop(found)
+
+
+def _answers(path: Path) -> bool:
+    """Whether a storage answers, with an error too; one whose daemon hangs does not. Waits for two seconds at most."""
+    streams = (subprocess.DEVNULL,) * 3
+    child = session.begin(_LOOK, (path.absolute(),), (), streams)
+    try:
+        child.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        child.kill()  # and not waited for: it may be in a call that no signal ends
+        return False
+    return True
+
+
+def _owner(thread: Thread) -> str:
+    """What the names of all sessions of the thread begin with."""
+    return f"{thread.storage_id}/{thread.name}"
+
+
+def _stop(thread: Thread) -> bool:
+    return control.stop_all(_owner(thread), str(directories.runtime()))

@@ -1,0 +1,167 @@
+"""A thread on this host: where its workspace is, what is recorded of it, and which builds it needs."""
+
+from __future__ import annotations
+
+import os
+
+from solven_env import config
+from solven_env.errors import StateError
+from solven_env.state import LocalState, contents, recovering
+from solven_env.state.records import Record, lock_key, record_key
+from solven_env.state.storage_root import StorageRoot
+from solven_env.system import directories
+from solven_env.threads import known
+from solven_env.typed import TYPE_CHECKING, NamedTuple
+from solven_env.workspace import root as roots
+from solven_env.workspace import storage as storages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from solven_env.config import Config
+    from solven_env.packages.added import Added
+    from solven_env.packages.builds import Need
+    from solven_env.packages.layers import Home
+    from solven_env.packages.store import Build
+
+
+class Thread(NamedTuple):
+    """A thread in its storage. `owner` is whom the workspace belongs to under root: the sandbox's user, never root.
+
+    `storage_id` is that under which this host keeps what belongs to the storage; None where it has none yet.
+    """
+
+    name: str
+    root: StorageRoot
+    state: LocalState
+    owner: roots.Owner | None
+    config: Config
+    asked: config.Storage
+    storage_id: str | None = None
+
+    @classmethod
+    def named(cls, thread: str, storage: str | Path | None) -> Thread:
+        """The thread of that id. No file is touched: the storage may be dead."""
+        configured = config.load(os.environ)
+        asked = storages.locate(storage, os.environ, configured)
+        uid = configured.sandbox.uid
+        owner = roots.Owner(uid, uid) if os.geteuid() == 0 else None
+        root = StorageRoot(asked.root)
+        return cls(storages.thread_id(thread), root, LocalState(root), owner, configured, asked)
+
+    @classmethod
+    def find(cls, thread: str, storage: str | Path | None) -> Thread:
+        """The same, in a storage that was looked at; nothing is made, and neither may be there yet.
+
+        Errors as of `known.find`: the storage is not mounted, or another one than it should be.
+        """
+        found = cls.named(thread, storage)
+        return found._replace(storage_id=known.find(directories.data(), found.root, found.asked))
+
+    def settled(self, progress: Callable[[str], None]) -> Thread:
+        """The thread in a storage that has an id, and of which this host knows where it is."""
+        return self._replace(storage_id=known.settle(directories.data(), self.root, self.asked, progress))
+
+    @property
+    def storage(self) -> Path:
+        """Where the storage is, for messages and for what opens it by itself."""
+        return self.root.path
+
+    def record(self, *, recover: bool = False) -> Record | None:
+        """What the last apply left; None where there was none.
+
+        Where it is damaged or gone `DamagedRecordError` says what can take its place; with `recover` that is given.
+        """
+        look = recovering.recover if recover else recovering.read
+        return look(self.state, self.name)
+
+    def restore_record(self, progress: Callable[[str], None]) -> None:
+        """Have the newest whole generation take the place of a damaged record, of which `progress` is told."""
+        restored = recovering.restore(self.state, self.name)
+        if restored is not None:
+            kept = f"; the damaged one is kept as {restored.damaged}" if restored.damaged else ""
+            progress(f"record: generation {restored.generation} takes its place{kept}")
+
+    def create_root(self) -> roots.Root:
+        """The workspace, open, and made where it is missing."""
+        return storages.create_workspace(self.root, self.name, self.owner)
+
+    def close_to_others(self) -> None:
+        """Give the workspace and `threads/` the modes and the group that keep others of the host out."""
+        storages.close_to_others(self.root, self.name, self.config.sandbox.group)
+
+    def open_root(self) -> roots.Root | None:
+        """The workspace, open; None where there is none."""
+        return storages.open_workspace(self.root, self.name, self.owner)
+
+    def needs(self, record: Record) -> tuple[Need, ...]:
+        """The builds that a recorded thread needs, on whatever host."""
+        python, bun = record.settings["python"], record.settings["bun"]
+        if not python and not bun:
+            return ()
+        from solven_env.packages import builds
+        from solven_env.packages.locks import Lock
+        from solven_env.profile.sections import Bun, Python
+
+        return builds.needs(
+            Python(python["version"], tuple(python["packages"])) if python else None,
+            Bun(bun["packages"]) if bun else None,
+            Lock(self._lock(record, "python"), self._lock(record, "bun")),
+        )
+
+    def added(self, record: Record, builds: Mapping[str, Mapping[str, str]]) -> tuple[Added, ...]:
+        """What the thread has added on this host to these builds (by kind, as a record names them)."""
+        from solven_env.packages import added, layers, store
+
+        if self.storage_id is None:  # no command has run yet
+            return tuple(map(added.Added, builds))
+        home = self.home(record)
+        found = filter(None, (store.read(directories.cache(), named["key"]) for named in builds.values()))
+        return tuple(added.look(build, layers.own(home, build, record.settings["backend"])) for build in found)
+
+    def lost(self, record: Record, build: Build, backend: str) -> str:
+        """What the thread's commands removed of a build that it cannot do without, as `lost.find` says."""
+        from solven_env.packages import layers, lost
+
+        if self.storage_id is None:  # no command has run yet
+            return ""
+        return lost.find(build, layers.own(self.home(record), build, backend))
+
+    def begin_anew(self, record: Record, named: Mapping[str, str], progress: Callable[[str], None]) -> None:
+        """Have the thread begin with a fresh layer above a build (as a record names it); `progress` is told."""
+        from solven_env.packages import layers, store
+
+        build = store.read(directories.cache(), named["key"])
+        if build is not None:
+            old = layers.begin_anew(self.home(record), build)
+            progress(f"{build.kind}: the thread begins with a fresh layer; what it had is kept as {old}")
+
+    def home(self, record: Record) -> Home:
+        """Where the thread's layers are on this host; of a storage that has no id yet, where none are."""
+        from solven_env.packages.layers import Home
+
+        return Home(directories.data(), self.storage_id or "", self.name, record.incarnation)
+
+    def missing_links(self, record: Record) -> tuple[str, ...]:
+        """The paths inside of optional links that lead nowhere now, so that commands do without them."""
+        links = record.settings["links"]
+        return tuple(link["path"] for link in links if link["optional"] and storages.is_missing(self.root, link["to"]))
+
+    def _lock(self, record: Record, kind: str) -> bytes | None:
+        """The text of the lock of the recorded packages of a kind; None where there are none.
+
+        `StateError` where it is gone or damaged: no build is taken for what they need then.
+        """
+        section = record.settings[kind]
+        if not section or not section["packages"]:
+            return None
+        digest = record.builds.get(kind, {}).get("lock", "")
+        text = contents.read(self.state, lock_key(digest), digest) if digest else None
+        if text is None:
+            raise StateError(
+                f"the recorded lock of the {kind} packages is gone or damaged",
+                fix=f"Have it written again: solven-env apply PROFILE {self.name}",
+                location=self.state.location(lock_key(digest) if digest else record_key(self.name)),
+            )
+        return text

@@ -1,0 +1,224 @@
+"""From settings to launch plans and environments: pure tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from solven_env.errors import SandboxError
+from solven_env.packages.ecosystems.python.remembered import Interpreter
+from solven_env.packages.host_tools import Tools
+from solven_env.packages.layers import Layer
+from solven_env.packages.store import Build
+from solven_env.run import launch
+from solven_env.sandbox.launch_plan import STARTER, Bind, Dev, Etc, Link, Overlay, Proc, Tmpfs, check_plan
+
+PLACE = launch.Place("s/t1/i", "/store/threads/t1", "/store", 61000, "/opt/bwrap")
+MOVABLE = Interpreter("/opt/p/bin/python3.12", "/opt/p", "3.12.1", "", "", True, 1, 1)
+TOOLS = Tools(Path("/opt/uv"), Path("/opt/bun"), MOVABLE, Path("/c/authorities.pem"))
+NONE = Tools()
+
+
+def mount(**about: Any) -> dict[str, Any]:
+    return {"kind": "bind", "source": "", "size": "", "optional": False, **about}
+
+
+SYSTEM = [
+    mount(target="/usr", source="/usr"),
+    mount(target="/log", source="/var/log/app", optional=True),
+    mount(target="/etc", source="/etc"),
+    mount(kind="proc", target="/proc"),
+    mount(kind="dev", target="/dev"),
+    mount(kind="tmpfs", target="/tmp", size="1GiB"),
+    mount(kind="tmpfs", target="/run"),
+]
+
+
+def settings(**changed: Any) -> dict[str, Any]:
+    return {"env": {}, "path": [], "mounts": SYSTEM, "links": [], "limits": {}, **changed}
+
+
+def plan(changed: dict[str, Any] | None = None, tools: Tools = NONE, place: launch.Place = PLACE) -> Any:
+    made = launch.launch_plan(settings(**(changed or {})), place, (), tools, "none")
+    check_plan(made)
+    return made
+
+
+def test_mounts_become_what_the_sandbox_knows() -> None:
+    made = plan()
+    assert made.mounts[:7] == (
+        Bind("/usr", "/usr"),
+        Bind("/log", "/var/log/app", optional=True),
+        Etc(),
+        Proc(),
+        Dev(),
+        Tmpfs("/tmp", size=1 << 30, mode=0o1777),
+        Tmpfs("/run"),
+    )
+    assert (made.session, made.workspace, made.uid, made.gid, made.bwrap) == (
+        *("s/t1/i", "/store/threads/t1"),
+        *(61000, 61000, "/opt/bwrap"),
+    )
+
+
+def test_an_etc_of_the_profiles_own_gets_no_file_of_ours() -> None:
+    made = plan({"mounts": [*SYSTEM[:2], mount(target="/etc", source="/srv/etc"), *SYSTEM[3:]]})
+    assert made.files == ()
+    assert Bind("/etc", "/srv/etc") in made.mounts
+
+
+def test_links_are_binds_beneath_the_storage() -> None:
+    link = {"path": ".skills/a", "to": "skills/a", "access": "read-only", "optional": True}
+    writable = {"path": ".peer", "to": "threads/t2", "access": "read-write", "optional": False}
+    made = plan({"links": [link, writable]})
+    assert made.mounts[7:9] == (
+        Bind("/.skills/a", "/store", beneath="skills/a", read_only=True, optional=True),
+        Bind("/.peer", "/store", beneath="threads/t2", read_only=False),
+    )
+
+
+def test_each_build_lies_below_its_layer() -> None:
+    build = Build("python", "python-1", "random", Path("/b/python-1"))
+    stack = launch.Stacked(build, Layer(Path("/l/upper"), Path("/l/work"), "random"))
+    made = launch.launch_plan(settings(), PLACE, (stack,), TOOLS, "host")
+    lock = "/b/python-1/use-random.lock"
+    assert Overlay("/.venv", "/b/python-1/tree", "/l/upper", "/l/work", "random", lock=lock) in made.mounts
+    assert made.network == "host"
+
+
+def test_tools_have_their_fixed_names() -> None:
+    made = plan(tools=TOOLS)
+    shown = {mount.target: mount.source for mount in made.mounts if isinstance(mount, Bind)}
+    assert shown["/run/solven-env/bin/uv"] == "/opt/uv"
+    assert shown["/run/solven-env/bin/bun"] == "/opt/bun"
+    assert shown["/run/solven-env/python"] == "/opt/p"
+    assert shown["/run/solven-env/certificates.pem"] == "/c/authorities.pem"
+    assert made.links == (STARTER, Link("/run/solven-env/bin/node", "bun"))
+    assert plan(tools=TOOLS._replace(has_node=True)).links == (STARTER,)
+    fixed = MOVABLE._replace(prefix="/home/ada/py/3.12", is_movable=False)
+    made = plan(tools=Tools(interpreter=fixed))
+    assert Link("/run/solven-env/python", "/home/ada/py/3.12") in made.links
+    assert Tmpfs("/home", size=1 << 20, read_only=True) in made.mounts
+    assert Bind("/home/ada/py/3.12", "/home/ada/py/3.12") in made.mounts
+
+
+@pytest.mark.parametrize(
+    ("env", "name"),
+    [
+        ({}, "user"),
+        ({"USER": "ada"}, "ada"),
+        ({"USER": "a_b-9"}, "a_b-9"),
+        ({"USER": "root"}, "user"),
+        ({"USER": "nobody"}, "user"),
+        ({"USER": "Ada Lovelace"}, "user"),
+        ({"USER": "x:0:0"}, "user"),
+        ({"USER": "a\nroot"}, "user"),
+        ({"USER": "a\n"}, "user"),
+        ({"USER": ""}, "user"),
+    ],
+)
+def test_whom_whoami_names(env: dict[str, str], name: str) -> None:
+    assert launch.user(settings(env=env)) == name
+    (passwd,) = (file.content for file in plan({"env": env}).files if file.path == "/etc/passwd")
+    assert passwd.splitlines()[1].startswith(f"{name}:x:1000:1000:".encode())
+    assert passwd.count(b"\n") == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("", None), ("1KiB", 1024), ("64MiB", 64 << 20), ("4GiB", 4 << 30), ("2TiB", 2 << 40)]
+)
+def test_sizes(text: str, size: int | None) -> None:
+    assert launch.size(text) == size
+
+
+@pytest.mark.parametrize(
+    ("prepended", "first"),
+    [
+        ([], ["/run/solven-env/bin", "/usr/local/sbin"]),
+        (["/.venv/bin", "/node_modules/.bin"], ["/.venv/bin", "/node_modules/.bin", "/run/solven-env/bin"]),
+        (["/usr/bin", "/.venv/bin"], ["/usr/bin", "/.venv/bin", "/run/solven-env/bin", "/usr/local/sbin"]),
+        (["/run/solven-env/bin", "/a", "/a"], ["/run/solven-env/bin", "/a", "/usr/local/sbin"]),
+    ],
+)
+def test_path_has_the_profiles_parts_first_and_each_once(prepended: list[str], first: list[str]) -> None:
+    path = launch.environment(settings(path=prepended), NONE, "/", "", {})["PATH"].split(":")
+    assert path[: len(first)] == first
+    assert len(path) == len(set(path))
+    assert {"/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"} < set(path)
+
+
+def test_the_environment_is_built_from_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTSIDE", "sesame")
+    found = launch.environment(settings(env={"A": "1", "PWD": "/x", "HOME": "/"}), NONE, "/usr", "", {})
+    caches = {name for name, value in found.items() if value.startswith("/var/cache/solven-env")}
+    assert caches == {"XDG_CACHE_HOME", "UV_CACHE_DIR", "MPLCONFIGDIR", "BUN_INSTALL", "BUN_INSTALL_CACHE_DIR"}
+    fixed = {"HOME": "/", "UV_LINK_MODE": "copy", "UV_PYTHON_DOWNLOADS": "never", "SOLVEN_ENV_CWD": "/usr", "A": "1"}
+    assert {name: value for name, value in found.items() if name not in {*caches, "PATH"}} == fixed
+
+
+@pytest.mark.parametrize(
+    ("env", "given", "expected"),
+    [
+        ({}, {"A": "given"}, {"A": "given"}),
+        ({"A": "profile"}, {"A": "given"}, {"A": "given"}),
+        ({"UV_CACHE_DIR": "/c"}, {}, {"UV_CACHE_DIR": "/c"}),
+        ({"PATH": "/evil"}, {}, {"PATH": launch.environment(settings(), NONE, "/", "", {})["PATH"]}),
+        ({}, {"PATH": "/mine"}, {"PATH": "/mine"}),
+        ({}, {"PWD": "/mine"}, {"PWD": None}),
+    ],
+)
+def test_what_is_said_last_counts(env: dict[str, str], given: dict[str, str], expected: dict[str, str | None]) -> None:
+    found = launch.environment(settings(env=env), NONE, "/", "", given)
+    assert {name: found.get(name) for name in expected} == expected
+
+
+def test_certificates_and_the_terminal_are_named_where_there_are_some() -> None:
+    names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "TERM")
+    without = launch.environment(settings(), NONE, "/", "", {})
+    found = launch.environment(settings(), TOOLS, "/", "xterm", {})
+    assert [without.get(name) for name in names] == [None] * 4
+    assert [found.get(name) for name in names] == ["/run/solven-env/certificates.pem"] * 3 + ["xterm"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "allowed", "told"),
+    [
+        ("none", ("none", "internet", "host"), "none"),
+        ("host", ("none", "internet", "host"), "host"),
+        (
+            "host",
+            ("none", "internet"),
+            "the network host is not allowed on this host, whose configuration allows none, int",
+        ),
+        ("internet", ("none",), "the network internet is not allowed on this host, whose configuration allows none"),
+        ("none", ("host",), "the network none is not allowed on this host, whose configuration allows host"),
+        ("internet", ("none", "internet"), "internet"),
+    ],
+)
+def test_which_network_a_command_gets(asked: str, allowed: tuple[str, ...], told: str) -> None:
+    if asked == told:
+        assert launch.network(asked, allowed) == told
+        return
+    with pytest.raises(SandboxError, match=told) as caught:
+        launch.network(asked, allowed)
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("network", "recorded", "allow", "resolver"),
+    [
+        ("internet", {"allow": ["192.0.2.7"]}, ("192.0.2.7",), b"nameserver 10.0.2.3\n"),
+        ("internet", {}, (), b"nameserver 10.0.2.3\n"),  # a record made before there was one
+        ("none", {"allow": ["192.0.2.7"]}, (), b""),
+        ("host", {"allow": ["192.0.2.7"]}, (), None),
+    ],
+)
+def test_the_network_brings_its_resolver_and_what_it_may_reach(
+    network: launch.Network, recorded: dict[str, Any], allow: tuple[str, ...], resolver: bytes | None
+) -> None:
+    made = launch.launch_plan(settings(**recorded), PLACE, (), NONE, network)
+    check_plan(made)
+    assert made.allow == allow
+    assert {file.path: file.content for file in made.files}.get("/etc/resolv.conf") == resolver
