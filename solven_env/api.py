@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
+    from solven_env.doctor.listing import Listing
+    from solven_env.doctor.questions import Finding
     from solven_env.documents.diagnostics import Diagnostic
     from solven_env.packages.builds import Need
-    from solven_env.probing.listing import Listing
-    from solven_env.probing.questions import Finding
     from solven_env.profile.render import RenderedFile
     from solven_env.profile.source import ProfileSource
     from solven_env.reconcile.model import Change, Plan
@@ -148,8 +148,8 @@ def apply(
     from solven_env.profile.source import find_profile
     from solven_env.reconcile.apply import apply as apply_plan
     from solven_env.reconcile.apply import let_in, refuse_conflicts
+    from solven_env.reconcile.kinds.file import changed_meanwhile
     from solven_env.reconcile.model import BUILD
-    from solven_env.reconcile.resources.file import changed_meanwhile
     from solven_env.threads import planning, uids
 
     if on_conflict not in ("fail", "overwrite"):
@@ -289,14 +289,14 @@ def doctor(
 
     `progress` is told each finding as it is made. Only `UsageError` is raised: what is wrong is in the report.
     """
-    from solven_env.probing.examining import Examination
+    from solven_env.doctor.examining import Examination
 
     return Examination(thread, profile, storage).report(progress)
 
 
 def contents(thread: str, *, storage: str | Path | None = None, packages: bool = True, files: bool = True) -> Listing:
     """What is installed in a thread, as its commands find it, and its workspace's top level and rendered files."""
-    from solven_env.probing.listing import list_thread
+    from solven_env.doctor.listing import list_thread
 
     return list_thread(Thread.find(thread, storage), with_packages=packages, with_files=files)
 

@@ -9,9 +9,9 @@ from solven_env.typed import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from solven_env.doctor.questions import Finding
     from solven_env.errors import SolvenError
     from solven_env.packages.added import Added
-    from solven_env.probing.questions import Finding
     from solven_env.reconcile.keep import Kept
     from solven_env.reconcile.model import Change, Plan, State
     from solven_env.sandbox.backends.bubblewrap.control import SessionState

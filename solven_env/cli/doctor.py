@@ -14,8 +14,8 @@ from solven_env.cli.options import Format, FormatOption, StorageOption
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from solven_env.probing.listing import File, Listing
-    from solven_env.probing.questions import Finding
+    from solven_env.doctor.listing import File, Listing
+    from solven_env.doctor.questions import Finding
     from solven_env.report import DoctorReport
 
 _MARKS = {"ok": ("✓", "+"), "limited": ("!", "~"), "broken": ("✗", "-")}

@@ -13,10 +13,10 @@ from itertools import chain
 
 from solven_env.errors import ConflictError, WorkspaceError
 from solven_env.reconcile.keep import Keeper, Kept
+from solven_env.reconcile.kinds import KINDS, file
+from solven_env.reconcile.kinds.file import changed_meanwhile
 from solven_env.reconcile.model import BUILD, CLOSED, DIRECTORY, WORKSPACE, Closed, Observed
 from solven_env.reconcile.model import State as ResourceState
-from solven_env.reconcile.resources import KINDS, file
-from solven_env.reconcile.resources.file import changed_meanwhile
 from solven_env.state import contents
 from solven_env.state.records import Entry, Record, lock_key, record_key
 from solven_env.system.failures import shown

@@ -56,7 +56,7 @@ def attack(who: str) -> tuple[list[Attack], str]:
     with tempfile.TemporaryDirectory(prefix="solven-hostile-") as home:
         found = Path(home) / "attacks.json"
         line = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-m", "attack", "--tb=short", "-p", "no:syrupy"]
-        line += ["-p", "tests.hostile.attacks", f"--attacks={found}", "tests/hostile", "tests/sandbox", "tests/running"]
+        line += ["-p", "tests.hostile.attacks", f"--attacks={found}", "tests/hostile", "tests/sandbox", "tests/run"]
         if who == "user" and ROOT:
             done = run_as_user(line, home)
         else:

@@ -13,11 +13,11 @@ import pytest
 
 import solven_env
 from solven_env.cli.errors import exit_code
+from solven_env.doctor import looks
+from solven_env.doctor.examining import Examination
+from solven_env.doctor.host import Host
+from solven_env.doctor.questions import Finding, ask_all
 from solven_env.errors import SolvenError, StorageError
-from solven_env.probing import looks
-from solven_env.probing.examining import Examination
-from solven_env.probing.host import Host
-from solven_env.probing.questions import Finding, ask_all
 from tests.mounts import as_root, bound, fused
 from tests.sandbox.running import wait_until_alone
 

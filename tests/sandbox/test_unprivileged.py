@@ -57,7 +57,7 @@ SUBSET = [
     "tests/hostile/test_isolation.py tests/hostile/test_daemons.py tests/sandbox/backends/bubblewrap/test_control.py",
     "tests/hostile/test_kills.py tests/hostile/test_crowds.py",
     "tests/packages/test_builds.py",
-    "tests/probing/test_thread.py::test_a_healthy_thread",
+    "tests/doctor/test_outside.py::test_a_healthy_thread",
     "tests/run/test_environment.py tests/run/test_packages.py tests/run/test_isolation.py",
     "tests/run/test_limits.py tests/run/test_store.py tests/run/test_rights.py",
     "tests/run/test_mount_points.py tests/run/test_lost.py tests/packages/test_lost.py tests/threads/test_known.py",
@@ -67,7 +67,7 @@ SUBSET = [
 THE_REST = [
     "tests/sandbox/test_streams.py",
     "tests/sandbox/backends/bubblewrap/test_terminal.py",
-    "tests/probing/test_host.py",
+    "tests/doctor/test_host.py",
     "tests/run/test_refusals.py tests/run/test_explain.py tests/run/test_statuses.py",
     "tests/run/test_planted_links.py tests/run/test_sessions.py tests/run/test_streams.py",
     "tests/state/test_recovering.py",

@@ -13,17 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from solven_env.doctor import doors, inside, looks, questions, script, shells, surroundings, trials
+from solven_env.doctor.inside import Inside
+from solven_env.doctor.questions import Question, ok
 from solven_env.packages.ecosystems.python import interpreters
-from solven_env.probing import doors, inside, looks, questions, script, shells, starting, surroundings
-from solven_env.probing.inside import Inside
-from solven_env.probing.questions import Question, ok
 from solven_env.sandbox.backends.bubblewrap.session import Ended
 from solven_env.sandbox.launch_plan import Bind
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from solven_env.probing.questions import Answer
+    from solven_env.doctor.questions import Answer
 
 MARK = "0123456789abcdef"
 PARTS = (
@@ -107,7 +107,7 @@ def test_it_takes_a_time_that_grows_with_what_was_printed(piece: bytes) -> None:
         answers(piece * (size // len(piece)))
         return time.process_time() - before
 
-    assert seconds(starting.LONGEST) < 10
+    assert seconds(trials.LONGEST) < 10
 
 
 def test_marks_are_read_at_the_beginning_of_a_line_alone() -> None:
@@ -132,15 +132,15 @@ def test_what_is_printed_without_end_fills_nothing() -> None:
             told.set()
         return Ended(3)
 
-    done = starting.finish(run)
+    done = trials.finish(run)
     assert told.is_set()
-    assert (done.status, done.err, done.is_whole, len(done.out)) == (3, b"complaint", False, starting.LONGEST)
-    assert starting.finish(lambda _, out, err: Ended(os.write(out, b"out") - os.write(err, b"err"))).out == b"out"
+    assert (done.status, done.err, done.is_whole, len(done.out)) == (3, b"complaint", False, trials.LONGEST)
+    assert trials.finish(lambda _, out, err: Ended(os.write(out, b"out") - os.write(err, b"err"))).out == b"out"
 
 
 def test_the_start_says_that_it_has_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
     made = sandbox(b"")
-    monkeypatch.setattr(made, "run", lambda *_, **__: starting.Done(0, b"x", b"", is_whole=False))
+    monkeypatch.setattr(made, "run", lambda *_, **__: trials.Done(0, b"x", b"", is_whole=False))
     monkeypatch.setattr(inside, "_remove", lambda *_: None)
     answer = inside.start(made)
     assert (answer.level, answer.detail) == ("broken", "what the probes print inside has no end")

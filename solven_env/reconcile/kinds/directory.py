@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from solven_env.reconcile.kinds import file
 from solven_env.reconcile.model import DIRECTORY, State
-from solven_env.reconcile.resources import file
 
 if TYPE_CHECKING:
     from solven_env.reconcile.keep import Keeper

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from solven_env.doctor import script
+from solven_env.doctor.questions import Answer, Question, broken, limited, ok
 from solven_env.errors import printable
-from solven_env.probing import script
-from solven_env.probing.questions import Answer, Question, broken, limited, ok
 from solven_env.profile.sections import TARGETS
 
 if TYPE_CHECKING:
+    from solven_env.doctor.inside import Inside
     from solven_env.packages.store import Kind
-    from solven_env.probing.inside import Inside
 
 _LOGIN = ("bare-login", "interactive")
 

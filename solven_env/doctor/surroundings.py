@@ -5,15 +5,15 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from solven_env.doctor.questions import Answer, Question, broken, ok, run
 from solven_env.errors import printable
-from solven_env.probing.questions import Answer, Question, broken, ok, run
 from solven_env.profile.sections import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from solven_env.probing.inside import Inside
-    from solven_env.probing.thread import Asked
+    from solven_env.doctor.inside import Inside
+    from solven_env.doctor.outside import Asked
 
 
 def null(inside: Inside) -> Answer:

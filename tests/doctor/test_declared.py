@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from solven_env.sandbox import cgroups
-from tests.probing.doctor import doctor, edited
+from tests.doctor.doctor import doctor, edited
 from tests.profiles import write_profile
 from tests.run.world import DATA
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from solven_env.errors import WorkspaceError
 from solven_env.reconcile.desired import parents
+from solven_env.reconcile.kinds import file
 from solven_env.reconcile.model import DIRECTORY, FILLED, PLACE, State
-from solven_env.reconcile.resources import file
 
 if TYPE_CHECKING:
     from solven_env.reconcile.keep import Keeper

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.probing.doctor import applied, doctor, edited
+from tests.doctor.doctor import applied, doctor, edited
 from tests.profiles import write_profile
 from tests.run.test_uids import FIRST, through_fuse
 from tests.run.world import UID

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from solven_env.reconcile.resources import directory, file, mount_point
+from solven_env.reconcile.kinds import directory, file, mount_point
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env.sandbox import cgroups
-from tests.probing.doctor import doctor, edited
+from tests.doctor.doctor import doctor, edited
 from tests.run.world import CHECKOUT
 from tests.sandbox.running import ROOT
 

@@ -9,9 +9,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from solven_env.doctor import script, trials
+from solven_env.doctor.questions import Answer, Question, broken, limited, ok, run
 from solven_env.errors import SandboxError
-from solven_env.probing import script, starting
-from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
 from solven_env.profile import pep508, prepare
 from solven_env.profile.sections import TARGETS
 from solven_env.run import execute
@@ -19,9 +19,9 @@ from solven_env.run import execute
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from solven_env.doctor.outside import Asked
+    from solven_env.doctor.script import Said
     from solven_env.packages.store import Kind
-    from solven_env.probing.script import Said
-    from solven_env.probing.thread import Asked
 
 _SECONDS = 300.0
 _PATIENCE = 20.0
@@ -65,9 +65,9 @@ class Inside:
         """What a part of the script said."""
         return self.said.get(name, script.Said(-1, b""))
 
-    def run(self, argv: Sequence[str], **env: str) -> starting.Done:
+    def run(self, argv: Sequence[str], **env: str) -> trials.Done:
         """Run a command as `run` does, to its end."""
-        return starting.start_in(self.asked.thread, argv, env, _SECONDS)
+        return trials.start_in(self.asked.thread, argv, env, _SECONDS)
 
 
 def start(inside: Inside) -> Answer:
@@ -82,7 +82,7 @@ def start(inside: Inside) -> Answer:
     finally:
         _remove(inside, file)
     if not done.is_whole:
-        cause = f"it is over {starting.LONGEST >> 20} MiB, of a program that stands before the system's on PATH perhaps"
+        cause = f"it is over {trials.LONGEST >> 20} MiB, of a program that stands before the system's on PATH perhaps"
         return broken("what the probes print inside has no end", cause, inside.asked.fresh_layer("python"))
     if done.limits:
         cause = f"the profile's limit of {', '.join(done.limits)} was reached"

@@ -12,14 +12,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from solven_env.doctor import trials
+from solven_env.doctor.host import Host, nearest, overlay, said
+from solven_env.doctor.looks import look
+from solven_env.doctor.questions import Answer, Question, broken, limited, ok, run
 from solven_env.errors import SandboxError, StoreError
 from solven_env.packages import certificates, host_tools, store, toolchain, tools
 from solven_env.packages.ecosystems.python import interpreters, remembered
 from solven_env.packages.programs import last_words
-from solven_env.probing import starting
-from solven_env.probing.host import Host, nearest, overlay, said
-from solven_env.probing.looks import look
-from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
 from solven_env.system.failures import failure
 from solven_env.threads import claims, uids
 
@@ -49,7 +49,7 @@ def python(version: str, host: Host, *, is_needed: bool) -> Answer:
     found = remembered.recall(version, host.cache)
     looked: list[str] = []
     if found is None:
-        with starting.scratch(None) as scratch:
+        with trials.scratch(None) as scratch:
             about = toolchain.host(scratch, os.environ)
             found = interpreters.look(version, about, interpreters.own_folder(host.cache), looked)
     if found is not None:
@@ -199,7 +199,7 @@ def runtime(host: Host) -> Answer:
 
 def authorities(_: Host) -> Answer:
     """The certificate authorities that this host trusts, as sandboxes get them."""
-    with starting.scratch(None) as scratch:
+    with trials.scratch(None) as scratch:
         found = toolchain.host(scratch, os.environ).certificates
         count = found.read_bytes().count(b"BEGIN CERTIFICATE") if found else 0
     if not count:
@@ -221,7 +221,7 @@ def npm_registry(host: Host) -> Answer | None:
     tool = tools.bun(host.cache)
     if not tools.is_bun_there(tool):
         return None
-    with starting.scratch(None) as scratch:
+    with trials.scratch(None) as scratch:
         about = toolchain.host(scratch, os.environ)
         home = scratch / "home"
         home.mkdir()
@@ -236,7 +236,7 @@ def npm_registry(host: Host) -> Answer | None:
 
 def _ask_index(requirement: str) -> str:
     """Why the package index does not give a requirement, in uv's last words; empty where it does."""
-    with starting.scratch(None) as scratch:
+    with trials.scratch(None) as scratch:
         about = toolchain.host(scratch, os.environ)
         (scratch / "asked.txt").write_text(requirement + "\n")
         options = ("--quiet", "--no-cache", "--no-deps", "--no-build", "--no-header", *about.registries.options)

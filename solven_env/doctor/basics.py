@@ -7,8 +7,8 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from solven_env.probing.host import Host, said
-from solven_env.probing.questions import Answer, Question, broken, limited, ok
+from solven_env.doctor.host import Host, said
+from solven_env.doctor.questions import Answer, Question, broken, limited, ok
 from solven_env.sandbox import cgroups, host_programs
 from solven_env.sandbox.backends.bubblewrap.bwrap import SETSID
 from solven_env.sandbox.launch_plan import STARTER

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from solven_env.doctor import basics, declared, host, inside, outside, questions, shells, supplies, surroundings
+from solven_env.doctor.questions import Question
 from solven_env.errors import WorkspaceError
-from solven_env.probing import basics, host, inside, profile, questions, shells, supplies, surroundings, thread
-from solven_env.probing.questions import Question
 from solven_env.profile.source import find_profile
 from solven_env.report import DoctorReport, ThreadReport, thread_report
 from solven_env.state.storage_root import StorageRoot
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from solven_env.probing.questions import Answer, Finding
+    from solven_env.doctor.questions import Answer, Finding
 
 PYTHON = "3.12"
 """The interpreter that is looked for where no thread and no profile says which: a profile's own default."""
@@ -38,7 +38,7 @@ class Examination:
         self.profile = profile
         self.source = None if profile is None else find_profile(profile)
         self.storage = storage
-        self.asked: thread.Asked | None = None
+        self.asked: outside.Asked | None = None
 
     def report(self, progress: Callable[[Finding], None]) -> DoctorReport:
         """Ask everything; `progress` is told each finding as it is made."""
@@ -64,18 +64,18 @@ class Examination:
         failed: set[str] = set()
         yield from questions.ask_all("host", (*_HOST, *self.own_questions()), here, failed)
         if self.source is not None:
-            sought = profile.Sought(str(self.profile), self.source, here)
-            yield from questions.ask_all("profile", profile.QUESTIONS, sought, failed)
+            sought = declared.Sought(str(self.profile), self.source, here)
+            yield from questions.ask_all("profile", declared.QUESTIONS, sought, failed)
         if self.named is None:
             return
         if failed & {"configuration", "storage"}:
-            yield from _names(thread.QUESTIONS, _INSIDE)
+            yield from _names(outside.QUESTIONS, _INSIDE)
             return
         sought_by = (
-            None if self.source is None or "profile" in failed else thread.Wanted(str(self.profile), self.source)
+            None if self.source is None or "profile" in failed else outside.Wanted(str(self.profile), self.source)
         )
-        self.asked = thread.Asked(Thread.find(self.named, self.storage), here, sought_by)
-        yield from questions.ask_all("thread", thread.QUESTIONS, self.asked, failed)
+        self.asked = outside.Asked(Thread.find(self.named, self.storage), here, sought_by)
+        yield from questions.ask_all("thread", outside.QUESTIONS, self.asked, failed)
         if self.asked.lacks_builds or failed & {"record", "workspace", "builds"}:
             yield from _names(_INSIDE)
             return
@@ -103,7 +103,7 @@ class Examination:
             yield Question("python", python, ("uv",))
 
 
-def _names(*tables: tuple[Question[thread.Asked], ...] | tuple[Question[inside.Inside], ...]) -> Iterator[str]:
+def _names(*tables: tuple[Question[outside.Asked], ...] | tuple[Question[inside.Inside], ...]) -> Iterator[str]:
     for table in tables:
         for question in table:
             yield question.name

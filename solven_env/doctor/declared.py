@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from solven_env.doctor import doors, supplies
+from solven_env.doctor.asked_for import backend_answer, limits_answer, network_answer
+from solven_env.doctor.questions import Answer, Question, broken, limited, ok, run
 from solven_env.packages import builds
-from solven_env.probing import doors, supplies
-from solven_env.probing.asked_for import backend_answer, limits_answer, network_answer
-from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
 from solven_env.profile import prepare
 from solven_env.reconcile.desired import settings
 from solven_env.sandbox.launch_plan import Bind
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from solven_env.probing.host import Host
+    from solven_env.doctor.host import Host
     from solven_env.profile.model import Profile
     from solven_env.profile.source import ProfileSource
 

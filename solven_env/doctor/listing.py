@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from solven_env.doctor import trials
 from solven_env.errors import BuildError, SandboxError
 from solven_env.packages import builds
-from solven_env.probing import starting
 from solven_env.threads import planning
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -52,7 +52,7 @@ def _packages(thread: Thread, record: Record) -> dict[str, tuple[str, ...]]:
         if builds.find(need, thread.config) is None:
             raise BuildError(f"the {need.kind} build is not on this host, or not whole", fix="Apply makes it again.")
     for need in thread.needs(record):
-        done = starting.start_in(thread, _LISTS[need.kind], {}, _SECONDS)
+        done = trials.start_in(thread, _LISTS[need.kind], {}, _SECONDS)
         lines = (done.out + (done.err if done.status else b"")).decode(errors="replace").splitlines()
         listed[need.kind] = tuple(line.rstrip()[:_LONGEST] for line in lines[:_MOST])
         if len(lines) > _MOST or not done.is_whole:

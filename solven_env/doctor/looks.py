@@ -15,7 +15,7 @@ from typing import Any
 from solven_env.sandbox.roots import namespaces
 from solven_env.system import mounting
 
-_ASK = "import sys; sys.path.append(sys.argv[1]); from solven_env.probing import looks; looks.answer(*sys.argv[2:])"
+_ASK = "import sys; sys.path.append(sys.argv[1]); from solven_env.doctor import looks; looks.answer(*sys.argv[2:])"
 _SECONDS = 10.0
 _WRITTEN = 64 << 10
 

@@ -10,11 +10,11 @@ import subprocess
 import solven_env
 from solven_env import config as configuration
 from solven_env.config import Config
+from solven_env.doctor import trials
+from solven_env.doctor.looks import look
+from solven_env.doctor.questions import Answer, Question, broken, limited, ok
 from solven_env.errors import PlatformError, SandboxError, SolvenError
 from solven_env.packages import builds
-from solven_env.probing import starting
-from solven_env.probing.looks import look
-from solven_env.probing.questions import Answer, Question, broken, limited, ok
 from solven_env.sandbox import host_programs, refusal
 from solven_env.sandbox.backends.proot.tracer import STATEMENT
 from solven_env.system import directories
@@ -109,7 +109,7 @@ def planted_links(host: Host) -> Answer:
     of this probe's own.
     """
     path = builds.locate_bubblewrap(host.config, os.environ)
-    with starting.scratch(None) as base:
+    with trials.scratch(None) as base:
         for name in ("root", "victim"):
             (base / name).mkdir()
         (base / "root/planted").symlink_to(f"/oldroot{base.resolve()}/victim")
@@ -134,7 +134,7 @@ def planted_links(host: Host) -> Answer:
 def sandbox(host: Host) -> Answer:
     """A command starts in a sandbox of an empty workspace, without anything of a thread's, and can write there."""
     script = "echo started >/file && cat /file && exit 42"
-    done = starting.start_alone(script, bwrap=_bwrap(host), uid=host.uid)
+    done = trials.start_alone(script, bwrap=_bwrap(host), uid=host.uid)
     if (done.status, done.out) != (42, b"started\n"):
         return broken("a command does not run as it should", _left(done))
     return ok("a command starts, writes in its workspace, and its status comes through")
@@ -144,9 +144,9 @@ def overlay(host: Host) -> Answer:
     """A layer in the data directory above a build in the cache, as a command of a thread has them."""
     data = nearest(host.data)
     try:
-        with starting.stacked(nearest(host.cache), data, host.uid) as (stack, upper):
+        with trials.stacked(nearest(host.cache), data, host.uid) as (stack, upper):
             script = "echo layer >/node_modules/file"
-            done = starting.start_alone(script, bwrap=_bwrap(host), uid=host.uid, stacks=[stack])
+            done = trials.start_alone(script, bwrap=_bwrap(host), uid=host.uid, stacks=[stack])
             kept = (upper / "file").exists()
     except SandboxError as error:
         kind = (look("space", str(data)) or {}).get("kind", "")
@@ -174,7 +174,7 @@ def internet(host: Host) -> Answer | None:
         return None
     try:
         helper = host_programs.locate_slirp4netns(search=os.environ.get("PATH"))
-        done = starting.start_alone(
+        done = trials.start_alone(
             "cat /proc/net/dev", bwrap=_bwrap(host), uid=host.uid, network="internet", slirp4netns=helper
         )
     except SandboxError as error:
@@ -213,7 +213,7 @@ def _bwrap(host: Host) -> str:
     return builds.locate_bubblewrap(host.config, os.environ)
 
 
-def _left(done: starting.Done) -> str:
+def _left(done: trials.Done) -> str:
     text = (done.err or done.out).decode(errors="replace").strip()[-300:]
     return f"it ended with {done.status} and said: {text or 'nothing'}"
 

@@ -9,11 +9,11 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from solven_env.doctor import doors, supplies
+from solven_env.doctor.asked_for import backend_answer, limits_answer, network_answer
+from solven_env.doctor.questions import Answer, Question, broken, limited, ok, run
 from solven_env.errors import WorkspaceError, printable
 from solven_env.packages import layers, store, verifying, wanted
-from solven_env.probing import doors, supplies
-from solven_env.probing.asked_for import backend_answer, limits_answer, network_answer
-from solven_env.probing.questions import Answer, Question, broken, limited, ok, run
 from solven_env.sandbox.launch_plan import Bind
 from solven_env.state.records import lock_key
 from solven_env.threads import planning, sessions, uids
@@ -22,9 +22,9 @@ from solven_env.workspace import storage as storages
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from solven_env.doctor.host import Host
     from solven_env.packages.builds import Need
     from solven_env.packages.store import Build
-    from solven_env.probing.host import Host
     from solven_env.profile.source import ProfileSource
     from solven_env.reconcile.model import Change, Plan
     from solven_env.state.records import Record

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from solven_env.doctor.questions import Answer, broken, limited, ok
 from solven_env.packages import builds
-from solven_env.probing.questions import Answer, broken, limited, ok
 from solven_env.run import launch
 from solven_env.sandbox import cgroups, host_programs
 from solven_env.sandbox.backends.proot.tracer import STATEMENT
@@ -14,7 +14,7 @@ from solven_env.sandbox.backends.proot.tracer import STATEMENT
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from solven_env.probing.host import Host
+    from solven_env.doctor.host import Host
 
 
 def backend_answer(settings: Mapping[str, Any], host: Host) -> Answer:

@@ -19,7 +19,7 @@ import pytest
 
 import solven_env
 from solven_env.threads.thread import Thread
-from tests.probing.doctor import answers, applied, doctor, edited, moved_away
+from tests.doctor.doctor import answers, applied, doctor, edited, moved_away
 from tests.profiles import write_profile
 from tests.run.world import UID
 from tests.sandbox.running import ROOT, survivors, wait_for_file
