@@ -47,7 +47,7 @@ DAEMONS = {
     "a storm that goes on": "if child():\n while True:\n  if child(): time.sleep(0.05); os._exit(0)\n  time.sleep(0.01)",
     "threads that stay": "if child():\n for _ in range(20): threading.Thread(target=stay).start()",
     "blocked in vfork": "subprocess.Popen(['sh', '-c', 'exec sleep 600'])",
-    "with open and removed files": "if child():\n kept = [open(f'/tmp/kept-{os.getpid()}-{each}', 'w') for each in range(50)]\n stay()",
+    "with open and removed files": "if child():\n kept = [open(f'/tmp/kept-{os.getpid()}-{each}', 'w') for each in range(50)]\n for each in kept: os.unlink(each.name)\n stay()",
     "under another name": "if child(): ctypes.CDLL(None).prctl(15, b'kworker/0:0', 0, 0, 0); stay()",
     "from memory": "if child():\n made = os.memfd_create('x'); os.write(made, open('/bin/sleep', 'rb').read()); os.execve(made, ['sleep', '600'], {})",
     "in the background of a shell": "subprocess.Popen('nohup sleep 600 >/dev/null 2>&1 & (setsid sleep 600 &)', shell=True)",
