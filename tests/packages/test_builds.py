@@ -166,17 +166,19 @@ def test_a_build_whose_maker_was_killed_is_finished_by_the_next(directory: Path,
     text = f"""
 import os, sys
 from pathlib import Path
-from solven_env.packages import inside, python, toolchain
+from solven_env.packages import making, toolchain
+from solven_env.packages.ecosystems.python import virtual_environment
 from solven_env.profile.sections import Python
-from solven_env.sandbox import program
+from solven_env.sandbox import host_programs
 def run(self, *argv, **told):
     if "/names.txt" in argv:
         print("now", flush=True)
         sys.stdin.read()
     original(self, *argv, **told)
-original, inside.Place.run = inside.Place.run, run
+original, making.Place.run = making.Place.run, run
 host = toolchain.host(Path({str(directory / "cache")!r}), os.environ)
-build = python.build(Python({VERSION!r}), None, inside.Builder(host, {UID}, program.locate(), {runtime!r}))
+made = making.Builder(host, {UID}, host_programs.locate(), {runtime!r})
+build = virtual_environment.build(Python({VERSION!r}), None, made)
 print(build.instance)
 """
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}

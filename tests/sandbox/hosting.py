@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).resolve().parents[2]
 LAUNCH = """
 import json, sys
-from solven_env.sandbox import session
+from solven_env.sandbox.backends.bubblewrap import session
 from solven_env.sandbox.launch_plan import decode_command, decode_plan
 document = json.loads(sys.argv[2])
 sys.exit(session.run(decode_plan(document["plan"]), decode_command(document["command"]), sys.argv[1]).status)

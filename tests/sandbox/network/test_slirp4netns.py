@@ -170,7 +170,7 @@ def test_another_name_server_of_the_hosts_is_asked_by_the_next_command(box: Box,
 
 CHANGES = """
 import errno, fcntl, os, socket, struct
-from solven_env.sandbox import netlink
+from solven_env.sandbox.network import netlink
 from solven_env.sandbox.network.walls import Net
 for attempt in (lambda: netlink.make_unreachable([Net(0x01010100, 24)]),
                 lambda: open("/proc/sys/net/ipv4/ip_forward", "w").write("1"),
