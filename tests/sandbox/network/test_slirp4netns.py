@@ -189,8 +189,9 @@ for attempt in (lambda: netlink.make_unreachable([Net(0x01010100, 24)]),
 
 def test_a_sandbox_can_change_nothing_of_it(box: Box, host: Host) -> None:
     own = inside(box)
-    (own.workspace / "solven_env/sandbox").mkdir(parents=True)
-    for name in ("sandbox/netlink.py", "sandbox/plain.py", "sandbox/walls.py", "typed.py"):
+    for name in ("sandbox/network", "system"):
+        (own.workspace / "solven_env" / name).mkdir(parents=True)
+    for name in ("sandbox/network/netlink.py", "sandbox/network/walls.py", "system/plain.py", "typed.py"):
         (own.workspace / "solven_env" / name).write_text((CHECKOUT / "solven_env" / name).read_text())
     said = host.run(own, "python3", "-c", "import sys; sys.path.append('/')\n" + CHANGES).split()
     assert len(said) == 7
