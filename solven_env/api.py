@@ -7,6 +7,7 @@ when it is called: a run has no use for YAML and Jinja, which cost more than all
 from __future__ import annotations
 
 import os
+from itertools import filterfalse
 from typing import TYPE_CHECKING, Literal
 
 from solven_env.errors import UsageError
@@ -148,8 +149,8 @@ def apply(
     from solven_env.profile.source import find_profile
     from solven_env.reconcile.apply import apply as apply_plan
     from solven_env.reconcile.apply import let_in, refuse_conflicts
-    from solven_env.reconcile.kinds.file import changed_meanwhile
-    from solven_env.reconcile.model import BUILD
+    from solven_env.reconcile.kinds import lies_on_host
+    from solven_env.reconcile.replacing import changed_meanwhile
     from solven_env.threads import planning, uids
 
     if on_conflict not in ("fail", "overwrite"):
@@ -183,21 +184,22 @@ def apply(
             _build(found, lacking, settings["backend"], progress)
             # Once more, with the exact bytes of what the builds bring.
             computed, _ = planning.plan(found, computed.base, source, given, unset)
-            rest = (change for change in computed.changes if change.kind != BUILD)
-            changes = (*opened, *(change for change in changes if change.kind == BUILD), *rest)
+            made = filter(lies_on_host, changes)
+            changes = (*opened, *made, *filterfalse(lies_on_host, computed.changes))
         found.state.check_held(thread)
         with (
             builds.used(computed.desired.builds.values()),
             uids.for_apply(found, computed.base, progress) as (owned, fresh),
         ):
-            for change in computed.changes:
-                if change.kind == BUILD and change.before is not None:
-                    found.begin_anew(fresh, computed.desired.builds[change.name], progress)
-            outcome = apply_plan(computed, owned.create_root, found.state, fresh)
+
+            def renew(name: str) -> None:
+                found.begin_anew(fresh, computed.desired.builds[name], progress)
+
+            applied = apply_plan(computed, owned.create_root, found.state, fresh, renew)
         found.close_to_others()
-    for kind in outcome.locks:
-        progress(f"lock: the recorded text of the {kind} packages was gone or damaged, and is written again")
-    report = thread_report(computed)._replace(changes=changes, generation=outcome.generation, kept=outcome.kept)
+    for name in applied.locks:
+        progress(f"lock: the recorded text of the {name} packages was gone or damaged, and is written again")
+    report = thread_report(computed)._replace(changes=changes, generation=applied.generation, kept=applied.kept)
     return Report("apply", (report,))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from solven_env.cli.output import SIGNS, say
 from solven_env.errors import printable
 from solven_env.profile.model import DEFAULT_MODE
+from solven_env.reconcile import kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +35,7 @@ def _lines(change: Change) -> Iterator[str]:
     name = printable(change.name)
     if change.cause != "pending":
         yield f"{'!' if change.cause == 'conflict' else '#'} {change.cause}: {name}: {change.reason}"
-    if change.kind == "file":
+    if kinds.is_file(change):
         yield from _file_lines(name, change.before, change.after)
     else:
         reason = f"  ({change.reason})" if change.action != "create" else ""

@@ -10,7 +10,7 @@ from solven_env.doctor.asked_for import backend_answer, limits_answer, network_a
 from solven_env.doctor.questions import Answer, Question, broken, limited, ok, run
 from solven_env.packages import builds
 from solven_env.profile import prepare
-from solven_env.reconcile.desired import settings
+from solven_env.reconcile.kinds.settings import settings
 from solven_env.sandbox.launch_plan import Bind
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 

@@ -14,6 +14,7 @@ from solven_env.doctor.questions import Answer, Question, broken, limited, ok, r
 from solven_env.errors import SandboxError
 from solven_env.profile import pep508, prepare
 from solven_env.profile.sections import TARGETS
+from solven_env.reconcile import kinds
 from solven_env.run import execute
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Inside:
 
     def has_file(self, path: str) -> bool:
         """Whether the profile renders it."""
-        return self.asked.record is not None and f"file:{path}" in self.asked.record.resources
+        return self.asked.record is not None and path in kinds.files(self.asked.record.resources)
 
     def packages(self, kind: Kind) -> tuple[str, ...]:
         """The names of the packages that the profile names: the caller's, where one was named, else as applied."""

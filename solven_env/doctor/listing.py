@@ -5,6 +5,7 @@ from __future__ import annotations
 from solven_env.doctor import trials
 from solven_env.errors import BuildError, SandboxError
 from solven_env.packages import builds
+from solven_env.reconcile import kinds
 from solven_env.threads import planning
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -64,11 +65,11 @@ def _packages(thread: Thread, record: Record) -> dict[str, tuple[str, ...]]:
 
 def _files(thread: Thread, record: Record) -> tuple[tuple[File, ...], tuple[File, ...]]:
     reasons = {change.address: change.reason for change in planning.plan_drift(thread, record).changes}
-    paths = [address.removeprefix("file:") for address in sorted(record.resources) if address.startswith("file:")]
+    files = sorted(kinds.files(record.resources).items())
     root = thread.open_root()
     if root is None:
-        return (), tuple(File(path, None, reasons.get(f"file:{path}", "")) for path in paths)
+        return (), tuple(File(path, None, reasons.get(address, "")) for path, address in files)
     with root:
         top = tuple(File(name, root.stat(name)) for name in root.list(""))
-        rendered = tuple(File(path, root.stat(path), reasons.get(f"file:{path}", "")) for path in paths)
+        rendered = tuple(File(path, root.stat(path), reasons.get(address, "")) for path, address in files)
     return top, rendered

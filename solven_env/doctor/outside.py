@@ -14,6 +14,7 @@ from solven_env.doctor.asked_for import backend_answer, limits_answer, network_a
 from solven_env.doctor.questions import Answer, Question, broken, limited, ok, run
 from solven_env.errors import WorkspaceError, printable
 from solven_env.packages import layers, store, verifying, wanted
+from solven_env.reconcile import kinds
 from solven_env.sandbox.launch_plan import Bind
 from solven_env.state.records import lock_key
 from solven_env.threads import planning, sessions, uids
@@ -222,7 +223,7 @@ def drift(asked: Asked) -> Answer:
     """The workspace is as the last apply left it."""
     assert asked.record is not None
     asked.drift = planning.plan_drift(asked.thread, asked.record)
-    changes = [change for change in asked.drift.changes if change.kind != "build"]
+    changes = [change for change in asked.drift.changes if not kinds.lies_on_host(change)]
     if not changes:
         return ok("the workspace is as it was applied")
     see = run("solven-env", "status", asked.thread.name)

@@ -9,6 +9,7 @@ from solven_env.doctor import script
 from solven_env.doctor.questions import Answer, Question, broken, limited, ok
 from solven_env.errors import printable
 from solven_env.profile.sections import TARGETS
+from solven_env.reconcile import kinds
 
 if TYPE_CHECKING:
     from solven_env.doctor.inside import Inside
@@ -150,10 +151,10 @@ def _blamed(inside: Inside, shell: str) -> tuple[str, str]:
     reads that is not as it was applied.
     """
     drift = inside.asked.drift
-    reasons = {change.address: change.reason for change in drift.changes} if drift else {}
+    reasons = {change.name: change.reason for change in drift.changes if kinds.is_file(change)} if drift else {}
     for path in (".bashrc",) if shell == "interactive" else (".bash_profile", ".bashrc"):
-        if f"file:{path}" in reasons:
-            return path, f"/{path}: {reasons[f'file:{path}']}"
+        if path in reasons:
+            return path, f"/{path}: {reasons[path]}"
     return ".bashrc", "/.bashrc fails"
 
 

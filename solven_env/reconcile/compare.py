@@ -1,4 +1,4 @@
-"""The three states of a resource, held against each other. Pure.
+"""Comparison of a resource's three states: desired, observed, recorded. Pure.
 
 What follows depends only on which of desired, observed and recorded are equal (absent is a state too):
 
@@ -16,15 +16,51 @@ nothing.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any
+
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from solven_env.reconcile.model import Cause, State
+    from collections.abc import Iterator, Mapping
+
+    from solven_env.reconcile.model import Cause, Desired, State
+    from solven_env.state.records import Record
+
+
+class Seen(NamedTuple):
+    """The states of one address: desired, observed, as the last whole apply left it, and as interrupted ones may have.
+
+    `desired` is None where the profile does not ask for it.
+    """
+
+    address: str
+    desired: State | None
+    observed: State | None
+    last: State | None
+    intended: tuple[State, ...] = ()
+
+    @property
+    def recorded(self) -> State | None:
+        """State that we left there: of all that we may have left, the one that the workspace shows."""
+        for state in self._left:
+            if same(state, self.observed, state):
+                return state
+        # Bytes of an interrupted apply, which never came to note whether the storage keeps modes.
+        is_ours = any(same_bytes(state, self.observed) for state in self.intended)
+        return self.observed if is_ours else self.last
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether what stands there is what we left, mode and all."""
+        return any(same(state, self.observed, state) for state in self._left)
+
+    @property
+    def _left(self) -> tuple[State, ...]:
+        return (*self.intended, *((self.last,) if self.last else ()))
 
 
 def judge(desired: State | None, observed: State | None, recorded: State | None) -> Cause | None:
-    """Why the resource has to change; None when it is in sync."""
+    """Cause of the change that a resource needs; None when it is in sync."""
     if same(desired, observed, recorded):
         return None
     if same(observed, recorded, recorded):
@@ -48,4 +84,23 @@ def same_bytes(one: State | None, other: State | None) -> bool:
 
 
 def _without_mode(state: State | None) -> State | None:
-    return replace(state, mode="") if state is not None else None
+    return state._replace(mode="") if state is not None else None
+
+
+def changed_settings(record: Record | None, desired: Desired) -> tuple[str, ...]:
+    """Dotted names of what a record and a profile say differently: `env.MPLBACKEND`, `limits.memory`."""
+    if record is None or not record.generation:
+        return ()
+    about = ("name", "release")
+    before = {**record.settings, **{key: record.profile.get(key) for key in about}, "inputs": record.inputs}
+    after = {**desired.settings, **{key: desired.profile.get(key) for key in about}, "inputs": desired.inputs}
+    return tuple(_differences(before, after, ""))
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    for key in sorted({*before, *after}):
+        old, new = before.get(key), after.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from _differences(old, new, f"{prefix}{key}.")
+        elif old != new:
+            yield f"{prefix}{key}"

@@ -1,54 +1,50 @@
-"""What the reconciler computes with: states of resources, changes between them, and plans. Plain, frozen data."""
+"""Plain, frozen data of the reconciler: states of resources, changes between them, and plans."""
 
+# Named tuples, not dataclasses: every `run` imports this, and `dataclasses` alone takes 5 ms (measured).
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from solven_env.state.records import Entry, Record
+    from solven_env.state.records import Record, Recorded
 
-Type = Literal["file", "directory", "symlink", "other", "settings", "build"]
 Action = Literal["create", "replace", "remove"]
 Cause = Literal["pending", "drift", "conflict"]
 
-WORKSPACE = "directory:/"
-SETTINGS = "settings:launch"
-BUILD = "build"
-"""The kind of the builds: `build:python`, `build:bun`."""
 
+class State(NamedTuple):
+    """How one resource is, or should be. Two are equal when type, digest and mode are.
 
-@dataclass(frozen=True)
-class State:
-    """How one resource is, or should be. Two are equal when type, bytes and mode are.
-
-    `digest` is `sha256:…`, `mode` four octal digits or empty, `size` in bytes. `data` holds a file's bytes; None where
-    they were not read (a directory, a record, a file too large to be ours). `names` are those in a directory that a
-    mount would hide.
+    `type` is what stands in a file system (`file`, `directory`, `symlink`, `other`), or the `TYPE` of a kind that lies
+    elsewhere. `digest` is `sha256:…`, `mode` four octal digits or empty, `size` in bytes. `data` holds a file's bytes;
+    None where they were not read (a directory, a record, a file too large to be ours). `names` are those in a
+    directory, where they matter: it may have to go, or a mount would hide them.
     """
 
-    type: Type
+    type: str
     digest: str = ""
     mode: str = ""
-    size: int = field(default=0, compare=False)
-    data: bytes | None = field(default=None, compare=False, repr=False)
-    names: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    size: int = 0
+    data: bytes | None = None
+    names: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, State) and self[:3] == other[:3]
+
+    def __ne__(self, other: object) -> bool:  # a tuple has one of its own
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self[:3])
 
 
 DIRECTORY = State("directory")
-PLACE = State("file", f"sha256:{hashlib.sha256(b'').hexdigest()}")
-"""An empty file, for a file of the host to be mounted upon."""
-FILLED = State("directory", "filled")
-"""A directory at a mount point, with something in it that the mount would hide."""
 CLOSED = "closed"
-"""The digest of what could not be looked at, and of a directory that keeps its owner from what is in it."""
-MOUNT = "mount"
-"""The kind of the mount points: `mount:.venv`."""
+"""Digest of what could not be looked at, and of a directory that keeps its owner from what is in it."""
 
 
 class Change(NamedTuple):
@@ -65,13 +61,13 @@ class Change(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The kind of the resource: the address's first part."""
+        """Kind of the resource: the address's first part."""
         return self.address.partition(":")[0]
 
     @property
     def name(self) -> str:
-        """The path in the workspace, or another name within the kind: the address's second part."""
-        return self.address.partition(":")[2]
+        """Path in the workspace, or another name within the kind: the address's second part."""
+        return name_in(self.address)
 
 
 class Desired(NamedTuple):
@@ -81,13 +77,42 @@ class Desired(NamedTuple):
     inputs: Mapping[str, str]
     settings: Mapping[str, Any]
     states: Mapping[str, State]
+    """The state of each resource, by address."""
     own: Mapping[str, str]
+    """`whole` or `keys` for the address of each file."""
+    brought: Mapping[str, str] = {}
+    """Files that another resource brings: the address of each, and of what brings it."""
     hiding: frozenset[str] = frozenset()
-    """The mount points (addresses) at which nothing was mounted before: what they would hide was never told."""
+    """Mount points (addresses) at which nothing was mounted before: nobody was told yet what they hide."""
     builds: Mapping[str, Mapping[str, str]] = {}
     """The builds of this host that meet the needs, as records name them."""
     locks: Mapping[str, bytes] = {}
     """The texts of the locks that the needs come from, by their SHA-256, for the state to keep."""
+
+
+class NeededBuild(NamedTuple):
+    """A build that a thread needs, and what this host has of it."""
+
+    name: str
+    """The ecosystem: `python`."""
+    identity: str
+    """`sha256:…` of what is needed, the same on every host."""
+    recorded: Mapping[str, str] | None
+    """The build as a record names it; None where this host does not have it."""
+    is_lost: bool
+    """Whether commands of the thread removed what the build cannot do without."""
+    files: Mapping[str, bytes | None]
+    """Files with which a workspace begins; the bytes are None until the build is made that brings them."""
+
+
+class HostFacts(NamedTuple):
+    """Facts about this host that a plan depends on."""
+
+    mounted_upon: Callable[[str], State | None]
+    """The state that a mount point must have for a path of the host to be mounted upon it; None if there is no path."""
+    builds: Sequence[NeededBuild] = ()
+    locks: Mapping[str, bytes] = {}
+    """As `Desired.locks`."""
 
 
 class Closed(NamedTuple):
@@ -98,12 +123,12 @@ class Closed(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """What is in the workspace: each address that matters, and the names in each directory that may have to go."""
+    """The state of each address that matters and stands there; and what keeps us out, by address: nothing is known of
+    what is beneath it.
+    """
 
     states: Mapping[str, State]
-    children: Mapping[str, tuple[str, ...]]
     closed: Mapping[str, Closed] = {}
-    """What keeps us out, by address: nothing is known of what is beneath it."""
 
 
 class Plan(NamedTuple):
@@ -112,7 +137,7 @@ class Plan(NamedTuple):
     thread: str
     changes: tuple[Change, ...]
     base: Record | None
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, Recorded]
     desired: Desired
 
     @property
@@ -138,3 +163,18 @@ class Plan(NamedTuple):
             (dict(base.profile), dict(base.inputs), dict(base.settings), dict(base.resources))
             == (dict(desired.profile), dict(desired.inputs), dict(desired.settings), dict(self.entries))
         )
+
+
+def name_in(address: str) -> str:
+    """Second part of an address: `.bashrc` of `file:.bashrc`."""
+    return address.partition(":")[2]
+
+
+def parents(path: str) -> list[str]:
+    """Directories that hold `path`, the uppermost first, without the workspace itself.
+
+    >>> parents("a/b/c")
+    ['a', 'a/b']
+    """
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[: index + 1]) for index in range(len(parts))]

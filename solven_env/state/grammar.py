@@ -1,7 +1,7 @@
-"""The grammar of a record's JSON: what each value may be, one table for all of them. Pure.
+"""Grammar of a record's JSON: one table of what each value may be. Pure.
 
 A check is called with a value and where it stands. It raises `WrongError` for what no version ever wrote, and
-`NewerError` for a word that a later one may have added.
+`NewerError` for a word that a later one may have added. The kinds of resources are handed in: rooms above know them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from solven_env.system import names
-from solven_env.typed import TYPE_CHECKING
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -19,16 +19,22 @@ if TYPE_CHECKING:
 
 
 class WrongError(Exception):
-    """A value that no version writes; the message says which."""
+    """Error for a value that no version writes; the message says which."""
 
 
 class NewerError(Exception):
-    """A word that this version does not know; the message says which."""
+    """Error for a word that this version does not know; the message says which."""
 
 
-def check(fields: Mapping[str, Any]) -> None:
+class Known(NamedTuple):
+    """Words that rooms above know: for each kind of resource that is recorded, whether it can have a name."""
+
+    kinds: Mapping[str, Callable[[str], bool]]
+
+
+def check(fields: Mapping[str, Any], known: Known) -> None:
     """Hold a record's fields, `format` aside, to the grammar."""
-    _RECORD(fields, "")
+    _record(known)(fields, "")
     if fields["generation"]:  # until the first apply has ended, there are none
         _SETTINGS(fields["settings"], "settings")
         _PROFILE(fields["profile"], "profile")
@@ -110,25 +116,33 @@ def _keys(value: Any, where: str, needed: Iterable[str]) -> None:
             raise WrongError(f"{place} is missing")
 
 
-def _resource(entry: Any, address: str) -> None:
+def _resource(known: Known) -> Check:
     """One resource, at an address that its kind can have."""
-    kind, _, name = address.partition(":")
-    _keys(entry, address, ("kind",))
-    if entry["kind"] != kind:
-        raise WrongError(f"{address} is no address of its kind")
-    if kind not in _ADDRESSES:
-        raise NewerError(address)
-    if not _ADDRESSES[kind](name):
-        raise WrongError(f"{address} names nothing that can be there")
-    _ENTRY(entry, address)
+
+    def checked(entry: Any, address: str) -> None:
+        kind, _, name = address.partition(":")
+        _keys(entry, address, ("kind",))
+        if entry["kind"] != kind:
+            raise WrongError(f"{address} is no address of its kind")
+        if kind not in known.kinds:
+            raise NewerError(address)
+        if not known.kinds[kind](name):
+            raise WrongError(f"{address} names nothing that can be there")
+        _RECORDED(entry, address)
+
+    return checked
 
 
-def _versions(entries: Any, address: str) -> None:
-    """What interrupted applies may have left at one address."""
-    if type(entries) is not list:
-        raise WrongError(f"{address} is no list")
-    for entry in entries:
-        _resource(entry, address)
+def _versions(resource: Check) -> Check:
+    """The entries that interrupted applies may have left at one address."""
+
+    def checked(entries: Any, address: str) -> None:
+        if type(entries) is not list:
+            raise WrongError(f"{address} is no list")
+        for entry in entries:
+            resource(entry, address)
+
+    return checked
 
 
 def _build(build: Any, where: str) -> None:
@@ -152,12 +166,7 @@ def _is_path(text: str) -> bool:
 
 
 BUILDS = ("python", "bun")
-_ADDRESSES: Mapping[str, Callable[[str], bool]] = {
-    "directory": lambda name: name == "/" or names.is_relative(name),
-    "file": names.is_relative,
-    "build": lambda name: name in BUILDS,
-}
-"""The kinds of resources that are recorded, and what an address of each can name."""
+"""Ecosystems whose builds are recorded."""
 
 _is_table = _that(lambda value: type(value) is dict, "table")
 _flag = _that(lambda value: type(value) is bool, "true or false")
@@ -168,7 +177,7 @@ _drawn = _text_that(names.DRAWN.fullmatch, "random id")
 _sha256 = _text_that(lambda text: not text or names.DIGEST.fullmatch(text), "digest")
 _target = _text_that(names.is_absolute, "absolute path")
 
-_ENTRY = _fields(
+_RECORDED = _fields(
     {"kind": _text},
     {
         "own": _one_of("whole", "keys"),
@@ -182,19 +191,6 @@ _BUILD = _fields(
         "instance": _drawn,
         "lock": _sha256,
     }
-)
-_RECORD = _fields(
-    {
-        "incarnation": _drawn,
-        "generation": _count(0, 2**53, "generation"),
-        "profile": _table(_text),
-        "inputs": _table(_text),
-        "settings": _is_table,
-        "resources": _table(_resource, prefix=""),
-        "builds": _table(_build),
-        "intended": _none_or(_table(_versions, prefix="")),
-    },
-    {"uid": _none_or(_count(1, 2**32 - 2, "uid of a thread"))},
 )
 _PROFILE = _fields({"digest": _text, "name": _text, "release": _text})
 _MOUNT = _fields(
@@ -244,3 +240,20 @@ _SETTINGS = _fields(
     },
     {"allow": _list(_text)},
 )
+
+
+def _record(known: Known) -> Check:
+    resource = _resource(known)
+    return _fields(
+        {
+            "incarnation": _drawn,
+            "generation": _count(0, 2**53, "generation"),
+            "profile": _table(_text),
+            "inputs": _table(_text),
+            "settings": _is_table,
+            "resources": _table(resource, prefix=""),
+            "builds": _table(_build),
+            "intended": _none_or(_table(_versions(resource), prefix="")),
+        },
+        {"uid": _none_or(_count(1, 2**32 - 2, "uid of a thread"))},
+    )

@@ -17,7 +17,7 @@ FORMAT = 1
 _NOTHING: Mapping[str, Any] = {}
 
 
-class Entry(NamedTuple):
+class Recorded(NamedTuple):
     """One resource as we left it. `digest` is `sha256:…` of a file's bytes, empty for a directory.
 
     `mode` is four octal digits, or empty where the storage keeps no modes (many FUSE mounts of buckets).
@@ -42,10 +42,10 @@ class Record(NamedTuple):
     profile: Mapping[str, str] = _NOTHING
     inputs: Mapping[str, str] = _NOTHING
     settings: Mapping[str, Any] = _NOTHING
-    resources: Mapping[str, Entry] = _NOTHING
+    resources: Mapping[str, Recorded] = _NOTHING
     builds: Mapping[str, Mapping[str, str]] = _NOTHING
     """For `python` and `bun`: the `key` and `instance` of the build that met the need, the SHA-256 of its `lock`."""
-    intended: Mapping[str, tuple[Entry, ...]] | None = None
+    intended: Mapping[str, tuple[Recorded, ...]] | None = None
     uid: int | None = None
 
     def dump(self) -> bytes:
@@ -60,7 +60,7 @@ class Record(NamedTuple):
         return (json.dumps(fields, sort_keys=True) + "\n").encode()
 
 
-def _plain(intended: Mapping[str, tuple[Entry, ...]]) -> dict[str, list[dict[str, str]]]:
+def _plain(intended: Mapping[str, tuple[Recorded, ...]]) -> dict[str, list[dict[str, str]]]:
     return {address: [entry._asdict() for entry in entries] for address, entries in intended.items()}
 
 
@@ -74,8 +74,8 @@ def lock_key(digest: str) -> str:
     return f"locks/{digest}"
 
 
-def load(data: bytes, where: str) -> Record:
-    """The record in `data`, stored at `where`.
+def load(data: bytes, where: str, known: grammar.Known) -> Record:
+    """The record in `data`, stored at `where`; `known` says which kinds of resources it may hold.
 
     `StateError` for what a newer version wrote; `DamagedRecordError` for what none did.
     """
@@ -86,7 +86,7 @@ def load(data: bytes, where: str) -> Record:
             raise grammar.WrongError("format is no number from 1")
         if found > FORMAT:
             raise grammar.NewerError(f"format {found}")
-        grammar.check(fields)
+        grammar.check(fields, known)
     except grammar.NewerError as error:
         raise StateError(
             f"this record has {error}, which this solven-env does not know",
@@ -108,9 +108,9 @@ def _record(fields: dict[str, Any]) -> Record:
     """The record that JSON data says, which was held to the grammar."""
     resources, intended = fields.pop("resources"), fields.pop("intended")
     return Record(
-        resources={address: Entry(**entry) for address, entry in resources.items()},
+        resources={address: Recorded(**entry) for address, entry in resources.items()},
         intended=None
         if intended is None
-        else {address: tuple(Entry(**entry) for entry in entries) for address, entries in intended.items()},
+        else {address: tuple(Recorded(**entry) for entry in entries) for address, entries in intended.items()},
         **fields,
     )

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 
 from solven_env.packages import builds
 from solven_env.profile.prepare import prepare
-from solven_env.reconcile.apply import observe
-from solven_env.reconcile.desired import desired, with_builds, with_mount_points
-from solven_env.reconcile.model import BUILD, DIRECTORY, PLACE, State
-from solven_env.reconcile.plan import addresses, dropped, recorded_as_desired
+from solven_env.reconcile.desired import desired, desired_here, recorded_as_desired
+from solven_env.reconcile.kinds.mount_point import PLACE
+from solven_env.reconcile.model import DIRECTORY, HostFacts, NeededBuild, State
+from solven_env.reconcile.observing import observe
 from solven_env.reconcile.plan import plan as make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from solven_env.packages.builds import Need
+    from solven_env.packages.store import Build
     from solven_env.profile.source import ProfileSource
-    from solven_env.reconcile.model import Desired, Observed, Plan
+    from solven_env.reconcile.model import Desired, Plan
     from solven_env.state.records import Record
     from solven_env.threads.thread import Thread
 
@@ -28,17 +29,17 @@ if TYPE_CHECKING:
 def plan(
     thread: Thread, record: Record | None, source: ProfileSource, inputs: Mapping[str, str], unset: Collection[str]
 ) -> tuple[Plan, tuple[Need, ...]]:
-    """What has to be done for a profile where this is recorded, and which builds this host lacks for it."""
+    """Plan for a profile where this is recorded, and the builds that this host lacks for it."""
     return _plan(thread, *_wanted(thread, source, inputs, unset, record), record)
 
 
 def check(thread: Thread, source: ProfileSource, inputs: Mapping[str, str], unset: Collection[str]) -> None:
-    """Raise what `plan` would raise of the profile, its lock or the inputs of a new thread, without a look at it."""
+    """Raise the errors of `plan` about the profile, its lock or the inputs of a new thread, without a look at it."""
     _wanted(thread, source, inputs, unset, None)
 
 
 def plan_drift(thread: Thread, record: Record) -> Plan:
-    """Where the workspace and this host differ from what the last apply left."""
+    """Plan that would put right where the workspace and this host differ from what the last apply left."""
     return _plan(thread, recorded_as_desired(record), thread.needs(record), record)[0]
 
 
@@ -61,41 +62,31 @@ def _wanted(
 def _plan(
     thread: Thread, wanted: Desired, needs: Sequence[Need], record: Record | None
 ) -> tuple[Plan, tuple[Need, ...]]:
-    wanted = with_mount_points(wanted, record, _to_mount_upon)
+    found = [(need, builds.find(need, thread.config)) for need in needs]
+    backend = wanted.settings["backend"]
+    needed = [_needed(thread, need, build, record, backend) for need, build in found]
+    host = HostFacts(_mounted_upon, needed, builds.texts(needs))
+    wanted = desired_here(wanted, record, host)
     root = thread.open_root()
     with root or nullcontext():
-        observed = observe(root, {*addresses(wanted, record), "file:uv.lock", "file:bun.lock"}, dropped(wanted, record))
-    lacking: tuple[Need, ...] = ()
-    if needs:
-        wanted, observed, lacking = _with_needs(thread, wanted, observed, record, needs)
-    return make_plan(thread.name, wanted, observed, record), lacking
+        observed = observe(root, wanted, record, host)
+    return make_plan(thread.name, wanted, observed, record), tuple(need for need, build in found if build is None)
 
 
-def _to_mount_upon(source: str) -> State | None:
-    """What a path of the host is mounted upon; None where nothing is there."""
+def _needed(thread: Thread, need: Need, build: Build | None, record: Record | None, backend: str) -> NeededBuild:
+    brought = builds.workspace_lock(need, build)
+    return NeededBuild(
+        name=need.kind,
+        identity=need.identity,
+        recorded=builds.describe(need, build) if build else None,
+        is_lost=build is not None and record is not None and bool(thread.lost(record, build, backend)),
+        files=dict([brought] if brought else []),
+    )
+
+
+def _mounted_upon(source: str) -> State | None:
+    """State of a mount point for a path of the host; None where nothing is there."""
     try:
         return DIRECTORY if stat.S_ISDIR(os.stat(source).st_mode) else PLACE  # noqa: PTH116 (as its own links lead)
     except OSError:
         return None
-
-
-def _with_needs(
-    thread: Thread, wanted: Desired, observed: Observed, record: Record | None, needs: Sequence[Need]
-) -> tuple[Desired, Observed, tuple[Need, ...]]:
-    found = [(need, builds.find(need, thread.config)) for need in needs]
-    identities: dict[str, str] = {need.kind: need.identity for need in needs}
-    files = dict(filter(None, (builds.workspace_lock(need, build) for need, build in found)))
-    wanted = with_builds(wanted, identities, files, observed, record)._replace(
-        builds={need.kind: builds.describe(need, build) for need, build in found if build},
-        locks=builds.texts(needs),
-    )
-    backend = wanted.settings["backend"]
-    there = {
-        f"{BUILD}:{need.kind}": State("build")
-        if record is not None and thread.lost(record, build, backend)
-        else State("build", need.identity)
-        for need, build in found
-        if build
-    }
-    lacking = tuple(need for need, build in found if build is None)
-    return wanted, observed._replace(states={**observed.states, **there}), lacking

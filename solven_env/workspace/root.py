@@ -183,15 +183,19 @@ class Root:
         with failures_as(WorkspaceError, path), self._opened(path, O_PATH | os.O_NOFOLLOW) as opened:
             return os.fstat(opened).st_uid == os.geteuid()
 
-    def list(self, path: str, limit: int | None = None) -> tuple[str, ...]:
-        """The names in a directory, sorted; with a `limit` no more of them, whichever the system tells first."""
+    def list(self, path: str, limit: int | None = None, *, with_temporaries: bool = True) -> tuple[str, ...]:
+        """The names in a directory, sorted; with a `limit` no more of them, whichever the system tells first.
+
+        Without `temporaries` where these are not wanted.
+        """
         _check_directory(path)
         with (
             failures_as(WorkspaceError, path),
             self._opened(path, _DIRECTORY) as descriptor,
             os.scandir(descriptor) as entries,
         ):
-            return tuple(sorted(entry.name for entry in islice(entries, limit)))
+            names = sorted(entry.name for entry in islice(entries, limit))
+        return tuple(name for name in names if with_temporaries or not is_temporary(name))
 
     def temporaries(self, directory: str) -> tuple[str, ...]:
         """The names in a directory that are as a crash leaves them of `stage` and `set_aside`, or as an agent gave

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from solven_env.profile.model import Limits, Profile, Sandbox
 from solven_env.profile.render import RenderedFile, digest
 from solven_env.reconcile.desired import desired
-from solven_env.reconcile.model import DIRECTORY, WORKSPACE, Desired, Observed, State
+from solven_env.reconcile.kinds.directory import WORKSPACE
+from solven_env.reconcile.model import DIRECTORY, Desired, Observed, State
 from solven_env.reconcile.plan import addresses
-from solven_env.state.records import Entry, Record
+from solven_env.state.records import Record, Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +73,7 @@ def record(
         profile=asked.profile if generation else {},
         inputs=asked.inputs if generation else {},
         settings=asked.settings if generation else {},
-        resources={WORKSPACE: Entry("directory"), **_entries(files, keys)} if generation else {},
+        resources={WORKSPACE: Recorded("directory"), **_entries(files, keys)} if generation else {},
         intended=_intended(intended, keys) if intended else None,
     )
 
@@ -80,27 +81,27 @@ def record(
 def seen(held: Mapping[str, State], asked: Desired, recorded: Record | None, *, workspace: bool = True) -> Observed:
     """What observing finds in a workspace that holds this."""
     found = {WORKSPACE: DIR} if workspace else {}
-    children: dict[str, tuple[str, ...]] = {}
     for address in addresses(asked, recorded):
         kind, _, path = address.partition(":")
         if path in held:
             found[address] = held[path]
         if kind == "directory" and held.get(path) == DIR:
-            children[path] = tuple(sorted(posixpath.basename(name) for name in held if posixpath.dirname(name) == path))
-    return Observed(found, children)
+            names = tuple(sorted(posixpath.basename(name) for name in held if posixpath.dirname(name) == path))
+            found[address] = DIR._replace(names=names)
+    return Observed(found)
 
 
-def _entries(files: Mapping[str, State], keys: tuple[str, ...]) -> dict[str, Entry]:
+def _entries(files: Mapping[str, State], keys: tuple[str, ...]) -> dict[str, Recorded]:
     return {
-        f"directory:{path}" if state == DIR else f"file:{path}": Entry("directory")
+        f"directory:{path}" if state == DIR else f"file:{path}": Recorded("directory")
         if state == DIR
-        else Entry("file", "keys" if path in keys else "whole", state.digest, state.mode)
+        else Recorded("file", "keys" if path in keys else "whole", state.digest, state.mode)
         for path, state in files.items()
     }
 
 
-def _intended(versions: tuple[Mapping[str, State], ...], keys: tuple[str, ...]) -> dict[str, tuple[Entry, ...]]:
-    found: dict[str, tuple[Entry, ...]] = {WORKSPACE: (Entry("directory"),)}
+def _intended(versions: tuple[Mapping[str, State], ...], keys: tuple[str, ...]) -> dict[str, tuple[Recorded, ...]]:
+    found: dict[str, tuple[Recorded, ...]] = {WORKSPACE: (Recorded("directory"),)}
     for version in versions:
         for address, entry in _entries(version, keys).items():
             found[address] = (*found.get(address, ()), entry)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from solven_env.errors import ConflictError, SolvenError, StateError, WorkspaceError
-from solven_env.reconcile.apply import Outcome
+from solven_env.reconcile.apply import Applied
 from solven_env.system import durable
 from solven_env.workspace import root as root_module
 from solven_env.workspace.root import Owner
@@ -223,10 +223,10 @@ def test_a_lost_text_of_a_lock_is_written_again_though_nothing_else_changes(thre
     asked = ASKED._replace(locks={digest: DATA}, builds={"python": build})
     assert thread.apply(asked).locks == ()
     before = snapshot(thread.storage)
-    assert thread.apply(asked) == Outcome(1)
+    assert thread.apply(asked) == Applied(1)
     assert snapshot(thread.storage) == before
     DAMAGES[damage](thread.storage / ".solven-env/locks" / digest)
-    assert thread.apply(asked) == Outcome(1, locks=("python",))
+    assert thread.apply(asked) == Applied(1, locks=("python",))
     assert (thread.storage / ".solven-env/locks" / digest).read_bytes() == DATA
     thread.check_in_sync(asked)
 

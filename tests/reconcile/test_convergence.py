@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from solven_env.errors import ConflictError
-from solven_env.reconcile.desired import parents
+from solven_env.reconcile.model import parents
 from tests.reconcile.crashes import dies_at
 from tests.reconcile.states import text, wanted
 from tests.reconcile.threads import Thread, sha256, snapshot

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env.reconcile.model import DIRECTORY, PLACE
+from solven_env.reconcile.kinds.mount_point import PLACE
+from solven_env.reconcile.model import DIRECTORY
 from solven_env.state import leases
 from solven_env.system import durable
 from solven_env.workspace import root as root_module

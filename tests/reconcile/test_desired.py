@@ -9,7 +9,9 @@ import pytest
 from solven_env.profile.model import Link, Mount, Sandbox
 from solven_env.profile.render import RenderedFile
 from solven_env.profile.sections import Bun, Python
-from solven_env.reconcile.desired import desired, parents, settings
+from solven_env.reconcile.desired import desired
+from solven_env.reconcile.kinds.settings import settings
+from solven_env.reconcile.model import parents
 from tests.reconcile.states import DIR, profile, text, wanted
 
 
@@ -75,4 +77,4 @@ def test_the_digest_is_that_of_settings_and_files(other: object, is_same: bool) 
 
 def test_the_order_of_files_does_not_matter() -> None:
     files = [RenderedFile(path, b"x", "0644", "whole") for path in ("b", "a/c", "a/b")]
-    assert desired(profile(), files, {}) == desired(profile(), reversed(files), {})
+    assert desired(profile(), files, {}) == desired(profile(), files[::-1], {})

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 
+from solven_env.reconcile.compare import changed_settings
+from solven_env.reconcile.desired import recorded_as_desired
 from solven_env.reconcile.model import State
-from solven_env.reconcile.plan import addresses, changed_settings, plan, recorded_as_desired
-from solven_env.state.records import Entry
+from solven_env.reconcile.plan import addresses, plan
+from solven_env.state.records import Recorded
 from tests.reconcile.states import DIR, LINK, OTHER, record, seen, text, wanted
 
 if TYPE_CHECKING:
@@ -302,7 +304,7 @@ def said(case: Case) -> tuple[Desired, Record | None]:
     asked = wanted(case.desired, keys=case.keys)
     if case.recorded is None:
         return asked, None
-    left = {path: replace(state, mode=state.mode or "0644") for path, state in case.recorded.items() if state != DIR}
+    left = {path: state._replace(mode=state.mode or "0644") for path, state in case.recorded.items() if state != DIR}
     return asked, record(
         case.recorded,
         like=wanted(left, keys=case.keys),
@@ -417,7 +419,7 @@ def test_what_has_to_be_observed() -> None:
 
 def test_the_workspace_is_always_ours() -> None:
     asked = wanted({})
-    assert plan("t", asked, seen({}, asked, None), None).entries == {"directory:/": Entry("directory")}
+    assert plan("t", asked, seen({}, asked, None), None).entries == {"directory:/": Recorded("directory")}
 
 
 @pytest.mark.parametrize(("recorded", "cause"), [("old", "pending"), ("new", "drift"), (None, "pending")])
@@ -426,7 +428,7 @@ def test_a_build_that_this_host_lacks_is_drift_only_where_it_is_the_recorded_one
 ) -> None:
     address = "build:python"
     asked = wanted({})._replace(states={address: State("build", "new")})
-    entries = {address: Entry("build", digest=recorded)} if recorded else {}
+    entries = {address: Recorded("build", digest=recorded)} if recorded else {}
     before = record({})._replace(resources={**record({}).resources, **entries})
     (change,) = [
         change for change in plan("t", asked, seen({}, asked, before), before).changes if change.kind == "build"

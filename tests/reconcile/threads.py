@@ -9,8 +9,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from solven_env.reconcile.apply import Outcome, apply, observe, refuse_conflicts
-from solven_env.reconcile.plan import addresses, dropped, plan
+from solven_env.reconcile.apply import Applied, apply, refuse_conflicts
+from solven_env.reconcile.kinds import known
+from solven_env.reconcile.model import HostFacts
+from solven_env.reconcile.observing import observe
+from solven_env.reconcile.plan import plan
 from solven_env.state import LocalState
 from solven_env.state.records import Record, load, record_key
 from solven_env.state.storage_root import StorageRoot
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
 
     from solven_env.reconcile.model import Desired, Plan
     from solven_env.workspace.root import Owner
+
+
+NO_HOST = HostFacts(lambda source: None)
+"""A host without builds, on which no path is to be mounted."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +51,17 @@ class Thread:
     def record(self) -> Record | None:
         """The record, read from disk."""
         stored = LocalState(self.storage).get(record_key(self.name))
-        return load(stored.value, "state.json") if stored else None
+        return load(stored.value, "state.json", known()) if stored else None
 
     def plan(self, asked: Desired) -> Plan:
         """What an apply would do."""
         record = self.record()
         root = open_workspace(StorageRoot(self.storage), self.name, self.owner)
         with root or nullcontext():
-            observed = observe(root, addresses(asked, record), dropped(asked, record))
+            observed = observe(root, asked, record, NO_HOST)
         return plan(self.name, asked, observed, record)
 
-    def apply(self, asked: Desired, *, overwrite: bool = False) -> Outcome:
+    def apply(self, asked: Desired, *, overwrite: bool = False) -> Applied:
         """Make the workspace match."""
         state = LocalState(self.storage)
         with state.lock(self.name):

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from solven_env.errors import DamagedRecordError, StateError
 from solven_env.profile.model import Limits, Link, Mount, Sandbox
 from solven_env.profile.sections import Bun, Python
-from solven_env.reconcile.desired import settings
-from solven_env.state.records import Entry, Record, load, record_key
+from solven_env.reconcile.kinds import known
+from solven_env.reconcile.kinds.settings import settings
+from solven_env.state.records import Record, Recorded, load, record_key
 from tests.reconcile.states import profile
 
 TEXT = st.text(max_size=10)
@@ -23,7 +24,7 @@ PATHS = st.lists(PARTS.filter(lambda part: part not in (".", "..")), min_size=1,
 FILES = PATHS.map("file:{}".format)
 HEX = st.binary(min_size=32, max_size=32).map(bytes.hex)
 ENTRIES = st.builds(
-    Entry,
+    Recorded,
     st.just("file"),
     st.sampled_from(("whole", "keys")),
     HEX.map("sha256:{}".format),
@@ -60,8 +61,8 @@ RECORDS = st.builds(
 
 @given(record=RECORDS)
 def test_a_record_comes_back_as_it_was(record: Record) -> None:
-    assert load(record.dump(), "state.json") == record
-    assert load(record.dump(), "state.json").dump() == record.dump()
+    assert load(record.dump(), "state.json", known()) == record
+    assert load(record.dump(), "state.json", known()).dump() == record.dump()
 
 
 WHOLE: dict[str, Any] = json.loads(
@@ -71,9 +72,9 @@ WHOLE: dict[str, Any] = json.loads(
         PROFILE,
         {"who": "ada"},
         SETTINGS,
-        {"file:f": Entry("file"), "directory:/": Entry("directory"), "build:bun": Entry("build")},
+        {"file:f": Recorded("file"), "directory:/": Recorded("directory"), "build:bun": Recorded("build")},
         BUILDS,
-        {"file:f": (Entry("file"),)},
+        {"file:f": (Recorded("file"),)},
         61001,
     ).dump()
 )
@@ -145,7 +146,7 @@ DAMAGES: tuple[tuple[str, object], ...] = (
 @pytest.mark.parametrize(("path", "value"), DAMAGES)
 def test_a_value_that_none_wrote_is_damage(path: str, value: object) -> None:
     with pytest.raises(DamagedRecordError, match=r"t1/state.json: this record is damaged \(") as caught:
-        load(changed(path, value), "t1/state.json")
+        load(changed(path, value), "t1/state.json", known())
     assert caught.value.fix
 
 
@@ -172,7 +173,7 @@ NEWER: tuple[tuple[str, object], ...] = (
 def test_what_a_newer_version_added_is_told(path: str, value: object) -> None:
     word = str(value if path in ("format", "settings|backend", "settings|network") else path.split("|")[-1])
     with pytest.raises(StateError, match="which this solven-env does not know") as caught:
-        load(changed(path, value), "t1/state.json")
+        load(changed(path, value), "t1/state.json", known())
     assert not isinstance(caught.value, DamagedRecordError)
     assert caught.value.location == "t1/state.json"
     assert word in caught.value.message
@@ -181,11 +182,13 @@ def test_what_a_newer_version_added_is_told(path: str, value: object) -> None:
 
 def test_an_apply_that_never_ended_has_no_settings() -> None:
     record = Record("0" * 32, intended={})
-    assert load(record.dump(), "state.json") == record
+    assert load(record.dump(), "state.json", known()) == record
 
 
 def test_limits_that_an_earlier_version_lacked_may_be_missing() -> None:
-    assert load(changed("settings|limits", {"memory": None}), "state.json").settings["limits"] == {"memory": None}
+    assert load(changed("settings|limits", {"memory": None}), "state.json", known()).settings["limits"] == {
+        "memory": None
+    }
 
 
 @pytest.mark.parametrize(
@@ -205,7 +208,7 @@ def test_limits_that_an_earlier_version_lacked_may_be_missing() -> None:
 )
 def test_what_is_no_record_is_damage(data: bytes) -> None:
     with pytest.raises(DamagedRecordError, match=r"t1/state.json: this record is damaged") as caught:
-        load(data, "t1/state.json")
+        load(data, "t1/state.json", known())
     assert caught.value.fix
 
 
@@ -215,10 +218,10 @@ def test_no_damage_is_a_crash(cut: int, flipped: int) -> None:
     data[cut % len(data)] = flipped
     came: Record | StateError
     try:
-        came = load(bytes(data), "state.json")
+        came = load(bytes(data), "state.json", known())
     except StateError as error:
         came = error
-    assert came.fix if isinstance(came, StateError) else load(came.dump(), "state.json") == came
+    assert came.fix if isinstance(came, StateError) else load(came.dump(), "state.json", known()) == came
 
 
 def test_where_a_record_is() -> None:

@@ -10,7 +10,7 @@ import pytest
 from solven_env.config import Config, Storage
 from solven_env.errors import StateError
 from solven_env.profile.sections import Bun, Python
-from solven_env.reconcile.desired import settings
+from solven_env.reconcile.kinds.settings import settings
 from solven_env.state import LocalState, contents
 from solven_env.state.records import Record
 from solven_env.state.storage_root import StorageRoot

@@ -1,33 +1,56 @@
-"""One module a kind of resource: how it is observed in the workspace, and how a change of it is made.
+"""The table of the kinds of resources: a module each, which satisfies `Kind`. A new kind is a module and a row here.
 
-`KINDS` is the only list of them: a new kind is a module and a row here. Settings are recorded, not made.
+Changes are made in the order of the rows, and removals in the opposite one.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
-
-from solven_env.reconcile.kinds import directory, file, mount_point
+from solven_env.reconcile.kinds import build, directory, file, mount_point, settings
+from solven_env.reconcile.model import State, name_in
+from solven_env.state.grammar import Known
+from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from solven_env.reconcile.keep import Keeper
-    from solven_env.reconcile.model import Change, State
-    from solven_env.workspace.root import Root
+    from solven_env.reconcile.kinds.kind import Kind
+    from solven_env.reconcile.model import Change
+    from solven_env.state.records import Recorded
 
-
-class Kind(Protocol):
-    """What a module of this package offers."""
-
-    def observe(self, root: Root, name: str) -> State | None:
-        """What stands at `name`; None where nothing does."""
-
-    def apply(self, root: Root, change: Change, keeper: Keeper) -> State | None:
-        """Make the change; what we left there. `change.before` is in the generation already where it has to be kept.
-
-        `ConflictError` or OSError where the workspace is no longer as the plan saw it: nothing of it is lost then.
-        """
+KINDS: dict[str, Kind] = {
+    "build": build,
+    "directory": directory,
+    "file": file,
+    "mount": mount_point,
+    "settings": settings,
+}
 
 
-KINDS: Mapping[str, Kind] = {"directory": directory, "file": file, "mount": mount_point}
+def kind_of(address: str) -> Kind:
+    """Row of an address: `KINDS["file"]` for `file:.bashrc`."""
+    return KINDS[address.partition(":")[0]]
+
+
+def state_of(entry: Recorded) -> State:
+    """State that a record's entry tells of."""
+    return State(KINDS[entry.kind].TYPE, entry.digest, entry.mode)
+
+
+def known() -> Known:
+    """What a record may hold, for `records.load`."""
+    return Known({name: kind.is_name for name, kind in KINDS.items() if kind.IS_RECORDED})
+
+
+def files(addresses: Iterable[str]) -> Mapping[str, str]:
+    """Address of each of these that stands for a file of the workspace, by its path."""
+    return {name_in(address): address for address in addresses if kind_of(address).TYPE == "file"}
+
+
+def is_file(change: Change) -> bool:
+    """Whether the change is one of a file's bytes, which can be shown line by line."""
+    return kind_of(change.address).TYPE == "file"
+
+
+def lies_on_host(change: Change) -> bool:
+    """Whether the change is made on this host, before the workspace is touched."""
+    return kind_of(change.address).LIES == "host"

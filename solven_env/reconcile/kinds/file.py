@@ -1,152 +1,123 @@
-"""Files whose bytes the profile says."""
+"""Files whose bytes the profile says: `file:.bashrc`."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import replace
-from typing import TYPE_CHECKING
-
-from solven_env.errors import ConflictError, ExchangeUnsupportedError, SolvenError, WorkspaceError
-from solven_env.profile.render import digest
-from solven_env.reconcile.model import State
-from solven_env.workspace.root import READ_LIMIT
+from solven_env.reconcile import compare, replacing
+from solven_env.reconcile.kinds import directory, kind
+from solven_env.reconcile.model import DIRECTORY, State, name_in
+from solven_env.state.records import Recorded
+from solven_env.system import names
+from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    from solven_env.profile.model import Profile
+    from solven_env.profile.render import RenderedFile
+    from solven_env.reconcile.compare import Seen
     from solven_env.reconcile.keep import Keeper
-    from solven_env.reconcile.model import Change
-    from solven_env.workspace.root import Entry, Root
+    from solven_env.reconcile.model import Cause, Change, Desired
+    from solven_env.state.records import Record
+    from solven_env.workspace.root import Root
 
-_TRIES = 10
+LIES = "workspace"
+TYPE = "file"
+IS_RECORDED = True
 
+BROUGHT_MODE = "0644"
 
-def observe(root: Root, name: str) -> State | None:
-    """What stands at `name`, with a file's bytes. A file too large to be ours is told by its size alone."""
-    for _ in range(_TRIES):
-        entry = root.stat(name)
-        if entry is None:
-            return None
-        try:
-            return _state(root, name, entry)
-        except FileNotFoundError:
-            return None  # gone between two looks
-        except WorkspaceError:
-            if root.stat(name) == entry:
-                raise
-            # The agent has put something else there meanwhile.
-    raise changed_meanwhile(name)
+is_name = names.is_relative
+desired_here = kind.basic_desired_here
+observe_host = kind.basic_observe_host
+further_changes = kind.no_further_changes
+reason = kind.basic_reason
 
 
-def _state(root: Root, name: str, entry: Entry) -> State:
-    mode = f"{entry.mode:04o}"
-    if entry.kind == "file" and entry.size > READ_LIMIT:
-        return State("file", f"size:{entry.size}", mode, entry.size)
-    if entry.kind == "file":
-        data = root.read(name)
-        return State("file", digest(data), mode, len(data), data)
-    if entry.kind == "symlink":
-        return State("symlink", digest(root.read_link(name).encode(errors="surrogateescape")))
-    return State(entry.kind)
+def desired(desired: Desired, profile: Profile, files: Sequence[RenderedFile]) -> Desired:
+    """The rendered files and the directories that hold them."""
+    return ask("file", desired, files)
 
 
-def apply(root: Root, change: Change, keeper: Keeper) -> State | None:
-    """Write, replace or remove the file; what we left there."""
-    if change.after is None:
-        take_away(root, change, keeper)
-        return None
-    assert change.after.data is not None
-    staged = root.stage(change.name, change.after.data, int(change.after.mode, 8))
-    try:
-        entry = root.stat(staged)
-        _put(root, change, staged, keeper)
-    except BaseException:
-        with suppress(SolvenError, OSError):  # what went wrong first is what counts; the next apply removes it
-            _discard(root, change, staged, change.after.data, keeper)
-        raise
-    return replace(change.after, mode=f"{entry.mode:04o}") if entry else change.after
-
-
-def take_away(root: Root, change: Change, keeper: Keeper) -> None:
-    """Remove what stands in the change's place, if it still is what the plan saw; it is looked at once it is ours."""
-    if change.before is not None and change.before.type == "directory":
-        _take_directory(root, change, keeper)
-        return
-    try:
-        aside = root.set_aside(change.name)
-    except FileNotFoundError:
-        return
-    try:
-        _check(root, change, aside)
-    except BaseException:
-        try:
-            root.publish(aside, change.name)
-        except FileExistsError:  # the agent has put something new there
-            keeper.take(change.name, aside)
-        raise
-    _dispose(root, change, aside, keeper)
-
-
-def changed_meanwhile(name: str) -> ConflictError:
-    """Something else stands there than when the plan was made."""
-    return ConflictError(
-        "the workspace changed while apply ran",
-        fix="Run apply again: it finishes what was begun.",
-        location=name,
+def ask(name: str, desired: Desired, files: Sequence[RenderedFile]) -> Desired:
+    """`desired` with these files as resources of the kind called `name`, and the directories that hold them."""
+    return desired._replace(
+        states={
+            **desired.states,
+            **directory.above(each.path for each in files),
+            **{f"{name}:{each.path}": _state(each.data, each.mode) for each in files},
+        },
+        own={**desired.own, **{f"{name}:{each.path}": each.own for each in files}},
     )
 
 
-def _take_directory(root: Root, change: Change, keeper: Keeper) -> None:
-    """Keep a directory whole, in one step from its place: a bucket's mount moves each file of it anew."""
-    entry = root.stat(change.name)
-    if entry is not None and entry.kind != "directory":
-        raise changed_meanwhile(change.name)
-    keeper.take(change.name)  # whatever the agent has put there by now
+def bring(desired: Desired, path: str, data: bytes | None, *, by: str) -> Desired:
+    """`desired` with a file with which a workspace begins, and which is the agent's to change. `by` is the address of
+    what brings it. Nothing is added where the profile or the record has such a file.
+    """
+    address = f"file:{path}"
+    if address in desired.states:
+        return desired
+    state = State(TYPE, f"made with {by}", BROUGHT_MODE) if data is None else _state(data, BROUGHT_MODE)
+    return desired._replace(
+        states={**desired.states, address: state},
+        own={**desired.own, address: "keys"},
+        brought={**desired.brought, address: by},
+    )
 
 
-def _put(root: Root, change: Change, staged: str, keeper: Keeper) -> None:
-    if change.before is not None:
-        try:
-            root.exchange(staged, change.name)
-        except ExchangeUnsupportedError:
-            take_away(root, change, keeper)  # a bucket's mount: for a moment nothing is there
-        except FileNotFoundError:
-            pass  # removed meanwhile: nothing is there to be lost
-        else:
-            _settle(root, change, staged, keeper)
-            return
-    root.publish(staged, change.name)
+def observe(root: Root, name: str, *, is_dropped: bool) -> State | None:
+    """State of what stands at `name`, with a file's bytes."""
+    return replacing.look(root, name)
 
 
-def _settle(root: Root, change: Change, aside: str, keeper: Keeper) -> None:
-    """End an exchange: dispose of what came out of it, or put it back when it is not what the plan saw."""
-    try:
-        _check(root, change, aside)
-    except BaseException:
-        try:
-            root.exchange(aside, change.name)
-        except FileNotFoundError:  # the agent has removed ours
-            root.publish(aside, change.name)
-        raise
-    _dispose(root, change, aside, keeper)
+def look(seen: Seen, desired: Desired, record: Record | None) -> Seen:
+    """The states as they are; but a workspace keeps the file that it has of the same build: a build that was made
+    again may say the same in other bytes.
+    """
+    by = desired.brought.get(seen.address)
+    before = record.resources.get(by) if record and by else None
+    is_same = by is not None and before is not None and before.digest == desired.states[by].digest
+    if is_same and seen.last and seen.observed and seen.observed.type == TYPE:
+        return seen._replace(desired=seen.last)
+    return seen
 
 
-def _check(root: Root, change: Change, aside: str) -> None:
-    if observe(root, aside) != change.before:
-        raise changed_meanwhile(change.name)
+def judge(seen: Seen, found: State | None, desired: Desired) -> Cause | None:
+    """As `compare` says. An edit of a file of `own: keys` stays (`uv add` and `bun add` make some) until the profile
+    changes the file; keys are not merged yet.
+    """
+    is_edited = desired.own[seen.address] == "keys" and found is not None and found.type == TYPE
+    if is_edited and compare.same(seen.desired, seen.recorded, seen.recorded):
+        return None
+    return compare.judge(seen.desired, found, seen.recorded)
 
 
-def _dispose(root: Root, change: Change, aside: str, keeper: Keeper) -> None:
-    """Remove what was set aside. What was kept before it was ours alone may have changed since: it is kept again."""
-    if change.keep:
-        keeper.take(change.name, aside)
-        return
-    with suppress(FileNotFoundError):
-        root.remove(aside)
+def removals(dropped: Sequence[Seen], desired: Desired, gone: Collection[str]) -> Iterator[tuple[Seen, Cause]]:
+    """Files that the profile asks for no more; but a directory that the agent made already where one is to be stays."""
+    for each in dropped:
+        if each.observed == DIRECTORY and directory.address_of(name_in(each.address)) in desired.states:
+            continue
+        cause = compare.judge(None, each.observed, each.recorded)
+        if cause:
+            yield each, cause
 
 
-def _discard(root: Root, change: Change, staged: str, data: bytes, keeper: Keeper) -> None:
-    """Remove a staged file after a failure; what else an exchange left under its name is kept first."""
-    found = observe(root, staged)
-    if found is not None and found.data == data:
-        root.remove(staged)
-    elif found is not None:
-        keeper.take(change.name, staged)
+def entry(seen: Seen, desired: Desired, *, is_made: bool) -> Recorded | None:
+    """Digest and mode of every file; no mode where the storage keeps none."""
+    state, before = seen.desired, seen.recorded
+    assert state is not None
+    keeps_modes = before is None or before.type != TYPE or before.mode
+    kind_name = seen.address.partition(":")[0]
+    return Recorded(kind_name, desired.own[seen.address], state.digest, state.mode if keeps_modes else "")
+
+
+def apply(root: Root, change: Change, keeper: Keeper, renew: Callable[[str], None]) -> State | None:
+    """Write, replace or remove the file."""
+    if change.after is None:
+        replacing.take_away(root, change, keeper)
+        return None
+    return replacing.write(root, change, keeper)
+
+
+def _state(data: bytes, mode: str) -> State:
+    return State(TYPE, replacing.digest(data), mode, len(data), data)

@@ -1,0 +1,67 @@
+"""What only a launch needs (variables, mounts, limits, …), `settings:launch`: recorded, and made nowhere."""
+
+from __future__ import annotations
+
+from solven_env.reconcile.kinds import kind
+from solven_env.reconcile.model import Change, State
+from solven_env.typed import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+    from solven_env.profile.model import Profile
+    from solven_env.profile.render import RenderedFile
+    from solven_env.reconcile.model import Desired, Plan
+
+LIES = "record"
+TYPE = "settings"
+IS_RECORDED = False  # as a resource: a record has a field of its own for them
+
+ADDRESS = "settings:launch"
+
+is_name = kind.no_names
+desired_here = kind.basic_desired_here
+observe = kind.no_observe
+observe_host = kind.basic_observe_host
+look = kind.basic_look
+judge = kind.basic_judge
+removals = kind.no_removals
+reason = kind.basic_reason
+entry = kind.no_entry
+apply = kind.no_apply
+
+
+def desired(desired: Desired, profile: Profile, files: Sequence[RenderedFile]) -> Desired:
+    """What the profile says of a launch."""
+    return desired._replace(settings=settings(profile))
+
+
+def settings(profile: Profile) -> dict[str, Any]:
+    """What only a launch needs, as plain JSON data, equal to itself after a round trip through a record."""
+    return {
+        "env": dict(profile.env),
+        "path": list(profile.path),
+        "backend": profile.sandbox.backend,
+        "network": profile.sandbox.network,
+        # Absent where it is empty, as in records that were made before there was one.
+        **({"allow": list(profile.sandbox.allow)} if profile.sandbox.allow else {}),
+        "limits": profile.sandbox.limits._asdict(),
+        "mounts": [mount._asdict() for mount in profile.mounts],
+        "links": [link._asdict() for link in profile.links],
+        "python": {"version": profile.python.version, "packages": list(profile.python.packages)}
+        if profile.python
+        else None,
+        "bun": {"packages": dict(profile.bun.packages)} if profile.bun else None,
+        "secrets": [],
+    }
+
+
+def further_changes(plan: Plan, changed: Sequence[str]) -> Iterator[Change]:
+    """The change that stands for all that is recorded and makes no other change."""
+    state = State(TYPE)
+    if plan.base is None or not plan.base.generation:
+        yield Change(ADDRESS, "create", "pending", "the profile asks for it", None, state)
+    elif changed or not (plan.changes or plan.says_the_same):
+        what = f" {', '.join(changed)}" if changed else ", and the workspace is so already"
+        yield Change(ADDRESS, "replace", "pending", f"the profile changed{what}", state, state)
