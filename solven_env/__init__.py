@@ -8,6 +8,8 @@ The verbs are loaded when they are first used: importing the package alone costs
 
 from __future__ import annotations
 
+import sys
+
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -57,3 +59,14 @@ def __getattr__(name: str) -> object:
     import importlib
 
     return getattr(importlib.import_module(home), name)
+
+
+class _Verbs(type(sys)):  # type: ignore[misc]
+    """This package as a module: importing the rooms `run` and `doctor` leaves the verbs of these names in place."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in _HOMES or not isinstance(value, type(sys)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Verbs
