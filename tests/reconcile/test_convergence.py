@@ -148,9 +148,8 @@ class Convergence(RuleBasedStateMachine):
         return found
 
     def nothing_is_lost(self, mine: set[tuple[str, str]]) -> None:
-        """What the agent had is in its workspace still, or in a generation."""
-        kept = {(entry["digest"], entry["mode"]) for entry in self.thread.kept()}
-        assert mine <= kept | self.agents_files()
+        """Every file that the agent had is in its workspace still, or was kept."""
+        assert mine <= self.thread.kept_files() | self.agents_files()
 
 
 def real_directory(place: Path) -> bool:

@@ -80,6 +80,17 @@ class Thread:
                 assert sha256(self.at(entry["kept"]).read_bytes()) == entry["digest"]
         return found
 
+    def kept_files(self) -> set[tuple[str, str]]:
+        """Digest and mode of every kept file: of those that were copied, and of those in what was moved aside whole."""
+        kept = self.kept()
+        moved = [self.at(entry["kept"]) for entry in kept if entry["kept"] and not entry["digest"]]
+        return {(entry["digest"], entry["mode"]) for entry in kept} | {
+            (sha256(path.read_bytes()), f"{stat.S_IMODE(path.lstat().st_mode):04o}")
+            for place in moved
+            for path in (place, *place.rglob("*"))
+            if path.is_file() and not path.is_symlink()
+        }
+
     def kept_bytes(self) -> set[bytes]:
         """The bytes of every kept file, those in directories that were moved aside too."""
         places = [self.at(entry["kept"]) for entry in self.kept() if entry["kept"]]
