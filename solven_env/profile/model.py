@@ -3,7 +3,7 @@
 # Named tuples, not dataclasses: making a dozen frozen dataclasses takes 7 ms of every start, these take 1.
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -109,3 +109,5 @@ class Profile(NamedTuple):
     """The declared inputs that have no value."""
     is_partial: bool = False
     """Whether wrong parts were left out: what a template misses may be among them."""
+    written: Mapping[str, Any] = {}
+    """The document, as the schema lets it through, for kinds of resources that have a section of their own."""

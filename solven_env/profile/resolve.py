@@ -60,6 +60,7 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
         context={**context, "env": env, "path": {"prepend": list(prepend)}},
         unset=unset,
         is_partial=bool(document.taken_out),
+        written=data,
     )
     stated = {place.path for place in taken if place.what == places.MOUNT}
     system = [places.of_mount(mount, document.value()) for mount in mounts.SYSTEM if mount.target not in stated]

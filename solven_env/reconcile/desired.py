@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 
-from solven_env.reconcile.kinds import KINDS, state_of
-from solven_env.reconcile.model import Desired
+from solven_env.documents.diagnostics import Diagnostic, Location
+from solven_env.errors import ProfileError
+from solven_env.reconcile.kinds import KINDS, kind_of, state_of
+from solven_env.reconcile.model import Desired, name_in
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,10 +27,25 @@ def desired(profile: Profile, files: Sequence[RenderedFile], given: Mapping[str,
     found = Desired(profile={}, inputs=dict(given), settings={}, states={}, own={})
     for kind in KINDS.values():
         found = kind.desired(found, profile, files)
+    _check_paths(found, profile)
     states = {address: (state.digest, state.mode) for address, state in found.states.items()}
     described = json.dumps({"settings": found.settings, "files": states}, sort_keys=True)
     digest = f"sha256:{hashlib.sha256(described.encode()).hexdigest()}"
     return found._replace(profile={"name": profile.name, "release": profile.release, "digest": digest})
+
+
+def _check_paths(wanted: Desired, profile: Profile) -> None:
+    """Raise a ProfileError for two kinds at one path of the workspace. `profile` tells where the files of its own stand
+    twice; what stands in the section of another kind only that kind knows.
+    """
+    taken: dict[str, str] = {}
+    for address in sorted(wanted.states):
+        name = name_in(address)
+        if kind_of(address).LIES == "workspace" and taken.setdefault(name, address) != address:
+            first, second = (each.partition(":")[0] for each in (taken[name], address))
+            message = f"{name} is asked for twice, as {first} and as {second}"
+            where = Location(profile.file, 1, 1)
+            raise ProfileError((Diagnostic(where, message, "Remove one of the two, or choose another path."),))
 
 
 def recorded_as_desired(record: Record) -> Desired:
