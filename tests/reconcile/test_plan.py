@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env.reconcile.compare import changed_settings
 from solven_env.reconcile.desired import recorded_as_desired
-from solven_env.reconcile.model import State
 from solven_env.reconcile.plan import addresses, plan
 from solven_env.state.records import Recorded
 from tests.reconcile.states import DIR, LINK, OTHER, record, seen, text, wanted
@@ -17,7 +15,7 @@ from tests.reconcile.states import DIR, LINK, OTHER, record, seen, text, wanted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from solven_env.reconcile.model import Desired
+    from solven_env.reconcile.model import Desired, State
     from solven_env.state.records import Record
 
 A, B, C = text("a"), text("b"), text("c")
@@ -359,34 +357,6 @@ def test_a_missing_workspace_is_made_first() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "names"),
-    [
-        (wanted({}), wanted({}), ()),
-        (wanted({}), wanted({}, env={"A": "1"}), ("env.A",)),
-        (wanted({}, env={"A": "1", "B": "1"}), wanted({}, env={"A": "2"}), ("env.A", "env.B")),
-        (wanted({}), wanted({}, release="1.1.0"), ("release",)),
-        (wanted({}), wanted({}, name="q"), ("name",)),
-        (wanted({}), wanted({}, inputs={"user_id": "ada"}), ("inputs.user_id",)),
-        (wanted({}, inputs={"user_id": "ada"}), wanted({}), ("inputs.user_id",)),
-    ],
-)
-def test_an_edit_of_the_settings_alone_is_one_change(before: Desired, after: Desired, names: tuple[str, ...]) -> None:
-    recorded = record({}, like=before)
-    assert changed_settings(recorded, after) == names
-    computed = plan("t", after, seen({}, after, recorded), recorded)
-    assert [change.address for change in computed.changes] == (["settings:launch"] if names else [])
-    assert all(name in change.reason for name in names for change in computed.changes)
-
-
-def test_an_edit_of_limits_is_named() -> None:
-    asked = wanted({})
-    edited = {**asked.settings, "limits": {**asked.settings["limits"], "memory": "8GiB"}}
-    recorded = record({}, like=type(asked)(asked.profile, {}, edited, asked.states, {}))
-    (change,) = plan("t", asked, seen({}, asked, recorded), recorded).changes
-    assert (change.address, change.reason) == ("settings:launch", "the profile changed limits.memory")
-
-
 def test_another_ownership_is_recorded_and_said() -> None:
     recorded = record({"f": A}, like=wanted({"f": A}))
     asked = wanted({"f": A}, keys=("f",))
@@ -420,17 +390,3 @@ def test_what_has_to_be_observed() -> None:
 def test_the_workspace_is_always_ours() -> None:
     asked = wanted({})
     assert plan("t", asked, seen({}, asked, None), None).entries == {"directory:/": Recorded("directory")}
-
-
-@pytest.mark.parametrize(("recorded", "cause"), [("old", "pending"), ("new", "drift"), (None, "pending")])
-def test_a_build_that_this_host_lacks_is_drift_only_where_it_is_the_recorded_one(
-    recorded: str | None, cause: str
-) -> None:
-    address = "build:python"
-    asked = wanted({})._replace(states={address: State("build", "new")})
-    entries = {address: Recorded("build", digest=recorded)} if recorded else {}
-    before = record({})._replace(resources={**record({}).resources, **entries})
-    (change,) = [
-        change for change in plan("t", asked, seen({}, asked, before), before).changes if change.kind == "build"
-    ]
-    assert (change.action, change.cause) == ("create", cause)
