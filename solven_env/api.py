@@ -282,18 +282,22 @@ def doctor(
     *,
     profile: str | Path | None = None,
     storage: str | Path | None = None,
+    only: Sequence[str] = (),
     progress: Callable[[Finding], None] = lambda _: None,
 ) -> DoctorReport:
-    """Probe this host, and the profile and the thread that are named, by doing what commands need; mend nothing.
+    """Ask about this host, and the profile and the thread that are named, by doing what commands need; mend nothing.
 
         >>> solven_env.doctor("thread-42").is_broken
         False
+        >>> [finding.question for finding in solven_env.doctor(only=("bun",)).findings]
+        ['uv', 'bun']
 
-    `progress` is told each finding as it is made. Only `UsageError` is raised: what is wrong is in the report.
+    `only` names questions: they and what they need are asked; without it, all are. `progress` is told each finding as
+    it is made. Only `UsageError` is raised, for an unknown question too: what is wrong is in the report.
     """
     from solven_env.doctor.examining import Examination
 
-    return Examination(thread, profile, storage).report(progress)
+    return Examination(thread, profile, storage, only).report(progress)
 
 
 def contents(thread: str, *, storage: str | Path | None = None, packages: bool = True, files: bool = True) -> Listing:

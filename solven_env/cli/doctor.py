@@ -30,6 +30,15 @@ def command(
         str | None,
         typer.Option("--profile", metavar="PROFILE", help="Look at this profile too.", show_default=False),
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="NAME",
+            help="Only ask this question, as its line names it, and those that it needs; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     packages: Annotated[
         bool, typer.Option("--packages", help="Only list what is installed in the thread, as its commands find it.")
     ] = False,
@@ -49,6 +58,7 @@ def command(
       solven-env doctor
       solven-env doctor thread-42
       solven-env doctor --profile profiles/solven.yaml
+      solven-env doctor thread-42 --only PATH --only "Python packages"
       solven-env doctor thread-42 --packages --files
     """
     from solven_env import api
@@ -59,6 +69,8 @@ def command(
         if packages or files:
             if thread is None:
                 raise UsageError("--packages and --files need a thread", fix="Write: solven-env doctor THREAD --files.")
+            if only:
+                raise UsageError("--packages and --files ask no question", fix="Leave --only away, or both of them.")
             listed = api.contents(thread, storage=storage, packages=packages, files=files)
             if chosen is Format.JSON:
                 print_json(_listing_json(listed, packages=packages, files=files))
@@ -66,7 +78,8 @@ def command(
                 _say_listing(listed)
             return
         spoken = _Spoken(thread, profile, storage) if chosen is Format.TEXT else None
-        report = api.doctor(thread, profile=profile, storage=storage, progress=spoken.say if spoken else lambda _: None)
+        told = spoken.say if spoken else lambda _: None
+        report = api.doctor(thread, profile=profile, storage=storage, only=only or (), progress=told)
     if spoken is None:
         findings = tuple(_to_paste(finding, storage) for finding in report.findings)
         print_json(report._replace(findings=findings).to_json())
@@ -136,7 +149,8 @@ def _say_sum(report: DoctorReport) -> None:
 
     levels = [finding.answer.level for finding in report.findings]
     words = {"ok": "fine", "limited": "with less", "broken": "broken"}
-    say(", ".join(f"{levels.count(level)} {word}" for level, word in words.items() if level in levels) + ".")
+    counts = ", ".join(f"{levels.count(level)} {word}" for level, word in words.items() if level in levels)
+    say(f"{counts or 'No question applies here'}.")
     if report.not_asked:
         for line in _wrapped(f"Not asked, since what they need is broken: {', '.join(report.not_asked)}.", 0):
             say(line)

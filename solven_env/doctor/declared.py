@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from solven_env.doctor import doors, supplies
+from solven_env.doctor import sockets, supplies
 from solven_env.doctor.asked_for import backend_answer, limits_answer, network_answer
 from solven_env.doctor.questions import Answer, Question, broken, limited, ok, run
 from solven_env.packages import builds
 from solven_env.profile import prepare
 from solven_env.reconcile.kinds.settings import settings
 from solven_env.sandbox.launch_plan import Bind
-from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from solven_env.doctor.host import Host
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from solven_env.profile.source import ProfileSource
 
 
-class Sought(NamedTuple):
+class AskedProfile(NamedTuple):
     """A profile that is asked about. `name` is how the caller called it."""
 
     name: str
@@ -32,32 +32,32 @@ class Sought(NamedTuple):
         return prepare.example(self.source, os.environ)
 
 
-def validity(sought: Sought) -> Answer:
+def validity(asked: AskedProfile) -> Answer:
     """Everything that `validate` finds."""
-    mistakes = prepare.diagnose(sought.source, "example", given={}, environ=os.environ)
+    mistakes = prepare.diagnose(asked.source, "example", given={}, environ=os.environ)
     if mistakes:
         count = f"{len(mistakes)} mistake{'' if len(mistakes) == 1 else 's'}"
-        return broken(f"{count} in {sought.name}", str(mistakes[0]), run("solven-env", "validate", sought.name))
-    profile = sought.resolved()
-    return ok(f"{sought.name} is valid: {profile.name} {profile.release}")
+        return broken(f"{count} in {asked.name}", str(mistakes[0]), run("solven-env", "validate", asked.name))
+    profile = asked.resolved()
+    return ok(f"{asked.name} is valid: {profile.name} {profile.release}")
 
 
-def lock(sought: Sought) -> Answer:
+def lock(asked: AskedProfile) -> Answer:
     """The lock beside it is the one of its packages."""
-    profile = sought.resolved()
-    builds.read_lock(profile.python, profile.bun, sought.source.lock, sought.name)
+    profile = asked.resolved()
+    builds.read_lock(profile.python, profile.bun, asked.source.lock, asked.name)
     return ok("its lock is up to date")
 
 
-def interpreter(sought: Sought) -> Answer | None:
+def interpreter(asked: AskedProfile) -> Answer | None:
     """This host has a Python of its version."""
-    python = sought.resolved().python
-    return supplies.python(python.version, sought.host, is_needed=True) if python else None
+    python = asked.resolved().python
+    return supplies.python(python.version, asked.host, is_needed=True) if python else None
 
 
-def sources(sought: Sought) -> Answer:
+def sources(asked: AskedProfile) -> Answer:
     """What its mounts show is on this host."""
-    mounts = [mount for mount in sought.resolved().mounts if mount.kind == "bind"]
+    mounts = [mount for mount in asked.resolved().mounts if mount.kind == "bind"]
     lost = [mount for mount in mounts if not Path(mount.source).exists()]
     for mount in lost:
         if not mount.optional:
@@ -68,33 +68,33 @@ def sources(sought: Sought) -> Answer:
     return ok(f"the sources of {len(mounts)} mounts are here")
 
 
-def shown_doors(sought: Sought) -> Answer | None:
+def shown_sockets(asked: AskedProfile) -> Answer | None:
     """Sockets and FIFOs in what its mounts show. (What its links show depends on the storage: see the thread's.)"""
-    mounts = [each._asdict() for each in sought.resolved().mounts]
-    return doors.answer([Bind(each["target"], each["source"], optional=True) for each in doors.own(mounts)])
+    mounts = [each._asdict() for each in asked.resolved().mounts]
+    return sockets.answer([Bind(each["target"], each["source"], optional=True) for each in sockets.own(mounts)])
 
 
-def network(sought: Sought) -> Answer | None:
+def network(asked: AskedProfile) -> Answer | None:
     """Its network is allowed on this host, and can be made."""
-    return network_answer(settings(sought.resolved()), sought.host)
+    return network_answer(settings(asked.resolved()), asked.host)
 
 
-def limits(sought: Sought) -> Answer | None:
+def limits(asked: AskedProfile) -> Answer | None:
     """Its limits hold here."""
-    return limits_answer(settings(sought.resolved()))
+    return limits_answer(settings(asked.resolved()))
 
 
-def backend(sought: Sought) -> Answer:
+def backend(asked: AskedProfile) -> Answer:
     """Its backend is here."""
-    return backend_answer(settings(sought.resolved()), sought.host)
+    return backend_answer(settings(asked.resolved()), asked.host)
 
 
-QUESTIONS: tuple[Question[Sought], ...] = (
+QUESTIONS: tuple[Question[AskedProfile], ...] = (
     Question("profile", validity),
     Question("profile's lock", lock, ("profile",)),
     Question("profile's python", interpreter, ("profile", "uv")),
     Question("profile's mounts", sources, ("profile",)),
-    Question("profile's sockets", shown_doors, ("profile's mounts",)),
+    Question("profile's sockets", shown_sockets, ("profile's mounts",)),
     Question("profile's backend", backend, ("profile",)),
     Question("profile's network", network, ("profile",)),
     Question("profile's limits", limits, ("profile",)),

@@ -20,7 +20,7 @@ from solven_env.run import execute
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from solven_env.doctor.outside import Asked
+    from solven_env.doctor.outside import AskedThread
     from solven_env.doctor.script import Said
     from solven_env.packages.store import Kind
 
@@ -34,7 +34,7 @@ _UNBUFFERED = "import os; print('here'); os.write(1, b'past it'); os.read(0, 1)"
 class Inside:
     """A thread's sandbox, and what was said there once it was started."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: AskedThread) -> None:
         """Nothing is started yet."""
         self.asked = asked
         self.said: Mapping[str, Said] = {}
@@ -198,7 +198,7 @@ def _read_until(descriptor: int, word: bytes) -> bytes:
 
 
 QUESTIONS: tuple[Question[Inside], ...] = (
-    Question("start", start, ("session", "prlimit", "layers")),
+    Question("start", start, ("builds", "session", "prlimit", "layers")),
     Question("exit status", status, ("start",)),
     Question("unbuffered", unbuffered, ("start",)),
 )

@@ -6,13 +6,14 @@ import hashlib
 import os
 import shlex
 import stat
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from solven_env.doctor import doors, supplies
+from solven_env.doctor import sockets, supplies
 from solven_env.doctor.asked_for import backend_answer, limits_answer, network_answer
 from solven_env.doctor.questions import Answer, Question, broken, limited, ok, run
-from solven_env.errors import WorkspaceError, printable
+from solven_env.errors import SolvenError, WorkspaceError, printable
 from solven_env.packages import layers, store, verifying, wanted
 from solven_env.reconcile import kinds
 from solven_env.sandbox.launch_plan import Bind
@@ -23,10 +24,10 @@ from solven_env.workspace import storage as storages
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from solven_env.doctor.declared import AskedProfile
     from solven_env.doctor.host import Host
     from solven_env.packages.builds import Need
     from solven_env.packages.store import Build
-    from solven_env.profile.source import ProfileSource
     from solven_env.reconcile.model import Change, Plan
     from solven_env.state.records import Record
     from solven_env.threads.thread import Thread
@@ -35,18 +36,11 @@ _SECONDS = 2.0
 """How long the files of a build are compared."""
 
 
-class Wanted(NamedTuple):
-    """A valid profile that the thread is held against. `name` is how the caller called it."""
-
-    name: str
-    source: ProfileSource
-
-
-class Asked:
+class AskedThread:
     """A thread that is asked about, and what answers found on the way that others need."""
 
-    def __init__(self, thread: Thread, host: Host, wanted: Wanted | None = None) -> None:
-        """Nothing is looked at before a question asks."""
+    def __init__(self, thread: Thread, host: Host, wanted: AskedProfile | None = None) -> None:
+        """Look at nothing yet. `wanted` is a valid profile that the thread is held against."""
         self.thread = thread
         self.host = host
         self.wanted = wanted
@@ -79,6 +73,14 @@ class Asked:
         """The command that mends what the next apply puts right."""
         return run("solven-env", "apply", self.wanted.name if self.wanted else "PROFILE", self.thread.name)
 
+    def reasons(self) -> dict[str, str]:
+        """Reasons why rendered files differ from what was applied, by path; empty where that cannot be found out."""
+        found = self.drift
+        if found is None and self.record is not None:  # `drift` was not asked, or failed
+            with suppress(SolvenError, OSError):
+                found = planning.plan_drift(self.thread, self.record)
+        return {change.name: change.reason for change in found.changes if kinds.is_file(change)} if found else {}
+
     def fresh_layer(self, kind: str) -> str:
         """What mends what an agent did to its own packages: `apply` where it sees that, else a layer set aside."""
         if self.thread.storage_id is None or self.record is None or kind not in self.builds:
@@ -91,7 +93,7 @@ class Asked:
         return f"Begin with a fresh layer, without what was added: solven-env stop {self.thread.name} && {aside}"
 
 
-def record(asked: Asked) -> Answer:
+def record(asked: AskedThread) -> Answer:
     """The thread was applied, and what the last apply left can be read."""
     found = asked.thread.record()
     if found is None or not found.generation:
@@ -102,14 +104,14 @@ def record(asked: Asked) -> Answer:
     return ok(f"generation {found.generation} of {found.profile.get('name')} {found.profile.get('release')}")
 
 
-def held(asked: Asked) -> Answer:
+def held(asked: AskedThread) -> Answer:
     """Whether an apply holds the thread."""
     if asked.thread.state.is_held(asked.thread.name):
         return limited("another apply holds the thread", fix="Try again when it has ended.")
     return ok("no apply holds the thread")
 
 
-def workspace(asked: Asked) -> Answer:
+def workspace(asked: AskedThread) -> Answer:
     """It is there, no link stands in its place, whom commands run as can write in it, and it can be read."""
     if asked.workspace.is_dir() and not asked.workspace.is_symlink():
         about = asked.workspace.lstat()
@@ -132,7 +134,7 @@ def workspace(asked: Asked) -> Answer:
     return ok(f"{asked.workspace}, {count} entries, of uid {asked.uid}")
 
 
-def uid(asked: Asked) -> Answer | None:
+def uid(asked: AskedThread) -> Answer | None:
     """Whether the thread has a uid of its own, and why not."""
     assert asked.record is not None
     if asked.host.uid is None:
@@ -145,7 +147,7 @@ def uid(asked: Asked) -> Answer | None:
     return limited(f"the workspace belongs to uid {has}", cause, fix)
 
 
-def texts_of_locks(asked: Asked) -> Answer:
+def texts_of_locks(asked: AskedThread) -> Answer:
     """The locks that the record names are kept, with the bytes that it names."""
     assert asked.record is not None
     for kind, build in asked.record.builds.items():
@@ -158,7 +160,7 @@ def texts_of_locks(asked: Asked) -> Answer:
     return ok("the recorded locks of packages are there")
 
 
-def session(asked: Asked) -> Answer:
+def session(asked: AskedThread) -> Answer:
     """The holder of the thread's session answers, where there is one."""
     assert asked.record is not None
     found = sessions.look(asked.thread, asked.record)
@@ -170,13 +172,13 @@ def session(asked: Asked) -> Answer:
     return ok(f"up for {found.age:.0f} s, {found.commands} commands in it")
 
 
-def interpreter(asked: Asked) -> Answer | None:
+def interpreter(asked: AskedThread) -> Answer | None:
     """The Python that the thread's build is for."""
     python = asked.settings["python"]
     return supplies.python(python["version"], asked.host, is_needed=True) if python else None
 
 
-def builds(asked: Asked) -> Answer | None:
+def builds(asked: AskedThread) -> Answer | None:
     """This host has the thread's builds, whole, with the bytes that their packages brought."""
     assert asked.record is not None
     told = []
@@ -203,7 +205,7 @@ def builds(asked: Asked) -> Answer | None:
     return limited(detail, "the next apply or run makes it", asked.apply) if asked.lacks_builds else ok(detail)
 
 
-def layers_of(asked: Asked) -> Answer | None:
+def layers_of(asked: AskedThread) -> Answer | None:
     """The thread's layers belong to whom commands run as, and to nobody else's reach."""
     assert asked.record is not None
     if asked.thread.storage_id is None:
@@ -219,7 +221,7 @@ def layers_of(asked: Asked) -> Answer | None:
     return ok(f"{len(names)} in {home.path}") if names else None
 
 
-def drift(asked: Asked) -> Answer:
+def drift(asked: AskedThread) -> Answer:
     """The workspace is as the last apply left it."""
     assert asked.record is not None
     asked.drift = planning.plan_drift(asked.thread, asked.record)
@@ -230,7 +232,7 @@ def drift(asked: Asked) -> Answer:
     return limited(f"differs from what was applied: {_named(changes)}", "the next apply puts it right", see)
 
 
-def pending(asked: Asked) -> Answer | None:
+def pending(asked: AskedThread) -> Answer | None:
     """What `status --profile` says: what the profile that was named asks for, and was not applied."""
     if asked.wanted is None:
         return None
@@ -246,7 +248,7 @@ def pending(asked: Asked) -> Answer | None:
     return limited(detail, "the thread was not applied from this profile as it is now", asked.apply)
 
 
-def links(asked: Asked) -> Answer | None:
+def links(asked: AskedThread) -> Answer | None:
     """What the profile's links lead to is there."""
     declared = asked.settings["links"]
     lost = [link for link in declared if storages.is_missing(asked.thread.root, link["to"])]
@@ -261,25 +263,25 @@ def links(asked: Asked) -> Answer | None:
     return ok(f"{len(declared)} lead where they should") if declared else None
 
 
-def shown_doors(asked: Asked) -> Answer | None:
+def shown_sockets(asked: AskedThread) -> Answer | None:
     """Sockets and FIFOs in what the profile's mounts and links show: read-only stops nobody from using one."""
-    binds = [Bind(each["target"], each["source"], optional=True) for each in doors.own(asked.settings["mounts"])]
+    binds = [Bind(each["target"], each["source"], optional=True) for each in sockets.own(asked.settings["mounts"])]
     storage = str(asked.thread.storage.absolute())
     binds += [Bind(f"/{each['path']}", storage, each["to"], optional=True) for each in asked.settings["links"]]
-    return doors.answer(binds)
+    return sockets.answer(binds)
 
 
-def backend(asked: Asked) -> Answer:
+def backend(asked: AskedThread) -> Answer:
     """The program that the profile's commands run in."""
     return backend_answer(asked.settings, asked.host)
 
 
-def network(asked: Asked) -> Answer | None:
+def network(asked: AskedThread) -> Answer | None:
     """What the profile asks for is allowed here, and can be made."""
     return network_answer(asked.settings, asked.host)
 
 
-def limits(asked: Asked) -> Answer | None:
+def limits(asked: AskedThread) -> Answer | None:
     """Which of the profile's limits hold."""
     return limits_answer(asked.settings)
 
@@ -298,12 +300,13 @@ def _verified(need: Need, seen: verifying.Verified) -> str:
     return f"{need.kind} whole ({seen.known} files compared)"
 
 
-QUESTIONS: tuple[Question[Asked], ...] = (
+DRIFT = Question("drift", drift, ("workspace",))
+QUESTIONS: tuple[Question[AskedThread], ...] = (
     Question("record", record, ("storage",)),
     Question("held", held, ("storage",)),
     Question("workspace", workspace, ("record",)),
     Question("uid", uid, ("workspace", "uids")),
-    Question("drift", drift, ("workspace",)),
+    DRIFT,
     Question("pending", pending, ("workspace", "profile", "profile's lock")),
     Question("backend", backend, ("record",)),
     Question("network", network, ("record",)),
@@ -314,5 +317,5 @@ QUESTIONS: tuple[Question[Asked], ...] = (
     Question("layers", layers_of, ("workspace", "data")),
     Question("session", session, ("record", "runtime directory")),
     Question("links", links, ("record",)),
-    Question("sockets", shown_doors, ("record",)),
+    Question("sockets", shown_sockets, ("record",)),
 )

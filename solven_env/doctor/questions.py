@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 from solven_env.errors import DocumentError, SolvenError
 from solven_env.system.failures import failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 Level = Literal["ok", "limited", "broken"]
@@ -22,7 +22,7 @@ _About = TypeVar("_About")
 
 
 class Answer(NamedTuple):
-    """What a probe found. `limited` works with less; `fix` is how to mend what is not ok, with a command."""
+    """The answer to a question. `limited` works with less; `fix` is how to mend what is not ok, with a command."""
 
     level: Level
     detail: str
@@ -39,7 +39,7 @@ class Finding(NamedTuple):
 
 
 class Question(NamedTuple, Generic[_About]):
-    """One probe. It is asked unless the answer to one of those that it `needs` was `broken`, or they were not asked.
+    """A question is asked unless the answer to one of those that it `needs` was `broken`, or one of them was not asked.
 
     `ask` answers None where the question makes no sense. An error of ours or of the system's that it raises is its
     answer: broken.
@@ -76,6 +76,25 @@ def told(error: SolvenError) -> Answer:
         count = len(error.diagnostics)
         return broken(f"{count} mistake{'' if count == 1 else 's'} in the {error.what}", str(error))
     return broken(error.message, error.location, error.fix)
+
+
+def needed(names: Iterable[str], questions: Iterable[Question[Any]]) -> frozenset[str]:
+    """`names`, and the names of all that these questions need, directly or through others.
+
+        >>> sorted(needed(["bun"], [Question("uv", ask_uv), Question("bun", ask_bun, needs=("uv",))]))
+        ['bun', 'uv']
+
+    A need that is none of `questions` is left out.
+    """
+    needs = {question.name: question.needs for question in questions}
+    found: set[str] = set()
+    left = list(names)
+    while left:
+        name = left.pop()
+        if name in needs and name not in found:
+            found.add(name)
+            left += needs[name]
+    return frozenset(found)
 
 
 def ask_all(

@@ -9,7 +9,6 @@ from solven_env.doctor import script
 from solven_env.doctor.questions import Answer, Question, broken, limited, ok
 from solven_env.errors import printable
 from solven_env.profile.sections import TARGETS
-from solven_env.reconcile import kinds
 
 if TYPE_CHECKING:
     from solven_env.doctor.inside import Inside
@@ -150,8 +149,7 @@ def _blamed(inside: Inside, shell: str) -> tuple[str, str]:
     """The file because of which a shell is not as it should be, and what is wrong with it: the first of those that it
     reads that is not as it was applied.
     """
-    drift = inside.asked.drift
-    reasons = {change.name: change.reason for change in drift.changes if kinds.is_file(change)} if drift else {}
+    reasons = inside.asked.reasons()
     for path in (".bashrc",) if shell == "interactive" else (".bash_profile", ".bashrc"):
         if path in reasons:
             return path, f"/{path}: {reasons[path]}"

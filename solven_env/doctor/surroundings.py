@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from solven_env.doctor.inside import Inside
-    from solven_env.doctor.outside import Asked
+    from solven_env.doctor.outside import AskedThread
 
 
 def null(inside: Inside) -> Answer:
@@ -71,7 +71,7 @@ def interfaces(inside: Inside) -> Answer | None:
     return ok(f"{', '.join(wanted)}: as the profile's network says")
 
 
-def _writing(asked: Asked, place: str) -> str:
+def _writing(asked: AskedThread, place: str) -> str:
     """What to do where owner, mode and space of what lies there on the host were found good before."""
     if place == "/tmp/":  # noqa: S108
         return f"End the session, which takes its files along. {run('solven-env', 'stop', asked.thread.name)}"

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.run.conftest import bare as bare
 from tests.run.conftest import cache as cache
+from tests.run.conftest import world as world
 from tests.run.world import World, new_world, own_cache
 
 if TYPE_CHECKING:

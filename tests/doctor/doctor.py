@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from tests.run.world import World
@@ -37,11 +37,14 @@ class Told(NamedTuple):
         return {question for question, (level, _) in self.answers.items() if level == "broken"}
 
 
-def doctor(world: World, *arguments: str, prefix: tuple[str, ...] = (), **environ: Any) -> Told:
-    """Run it in a process of its own. Whatever is broken: no traceback, a line for each finding, its cause and its fix,
+def doctor(
+    world: World, *arguments: str, only: Iterable[str] = (), prefix: tuple[str, ...] = (), **environ: Any
+) -> Told:
+    """Ask all questions, or `only` some, in a process of its own. Whatever is broken: no traceback, a line for each finding, its cause and its fix,
     a fix for each ✗, and 1 only where a ✗ stands.
     """
-    done = world.cli("doctor", *arguments, prefix=prefix, **environ)
+    chosen = [word for name in only for word in ("--only", name)]
+    done = world.cli("doctor", *arguments, *chosen, prefix=prefix, **environ)
     text = done.stdout.decode()
     assert b"Traceback" not in done.stdout + done.stderr, text + done.stderr.decode()
     assert "the probe itself failed" not in text

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from solven_env.doctor import doors, inside, looks, questions, script, shells, surroundings, trials
+from solven_env.doctor import inside, looks, questions, script, shells, sockets, surroundings, trials
 from solven_env.doctor.inside import Inside
 from solven_env.doctor.questions import Question, ok
 from solven_env.packages.ecosystems.python import interpreters
@@ -49,7 +49,7 @@ def sandbox(out: bytes) -> Inside:
     asked: Any = SimpleNamespace(
         settings=SETTINGS,
         record=record,
-        drift=None,
+        reasons=dict,
         wanted=None,
         apply="Run: apply",
         fresh_layer=lambda kind: f"fresh {kind}",
@@ -197,22 +197,22 @@ def test_a_hostile_tree_behind_a_link_is_looked_at_for_a_bounded_time(
         os.close(here)
         here = inner
     os.close(here)
-    monkeypatch.setattr(doors, "_SECONDS", 60.0)
+    monkeypatch.setattr(sockets, "_SECONDS", 60.0)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 200, hard))
     try:
-        answer = doors.answer([Bind("/x", str(tree))])
+        answer = sockets.answer([Bind("/x", str(tree))])
         assert answer is not None
         assert (answer.level, "/x/many/fifo" in answer.detail) == ("limited", True)
         (tree / "many/fifo").unlink()
         for number in range(2000):
             (tree / f"many/{number}").touch()
-        assert doors.answer([Bind("/x", str(tree))]) == questions.limited(
+        assert sockets.answer([Bind("/x", str(tree))]) == questions.limited(
             "none found so far; there was more than is looked at"
         )
-        assert doors.answer([Bind("/x", str(tree / "many"))]) == ok("none is shown")
-        monkeypatch.setattr(doors, "_SECONDS", 0.0)
-        late = doors.answer([Bind("/x", str(tree / "many"))])
+        assert sockets.answer([Bind("/x", str(tree / "many"))]) == ok("none is shown")
+        monkeypatch.setattr(sockets, "_SECONDS", 0.0)
+        late = sockets.answer([Bind("/x", str(tree / "many"))])
         assert late is not None
         assert late.level == "limited"
     finally:

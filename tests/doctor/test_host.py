@@ -74,7 +74,7 @@ def without(place: Path, program: str) -> tuple[str, ...]:
 
 
 def test_a_missing_bubblewrap(shared: World) -> None:
-    told = doctor(shared, SOLVEN_ENV_BWRAP="/nowhere/bwrap")
+    told = doctor(shared, SOLVEN_ENV_BWRAP="/nowhere/bwrap", only=("sandbox", "cache"))
     assert told.level("bubblewrap") == "broken"
     assert "no bubblewrap at /nowhere/bwrap" in told.cause("bubblewrap")
     assert "Install" in told.fix("bubblewrap")
@@ -83,7 +83,9 @@ def test_a_missing_bubblewrap(shared: World) -> None:
 
 
 def test_missing_optional_programs_are_no_failure(shared: World) -> None:
-    told = doctor(shared, PATH=str(shared.base), SOLVEN_ENV_BWRAP="/usr/bin/bwrap")
+    told = doctor(
+        shared, PATH=str(shared.base), SOLVEN_ENV_BWRAP="/usr/bin/bwrap", only=("network helper", "internet", "proot")
+    )
     assert told.code == 0, told.text
     assert "slirp4netns is not installed" in told.cause("network helper")
     assert "proot is not installed" in told.cause("proot")
@@ -98,7 +100,7 @@ def test_an_old_bubblewrap(shared: World, tmp_path: Path) -> None:
     old = tmp_path / "bwrap"
     old.write_text("#!/bin/sh\necho bubblewrap 0.6.1\n")
     old.chmod(0o755)
-    told = doctor(shared, SOLVEN_ENV_BWRAP=str(old))
+    told = doctor(shared, SOLVEN_ENV_BWRAP=str(old), only=("bubblewrap",))
     assert told.broken() == {"bubblewrap"}
     assert "bubblewrap is 0.6.1, and 0.8 or newer is needed" in told.cause("bubblewrap")
 
@@ -110,14 +112,14 @@ def test_a_bubblewrap_that_cannot_start_anything(shared: World) -> None:
         "#!/bin/sh\n[ \"$1\" = --version ] && echo bubblewrap 0.9.0 && exit\necho 'no such day' >&2\nexit 1\n"
     )
     broken.chmod(0o755)
-    told = doctor(shared, SOLVEN_ENV_BWRAP=str(broken))
+    told = doctor(shared, SOLVEN_ENV_BWRAP=str(broken), only=("sandbox",))
     assert told.level("sandbox") == "broken"
     assert "no such day" in told.fix("sandbox")
 
 
 def test_no_uv(shared: World, tmp_path: Path) -> None:
     (tmp_path / "uv.py").write_text("raise ImportError('no uv\\n  in here')\n")
-    told = doctor(shared, "t1", PYTHONPATH=f"{tmp_path}:{CHECKOUT}")
+    told = doctor(shared, "t1", PYTHONPATH=f"{tmp_path}:{CHECKOUT}", only=("bun", "sandbox", "record"))
     assert told.level("uv") == "broken"
     assert "no uv in here" in told.cause("uv")
     assert told.level("sandbox") == told.level("record") == "ok"
@@ -126,7 +128,7 @@ def test_no_uv(shared: World, tmp_path: Path) -> None:
 def test_a_store_that_is_none(shared: World, tmp_path: Path) -> None:
     (tmp_path / "solven-env").mkdir()
     (tmp_path / "solven-env/builds").write_text("")
-    told = doctor(shared, "t1", XDG_CACHE_HOME=str(tmp_path))
+    told = doctor(shared, "t1", XDG_CACHE_HOME=str(tmp_path), only=("store",))
     assert told.level("store") == "broken"
     assert f"{tmp_path}/solven-env/builds" in told.fix("store")
 
@@ -134,21 +136,21 @@ def test_a_store_that_is_none(shared: World, tmp_path: Path) -> None:
 @pytest.mark.skipif(ROOT, reason="root reads everything")
 def test_a_store_that_may_not_be_read(shared: World, tmp_path: Path) -> None:
     (tmp_path / "solven-env/builds").mkdir(mode=0o000, parents=True)
-    told = doctor(shared, XDG_CACHE_HOME=str(tmp_path))
+    told = doctor(shared, XDG_CACHE_HOME=str(tmp_path), only=("store",))
     assert told.level("store") == "broken"
     assert "permission denied" in told.cause("store")
 
 
 def test_a_cache_whose_parent_is_a_file(shared: World, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    told = doctor(shared, XDG_CACHE_HOME=f"{tmp_path}/file/cache")
+    told = doctor(shared, XDG_CACHE_HOME=f"{tmp_path}/file/cache", only=("cache",))
     assert told.level("cache") == "broken"
     assert "no directory" in told.fix("cache")
 
 
 @mounts
 def test_a_full_cache(shared: World, tmp_path: Path) -> None:
-    told = doctor(shared, prefix=full(tmp_path), XDG_CACHE_HOME=str(tmp_path))
+    told = doctor(shared, prefix=full(tmp_path), XDG_CACHE_HOME=str(tmp_path), only=("cache",))
     assert told.level("cache") == "broken"
     assert "no space is left" in told.cause("cache")
     assert str(tmp_path) in told.fix("cache")
@@ -156,7 +158,7 @@ def test_a_full_cache(shared: World, tmp_path: Path) -> None:
 
 @mounts
 def test_a_full_storage(shared: World) -> None:
-    told = doctor(shared, "t1", prefix=full(shared.storage))
+    told = doctor(shared, "t1", prefix=full(shared.storage), only=("storage", "record"))
     assert told.level("storage") == "broken"
     assert "no space is left" in told.cause("storage")
     assert "record" not in told.answers
@@ -164,14 +166,14 @@ def test_a_full_storage(shared: World) -> None:
 
 @mounts
 def test_a_dead_storage(shared: World) -> None:
-    told = doctor(shared, "t1", prefix=fuse("dead", shared.storage))
+    told = doctor(shared, "t1", prefix=fuse("dead", shared.storage), only=("storage", "record"))
     assert told.broken() == {"storage"}
     assert "the mount is dead: its daemon has ended" in told.cause("storage")
 
 
 @mounts
 def test_a_storage_that_never_answers(shared: World) -> None:
-    told = doctor(shared, "t1", prefix=fuse("hung", shared.storage))
+    told = doctor(shared, "t1", prefix=fuse("hung", shared.storage), only=("storage", "record"))
     assert told.broken() == {"storage"}
     assert "does not answer" in told.cause("storage")
     assert "umount" in told.fix("storage")
@@ -179,7 +181,7 @@ def test_a_storage_that_never_answers(shared: World) -> None:
 
 @mounts
 def test_a_full_data_directory(shared: World) -> None:
-    told = doctor(shared, "t1", prefix=full(shared.base / "data"))
+    told = doctor(shared, "t1", prefix=full(shared.base / "data"), only=("data", "layers"))
     assert told.broken() == {"data"}
     assert "no space is left" in told.cause("data")
     assert "Free space" in told.fix("data")
@@ -188,17 +190,17 @@ def test_a_full_data_directory(shared: World) -> None:
 @pytest.mark.skipif(ROOT, reason="root writes everywhere")
 def test_a_cache_that_this_user_may_not_write(shared: World, tmp_path: Path) -> None:
     (tmp_path / "solven-env").mkdir(mode=0o500)
-    told = doctor(shared, XDG_CACHE_HOME=str(tmp_path))
+    told = doctor(shared, XDG_CACHE_HOME=str(tmp_path), only=("cache",))
     assert told.broken() == {"cache"}
     assert f"Run: chmod u+rwx {tmp_path}/solven-env" in told.fix("cache")
-    assert "give this user access" in doctor(shared, XDG_CACHE_HOME="/usr").fix("cache")
+    assert "give this user access" in doctor(shared, XDG_CACHE_HOME="/usr", only=("cache",)).fix("cache")
 
 
 @mounts
 def test_a_read_only_cache(shared: World, tmp_path: Path) -> None:
     frozen = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1"; shift; exec "$@"'
     prefix = ("unshare", "--mount", "sh", "-c", frozen, "sh", str(tmp_path))
-    told = doctor(shared, prefix=prefix, XDG_CACHE_HOME=str(tmp_path))
+    told = doctor(shared, prefix=prefix, XDG_CACHE_HOME=str(tmp_path), only=("cache",))
     assert told.broken() == {"cache"}
     assert "the file system is read-only" in told.cause("cache")
     assert f"Run: sudo mount -o remount,rw {tmp_path}" in told.fix("cache")
@@ -216,7 +218,9 @@ def test_a_read_only_cache(shared: World, tmp_path: Path) -> None:
 def test_a_program_that_the_host_has_not(
     shared: World, tmp_path: Path, program: str, package: str, broken: set[str]
 ) -> None:
-    told = doctor(shared, "t1", prefix=without(tmp_path, program))
+    told = doctor(
+        shared, "t1", prefix=without(tmp_path, program), only=("prlimit", "setsid", "bash", "sandbox", "start")
+    )
     assert told.broken() == broken
     for question in broken:
         assert f"/{program}" in told.cause(question)
@@ -243,7 +247,7 @@ def test_a_program_that_the_host_has_not(
 )
 def test_a_null_device_that_is_none(shared: World, tmp_path: Path, broken: str, cause: str, fix: str) -> None:
     prefix = ("unshare", "--mount", "sh", "-c", f'{broken}; shift; exec "$@"', "sh", str(tmp_path / "made"))
-    told = doctor(shared, "t1", prefix=prefix)
+    told = doctor(shared, "t1", prefix=prefix, only=("devices", "/dev/null"))
     assert told.level("devices") == "broken"
     assert "/dev/null" in told.cause("devices")
     assert cause in told.cause("devices")
@@ -251,7 +255,7 @@ def test_a_null_device_that_is_none(shared: World, tmp_path: Path, broken: str, 
 
 
 def test_limits_of_memory_are_told_of_without_a_thread(shared: World) -> None:
-    told = doctor(shared)
+    told = doctor(shared, only=("memory",))
     is_delegated = cgroups.find_parent() is not None
     assert told.level("memory") == ("ok" if is_delegated else "limited")
     assert "memory controller is delegated" in told.cause("memory")
@@ -259,7 +263,7 @@ def test_limits_of_memory_are_told_of_without_a_thread(shared: World) -> None:
 
 def test_refused_namespaces(shared: World) -> None:
     drop = () if ROOT else ("setpriv", "--inh-caps=-all", "--ambient-caps=-all")
-    told = doctor(shared, prefix=(sys.executable, "-c", REFUSING, *drop))
+    told = doctor(shared, prefix=(sys.executable, "-c", REFUSING, *drop), only=("namespaces",))
     assert told.level("namespaces") == "broken"
     assert "user.max_user_namespaces=0" in told.fix("namespaces")
     assert "sudo sysctl -w user.max_user_namespaces=15000" in told.fix("namespaces")
@@ -267,7 +271,7 @@ def test_refused_namespaces(shared: World) -> None:
 
 def test_an_invalid_host_configuration(shared: World) -> None:
     with edited(shared.base / "config.yaml", "sandbox: {networks: [all]}\n"):
-        told = doctor(shared, "t1")
+        told = doctor(shared, "t1", only=("configuration", "record"))
     assert told.level("configuration") == "broken"
     assert "config.yaml:1:22:" in told.cause("configuration")
     assert "record" not in told.answers
@@ -275,7 +279,7 @@ def test_an_invalid_host_configuration(shared: World) -> None:
 
 def test_a_runtime_directory_that_is_open_to_others(shared: World, tmp_path: Path) -> None:
     (tmp_path / "solven-env").mkdir(mode=0o755)
-    told = doctor(shared, XDG_RUNTIME_DIR=str(tmp_path))
+    told = doctor(shared, XDG_RUNTIME_DIR=str(tmp_path), only=("runtime directory",))
     assert told.level("runtime directory") == "broken"
     assert "not yours alone" in told.cause("runtime directory")
     assert f"Run: chmod 700 {tmp_path}/solven-env" in told.fix("runtime directory")
@@ -283,11 +287,11 @@ def test_a_runtime_directory_that_is_open_to_others(shared: World, tmp_path: Pat
 
 def test_a_file_in_the_place_of_the_runtime_directory(shared: World, tmp_path: Path) -> None:
     (tmp_path / "solven-env").touch()
-    told = doctor(shared, XDG_RUNTIME_DIR=str(tmp_path))
+    told = doctor(shared, XDG_RUNTIME_DIR=str(tmp_path), only=("runtime directory",))
     assert told.broken() == {"runtime directory"}
     assert "no directory stands there" in told.cause("runtime directory")
     assert f"Run: mv {tmp_path}/solven-env " in told.fix("runtime directory")
-    told = doctor(shared, XDG_RUNTIME_DIR="/etc/passwd")
+    told = doctor(shared, XDG_RUNTIME_DIR="/etc/passwd", only=("runtime directory",))
     assert told.broken() == {"runtime directory"}
     assert "/etc/passwd" in told.cause("runtime directory")
 

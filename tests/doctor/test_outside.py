@@ -74,7 +74,7 @@ def test_nothing_stays_and_nothing_is_mended(shared: World) -> None:
 def test_a_bashrc_that_was_edited(shared: World, edit: Callable[[str], str], question: str, expected: str) -> None:
     bashrc = shared.workspace() / ".bashrc"
     with edited(bashrc, edit(bashrc.read_text())):
-        told = doctor(shared, "t1")
+        told = doctor(shared, "t1", only=(question, "drift"))
     assert told.level(question) == "broken", told.text
     assert expected in told.fix(question)
     assert "solven-env apply PROFILE t1" in told.fix(question)
@@ -88,7 +88,7 @@ def test_a_profile_without_what_a_login_shell_reads_is_told_so(
 ) -> None:
     profile = write_profile(tmp_path / "plain.yaml", {path: {"template": "bashrc.j2"} for path in dotfiles})
     applied(shared, "t5", profile)
-    told = doctor(shared, "t5")
+    told = doctor(shared, "t5", only=("PATH", ".bashrc"))
     assert told.broken() == set(), told.text
     assert told.level("PATH") == "limited"
     assert "bash_profile.j2 and bashrc.j2" in told.fix("PATH")
@@ -99,14 +99,14 @@ def test_a_package_whose_module_an_agent_deleted(shared: World, lost: str) -> No
     applied(shared, "t6")
     done = shared.cli("run", "t6", "--shell", f"cd /.venv/lib/python*/site-packages && rm -f {lost}")
     assert done.returncode == 0, done.stderr
-    told = doctor(shared, "t6")
+    told = doctor(shared, "t6", only=("Python packages",))
     assert told.level("Python packages") == "broken"
     assert "six does not import" in told.cause("Python packages")
 
 
 def test_a_bashrc_that_was_deleted(shared: World) -> None:
     with moved_away(shared.workspace() / ".bashrc"):
-        told = doctor(shared, "t1")
+        told = doctor(shared, "t1", only=(".bashrc", "drift"))
     assert told.level(".bashrc") == "broken"
     assert ".bashrc is not read by a login shell" in told.cause(".bashrc")
     assert ".bashrc" in told.cause("drift")
@@ -114,7 +114,7 @@ def test_a_bashrc_that_was_deleted(shared: World) -> None:
 
 def test_a_bash_profile_that_was_deleted_is_what_is_blamed(shared: World) -> None:
     with moved_away(shared.workspace() / ".bash_profile"):
-        told = doctor(shared, "t1")
+        told = doctor(shared, "t1", only=("PATH", ".bashrc"))
     assert ".bash_profile is not read by a login shell" in told.cause(".bashrc")
     assert "by .bash_profile" in told.cause("PATH")
     for question in told.broken():
@@ -125,7 +125,7 @@ def test_a_bash_profile_that_was_deleted_is_what_is_blamed(shared: World) -> Non
 def test_a_bashrc_that_prints_is_no_failure(shared: World) -> None:
     bashrc = shared.workspace() / ".bashrc"
     with edited(bashrc, bashrc.read_text() + "\nprintf '\\033[2Jhello\\n'\n"):
-        told = doctor(shared, "t1")
+        told = doctor(shared, "t1", only=(".bashrc",))
     assert told.level(".bashrc") == "limited"
     assert "hello" in told.fix(".bashrc")
     assert "\x1b" not in told.text
@@ -140,7 +140,7 @@ def test_something_else_at_a_mount_point(shared: World, place: str, kind: str) -
             path.symlink_to(shared.base)
         else:
             path.touch()
-        told = doctor(shared, "t1")
+        told = doctor(shared, "t1", only=(*INSIDE,))
     assert told.broken() == {"start"}
     assert f"/{place}" in told.cause("start")
     assert "it is there for: " in told.fix("start")
@@ -149,7 +149,7 @@ def test_something_else_at_a_mount_point(shared: World, place: str, kind: str) -
 
 
 def test_a_thread_that_was_never_applied(shared: World) -> None:
-    told = doctor(shared, "t9")
+    told = doctor(shared, "t9", only=(*INSIDE,))
     assert told.broken() == {"record"}
     assert "thread t9: never applied" in told.cause("record")
     assert "solven-env apply PROFILE t9" in told.cause("record")
@@ -158,19 +158,19 @@ def test_a_thread_that_was_never_applied(shared: World) -> None:
 
 def test_a_workspace_that_is_gone(shared: World) -> None:
     with moved_away(shared.workspace()):
-        told = doctor(shared, "t1")
+        told = doctor(shared, "t1", only=(*INSIDE,))
     assert told.broken() == {"workspace"}
     assert str(shared.workspace()) in told.cause("workspace")
     with moved_away(shared.storage / "threads"):
         (shared.storage / "threads").touch()
-        told = doctor(shared, "t1")
+        told = doctor(shared, "t1", only=(*INSIDE,))
     assert told.broken() == {"workspace"}
     assert "no directory stands here or on the way" in told.cause("workspace")
 
 
 def test_a_damaged_record(shared: World) -> None:
     with edited(shared.storage / ".solven-env/threads/t1/state.json", "{"):
-        told = doctor(shared, "t1")
+        told = doctor(shared, "t1", only=(*INSIDE,))
     assert told.broken() == {"record"}
     assert "this record is damaged" in told.cause("record")
     assert "state.json" in told.cause("record")
@@ -181,7 +181,7 @@ def test_a_lost_lock_text(shared: World) -> None:
     with ExitStack() as stack:
         for path in list(locks.iterdir()):
             stack.enter_context(edited(path, "other\n"))
-        told = doctor(shared, "t1")
+        told = doctor(shared, "t1", only=("locks",))
     assert told.level("locks") == "broken"
     assert "the recorded lock of the" in told.cause("locks")
 
@@ -193,7 +193,7 @@ def test_a_wrong_owner(shared: World, what: str) -> None:
     path, question = (shared.workspace(), "workspace") if what == "workspace" else (layer, "layers")
     os.chown(path, 12345, 12345)
     try:
-        told = doctor(shared, "t1")
+        told = doctor(shared, "t1", only=("workspace", "layers"))
     finally:
         os.chown(path, UID or 0, UID or 0)
     assert told.level(question) == "broken"
@@ -206,7 +206,7 @@ def test_a_wrong_owner(shared: World, what: str) -> None:
 def test_a_workspace_whose_mode_keeps_its_owner_out(shared: World, mode: int) -> None:
     shared.workspace().chmod(mode)
     try:
-        told = doctor(shared, "t1")
+        told = doctor(shared, "t1", only=("workspace",))
     finally:
         shared.workspace().chmod(0o700)
     assert (told.broken(), told.level("workspace")) == (set(), "limited")
@@ -218,7 +218,7 @@ def test_a_workspace_whose_mode_keeps_its_owner_out(shared: World, mode: int) ->
 def test_a_workspace_that_other_accounts_may_enter(shared: World, mode: int) -> None:
     shared.workspace().chmod(mode)
     try:
-        told = doctor(shared, "t1")
+        told = doctor(shared, "t1", only=("workspace",))
     finally:
         shared.workspace().chmod(0o700)
     assert (told.broken(), told.level("workspace")) == (set(), "limited")
@@ -239,7 +239,7 @@ def test_sockets_and_fifos_that_are_shown(shared: World, tmp_path: Path) -> None
         os.mkfifo(shared.storage / "skills/drafts/talk")
         try:
             applied(shared, "t-shown", profile)
-            told = doctor(shared, "t-shown", "--profile", str(profile))
+            told = doctor(shared, "t-shown", "--profile", str(profile), only=("sockets", "profile's sockets"))
         finally:
             (shared.storage / "skills/drafts/talk").unlink()
     assert (told.level("sockets"), told.level("profile's sockets")) == ("limited", "limited")
@@ -289,7 +289,9 @@ def test_a_profile_whose_packages_the_thread_lacks(shared: World, tmp_path: Path
     thread = f"lacks{len(python)}"
     applied(shared, thread, write_profile(tmp_path / "plain.yaml", {}, path={"prepend": ["/.venv/bin"]}, **python))
     fix = f"Run: solven-env apply {shared.profile} {thread}"
-    told = doctor(shared, thread, "--profile", str(shared.profile))
+    told = doctor(
+        shared, thread, "--profile", str(shared.profile), only=("Python packages", "Node packages", "pending")
+    )
     assert told.broken() == {"Python packages", "Node packages"}
     assert "package not found: six does not import" in told.cause("Python packages")
     assert "package not found: is-number does not resolve" in told.cause("Node packages")
@@ -299,17 +301,17 @@ def test_a_profile_whose_packages_the_thread_lacks(shared: World, tmp_path: Path
     assert "pending: " in told.cause("pending")
     assert " more for " in told.cause("pending")
     assert fix in told.fix("pending")
-    assert "pending" not in doctor(shared, thread).answers
+    assert "pending" not in doctor(shared, thread, only=("Python packages", "Node packages", "pending")).answers
 
 
 def test_a_profile_whose_apply_would_stop(shared: World, tmp_path: Path) -> None:
     first = write_profile(tmp_path / "first.yaml", {"hello": "one\n"})
     second = write_profile(tmp_path / "second.yaml", {"hello": "two\n"})
     applied(shared, "stops", first)
-    told = doctor(shared, "stops", "--profile", str(second))
+    told = doctor(shared, "stops", "--profile", str(second), only=("pending",))
     assert "pending: file hello for" in told.cause("pending")
     (shared.workspace("stops") / "hello").write_text("three\n")
-    told = doctor(shared, "stops", "--profile", str(second))
+    told = doctor(shared, "stops", "--profile", str(second), only=("pending",))
     assert told.level("pending") == "limited"
     assert "conflict: file hello for" in told.cause("pending")
     assert f"Run: solven-env diff {second} stops" in told.fix("pending")
@@ -336,7 +338,7 @@ def build_of(world: World, store: Path, kind: str) -> Path:
 def test_a_corrupted_build(shared: World, own_store: Path, damage: Callable[[Path], object], expected: str) -> None:
     build = build_of(shared, own_store, "python-")
     damage(build)
-    told = doctor(shared, "t1", XDG_CACHE_HOME=str(own_store))
+    told = doctor(shared, "t1", XDG_CACHE_HOME=str(own_store), only=(*INSIDE,))
     assert told.broken() == {"builds"}
     assert "the python build is corrupted" in told.cause("builds")
     assert expected in told.cause("builds")
@@ -348,13 +350,13 @@ def test_a_corrupted_build(shared: World, own_store: Path, damage: Callable[[Pat
 def test_a_corrupted_bun_build(shared: World, own_store: Path) -> None:
     build = build_of(shared, own_store, "bun-")
     next(build.rglob("is-number/index.js")).unlink()
-    told = doctor(shared, "t1", XDG_CACHE_HOME=str(own_store))
+    told = doctor(shared, "t1", XDG_CACHE_HOME=str(own_store), only=("builds",))
     assert told.broken() == {"builds"}
     assert "the bun build is corrupted: is-number" in told.cause("builds")
 
 
 def test_a_build_that_is_not_there_is_not_made(shared: World, tmp_path: Path) -> None:
-    told = doctor(shared, "t1", XDG_CACHE_HOME=str(tmp_path / "cache"))
+    told = doctor(shared, "t1", XDG_CACHE_HOME=str(tmp_path / "cache"), only=(*INSIDE,))
     assert told.level("builds") == "limited"
     assert "no python build yet" in told.cause("builds")
     assert "start" not in told.answers
@@ -365,7 +367,7 @@ def test_packages_that_are_gone_inside(shared: World) -> None:
     for arguments in (("apply", str(shared.profile), "t2"), ("run", "t2", "--", "uv", "pip", "uninstall", "six")):
         assert shared.cli(*arguments).returncode == 0
     assert shared.cli("run", "t2", "--", "sh", "-c", "rm -r /node_modules/is-number").returncode == 0
-    told = doctor(shared, "t2")
+    told = doctor(shared, "t2", only=("Python packages", "Node packages"))
     assert told.broken() == {"Python packages", "Node packages"}
     assert "package not found: six does not import" in told.cause("Python packages")
     assert "package not found: is-number does not resolve" in told.cause("Node packages")
@@ -373,7 +375,7 @@ def test_packages_that_are_gone_inside(shared: World) -> None:
         command = told.fix(question).rpartition("what was added: ")[2]
         command = command.replace("solven-env stop", f"{sys.executable} -m solven_env stop")
         assert shared.cli("stop", "t2", prefix=("sh", "-c", f'{command} && exec "$@"', "sh")).returncode == 0
-    assert not doctor(shared, "t2").broken()
+    assert not doctor(shared, "t2", only=("Python packages", "Node packages")).broken()
 
 
 def test_programs_that_an_agent_put_before_the_systems(shared: World) -> None:
@@ -383,12 +385,12 @@ def test_programs_that_an_agent_put_before_the_systems(shared: World) -> None:
         "printf '#!/bin/sh\\nexec %s\\n' \"$1\" >/.venv/bin/x; chmod 755 /.venv/bin/x; mv /.venv/bin/x /.venv/bin/$0"
     )
     assert shared.cli("run", "t7", "--", "sh", "-c", plant, "head", "yes '$0'").returncode == 0
-    told = doctor(shared, "t7")
+    told = doctor(shared, "t7", only=(*INSIDE,))
     assert told.broken() == {"start"}
     assert "has no end" in told.cause("start")
     assert shared.cli("run", "t7", "--", "rm", "/.venv/bin/head").returncode == 0
     assert shared.cli("run", "t7", "--", "sh", "-c", plant, "python", "cat /dev/urandom").returncode == 0
-    told = doctor(shared, "t7")
+    told = doctor(shared, "t7", only=(*INSIDE,))
     assert told.broken() >= {"virtual environment", "Python packages"}
     assert told.level("writing") == "ok"
     assert "\x1b" not in told.text
@@ -400,7 +402,7 @@ def test_a_link_that_leads_nowhere(shared: World, tmp_path: Path, optional: bool
     links = {".skills": {"to": "skills/gone", "optional": optional}}
     profile = write_profile(tmp_path / "links.yaml", {}, links=links)
     assert shared.cli("apply", str(profile), thread).returncode == 0
-    told = doctor(shared, thread)
+    told = doctor(shared, thread, only=("links",))
     assert told.level("links") == level
     assert "the link /.skills leads nowhere" in told.cause("links")
     assert f"Run: mkdir -p {shared.storage}/skills/gone" in told.fix("links")
@@ -412,7 +414,7 @@ def test_buffered_output_and_a_network_that_isolates_nothing(shared: World, tmp_
     profile.write_text(text)
     (tmp_path / "small.lock").symlink_to(shared.profile.with_name("small.lock"))
     assert shared.cli("apply", str(profile), "buffered").returncode == 0
-    told = doctor(shared, "buffered")
+    told = doctor(shared, "buffered", only=("unbuffered", "network"))
     assert told.code == 0, told.text
     assert told.level("unbuffered") == "limited"
     assert "PYTHONUNBUFFERED" in told.fix("unbuffered")
@@ -425,19 +427,21 @@ def test_a_thread_under_proot(shared: World, tmp_path: Path) -> None:
     profile.write_text(shared.profile.read_text() + "sandbox: {backend: proot}\n")
     (tmp_path / "small.lock").symlink_to(shared.profile.with_name("small.lock"))
     assert shared.cli("apply", str(profile), "proot").returncode == 0
-    told = doctor(shared, "proot")
+    told = doctor(shared, "proot", only=("backend", "session", *INSIDE))
     assert told.level("backend") == "limited"
     assert "It is a convenience, not a security boundary." in told.fix("backend")
     assert {told.level(question) for question in INSIDE - {"mounts"}} == {"ok"}
     assert "none: the backend proot has no sessions" in told.cause("session")
-    assert "none is up; a command starts one" in doctor(shared, "t1").cause("session")
+    assert "none is up; a command starts one" in doctor(shared, "t1", only=("backend", "session", *INSIDE)).cause(
+        "session"
+    )
 
 
 def test_a_thread_that_is_held(shared: World) -> None:
     thread = Thread.find("t1", shared.storage)
     with thread.state.lock("t1"):
-        assert doctor(shared, "t1").level("held") == "limited"
-    assert doctor(shared, "t1").level("held") == "ok"
+        assert doctor(shared, "t1", only=("held",)).level("held") == "limited"
+    assert doctor(shared, "t1", only=("held",)).level("held") == "ok"
 
 
 def test_a_session_that_does_not_answer(shared: World) -> None:
@@ -446,7 +450,7 @@ def test_a_session_that_does_not_answer(shared: World) -> None:
         wait_for_file(shared.workspace() / "up")
         (holder,) = (pid for pid in survivors(shared.base.name, b"holder") if pid != command.pid)
         os.kill(holder, SIGSTOP)
-        told = doctor(shared, "t1")
+        told = doctor(shared, "t1", only=("session", "start"))
         os.kill(holder, SIGCONT)
     finally:
         command.terminate()

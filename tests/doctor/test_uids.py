@@ -22,7 +22,7 @@ RANGE = f"sandbox: {{uids: {{first: {FIRST}, count: 9}}}}\n"
 
 
 def test_without_a_range_it_is_told_how_to_have_one(shared: World) -> None:
-    told = doctor(shared)
+    told = doctor(shared, only=("uids",))
     assert told.level("uids") == "limited"
     assert f"all threads have one uid, {UID}" in told.cause("uids")
     assert "sandbox: {uids: {first: 2000000, count: 65536}}" in told.fix("uids")
@@ -32,14 +32,14 @@ def test_with_a_range_it_is_tried_and_the_thread_has_its_own_after_an_apply(shar
     profile = write_profile(shared.base / "uids.yaml", {})
     applied(shared, "owned", profile)
     with edited(shared.base / "config.yaml", RANGE):
-        told = doctor(shared, "owned")
+        told = doctor(shared, "owned", only=("uid", "workspace"))
         assert told.level("uids") == "ok"
         assert f"from {FIRST} to {FIRST + 8}; 0 are in use" in told.cause("uids")
         assert told.level("uid") == "limited"
         assert f"the workspace belongs to uid {UID} uid 7000" in told.cause("uid")
         assert "solven-env apply PROFILE owned" in told.fix("uid")
         applied(shared, "owned", profile)
-        told = doctor(shared, "owned")
+        told = doctor(shared, "owned", only=("uid", "workspace"))
         assert told.level("uid") == "ok"
         assert "is its own" in told.cause("uid")
         assert "1 are in use" in told.cause("uids")
@@ -54,7 +54,7 @@ def test_with_a_range_it_is_tried_and_the_thread_has_its_own_after_an_apply(shar
 )
 def test_where_it_cannot_be_had_the_reason_is_told(shared: World, options: tuple[str, ...], why: str) -> None:
     with edited(shared.base / "config.yaml", RANGE), through_fuse(shared.storage, *options) as mounted:
-        told = doctor(shared, "--storage", str(mounted))
+        told = doctor(shared, "--storage", str(mounted), only=("uids",))
     assert told.level("uids") == "limited"
     assert f"all threads have one uid, {UID} {mounted}/threads" in told.cause("uids")
     assert why in told.cause("uids")
