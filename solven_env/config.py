@@ -21,15 +21,15 @@ FILE = "config.yaml"
 Network = Literal["none", "internet", "host"]
 NETWORKS: tuple[Network, ...] = ("none", "internet", "host")
 LAST_UID = 2**32 - 3
-"""2^32 - 1 is no uid at all, and the one before it is kept free by many systems (nobody of 32 bits)."""
+"""The highest uid. 2^32 - 1 is no uid, and many systems keep the one before it free (nobody of 32 bits)."""
 
 
-class Sandbox(NamedTuple):
-    """How commands run here. `uid` (and the gid of that number) is the host's, for what root starts.
+class HostSandbox(NamedTuple):
+    """The host's own settings of the sandbox.
 
-    `uids` are those out of which each thread gets one of its own under root, where this host can do that; none of them
-    is `uid`. `bwrap` is None where it is to be looked for on PATH. `group` is the number of the host's group whose
-    members may read workspaces.
+    Under root, commands have the host's `uid` (and the gid of that number), or, where this host can do it, each thread
+    one of `uids`, which do not include `uid`. `bwrap` is the path of bubblewrap; None: it is looked for on PATH.
+    `group` is the number of the host's group whose members may read workspaces.
     """
 
     uid: int = 61000
@@ -42,8 +42,8 @@ class Sandbox(NamedTuple):
 class Storage(NamedTuple):
     """A directory where threads live, as the host configuration or a caller names it.
 
-    `id` is the one that it must have, None for any. With `require_mount` its root must be a mount point. `name` is
-    empty for one that is no named storage.
+    `id` is the id that it must have; None: any. With `require_mount`, its root must be a mount point. `name` is its
+    name in the configuration; empty for a path.
     """
 
     root: Path
@@ -56,23 +56,28 @@ _NO_STORAGES: Mapping[str, Storage] = {}
 
 
 class Config(NamedTuple):
-    """A host's configuration; without a file, all defaults. `default_storage` is one of the names in `storages`."""
+    """The configuration of a host; all defaults without a file. `default_storage` is a name in `storages`."""
 
     default_storage: str | None = None
     storages: Mapping[str, Storage] = _NO_STORAGES
-    sandbox: Sandbox = Sandbox()
+    sandbox: HostSandbox = HostSandbox()
 
 
 def parse(text: bytes, file: str, schema: bytes, find_group: Callable[[str], int | None] = lambda _: None) -> Config:
-    """The configuration in `text`, called `file` in messages. ConfigError with every mistake.
+    """The configuration in `text`, which messages call `file`. Raises `ConfigError` with every mistake.
 
-    `find_group` gives the number of a group that is written by its name.
+    `find_group` gives the number of a group by its name, None without such a group.
+
+    >>> text = b"storages: {prod: {root: /srv/agents}}"
+    >>> schema = (shipped.directory("schemas") / "config-v1.json").read_bytes()
+    >>> parse(text, "config.yaml", schema).storages["prod"].root
+    PosixPath('/srv/agents')
     """
+    from solven_env.documents import parsing  # most hosts have no such file
     from solven_env.documents.diagnostics import ordered
-    from solven_env.documents.parsing import parse
-    from solven_env.documents.schema import validate  # most hosts have no such file
+    from solven_env.documents.schema import validate
 
-    document = parse(text, file)
+    document = parsing.parse(text, file)
     validate(document, schema)
     _check(document)
     group = _group(document, find_group)
@@ -83,11 +88,11 @@ def parse(text: bytes, file: str, schema: bytes, find_group: Callable[[str], int
 
 
 def load(environ: Mapping[str, str]) -> Config:
-    """The configuration in the file that SOLVEN_ENV_CONFIG names, else in the user's, else in the system's directory.
+    """This host's configuration: the file that SOLVEN_ENV_CONFIG names, else the user's, else the system's.
 
-    No file is all defaults; one that was named must be there, and one that is there be read: ConfigError, as for a
-    mistake in it. The same bytes are parsed once a process. (The directories are told by the process's own
-    environment.)
+    Without a file, all is default. A `ConfigError` is raised if the named file is missing, if a file cannot be read,
+    and for mistakes in it. The same bytes are parsed once a process. (The user's and the system's directories come
+    from the environment of the process, not from `environ`.)
     """
     named = environ.get(VARIABLE)
     for path in [Path(named)] if named else [directory / FILE for directory in directories.configuration()]:
@@ -96,11 +101,11 @@ def load(environ: Mapping[str, str]) -> Config:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except IsADirectoryError:
-            raise _unusable(path, "a directory stands where a file should", "Look at it and move it away.") from None
+            raise _unusable(path, "this is a directory, not a file", "Look at it and move it away.") from None
         except OSError as error:
             raise _unusable(path, f"it cannot be read: {error.strerror}", "Let this user read it.") from None
     if named:
-        raise _unusable(Path(named), f"{VARIABLE} names this file, and it is not there", "Name a file, or unset it.")
+        raise _unusable(Path(named), f"{VARIABLE} names this file, which is missing", "Name another, or unset it.")
     return Config()
 
 
@@ -134,23 +139,23 @@ def _check(document: Document) -> None:
     name, storages = document.data.get("default_storage"), document.data.get("storages", {})
     if name is not None and name not in storages and not document.taken_out:
         fix = did_you_mean(name, storages) if storages else f"Add 'storages: {{{name}: {{root: /srv/agents}}}}'."
-        document.report(document.value("default_storage"), f"there is no storage '{name}'", fix)
+        document.report(document.at_value("default_storage"), f"there is no storage '{name}'", fix)
 
 
 def _check_uids(document: Document, group: int | None) -> None:
     sandbox = document.data.get("sandbox", {})
     if not {"first", "count"} <= sandbox.get("uids", {}).keys():  # or a mistake of another kind
         return
-    uids, common = _range(sandbox["uids"]), sandbox.get("uid", Sandbox().uid)
+    uids, common = _range(sandbox["uids"]), sandbox.get("uid", HostSandbox().uid)
     if uids[-1] > LAST_UID:
-        message = f"the last uid of the range would be {uids[-1]}, and there is none above {LAST_UID}"
-        document.report(document.value("sandbox", "uids", "count"), message, "Begin lower, or have fewer.")
+        message = f"the range would end at uid {uids[-1]}, and the highest uid is {LAST_UID}"
+        document.report(document.at_value("sandbox", "uids", "count"), message, "Lower first or count.")
     elif common in uids:
-        message = f"the range {uids[0]} to {uids[-1]} holds sandbox.uid, {common}, whom builds belong to"
-        document.report(document.value("sandbox", "uids", "first"), message, "Choose a range without it.")
+        message = f"the range {uids[0]} to {uids[-1]} includes sandbox.uid ({common}), which owns the builds"
+        document.report(document.at_value("sandbox", "uids", "first"), message, "Choose a range without it.")
     elif group in uids:
-        message = f"the range {uids[0]} to {uids[-1]} holds sandbox.group, {group}, who may read all threads"
-        document.report(document.value("sandbox", "uids", "first"), message, "Choose a range without it.")
+        message = f"the range {uids[0]} to {uids[-1]} includes sandbox.group ({group}), which may read all threads"
+        document.report(document.at_value("sandbox", "uids", "first"), message, "Choose a range without it.")
 
 
 def _group(document: Document, find_group: Callable[[str], int | None]) -> int | None:
@@ -160,7 +165,9 @@ def _group(document: Document, find_group: Callable[[str], int | None]) -> int |
     found = find_group(written)
     if found is None:
         fix = f"Make it: sudo groupadd --system {written}"
-        document.report(document.value("sandbox", "group"), f"sandbox.group: this host has no group '{written}'", fix)
+        document.report(
+            document.at_value("sandbox", "group"), f"sandbox.group: this host has no group '{written}'", fix
+        )
     return found
 
 
@@ -176,4 +183,4 @@ def _config(data: Mapping[str, Any], group: int | None) -> Config:
         name: Storage(**storage | {"root": Path(storage["root"]), "name": name})
         for name, storage in data.get("storages", {}).items()
     }
-    return Config(data.get("default_storage"), storages, Sandbox(**sandbox))
+    return Config(data.get("default_storage"), storages, HostSandbox(**sandbox))

@@ -1,6 +1,6 @@
-"""Every error that solven-env raises on purpose.
+"""The errors that solven-env raises on purpose, and the words that messages share.
 
-Each carries what happened, where, and what to do. `cli/errors.py` alone turns one into an exit code.
+Each error carries what happened, where, and its fix. `cli/errors.py` alone turns one into an exit code.
 """
 
 from __future__ import annotations
@@ -13,17 +13,16 @@ if TYPE_CHECKING:
 
 
 class SolvenError(Exception):
-    """What happened (`message`), how to mend it (`fix`), and where (`location`: `file:line:column` or a path)."""
+    """An error with a `message` (what happened), a `fix` and a `location` (`file:line:column`, or a path).
+
+    `message` is one phrase without a full stop, `fix` a whole sentence; `fix` and `location` may be empty:
+
+    >>> str(SolvenError("there is no storage", fix="Name one.", location="config.yaml:1:1"))
+    'config.yaml:1:1: there is no storage. Name one.'
+    """
 
     page = ""
     """The page of the documentation that explains this kind of error."""
-    thread = ""
-    """The thread that the failed verb was about, where the command line knows it: what `doctor` is to look at."""
-
-    storage: str | None = None
-    """The storage that the command line named, for the commands that a fix names."""
-    profile: str | None = None
-    """The profile that the command line named, for `doctor` too."""
 
     def __init__(self, message: str, *, fix: str = "", location: str = "") -> None:
         super().__init__(message)
@@ -37,7 +36,7 @@ class SolvenError(Exception):
 
 
 class UsageError(SolvenError):
-    """The caller asked for something that cannot be: an invalid thread id, an unknown input, a missing file."""
+    """The caller asked for something impossible: an invalid thread id, an unknown input, a missing file."""
 
     page = "docs/cli.md"
 
@@ -49,7 +48,7 @@ class UnknownStorageError(UsageError):
 
 
 class DocumentError(SolvenError):
-    """A document is invalid. `diagnostics` holds every mistake, in the document's order; `what` names its kind."""
+    """A document is invalid. `diagnostics` holds every mistake in the document's order; `what` names the document."""
 
     what = "document"
 
@@ -76,7 +75,7 @@ class ConfigError(DocumentError):
 class ConflictError(SolvenError):
     """The workspace holds changes that would be lost.
 
-    `changes` is the plan where nothing at all was written, `generation` the last one that was applied, 0 for none.
+    `changes` is the plan, if nothing was written; `generation` is the last one that was applied, 0 for none.
     """
 
     page = "docs/reconciling.md"
@@ -108,55 +107,68 @@ class WorkspaceError(SolvenError):
 
 
 class ExchangeUnsupportedError(WorkspaceError):
-    """The workspace's file system cannot let two files trade places. Callers catch it and replace in two steps."""
+    """The workspace's file system cannot swap two files. Callers catch this and replace the file in two steps."""
 
 
 class StorageError(SolvenError):
-    """The storage is not mounted, or is another one than the host's configuration or this host knows at its place."""
+    """The storage is not mounted, or another storage stands where the configuration or this host expects it."""
 
     page = "docs/hosts.md"
 
 
 class StateError(SolvenError):
-    """What we keep about a thread cannot be read or written, or changed under us."""
+    """The state of a thread cannot be read or written, or another program changed it meanwhile."""
 
     page = "docs/reconciling.md"
 
 
 class DamagedRecordError(StateError):
-    """The record of a thread is damaged or gone, and was not written by a newer version."""
+    """The record of a thread is damaged or gone. (A record of a newer version is a plain `StateError`.)"""
 
 
 class LockError(SolvenError):
-    """The lock of a profile's packages is missing or does not belong to what the profile asks for now."""
+    """The lock of a profile's packages is missing, or does not belong to the packages that the profile names now."""
 
     page = "docs/builds.md"
 
 
 class BuildError(SolvenError):
-    """Packages could not be resolved, fetched or installed. `message` ends with what uv or Bun said last."""
+    """Packages could not be resolved, fetched or installed. `message` ends with the last lines of uv or Bun."""
 
     page = "docs/builds.md"
 
 
 class StoreError(SolvenError):
-    """Where builds and layers are kept cannot be read or written."""
+    """The directory of builds or of layers cannot be read or written."""
 
     page = "docs/builds.md"
 
 
 class PlatformError(SolvenError):
-    """This machine lacks something that the operation needs: the kernel, a program, an interpreter."""
+    """This machine lacks what the operation needs: a feature of the kernel, a program, an interpreter."""
 
     page = "docs/sandbox.md"
 
 
 class SandboxError(SolvenError):
-    """The sandbox could not start, or not as asked. A command's own failure is its exit status, never this."""
+    """The sandbox could not start as asked. A command's own failure is an exit status, and never this error."""
 
     page = "docs/sandbox.md"
 
 
 def printable(text: str) -> str:
-    """`text` on one line, safe for a terminal: control characters and lone surrogates are shown as escapes."""
+    """`text` on one line, safe for a terminal: control characters and lone surrogates become escapes.
+
+    >>> print(printable("a\\nb\\033[2J"))
+    a\\nb\\x1b[2J
+    """
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun in the singular or the plural.
+
+    >>> counted(1, "change"), counted(2, "change")
+    ('1 change', '2 changes')
+    """
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""What a verb found or did, as frozen data and as the JSON that `--format json` prints."""
+"""Reports: what a verb found or did, as frozen data and as the JSON that `--format json` prints."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Literal
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from solven_env.doctor.questions import Finding
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
     from solven_env.sandbox.cgroups import Unenforced
 
 FORMAT = 1
+"""The format of `--format json`. It changes when a program that reads the present one would fail."""
 
 ThreadState = Literal["new", "in-sync", "pending", "drift", "conflict", "failed"]
 
 
 class ThreadReport(NamedTuple):
-    """One thread: its state before anything was done, what has to change or was changed, and what was kept.
+    """One thread: its state before the verb did anything, the changes to make or made, and what was kept.
 
     `generation` is the last one that was applied, 0 for none.
     """
@@ -34,17 +36,17 @@ class ThreadReport(NamedTuple):
     changes: tuple[Change, ...] = ()
     kept: tuple[Kept, ...] = ()
     is_interrupted: bool = False
-    """Whether an earlier apply began and did not end; the next one finishes it."""
+    """True if an earlier apply began and did not end. The next apply finishes it."""
     builds: tuple[str, ...] = ()
-    """The keys of the builds that this host has for the thread, whole. Told by `status` alone."""
+    """The keys of the thread's builds that are complete on this host. Only `status` fills it, and all below."""
     added: tuple[Added, ...] = ()
-    """The packages that were added inside, beside each build. Told by `status` alone."""
+    """The packages that commands added to each build."""
     missing_links: tuple[str, ...] = ()
-    """Where a command finds nothing, since what an optional link leads to is not there. Told by `status` alone."""
+    """The optional links whose targets are missing: commands find nothing there."""
     unenforced: tuple[Unenforced, ...] = ()
-    """The limits that commands are not held to on this host. Told by `status` alone."""
+    """The limits that this host does not enforce."""
     session: SessionState | None = None
-    """The session that the thread has on this host. Told by `status` alone."""
+    """The thread's session on this host."""
 
     def to_json(self) -> dict[str, object]:
         """The thread as plain data."""
@@ -69,7 +71,7 @@ class ThreadReport(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a verb found or did in each thread."""
+    """The result of a verb for each thread."""
 
     command: str
     threads: tuple[ThreadReport, ...]
@@ -88,11 +90,11 @@ class Report(NamedTuple):
         if self.command == "apply":
             for thread, described in zip(self.threads, threads, strict=True):
                 described["kept"] = [each._asdict() for each in thread.kept]
-        return {"format": FORMAT, "command": self.command, "threads": threads}
+        return document(self.command, threads)
 
 
 class LockReport(NamedTuple):
-    """A profile's lock: its directory, the names of its files (none where nothing is to be locked), which changed."""
+    """A profile's lock: its directory, the names of its files (none without packages), and which of them changed."""
 
     path: Path
     files: tuple[str, ...] = ()
@@ -100,7 +102,7 @@ class LockReport(NamedTuple):
 
 
 class DoctorReport(NamedTuple):
-    """What `doctor` found, and the names of the questions that it did not ask, since what they need is broken."""
+    """The findings of `doctor`, and the names of the questions that it could not ask because another one is broken."""
 
     threads: tuple[ThreadReport, ...]
     findings: tuple[Finding, ...]
@@ -108,25 +110,30 @@ class DoctorReport(NamedTuple):
 
     @property
     def is_broken(self) -> bool:
-        """Whether anything does not work; what works with less is not broken."""
+        """True if a finding is `broken`; a `limited` one does not count."""
         return any(finding.answer.level == "broken" for finding in self.findings)
 
     def to_json(self) -> dict[str, object]:
         """The report as plain data, in the format that users rely on."""
-        return {
-            "format": FORMAT,
-            "command": "doctor",
-            "threads": [thread.to_json() for thread in self.threads],
-            "probes": [
-                {"subject": finding.subject, "question": finding.question, **finding.answer._asdict()}
-                for finding in self.findings
-            ],
-            "not_asked": list(self.not_asked),
-        }
+        probes = [
+            {"subject": finding.subject, "question": finding.question, **finding.answer._asdict()}
+            for finding in self.findings
+        ]
+        threads = [thread.to_json() for thread in self.threads]
+        return document("doctor", threads, probes=probes, not_asked=list(self.not_asked))
+
+
+def document(command: str, threads: Iterable[Mapping[str, object]] = (), **more: object) -> dict[str, object]:
+    """The one document of `--format json`: format, command, threads, and what the command adds.
+
+    >>> document("lock", lock={"path": "team.lock"})
+    {'format': 1, 'command': 'lock', 'threads': [], 'lock': {'path': 'team.lock'}}
+    """
+    return {"format": FORMAT, "command": command, "threads": list(threads), **more}
 
 
 def thread_report(computed: Plan) -> ThreadReport:
-    """What a plan says of its thread, before anything is done."""
+    """The report of a plan, before anything is done."""
     generation = computed.base.generation if computed.base else 0
     return ThreadReport(
         computed.thread, _thread_state(computed, generation), generation, computed.changes, (), computed.is_interrupted
@@ -145,7 +152,12 @@ def _thread_state(computed: Plan, generation: int) -> ThreadState:
 
 
 def error_json(error: SolvenError, code: int) -> dict[str, object]:
-    """An error as plain data. `code` is the exit code that it has on the command line."""
+    """An error as plain data. `code` is its exit code on the command line.
+
+    >>> from solven_env.errors import UsageError
+    >>> error_json(UsageError("there is no thread", fix="Name one."), 2)
+    {'code': 2, 'message': 'there is no thread', 'fix': 'Name one.', 'location': ''}
+    """
     return {"code": code, "message": error.message, "fix": error.fix, "location": error.location}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from solven_env.config import Config, Sandbox, Storage, load, parse
+from solven_env.config import Config, HostSandbox, Storage, load, parse
 from solven_env.errors import ConfigError
 from solven_env.system import shipped
 
@@ -29,10 +29,10 @@ MISTAKES = [
     ("sandbox: {uids: {first: 9, count: 0}}", "1:35: sandbox.uids.count: 0 is not a count between 1 and 4294967293. "),
     ("sandbox: {uids: {first: 9}}", "1:11: sandbox.uids has no 'count'. "),
     ("sandbox: {uids: 9}", "1:17: sandbox.uids must be a mapping, not a number. "),
-    ("sandbox: {uids: {first: 60000, count: 2000}}", "1:25: the range 60000 to 61999 holds sandbox.uid, 61000, whom "),
-    ("sandbox: {uid: 7, uids: {first: 7, count: 1}}", "1:33: the range 7 to 7 holds sandbox.uid, 7, whom builds belong "),
-    ("sandbox: {group: 9, uids: {first: 9, count: 1}}", "1:35: the range 9 to 9 holds sandbox.group, 9, who may read"),
-    ("sandbox: {uids: {first: 4294967293, count: 2}}", "1:44: the last uid of the range would be 4294967294, and "),
+    ("sandbox: {uids: {first: 60000, count: 2000}}", "1:25: the range 60000 to 61999 includes sandbox.uid (61000), "),
+    ("sandbox: {uid: 7, uids: {first: 7, count: 1}}", "1:33: the range 7 to 7 includes sandbox.uid (7), which owns "),
+    ("sandbox: {group: 9, uids: {first: 9, count: 1}}", "1:35: the range 9 to 9 includes sandbox.group (9), which"),
+    ("sandbox: {uids: {first: 4294967293, count: 2}}", "1:44: the range would end at uid 4294967294, and "),
     ("sandbox: {bwrap: bwrap}", "1:18: sandbox.bwrap: 'bwrap' is not an absolute path. "),
     ("sandbox: {group: 0}", "1:18: sandbox.group: 0 is not the name or the number of a group. "),
     ("sandbox: {group: nobody-has-it}", "1:18: sandbox.group: this host has no group 'nobody-has-it'. Make it: sudo "),
@@ -53,8 +53,8 @@ MISTAKES = [
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n"])
 def test_without_words_all_is_as_by_default(text: str) -> None:
-    assert parse(text.encode(), "config.yaml", SCHEMA) == Config(None, {}, Sandbox(61000, None))
-    assert Sandbox().networks == ("none", "internet", "host")
+    assert parse(text.encode(), "config.yaml", SCHEMA) == Config(None, {}, HostSandbox(61000, None))
+    assert HostSandbox().networks == ("none", "internet", "host")
 
 
 @pytest.mark.parametrize(("written", "number"), [("4711", 4711), ("readers", 815)])
@@ -67,7 +67,7 @@ def test_what_is_said_is_read() -> None:
     assert parse(WHOLE.encode(), "config.yaml", SCHEMA) == Config(
         "prod",
         {"prod": Storage(Path("/srv/agents"), "agents-prod", True, "prod"), "b": Storage(Path("/mnt/b c"), name="b")},
-        Sandbox(12345, "/opt/bwrap", ("none", "internet"), range(20000, 20003)),
+        HostSandbox(12345, "/opt/bwrap", ("none", "internet"), range(20000, 20003)),
     )
 
 
@@ -115,9 +115,9 @@ def test_a_change_of_the_file_is_seen(home: Path) -> None:
 
 
 def test_a_named_file_must_be_there(home: Path) -> None:
-    with pytest.raises(ConfigError, match="not there"):
+    with pytest.raises(ConfigError, match="is missing"):
         load({"SOLVEN_ENV_CONFIG": str(home / "missing.yaml")})
-    with pytest.raises(ConfigError, match="a directory stands where a file should"):
+    with pytest.raises(ConfigError, match="a directory, not a file"):
         load({"SOLVEN_ENV_CONFIG": str(home)})
 
 

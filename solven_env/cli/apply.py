@@ -32,21 +32,24 @@ def command(
     unset: UnsetOption = None,
     on_conflict: Annotated[
         OnConflict,
-        typer.Option("--on-conflict", help="Changes in the workspace that would be lost: fail, or keep and overwrite."),
+        typer.Option(
+            "--on-conflict", help="If changes would be lost: write nothing and fail, or keep a copy and write."
+        ),
     ] = OnConflict.FAIL,
     restore_record: Annotated[
         bool,
         typer.Option(
-            "--restore-record", help="Where the thread's record is damaged or gone, take its newest whole generation."
+            "--restore-record",
+            help="If the thread's record is damaged or gone, take its newest whole generation.",
         ),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and change nothing.")] = False,
     chosen: FormatOption = Format.TEXT,
 ) -> None:
-    """Make a thread's workspace match a profile, and say what was done.
+    """Make a thread's workspace match a profile, and print what was done.
 
-    A second apply changes nothing. Exits with 4 and writes nothing when the workspace holds changes that would be
-    lost, with 5 when the profile is invalid, with 6 when another apply has the thread.
+    A second apply changes nothing. Exits with 4, and writes nothing, when the workspace holds changes that would be
+    lost; with 5 when the profile is invalid; with 6 when another apply holds the thread.
 
     \b
     Examples:
@@ -84,7 +87,7 @@ def command(
 
 def _say_result(report: ThreadReport, dry_run: bool) -> None:
     from solven_env.cli.output import say
-    from solven_env.errors import printable
+    from solven_env.errors import counted, printable
 
     copied = [kept for kept in report.kept if not kept.is_moved]
     for kept in copied:
@@ -94,7 +97,7 @@ def _say_result(report: ThreadReport, dry_run: bool) -> None:
     for kept in (kept for kept in report.kept if kept.is_moved):
         say(f"  moved the former {printable(kept.path)} whole")
         say(f"  to .solven-env/{printable(kept.kept)} of the storage")
-    count = f"{len(report.changes)} change{'' if len(report.changes) == 1 else 's'}"
+    count = counted(len(report.changes), "change")
     if dry_run:
         say(f"{report.thread}: {count} to make; nothing was written.")
     elif report.changes:

@@ -1,4 +1,4 @@
-"""The one place where an error becomes an exit code and text for a person."""
+"""Exit codes of errors, and errors as text for people: the only place where an error becomes either."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from solven_env import errors
-from solven_env.errors import printable
+from solven_env.errors import counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ CODES: dict[type[errors.SolvenError], int] = {
     errors.HeldError: 6,
     errors.LockError: 7,
 }
-"""Exit codes; every other error is 1."""
+"""Exit codes of errors; every other error has 1."""
 
 _EXPLAINED = (
     errors.BuildError,
@@ -35,7 +35,7 @@ _EXPLAINED = (
     errors.UnknownStorageError,
     errors.WorkspaceError,
 )
-"""What `doctor` could explain."""
+"""Errors whose cause `doctor` can find."""
 
 _OF_A_STORAGE = re.compile(r"\bsolven-env (?:apply|diff|doctor|run|shell|status|stop)\b")
 
@@ -44,7 +44,11 @@ INTERRUPTED = 130
 
 
 def exit_code(error: errors.SolvenError, all_but_usage: int | None = None) -> int:
-    """The exit code of an error; `all_but_usage` is one for all but wrong usage."""
+    """The exit code of an error. `all_but_usage`, if given, is the code of every error but a `UsageError`.
+
+    >>> exit_code(errors.HeldError("")), exit_code(errors.HeldError(""), 125), exit_code(errors.UsageError(""), 125)
+    (6, 125, 2)
+    """
     if all_but_usage is not None and not isinstance(error, errors.UsageError):
         return all_but_usage
     return next((code for kind, code in CODES.items() if isinstance(error, kind)), 1)
@@ -52,7 +56,7 @@ def exit_code(error: errors.SolvenError, all_but_usage: int | None = None) -> in
 
 @contextmanager
 def exit_codes(all_but_usage: int | None = None) -> Iterator[None]:
-    """Print an error on standard error and leave with its code, or with one code for all but wrong usage."""
+    """Print an error on standard error and exit with its code (see `exit_code`)."""
     try:
         yield
     except errors.SolvenError as error:
@@ -61,26 +65,29 @@ def exit_codes(all_but_usage: int | None = None) -> Iterator[None]:
 
 
 def with_storage(text: str, storage: str | None) -> str:
-    """`text`, whose commands of ours go to the storage that the caller named: what a fix says is there to be pasted."""
+    """`text` with `--storage` added to our commands in it, so that a fix can be pasted.
+
+    >>> with_storage("Run: solven-env apply PROFILE thread-1.", "prod")
+    'Run: solven-env apply --storage prod PROFILE thread-1.'
+    """
     if not storage:
         return text
     named = shlex.quote(storage)
     return _OF_A_STORAGE.sub(lambda command: f"{command[0]} --storage {named}", text)
 
 
-def error_text(error: errors.SolvenError) -> str:
-    """What standard error says of an error."""
+def error_text(
+    error: errors.SolvenError, *, thread: str | None = None, storage: str | None = None, profile: str | None = None
+) -> str:
+    """The text of an error for people; the thread, the storage and the profile are those that the caller named."""
     see = f"See {error.page}." if error.page else ""
     if isinstance(error, _EXPLAINED):
-        is_named = error.profile not in (None, "-")  # standard input can be read once
-        profile = f"--profile {shlex.quote(error.profile or '')}" if is_named else ""
-        doctor = with_storage(" ".join(filter(None, ("solven-env doctor", error.thread, profile))), error.storage)
+        named = f"--profile {shlex.quote(profile)}" if profile not in (None, "-") else ""  # "-" cannot be read again
+        doctor = with_storage(" ".join(filter(None, ("solven-env doctor", thread, named))), storage)
         see = f"See {error.page}, or run: {printable(doctor)}"
     if isinstance(error, errors.DocumentError):
-        count = len(error.diagnostics)
         lines = [str(diagnostic) for diagnostic in error.diagnostics]
-        return "\n".join(
-            [*lines, f"error: {count} {'mistake' if count == 1 else 'mistakes'} in the {error.what}. {see}"]
-        )
+        return "\n".join([*lines, f"error: {counted(len(lines), 'mistake')} in the {error.what}. {see}"])
     where = f"{error.location}: " if error.location else ""
-    return "\n  ".join(filter(None, (f"error: {printable(where + error.message)}.", printable(error.fix), see)))
+    fix = printable(with_storage(error.fix, storage))
+    return "\n  ".join(filter(None, (f"error: {printable(where + error.message)}.", fix, see)))

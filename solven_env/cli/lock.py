@@ -12,23 +12,21 @@ from solven_env.cli.options import Format, FormatOption, ProfileArgument
 def command(
     profile: ProfileArgument,
     upgrade: Annotated[
-        bool, typer.Option("--upgrade", help="Take the newest versions that fit, not those of the present lock.")
+        bool, typer.Option("--upgrade", help="Take the newest versions that fit, instead of those in the present lock.")
     ] = False,
     check: Annotated[
         bool,
-        typer.Option(
-            "--check", help="Write nothing; exit with 7 when the lock is missing, out of date or not believed."
-        ),
+        typer.Option("--check", help="Write nothing. Exit with 7 when the lock is missing, out of date or not valid."),
     ] = False,
     resolve: Annotated[
         bool,
-        typer.Option("--resolve", help="With --check: ask the indexes, too, whether they have each pin and digest."),
+        typer.Option("--resolve", help="With --check: also ask the indexes whether they have each pin and digest."),
     ] = False,
     chosen: FormatOption = Format.TEXT,
 ) -> None:
-    """Pin a profile's packages: writes python.txt, bun.lock and lock.json beside it, into PROFILE.lock/.
+    """Pin a profile's packages: write python.txt, bun.lock and lock.json into PROFILE.lock/, beside the profile.
 
-    Asks the package indexes that pip, uv, npm and Bun are configured for; no address of theirs is written. Exits with 1
+    Asks the package indexes that pip, uv, npm and Bun are configured for, and writes no address of theirs. Exits with 1
     when the packages cannot be resolved.
 
     \b
@@ -41,18 +39,18 @@ def command(
     from solven_env import api
     from solven_env.cli.output import errors_told, note, print_json, say
     from solven_env.errors import UsageError
-    from solven_env.report import FORMAT
+    from solven_env.report import document
 
     with errors_told("lock", None, chosen, profile=profile):
         if resolve and not check:
-            raise UsageError("--resolve is of use to --check only", fix="Add --check, or leave --resolve out.")
+            raise UsageError("--resolve needs --check", fix="Add --check, or leave --resolve out.")
         if check:
             report = api.check_lock(profile, resolve=resolve, progress=note)
         else:
             report = api.lock(profile, upgrade=upgrade, progress=note)
     if chosen is Format.JSON:
         described = {"path": str(report.path), "files": list(report.files), "changed": list(report.changed)}
-        print_json({"format": FORMAT, "command": "lock", "threads": [], "lock": described})
+        print_json(document("lock", lock=described))
     elif not report.files:
         say(f"{profile}: no packages, so nothing to lock.")
     elif report.changed:

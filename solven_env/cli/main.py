@@ -1,4 +1,4 @@
-"""The command line: a table of commands, each loaded when it is called, so that `--help` stays quick."""
+"""The command line: a table of commands. A command's module is imported when it is called, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ import os
 import signal
 import sys
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 import typer.main
-from typer._click.exceptions import UsageError
 from typer.core import TyperCommand, TyperGroup
 
 from solven_env import __version__
-from solven_env.errors import SolvenError
+from solven_env.errors import SolvenError, UsageError
 
-if TYPE_CHECKING:
-    from typer._click.core import Command, Context
-    from typer._click.formatting import HelpFormatter
+WRONG_USAGE = 2
 
 COMMANDS = {
     "validate": "Check profiles and print every mistake, each with its place.",
@@ -36,17 +33,18 @@ COMMANDS = {
 """Each command's module is `solven_env.cli.<name>`; its function is called `command`."""
 
 
+# What typer hands to these classes has types that are not public: Any.
 class _Command(TyperCommand):
-    def collect_usage_pieces(self, ctx: Context) -> list[str]:
-        """The usage line as other programs have it: typer puts what is required in braces."""
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The parts of the usage line without the braces that typer puts around what is required."""
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
 
 class _LazyGroup(TyperGroup):
-    def list_commands(self, ctx: Context) -> list[str]:  # noqa: ARG002 - the signature is typer's
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the signature is typer's
         return list(COMMANDS)
 
-    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:  # noqa: ARG002
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
         application = _typer(add_completion=False)
@@ -54,29 +52,28 @@ class _LazyGroup(TyperGroup):
         application.command(cmd_name, cls=_Command, short_help=COMMANDS[cmd_name])(module.command)
         return typer.main.get_command(application)
 
-    def invoke(self, ctx: Context) -> object:
+    def invoke(self, ctx: Any) -> object:
         try:
             return super().invoke(ctx)
-        except UsageError as error:  # typer's own: an option that is unknown, an argument that is missing
-            _print_as_json(error)
+        except typer.TyperException as error:
+            if error.exit_code == WRONG_USAGE:  # an unknown option, a missing argument
+                _print_as_json(error)
             raise
 
-    def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-def _print_as_json(error: UsageError) -> None:
-    """Print the document that `--format json` promises, where the arguments could not be read that far."""
+def _print_as_json(error: typer.TyperException) -> None:
+    """Print the document of `--format json` for arguments that typer could not read."""
     words = sys.argv[1:]
     if "--format=json" in words or ("--format", "json") in pairwise(words):
-        from solven_env import errors
-        from solven_env.cli.errors import exit_code
         from solven_env.cli.output import error_document, print_json
 
         command = next((word for word in words if word in COMMANDS), "")
-        told = errors.UsageError(error.format_message().rstrip("."), fix=f"See solven-env {command} --help.")
-        print_json(error_document(command, None, told, exit_code(told)))
+        told = UsageError(error.format_message().rstrip("."), fix=f"See solven-env {command} --help.")
+        print_json(error_document(command, None, told, WRONG_USAGE))
 
 
 def _typer(**settings: bool) -> typer.Typer:
@@ -127,9 +124,9 @@ def run() -> None:
 
 
 def _open_streams() -> None:
-    """Have standard output and error, whatever the caller closed or which encoding it has.
+    """Open the standard streams that the caller closed, and let them print every character.
 
-    With 0, 1 or 2 free, the next file to be opened, one of a workspace perhaps, would be taken for them.
+    With 0, 1 or 2 closed, the next file that is opened, a workspace's perhaps, would be taken for a standard stream.
     """
     while (descriptor := _open_nowhere()) <= 2:
         pass
@@ -143,7 +140,7 @@ def _open_streams() -> None:
 
 
 def _open_nowhere() -> int:
-    """/dev/null, or what is nearest to it on a host that has lost that: `doctor` is to say so."""
+    """A descriptor of /dev/null, or of a file in memory on a host that has lost it (`doctor` says so)."""
     try:
         return os.open(os.devnull, os.O_RDWR)
     except OSError:
@@ -151,7 +148,7 @@ def _open_nowhere() -> int:
 
 
 def _flush() -> None:
-    """Write out what is buffered while a failure can still be told."""
+    """Write out the buffers while a failure can still be reported."""
     from solven_env.cli.output import written
 
     try:
@@ -160,6 +157,6 @@ def _flush() -> None:
     except (BrokenPipeError, SolvenError) as error:
         # Python would try once more at its end, and fail aloud (docs.python.org, signal, "Note on SIGPIPE").
         os.dup2(_open_nowhere(), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):  # its reader has all that it wanted
+        if isinstance(error, BrokenPipeError):  # the reader has ended
             sys.exit(1)
         raise

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class Format(StrEnum):
-    """How a command reports."""
+    """The form of a report: text for people, or one JSON document."""
 
     TEXT = "text"
     JSON = "json"
 
 
 class OnConflict(StrEnum):
-    """What happens to changes in the workspace that would be lost."""
+    """The answer to changes in the workspace that would be lost: fail, or keep a copy and overwrite them."""
 
     FAIL = "fail"
     OVERWRITE = "overwrite"
@@ -32,20 +32,20 @@ ProfileArgument = Annotated[
     ),
 ]
 ThreadArgument = Annotated[str, typer.Argument(metavar="THREAD", help="The thread's id.")]
-ThreadOption = Annotated[str, typer.Option("--thread", metavar="NAME", help="What {{ thread }} stands for.")]
+ThreadOption = Annotated[str, typer.Option("--thread", metavar="NAME", help="The thread id that {{ thread }} gives.")]
 StorageOption = Annotated[
     str | None,
     typer.Option(
         "--storage",
         metavar="PATH|NAME",
-        help="Where threads live: a path with a '/', or a storage of the host configuration. Else $SOLVEN_ENV_STORAGE, "
-        "else the host's default, else a directory under the user's data directory.",
+        help="The storage: a path (with a '/') or a name of the host configuration. Default: $SOLVEN_ENV_STORAGE, "
+        "else the host's default storage, else a directory in the user's data directory.",
         show_default=False,
     ),
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Give an input its value; may be repeated.", show_default=False),
+    typer.Option("--set", metavar="NAME=VALUE", help="Set an input; may be repeated.", show_default=False),
 ]
 InputsOption = Annotated[
     str | None,
@@ -53,18 +53,20 @@ InputsOption = Annotated[
 ]
 UnsetOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--unset", metavar="NAME", help="Forget an input that was recorded; may be repeated.", show_default=False
-    ),
+    typer.Option("--unset", metavar="NAME", help="Forget a recorded input; may be repeated.", show_default=False),
 ]
-FormatOption = Annotated[Format, typer.Option("--format", help="How to report.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="The form of the report.")]
 ExitCodeOption = Annotated[
-    bool, typer.Option("--exit-code", help="Exit with 3 when something is pending or drifted, 4 for a conflict.")
+    bool, typer.Option("--exit-code", help="Exit with 3 if something is pending or drifted, with 4 on a conflict.")
 ]
 
 
 def given_inputs(settings: Iterable[str] | None, file: str | None) -> dict[str, str]:
-    """The inputs of `--inputs FILE`, and over them those of `--set`. Raises `UsageError`."""
+    """The inputs of `--inputs FILE`, replaced by those of `--set`. Raises `UsageError` for a setting without '='.
+
+    >>> given_inputs(["user_id=ada", "empty="], None)
+    {'user_id': 'ada', 'empty': ''}
+    """
     from solven_env.errors import UsageError
     from solven_env.profile.source import read_inputs
 

@@ -1,4 +1,4 @@
-"""What a person or a program reads: plans, diffs and results as text, reports as JSON."""
+"""Output of the command line: plans and results as text for people, documents as JSON for programs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from solven_env import errors
-from solven_env.cli.errors import INTERRUPTED, PENDING, exit_code, with_storage
+from solven_env.cli.errors import INTERRUPTED, PENDING, error_text, exit_code, with_storage
 from solven_env.cli.options import Format
 from solven_env.errors import printable
-from solven_env.report import FORMAT, error_json
+from solven_env.report import document, error_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ _NOTES = {"drift": "drift: ", "conflict": "conflict: ", "pending": ""}
 
 
 def say(line: str = "", sign: str = "") -> None:
-    """Print one line on standard output, coloured by its sign where that is a terminal (https://no-color.org)."""
+    """Print one line on standard output; on a terminal, coloured by its sign (https://no-color.org)."""
     colour = _COLOURS.get(sign)
     with written():
         print(f"\033[{colour}m{line}\033[0m" if colour and _is_coloured() else line)
@@ -44,7 +44,7 @@ def print_json(document: object) -> None:
 
 @contextmanager
 def written() -> Iterator[None]:
-    """Say why standard output takes no more, unless its reader has ended, which typer sees to."""
+    """Turn a failed write to standard output into an error that says why. A `BrokenPipeError` is left to typer."""
     try:
         yield
     except BrokenPipeError:
@@ -64,20 +64,18 @@ def errors_told(
     profile: str | None = None,
     all_but_usage: int | None = None,
 ) -> Iterator[None]:
-    """Say of an error what it is about, and with `--format json` print it as the document too.
+    """Print an error as text on standard error, with `--format json` as the document too, and exit with its code.
 
-    It still ends the command, as `exit_codes` says.
+    The thread, the storage and the profile are those that the caller named: a fix names them, so that it can be pasted.
     """
     try:
         yield
     except errors.SolvenError as error:
-        error.thread = thread or ""
-        error.storage = storage
-        error.profile = profile
-        error.fix = with_storage(error.fix, storage)
+        code = exit_code(error, all_but_usage)
         if chosen is Format.JSON:
-            print_json(error_document(command, thread, error, exit_code(error, all_but_usage)))
-        raise
+            print_json(error_document(command, thread, error, code, storage))
+        print(error_text(error, thread=thread, storage=storage, profile=profile), file=sys.stderr)
+        sys.exit(code)
     except KeyboardInterrupt:
         interrupted = errors.SolvenError("interrupted", fix="Run the command again.")
         if chosen is Format.JSON:
@@ -86,7 +84,7 @@ def errors_told(
 
 
 def say_changes(report: ThreadReport) -> None:
-    """Print the plan: a line for each change, `+ KIND ADDRESS`, with the reason where it is no plain addition."""
+    """Print the plan: one line `+ KIND NAME` a change, with the reason unless the change only adds something."""
     for change in report.changes:
         sign = "!" if change.cause == "conflict" else SIGNS[change.action]
         reason = "" if change.action == "create" and change.cause == "pending" else _NOTES[change.cause] + change.reason
@@ -99,7 +97,7 @@ def say_changes(report: ThreadReport) -> None:
 
 
 def pending_code(report: Report) -> int:
-    """The exit code that `--exit-code` asks for."""
+    """The exit code of a report under `--exit-code`."""
     states = {thread.state for thread in report.threads}
     if "conflict" in states:
         return exit_code(errors.ConflictError(""))
@@ -110,16 +108,18 @@ def _is_coloured() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def error_document(command: str, thread: str | None, error: errors.SolvenError, code: int) -> dict[str, object]:
-    """The document that tells of an error; `code` is the exit code that goes with it."""
+def error_document(
+    command: str, thread: str | None, error: errors.SolvenError, code: int, storage: str | None = None
+) -> dict[str, object]:
+    """The document about an error. `code` is its exit code, `storage` the one that the caller named."""
     from solven_env.report import ThreadReport
 
-    described = error_json(error, code)
+    described = error_json(error, code) | {"fix": with_storage(error.fix, storage)}
     if isinstance(error, errors.DocumentError):
         described["diagnostics"] = [diagnostic.to_json() for diagnostic in error.diagnostics]
     if thread is None:
-        return {"format": FORMAT, "command": command, "threads": [], "error": described}
+        return document(command, error=described)
     report = ThreadReport(thread, "failed", 0)
     if isinstance(error, errors.ConflictError):
         report = ThreadReport(thread, "conflict", error.generation, error.changes)
-    return {"format": FORMAT, "command": command, "threads": [{**report.to_json(), "error": described}]}
+    return document(command, [{**report.to_json(), "error": described}])

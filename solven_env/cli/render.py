@@ -34,7 +34,7 @@ def command(
     inputs: InputsOption = None,
     chosen: FormatOption = Format.TEXT,
 ) -> None:
-    """Print the rendered files, as a thread would get them, or write them into a directory.
+    """Print the rendered files as a thread would get them, or write them into a directory.
 
     \b
     Examples:
@@ -43,18 +43,19 @@ def command(
     """
     from solven_env import api
     from solven_env.cli.output import errors_told, note, print_json, say
-    from solven_env.report import FORMAT
+    from solven_env.errors import counted
+    from solven_env.report import document
 
     with errors_told("render", None, chosen):
         files = api.render(profile, thread=thread, inputs=given_inputs(settings, inputs))
         if out is not None:
             _write(_directory(out), files)
-            note(f"{len(files)} files written beneath {out}")
+            note(f"{counted(len(files), 'file')} written beneath {out}")
     if chosen is Format.JSON:
         described = [
             {"path": file.path, "mode": file.mode, "digest": file.digest, "size": len(file.data)} for file in files
         ]
-        print_json({"format": FORMAT, "command": "render", "threads": [], "files": described})
+        print_json(document("render", files=described))
     elif out is None:
         for index, file in enumerate(files):
             say(f"{chr(10) if index else ''}==> {file.path} <==", "@")
@@ -64,13 +65,13 @@ def command(
 def _directory(out: str) -> Path:
     from solven_env.errors import UsageError
 
-    if not out:  # an unset variable of a script, and no wish to overwrite the .bashrc that lies here
-        raise UsageError("--out has no value", fix="Name a directory: --out . for this one.")
+    if not out:  # a script's variable is unset: the caller does not mean to overwrite the .bashrc in this directory
+        raise UsageError("--out has no value", fix="Name a directory. For this one, write: --out .")
     return Path(out)
 
 
 def _write(out: Path, files: Iterable[RenderedFile]) -> None:
-    """Write with ordinary calls: `out` is the caller's own directory, on any system, and no workspace."""
+    """Write the files with ordinary calls: `out` is the caller's own directory, on any system, and no workspace."""
     from solven_env.errors import UsageError
 
     try:

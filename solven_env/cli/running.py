@@ -62,7 +62,7 @@ def run(
     from solven_env.cli.errors import exit_codes
     from solven_env.cli.output import errors_told, note
 
-    with exit_codes(NOT_STARTED), errors_told("run", thread, Format.TEXT, storage=storage):
+    with exit_codes(NOT_STARTED), errors_told("run", thread, Format.TEXT, storage=storage, all_but_usage=NOT_STARTED):
         if (shell is None) == (not argv):
             raise errors.UsageError("there is no command, or there are two", fix="Write --shell TEXT or -- COMMAND.")
         for number in (signal.SIGTERM, signal.SIGHUP):
@@ -103,7 +103,7 @@ def explain(
     from solven_env import api
     from solven_env.cli.errors import exit_codes
     from solven_env.cli.output import errors_told, print_json, say
-    from solven_env.report import FORMAT
+    from solven_env.report import document
     from solven_env.run import explanation
 
     with exit_codes(NOT_STARTED), errors_told("run", thread, chosen, storage=storage, all_but_usage=NOT_STARTED):
@@ -119,7 +119,7 @@ def explain(
             backend=backend,
         )
     if chosen is Format.JSON:
-        print_json({"format": FORMAT, "command": "run", "threads": [told.to_json() | {"error": None}]})
+        print_json(document("run", [told.to_json() | {"error": None}]))
     else:
         for line in explanation.text(told):
             say(line)

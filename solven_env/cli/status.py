@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from solven_env.sandbox.backends.bubblewrap.control import SessionState
 
 _SHOWN = 8
-"""How many packages of a kind that were added are named; `--format json` names all."""
+"""Number of added packages that are named for each build; `--format json` names all."""
 
 
 def command(
     thread: ThreadArgument,
     profile: Annotated[
         str | None,
-        typer.Option("--profile", metavar="PROFILE", help="Say what is pending for it too.", show_default=False),
+        typer.Option("--profile", metavar="PROFILE", help="Also show what is pending for it.", show_default=False),
     ] = None,
     storage: StorageOption = None,
     settings: SetOption = None,
@@ -37,7 +37,7 @@ def command(
     exit_code: ExitCodeOption = False,
     chosen: FormatOption = Format.TEXT,
 ) -> None:
-    """Show where a workspace differs from what was applied, its builds, packages added inside, its session.
+    """Show where a workspace differs from what was applied; also its builds, added packages and session.
 
     \b
     Examples:
@@ -75,7 +75,7 @@ def command(
 
 
 def _told_added(added: Added) -> str:
-    """`python six 1.17.0, httpx 0.28.1`; empty where nothing was added."""
+    """The added packages of one build, `python six 1.17.0, httpx 0.28.1` say; empty without any."""
     from solven_env.errors import printable
 
     names = [printable(f"{package.name} {package.version}".rstrip()) for package in added.packages]
@@ -85,9 +85,11 @@ def _told_added(added: Added) -> str:
 
 
 def _told(session: SessionState, thread: str, storage: str | None) -> str:
+    from solven_env.errors import counted
+
     if not session.answers:
         from solven_env.cli.errors import with_storage
 
         return with_storage(f"does not answer; end it: solven-env stop {thread}", storage)
-    commands = f"of {session.commands} command{'' if session.commands == 1 else 's'}, {session.age:.0f} s old"
+    commands = f"of {counted(session.commands or 0, 'command')}, {session.age:.0f} s old"
     return f"{commands}, kept for {session.keep_alive:.0f} s after them" if session.keep_alive else commands

@@ -6,9 +6,9 @@ from solven_env.cli.options import Format, FormatOption, StorageOption, ThreadAr
 
 
 def command(thread: ThreadArgument, storage: StorageOption = None, chosen: FormatOption = Format.TEXT) -> None:
-    """End a thread's session on this host with all its commands, even when it or its storage hangs.
+    """End a thread's session on this host, with all its commands, even if the session or the storage hangs.
 
-    Returns when every process of it has ended. A thread without a session is fine.
+    Returns when every process of the session has ended. A thread without a session is no error.
 
     \b
     Examples:
@@ -17,11 +17,11 @@ def command(thread: ThreadArgument, storage: StorageOption = None, chosen: Forma
     """
     from solven_env import api
     from solven_env.cli.output import errors_told, note, print_json
-    from solven_env.report import FORMAT
+    from solven_env.report import document
 
     with errors_told("stop", thread, chosen, storage=storage):
         was_there = api.stop(thread, storage=storage)
     note(f"{thread}: the session was stopped." if was_there else f"{thread}: there was no session.")
     if chosen is Format.JSON:
         described = {"thread": thread, "error": None, "stopped": was_there}
-        print_json({"format": FORMAT, "command": "stop", "threads": [described]})
+        print_json(document("stop", [described]))

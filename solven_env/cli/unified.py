@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from solven_env.report import ThreadReport
 
 MAX_BYTES = 1 << 20
-"""A larger file is named, not shown: difflib takes quadratic time."""
+"""Size in bytes above which a file is named, not shown: difflib takes quadratic time."""
 
 _NO_FILES = {"directory": "[a directory]", "symlink": "[a symbolic link]"}
 _NO_NEWLINE = "\0"  # occurs in no file that is shown
 
 
 def say_diff(report: ThreadReport) -> None:
-    """Print every change: files as unified diffs, the rest as in a plan."""
+    """Print every change: files as unified diffs, other changes as lines of a plan."""
     for change in report.changes:
         for line in _lines(change):
             say(line, line[0] if line[:1] in "+-@!" and line[:3] not in ("+++", "---") else "")
@@ -50,7 +50,7 @@ def _file_lines(name: str, before: State | None, after: State | None) -> Iterato
     old_name, new_name = name if before else "/dev/null", name if after else "/dev/null"
     lines = difflib.unified_diff(_text(before), _text(after), old_name, new_name, lineterm="")
     if not (before and after and before.data == after.data):
-        # difflib says nothing at all of an empty file that comes or goes
+        # difflib prints nothing for an empty file that is created or removed
         lines = chain((f"--- {old_name}", f"+++ {new_name}"), islice(lines, 2, None))
     for line in lines:
         yield line.removesuffix(_NO_NEWLINE)
@@ -59,7 +59,7 @@ def _file_lines(name: str, before: State | None, after: State | None) -> Iterato
 
 
 def _text(state: State | None) -> list[str]:
-    """A file's lines without their ends, the last marked where it has none; one line about what is no short text."""
+    """The lines of a file without their ends, the last one marked if it has none; else one line in brackets."""
     if state is None:
         return []
     if state.type != "file":

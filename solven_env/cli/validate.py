@@ -25,7 +25,7 @@ def command(
     inputs: InputsOption = None,
     chosen: FormatOption = Format.TEXT,
 ) -> None:
-    """Check profiles and print every mistake, each with its place and how to mend it.
+    """Check profiles and print every mistake, each with its place and its fix.
 
     Needs no thread, no lock and no network. Exits with 5 when a profile is invalid.
 
@@ -37,26 +37,26 @@ def command(
     from solven_env.cli.errors import exit_code
     from solven_env.cli.output import errors_told, print_json
     from solven_env.errors import ProfileError
-    from solven_env.report import FORMAT
+    from solven_env.report import document
 
     with errors_told("validate", None, chosen):
         given = given_inputs(settings, inputs)
-        # Each once: standard input cannot be read again.
+        # Each profile once: standard input cannot be read again.
         found = [_validate(profile, thread, given) for profile in dict.fromkeys(profiles)]
         if chosen is Format.JSON:
             described = [each.to_json() for each in found]
-            print_json({"format": FORMAT, "command": "validate", "threads": [], "profiles": described})
+            print_json(document("validate", profiles=described))
     mistakes = tuple(mistake for each in found for mistake in each.mistakes)
     if chosen is Format.TEXT:
         _say(found)
-    # An invalid profile is graver than one that is not there.
+    # An invalid profile is graver than a missing one.
     errors = [ProfileError(mistakes)] if mistakes else [each.error for each in found if each.error]
     if errors:
         raise typer.Exit(exit_code(errors[0]))
 
 
 class _Validated(NamedTuple):
-    """What was found in one profile, or why it could not be looked at."""
+    """The mistakes in one profile, or the error that kept it from being read."""
 
     profile: str
     mistakes: tuple[Diagnostic, ...]
@@ -80,14 +80,14 @@ def _validate(profile: str, thread: str, given: Mapping[str, str]) -> _Validated
 
     try:
         return _Validated(profile, api.validate(profile, thread=thread, inputs=given))
-    except UsageError as error:  # the other profiles are still worth a look
+    except UsageError as error:  # the other profiles are checked all the same
         return _Validated(profile, (), error)
 
 
 def _say(found: Iterable[_Validated]) -> None:
     from solven_env.cli.errors import error_text
     from solven_env.cli.output import note, say
-    from solven_env.errors import ProfileError
+    from solven_env.errors import ProfileError, counted
     from solven_env.profile.source import STANDARD_INPUT, STANDARD_INPUT_NAME
 
     count = 0
@@ -102,4 +102,4 @@ def _say(found: Iterable[_Validated]) -> None:
             note(f"{name}: valid")
         count += len(each.mistakes)
     if count:
-        note(f"{count} mistake{'s' if count > 1 else ''}. See {ProfileError.page}.")
+        note(f"{counted(count, 'mistake')}. See {ProfileError.page}.")

@@ -1,4 +1,4 @@
-"""Located messages about a document, and their text and JSON forms."""
+"""Located messages about a document, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ _EXCERPT = 60
 
 
 class Location(NamedTuple):
-    """A place in a document: `line` and `column` count from 1, in characters; 0 is the document as a whole."""
+    """A place in a document. `line` and `column` count characters from 1; line 0 is the document as a whole.
+
+    >>> str(Location("team.yaml", 3, 9)), str(Location("team.yaml"))
+    ('team.yaml:3:9', 'team.yaml')
+    """
 
     file: str
     line: int = 0
@@ -27,9 +31,12 @@ class Location(NamedTuple):
 
 @dataclass(frozen=True, order=True)
 class Diagnostic:
-    """One mistake: where, what, and how to mend it. `message` ends without a full stop, `fix` with one.
+    """One mistake: its place, what is wrong, and its fix.
 
-    Both are one line each, whatever is put into them.
+    `message` ends without a full stop, `fix` with one. Each is made one line.
+
+    >>> str(Diagnostic(Location("team.yaml", 3, 9), "unknown key 'bum'", "Did you mean 'bun'?"))
+    "team.yaml:3:9: unknown key 'bum'. Did you mean 'bun'?"
     """
 
     location: Location
@@ -55,19 +62,27 @@ class Diagnostic:
 
 
 def ordered(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """The diagnostics in the document's order, each once."""
+    """The diagnostics in the order of the document, without duplicates."""
     return tuple(sorted(set(diagnostics)))
 
 
 def closest(word: str, known: Iterable[str]) -> str:
-    """The one of `known` that `word` is most likely a slip of; empty where none is near."""
-    import difflib  # here: a valid profile has no use for it
+    """The word of `known` that is most like `word`; empty if none is similar.
+
+    >>> closest("bum", ["bun", "python"])
+    'bun'
+    """
+    import difflib  # here: a valid profile does not need it
 
     return next(iter(difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)), "")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A sentence that names the closest of `known`, or lists what may stand here."""
+    """A sentence that names the closest word of `known`, or lists all of them.
+
+    >>> did_you_mean("x", ["bun", "python"])
+    'Known here: bun, python.'
+    """
     names = sorted(known)
     close = closest(word, names)
     if close:
@@ -76,6 +91,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def quoted(text: str) -> str:
-    """`text` in quotes for a message: one line, and short enough to read."""
+    """`text` in quotes for a message, on one line and cut after 60 characters.
+
+    >>> print(quoted("a\\nb"))
+    'a\\nb'
+    """
     shown = printable(text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…")
     return f"'{shown}'"

@@ -1,4 +1,4 @@
-"""A document as data: what it says, where each part of it stands, and what is wrong with it."""
+"""A document as data, with the place of each part and the mistakes found in it."""
 
 from __future__ import annotations
 
@@ -12,53 +12,61 @@ from solven_env.typed import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Path = tuple[str | int, ...]
-"""Where a value is in a document: keys and list indices from the top."""
+KeyPath = tuple[str | int, ...]
+"""The keys and list indices that lead from the top of a document to a value."""
 
 _KINDS = {dict: "a mapping", list: "a list", str: "text", bool: "a boolean", int: "a number", type(None): "nothing"}
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Scalar(NamedTuple):
-    """A plain scalar that is no text and has no use as what YAML takes it for: a date, a fraction, a hexadecimal."""
+    """A plain scalar that YAML reads as something that no field takes: a date, a fraction, a hexadecimal number."""
 
     text: str
 
 
 @dataclass
 class Document:
-    """One YAML document: plain `data`, where its parts stand, and the mistakes found so far."""
+    """One YAML document: plain `data`, the places of its keys and values, and the mistakes found so far."""
 
     file: str
     data: dict[str, Any]
-    keys: dict[Path, Location] = field(default_factory=dict)
-    values: dict[Path, Location] = field(default_factory=dict)
-    plain: dict[Path, tuple[str, str]] = field(default_factory=dict)
-    """What was written, and what YAML takes it for, where a plain scalar is no text."""
+    keys: dict[KeyPath, Location] = field(default_factory=dict)
+    values: dict[KeyPath, Location] = field(default_factory=dict)
+    plain: dict[KeyPath, tuple[str, str]] = field(default_factory=dict)
+    """For each plain scalar that YAML does not read as text: its text, and what YAML reads it as."""
     diagnostics: list[Diagnostic] = field(default_factory=list)
-    taken_out: set[Path] = field(default_factory=set)
-    """What `validate` removed, so that later checks do not report what only misses it."""
+    taken_out: set[KeyPath] = field(default_factory=set)
+    """The paths that `validate` removed, so that later checks do not report what depends on them."""
 
-    def value(self, *path: str | int) -> Location:
-        """Where the value at `path` begins."""
+    def at_value(self, *path: str | int) -> Location:
+        """The place where the value at `path` begins."""
         return self.values.get(path) or Location(self.file, 1, 1)
 
-    def key(self, *path: str | int) -> Location:
-        """Where the key at `path` begins; a list has none, so its item's value stands in."""
-        return self.keys.get(path) or self.value(*path)
+    def at_key(self, *path: str | int) -> Location:
+        """The place where the key at `path` begins; for an item of a list, the place of its value."""
+        return self.keys.get(path) or self.at_value(*path)
 
     def report(self, location: Location, message: str, fix: str) -> None:
         """Add a mistake."""
         self.diagnostics.append(Diagnostic(location, message, fix))
 
 
-def found(value: object) -> str:
-    """What a value of a document is, in words."""
+def kind_in_words(value: object) -> str:
+    """The kind of a value in a document, for a message.
+
+    >>> kind_in_words([1]), kind_in_words("x")
+    ('a list', 'text')
+    """
     return value.text if isinstance(value, Scalar) else _KINDS.get(type(value), "a value of another kind")
 
 
 def path_text(path: Iterable[str | int]) -> str:
-    """`path` as people write it: `mounts[2].target`, `dotfiles['.bashrc'].mode`."""
+    """A path as people write it.
+
+    >>> print(path_text(["mounts", 2, "target"]), path_text(["dotfiles", ".bashrc", "mode"]))
+    mounts[2].target dotfiles['.bashrc'].mode
+    """
     text = ""
     for part in path:
         if isinstance(part, int):

@@ -1,4 +1,4 @@
-"""YAML text to plain data that remembers where each key and value stands, so that messages name line and column."""
+"""YAML text to plain data with the place of each key and value, so that messages name line and column."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from solven_env.documents import syntax
 from solven_env.documents.diagnostics import Location, quoted
-from solven_env.documents.document import Document, Path, Scalar, found
+from solven_env.documents.document import Document, KeyPath, Scalar, kind_in_words
 
 MAX_BYTES = 1 << 20
 
@@ -28,9 +28,12 @@ _WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")  # no leading zero: some r
 
 
 def parse(text: bytes, file: str) -> Document:
-    """The YAML document in `text`, called `file` in messages. Mistakes of syntax end the reading; see `diagnostics`.
+    """The YAML document in `text`, which messages call `file`. An empty document is an empty mapping.
 
-    An empty document is an empty mapping.
+    A mistake of syntax ends the reading; `diagnostics` of the document holds it.
+
+    >>> parse(b"a: {b: 1}", "x.yaml").data
+    {'a': {'b': 1}}
     """
     document = Document(file, {})
     decoded = _decode(text, document)
@@ -49,7 +52,7 @@ def _take_top(document: Document, node: Node, data: Any) -> None:
     if isinstance(data, dict):
         document.data = data
     elif data is not None:
-        message = f"the document is {found(data)}, not a mapping"
+        message = f"the document is {kind_in_words(data)}, not a mapping"
         document.report(_location(document, node), message, "Write 'key: value' lines.")
 
 
@@ -76,16 +79,16 @@ def _location(document: Document, node: Node) -> Location:
 
 
 class _Builder:
-    """Turns the nodes of one document into plain data. What is reported here is left out, as `validate` does it."""
+    """Turns the nodes of one document into plain data. It leaves out what it reports, as `validate` does."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
         self._nodes = 0
 
-    def value(self, node: Node, path: Path) -> Any:
+    def value(self, node: Node, path: KeyPath) -> Any:
         where = _location(self._document, node)
         if isinstance(node, ScalarNode) and not node.value and node.style is None:
-            where = self._document.keys.get(path, where)  # what is not there begins nowhere
+            where = self._document.keys.get(path, where)  # an absent value has no place of its own
         self._document.values[path] = where
         self._nodes += 1
         if self._nodes > syntax.MAX_NODES:  # aliases of aliases grow without bound ("billion laughs")
@@ -98,13 +101,13 @@ class _Builder:
             return self._mapping(node, path)
         return self._list(node, path)
 
-    def _list(self, node: Node, path: Path) -> list[Any] | None:
+    def _list(self, node: Node, path: KeyPath) -> list[Any] | None:
         if self._has_tag(node, "seq"):
             self._document.taken_out.add(path)
             return None
         return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
 
-    def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any] | None:
+    def _mapping(self, node: MappingNode, path: KeyPath) -> dict[str, Any] | None:
         if self._has_tag(node, "map") or self._is_bare_expression(node):
             self._document.taken_out.add(path)
             return None
@@ -138,7 +141,7 @@ class _Builder:
             return self._text(node, where)
         return None
 
-    def _scalar(self, node: ScalarNode, path: Path) -> Any:
+    def _scalar(self, node: ScalarNode, path: KeyPath) -> Any:
         taken_for = _taken_for(node)
         if not taken_for:
             text = None if self._has_tag(node, "str") else self._text(node, self._document.values[path])
@@ -173,7 +176,7 @@ class _Builder:
         return True
 
     def _is_bare_expression(self, node: MappingNode) -> bool:
-        """Whether `{{ name }}` was written without quotes, which is reported."""
+        """True for `{{ name }}` without quotes, which is reported."""
         if not node.flow_style or len(node.value) != 1:
             return False
         key, value = node.value[0]
@@ -188,5 +191,5 @@ def _is_plain(node: ScalarNode, kind: str) -> bool:
 
 
 def _taken_for(node: ScalarNode) -> str:
-    """What YAML takes a plain scalar for, where it is no text; empty for text, and for what has another tag."""
+    """The kind that YAML reads a plain scalar as; empty for text, and for a scalar with a tag of another kind."""
     return next((word for kind, word in _WORDS.items() if _is_plain(node, kind)), "")

@@ -1,7 +1,6 @@
-"""A document held against a JSON Schema: every mistake located, in words of ours, and each told once.
+"""Validation of a document against a JSON Schema: every mistake with its place, in our own words, reported once.
 
-A schema may carry, beside JSON Schema's own keywords, `x-expects`: what a value must be, in the words that follow
-"is not".
+Beside JSON Schema's own keywords, a schema may carry `x-expects`: what a value must be, in words that follow "is not".
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import re
 from typing import Any, cast
 
 from solven_env.documents.diagnostics import closest, did_you_mean, quoted
-from solven_env.documents.document import found, path_text
+from solven_env.documents.document import kind_in_words, path_text
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from jsonschema import Draft7Validator
     from jsonschema.exceptions import ValidationError
 
-    from solven_env.documents.document import Document, Path
+    from solven_env.documents.document import Document, KeyPath
 
 _TYPES = {
     "object": "a mapping",
@@ -31,16 +30,16 @@ _TYPES = {
     "integer": "a whole number",
 }
 _PLAIN = re.compile(r"(?!(true|false|null)$)([A-Za-z/^_]|[0-9]+(?=[KMGT]iB|\.[0-9]+\.))[A-Za-z0-9/.^_<>=-]*", re.I)
-"""Text that YAML reads as text without quotes, and that needs none."""
+"""Text that needs no quotes in YAML."""
 
 
 def validate(document: Document, schema: bytes) -> None:
-    """Hold the document against a JSON Schema (draft-07), report every mistake, and take what is wrong out of `data`.
+    """Check a document against a JSON Schema (draft-07), report every mistake, and remove wrong parts from `data`.
 
-    Every part that is left has the type that the schema wants; a required key may be missing, and a wrong item of a
-    list is left as None.
+    Afterwards every part has the type that the schema asks for. A required key may be missing, and a wrong item of a
+    list is None.
     """
-    by_path: dict[Path, list[_Mistake]] = {}
+    by_path: dict[KeyPath, list[_Mistake]] = {}
     for error in _validator(schema).iter_errors(document.data):
         path = tuple(error.absolute_path)
         if path not in document.taken_out:
@@ -61,7 +60,7 @@ class _Mistake(NamedTuple):
     """One error of the schema at one place of the document."""
 
     document: Document
-    path: Path
+    path: KeyPath
     instance: Any
     schema: dict[str, Any]
     keyword: str
@@ -85,13 +84,13 @@ class _Mistake(NamedTuple):
         return f"Write, for example, {inline(examples[0])}." if examples else "Write another value."
 
     def report(self, message: str, fix: str) -> None:
-        self.document.report(self.document.value(*self.path), message, fix)
+        self.document.report(self.document.at_value(*self.path), message, fix)
 
 
-def _report(mistakes: list[_Mistake]) -> Iterator[Path]:
-    """Report what is wrong at one place; yield the paths that must be taken out."""
+def _report(mistakes: list[_Mistake]) -> Iterator[KeyPath]:
+    """Report the mistakes at one place; yield the paths to remove."""
     by_keyword = {mistake.keyword: mistake for mistake in reversed(mistakes)}
-    if "type" in by_keyword:  # what else is wrong follows from it
+    if "type" in by_keyword:  # other mistakes there follow from it
         yield from _wrong_type(by_keyword["type"])
         return
     for mistake in mistakes:
@@ -114,24 +113,24 @@ def _report(mistakes: list[_Mistake]) -> Iterator[Path]:
 _OF_MAPPINGS = {"propertyNames", "additionalProperties", "required", "oneOf"}
 
 
-def _bad_key(mistake: _Mistake) -> Iterator[Path]:
+def _bad_key(mistake: _Mistake) -> Iterator[KeyPath]:
     path = (*mistake.path, mistake.instance)
     expects = mistake.schema.get("x-expects", "a name that may stand here")
     mistake.document.report(
-        mistake.document.key(*path), f"{quoted(mistake.instance)} is not {expects}", mistake.example
+        mistake.document.at_key(*path), f"{quoted(mistake.instance)} is not {expects}", mistake.example
     )
     yield path
 
 
-def _unknown_keys(mistake: _Mistake) -> dict[Path, str]:
-    """Report each unknown key; the result is their paths, and what each was most likely meant to be."""
+def _unknown_keys(mistake: _Mistake) -> dict[KeyPath, str]:
+    """Report each unknown key; return their paths with the key that each most likely stands for."""
     known = mistake.schema.get("properties", {})
     inside = f" in {mistake.name}" if mistake.path else ""
     slips = {}
     for key in sorted(mistake.instance.keys() - known.keys()):
         path = (*mistake.path, key)
         message = f"unknown key {quoted(key)}{inside}"
-        mistake.document.report(mistake.document.key(*path), message, did_you_mean(key, known))
+        mistake.document.report(mistake.document.at_key(*path), message, did_you_mean(key, known))
         slips[path] = closest(key, known)
     return slips
 
@@ -141,14 +140,14 @@ def _missing_keys(mistake: _Mistake, slips: set[str]) -> None:
     for key in mistake.constraint:
         is_told = key in slips or (*mistake.path, key) in mistake.document.taken_out
         if key not in mistake.instance and not is_told:
-            place = mistake.document.key(*mistake.path)
+            place = mistake.document.at_key(*mistake.path)
             mistake.document.report(
                 place, f"{subject} has no '{key}'", f"Add '{key}: {_example(mistake.schema, key)}'."
             )
 
 
-def _wrong_type(mistake: _Mistake) -> Iterator[Path]:
-    """Report a value of the wrong type. A scalar that only lacks quotes is taken as the text that was meant."""
+def _wrong_type(mistake: _Mistake) -> Iterator[KeyPath]:
+    """Report a value of the wrong type. A scalar that only lacks its quotes becomes the text that was meant."""
     constraint = mistake.constraint
     wanted: list[str] = constraint if isinstance(constraint, list) else [constraint]
     written, taken_for = mistake.document.plain.get(mistake.path, ("", ""))
@@ -169,19 +168,19 @@ def _wrong_type(mistake: _Mistake) -> Iterator[Path]:
     else:
         expected = " or ".join(_TYPES[kind] for kind in wanted)
         fix = _unquoted(mistake.instance, wanted) or mistake.example
-        mistake.report(f"{mistake.name} must be {expected}, not {found(mistake.instance)}", fix)
+        mistake.report(f"{mistake.name} must be {expected}, not {kind_in_words(mistake.instance)}", fix)
         yield mistake.path
 
 
 def _unquoted(instance: object, wanted: list[str]) -> str:
-    """The fix for a number or a boolean that stands in quotes, or for 'yes'; empty where it is another mistake."""
+    """The fix for a number or a boolean in quotes, or for 'yes'; empty for other mistakes."""
     if wanted == ["boolean"]:
         return "Write it without quotes." if instance in ("true", "false") else "Write true or false."
     is_number = wanted == ["integer"] and isinstance(instance, str) and instance.isdecimal()
     return "Write it without quotes." if is_number else ""
 
 
-def _wrong_value(mistake: _Mistake) -> Iterator[Path]:
+def _wrong_value(mistake: _Mistake) -> Iterator[KeyPath]:
     expects = mistake.schema.get("x-expects", "allowed here")
     instance = mistake.instance
     if mistake.keyword in ("enum", "const"):
@@ -196,7 +195,7 @@ def _wrong_value(mistake: _Mistake) -> Iterator[Path]:
     yield mistake.path
 
 
-def _not_allowed(mistake: _Mistake, allowed: list[object], written: str) -> Iterator[Path]:
+def _not_allowed(mistake: _Mistake, allowed: list[object], written: str) -> Iterator[KeyPath]:
     words = [str(word) for word in allowed]
     listed = " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
     close = closest(written, words)
@@ -211,13 +210,17 @@ def _example(schema: dict[str, Any], key: str) -> str:
 
 
 def inline(value: object) -> str:
-    """`value` as YAML on one line: text that YAML would read otherwise is quoted, what is no scalar is JSON."""
+    """A value as YAML on one line: quoted where YAML would not read it as text, JSON for lists and mappings.
+
+    >>> print(inline("abc"), inline("3.10"), inline(["a"]))
+    abc "3.10" ["a"]
+    """
     if isinstance(value, str) and _PLAIN.fullmatch(value):
         return value
     return json.dumps(value, ensure_ascii=False)
 
 
-def _take_out(document: Document, path: Path) -> None:
+def _take_out(document: Document, path: KeyPath) -> None:
     document.taken_out.add(path)
     if not path:
         document.data = {}
@@ -229,8 +232,8 @@ def _take_out(document: Document, path: Path) -> None:
         parent.pop(last, None)
 
 
-def _parent(data: Any, path: Path) -> Any:
-    """What holds the value at `path`; None where it was taken out."""
+def _parent(data: Any, path: KeyPath) -> Any:
+    """The list or mapping that holds the value at `path`; None if it was removed."""
     for part in path[:-1]:
         if not isinstance(data, list | dict) or (isinstance(data, dict) and part not in data):
             return None

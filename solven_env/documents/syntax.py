@@ -1,4 +1,4 @@
-"""YAML text to nodes, with every mistake of syntax in words of ours.
+"""YAML text to nodes, with mistakes of syntax in our own words.
 
 ruamel.yaml composes the nodes; nothing is constructed from tags. Its composer is bounded here, because it recurses
 and takes 50 µs a node (measured).
@@ -54,7 +54,7 @@ _UNFINISHED = [
 
 
 class TooLargeError(Exception):
-    """The document has more than we read: where, what, and how to mend it."""
+    """The document is larger or deeper than we read: the place, the message and the fix."""
 
     def __init__(self, line: int, column: int, message: str, fix: str) -> None:
         super().__init__(message)
@@ -62,18 +62,18 @@ class TooLargeError(Exception):
 
 
 def too_deep(mark: StringMark) -> TooLargeError:
-    """The error for what lies more than MAX_DEPTH levels deep."""
+    """The error for a value more than MAX_DEPTH levels deep."""
     return TooLargeError(mark.line, mark.column, f"this is nested more than {MAX_DEPTH} levels deep", "Nest it less.")
 
 
 def too_many(mark: StringMark) -> TooLargeError:
-    """The error for the value after the last that is read."""
+    """The error for more than MAX_NODES values."""
     message = f"the document has more than {MAX_NODES} values, aliases counted where they are used"
     return TooLargeError(mark.line, mark.column, message, "Make it smaller.")
 
 
 def compose(text: str, document: Document) -> Node | None:
-    """The node of the one document in `text`; None where it is empty or its mistake was reported."""
+    """The node of the one document in `text`; None if it is empty or a mistake was reported."""
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer = _BoundedComposer
     try:
@@ -90,7 +90,7 @@ def compose(text: str, document: Document) -> Node | None:
 
 
 def report_character(document: Document, before: str, character: int) -> None:
-    """Report a character that YAML does not allow, or that is read differently by different readers."""
+    """Report a character that YAML does not allow, or that YAML readers disagree about."""
     lines = _BREAK.split(before)
     message = f"the character U+{character:04X} may not stand in YAML"
     fix = "Remove it, or write it as an escape in double quotes." if character else "Remove it."
@@ -98,7 +98,7 @@ def report_character(document: Document, before: str, character: int) -> None:
 
 
 class _BoundedComposer(Composer):
-    """Composes no more than we want to read."""
+    """A composer that stops at MAX_NODES and MAX_DEPTH."""
 
     def __init__(self, loader: Any = None) -> None:
         super().__init__(loader)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from solven_env.documents.diagnostics import Location, closest, did_you_mean, quoted
-from solven_env.documents.document import found, path_text
+from solven_env.documents.document import kind_in_words, path_text
 from solven_env.documents.parsing import parse
 from solven_env.documents.schema import validate
 from solven_env.profile import addresses, npm, pep508, templating
@@ -61,14 +61,14 @@ def _is_supported(document: Document) -> bool:
         if ("version",) not in document.taken_out:
             _report_no_version(document)
     elif version is None:
-        document.report(document.value("version"), "version has no value", write)
+        document.report(document.at_value("version"), "version has no value", write)
     elif isinstance(version, bool) or not isinstance(version, int):
-        shown = f"{document.plain.get(('version',), ('',))[0] or found(version)}, not a whole number"
-        document.report(document.value("version"), f"version is {shown}", write)
+        shown = f"{document.plain.get(('version',), ('',))[0] or kind_in_words(version)}, not a whole number"
+        document.report(document.at_value("version"), f"version is {shown}", write)
     elif version != FORMAT:
         fix = "Install a newer solven-env." if version > FORMAT else write
         message = f"format {version} is not supported; this solven-env reads format {FORMAT}"
-        document.report(document.value("version"), message, fix)
+        document.report(document.at_value("version"), message, fix)
     return type(version) is int and version == FORMAT
 
 
@@ -77,9 +77,9 @@ def _report_no_version(document: Document) -> None:
     if not document.data:
         document.report(Location(document.file, 1, 1), "the document is empty", f"Start with 'version: {FORMAT}'.")
     elif slip:
-        document.report(document.key(slip), f"unknown key {quoted(slip)}", "Did you mean 'version'?")
+        document.report(document.at_key(slip), f"unknown key {quoted(slip)}", "Did you mean 'version'?")
     else:
-        document.report(document.value(), "the document has no 'version'", f"Add 'version: {FORMAT}'.")
+        document.report(document.at_value(), "the document has no 'version'", f"Add 'version: {FORMAT}'.")
 
 
 def _section(document: Document, *path: str) -> dict[str, Any]:
@@ -95,12 +95,12 @@ def _check_inputs(document: Document) -> None:
     for name in inputs:
         if name in CONTEXT_NAMES or not _is_free(name):
             message = f"'{name}' already has a meaning in expressions"
-            document.report(document.key("inputs", name), message, "Choose another name.")
+            document.report(document.at_key("inputs", name), message, "Choose another name.")
     for path, link in _section(document, "links").items():
         name = link.get("when")
         is_lost = ("inputs",) in document.taken_out or ("inputs", name) in document.taken_out
         if name is not None and name not in inputs and not is_lost:
-            where = document.value("links", path, "when")
+            where = document.at_value("links", path, "when")
             document.report(where, f"there is no input {quoted(name)}", did_you_mean(name, inputs))
 
 
@@ -114,7 +114,7 @@ def _is_free(name: str) -> bool:
 
 def _check_env(document: Document) -> None:
     for name in _section(document, "env"):
-        where = document.key("env", name)
+        where = document.at_key("env", name)
         if name == "PATH":
             document.report(where, "PATH is not set here", "List directories in 'path: {prepend: […]}'.")
         elif name in SHELL_OWN:
@@ -125,7 +125,7 @@ def _check_allow(document: Document) -> None:
     seen = set()
     told = {each.location for each in document.diagnostics}
     for index, text in enumerate(_section(document, "sandbox").get("allow", ())):
-        where = document.value("sandbox", "allow", index)
+        where = document.at_value("sandbox", "allow", index)
         if text is None or where in told:
             continue
         problem = addresses.problem(text)
@@ -141,7 +141,7 @@ def _check_python(document: Document) -> None:
     for index, text in enumerate(_section(document, "python").get("packages", ())):
         if text is None:
             continue
-        where = document.value("python", "packages", index)
+        where = document.at_value("python", "packages", index)
         requirement = pep508.parse(text)
         if requirement is None:
             message = f"{quoted(text)} is not a requirement as PEP 508 writes it"
@@ -161,4 +161,4 @@ def _check_bun(document: Document) -> None:
         if problem:
             path = ("bun", "packages", name)
             message = f"{path_text(path)}: {quoted(text)} {problem}"
-            document.report(document.value(*path), message, "Write, for example, ^8.0.0.")
+            document.report(document.at_value(*path), message, "Write, for example, ^8.0.0.")

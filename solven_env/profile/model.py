@@ -36,7 +36,7 @@ class Declaration(NamedTuple):
     inputs: Mapping[str, Input]
 
 
-class Limits(NamedTuple):
+class LimitsSection(NamedTuple):
     """What the commands of a thread may use. Sizes as written (`4GiB`), times in seconds; None is no limit."""
 
     processes: int | None = None
@@ -49,13 +49,13 @@ class Limits(NamedTuple):
     enforce: Literal["best-effort", "strict"] = "best-effort"
 
 
-class Sandbox(NamedTuple):
+class SandboxSection(NamedTuple):
     """How commands are isolated. `allow` are the IPv4 addresses and networks that `internet` reaches all the same."""
 
     backend: Literal["bubblewrap", "proot"] = "bubblewrap"
     network: Literal["none", "internet", "host"] = "none"
     allow: tuple[str, ...] = ()
-    limits: Limits = Limits()
+    limits: LimitsSection = LimitsSection()
 
 
 class Mount(NamedTuple):
@@ -95,7 +95,7 @@ class Profile(NamedTuple):
     file: str
     name: str
     release: str
-    sandbox: Sandbox
+    sandbox: SandboxSection
     mounts: tuple[Mount, ...]
     env: Mapping[str, str]
     path: tuple[str, ...]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 FILE, LINK, MOUNT = "a file", "a link", "a mount"
 
 
-class Place(NamedTuple):
+class Occupant(NamedTuple):
     """What stands at an absolute path inside, where the profile says so, and what cannot stand beneath it."""
 
     path: str
@@ -23,17 +23,17 @@ class Place(NamedTuple):
     excludes: tuple[str, ...] = (FILE, LINK, MOUNT)
 
 
-def of_mount(mount: Mount, where: Location) -> Place:
+def of_mount(mount: Mount, where: Location) -> Occupant:
     """A mount's place. Another mount may stand beneath it; a link too, where there is memory for its mount point.
 
     So may a file of the workspace, `bin/hello` say: the mount hides it from commands, and only from them.
     """
-    return Place(mount.target, MOUNT, where, excludes=() if mount.kind == "tmpfs" else (LINK,))
+    return Occupant(mount.target, MOUNT, where, excludes=() if mount.kind == "tmpfs" else (LINK,))
 
 
-def check(document: Document, places: Iterable[Place]) -> None:
+def check(document: Document, places: Iterable[Occupant]) -> None:
     """Report two things at one path, and what can have no place beneath another. The later one is wrong."""
-    at: dict[str, Place] = {}
+    at: dict[str, Occupant] = {}
     for place in places:
         other = at.setdefault(place.path, place)
         if other is not place:
@@ -47,7 +47,7 @@ def check(document: Document, places: Iterable[Place]) -> None:
             document.report(place.where, message, "Choose another path.")
 
 
-def _above(path: str, at: dict[str, Place]) -> Iterator[Place]:
+def _above(path: str, at: dict[str, Occupant]) -> Iterator[Occupant]:
     """What stands at the directories above a path, the nearest first."""
     while "/" in path[1:]:
         path = path.rpartition("/")[0]

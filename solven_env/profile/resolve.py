@@ -8,9 +8,9 @@ from solven_env.documents.diagnostics import quoted
 from solven_env.profile import mounts, places, templating
 from solven_env.profile.expressions import Expander
 from solven_env.profile.inputs import is_true
-from solven_env.profile.model import DEFAULT_MODE, Dotfile, Form, Limits, Link, Mount, Profile, Sandbox
+from solven_env.profile.model import DEFAULT_MODE, Dotfile, Form, LimitsSection, Link, Mount, Profile, SandboxSection
 from solven_env.profile.paths import absolute_problem, relative_problem, target_problem
-from solven_env.profile.places import Place
+from solven_env.profile.places import Occupant
 from solven_env.profile.sections import Bun, Python
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
     env = {
         name: text
         for name, written in data.get("env", {}).items()
-        if (text := expand.text(written, document.value("env", name))) is not None
+        if (text := expand.text(written, document.at_value("env", name))) is not None
     }
     prepend = tuple(_prepend(document, expand))
-    taken: list[Place] = []
+    taken: list[Occupant] = []
     profile = Profile(
         file=document.file,
         name=data.get("name", ""),
@@ -63,14 +63,14 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
         written=data,
     )
     stated = {place.path for place in taken if place.what == places.MOUNT}
-    system = [places.of_mount(mount, document.value()) for mount in mounts.SYSTEM if mount.target not in stated]
+    system = [places.of_mount(mount, document.at_value()) for mount in mounts.SYSTEM if mount.target not in stated]
     places.check(document, [*system, *taken])
     return profile
 
 
-def _sandbox(section: Mapping[str, Any]) -> Sandbox:
+def _sandbox(section: Mapping[str, Any]) -> SandboxSection:
     allow = tuple(entry for entry in section.get("allow", ()) if entry is not None)
-    return Sandbox(**{**section, "allow": allow, "limits": Limits(**section.get("limits", {}))})
+    return SandboxSection(**{**section, "allow": allow, "limits": LimitsSection(**section.get("limits", {}))})
 
 
 def _python(document: Document) -> Python | None:
@@ -92,7 +92,7 @@ def _bun(document: Document) -> Bun | None:
 def _prepend(document: Document, expand: Expander) -> Iterator[str]:
     seen = set()
     for index, written in enumerate(document.data.get("path", {}).get("prepend", ())):
-        where = document.value("path", "prepend", index)
+        where = document.at_value("path", "prepend", index)
         part = expand.path(written, where) if written is not None else None
         if part is None:
             continue
@@ -106,13 +106,17 @@ def _prepend(document: Document, expand: Expander) -> Iterator[str]:
         seen.add(part)
 
 
-def _mounts(document: Document, expand: Expander, taken: list[Place]) -> Iterator[Mount]:
+def _mounts(document: Document, expand: Expander, taken: list[Occupant]) -> Iterator[Mount]:
     for index, item in enumerate(document.data.get("mounts", ())):
         fields: dict[str, Any] = {"target": item} if isinstance(item, str) else dict(item or {})
         if "target" not in fields:
             continue
         fields.pop("access", None)
-        where = document.value("mounts", index, "target") if isinstance(item, dict) else document.value("mounts", index)
+        where = (
+            document.at_value("mounts", index, "target")
+            if isinstance(item, dict)
+            else document.at_value("mounts", index)
+        )
         target = expand.path(fields["target"], where)
         source = _mount_source(document, expand, index, fields)
         if target is None or source is None:
@@ -131,10 +135,10 @@ def _mount_source(document: Document, expand: Expander, index: int, fields: Mapp
     kind = fields.get("kind", "bind")
     wrong = next((field for field, owner in _FIELD_OF.items() if field in fields and kind != owner), None)
     if wrong:
-        where = document.key("mounts", index, wrong)
+        where = document.at_key("mounts", index, wrong)
         document.report(where, f"a mount of kind {kind} has no {wrong}", f"Remove '{wrong}'.")
         return None
-    where = document.value("mounts", index, "source")
+    where = document.at_value("mounts", index, "source")
     source = expand.path(fields.get("source", ""), where)
     problem = absolute_problem(source) if source else ""
     if problem:
@@ -143,13 +147,13 @@ def _mount_source(document: Document, expand: Expander, index: int, fields: Mapp
     return source
 
 
-def _dotfiles(document: Document, expand: Expander, taken: list[Place]) -> Iterator[Dotfile]:
+def _dotfiles(document: Document, expand: Expander, taken: list[Occupant]) -> Iterator[Dotfile]:
     for written, item in document.data.get("dotfiles", {}).items():
-        where = document.key("dotfiles", written)
+        where = document.at_key("dotfiles", written)
         path = _workspace_path(document, expand, written, where, "file")
         if path is None:
             continue
-        taken.append(Place(f"/{path}", places.FILE, where))
+        taken.append(Occupant(f"/{path}", places.FILE, where))
         form = next((form for form in _FORMS if form in item), None)
         if form:
             yield Dotfile(
@@ -158,15 +162,15 @@ def _dotfiles(document: Document, expand: Expander, taken: list[Place]) -> Itera
                 text=item[form],
                 mode=item.get("mode", DEFAULT_MODE),
                 own=item.get("own", "whole"),
-                location=document.value("dotfiles", written, form),
+                location=document.at_value("dotfiles", written, form),
             )
 
 
-def _links(document: Document, expand: Expander, values: Mapping[str, str], taken: list[Place]) -> Iterator[Link]:
+def _links(document: Document, expand: Expander, values: Mapping[str, str], taken: list[Occupant]) -> Iterator[Link]:
     for written, item in document.data.get("links", {}).items():
         fields = {"to": "", **item}
         when = fields.pop("when", None)
-        key, value = document.key("links", written), document.value("links", written, "to")
+        key, value = document.at_key("links", written), document.at_value("links", written, "to")
         if when is not None and not is_true(when, values):
             expand.has_unknown_names(written, key)
             expand.has_unknown_names(fields["to"], value)
@@ -176,7 +180,7 @@ def _links(document: Document, expand: Expander, values: Mapping[str, str], take
         if problem:
             document.report(value, f"the link's target {quoted(to or '')} {problem}", "Write skills/… or threads/….")
         if path is not None:
-            taken.append(Place(f"/{path}", places.LINK, key))
+            taken.append(Occupant(f"/{path}", places.LINK, key))
             if to and not problem:
                 yield Link(path=path, to=to, **fields)
 

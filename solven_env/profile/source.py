@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from solven_env.documents.diagnostics import did_you_mean, ordered, quoted
-from solven_env.documents.document import found
+from solven_env.documents.document import kind_in_words
 from solven_env.documents.parsing import MAX_BYTES, parse
 from solven_env.errors import ProfileError, UsageError
 from solven_env.profile import templating
@@ -95,7 +95,7 @@ def read_inputs(file: str) -> dict[str, str]:
     document = parse(text, file)
     for name, value in document.data.items():
         if not isinstance(value, str):
-            document.report(document.value(name), *_no_text(name, value, document.plain.get((name,), ("", ""))[0]))
+            document.report(document.at_value(name), *_no_text(name, value, document.plain.get((name,), ("", ""))[0]))
     if document.diagnostics:
         raise ProfileError(ordered(document.diagnostics))
     return dict(document.data)
@@ -109,7 +109,7 @@ def read_schema(name: str) -> bytes:
 
 def _no_text(name: str, value: object, written: str) -> tuple[str, str]:
     if isinstance(value, dict | list):
-        return f"the input {quoted(name)} is {found(value)}, not text", "Write text."
+        return f"the input {quoted(name)} is {kind_in_words(value)}, not text", "Write text."
     return f"the input {quoted(name)} is not text", f'Quote it: "{written}".'
 
 

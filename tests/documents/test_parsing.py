@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from solven_env.documents import parsing, syntax
-from solven_env.documents.document import Path, Scalar, path_text
+from solven_env.documents.document import KeyPath, Scalar, path_text
 from solven_env.documents.parsing import parse
 
 
@@ -217,7 +217,7 @@ def test_everything_has_a_place() -> None:
         ((), ""),
     ],
 )
-def test_a_path_is_written_as_people_write_it(path: Path, expected: str) -> None:
+def test_a_path_is_written_as_people_write_it(path: KeyPath, expected: str) -> None:
     assert path_text(path) == expected
 
 

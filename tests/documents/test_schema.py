@@ -9,7 +9,7 @@ import pytest
 
 from solven_env.documents.parsing import parse
 from solven_env.documents.schema import inline
-from solven_env.profile.model import Dotfile, Limits, Link, Mount, Sandbox
+from solven_env.profile.model import Dotfile, LimitsSection, Link, Mount, SandboxSection
 from tests.checking import HEAD, SCHEMA, mistakes, resolve
 
 PROFILE: dict[str, Any] = json.loads(SCHEMA)
@@ -226,7 +226,7 @@ def fields(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[s
 FIELDS = list(fields(PROFILE))
 WITHOUT_DEFAULT = {
     "inputs{}.default",
-    *(f"sandbox.limits.{name}" for name in Limits._fields if name != "enforce"),
+    *(f"sandbox.limits.{name}" for name in LimitsSection._fields if name != "enforce"),
     "mounts[].source",
     "mounts[].size",
     "python",
@@ -278,8 +278,8 @@ def model_defaults(model: Any, path: str) -> dict[str, Any]:
 def test_a_default_is_the_models() -> None:
     stated = {path: field["default"] for path, field, _ in FIELDS if "default" in field}
     models = {
-        **model_defaults(Sandbox, "sandbox"),
-        **model_defaults(Limits, "sandbox.limits"),
+        **model_defaults(SandboxSection, "sandbox"),
+        **model_defaults(LimitsSection, "sandbox.limits"),
         **model_defaults(Mount, "mounts[]"),
         **model_defaults(Link, "links{}"),
         **model_defaults(Dotfile, "dotfiles{}"),
@@ -294,7 +294,7 @@ def test_a_profile_without_fields_has_their_defaults() -> None:
     text = "inputs: {a: {}}\nmounts: [{target: /x}]\ndotfiles: {a: {content: x}}\nlinks: {b: {to: skills}}\n"
     profile = resolve(HEAD + text, {"a": "x"})
     stated = {path: field["default"] for path, field, _ in FIELDS if "default" in field}
-    assert profile.sandbox == Sandbox()
+    assert profile.sandbox == SandboxSection()
     assert (profile.env, list(profile.path)) == (stated["env"], stated["path.prepend"])
     assert (profile.dotfiles[0].mode, profile.dotfiles[0].own) == (stated["dotfiles{}.mode"], stated["dotfiles{}.own"])
     assert (profile.python, profile.bun) == (None, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING, Any
 
-from solven_env.profile.model import Limits, Profile, Sandbox
+from solven_env.profile.model import LimitsSection, Profile, SandboxSection
 from solven_env.profile.render import RenderedFile, digest
 from solven_env.reconcile.desired import desired
 from solven_env.reconcile.kinds.directory import WORKSPACE
@@ -33,7 +33,7 @@ def profile(*, name: str = "p", release: str = "1.0.0", env: Mapping[str, str] |
         file="p.yaml",
         name=name,
         release=release,
-        sandbox=Sandbox(limits=Limits(memory="4GiB")),
+        sandbox=SandboxSection(limits=LimitsSection(memory="4GiB")),
         mounts=(),
         env=env or {},
         path=(),

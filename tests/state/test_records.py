@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from solven_env.errors import DamagedRecordError, StateError
-from solven_env.profile.model import Limits, Link, Mount, Sandbox
+from solven_env.profile.model import LimitsSection, Link, Mount, SandboxSection
 from solven_env.profile.sections import Bun, Python
 from solven_env.reconcile.kinds import known
 from solven_env.reconcile.kinds.settings import settings
@@ -36,7 +36,9 @@ BUILDS = {
 }
 SETTINGS = settings(
     profile(env={"A": "b"})._replace(
-        sandbox=Sandbox("proot", "internet", ("192.0.2.7",), Limits(processes=40, memory="4GiB", enforce="strict")),
+        sandbox=SandboxSection(
+            "proot", "internet", ("192.0.2.7",), LimitsSection(processes=40, memory="4GiB", enforce="strict")
+        ),
         mounts=(Mount("/opt", source="/opt", optional=True, why="tools"), Mount("/tmp", "tmpfs", size="1GiB")),
         links=(Link("a/b", "skills/x/y"), Link("c", "threads/t-2.x", "read-write", True)),
         path=("/.venv/bin",),
