@@ -183,15 +183,15 @@ def _file_line(file: File) -> str:
 
 
 def _listing_json(listed: Listing, *, packages: bool, files: bool) -> dict[str, object]:
-    from solven_env.report import FORMAT
+    from solven_env.report import document
 
-    document: dict[str, object] = {"format": FORMAT, "command": "doctor", "threads": [], "probes": []}
+    found: dict[str, object] = {}
     if packages:
-        document["packages"] = {kind: list(lines) for kind, lines in listed.packages.items()}
+        found["packages"] = {kind: list(lines) for kind, lines in listed.packages.items()}
     if files:
-        document["files"] = [_file_json(file) for file in listed.top]
-        document["rendered"] = [_file_json(file) for file in listed.rendered]
-    return document
+        found["files"] = [_file_json(file) for file in listed.top]
+        found["rendered"] = [_file_json(file) for file in listed.rendered]
+    return document("doctor", probes=[], **found)
 
 
 def _file_json(file: File) -> dict[str, object]:

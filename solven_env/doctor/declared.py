@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from solven_env.doctor import sockets, supplies
 from solven_env.doctor.asked_for import backend_answer, limits_answer, network_answer
 from solven_env.doctor.questions import Answer, Question, broken, limited, ok, run
+from solven_env.errors import counted
 from solven_env.packages import builds
 from solven_env.profile import prepare
 from solven_env.reconcile.kinds.settings import settings
@@ -36,7 +37,7 @@ def validity(asked: AskedProfile) -> Answer:
     """Everything that `validate` finds."""
     mistakes = prepare.diagnose(asked.source, "example", given={}, environ=os.environ)
     if mistakes:
-        count = f"{len(mistakes)} mistake{'' if len(mistakes) == 1 else 's'}"
+        count = counted(len(mistakes), "mistake")
         return broken(f"{count} in {asked.name}", str(mistakes[0]), run("solven-env", "validate", asked.name))
     profile = asked.resolved()
     return ok(f"{asked.name} is valid: {profile.name} {profile.release}")

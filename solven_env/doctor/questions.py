@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
-from solven_env.errors import DocumentError, SolvenError
+from solven_env.errors import DocumentError, SolvenError, counted
 from solven_env.system.failures import failure
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def told(error: SolvenError) -> Answer:
     """An error of ours as an answer."""
     if isinstance(error, DocumentError):
         count = len(error.diagnostics)
-        return broken(f"{count} mistake{'' if count == 1 else 's'} in the {error.what}", str(error))
+        return broken(f"{counted(count, 'mistake')} in the {error.what}", str(error))
     return broken(error.message, error.location, error.fix)
 
 

@@ -16,7 +16,7 @@ from solven_env.doctor import trials
 from solven_env.doctor.host import Host, nearest, overlay, said
 from solven_env.doctor.looks import look
 from solven_env.doctor.questions import Answer, Question, broken, limited, ok, run
-from solven_env.errors import SandboxError, StoreError
+from solven_env.errors import SandboxError, StoreError, counted
 from solven_env.packages import certificates, host_tools, store, toolchain, tools
 from solven_env.packages.ecosystems.python import interpreters, remembered
 from solven_env.packages.programs import last_words
@@ -94,7 +94,7 @@ def room(place: Callable[[Host], Path]) -> Callable[[Host], Answer]:
 def builds(host: Host) -> Answer:
     """The store of builds can be read."""
     count = len(store.keys(host.cache))
-    return ok(f"{count} build{'' if count == 1 else 's'}")
+    return ok(counted(count, "build"))
 
 
 def uids_of_threads(storage: Path, host: Host) -> Answer | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env.profile.model import Link, Mount, Sandbox
+from solven_env.profile.model import Link, Mount, SandboxSection
 from solven_env.profile.sections import Bun, Python
 from solven_env.reconcile.compare import changed_settings
 from solven_env.reconcile.kinds.settings import settings
@@ -33,7 +33,7 @@ def test_settings_come_back_from_a_record_as_they_were() -> None:
 def test_what_may_be_reached_is_a_setting_that_older_records_need_not_have() -> None:
     """A thread that was applied before there was `allow` is in sync, and pending once the profile says it."""
     closed = profile()
-    opened = closed._replace(sandbox=Sandbox(network="internet", allow=("10.20.0.0/16",)))
+    opened = closed._replace(sandbox=SandboxSection(network="internet", allow=("10.20.0.0/16",)))
     assert "allow" not in settings(closed)
     assert settings(opened)["allow"] == ["10.20.0.0/16"]
     assert json.loads(json.dumps(settings(opened))) == settings(opened)
