@@ -123,7 +123,7 @@ class DoctorReport(NamedTuple):
         return document("doctor", threads, probes=probes, not_asked=list(self.not_asked))
 
 
-def document(command: str, threads: Iterable[Mapping[str, object]] = (), **more: object) -> dict[str, object]:
+def document(command: str, threads: Iterable[Mapping[str, object]] = (), /, **more: object) -> dict[str, object]:
     """The one document of `--format json`: format, command, threads, and what the command adds.
 
     >>> document("lock", lock={"path": "team.lock"})
