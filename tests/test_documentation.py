@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import doctest
+import importlib
 import json
 import re
 import shlex
@@ -31,6 +34,22 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import Cli
     from tests.pages import Block
+
+MODULES = sorted((TOP / "solven_env").rglob("*.py"))
+
+ROOMS_TO_COME = {
+    "doctor",
+    "packages",
+    "reconcile",
+    "run",
+    "sandbox",
+    "state",
+    "system",
+    "threads",
+    "workspace",
+    "api.py",
+}
+"""Rooms whose docstrings still open as questions do."""
 
 KINDS = {
     "console": "typed by test_transcripts.py, and its output compared",
@@ -181,3 +200,23 @@ def test_every_file_named_in_the_pages_for_contributors_exists() -> None:
         named = set(re.findall(r"[\w/]*[\w.][\w-]+\.(?:py|json|toml|txt)\b|\b\w+/(?=\s)", page.read_text()))
         missing = [name for name in named if not any((place / name).exists() for place in places)]
         assert missing == [], page.name
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(TOP)))
+def test_docstrings_open_with_what_the_thing_is_or_does(module: Path) -> None:
+    if module.relative_to(TOP / "solven_env").parts[0] in ROOMS_TO_COME:
+        pytest.skip("to come")
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, kinds)]
+    docstrings = [ast.get_docstring(node) or "" for node in nodes]
+    assert [text for text in docstrings if re.match(r"(What|Whether|Where|Why|Which|How)\b", text)] == []
+
+
+# Those of `api` need threads: test_transcripts.py types the pages, which show the same.
+WITH_EXAMPLES = [module for module in MODULES if ">>> " in module.read_text() and module.name != "api.py"]
+
+
+@pytest.mark.parametrize("module", WITH_EXAMPLES, ids=lambda module: str(module.relative_to(TOP)))
+def test_examples_in_docstrings_are_true(module: Path) -> None:
+    name = ".".join(module.relative_to(TOP).with_suffix("").parts)
+    assert doctest.testmod(importlib.import_module(name)).failed == 0

@@ -1,4 +1,4 @@
-"""What `run` and `shell` have in common: their options, what a signal means, and the way to the status."""
+"""The common part of `run` and `shell`: their options, the meaning of a signal, and the way to the status."""
 
 from __future__ import annotations
 

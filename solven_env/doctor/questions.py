@@ -81,7 +81,7 @@ def told(error: SolvenError) -> Answer:
 def needed(names: Iterable[str], questions: Iterable[Question[Any]]) -> frozenset[str]:
     """`names`, and the names of all that these questions need, directly or through others.
 
-        >>> sorted(needed(["bun"], [Question("uv", ask_uv), Question("bun", ask_bun, needs=("uv",))]))
+        >>> sorted(needed(["bun"], [Question("uv", print), Question("bun", print, needs=("uv",))]))
         ['bun', 'uv']
 
     A need that is none of `questions` is left out.

@@ -1,4 +1,4 @@
-"""What `sandbox.allow` names: IPv4 addresses and networks, as the network `internet` can carry them."""
+"""Rules for `sandbox.allow`: the IPv4 addresses and networks that the network `internet` can open."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from solven_env.typed import NamedTuple
 _IPV4 = re.compile(r"\d+\.\d+\.\d+\.\d+(?:/\d+)?", re.ASCII)
 _NOWHERE = "is no address that a connection can go to"
 _OTHER = "Write one that the host reaches."
-# Networks no part of which can be opened: how an entry in them continues, and what mends it.
+# Networks that cannot be opened, not even a part of them: the rest of the message, and the fix.
 _CLOSED = (
     (
         "127.0.0.0/8",
@@ -24,14 +24,19 @@ _CLOSED = (
 
 
 class Problem(NamedTuple):
-    """Why an entry cannot be, in words that follow it, and how to mend it."""
+    """The mistake in an entry, in words that follow the entry, and its fix."""
 
     what: str
     fix: str
 
 
 def problem(text: str) -> Problem | None:
-    """What is wrong with an entry; None for an address or a network that can be opened."""
+    """The mistake in an entry; None for an address or a network that can be opened.
+
+    >>> problem("10.20.0.0/16")
+    >>> problem("10.20.0.1/16").what
+    'has bits behind its prefix'
+    """
     import ipaddress  # 3 ms, and few profiles have an entry
 
     try:

@@ -1,4 +1,4 @@
-"""The expressions of a profile expanded, and what is wrong with them in words for its author."""
+"""Expansion of a profile's expressions; mistakes in them are told in words for the profile's author."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def explain(problem: templating.TemplateError, names: Mapping[str, object], unset: frozenset[str]) -> tuple[str, str]:
-    """A problem of a template or an expression as message and fix, if one is known; `names` are what it may use."""
+    """Message and fix of a mistake in a template or an expression, which may use `names`. The fix may be empty."""
     if problem.name in unset:
         return (
             f"the input '{problem.name}' has no value here",
@@ -35,9 +35,9 @@ def explain(problem: templating.TemplateError, names: Mapping[str, object], unse
 
 
 class Expander(NamedTuple):
-    """Expands expressions, and reports those that fail; None stands for what could not be expanded.
+    """Expands expressions and reports those that fail, whose result is None.
 
-    When all that they may do together is used up, that is reported once, and nothing more is expanded.
+    When the work that all expressions share is used up, this is reported once, and nothing more is expanded.
     """
 
     document: Document
@@ -72,7 +72,7 @@ class Expander(NamedTuple):
         return None
 
     def has_unknown_names(self, written: str, where: Location) -> bool:
-        """Names are looked at in every branch, also where `when:` leaves the whole entry out."""
+        """Report unknown names in every branch, also of an entry that `when:` leaves out; True if there are any."""
         try:
             unknown = templating.undeclared(written) - self.context.keys() - self.unset
         except templating.TemplateError as problem:

@@ -1,4 +1,4 @@
-"""Which value an input has: the first found of what was given, what the environment says, what was recorded."""
+"""The values of inputs. The first of these counts: given, set in the environment, recorded, default."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VARIABLE_PREFIX = "SOLVEN_INPUT_"
 
 
 class Inputs(NamedTuple):
-    """The inputs of one thread: `given` are recorded by an apply, defaults are not; `values` are all that is known."""
+    """The inputs of one thread: `given` without defaults, as an apply records them; `values` with defaults."""
 
     given: Mapping[str, str]
     values: Mapping[str, str]
@@ -29,7 +29,13 @@ def choose(
     recorded: Mapping[str, str],
     unset: Collection[str] = (),
 ) -> Inputs:
-    """The value of every declared input that has one. An undeclared name in `given` or `unset` is a `UsageError`."""
+    """The value of every declared input that has one. Raises `UsageError` for an undeclared name.
+
+    >>> from solven_env.profile.model import Input
+    >>> declared = {"user_id": Input("user_id", "user", True)}
+    >>> choose(declared, given={}, environ={"SOLVEN_INPUT_USER_ID": "ada"}, recorded={}).values
+    {'user_id': 'ada'}
+    """
     for name in (*given, *unset):
         if name not in declared:
             raise UsageError(f"the profile has no input '{name}'", fix=did_you_mean(name, declared))
@@ -61,12 +67,12 @@ def require(declared: Mapping[str, Input], values: Mapping[str, str]) -> None:
 
 
 def is_true(name: str, values: Mapping[str, str]) -> bool:
-    """What `when: NAME` means: the input is set, not empty and not `false`."""
+    """The meaning of `when: NAME`: true if the input is set, not empty and not `false`."""
     return values.get(name, "") not in ("", "false")
 
 
 def _checked(name: str, value: str) -> str:
-    if not isinstance(value, str):  # a program's mistake, in the words that --inputs has for it
+    if not isinstance(value, str):  # a program's mistake, in the words of --inputs
         raise UsageError(f"the value of input '{name}' is not text", fix=f"Pass {str(value)!r}.")
     if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
         raise UsageError(f"the value of input '{name}' is not Unicode text", fix="Pass it as UTF-8, without U+0000.")

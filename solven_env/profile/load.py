@@ -1,4 +1,4 @@
-"""From a profile's text to a declaration: syntax, format, schema, and what the schema cannot say."""
+"""A profile's text to a declaration: syntax, format, schema, and the rules that the schema cannot express."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 CONTEXT_NAMES = frozenset({"thread", "profile", "python", "bun", "env", "path"})
-"""Names that expressions and templates find beside the inputs."""
+"""The names that expressions and templates may use, beside the inputs."""
 
 SHELL_OWN = frozenset(
     # Bash refuses to assign these, or gives them values of its own (bash(1), "Shell Variables").
@@ -31,7 +31,7 @@ SHELL_OWN = frozenset(
 
 
 def load(text: bytes, file: str, schema: bytes) -> Declaration:
-    """The profile in `text`, called `file` in messages; the declaration's document holds every mistake found."""
+    """The profile in `text`, which messages call `file`. The declaration's document holds every mistake."""
     document = parse(text, file)
     if _is_supported(document):
         validate(document, schema)
@@ -52,7 +52,7 @@ def load(text: bytes, file: str, schema: bytes) -> Declaration:
 
 
 def _is_supported(document: Document) -> bool:
-    """Read the format before anything else: the rest of a format that we do not know would only be misread."""
+    """True if the format is ours. It is read first, because a document of another format would be misread."""
     if not document.data and document.diagnostics:
         return False
     version = document.data.get("version")
@@ -105,7 +105,7 @@ def _check_inputs(document: Document) -> None:
 
 
 def _is_free(name: str) -> bool:
-    """Whether an expression can use `name`: it is no word of Jinja's and none of its functions."""
+    """True if expressions can use `name`: it is neither a word nor a function of Jinja."""
     try:
         return templating.undeclared(f"{{{{ {name} }}}}") == {name}
     except templating.TemplateError:

@@ -1,4 +1,4 @@
-"""A profile as data: what it declares, and what is left of it once inputs are chosen and expressions expanded."""
+"""A profile as data: as declared, and as resolved, with inputs chosen and expressions expanded."""
 
 # Named tuples, not dataclasses: making a dozen frozen dataclasses takes 7 ms of every start, these take 1.
 from __future__ import annotations
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 DEFAULT_MODE = "0644"
-"""Of a dotfile that states none."""
+"""The mode of a dotfile that states none."""
 
 Form = Literal["template", "content", "source"]
 
 
 class Input(NamedTuple):
-    """A named value that a thread supplies. `default` is None where the profile gives none."""
+    """A named value that a thread supplies. `default` is None if the profile gives none."""
 
     name: str
     default: str | None
@@ -37,7 +37,7 @@ class Declaration(NamedTuple):
 
 
 class LimitsSection(NamedTuple):
-    """What the commands of a thread may use. Sizes as written (`4GiB`), times in seconds; None is no limit."""
+    """The profile's `sandbox.limits`. Sizes as written (`4GiB`), times in seconds; None is no limit."""
 
     processes: int | None = None
     open_files: int | None = None
@@ -50,7 +50,7 @@ class LimitsSection(NamedTuple):
 
 
 class SandboxSection(NamedTuple):
-    """How commands are isolated. `allow` are the IPv4 addresses and networks that `internet` reaches all the same."""
+    """The profile's `sandbox`. `allow` lists private IPv4 addresses and networks that `internet` may reach."""
 
     backend: Literal["bubblewrap", "proot"] = "bubblewrap"
     network: Literal["none", "internet", "host"] = "none"
@@ -59,7 +59,7 @@ class SandboxSection(NamedTuple):
 
 
 class Mount(NamedTuple):
-    """A host path (always read-only) or a file system of the kernel's, seen at `target`."""
+    """A host path (always read-only) or a file system of the kernel, which commands see at `target`."""
 
     target: str
     kind: Literal["bind", "proc", "dev", "tmpfs"] = "bind"
@@ -90,7 +90,7 @@ class Dotfile(NamedTuple):
 
 
 class Profile(NamedTuple):
-    """A resolved profile: every input chosen, every expression expanded, but for `content` and templates."""
+    """A resolved profile: inputs are chosen and expressions expanded, but for `content` and templates."""
 
     file: str
     name: str
@@ -104,10 +104,10 @@ class Profile(NamedTuple):
     dotfiles: tuple[Dotfile, ...]
     links: tuple[Link, ...]
     context: Mapping[str, object]
-    """What `content` and templates may use."""
+    """The names that `content` and templates may use, with their values."""
     unset: frozenset[str]
     """The declared inputs that have no value."""
     is_partial: bool = False
-    """Whether wrong parts were left out: what a template misses may be among them."""
+    """True if wrong parts were left out. A name that a template misses may be among them."""
     written: Mapping[str, Any] = {}
     """The document, as the schema lets it through, for kinds of resources that have a section of their own."""

@@ -1,14 +1,16 @@
-"""The system mounts that every sandbox has, and the rules about what may stand where inside."""
+"""The system mounts of every sandbox, and the rules for the paths of mounts, files and links inside."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from solven_env.profile.model import Mount
 from solven_env.profile.sections import TARGETS
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+    from solven_env.documents.diagnostics import Location
+    from solven_env.documents.document import Document
 
 SYSTEM = (
     Mount("/bin", source="/bin", why="bash, sh, ls, cat"),
@@ -25,23 +27,28 @@ SYSTEM = (
     Mount("/run", kind="tmpfs", why="sockets and process ids of programs"),
 )
 
+FILE, LINK, MOUNT = "a file", "a link", "a mount"
 _ONE_KIND = {"/proc": "proc", "/dev": "dev", "/run": "tmpfs"}
 _TEMPORARY = ".solven-env-"
 _RESERVED = (*TARGETS.values(), "/run/solven-env")
 
 
 def merge(mounts: Iterable[Mount]) -> tuple[Mount, ...]:
-    """The system mounts, each replaced by the one of `mounts` with its target, then the others in their order."""
+    """The system mounts, each replaced by the mount with the same target, then the other mounts in their order."""
     return tuple(({mount.target: mount for mount in SYSTEM} | {mount.target: mount for mount in mounts}).values())
 
 
 def is_beneath(path: str, ancestor: str) -> bool:
-    """Whether `path` is `ancestor` or beneath it; both absolute and in their shortest form."""
+    """True if `path` is `ancestor` or beneath it. Both are absolute and in their shortest form.
+
+    >>> is_beneath("/usr/bin", "/usr"), is_beneath("/usrlocal", "/usr")
+    (True, False)
+    """
     return path == ancestor or path.startswith(ancestor + "/")
 
 
 def mount_problem(mount: Mount) -> str:
-    """Why `mount` cannot be, in words that follow its target; empty where it can."""
+    """The reason against a mount, in words that follow its target; empty if the mount is allowed."""
     wanted = _ONE_KIND.get(mount.target)
     if wanted and mount.kind != wanted:
         return f"is the sandbox's own: only a mount of kind {wanted} may stand there"
@@ -51,9 +58,12 @@ def mount_problem(mount: Mount) -> str:
 
 
 def place_problem(path: str) -> str:
-    """Why nothing of a profile may stand at `path`, in words that follow it; empty where it may.
+    """The reason against anything of a profile at a path, in words that follow the path; empty if it is allowed.
 
     The path is absolute and in its shortest form.
+
+    >>> place_problem("/proc/self"), place_problem("/bin/hello")
+    ("stands in /proc, which is the sandbox's own", '')
     """
     if path == "/":
         return "would hide the workspace"
@@ -66,3 +76,47 @@ def place_problem(path: str) -> str:
     if any(part.startswith(_TEMPORARY) for part in path.split("/")):
         return "has a name that solven-env gives to temporary files"  # and removes, after an interrupted apply
     return ""
+
+
+class Occupant(NamedTuple):
+    """A file, link or mount at an absolute path inside, and its place in the profile.
+
+    Nothing of the sorts in `excludes` may stand beneath it.
+    """
+
+    path: str
+    what: str
+    where: Location
+    excludes: tuple[str, ...] = (FILE, LINK, MOUNT)
+
+
+def occupant(mount: Mount, where: Location) -> Occupant:
+    """A mount as an occupant. Another mount may stand beneath it, and beneath a tmpfs also a link.
+
+    A file of the workspace, `bin/hello` say, may stand beneath it too: the mount hides it, but only from commands.
+    """
+    return Occupant(mount.target, MOUNT, where, excludes=() if mount.kind == "tmpfs" else (LINK,))
+
+
+def check_occupants(document: Document, occupants: Iterable[Occupant]) -> None:
+    """Report two things at one path, and things beneath others that exclude them. The later one is the mistake."""
+    at: dict[str, Occupant] = {}
+    for place in occupants:
+        other = at.setdefault(place.path, place)
+        if other is not place:
+            second = "another one" if place.what == other.what else other.what
+            message = f"{place.what} stands at {place.path}, where {second} stands already"
+            document.report(place.where, message, "Remove one of the two, or choose another path.")
+    for place in at.values():
+        above = next((other for other in _above(place.path, at) if place.what in other.excludes), None)
+        if above:
+            message = f"{place.what} at {place.path} cannot stand beneath {above.what} at {above.path}"
+            document.report(place.where, message, "Choose another path.")
+
+
+def _above(path: str, at: dict[str, Occupant]) -> Iterator[Occupant]:
+    """The occupants of the directories above a path, the nearest first."""
+    while "/" in path[1:]:
+        path = path.rpartition("/")[0]
+        if path in at:
+            yield at[path]

@@ -1,4 +1,4 @@
-"""Version ranges as npm writes them. The one module that knows the untyped semantic_version."""
+"""Version ranges in npm's syntax. Only this module uses semantic_version, which has no types."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ _TAG = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 def range_problem(text: str) -> str:
-    """Why `text` is not a range of versions, in words that follow the text; empty where it is one."""
+    """The reason why `text` is not a range of versions, in words that follow the text; empty if it is one.
+
+    >>> range_problem("latest"), range_problem("^8.0.0")
+    ('is a tag, whose version moves', '')
+    """
     if _PLAIN.fullmatch(text):
         return ""
     if not text.isprintable():
@@ -33,7 +37,11 @@ def range_problem(text: str) -> str:
 
 
 def satisfies(version: str, text: str) -> bool:
-    """Whether an exact version is in a range (https://github.com/npm/node-semver#ranges) without a `range_problem`."""
+    """True if an exact version is in a valid range (https://github.com/npm/node-semver#ranges).
+
+    >>> satisfies("8.2.1", "^8.0.0"), satisfies("9.0.0", "^8.0.0")
+    (True, False)
+    """
     version, text = _BUILD.sub("", version), _BUILD.sub("", text)  # npm compares without it
     asked, found = _PLAIN.fullmatch(text), _PLAIN.fullmatch(version)
     if not asked or not found or found[1]:

@@ -1,4 +1,4 @@
-"""Paths in a profile: relative to the workspace or the storage, with expressions that yield one component each."""
+"""Paths in a profile, relative to the workspace or the storage. An expression gives part of one component."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 MAX_PATH = 1024
 MAX_COMPONENT = 200
-"""In bytes. Linux allows 255; what is written beside a file needs a name too."""
+"""In bytes. Linux allows 255; the temporary file beside a file needs a longer name."""
 
 _EXPRESSION = re.compile(r"{{.*?}}", re.DOTALL)
 _MARK = "\0"
 
 
 class PathError(Exception):
-    """A path that cannot be; the message's words follow the path as it was written."""
+    """A path is not allowed. The message's words follow the path as it was written."""
 
 
 def expand_path(text: str, context: Mapping[str, object], work: templating.Work | None = None) -> str:
     """`text` with its expressions expanded, paid for from `work`.
 
-    An expression cannot add, leave out or climb over a component. Raises `PathError`, or `TemplateError` where an
-    expression fails.
+    An expression cannot add, remove or leave a component. Raises `PathError`, or `TemplateError` if an expression
+    fails.
     """
     if "{{" not in text:
         return text
@@ -45,7 +45,11 @@ def expand_path(text: str, context: Mapping[str, object], work: templating.Work 
 
 
 def relative_problem(path: str, beneath: str = "workspace") -> str:
-    """Why `path` cannot be a path beneath the workspace, in words that follow it; empty where it can."""
+    """The reason against a path beneath the workspace, in words that follow the path; empty if it is allowed.
+
+    >>> relative_problem("../x"), relative_problem("bin/hello")
+    ('leaves the workspace', '')
+    """
     if path.startswith("/"):
         return "is absolute"
     parts = path.split("/")
@@ -57,14 +61,14 @@ def relative_problem(path: str, beneath: str = "workspace") -> str:
 
 
 def absolute_problem(path: str) -> str:
-    """Why `path`, which begins with `/`, cannot be an absolute path, in words that follow it; empty where it can."""
+    """The reason against a path that begins with `/`, in words that follow the path; empty if it is allowed."""
     if path.startswith("//") or path != posixpath.normpath(path):
         return "is not in its shortest form"
     return _name_problem(path)
 
 
 def target_problem(to: str) -> str:
-    """Why `to` cannot be what a link shows of the storage, in words that follow it; empty where it can."""
+    """The reason against a link's target in the storage, in words that follow it; empty if it is allowed."""
     problem = relative_problem(to, "storage")
     if problem:
         return problem

@@ -1,4 +1,4 @@
-"""Requirements of Python packages (PEP 508). Only what is more than a name needs packaging: 17 ms to import."""
+"""Requirements of Python packages (PEP 508). A plain name is read without `packaging`, whose import takes 17 ms."""
 
 from __future__ import annotations
 
@@ -13,18 +13,22 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
 class Requirement(NamedTuple):
-    """A requirement: its name in the canonical form, its marker, and whether an address says where the package is."""
+    """A requirement. `name` is canonical (PEP 503); `has_address` is true for `name @ https://…`."""
 
     name: str
     marker: str = ""
     has_address: bool = False
     extras: tuple[str, ...] = ()
     specifier: str = ""
-    """The versions that it takes (PEP 440), empty for any."""
+    """The versions that it accepts (PEP 440); empty for any."""
 
 
 def parse(text: str) -> Requirement | None:
-    """The requirement that `text` writes; None where it is none."""
+    """The requirement in `text`; None if it is not one.
+
+    >>> parse("Python_DateUtil>=2").name
+    'python-dateutil'
+    """
     if _NAME.fullmatch(text):
         return Requirement(canonical(text))
     if not text.isprintable():
@@ -46,12 +50,12 @@ def parse(text: str) -> Requirement | None:
 
 
 def canonical(name: str) -> str:
-    """The name of a Python package as PEP 503 has it."""
+    """The canonical name of a Python package (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def applies(marker: str, environment: Mapping[str, str]) -> bool:
-    """Whether a marker, empty for always, is true. ValueError where it compares what cannot be compared."""
+    """True if a marker is true or empty. Raises `ValueError` for a comparison that means nothing."""
     if not marker:
         return True
     from packaging.markers import Marker
@@ -60,7 +64,11 @@ def applies(marker: str, environment: Mapping[str, str]) -> bool:
 
 
 def satisfies(version: str, specifier: str) -> bool:
-    """Whether a version is one that the specifier, empty for any, takes. A pre-release is, where it is in the range."""
+    """True if a specifier accepts a version; an empty one accepts all. Pre-releases in the range count.
+
+    >>> satisfies("0.28.1", ">=0.27"), satisfies("0.26", ">=0.27")
+    (True, False)
+    """
     if not specifier:
         return True
     from packaging.specifiers import SpecifierSet
@@ -69,7 +77,7 @@ def satisfies(version: str, specifier: str) -> bool:
 
 
 def environment(version: str) -> dict[str, str]:
-    """What markers find on this machine with CPython `version`, such as 3.12.1."""
+    """The variables of markers on this machine with CPython `version`, 3.12.1 say."""
     from packaging.markers import default_environment
 
     python = {

@@ -1,8 +1,8 @@
 """A profile made ready for one thread: its inputs chosen, its expressions expanded, its files rendered.
 
-What is read from YAML, resolved and rendered is memoised in the process, by all that it is made from: reading takes
-milliseconds, and platforms apply one profile to thousands of threads. Templates and sources are read anew each time,
-and what they say is part of what a rendering is known by.
+Declarations, resolved profiles and renderings are memoised in the process under everything that they are made from:
+reading YAML takes milliseconds, and platforms apply one profile to thousands of threads. Templates and sources are
+read anew each time; a rendering is reused only if they are unchanged.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Prepared(NamedTuple):
-    """A profile for one thread, its rendered files, and the inputs that were given (defaults are not among them)."""
+    """A profile for one thread, its rendered files, and the given inputs (without defaults)."""
 
     profile: Profile
     files: tuple[RenderedFile, ...]
@@ -45,7 +45,7 @@ def prepare(
     recorded: Mapping[str, str],
     unset: Collection[str] = (),
 ) -> Prepared:
-    """The profile ready for `thread`. A `ProfileError` with every mistake, a `UsageError` for a missing input."""
+    """The profile ready for `thread`. Raises `ProfileError` with every mistake, `UsageError` for a missing input."""
     declaration = _declaration(source.text, source.name)
     chosen = choose(declaration.inputs, given=given, environ=environ, recorded=recorded, unset=unset)
     if not declaration.document.diagnostics:
@@ -59,7 +59,7 @@ def prepare(
 def diagnose(
     source: ProfileSource, thread: str, *, given: Mapping[str, str], environ: Mapping[str, str]
 ) -> tuple[Diagnostic, ...]:
-    """Every mistake in a profile, in its order. A required input without a value gets a stand-in."""
+    """Every mistake in a profile, in its order. A required input without a value gets the value `example`."""
     declaration = _declaration(source.text, source.name)
     chosen = choose(declaration.inputs, given=given, environ=environ, recorded={})
     stand_ins = dict.fromkeys(missing(declaration.inputs, chosen.values), "example")
@@ -67,13 +67,13 @@ def diagnose(
 
 
 def packages(source: ProfileSource, environ: Mapping[str, str]) -> tuple[Python | None, Bun | None]:
-    """The two sections of packages of a valid profile, which no input changes."""
+    """The two sections of packages of a valid profile. No input changes them."""
     profile = example(source, environ)
     return profile.python, profile.bun
 
 
 def example(source: ProfileSource, environ: Mapping[str, str]) -> Profile:
-    """A valid profile for a thread called `example`. A required input without a value gets a stand-in."""
+    """A valid profile for a thread called `example`. A required input without a value gets the value `example`."""
     declaration = _declaration(source.text, source.name)
     chosen = choose(declaration.inputs, given={}, environ=environ, recorded={})
     stand_ins = dict.fromkeys(missing(declaration.inputs, chosen.values), "example")
@@ -89,18 +89,25 @@ def _render(
 ) -> tuple[Profile, tuple[RenderedFile, ...], tuple[Diagnostic, ...]]:
     key = (source.text, source.name, tuple(sorted(values.items())), thread)
     profile, mistakes = _resolved(*key)
-    memo = _renderings(*key)
-    if not (memo and all(_look(source, kind, name) == said for kind, name, said in memo[0].reads)):
-        memo[:] = [_render_anew(profile, source)]
-    return profile, memo[0].files, ordered((*mistakes, *memo[0].mistakes))
+    known = _renderings.get(key)
+    if known is None or any(_look(source, kind, name) != said for kind, name, said in known.reads):
+        if len(_renderings) >= _MOST:
+            _renderings.clear()
+        known = _renderings[key] = _render_anew(profile, source)
+    return profile, known.files, ordered((*mistakes, *known.mistakes))
 
 
 class _Rendering(NamedTuple):
-    """What was rendered, and every template and source that was read for it: its kind, its name, what it said."""
+    """Rendered files, and every template and source read for them: kind, name, and text or reason why it has none."""
 
     files: tuple[RenderedFile, ...]
     mistakes: tuple[Diagnostic, ...]
     reads: tuple[tuple[str, str, object], ...]
+
+
+_renderings: dict[tuple[bytes, str, tuple[tuple[str, str], ...], str], _Rendering] = {}
+"""The last rendering of each resolved profile, at most `_MOST`: text, name, values of inputs, thread."""
+_MOST = 256
 
 
 def _render_anew(profile: Profile, source: ProfileSource) -> _Rendering:
@@ -132,12 +139,6 @@ def _look(source: ProfileSource, kind: str, name: str) -> object:
         return _Unreadable(str(problem), problem.fix)
 
 
-@functools.lru_cache(maxsize=256)
-def _renderings(_text: bytes, _name: str, _values: tuple[tuple[str, str], ...], _thread: str) -> list[_Rendering]:
-    """Where the last rendering of a resolved profile is kept: none or one."""
-    return []
-
-
 @functools.lru_cache(maxsize=32)
 def _declaration(text: bytes, name: str) -> Declaration:
     return load(text, name, read_schema("profile-v1.json"))
@@ -148,7 +149,7 @@ def _resolved(
     text: bytes, name: str, values: tuple[tuple[str, str], ...], thread: str
 ) -> tuple[Profile, tuple[Diagnostic, ...]]:
     declared = _declaration(text, name)
-    # resolving adds its mistakes to the document, and the declaration is shared
+    # `resolve` adds mistakes to the document, and the declaration is shared
     document = replace(declared.document, diagnostics=list(declared.document.diagnostics))
     profile = resolve(declared._replace(document=document), dict(values), thread)
     return profile, tuple(document.diagnostics)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class SourceError(Exception):
-    """A `source:` or a template cannot be read; the message's words follow its name."""
+    """A `source:` or a template cannot be read. The message's words follow its name."""
 
     def __init__(self, message: str, fix: str = "Name a file beside the profile.") -> None:
         super().__init__(message)
@@ -37,12 +37,16 @@ class RenderedFile(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """`sha256:` and the hexadecimal digest of the bytes, as records and reports write it."""
+        """The digest of the bytes (see `digest`)."""
         return digest(self.data)
 
 
 def digest(data: bytes) -> str:
-    """`sha256:` and the hexadecimal digest, as records and reports write it."""
+    """`sha256:` and the hexadecimal digest, as in records and reports.
+
+    >>> digest(b"")
+    'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
+    """
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
@@ -67,7 +71,7 @@ def render(
 def _render_one(
     profile: Profile, dotfile: Dotfile, read_template: ReadTemplate, read_source: ReadSource, work: templating.Work
 ) -> bytes | Diagnostic | None:
-    """The bytes, or what is wrong; None where that is told already: something is missing, the work is used up."""
+    """The bytes, or the mistake; None if the mistake is reported already: a part is missing, the work is used up."""
     try:
         if dotfile.form == "source":
             return read_source(dotfile.text)
@@ -85,7 +89,7 @@ def _render_one(
 
 
 def _reader(read_template: ReadTemplate) -> ReadTemplate:
-    """`read_template`, with errors that come through a template that includes another one."""
+    """`read_template` with errors that pass through a template that includes another one."""
 
     def read(name: str) -> str | None:
         try:

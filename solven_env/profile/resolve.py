@@ -1,16 +1,16 @@
-"""From a declaration to a profile: expressions expanded, mounts merged, paths checked against each other."""
+"""A declaration to a profile: expressions are expanded, mounts merged, paths checked against each other."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from solven_env.documents.diagnostics import quoted
-from solven_env.profile import mounts, places, templating
+from solven_env.profile import mounts, templating
 from solven_env.profile.expressions import Expander
 from solven_env.profile.inputs import is_true
 from solven_env.profile.model import DEFAULT_MODE, Dotfile, Form, LimitsSection, Link, Mount, Profile, SandboxSection
+from solven_env.profile.mounts import Occupant
 from solven_env.profile.paths import absolute_problem, relative_problem, target_problem
-from solven_env.profile.places import Occupant
 from solven_env.profile.sections import Bun, Python
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 _FORMS: tuple[Form, ...] = ("template", "content", "source")
 _FIELD_OF = {"source": "bind", "size": "tmpfs"}
-"""What only one kind of mount has."""
+"""The fields that only one kind of mount has."""
 
 
 def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) -> Profile:
-    """The profile for one thread. Mistakes are added to the declaration's document; with any, the result is partial."""
+    """The profile for one thread. Mistakes are added to the declaration's document; the result is then partial."""
     document, data = declaration.document, declaration.document.data
     python, bun = _python(document), _bun(document)
     context: dict[str, object] = {
@@ -62,9 +62,9 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
         is_partial=bool(document.taken_out),
         written=data,
     )
-    stated = {place.path for place in taken if place.what == places.MOUNT}
-    system = [places.of_mount(mount, document.at_value()) for mount in mounts.SYSTEM if mount.target not in stated]
-    places.check(document, [*system, *taken])
+    stated = {place.path for place in taken if place.what == mounts.MOUNT}
+    system = [mounts.occupant(mount, document.at_value()) for mount in mounts.SYSTEM if mount.target not in stated]
+    mounts.check_occupants(document, [*system, *taken])
     return profile
 
 
@@ -126,12 +126,12 @@ def _mounts(document: Document, expand: Expander, taken: list[Occupant]) -> Iter
         if problem:
             document.report(where, f"the mount {quoted(target)} {problem}", "Choose another target.")
             continue
-        taken.append(places.of_mount(mount, where))
+        taken.append(mounts.occupant(mount, where))
         yield mount if mount.kind == "bind" else mount._replace(source="")
 
 
 def _mount_source(document: Document, expand: Expander, index: int, fields: Mapping[str, Any]) -> str | None:
-    """The source that a mount states, empty where it states none; None where something about it is wrong."""
+    """The source that a mount states, empty if it states none; None after a mistake in it."""
     kind = fields.get("kind", "bind")
     wrong = next((field for field, owner in _FIELD_OF.items() if field in fields and kind != owner), None)
     if wrong:
@@ -153,7 +153,7 @@ def _dotfiles(document: Document, expand: Expander, taken: list[Occupant]) -> It
         path = _workspace_path(document, expand, written, where, "file")
         if path is None:
             continue
-        taken.append(Occupant(f"/{path}", places.FILE, where))
+        taken.append(Occupant(f"/{path}", mounts.FILE, where))
         form = next((form for form in _FORMS if form in item), None)
         if form:
             yield Dotfile(
@@ -180,7 +180,7 @@ def _links(document: Document, expand: Expander, values: Mapping[str, str], take
         if problem:
             document.report(value, f"the link's target {quoted(to or '')} {problem}", "Write skills/… or threads/….")
         if path is not None:
-            taken.append(Occupant(f"/{path}", places.LINK, key))
+            taken.append(Occupant(f"/{path}", mounts.LINK, key))
             if to and not problem:
                 yield Link(path=path, to=to, **fields)
 

@@ -1,4 +1,4 @@
-"""Where a profile's text, its templates and the files beside it come from: a path, a shipped name, standard input."""
+"""Sources of profiles, templates and files beside them: a path, a shipped name, standard input."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ MAX_TEMPLATE = templating.MAX_TEXT
 
 STANDARD_INPUT = "-"
 STANDARD_INPUT_NAME = "<stdin>"
-"""What messages call it."""
+"""The name of standard input in messages."""
 
 _ENOUGH = MAX_BYTES + 1
-"""What is read of a document: one that is longer is refused, one that never ends too."""
+"""The bytes that are read of a document. A longer one is refused, and so is one that never ends."""
 
 _READS = 3
 _COPY = "Copy the file into the profile's directory."
 
 
 class ProfileSource(NamedTuple):
-    """A profile's text, what messages call it, and the directory that its templates and sources lie in."""
+    """A profile's text, its name in messages, and the directory of its templates and sources."""
 
     text: bytes
     name: str
     directory: Path
     lock: Path | None = None
-    """The directory of the profile's lock, `solven.lock` beside `solven.yaml`; None for standard input."""
+    """The directory of the profile's lock: `solven.lock` beside `solven.yaml`; None for standard input."""
 
     def read_template(self, name: str) -> str | None:
-        """A template's text: beside the profile first, then among the shipped ones; None where neither has it.
+        """The text of a template beside the profile, else of a shipped one; None if there is neither.
 
-        Raises `SourceError` for what cannot be read. What stands beside the profile is never passed over for a
-        shipped one.
+        Raises `SourceError` for a template that cannot be read. One beside the profile that cannot be read is never
+        replaced by a shipped one.
         """
         data = _read_beneath(self.directory, name, MAX_TEMPLATE)
         if data is None:
@@ -70,7 +70,10 @@ class ProfileSource(NamedTuple):
 def find_profile(profile: str | Path) -> ProfileSource:
     """The profile that `profile` names: text with `/` or ending in .yaml or .yml is a path, else a shipped name.
 
-    `-` is standard input, which can be read once. Raises `UsageError` where there is none.
+    `-` is standard input, which can be read once. Raises `UsageError` if there is no such profile.
+
+    >>> find_profile("solven").name
+    'solven.yaml'
     """
     if profile == STANDARD_INPUT:
         return ProfileSource(_read_standard_input(), STANDARD_INPUT_NAME, Path())
@@ -135,10 +138,10 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 def _read_beneath(directory: Path, name: str, limit: int) -> bytes | None:
-    """The bytes of the regular file `name` beneath a directory; None where nothing has that name.
+    """The bytes of the regular file `name` beneath a directory; None if nothing has that name.
 
-    Nothing outside the directory is opened, whatever its links say at that moment, and nothing is waited for. Raises
-    `SourceError` for everything else that stands there, and for more than `limit` bytes.
+    Nothing outside the directory is opened, whatever links lead out of it at that moment, and nothing is waited for.
+    Raises `SourceError` for anything but a regular file, and for more than `limit` bytes.
     """
     if name.startswith("/") or ".." in name.split("/"):
         raise SourceError("does not lie beside the profile", _COPY)
@@ -172,7 +175,7 @@ def _open_beneath(directory: Path, name: str) -> int:
 
 
 def _read_whole(descriptor: int, limit: int) -> bytes:
-    """A regular file as it stood at one moment: one that changes while it is read is read again."""
+    """The bytes of a regular file at one moment. A file that changes while it is read is read again."""
     for _ in range(_READS):
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):

@@ -31,25 +31,25 @@ NEVER_THE_SAME = frozenset({"lipsum", "random"})
 MAX_RANGE = 100_000
 
 _FACTOR = 16
-"""What filters, tests and methods make of a character, at most: json writes 12 for one above U+FFFF."""
+"""The most characters that a filter, test or method makes of one: json writes 12 for one above U+FFFF."""
 
 _LOOKED_AT = 1
-"""What it costs to go through a list for what is none of the texts in it."""
+"""The price of each item of a list that a function goes through."""
 
 _CALL = 10
 """The steps that the call of a macro takes."""
 
 _AS_TEXT = 10
-"""What repr() makes of a character in a list, at most."""
+"""The most characters that repr() makes of one in a list."""
 
 # One conversion after the other, none with a width that is another argument or has four digits.
 _PRINTF = r"(?:[^%]|%%|%(?:\(\w+\))?[-#0 +]{0,5}[0-9]{0,3}(?:\.[0-9]{0,3})?[diouxXeEfFgGcrsa])*"
 _PRINTED = 2000
-"""What one conversion writes beside its value, at most: %.999f of 1e308."""
+"""The most characters that one conversion adds to its value: %.999f of 1e308."""
 
 
 def printed(text: str, values: object) -> int:
-    """What `text % values` makes more than `text`, at most. Raises `TemplateError` for a format that cannot be told."""
+    """The most characters that `text % values` adds to `text`. Raises `TemplateError` for an unknown format."""
     spend(_FACTOR * len(text))
     if not re.fullmatch(_PRINTF, text):
         raise TemplateError("the format has a width of over 999 or an unknown conversion", fix="Write, say, %s or %5d.")
@@ -65,7 +65,7 @@ def as_text(value: object) -> str:
 
 
 def plain(result: Any) -> Any:
-    """What a function gave as a plain value: Markup as text, what is iterated over once as a list."""
+    """A function's result as a plain value: Markup becomes text, an iterator a list."""
     if type(result) is str:
         return result
     if isinstance(result, markupsafe.Markup):

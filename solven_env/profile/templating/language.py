@@ -173,7 +173,7 @@ class Language(jinja2.sandbox.SandboxedEnvironment):
         return tree
 
     def is_safe_attribute(self, obj: Any, attr: str, _value: Any) -> bool:
-        """Whether a text may read an attribute: the methods of values that are listed, and what Jinja's own have."""
+        """True if a text may read an attribute: a listed method of a value, or one of Jinja's own objects."""
         if isinstance(obj, _OF_JINJA):
             return not attr.startswith("_")
         if isinstance(obj, _GroupTuple):
@@ -184,7 +184,7 @@ class Language(jinja2.sandbox.SandboxedEnvironment):
         """Let `format` be a method like others: one that is not listed."""
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        """What `obj[argument]` is, and what `obj.argument` is for filters."""
+        """The value of `obj[argument]`, and for filters that of `obj.argument`."""
         spend(STEP + (weigh(argument) if isinstance(argument, tuple) else 0))  # a tuple is hashed
         return super().getitem(obj, argument)
 
@@ -195,7 +195,7 @@ class Language(jinja2.sandbox.SandboxedEnvironment):
         return plain(super().call(__context, __obj, *args, **options))
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """What an operator of two values gives."""
+        """The result of an operator with two values."""
         if operator == "%" and isinstance(left, str):
             spend(printed(left, right))
         elif operator == "*":
@@ -308,7 +308,7 @@ class _Weaver(NodeTransformer):
         return node  # type: ignore[no-any-return]
 
     def _apart(self, parts: list[Any]) -> tuple[int, list[Any]]:
-        """What runs by itself woven, and its steps, which those of the parts around it do not count."""
+        """A part that runs by itself, woven, and its steps, which the parts around it do not count."""
         outside, self._steps = self._steps, 1
         woven = [self.visit(part) for part in parts]
         steps, self._steps = self._steps, outside

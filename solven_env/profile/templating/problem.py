@@ -1,4 +1,4 @@
-"""What is wrong with a text that is rendered."""
+"""The error of a text that does not render."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much the expressions and templates of a profile may do, and what each value counts for.
+"""Bounds of the work that expressions and templates of a profile may do, and the weight of each value.
 
 One number bounds time and memory alike. A character of a text counts 1, a step 64: the evaluation of one part of an
 expression, or the look at one item of a list. For what it counts, each takes a few nanoseconds and a few bytes. What an
@@ -29,7 +29,7 @@ MAX_BITS = 1024
 """Of a whole number: what a float holds, too."""
 
 _SCALAR = 24
-"""What a number, at most a float, is long as text."""
+"""The length of a number as text; a float is the longest."""
 
 _BITS_A_DIGIT = 3
 _KINDS = {
@@ -45,14 +45,14 @@ _KINDS = {
 
 
 class Work:
-    """What may still be done for one profile."""
+    """The work that is left for one profile."""
 
     def __init__(self, left: int = MAX_WORK) -> None:
         self.left = left
 
     @property
     def is_spent(self) -> bool:
-        """Whether too much was asked for: that is told once, and nothing more is rendered."""
+        """True once too much work was asked for. This is reported once, and nothing more is rendered."""
         return self.left < 0
 
 
@@ -60,7 +60,7 @@ _current: ContextVar[Work] = ContextVar("work")
 
 
 def paid_from(work: Work, render: Callable[[Mapping[str, object]], str], context: Mapping[str, object]) -> str:
-    """What `render` makes of a context, paid for from `work`."""
+    """The text that `render` makes of a context, paid for from `work`."""
     token = _current.set(work)
     try:
         return render(context)
@@ -69,7 +69,7 @@ def paid_from(work: Work, render: Callable[[Mapping[str, object]], str], context
 
 
 def spend(amount: int) -> None:
-    """Pay for what is done next. Raises `TemplateError` where that is more than is left.
+    """Pay for the next work. Raises `TemplateError` if it is more than is left.
 
     What is not above 0 costs nothing, and gives nothing back: a width of -5, one that is not a number.
     """
@@ -85,7 +85,7 @@ def spend(amount: int) -> None:
 
 
 def weigh(value: object, depth: int = 0) -> int:
-    """What a value counts for, with all that is in it, each as often as it occurs. Raises `TemplateError`.
+    """The weight of a value with everything in it, counted as often as it occurs. Raises `TemplateError`.
 
     Functions, macros, loops and what else is no plain value is refused: as text, it would be an address in memory.
     """
@@ -116,7 +116,7 @@ def _weigh_all(values: Iterable[object], depth: int) -> int:
 
 
 def kind(value: object) -> str:
-    """What a value that is no plain one is, in words."""
+    """The kind of a value that is not a plain one, in words."""
     return _KINDS.get(type(value).__name__, "a function")
 
 
