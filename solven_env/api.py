@@ -34,13 +34,17 @@ OnConflict = Literal["fail", "overwrite"]
 
 EXAMPLE_THREAD = "example"
 _OPENINGS = 10_000
-"""How many closed directories an apply opens at most: commands may close them again as fast."""
+"""Closed directories that an apply opens at most: commands may close them again as fast."""
 
 
 def validate(
     profile: str | Path, *, thread: str = EXAMPLE_THREAD, inputs: Mapping[str, str] | None = None
 ) -> tuple[Diagnostic, ...]:
-    """Every mistake in a profile, in its order; empty when it is valid. Required inputs get a stand-in value."""
+    """Find every mistake in a profile, in its order; none when it is valid. Required inputs get a stand-in value.
+
+    >>> solven_env.validate("profiles/solven.yaml")
+    ()
+    """
     from solven_env.profile.prepare import diagnose
     from solven_env.profile.source import find_profile
 
@@ -50,7 +54,11 @@ def validate(
 def render(
     profile: str | Path, *, thread: str = EXAMPLE_THREAD, inputs: Mapping[str, str] | None = None
 ) -> tuple[RenderedFile, ...]:
-    """The rendered files, as `thread` would get them."""
+    """Render a profile's files as `thread` would get them.
+
+    >>> [file.path for file in solven_env.render("solven")]
+    ['.bashrc', '.bash_profile', …]
+    """
     from solven_env.profile.prepare import prepare
     from solven_env.profile.source import find_profile
 
@@ -67,7 +75,11 @@ def plan(
     unset: Collection[str] = (),
     restore_record: bool = False,
 ) -> Plan:
-    """What `apply` would do, with the exact bytes. Nothing is written, and no lock is taken."""
+    """Plan what `apply` would do, with the exact bytes. Nothing is written, and no lock is taken.
+
+    >>> [change.address for change in solven_env.plan("solven", "thread-42").changes]
+    ['build:bun', 'build:python', 'directory:/', …]
+    """
     from solven_env.profile.source import find_profile
     from solven_env.threads import planning
 
@@ -84,7 +96,11 @@ def diff(
     unset: Collection[str] = (),
     restore_record: bool = False,
 ) -> Report:
-    """What `apply` would do, as a report."""
+    """Report what `apply` would do. Errors as of `plan`.
+
+    >>> solven_env.diff("solven", "thread-42").threads[0].state
+    'pending'
+    """
     computed = plan(profile, thread, storage=storage, inputs=inputs, unset=unset, restore_record=restore_record)
     return Report("diff", (thread_report(computed),))
 
@@ -96,7 +112,11 @@ def status(
     storage: str | Path | None = None,
     inputs: Mapping[str, str] | None = None,
 ) -> Report:
-    """Where the workspace and this host differ from what the last apply left; with a profile, what is pending too."""
+    """Report where workspace and host differ from what the last apply left; with a profile, what is pending too.
+
+    >>> solven_env.status("thread-42").threads[0].state
+    'in-sync'
+    """
     from solven_env.profile.source import find_profile
     from solven_env.run import execute
     from solven_env.threads import planning, sessions
@@ -138,6 +158,9 @@ def apply(
 ) -> Report:
     """Make a thread's workspace match a profile. The report's changes are those that were made.
 
+        >>> solven_env.apply("solven", "thread-42", inputs={"user_id": "ada"}).threads[0].generation
+        1
+
     `ConflictError` when the workspace holds changes that would be lost, unless `on_conflict` is "overwrite", which
     keeps them in the generation first; `HeldError` while another apply has the thread; `LockError` when the profile's
     lock is out of date; `BuildError` when packages cannot be installed; `DamagedRecordError` when the thread's record
@@ -148,9 +171,7 @@ def apply(
     from solven_env.packages import builds
     from solven_env.profile.source import find_profile
     from solven_env.reconcile.apply import apply as apply_plan
-    from solven_env.reconcile.apply import let_in, refuse_conflicts
     from solven_env.reconcile.kinds import lies_on_host
-    from solven_env.reconcile.replacing import changed_meanwhile
     from solven_env.threads import planning, uids
 
     if on_conflict not in ("fail", "overwrite"):
@@ -163,17 +184,7 @@ def apply(
     with found.state.lock(thread, progress):
         if restore_record:
             found.restore_record(progress)
-        computed, lacking = planning.plan(found, found.record(), source, given, unset)
-        if on_conflict == "fail":
-            refuse_conflicts(computed)
-        opened: tuple[Change, ...] = ()
-        while computed.closed:  # directory by directory, down to what can be looked at
-            if len(opened) > _OPENINGS:
-                raise changed_meanwhile(opened[-1].name)
-            opened += let_in(computed, found.create_root)
-            computed, lacking = planning.plan(found, computed.base, source, given, unset)
-            if on_conflict == "fail":
-                refuse_conflicts(computed)
+        computed, lacking, opened = _plan_all(found, source, given, unset, overwrite=on_conflict == "overwrite")
         changes = (*opened, *computed.changes)
         settings = computed.desired.settings
         if settings["backend"] == "proot":
@@ -201,6 +212,30 @@ def apply(
         progress(f"lock: the recorded text of the {name} packages was gone or damaged, and is written again")
     report = thread_report(computed)._replace(changes=changes, generation=applied.generation, kept=applied.kept)
     return Report("apply", (report,))
+
+
+def _plan_all(
+    found: Thread, source: ProfileSource, given: Mapping[str, str], unset: Collection[str], *, overwrite: bool
+) -> tuple[Plan, tuple[Need, ...], tuple[Change, ...]]:
+    """Plan, and open the directories that keep their owner out, one after the other, until all can be looked at.
+
+    Returns the plan, the builds that this host lacks, and what was opened. ConflictError unless `overwrite`.
+    """
+    from solven_env.reconcile.apply import let_in, refuse_conflicts
+    from solven_env.reconcile.replacing import changed_meanwhile
+    from solven_env.threads import planning
+
+    record = found.record()
+    opened: tuple[Change, ...] = ()
+    while True:
+        computed, lacking = planning.plan(found, record, source, given, unset)
+        if not overwrite:
+            refuse_conflicts(computed)
+        if not computed.closed:
+            return computed, lacking, opened
+        if len(opened) > _OPENINGS:
+            raise changed_meanwhile(opened[-1].name)
+        opened += let_in(computed, found.create_root)
 
 
 def run(

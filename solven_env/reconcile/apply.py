@@ -128,7 +128,7 @@ def apply(
 
 
 def _unused(state: State, thread: str, number: int) -> int:
-    """The first number from this one that no generation has: an apply may have died between its two records."""
+    """First number from this one that no generation has: an apply may have died between its two records."""
     while state.get(_generation_key(thread, number)) is not None:
         number += 1
     return number
@@ -141,7 +141,7 @@ def _generation_key(thread: str, generation: int) -> str:
 def _also(
     intended: Mapping[str, tuple[Recorded, ...]], entries: Mapping[str, Recorded]
 ) -> dict[str, tuple[Recorded, ...]]:
-    """What this apply will leave, beside what interrupted ones would have: each may have come as far as writing it."""
+    """All that this apply and interrupted ones may leave: each of those may have come as far as writing it."""
     both = {**intended, **{address: (*intended.get(address, ()), entry) for address, entry in entries.items()}}
     return {address: tuple(dict.fromkeys(versions)) for address, versions in both.items()}
 
@@ -200,7 +200,7 @@ def _clear(root: Root, keeper: Keeper, plan: Plan) -> None:
 
 
 def _is_leftover(root: Root, keeper: Keeper, directory: str, name: str, ours: Collection[str]) -> bool:
-    """Whether nothing is lost with a temporary file: bytes of ours, none at all, or such as are kept already."""
+    """True if nothing is lost with a temporary file: its bytes are ours, none at all, or kept already."""
     found = look(root, posixpath.join(directory, name))
     if found is None or found.type != "file":
         return False

@@ -51,7 +51,7 @@ class Seen(NamedTuple):
 
     @property
     def is_ours(self) -> bool:
-        """Whether what stands there is what we left, mode and all."""
+        """True if what stands there is as we left it, mode and all."""
         return any(same(state, self.observed, state) for state in self._left)
 
     @property
@@ -72,14 +72,14 @@ def judge(desired: State | None, observed: State | None, recorded: State | None)
 
 
 def same(one: State | None, other: State | None, recorded: State | None) -> bool:
-    """Whether two states are equal, but for modes where the record of a file says that the storage keeps none."""
+    """True if two states are equal; modes do not count where the record of a file says that the storage keeps none."""
     if recorded is not None and recorded.type == "file" and not recorded.mode:
         return same_bytes(one, other)
     return one == other
 
 
 def same_bytes(one: State | None, other: State | None) -> bool:
-    """Whether two states differ in the mode at most."""
+    """True if two states differ in the mode at most."""
     return _without_mode(one) == _without_mode(other)
 
 

@@ -1,4 +1,4 @@
-"""Desired states: what a resolved profile with its rendered files asks of a thread, and what a record does. Pure."""
+"""Desired states of a thread, from a resolved profile with its rendered files or from a record. Pure."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 
 def desired(profile: Profile, files: Sequence[RenderedFile], given: Mapping[str, str]) -> Desired:
-    """What `profile` asks of a thread whose rendered files are `files` and whose inputs were `given`: the same on every
-    host. Its digest is part of it.
+    """Desired states of a thread with these rendered files, whose inputs were `given`: the same on every host.
+
+    The profile's digest is made from the states and the settings.
     """
     found = Desired(profile={}, inputs=dict(given), settings={}, states={}, own={})
     for kind in KINDS.values():
@@ -49,7 +50,7 @@ def _check_paths(wanted: Desired, profile: Profile) -> None:
 
 
 def recorded_as_desired(record: Record) -> Desired:
-    """What the last apply left, as if a profile asked for it: planning it shows drift alone."""
+    """Desired states that are those which the last apply left: planning them shows drift alone."""
     return Desired(
         profile=record.profile,
         inputs=record.inputs,

@@ -1,4 +1,4 @@
-"""What an apply replaces or removes and did not write itself stays the user's: copied into the generation, or moved.
+"""Keeping what an apply replaces or removes and did not write itself: it is copied into the generation, or moved.
 
 `threads/<thread>/generations/<n>/kept.json` lists it. A file's bytes are copied to `.../kept/<sha256>` before anything
 is changed. A directory, and a file that would make the generation larger than `MAX_BYTES`, is moved out of the
@@ -14,10 +14,11 @@ import os
 import posixpath
 import re
 from contextlib import suppress
+from typing import NamedTuple
 
 from solven_env.errors import StateError
 from solven_env.state import contents
-from solven_env.typed import TYPE_CHECKING, NamedTuple
+from solven_env.typed import TYPE_CHECKING
 from solven_env.workspace.root import TEMPORARIES
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 MAX_ENTRIES = 10_000
 MAX_BYTES = 256 << 20
-"""What one generation copies, all its applies together. A file is in memory, once, while it is copied."""
+"""Bytes that one generation copies, all its applies together. A file is in memory, once, while it is copied."""
 
 
 class Kept(NamedTuple):
@@ -48,7 +49,7 @@ class Kept(NamedTuple):
 
     @property
     def is_moved(self) -> bool:
-        """Whether it was moved whole, and no bytes of it were copied."""
+        """True if it was moved whole, and no bytes of it were copied."""
         return bool(self.kept) and not self.digest
 
 
@@ -117,7 +118,7 @@ class Keeper:
             self._move(moved, place, directory, dict(zip(names, names, strict=True)))
 
     def has(self, digest: str) -> bool:
-        """Whether bytes of this digest (`sha256:…`) are kept already, by an interrupted apply perhaps."""
+        """True if bytes of this digest (`sha256:…`) are kept already, by an interrupted apply perhaps."""
         sha256 = digest.removeprefix("sha256:")
         keys = {kept.kept for kept in self._kept if kept.digest == digest}
         return any(contents.read(self._state, key, sha256) is not None for key in keys)

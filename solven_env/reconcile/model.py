@@ -17,7 +17,7 @@ Cause = Literal["pending", "drift", "conflict"]
 
 
 class State(NamedTuple):
-    """How one resource is, or should be. Two are equal when type, digest and mode are.
+    """State of one resource: as it is, or as it should be. Two are equal when type, digest and mode are.
 
     `type` is what stands in a file system (`file`, `directory`, `symlink`, `other`), or the `TYPE` of a kind that lies
     elsewhere. `digest` is `sha256:…`, `mode` four octal digits or empty, `size` in bytes. `data` holds a file's bytes;
@@ -57,7 +57,7 @@ class Change(NamedTuple):
     before: State | None
     after: State | None
     keep: bool = False
-    """Whether `before` is not what we wrote, so that it goes into the generation first."""
+    """True if `before` is not as we wrote it, so that it goes into the generation first."""
 
     @property
     def kind(self) -> str:
@@ -71,7 +71,7 @@ class Change(NamedTuple):
 
 
 class Desired(NamedTuple):
-    """What a profile asks of one thread."""
+    """All that a profile asks of one thread."""
 
     profile: Mapping[str, str]
     inputs: Mapping[str, str]
@@ -100,7 +100,7 @@ class NeededBuild(NamedTuple):
     recorded: Mapping[str, str] | None
     """The build as a record names it; None where this host does not have it."""
     is_lost: bool
-    """Whether commands of the thread removed what the build cannot do without."""
+    """True if commands of the thread removed what the build cannot do without."""
     files: Mapping[str, bytes | None]
     """Files with which a workspace begins; the bytes are None until the build is made that brings them."""
 
@@ -142,7 +142,7 @@ class Plan(NamedTuple):
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether an earlier apply began and did not end."""
+        """True if an earlier apply began and did not end."""
         return self.base is not None and self.base.intended is not None
 
     @property
@@ -152,12 +152,12 @@ class Plan(NamedTuple):
 
     @property
     def is_recorded(self) -> bool:
-        """Whether the record says already what it will say after the changes, of a whole apply."""
+        """True if the record of a whole apply says already what it will say after the changes."""
         return self.base is not None and self.base.generation > 0 and not self.is_interrupted and self.says_the_same
 
     @property
     def says_the_same(self) -> bool:
-        """Whether the last whole apply left the same profile, inputs, settings and resources on record."""
+        """True if the last whole apply left the same profile, inputs, settings and resources on record."""
         base, desired = self.base, self.desired
         return base is not None and (
             (dict(base.profile), dict(base.inputs), dict(base.settings), dict(base.resources))

@@ -42,7 +42,7 @@ def plan(thread: str, desired: Desired, observed: Observed, record: Record | Non
 
 
 def _is_closed(address: str, observed: Observed) -> bool:
-    """Whether it is not known what stands at an address, since it or a directory above it keeps us out."""
+    """True if nobody knows what stands at an address, since it or a directory above it keeps us out."""
     name = name_in(address)
     return any(address == each or name.startswith(f"{name_in(each)}/") for each in observed.closed)
 

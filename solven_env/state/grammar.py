@@ -26,15 +26,15 @@ class NewerError(Exception):
     """Error for a word that this version does not know; the message says which."""
 
 
-class Known(NamedTuple):
+class Vocabulary(NamedTuple):
     """Words that rooms above know: for each kind of resource that is recorded, whether it can have a name."""
 
     kinds: Mapping[str, Callable[[str], bool]]
 
 
-def check(fields: Mapping[str, Any], known: Known) -> None:
+def check(fields: Mapping[str, Any], words: Vocabulary) -> None:
     """Hold a record's fields, `format` aside, to the grammar."""
-    _record(known)(fields, "")
+    _record(words)(fields, "")
     if fields["generation"]:  # until the first apply has ended, there are none
         _SETTINGS(fields["settings"], "settings")
         _PROFILE(fields["profile"], "profile")
@@ -116,7 +116,7 @@ def _keys(value: Any, where: str, needed: Iterable[str]) -> None:
             raise WrongError(f"{place} is missing")
 
 
-def _resource(known: Known) -> Check:
+def _resource(words: Vocabulary) -> Check:
     """One resource, at an address that its kind can have."""
 
     def checked(entry: Any, address: str) -> None:
@@ -124,9 +124,9 @@ def _resource(known: Known) -> Check:
         _keys(entry, address, ("kind",))
         if entry["kind"] != kind:
             raise WrongError(f"{address} is no address of its kind")
-        if kind not in known.kinds:
+        if kind not in words.kinds:
             raise NewerError(address)
-        if not known.kinds[kind](name):
+        if not words.kinds[kind](name):
             raise WrongError(f"{address} names nothing that can be there")
         _RECORDED(entry, address)
 
@@ -156,7 +156,7 @@ def _build(build: Any, where: str) -> None:
 
 
 def _is_shown(to: str) -> bool:
-    """Whether it is what a link can show of the storage: skills, or a thread's workspace."""
+    """True for what a link can show of the storage: skills, or a thread's workspace."""
     home, _, thread = to.partition("/")
     return names.is_relative(to) and (home == "skills" or (home == "threads" and bool(names.ID.fullmatch(thread))))
 
@@ -242,8 +242,8 @@ _SETTINGS = _fields(
 )
 
 
-def _record(known: Known) -> Check:
-    resource = _resource(known)
+def _record(words: Vocabulary) -> Check:
+    resource = _resource(words)
     return _fields(
         {
             "incarnation": _drawn,

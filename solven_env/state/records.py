@@ -1,4 +1,4 @@
-"""What the last apply left of a thread: `threads/<thread>/state.json`, as plain data."""
+"""Record of a thread's last apply, `threads/<thread>/state.json`, as plain data."""
 
 from __future__ import annotations
 
@@ -65,17 +65,17 @@ def _plain(intended: Mapping[str, tuple[Recorded, ...]]) -> dict[str, list[dict[
 
 
 def record_key(thread: str) -> str:
-    """Where the state keeps a thread's record."""
+    """Key of a thread's record."""
     return f"threads/{thread}/state.json"
 
 
 def lock_key(digest: str) -> str:
-    """Where the state keeps the text of a lock: threads that need the same one share it."""
+    """Key of a lock's text: threads that need the same one share it."""
     return f"locks/{digest}"
 
 
-def load(data: bytes, where: str, known: grammar.Known) -> Record:
-    """The record in `data`, stored at `where`; `known` says which kinds of resources it may hold.
+def load(data: bytes, where: str, words: grammar.Vocabulary) -> Record:
+    """The record in `data`, stored at `where`; `words` are those that it may hold.
 
     `StateError` for what a newer version wrote; `DamagedRecordError` for what none did.
     """
@@ -86,7 +86,7 @@ def load(data: bytes, where: str, known: grammar.Known) -> Record:
             raise grammar.WrongError("format is no number from 1")
         if found > FORMAT:
             raise grammar.NewerError(f"format {found}")
-        grammar.check(fields, known)
+        grammar.check(fields, words)
     except grammar.NewerError as error:
         raise StateError(
             f"this record has {error}, which this solven-env does not know",

@@ -1,7 +1,7 @@
 """A thread's record, and the newest whole generation that takes its place when it is damaged or gone.
 
 Every apply writes its record twice: as `state.json` and beside the generation's kept files. The second is never read
-while the first is whole. Every function is handed what a record may hold (`known`): rooms above know that.
+while the first is whole. Every function is handed what a record may hold (`words`): rooms above know that.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from solven_env.state.records import Record, load, record_key
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from solven_env.state.grammar import Known
+    from solven_env.state.grammar import Vocabulary
     from solven_env.state.protocol import State, Stored
 
 _LOOKS = 5
@@ -34,12 +34,12 @@ class Restored(NamedTuple):
     damaged: str
 
 
-def read(state: State, thread: str, known: Known) -> Record | None:
+def read(state: State, thread: str, words: Vocabulary) -> Record | None:
     """The thread's record; None where it was never applied. `DamagedRecordError` says which generation is whole."""
     try:
-        return _read(state, thread, known)
+        return _read(state, thread, words)
     except DamagedRecordError as error:
-        newest = _newest(state, thread, known)
+        newest = _newest(state, thread, words)
         if newest is not None:
             fix = f"Its generation {newest[0]} is whole. Take it: solven-env apply PROFILE {thread} --restore-record"
         else:
@@ -50,27 +50,27 @@ def read(state: State, thread: str, known: Known) -> Record | None:
         raise DamagedRecordError(error.message, fix=fix, location=error.location) from error
 
 
-def recover(state: State, thread: str, known: Known) -> Record | None:
+def recover(state: State, thread: str, words: Vocabulary) -> Record | None:
     """The thread's record, or where that is damaged or gone the one that `restore` puts into its place.
 
     `DamagedRecordError` where no generation is whole; `StateError` where a newer version wrote one of those looked at.
     """
     try:
-        return _read(state, thread, known)
+        return _read(state, thread, words)
     except DamagedRecordError:
-        newest = _newest(state, thread, known)
-        return newest[1] if newest is not None else read(state, thread, known)  # which says that there is none
+        newest = _newest(state, thread, words)
+        return newest[1] if newest is not None else read(state, thread, words)  # which says that there is none
 
 
-def restore(state: State, thread: str, known: Known) -> Restored | None:
+def restore(state: State, thread: str, words: Vocabulary) -> Restored | None:
     """Put the newest whole generation into the place of a record that is damaged or gone; None for a whole record.
 
     The damaged bytes are kept. The caller holds the thread's lock. Errors as of `recover`, and nothing written then.
     """
     try:
-        _read(state, thread, known)
+        _read(state, thread, words)
     except DamagedRecordError:
-        newest = _newest(state, thread, known)
+        newest = _newest(state, thread, words)
         if newest is None:
             raise
         key = record_key(thread)
@@ -83,12 +83,12 @@ def restore(state: State, thread: str, known: Known) -> Restored | None:
     return None
 
 
-def _read(state: State, thread: str, known: Known) -> Record | None:
+def _read(state: State, thread: str, words: Vocabulary) -> Record | None:
     before: object = ...
     for left in reversed(range(_LOOKS)):
         stored = state.get(record_key(thread))
         try:
-            return _loaded(state, thread, stored, known)
+            return _loaded(state, thread, stored, words)
         except DamagedRecordError:
             if stored == before or not left:
                 raise
@@ -97,16 +97,16 @@ def _read(state: State, thread: str, known: Known) -> Record | None:
     return None
 
 
-def _loaded(state: State, thread: str, stored: Stored | None, known: Known) -> Record | None:
+def _loaded(state: State, thread: str, stored: Stored | None, words: Vocabulary) -> Record | None:
     location = state.location(record_key(thread))
     if stored is not None:
-        return load(stored.value, location, known)
+        return load(stored.value, location, words)
     if _generations(state, thread):
         raise DamagedRecordError("the record of the thread is gone", location=location)
     return None
 
 
-def _newest(state: State, thread: str, known: Known) -> tuple[int, Record] | None:
+def _newest(state: State, thread: str, words: Vocabulary) -> tuple[int, Record] | None:
     """The newest generation that is whole, and its record as the next apply begins with it; None where none is.
 
     No number is given twice, though newer ones are damaged. What an apply was about to write is not known, so the next
@@ -116,7 +116,7 @@ def _newest(state: State, thread: str, known: Known) -> tuple[int, Record] | Non
     for number, key in generations:
         stored = state.get(key)
         try:
-            record = load(stored.value, state.location(key), known) if stored is not None else None
+            record = load(stored.value, state.location(key), words) if stored is not None else None
         except DamagedRecordError:
             continue
         if record is not None and record.generation == number and record.intended is None:

@@ -6,7 +6,7 @@ import os
 
 from solven_env import config
 from solven_env.errors import StateError
-from solven_env.reconcile.kinds import known as known_kinds
+from solven_env.reconcile.kinds import vocabulary
 from solven_env.state import LocalState, contents, recovering
 from solven_env.state.records import Record, lock_key, record_key
 from solven_env.state.storage_root import StorageRoot
@@ -75,11 +75,11 @@ class Thread(NamedTuple):
         Where it is damaged or gone `DamagedRecordError` says what can take its place; with `recover` that is given.
         """
         look = recovering.recover if recover else recovering.read
-        return look(self.state, self.name, known_kinds())
+        return look(self.state, self.name, vocabulary())
 
     def restore_record(self, progress: Callable[[str], None]) -> None:
         """Have the newest whole generation take the place of a damaged record, of which `progress` is told."""
-        restored = recovering.restore(self.state, self.name, known_kinds())
+        restored = recovering.restore(self.state, self.name, vocabulary())
         if restored is not None:
             kept = f"; the damaged one is kept as {restored.damaged}" if restored.damaged else ""
             progress(f"record: generation {restored.generation} takes its place{kept}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from solven_env.reconcile.apply import Applied, apply, refuse_conflicts
-from solven_env.reconcile.kinds import known
+from solven_env.reconcile.kinds import vocabulary
 from solven_env.reconcile.model import HostFacts
 from solven_env.reconcile.observing import observe
 from solven_env.reconcile.plan import plan
@@ -51,7 +51,7 @@ class Thread:
     def record(self) -> Record | None:
         """The record, read from disk."""
         stored = LocalState(self.storage).get(record_key(self.name))
-        return load(stored.value, "state.json", known()) if stored else None
+        return load(stored.value, "state.json", vocabulary()) if stored else None
 
     def plan(self, asked: Desired) -> Plan:
         """What an apply would do."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from solven_env.errors import DamagedRecordError, StateError
 from solven_env.profile.model import LimitsSection, Link, Mount, SandboxSection
 from solven_env.profile.sections import Bun, Python
-from solven_env.reconcile.kinds import known
+from solven_env.reconcile.kinds import vocabulary
 from solven_env.reconcile.kinds.settings import settings
 from solven_env.state.records import Record, Recorded, load, record_key
 from tests.reconcile.states import profile
@@ -63,8 +63,8 @@ RECORDS = st.builds(
 
 @given(record=RECORDS)
 def test_a_record_comes_back_as_it_was(record: Record) -> None:
-    assert load(record.dump(), "state.json", known()) == record
-    assert load(record.dump(), "state.json", known()).dump() == record.dump()
+    assert load(record.dump(), "state.json", vocabulary()) == record
+    assert load(record.dump(), "state.json", vocabulary()).dump() == record.dump()
 
 
 WHOLE: dict[str, Any] = json.loads(
@@ -148,7 +148,7 @@ DAMAGES: tuple[tuple[str, object], ...] = (
 @pytest.mark.parametrize(("path", "value"), DAMAGES)
 def test_a_value_that_none_wrote_is_damage(path: str, value: object) -> None:
     with pytest.raises(DamagedRecordError, match=r"t1/state.json: this record is damaged \(") as caught:
-        load(changed(path, value), "t1/state.json", known())
+        load(changed(path, value), "t1/state.json", vocabulary())
     assert caught.value.fix
 
 
@@ -175,7 +175,7 @@ NEWER: tuple[tuple[str, object], ...] = (
 def test_what_a_newer_version_added_is_told(path: str, value: object) -> None:
     word = str(value if path in ("format", "settings|backend", "settings|network") else path.split("|")[-1])
     with pytest.raises(StateError, match="which this solven-env does not know") as caught:
-        load(changed(path, value), "t1/state.json", known())
+        load(changed(path, value), "t1/state.json", vocabulary())
     assert not isinstance(caught.value, DamagedRecordError)
     assert caught.value.location == "t1/state.json"
     assert word in caught.value.message
@@ -184,11 +184,11 @@ def test_what_a_newer_version_added_is_told(path: str, value: object) -> None:
 
 def test_an_apply_that_never_ended_has_no_settings() -> None:
     record = Record("0" * 32, intended={})
-    assert load(record.dump(), "state.json", known()) == record
+    assert load(record.dump(), "state.json", vocabulary()) == record
 
 
 def test_limits_that_an_earlier_version_lacked_may_be_missing() -> None:
-    assert load(changed("settings|limits", {"memory": None}), "state.json", known()).settings["limits"] == {
+    assert load(changed("settings|limits", {"memory": None}), "state.json", vocabulary()).settings["limits"] == {
         "memory": None
     }
 
@@ -210,7 +210,7 @@ def test_limits_that_an_earlier_version_lacked_may_be_missing() -> None:
 )
 def test_what_is_no_record_is_damage(data: bytes) -> None:
     with pytest.raises(DamagedRecordError, match=r"t1/state.json: this record is damaged") as caught:
-        load(data, "t1/state.json", known())
+        load(data, "t1/state.json", vocabulary())
     assert caught.value.fix
 
 
@@ -220,10 +220,10 @@ def test_no_damage_is_a_crash(cut: int, flipped: int) -> None:
     data[cut % len(data)] = flipped
     came: Record | StateError
     try:
-        came = load(bytes(data), "state.json", known())
+        came = load(bytes(data), "state.json", vocabulary())
     except StateError as error:
         came = error
-    assert came.fix if isinstance(came, StateError) else load(came.dump(), "state.json", known()) == came
+    assert came.fix if isinstance(came, StateError) else load(came.dump(), "state.json", vocabulary()) == came
 
 
 def test_where_a_record_is() -> None:

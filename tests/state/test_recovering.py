@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env.errors import DamagedRecordError, StateError
-from solven_env.reconcile.kinds import known
+from solven_env.reconcile.kinds import vocabulary
 from solven_env.state import LocalState, Stored
 from solven_env.state.recovering import read, recover, restore
 from tests.reconcile.states import text, wanted
@@ -41,7 +41,7 @@ def thread(tmp_path: Path) -> Thread:
 
 def whole(thread: Thread) -> Record:
     """The thread's record, which is whole."""
-    record = read(LocalState(thread.storage), "t1", known())
+    record = read(LocalState(thread.storage), "t1", vocabulary())
     assert record is not None
     return record
 
@@ -58,13 +58,13 @@ def test_the_newest_whole_generation_takes_its_place(thread: Thread, damage: str
     bytes_before = record.read_bytes() if record.exists() else None
     untouched = snapshot(thread.storage)
     with pytest.raises(DamagedRecordError, match=r"damaged|gone") as caught:
-        read(state, "t1", known())
+        read(state, "t1", vocabulary())
     assert caught.value.location == str(record)
     assert f"Its generation {3 - lost} is whole" in caught.value.fix
     assert caught.value.fix.endswith("solven-env apply PROFILE t1 --restore-record")
-    foreseen = recover(state, "t1", known())
+    foreseen = recover(state, "t1", vocabulary())
     assert snapshot(thread.storage) == untouched
-    done = restore(state, "t1", known())
+    done = restore(state, "t1", vocabulary())
     assert done is not None
     assert done.generation == 3 - lost
     kept = [path.read_bytes() for path in (thread.state / "damaged").glob("*")]
@@ -73,7 +73,7 @@ def test_the_newest_whole_generation_takes_its_place(thread: Thread, damage: str
     assert restored == foreseen
     assert (restored.incarnation, restored.generation) == (before.incarnation, 3)
     assert restored.resources["file:.bashrc"].digest == ASKED[2 - lost].states["file:.bashrc"].digest
-    assert restore(state, "t1", known()) is None
+    assert restore(state, "t1", vocabulary()) is None
     thread.apply(ASKED[2], overwrite=True)
     assert thread.generation == 4
     thread.check_in_sync(ASKED[2])
@@ -82,7 +82,7 @@ def test_the_newest_whole_generation_takes_its_place(thread: Thread, damage: str
 def test_it_clears_up_after_an_apply_that_was_killed_before_the_record_was_lost(thread: Thread) -> None:
     (thread.workspace / ".solven-env-0123456789abcdef.tmp").write_text("three")
     (thread.state / "state.json").write_text("")
-    assert restore(LocalState(thread.storage), "t1", known()) is not None
+    assert restore(LocalState(thread.storage), "t1", vocabulary()) is not None
     thread.apply(ASKED[2])
     thread.check_in_sync(ASKED[2])
 
@@ -94,14 +94,14 @@ def test_without_a_whole_generation_it_says_what_is_lost(thread: Thread) -> None
     before = snapshot(thread.storage)
     for look in (read, recover, restore):
         with pytest.raises(DamagedRecordError) as caught:
-            look(state, "t1", known())
+            look(state, "t1", vocabulary())
     with pytest.raises(DamagedRecordError) as caught:
-        read(state, "t1", known())
+        read(state, "t1", vocabulary())
     assert f"move {thread.state} away" in caught.value.fix
     assert "without the recorded inputs" in caught.value.fix
     assert snapshot(thread.storage) == before
     shutil.move(thread.state, thread.storage / "away")
-    assert read(state, "t1", known()) is None
+    assert read(state, "t1", vocabulary()) is None
 
 
 @pytest.mark.parametrize("which", ["state.json", "generations/3/record.json"])
@@ -113,7 +113,7 @@ def test_what_a_newer_version_wrote_is_never_replaced(thread: Thread, which: str
     before = snapshot(thread.storage)
     for look in (read, recover, restore):
         with pytest.raises(StateError, match="format 2, which this solven-env does not know"):
-            look(state, "t1", known())
+            look(state, "t1", vocabulary())
     assert snapshot(thread.storage) == before
 
 
@@ -127,16 +127,20 @@ def test_a_record_that_another_host_is_writing_is_read_again(thread: Thread) -> 
             return halves.pop(0) if halves else super().get(key)
 
     state = Writing(thread.storage)
-    assert read(state, "t1", known()) == whole(thread)
+    assert read(state, "t1", vocabulary()) == whole(thread)
     halves += [Stored(written.value[:length], str(length)) for length in range(1000)]
     with pytest.raises(DamagedRecordError):
-        read(state, "t1", known())
+        read(state, "t1", vocabulary())
     assert len(halves) > 900
 
 
 def test_a_thread_that_was_never_applied_has_none(tmp_path: Path) -> None:
     state = LocalState(tmp_path)
-    assert (read(state, "t1", known()), recover(state, "t1", known()), restore(state, "t1", known())) == (
+    assert (
+        read(state, "t1", vocabulary()),
+        recover(state, "t1", vocabulary()),
+        restore(state, "t1", vocabulary()),
+    ) == (
         None,
         None,
         None,

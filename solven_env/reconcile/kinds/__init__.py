@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from solven_env.reconcile.kinds import build, directory, file, mount_point, settings
 from solven_env.reconcile.model import State, name_in
-from solven_env.state.grammar import Known
+from solven_env.state.grammar import Vocabulary
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,21 +36,25 @@ def state_of(entry: Recorded) -> State:
     return State(KINDS[entry.kind].TYPE, entry.digest, entry.mode)
 
 
-def known() -> Known:
-    """What a record may hold, for `records.load`."""
-    return Known({name: kind.is_name for name, kind in KINDS.items() if kind.IS_RECORDED})
+def vocabulary() -> Vocabulary:
+    """Words that a record may hold, for `records.load`."""
+    return Vocabulary({name: kind.is_name for name, kind in KINDS.items() if kind.IS_RECORDED})
 
 
 def files(addresses: Iterable[str]) -> Mapping[str, str]:
-    """Address of each of these that stands for a file of the workspace, by its path."""
+    """Those of the addresses that stand for files of the workspace, by path.
+
+    >>> files(["directory:bin", "file:bin/hello"])
+    {'bin/hello': 'file:bin/hello'}
+    """
     return {name_in(address): address for address in addresses if kind_of(address).TYPE == "file"}
 
 
 def is_file(change: Change) -> bool:
-    """Whether the change is one of a file's bytes, which can be shown line by line."""
+    """True if the change is one of a file's bytes, which can be shown line by line."""
     return kind_of(change.address).TYPE == "file"
 
 
 def lies_on_host(change: Change) -> bool:
-    """Whether the change is made on this host, before the workspace is touched."""
+    """True if the change is made on this host, before the workspace is touched."""
     return kind_of(change.address).LIES == "host"

@@ -32,7 +32,7 @@ further_changes = kind.no_further_changes
 
 
 def is_name(name: str) -> bool:
-    """Whether it is the name of an ecosystem."""
+    """True for the name of an ecosystem."""
     return name in BUILDS
 
 
@@ -77,7 +77,7 @@ def reason(
 
 
 def entry(seen: Seen, desired: Desired, *, is_made: bool) -> Recorded | None:
-    """What is needed, so that each host finds or makes its own build of it."""
+    """Identity of the need, for which each host finds or makes a build of its own."""
     return Recorded("build", digest=seen.desired.digest) if seen.desired else None
 
 

@@ -34,7 +34,7 @@ reason = kind.basic_reason
 
 
 def is_name(name: str) -> bool:
-    """Whether it is a path of a workspace, or the workspace."""
+    """True for a path in a workspace, and for the workspace itself."""
     return name == "/" or names.is_relative(name)
 
 

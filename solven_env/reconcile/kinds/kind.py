@@ -1,4 +1,4 @@
-"""The protocol of a kind of resource, and what most kinds do: `judge = kind.basic_judge` takes it over.
+"""Protocol of a kind of resource, and what most kinds do: `judge = kind.basic_judge` takes it over.
 
 A kind's module is imported by every `run`, which reads a record: it imports nothing heavy. It reaches the workspace
 only through the root that it is handed, so that all its rules are tested without a directory.
@@ -33,10 +33,10 @@ class Kind(Protocol):
     TYPE: str
     """`State.type` of what apply leaves."""
     IS_RECORDED: bool
-    """Whether a record has an entry for each resource."""
+    """True if a record has an entry for each resource."""
 
     def is_name(self, name: str, /) -> bool:
-        """Whether a record can have a resource of this name; anything else is a damaged record."""
+        """True if a record can have a resource of this name; a record with any other name is damaged."""
 
     def desired(self, desired: Desired, profile: Profile, files: Sequence[RenderedFile]) -> Desired:
         """`desired` with what a profile and its rendered files ask of this kind: the same on every host."""
@@ -121,7 +121,7 @@ def basic_judge(seen: Seen, found: State | None, desired: Desired) -> Cause | No
 
 
 def no_removals(dropped: Sequence[Seen], desired: Desired, gone: Collection[str]) -> Iterator[tuple[Seen, Cause]]:
-    """What is desired no more stays as it is."""
+    """Resources that nobody desires any more stay as they are."""
     yield from ()
 
 

@@ -60,7 +60,9 @@ def desired_here(desired: Desired, record: Record | None, host: HostFacts) -> De
 
 
 def _targets(launch: Mapping[str, Any], host: HostFacts) -> dict[str, State]:
-    """Where settings mount upon the workspace, and upon what. What lies beneath another mount point is not its own."""
+    """Paths inside at which settings mount upon the workspace, and the states that these need. A path beneath another
+    one is left out.
+    """
     mounts, links = launch["mounts"], launch["links"]
     targets = {
         each["target"]: host.mounted_upon(each["source"]) if each["kind"] == "bind" else DIRECTORY for each in mounts
@@ -98,7 +100,7 @@ def look(seen: Seen, desired: Desired, record: Record | None) -> Seen:
 
 
 def _is_good(wanted: State, found: State | None, is_hidden_anew: bool) -> bool:
-    """Whether it can be mounted upon as it is: the sandbox makes directories that are missing, and what a command wrote
+    """True if it can be mounted upon as it is: the sandbox makes directories that are missing, and what a command wrote
     where something is mounted already is its own business.
     """
     if wanted == DIRECTORY:

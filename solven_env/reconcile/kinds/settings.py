@@ -1,4 +1,4 @@
-"""What only a launch needs (variables, mounts, limits, …), `settings:launch`: recorded, and made nowhere."""
+"""Settings that only a launch needs (variables, mounts, limits, …), `settings:launch`: recorded, and made nowhere."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ apply = kind.no_apply
 
 
 def desired(desired: Desired, profile: Profile, files: Sequence[RenderedFile]) -> Desired:
-    """What the profile says of a launch."""
+    """Settings of the profile."""
     return desired._replace(settings=settings(profile))
 
 
 def settings(profile: Profile) -> dict[str, Any]:
-    """What only a launch needs, as plain JSON data, equal to itself after a round trip through a record."""
+    """Settings for a launch, as plain JSON data, equal to itself after a round trip through a record."""
     return {
         "env": dict(profile.env),
         "path": list(profile.path),

@@ -12,7 +12,7 @@ from solven_env import api
 from solven_env.cli.unified import say_diff
 from solven_env.errors import ConflictError, ProfileError, StateError
 from solven_env.profile.source import read_schema
-from solven_env.reconcile.kinds import KINDS, known
+from solven_env.reconcile.kinds import KINDS, vocabulary
 from solven_env.state.records import load
 from tests.profiles import write_profile
 from tests.reconcile.kinds import toy
@@ -115,11 +115,11 @@ def test_a_path_changes_its_kind(tmp_path: Path, place: Path, to: str) -> None:
 def test_its_record_is_read_where_the_row_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     api.apply(counting_from(2, tmp_path), "t1", storage=tmp_path / "storage")
     written = (tmp_path / "storage/.solven-env/threads/t1/state.json").read_bytes()
-    assert load(written, "state.json", known()).resources[ADDRESS].kind == "countdown"
-    assert load(written, "state.json", known()).dump() == written
+    assert load(written, "state.json", vocabulary()).resources[ADDRESS].kind == "countdown"
+    assert load(written, "state.json", vocabulary()).dump() == written
     monkeypatch.delitem(KINDS, "countdown")
     with pytest.raises(StateError, match=f"this record has {ADDRESS}, which this solven-env does not know"):
-        load(written, "state.json", known())
+        load(written, "state.json", vocabulary())
 
 
 def test_a_command_finds_it(tmp_path: Path) -> None:
