@@ -32,7 +32,7 @@ def _look(*_: object) -> None:
 
 
 def _is_left_behind() -> bool:
-    """Whether the shell ended before we could ask who started us: it led our session, and our parent is of another.
+    """True if the shell ended before we asked for our parent: it led our session, and our parent is of another one.
 
     The children of a daemon, whose session has no leader either, have their parent in it.
     """
