@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from solven_env.errors import LockError
 from solven_env.packages.locks import NAMES
+from solven_env.system.blocks import READ_DIRECTORY, holding
+from solven_env.system.durable import write_over
 from solven_env.system.failures import failure
 
 if TYPE_CHECKING:
@@ -42,23 +44,10 @@ def write(directory: Path, files: Mapping[str, bytes]) -> tuple[str, ...]:
         directory.mkdir(parents=True, exist_ok=True)
         for name in changed:
             if name in files:
-                _replace(directory, name, files[name])
+                with holding(os.open(directory, READ_DIRECTORY)) as opened:
+                    write_over(opened, name, f".{name}-{os.urandom(4).hex()}", files[name], mode=0o644)
             else:
                 (directory / name).unlink()
     except OSError as error:
         raise failure(LockError, str(error.filename or directory), error) from error
     return changed
-
-
-def _replace(directory: Path, name: str, content: bytes) -> None:
-    import tempfile
-
-    descriptor, staged = tempfile.mkstemp(prefix=f".{name}-", dir=directory)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            os.fchmod(descriptor, 0o644)
-        os.replace(staged, directory / name)
-    except BaseException:
-        os.unlink(staged)
-        raise

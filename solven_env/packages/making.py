@@ -70,7 +70,7 @@ class Place(NamedTuple):
     def write(self, name: str, content: bytes) -> None:
         """Have a file of ours in the workspace, over whatever stands there."""
         with open_root(self.builder, self.workspace) as root:
-            root.rename(root.stage(name, content, 0o644), name)
+            root.replace(name, content, 0o644)
 
     def read(self, name: str) -> bytes:
         """A regular file that was left in the workspace."""

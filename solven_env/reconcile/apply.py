@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from solven_env.reconcile import model
     from solven_env.reconcile.model import Change, Plan
-    from solven_env.state import State
+    from solven_env.state import StateStore
     from solven_env.workspace.root import Root
 
 
@@ -79,7 +79,7 @@ def refuse_conflicts(plan: Plan) -> None:
 def apply(
     plan: Plan,
     open_root: Callable[[], Root],
-    state: State,
+    state: StateStore,
     fresh: Record | None = None,
     renew: Callable[[str], None] = no_renewal,
 ) -> Applied:
@@ -127,7 +127,7 @@ def apply(
     return Applied(generation, keeper.kept, again)
 
 
-def _unused(state: State, thread: str, number: int) -> int:
+def _unused(state: StateStore, thread: str, number: int) -> int:
     """First number from this one that no generation has: an apply may have died between its two records."""
     while state.get(_generation_key(thread, number)) is not None:
         number += 1

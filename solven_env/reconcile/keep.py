@@ -24,7 +24,7 @@ from solven_env.workspace.root import TEMPORARIES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from solven_env.state import State
+    from solven_env.state import StateStore
     from solven_env.workspace.root import Entry, Root
 
 MAX_ENTRIES = 10_000
@@ -56,7 +56,7 @@ class Kept(NamedTuple):
 class Keeper:
     """Keeps things of one workspace in one generation. The caller holds the thread's lock."""
 
-    def __init__(self, root: Root, state: State, thread: str, generation: int) -> None:
+    def __init__(self, root: Root, state: StateStore, thread: str, generation: int) -> None:
         self._root = root
         self._state = state
         self._prefix = f"threads/{thread}/generations/{generation}"

@@ -12,7 +12,7 @@ import stat
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import cgroups
-from solven_env.system.blocks import holding, suppress
+from solven_env.system.blocks import READ_DIRECTORY, READ_DIRECTORY_ITSELF, holding, suppress
 from solven_env.system.plain import Socket, socket
 
 BACKLOG = 128
@@ -47,7 +47,7 @@ def _make(path: str) -> None:
 def find_directory(path: str) -> int | None:
     """The same where it is there already; None where it is not."""
     try:
-        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        directory = os.open(path, READ_DIRECTORY_ITSELF)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -141,7 +141,7 @@ def locked(directory: int) -> holding:
 
     The lock is on the directory itself: a lock file would be left behind by a SIGKILL.
     """
-    own = os.open(f"/proc/self/fd/{directory}", os.O_RDONLY | os.O_DIRECTORY)
+    own = os.open(f"/proc/self/fd/{directory}", READ_DIRECTORY)
     try:
         fcntl.flock(own, fcntl.LOCK_EX)
     except BaseException:

@@ -1,6 +1,6 @@
-"""What we keep about threads: records, generations and locks."""
+"""Records, generations and locks of threads, on the storage."""
 
+from solven_env.state.contents import StateStore, Stored
 from solven_env.state.local import LocalState
-from solven_env.state.protocol import State, Stored
 
-__all__ = ["LocalState", "State", "Stored"]
+__all__ = ["LocalState", "StateStore", "Stored"]

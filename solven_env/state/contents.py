@@ -1,4 +1,5 @@
-"""Values of the state that are written whatever stands there, and those whose key names their digest.
+"""The state as the rest of the house knows it, and its values: those written whatever stands there, and those whose key
+names their digest.
 
 What a key names by its digest (a lock's text, the bytes of a kept file) is held against that digest whenever it is
 read: a storage that lost its bytes gives them back empty, cut off or not at all.
@@ -7,15 +8,65 @@ read: a storage that lost its bytes gives them back empty, cut off or not at all
 from __future__ import annotations
 
 import hashlib
+from typing import NamedTuple, Protocol
 
 from solven_env.errors import StateError
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from solven_env.state.protocol import State
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 
-def put(state: State, key: str, value: bytes) -> None:
+class Stored(NamedTuple):
+    """A value and its version: the SHA-256 of the bytes, in hexadecimal."""
+
+    value: bytes
+    version: str
+
+
+class StateStore(Protocol):
+    """All that the rest of the house knows of the state: values under keys, which are relative POSIX names.
+
+    `threads/t1/state.json` is one. Whoever writes beneath `threads/<thread>/` holds that thread's lock. Every
+    function raises StateError for what the system refuses and for a key that is none.
+    """
+
+    def location(self, key: str) -> str:
+        """Path or address of a key, for a person."""
+
+    def get(self, key: str) -> Stored | None:
+        """The value of a key; None when it has none. Changes nothing."""
+
+    def create(self, key: str, value: bytes) -> str:
+        """Give a key its first value and return its version; StateError when it has one already."""
+
+    def compare_and_swap(self, key: str, value: bytes, expected_version: str) -> str:
+        """Replace the value that has the expected version, return the new version; StateError when it is another."""
+
+    def list(self, prefix: str) -> tuple[str, ...]:
+        """The keys that begin with this text, sorted."""
+
+    def place(self, key: str) -> AbstractContextManager[int]:
+        """An open directory, private and made where it is missing, on the storage: for what is moved there whole."""
+
+    def has(self, key: str) -> bool:
+        """True where anything stands under a key: a value, or what was moved there."""
+
+    def lock(self, thread: str, progress: Callable[[str], None] = ...) -> AbstractContextManager[None]:
+        """Hold a thread; HeldError at once when anybody, this process included, holds it.
+
+        `progress` is told where it is taken over from another host, whose hold ran out.
+        """
+
+    def check_held(self, thread: str) -> None:
+        """HeldError where a hold of this thread, of this process, was lost to another host. Costs no look at a file.
+
+        `create` and `compare_and_swap` of what is the thread's raise it too, and look.
+        """
+
+
+def put(state: StateStore, key: str, value: bytes) -> None:
     """Give a key this value, its first or another. The caller holds the thread's lock."""
     stored = state.get(key)
     if stored is None:
@@ -24,13 +75,13 @@ def put(state: State, key: str, value: bytes) -> None:
         state.compare_and_swap(key, value, stored.version)
 
 
-def read(state: State, key: str, digest: str) -> bytes | None:
+def read(state: StateStore, key: str, digest: str) -> bytes | None:
     """The bytes under a key, whose SHA-256 in hexadecimal is `digest`; None where they are gone or are others."""
     stored = state.get(key)
     return stored.value if stored is not None and hashlib.sha256(stored.value).hexdigest() == digest else None
 
 
-def keep(state: State, key: str, data: bytes) -> bool:
+def keep(state: StateStore, key: str, data: bytes) -> bool:
     """Have these bytes under a key that names their digest, which threads may share; whether they had to be written."""
     digest = hashlib.sha256(data).hexdigest()
     if read(state, key, digest) is not None:

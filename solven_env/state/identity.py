@@ -10,13 +10,13 @@ from solven_env.errors import StateError
 from solven_env.system import names
 
 if TYPE_CHECKING:
-    from solven_env.state.protocol import State
+    from solven_env.state.contents import StateStore
 
 KEY = "storage.json"
 FORMAT = 1
 
 
-def storage_id(state: State, wanted: str | None = None) -> str:
+def storage_id(state: StateStore, wanted: str | None = None) -> str:
     """The id of the storage whose state this is; where it has none `wanted`, or one that is drawn, is written now.
 
     StateError where it is damaged.
@@ -26,7 +26,7 @@ def storage_id(state: State, wanted: str | None = None) -> str:
         return known
     given = wanted or os.urandom(16).hex()
     try:
-        state.create(KEY, (json.dumps({"format": FORMAT, "id": given}) + "\n").encode())
+        state.create(KEY, f"{written(given)}\n".encode())
     except StateError:
         known = known_storage_id(state)  # another one wrote it at the same time
         if known is None:
@@ -35,19 +35,24 @@ def storage_id(state: State, wanted: str | None = None) -> str:
     return known_storage_id(state) or given  # a bucket's mount lets another host replace it
 
 
-def known_storage_id(state: State) -> str | None:
+def written(storage: str) -> str:
+    """The text of the file `KEY` for an id, one line."""
+    return json.dumps({"format": FORMAT, "id": storage})
+
+
+def known_storage_id(state: StateStore) -> str | None:
     """The same, and None where none was drawn yet."""
     stored = state.get(KEY)
     if stored is None:
         return None
     try:
         about = json.loads(stored.value)
-        found, written = about["id"], about.get("format", FORMAT)
+        found, version = about["id"], about.get("format", FORMAT)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        found, written = "", FORMAT
-    if type(written) is int and written > FORMAT:
+        found, version = "", FORMAT
+    if type(version) is int and version > FORMAT:
         raise StateError(
-            f"the storage's id has format {written}, which is not {FORMAT}",
+            f"the storage's id has format {version}, which is not {FORMAT}",
             fix="A newer solven-env wrote it: install that one.",
             location=state.location(KEY),
         )

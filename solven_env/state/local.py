@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from solven_env.errors import HeldError, StateError
 from solven_env.state import leases
-from solven_env.state.protocol import Stored
+from solven_env.state.contents import Stored
 from solven_env.state.storage_root import StorageRoot
+from solven_env.system.blocks import READ_DIRECTORY_ITSELF
 from solven_env.system.durable import link_new, sync_directory, write_new
 from solven_env.system.failures import failure, shown
 from solven_env.system.syscalls import O_PATH, openat2, refresh
@@ -27,11 +28,10 @@ _OURS = ".solven-env"
 _LOCK = "lock"
 _TEMPORARY = ".tmp-"
 _PIECE = 1024 * 1024
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 class LocalState:
-    """A `State` in files.
+    """A `StateStore` in files.
 
     A file appears complete or not at all, and is on disk when the function returns. `compare_and_swap` looks and
     replaces in two steps: it is the thread's lock that keeps others out. What a killed process left half-written is
@@ -46,11 +46,11 @@ class LocalState:
         self._is_shared: bool | None = None
 
     def location(self, key: str) -> str:
-        """See `State.location`."""
+        """See `StateStore.location`."""
         return str(self._storage.path / _OURS / key)
 
     def get(self, key: str) -> Stored | None:
-        """See `State.get`."""
+        """See `StateStore.get`."""
         _check(key)
         with self._told(key):
             try:
@@ -76,7 +76,7 @@ class LocalState:
         return Stored(value, _version(value))
 
     def create(self, key: str, value: bytes) -> str:
-        """See `State.create`."""
+        """See `StateStore.create`."""
         with self._staged(key, value) as (place, staged, directory, name):
             self._confirm(key)
             try:
@@ -90,7 +90,7 @@ class LocalState:
         return _version(value)
 
     def compare_and_swap(self, key: str, value: bytes, expected_version: str) -> str:
-        """See `State.compare_and_swap`."""
+        """See `StateStore.compare_and_swap`."""
         with self._staged(key, value) as (place, staged, directory, name):
             stored = self.get(key)
             if stored is None or stored.version != expected_version:
@@ -100,13 +100,13 @@ class LocalState:
         return _version(value)
 
     def list(self, prefix: str) -> tuple[str, ...]:
-        """See `State.list`."""
+        """See `StateStore.list`."""
         beneath = posixpath.dirname(prefix)
         if beneath:
             _check_names(beneath)
         with self._told(beneath):
             try:
-                top = self._open(beneath, _DIRECTORY)
+                top = self._open(beneath, READ_DIRECTORY_ITSELF)
             except FileNotFoundError:
                 return ()
             try:
@@ -117,7 +117,7 @@ class LocalState:
 
     @contextmanager
     def place(self, key: str) -> Iterator[int]:
-        """See `State.place`. What its user is refused there stays the OSError that it is."""
+        """See `StateStore.place`. What its user is refused there stays the OSError that it is."""
         _check(key)
         with self._told(key), self._parent(f"{key}/") as (found, _):
             directory = os.dup(found)
@@ -127,7 +127,7 @@ class LocalState:
             os.close(directory)
 
     def has(self, key: str) -> bool:
-        """See `State.has`."""
+        """See `StateStore.has`."""
         _check(key)
         with self._told(key):
             try:
@@ -138,7 +138,7 @@ class LocalState:
 
     @contextmanager
     def lock(self, thread: str, progress: Callable[[str], None] = lambda _: None) -> Iterator[None]:
-        """See `State.lock`. An flock(2) on `threads/<thread>/lock`, which is never written, and ends with the process.
+        """See `StateStore.lock`. An flock(2) on the empty file `threads/<thread>/lock`, which ends with the process.
 
         HeldError when it is held, in this process too. Where the storage may be another host's too, a lease with it,
         of which `progress` is told when it had to be taken over.
@@ -154,7 +154,7 @@ class LocalState:
             yield
 
     def check_held(self, thread: str) -> None:
-        """See `State.check_held`."""
+        """See `StateStore.check_held`."""
         if thread in self._leases:
             self._leases[thread].check()
 
@@ -165,7 +165,7 @@ class LocalState:
         key = self._lock_key(thread)
         with self._told(key):
             try:
-                directory = self._open(posixpath.dirname(key), _DIRECTORY)
+                directory = self._open(posixpath.dirname(key), READ_DIRECTORY_ITSELF)
             except FileNotFoundError:
                 return False
             try:
@@ -225,7 +225,7 @@ class LocalState:
     def _parent(self, key: str) -> Iterator[tuple[int, str]]:
         beneath, name = posixpath.split(key)
         try:
-            directory = self._open(beneath, _DIRECTORY)
+            directory = self._open(beneath, READ_DIRECTORY_ITSELF)
         except FileNotFoundError:
             directory = self._make(beneath)
         try:
@@ -237,13 +237,13 @@ class LocalState:
         return openat2(self._storage.open(), posixpath.join(_OURS, key), flags)
 
     def _make(self, beneath: str) -> int:
-        here = openat2(self._storage.make(), ".", _DIRECTORY)
+        here = openat2(self._storage.make(), ".", READ_DIRECTORY_ITSELF)
         try:
             for name in posixpath.join(_OURS, beneath).rstrip("/").split("/"):
                 with suppress(FileExistsError):
                     os.mkdir(name, 0o700, dir_fd=here)
                     sync_directory(here)
-                inner = openat2(here, name, _DIRECTORY)
+                inner = openat2(here, name, READ_DIRECTORY_ITSELF)
                 os.close(here)
                 here = inner
         except BaseException:

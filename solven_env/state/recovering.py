@@ -16,8 +16,8 @@ from solven_env.state.records import Record, load, record_key
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from solven_env.state.contents import StateStore, Stored
     from solven_env.state.grammar import Vocabulary
-    from solven_env.state.protocol import State, Stored
 
 _LOOKS = 5
 """How often a record is read that is another one, and damaged, each time."""
@@ -34,7 +34,7 @@ class Restored(NamedTuple):
     damaged: str
 
 
-def read(state: State, thread: str, words: Vocabulary) -> Record | None:
+def read(state: StateStore, thread: str, words: Vocabulary) -> Record | None:
     """The thread's record; None where it was never applied. `DamagedRecordError` says which generation is whole."""
     try:
         return _read(state, thread, words)
@@ -50,7 +50,7 @@ def read(state: State, thread: str, words: Vocabulary) -> Record | None:
         raise DamagedRecordError(error.message, fix=fix, location=error.location) from error
 
 
-def recover(state: State, thread: str, words: Vocabulary) -> Record | None:
+def recover(state: StateStore, thread: str, words: Vocabulary) -> Record | None:
     """The thread's record, or where that is damaged or gone the one that `restore` puts into its place.
 
     `DamagedRecordError` where no generation is whole; `StateError` where a newer version wrote one of those looked at.
@@ -62,7 +62,7 @@ def recover(state: State, thread: str, words: Vocabulary) -> Record | None:
         return newest[1] if newest is not None else read(state, thread, words)  # which says that there is none
 
 
-def restore(state: State, thread: str, words: Vocabulary) -> Restored | None:
+def restore(state: StateStore, thread: str, words: Vocabulary) -> Restored | None:
     """Put the newest whole generation into the place of a record that is damaged or gone; None for a whole record.
 
     The damaged bytes are kept. The caller holds the thread's lock. Errors as of `recover`, and nothing written then.
@@ -83,7 +83,7 @@ def restore(state: State, thread: str, words: Vocabulary) -> Restored | None:
     return None
 
 
-def _read(state: State, thread: str, words: Vocabulary) -> Record | None:
+def _read(state: StateStore, thread: str, words: Vocabulary) -> Record | None:
     before: object = ...
     for left in reversed(range(_LOOKS)):
         stored = state.get(record_key(thread))
@@ -97,7 +97,7 @@ def _read(state: State, thread: str, words: Vocabulary) -> Record | None:
     return None
 
 
-def _loaded(state: State, thread: str, stored: Stored | None, words: Vocabulary) -> Record | None:
+def _loaded(state: StateStore, thread: str, stored: Stored | None, words: Vocabulary) -> Record | None:
     location = state.location(record_key(thread))
     if stored is not None:
         return load(stored.value, location, words)
@@ -106,7 +106,7 @@ def _loaded(state: State, thread: str, stored: Stored | None, words: Vocabulary)
     return None
 
 
-def _newest(state: State, thread: str, words: Vocabulary) -> tuple[int, Record] | None:
+def _newest(state: StateStore, thread: str, words: Vocabulary) -> tuple[int, Record] | None:
     """The newest generation that is whole, and its record as the next apply begins with it; None where none is.
 
     No number is given twice, though newer ones are damaged. What an apply was about to write is not known, so the next
@@ -124,7 +124,7 @@ def _newest(state: State, thread: str, words: Vocabulary) -> tuple[int, Record] 
     return None
 
 
-def _generations(state: State, thread: str) -> list[tuple[int, str]]:
+def _generations(state: StateStore, thread: str) -> list[tuple[int, str]]:
     """The number of each generation and the key of its record, the newest first."""
     keys = state.list(f"{_home(thread)}/generations/")
     found = [(int(match[1]), key) for key in keys if (match := _GENERATION.fullmatch(key))]

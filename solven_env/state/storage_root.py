@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solven_env.errors import StorageError
+from solven_env.system.blocks import READ_DIRECTORY
 from solven_env.system.durable import sync_directory
-from solven_env.system.syscalls import O_PATH, about, openat2
+from solven_env.system.syscalls import HOLD_DIRECTORY, O_PATH, about, openat2
 
 if TYPE_CHECKING:
     from solven_env.system.syscalls import About
 
-_DIRECTORY = O_PATH | os.O_DIRECTORY
 _MODE = 0o755
 
 
@@ -44,7 +44,7 @@ class StorageRoot:
         if self._descriptor < 0:
             self._reach()
         if self._missing:
-            self._hold(os.open("/".join(self._missing), _DIRECTORY, dir_fd=self._descriptor))  # made meanwhile
+            self._hold(os.open("/".join(self._missing), HOLD_DIRECTORY, dir_fd=self._descriptor))  # made meanwhile
         return self._descriptor
 
     def make(self) -> int:
@@ -61,7 +61,7 @@ class StorageRoot:
                     os.mkdir(name, dir_fd=self._descriptor)
                     os.chmod(name, _MODE, dir_fd=self._descriptor)
                     _sync(self._descriptor)
-                self._hold(os.open(name, _DIRECTORY, dir_fd=self._descriptor), self._missing[1:])
+                self._hold(os.open(name, HOLD_DIRECTORY, dir_fd=self._descriptor), self._missing[1:])
             except FileNotFoundError:  # a link to nowhere, or what is above was removed meanwhile
                 raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self.path)) from None
         return self._descriptor
@@ -100,7 +100,7 @@ class StorageRoot:
         missing: tuple[str, ...] = ()
         while True:
             try:
-                return self._hold(os.open(path, _DIRECTORY), missing)
+                return self._hold(os.open(path, HOLD_DIRECTORY), missing)
             except FileNotFoundError:
                 if not path.name:
                     raise
@@ -121,7 +121,7 @@ def is_mount_point(path: str) -> bool:
 
 
 def _about(path: str | Path) -> About:
-    descriptor = os.open(path, _DIRECTORY)
+    descriptor = os.open(path, HOLD_DIRECTORY)
     try:
         return about(descriptor)
     finally:
@@ -129,7 +129,7 @@ def _about(path: str | Path) -> About:
 
 
 def _sync(directory: int) -> None:
-    opened = openat2(directory, ".", os.O_RDONLY | os.O_DIRECTORY)
+    opened = openat2(directory, ".", READ_DIRECTORY)
     try:
         sync_directory(opened)
     finally:

@@ -58,6 +58,23 @@ def write_new(directory: int, name: str, data: bytes, *, mode: int, owner: tuple
         raise
 
 
+def write_over(
+    directory: int, name: str, staged: str, data: bytes, *, mode: int, owner: tuple[int, int] | None = None
+) -> None:
+    """Have these bytes at `name` in one step, in the place of a file or a link that is there.
+
+    On failure nothing changes. They are written under the name `staged` first, which nothing may have; all else is
+    as of `write_new`.
+    """
+    write_new(directory, staged, data, mode=mode, owner=owner)
+    try:
+        os.rename(staged, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(staged, dir_fd=directory)
+        raise
+
+
 def rename_new(old_directory: int, old: str, new_directory: int, new: str) -> None:
     """Rename `old` to `new`; FileExistsError when anything at all is there."""
     if not _renamed_with_flags(old_directory, old, new_directory, new):

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solven_env.errors import StoreError
-from solven_env.system.blocks import holding
-from solven_env.system.durable import make_directory, rename_over
+from solven_env.system.blocks import READ_DIRECTORY, holding
+from solven_env.system.durable import make_directory, rename_over, write_over
 from solven_env.system.failures import failure
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def staged(target: Path) -> Iterator[Path]:
         directory.chmod(0o755)
     try:
         yield directory
-        with refusals_told(target), holding(os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)) as parent:
+        with refusals_told(target), holding(os.open(target.parent, READ_DIRECTORY)) as parent:
             rename_over(parent, directory.name, target.name)
     finally:
         remove_unless_used(directory)
@@ -159,19 +159,11 @@ def publish_file(path: Path, content: bytes, *, mode: int) -> None:
     with refusals_told(path):
         if _holds(path, content):
             return
-        import tempfile
-
         with locked(path.parent, path.name):
             sweep(path.parent, mine=path.name)
-            descriptor, name = tempfile.mkstemp(prefix=f"{_STAGED}{path.name}-", dir=path.parent)
-            try:
-                with open(descriptor, "wb") as file:
-                    file.write(content)
-                    os.fchmod(descriptor, mode)
-                os.rename(name, path)
-            except BaseException:
-                os.unlink(name)
-                raise
+            staged = f"{_STAGED}{path.name}-{os.urandom(4).hex()}"
+            with holding(os.open(path.parent, READ_DIRECTORY)) as directory:
+                write_over(directory, path.name, staged, content, mode=mode)
 
 
 def _open_lock(directory: Path, name: str) -> int:

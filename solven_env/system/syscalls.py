@@ -28,6 +28,8 @@ RENAME_NOREPLACE = 1
 RENAME_EXCHANGE = 2
 
 O_PATH = 0o10000000  # os.O_PATH exists on Linux only; this module is imported on macOS too
+HOLD_DIRECTORY = O_PATH | os.O_DIRECTORY
+"""Flags to hold a directory, for what is looked up beneath it; nobody needs the right to read it."""
 
 # arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h (aarch64). Calls added since Linux 5.1
 # have one number everywhere.

@@ -31,7 +31,7 @@ from pathlib import Path
 
 from solven_env.errors import SolvenError, StateError, StorageError, StoreError
 from solven_env.state import LocalState
-from solven_env.state.identity import KEY, known_storage_id, storage_id
+from solven_env.state.identity import KEY, known_storage_id, storage_id, written
 from solven_env.state.storage_root import StorageRoot, is_mount_point
 from solven_env.system.durable import make_directory
 from solven_env.system.failures import failures_as
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from solven_env.config import Storage
 
 
-class Known(NamedTuple):
+class KnownStorage(NamedTuple):
     """A storage as this host met it last: its own id, and its root. `born` is 0 where that is not known."""
 
     storage: str
@@ -129,7 +129,7 @@ def _judge(data: Path, root: StorageRoot, asked: Storage) -> _Judged:
             fix=f"Mount the right one here, or correct storages.{asked.name} in the host configuration.",
             location=str(root.path),
         )
-    seen = Known(own, here.device, here.inode, here.born, path)
+    seen = KnownStorage(own, here.device, here.inode, here.born, path)
     if at is not None and _read(data, at.id) == seen:
         return _Judged(at.id, is_noted=True)
     return _recognise(data, seen, at)
@@ -147,7 +147,7 @@ def _check_new(data: Path, root: StorageRoot, asked: Storage, at: _At | None) ->
         who = "this host's configuration says" if lost == asked.id else "this host knows it as"
         raise StateError(
             f"the storage's id is gone, and {who} {lost}",
-            fix=f'Restore it from a backup, or write this there: {{"format": 1, "id": "{lost}"}}',
+            fix=f"Restore it from a backup, or write this there: {written(lost)}",
             location=str(root.path / ".solven-env" / KEY),
         )
     if known is not None and known.storage == asked.id:  # drawn already: this one is not it, or lost everything
@@ -169,7 +169,7 @@ def _check_mounted(data: Path, path: Path, at: _At) -> None:
     )
 
 
-def _recognise(data: Path, seen: Known, at: _At | None) -> _Judged:
+def _recognise(data: Path, seen: KnownStorage, at: _At | None) -> _Judged:
     """Which of the known storages of its id a place is, as the table of this module says."""
     entries = _entries(data, seen.storage)
     if at is not None and at.id not in entries:
@@ -196,7 +196,7 @@ def _recognise(data: Path, seen: Known, at: _At | None) -> _Judged:
     return _Judged(None, original=entries[seen.storage].path)
 
 
-def _stands(data: Path, known: Known, seen: Known) -> str:
+def _stands(data: Path, known: KnownStorage, seen: KnownStorage) -> str:
     """What is at the path of a known storage now, where `seen` is at another one."""
     there = StorageRoot(Path(known.path))
     try:
@@ -211,7 +211,7 @@ def _stands(data: Path, known: Known, seen: Known) -> str:
         return "unknown"
 
 
-def _shows(path: str, seen: Known) -> bool:
+def _shows(path: str, seen: KnownStorage) -> bool:
     try:
         about = StorageRoot(Path(path)).look()
     except OSError:
@@ -225,7 +225,7 @@ def _note(data: Path, root: StorageRoot, own: str, known_as: str) -> None:
     with failures_as(StorageError, str(root.path)):
         here, mount = root.look(), root.mount_point()
         assert here is not None
-    seen, known = Known(own, here.device, here.inode, here.born, path), _read(data, known_as)
+    seen, known = KnownStorage(own, here.device, here.inode, here.born, path), _read(data, known_as)
     if known is not None and known.path != path and _shows(known.path, seen):
         seen = seen._replace(path=known.path)  # two paths to one directory
     with refusals_told(data / "known"):
@@ -241,7 +241,7 @@ def _replace(fresh: Path, link: Path, text: str) -> None:
     fresh.rename(link)
 
 
-def _entries(data: Path, own: str) -> dict[str, Known]:
+def _entries(data: Path, own: str) -> dict[str, KnownStorage]:
     """The known storages whose own id this is: the original, then its copies."""
     place = _link(data, own).parent
     with refusals_told(place):
@@ -253,13 +253,13 @@ def _entries(data: Path, own: str) -> dict[str, Known]:
     return {name: known for name, known in found if known is not None and known.storage == own}
 
 
-def _read(data: Path, known_as: str) -> Known | None:
+def _read(data: Path, known_as: str) -> KnownStorage | None:
     text = _text(_link(data, known_as))
     if text is None:
         return None
     try:
         storage, device, inode, born, path = text.split("/", 4)
-        return Known(storage, int(device), int(inode), int(born), f"/{path}")
+        return KnownStorage(storage, int(device), int(inode), int(born), f"/{path}")
     except ValueError:
         raise _damaged(_link(data, known_as)) from None
 

@@ -20,7 +20,7 @@ from solven_env.errors import SandboxError, WorkspaceError
 from solven_env.packages import layers
 from solven_env.state.records import Record
 from solven_env.system import directories
-from solven_env.system.blocks import holding
+from solven_env.system.blocks import READ_DIRECTORY, holding
 from solven_env.system.failures import failures_as
 from solven_env.system.publishing import refusals_told
 from solven_env.threads import claims, sessions
@@ -164,7 +164,7 @@ def _nearest(path: Path) -> Path:
 def _turn(home: layers.Home) -> int:
     """What launchers lock together as long as their commands live, and who gives a thread over alone."""
     with refusals_told(home.path):
-        return os.open(layers.make(home), os.O_RDONLY | os.O_DIRECTORY)
+        return os.open(layers.make(home), READ_DIRECTORY)
 
 
 def _claimant(home: layers.Home) -> claims.Claimant:
@@ -235,7 +235,7 @@ def _give(thread: Thread, record: Record, home: layers.Home, uid: int) -> None:
     for kind, instance in layers.instances(home):
         path = home.path / f"{kind}-{instance}"
         with refusals_told(path):
-            directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            directory = os.open(path, READ_DIRECTORY)
         with holding(directory):
             adopt(directory, (uid, uid), is_former)
     root = storages.open_workspace(thread.root, thread.name, Owner(uid, uid))

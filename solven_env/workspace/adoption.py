@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from solven_env.errors import WorkspaceError
+from solven_env.system.blocks import READ_DIRECTORY_ITSELF
 from solven_env.system.durable import chown
 from solven_env.system.failures import failures_as
 from solven_env.system.syscalls import CONFINED, O_PATH, RESOLVE_NO_XDEV, openat2
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 _WITHIN = CONFINED | RESOLVE_NO_XDEV
 _ENTRY = O_PATH | os.O_NOFOLLOW
-_DIRECTORY = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_NONBLOCK
 _OPEN = 32
 """How many directories are held open at once; those above them are opened again when they come to their turn."""
 _STRETCH = 4000
@@ -228,7 +228,7 @@ def _open_directory(workspace: int, path: str) -> int | None:
     here = os.dup(workspace)
     try:
         for stretch in _stretches(path):
-            there = openat2(here, stretch, _DIRECTORY, resolve=_WITHIN)
+            there = openat2(here, stretch, READ_DIRECTORY_ITSELF, resolve=_WITHIN)
             os.close(here)
             here = there
     except OSError as error:

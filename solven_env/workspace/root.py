@@ -17,9 +17,18 @@ from itertools import islice
 from typing import Literal
 
 from solven_env.errors import ExchangeUnsupportedError, WorkspaceError
-from solven_env.system.durable import NOT_OFFERED, rename_new, set_rights, sync_directory, write_new
+from solven_env.system.blocks import READ_DIRECTORY_ITSELF
+from solven_env.system.durable import NOT_OFFERED, rename_new, set_rights, sync_directory, write_new, write_over
 from solven_env.system.failures import failures_as, shown
-from solven_env.system.syscalls import O_PATH, RENAME_EXCHANGE, let_owner_in, mount_id, openat2, renameat2
+from solven_env.system.syscalls import (
+    HOLD_DIRECTORY,
+    O_PATH,
+    RENAME_EXCHANGE,
+    let_owner_in,
+    mount_id,
+    openat2,
+    renameat2,
+)
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace.reading import opened_to_read, read_at_most
 
@@ -38,7 +47,6 @@ TEMPORARIES = ".solven-env-*.tmp"
 """How the names are told that `Root.stage` and `Root.set_aside` give."""
 _TEMPORARY = re.compile(r"\.solven-env-[0-9a-f]{16}\.tmp")
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-_DIRECTORY = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_NONBLOCK
 
 
 Kind = Literal["file", "directory", "symlink", "other"]
@@ -174,7 +182,7 @@ class Root:
 
         A directory of somebody else's keeps its mode.
         """
-        with failures_as(WorkspaceError, path), self._opened(path, O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY) as opened:
+        with failures_as(WorkspaceError, path), self._opened(path, HOLD_DIRECTORY | os.O_NOFOLLOW) as opened:
             let_owner_in(opened)
             return os.access(f"/proc/self/fd/{opened}", os.R_OK | os.W_OK | os.X_OK)
 
@@ -191,7 +199,7 @@ class Root:
         _check_directory(path)
         with (
             failures_as(WorkspaceError, path),
-            self._opened(path, _DIRECTORY) as descriptor,
+            self._opened(path, READ_DIRECTORY_ITSELF) as descriptor,
             os.scandir(descriptor) as entries,
         ):
             names = sorted(entry.name for entry in islice(entries, limit))
@@ -211,11 +219,11 @@ class Root:
 
         A crash in here can leave it with our own uid, which `adopt_directory` mends.
         """
-        with self._parent(path, _DIRECTORY) as (parent, name):
+        with self._parent(path, READ_DIRECTORY_ITSELF) as (parent, name):
             os.mkdir(name, mode, dir_fd=parent)
             try:
                 # If the agent has put another directory there by now, that one is its own to begin with.
-                made = openat2(parent, name, _DIRECTORY)
+                made = openat2(parent, name, READ_DIRECTORY_ITSELF)
                 try:
                     set_rights(made, mode, self.owner)
                 finally:
@@ -263,10 +271,14 @@ class Root:
                     "this file system cannot exchange two files", location=shown(b)
                 ) from error
 
-    def rename(self, old: str, new: str) -> None:
-        """Move `old` to `new` in one step, replacing a file or a link that is there."""
-        with self._pair(old, new) as (old_directory, old_name, new_directory, new_name):
-            os.rename(old_name, new_name, src_dir_fd=old_directory, dst_dir_fd=new_directory)
+    def replace(self, path: str, data: bytes, mode: int) -> None:
+        """Have a file with these bytes at `path` in one step, in the place of a file or a link that is there.
+
+        >>> root.replace("pyproject.toml", b"[project]\\n", 0o644)  # doctest: +SKIP
+        """
+        with self._parent(path, READ_DIRECTORY_ITSELF) as (directory, name):
+            write_over(directory, name, posixpath.basename(_temporary(path)), data, mode=mode, owner=self.owner)
+            self._changed.add(posixpath.dirname(path))
 
     def check_way_out(self, path: str, place: int) -> None:
         """WorkspaceError where `move_out` could not move `path` to the open directory `place`: between two mounts."""
@@ -279,7 +291,7 @@ class Root:
 
         A directory that its owner may not write takes a right for that moment: its `..` changes (rename(2)).
         """
-        with failures_as(WorkspaceError, directory or "."), self._opened(directory, _DIRECTORY) as here:
+        with failures_as(WorkspaceError, directory or "."), self._opened(directory, READ_DIRECTORY_ITSELF) as here:
             for name, new in names.items():
                 path = posixpath.join(directory, name)
                 with failures_as(WorkspaceError, path), suppress(FileNotFoundError):
@@ -289,13 +301,13 @@ class Root:
 
     def remove(self, path: str) -> None:
         """Remove anything but a directory: a link itself, never what it leads to."""
-        with self._parent(path, _DIRECTORY) as (directory, name):
+        with self._parent(path, READ_DIRECTORY_ITSELF) as (directory, name):
             os.unlink(name, dir_fd=directory)
             self._changed.add(posixpath.dirname(path))
 
     def remove_directory(self, path: str) -> None:
         """Remove an empty directory; one that is not is OSError with ENOTEMPTY."""
-        with self._parent(path, _DIRECTORY) as (directory, name):
+        with self._parent(path, READ_DIRECTORY_ITSELF) as (directory, name):
             os.rmdir(name, dir_fd=directory)
             self._changed.add(posixpath.dirname(path))
 
@@ -304,7 +316,7 @@ class Root:
         for path in sorted(self._changed):
             with failures_as(WorkspaceError, path or "."):
                 try:
-                    with self._opened(path, _DIRECTORY) as directory:
+                    with self._opened(path, READ_DIRECTORY_ITSELF) as directory:
                         sync_directory(directory)
                 except OSError as error:
                     if error.errno not in _ABSENT:  # the agent has put something else there
@@ -339,7 +351,7 @@ class Root:
             os.close(descriptor)
 
     @contextmanager
-    def _parent(self, path: str, flags: int = O_PATH | os.O_DIRECTORY) -> Iterator[tuple[int, str]]:
+    def _parent(self, path: str, flags: int = HOLD_DIRECTORY) -> Iterator[tuple[int, str]]:
         _check(path)
         directory, name = posixpath.split(path)
         with failures_as(WorkspaceError, path), self._opened(directory, flags) as descriptor:
@@ -347,7 +359,7 @@ class Root:
 
     @contextmanager
     def _pair(self, old: str, new: str) -> Iterator[tuple[int, str, int, str]]:
-        with self._parent(old, _DIRECTORY) as (a, x), self._parent(new, _DIRECTORY) as (b, y):
+        with self._parent(old, READ_DIRECTORY_ITSELF) as (a, x), self._parent(new, READ_DIRECTORY_ITSELF) as (b, y):
             yield a, x, b, y
             self._changed |= {posixpath.dirname(old), posixpath.dirname(new)}
 

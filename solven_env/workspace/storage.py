@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from solven_env.config import Storage
 from solven_env.errors import UnknownStorageError, UsageError, WorkspaceError
 from solven_env.system import directories, names
+from solven_env.system.blocks import READ_DIRECTORY_ITSELF
 from solven_env.system.durable import set_rights
 from solven_env.system.failures import failures_as
-from solven_env.system.syscalls import O_PATH, let_owner_in, openat2
+from solven_env.system.syscalls import HOLD_DIRECTORY, O_PATH, let_owner_in, openat2
 from solven_env.workspace.root import CLOSED, Owner, Root
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from solven_env.state.storage_root import StorageRoot
 
 _VARIABLE = "SOLVEN_ENV_STORAGE"
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK
 _THREADS = 0o711
 """Everybody may pass through to what he may enter, and nobody list the threads."""
 
@@ -88,7 +88,7 @@ def create_workspace(storage: StorageRoot, thread: str, owner: Owner | None) -> 
     with failures_as(WorkspaceError, str(storage.path)):
         made = storage.make()
         for path, mode, whose in (("threads", _THREADS, None), (f"threads/{thread}", CLOSED, owner)):
-            with Root(openat2(made, ".", _DIRECTORY), whose) as place, suppress(FileExistsError):
+            with Root(openat2(made, ".", READ_DIRECTORY_ITSELF), whose) as place, suppress(FileExistsError):
                 place.mkdir(path, mode)
                 place.sync()
     root = open_workspace(storage, thread, owner)
@@ -118,7 +118,7 @@ def close_to_others(storage: StorageRoot, thread: str, group: int | None) -> Non
     with root:
         root.close_to_others(group)
     with failures_as(WorkspaceError, str(storage.path / "threads")):
-        threads = openat2(storage.open(), "threads", _DIRECTORY)
+        threads = openat2(storage.open(), "threads", READ_DIRECTORY_ITSELF)
         try:
             about = os.fstat(threads)
             if about.st_uid == os.geteuid():
@@ -129,10 +129,10 @@ def close_to_others(storage: StorageRoot, thread: str, group: int | None) -> Non
 
 def _open_directory(place: int, path: str) -> int:
     """A directory beneath an open one, reached through no link; its owner may do all in it from now on."""
-    held = openat2(place, path, O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
+    held = openat2(place, path, HOLD_DIRECTORY | os.O_NOFOLLOW)
     try:
         let_owner_in(held)
-        return openat2(held, ".", _DIRECTORY)
+        return openat2(held, ".", READ_DIRECTORY_ITSELF)
     finally:
         os.close(held)
 

@@ -76,8 +76,7 @@ WRITES: dict[str, Callable[[Root, str], object]] = {
     "set_aside": lambda root, path: root.set_aside(path),
     "publish": lambda root, path: root.publish(root.stage("ours", b"ours", 0o644), path),
     "exchange": lambda root, path: root.exchange(root.stage("ours", b"ours", 0o644), path),
-    "rename to": lambda root, path: root.rename(root.stage("ours", b"ours", 0o644), path),
-    "rename from": lambda root, path: root.rename(path, "moved"),
+    "replace": lambda root, path: root.replace(path, b"ours", 0o644),
     "remove": lambda root, path: root.remove(path),
     "remove_directory": lambda root, path: root.remove_directory(path),
 }
@@ -223,7 +222,7 @@ def test_names_that_are_not_utf8_come_and_go(root: Root, workspace: Path) -> Non
 def test_a_hard_link_to_a_file_outside_is_replaced_not_written(root: Root, workspace: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside" / "file"
     os.link(outside, workspace / "file")
-    root.rename(root.stage("file", b"ours", 0o644), "file")
+    root.replace("file", b"ours", 0o644)
     assert (workspace / "file").read_bytes() == b"ours"
     assert outside.read_text() == "secret"
     assert stat.S_IMODE(outside.stat().st_mode) == 0o600

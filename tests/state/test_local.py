@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from solven_env.errors import HeldError, StateError
-from solven_env.state import LocalState, State, Stored
+from solven_env.state import LocalState, StateStore, Stored
 from solven_env.system import durable
 
 KEY = "threads/t1/state.json"
@@ -38,7 +38,7 @@ def version(value: bytes) -> str:
 
 
 def test_local_state_is_a_state(state: LocalState) -> None:
-    held: State = state
+    held: StateStore = state
     assert held.list("") == ()
 
 

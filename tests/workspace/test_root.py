@@ -61,8 +61,7 @@ OPERATIONS: dict[str, Callable[[Root, str], object]] = {
     "publish from": lambda root, path: root.publish(path, "new"),
     "exchange with": lambda root, path: root.exchange("file", path),
     "exchange": lambda root, path: root.exchange(path, "file"),
-    "rename to": lambda root, path: root.rename("file", path),
-    "rename from": lambda root, path: root.rename(path, "new"),
+    "replace": lambda root, path: root.replace(path, b"", 0o644),
     "remove": lambda root, path: root.remove(path),
     "remove_directory": lambda root, path: root.remove_directory(path),
 }
@@ -385,13 +384,13 @@ def test_a_file_system_that_cannot_exchange_says_so_and_changes_nothing(
     assert [(tmp_path / name).read_text() for name in "ab"] == ["a", "b"]
 
 
-def test_rename_replaces(root: Root, tmp_path: Path) -> None:
-    (tmp_path / "a").write_text("a")
+def test_replace_takes_the_place_of_a_link_and_leaves_what_it_leads_to(root: Root, tmp_path: Path) -> None:
     (tmp_path / "outside").write_text("untouched")
     (tmp_path / "b").symlink_to("outside")
-    root.rename("a", "b")
+    root.replace("b", b"ours", 0o640)
     assert tree(tmp_path) == ["b", "outside"]
     assert not (tmp_path / "b").is_symlink()
+    assert ((tmp_path / "b").read_text(), stat.S_IMODE((tmp_path / "b").stat().st_mode)) == ("ours", 0o640)
     assert (tmp_path / "outside").read_text() == "untouched"
 
 

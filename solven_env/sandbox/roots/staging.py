@@ -18,14 +18,13 @@ from solven_env.sandbox.roots import etc
 from solven_env.sandbox.roots.sources import HARDENED, Shared, open_source
 from solven_env.sandbox.roots.targets import (
     DIRECTORY,
-    READ_DIRECTORY,
     holds_something,
     open_parent,
     open_target,
     write_file,
 )
 from solven_env.system import mounting, syscalls
-from solven_env.system.blocks import holding, suppress
+from solven_env.system.blocks import READ_DIRECTORY, holding, suppress
 from solven_env.typed import NamedTuple
 
 

@@ -7,14 +7,13 @@ import os
 
 from solven_env.errors import SandboxError
 from solven_env.system import syscalls
-from solven_env.system.blocks import holding
+from solven_env.system.blocks import READ_DIRECTORY, holding
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Set
 
-DIRECTORY = os.O_PATH | os.O_DIRECTORY
-READ_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK
+DIRECTORY = syscalls.HOLD_DIRECTORY
 
 
 def open_target(

@@ -12,13 +12,11 @@ from solven_env.sandbox import signals
 from solven_env.sandbox.launch_plan import Overlay
 from solven_env.sandbox.roots import mapping, sources
 from solven_env.system import mounting, syscalls
-from solven_env.system.blocks import holding, suppress
+from solven_env.system.blocks import READ_DIRECTORY_ITSELF, holding, suppress
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_READ = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 def main(builds: str, layers: str, workspaces: str, common: str, first: str, last: str) -> None:
@@ -51,13 +49,13 @@ class _made:  # noqa: N801 (read as a verb)
     """
 
     def __init__(self, parent: str) -> None:
-        self.parent = os.open(parent, _READ)
+        self.parent = os.open(parent, READ_DIRECTORY_ITSELF)
         self.name = f".solven-env-{os.urandom(8).hex()}.tmp"
         self.opened = -1
 
     def __enter__(self) -> int:
         os.mkdir(self.name, 0o700, dir_fd=self.parent)
-        self.opened = syscalls.openat2(self.parent, self.name, _READ)
+        self.opened = syscalls.openat2(self.parent, self.name, READ_DIRECTORY_ITSELF)
         return self.opened
 
     def __exit__(self, *_: object) -> None:

@@ -118,7 +118,7 @@ def _forget_times(root: Root, site: str) -> None:
             record = f"{site}/{name}/RECORD"
             rows = root.read(record).splitlines(keepends=True)
             kept = b"".join(row for row in rows if not row.startswith(f"{noted},".encode()))
-            root.rename(root.stage(record, kept, 0o644), record)
+            root.replace(record, kept, 0o644)
             root.remove(f"{site}/{noted}")
 
 
