@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 _CONTROLLERS = ("memory", "pids")
 _OUTSIDE = 1
-"""How many processes of a command's cgroup its limit does not count: bubblewrap, pid 1."""
+"""Number of processes of a command's cgroup that its limit does not count: bubblewrap, pid 1."""
 
 
 class Unenforced(NamedTuple):
-    """A limit that this host does not enforce, why, and what would mend it."""
+    """A limit that this host does not enforce, why, and the fix."""
 
     limit: str
     why: str
@@ -32,7 +32,7 @@ class Unenforced(NamedTuple):
 
 
 class Events(NamedTuple):
-    """What the kernel counted in a command's cgroup: processes killed for want of memory, forks refused."""
+    """Counts of the kernel in a command's cgroup: processes killed for want of memory, forks refused."""
 
     oom_kills: int = 0
     refused_forks: int = 0
@@ -110,7 +110,7 @@ def enter(path: str) -> None:
 
 
 def events(path: str) -> Events:
-    """What happened in a cgroup so far."""
+    """Counts of a cgroup so far."""
     return Events(_field(f"{path}/memory.events", "oom_kill"), _field(f"{path}/pids.events", "max"))
 
 
@@ -149,7 +149,7 @@ def _make_next(directory: str) -> str:
 
 
 def _hierarchy(mounts: str) -> str | None:
-    """Where the whole hierarchy is mounted, as far as our cgroup namespace goes."""
+    """Mount point of the whole hierarchy, as far as our cgroup namespace goes."""
     for line in mounts.splitlines():
         about, _, kind = line.partition(" - ")
         fields = about.split()

@@ -1,4 +1,4 @@
-"""How many processes and threads a command has, counted in the holder's own /proc: now and then, and at its end.
+"""Count of the processes and threads of a command, in the holder's own /proc: now and then, and at its end.
 
 Most bombs go on for a while, bash's for 15 seconds in which it tries a refused fork again. So the holder looks soon
 after the start, and then less and less often. A look is one read as long as too few pids were drawn since the start,
@@ -22,11 +22,11 @@ _LINKS_OF_A_DIRECTORY = 2  # for itself and its name; each thread is one more
 _SOON = 0.005  # seconds between the first two looks; then twice as many, up to these
 _BUSY, _IDLE = 1.0, 4.0  # where processes are made, and where none is
 _SHARE = 20
-"""How many times as long as a look took nothing is looked at: processes by the thousand cost a twentieth of a CPU."""
+"""Pause after a look, as a multiple of its time: processes by the thousand cost a twentieth of a CPU."""
 
 
 class Watch:
-    """What is known of one command's processes, of which `limit` are allowed.
+    """Facts about one command's processes, of which `limit` are allowed.
 
     `awaited` is the descriptor that turns readable when `step` is due, `due` the time at which `look` is. `peak` is the
     most processes that were there at a moment at which we counted, `left` how many the first one left when it ended.

@@ -1,4 +1,4 @@
-"""What one command may use, how the kernel is told, and which limit it was that stopped a command.
+"""Limits of one command: their values, how the kernel is told, and which of them stopped a command.
 
 A limit is an upper bound: where the mount, the caller or the host sets a lower one, that one holds.
 """
@@ -14,14 +14,16 @@ _GRACE = 2
 """Seconds of CPU time between SIGXCPU and SIGKILL: a process may tidy up, and its end tells who killed it."""
 
 _NEAR = 0.9
-"""Of the limit of processes, since they come and go as we count. Of 40 bombs that failed, 39 had so many (measured)."""
+"""Share of the limit of processes that counts as reached: they come and go as we count. Of 40 bombs that failed, 39
+had so many (measured)."""
 
 _MEASURED = 0.75
-"""Of CPU time: the kernel counts ticks against the limit, and tells less of it afterwards (0.91 s of 1 s, measured)."""
+"""Share of the limit of CPU time that counts as used: the kernel counts ticks against the limit, and tells less of it
+afterwards (0.91 s of 1 s, measured)."""
 
 
 class Limits(NamedTuple):
-    """None is no limit.
+    """Limits of one command; None is no limit.
 
     `processes` counts threads too. `cpu_time` (seconds) and `open_files` are each process's; `file_size` (bytes) is
     each file's; the others are the command's with all that it starts: `memory` (bytes), `wall_time` (seconds).
@@ -49,7 +51,7 @@ class Reached(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What is known of a command that has ended.
+    """Facts about a command that has ended.
 
     `out_of_time` is the limit of wall time at which it was killed. `cpu_time` is in seconds, of all its processes that
     were waited for. `processes` is how many were seen at one moment, `left` how many its first one left when it ended.
@@ -96,7 +98,7 @@ def hard_limits() -> dict[str, int]:
 
 
 def time_limit(limits: Limits, timeout: float | None) -> tuple[float, str] | None:
-    """After how many seconds of wall time the command ends, and by which of the two: the smaller one."""
+    """Seconds of wall time after which the command is ended, and which of the two says so: the smaller one."""
     times = [(timeout, "timeout"), (limits.wall_time, "wall_time")]
     return min(((seconds, name) for seconds, name in times if seconds is not None), default=None)
 
@@ -112,7 +114,7 @@ def reached(name: str, value: float, *, is_certain: bool = True) -> Reached:
 
 
 def judge(limits: Limits, tmp_size: int | None, evidence: Evidence) -> tuple[Reached, ...]:
-    """Which limits the command reached, as far as the evidence goes.
+    """Limits that the command reached, as far as the evidence goes.
 
     What the command alone was told is not seen: EMFILE, EFBIG where SIGXFSZ is ignored, and EAGAIN of a fork
     between two looks at its processes.

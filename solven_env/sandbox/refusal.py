@@ -1,4 +1,4 @@
-"""Why this host refuses namespaces, and the one command that mends it."""
+"""The reason why this host refuses namespaces, and the one command that fixes it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def read_setting(path: str) -> str:
 
 
 def find_switch(read: Callable[[str], str] = read_setting) -> tuple[str, str] | None:
-    """What on this host refuses namespaces, and the command that allows them; None where no setting does."""
+    """The setting of this host that refuses namespaces, and the command that allows them; None where none does."""
     for setting, refusing, cause, allowing in _SWITCHES:
         if read(_SYSCTL + setting) == refusing:
             name = setting.replace("/", ".")

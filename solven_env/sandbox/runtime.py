@@ -16,7 +16,7 @@ from solven_env.system.blocks import READ_DIRECTORY, READ_DIRECTORY_ITSELF, hold
 from solven_env.system.plain import Socket, socket
 
 BACKLOG = 128
-"""How many launchers may wait for a holder to accept them; what is beyond waits in connect(2)."""
+"""Number of launchers that may wait for a holder to accept them; the next ones wait in connect(2)."""
 
 
 def open_directory(path: str) -> int:
@@ -35,7 +35,7 @@ def open_directory(path: str) -> int:
 
 
 def _make(path: str) -> None:
-    """With what is missing above it; os.makedirs would give that the mode that the umask says."""
+    """Make the directory and what is missing above it with mode 0700; os.makedirs would let the umask decide."""
     with suppress(FileExistsError):
         try:
             os.mkdir(path, 0o700)
@@ -45,7 +45,7 @@ def _make(path: str) -> None:
 
 
 def find_directory(path: str) -> int | None:
-    """The same where it is there already; None where it is not."""
+    """A descriptor of the runtime directory where it is there already; None where it is not. Errors as above."""
     try:
         directory = os.open(path, READ_DIRECTORY_ITSELF)
     except FileNotFoundError:
@@ -73,7 +73,7 @@ def socket_name(session: str) -> str:
 
 
 def names_of(owner: str) -> str:
-    """What the file names of the sockets of an owner's sessions begin with."""
+    """Beginning of the file names of the sockets of an owner's sessions."""
     return f"{_digest(owner)}-"
 
 

@@ -1,4 +1,4 @@
-"""What signals mean to a command: nothing is left of what they mean to those who start it."""
+"""Signals of a command: it inherits nothing of how those who start it treat them."""
 
 from __future__ import annotations
 

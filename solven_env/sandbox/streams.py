@@ -63,7 +63,7 @@ _BUFFER = 1 << 16
 """Bytes that are copied at once where there is no splice(2), and after which a pipe is made larger."""
 _LARGE = 1 << 20
 _CAREFUL = 4096
-"""Of a pipe so many bytes are taken only when the command has read them."""
+"""Bytes of a pipe that are taken only when the command has read them."""
 _PATIENCE = 1.0
 """Seconds that nothing is taken of what a command has left, once it was ended or its time is up: then that is lost."""
 _NOTHING: dict[int, int] = {}
@@ -88,7 +88,7 @@ def check(streams: tuple[int, int, int]) -> None:
 
 
 class Streams:
-    """What a command is `given` as its three streams, and the `parts` that are copied while it runs."""
+    """The three streams that a command is `given`, and the `parts` that are copied while it runs."""
 
     def __init__(self, plan: LaunchPlan, caller: tuple[int, int, int]) -> None:
         """SandboxError where one of the caller's is nothing for a command, or no pipe can be the sandbox uid's."""
@@ -119,7 +119,10 @@ class Streams:
             os.close(self._kept.pop())
 
     def failure(self) -> SandboxError | None:
-        """Why the command's input or output is not whole. It heard nothing of that itself: of a full disk, say."""
+        """Reason why the command's input or output is not whole; None where it is.
+
+        The command heard nothing of that itself: of a full disk, say.
+        """
         failed = next((part for part in self.parts if part.error is not None), None)
         if failed is None or failed.error is None:
             return None
@@ -149,7 +152,7 @@ class Streams:
         return writing
 
     def _uncopied(self, stream: int) -> int | None:
-        """What a command has of a stream that is not copied here: a terminal's, which the holder replaces by another,
+        """Descriptor of a stream that is not copied: a terminal's, which the holder replaces by another,
         or /dev/null, opened anew.
         """
         if os.isatty(stream):
@@ -204,9 +207,9 @@ class _Flow:
         self.pipe = pipe
         self.is_open = True
         self.is_full = False
-        """Whether it waits for the sink, and not for the source."""
+        """True while it waits for the sink, and not for the source."""
         self.rest = b""
-        """What was read and not yet written, where there is no splice(2)."""
+        """Bytes that were read and not yet written, where there is no splice(2)."""
         self.moved = 0
         self.error: OSError | None = None
         self.read = pipes.take if pipes.is_socket(source) else os.read
@@ -276,15 +279,15 @@ class _Flow:
 
 
 class _Outlet(_Flow):
-    """What the command writes, on its way to the caller."""
+    """Output of the command on its way to the caller."""
 
     def __init__(self, stream: int, reading: int, sink: int) -> None:
         super().__init__(stream, reading, sink, reading)
         self.left: int | None = None
-        """How much there is still to be copied, once the command has ended."""
+        """Number of bytes still to be copied, once the command has ended."""
         self.is_pipe = stat.S_ISFIFO(os.fstat(sink).st_mode)
         self.has_reader = self.is_pipe or pipes.is_socket(sink)
-        """Whether poll(2) says when that has gone."""
+        """True where poll(2) says when the reader has gone."""
         if self.has_reader:
             self.wants_source[sink] = 0  # of which errors are told
             if self._is_broken(_Waits({sink: 0}).ready((), 0)):
@@ -327,7 +330,7 @@ class _Outlet(_Flow):
 
 
 class _Inlet(_Flow):
-    """What the caller gives, on its way to the command: a device's data, or packets, as much as the pipe holds."""
+    """Input of the caller on its way to the command: a device's data, or packets, as much as the pipe holds."""
 
     def __init__(self, stream: int, source: int, writing: int, reading: int) -> None:
         super().__init__(stream, source, writing, writing)
@@ -370,7 +373,7 @@ class _CarefulInlet(_Inlet):
     def __init__(self, stream: int, source: int, writing: int, reading: int) -> None:
         super().__init__(stream, source, writing, reading)
         self.shown = b""
-        """What the command was given that is not yet taken from its caller."""
+        """Bytes that the command was given and that are not yet taken from its caller."""
         self.taken = 0
         pipes.resize(writing, pipes.PAGE)
 
@@ -421,7 +424,7 @@ class _CarefulInlet(_Inlet):
 
 
 def _inlet(source: int) -> type[_Inlet]:
-    """How a descriptor of the caller's is read."""
+    """Class that reads a descriptor of the caller's as its kind needs."""
     mode = os.fstat(source).st_mode
     if stat.S_ISFIFO(mode) or (stat.S_ISSOCK(mode) and pipes.is_stream(source)):
         return _CarefulInlet
@@ -462,7 +465,7 @@ class _Waits:
         self.poll = select.poll()
 
     def ready(self, parts: Sequence[Part], milliseconds: float | None = None) -> dict[int, int]:
-        """What has happened of all that is wanted, as soon as something has, or a part's patience is over."""
+        """Events of all that is wanted, as soon as there are some, or a part's patience is over."""
         wanted = [part.wanted() for part in parts]
         if wanted != self.wanted:
             self.wanted, self.poll = wanted, select.poll()

@@ -1,4 +1,4 @@
-"""What launcher and holder say to each other over one SOCK_SEQPACKET connection a command.
+"""The messages between launcher and holder, over one SOCK_SEQPACKET connection a command.
 
     launcher                                   holder
     request (plan, command), three streams ─►
@@ -44,7 +44,7 @@ def pack(document: Any) -> bytes:
 
 
 def unpack(packed: bytes) -> Any:
-    """What was packed; ValueError where that is nothing whole."""
+    """The document that was packed; ValueError where the bytes are cut short, or none of `pack`."""
     try:
         return marshal.loads(packed)  # noqa: S302 (see `pack`)
     except (EOFError, TypeError) as error:

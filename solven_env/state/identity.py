@@ -1,4 +1,4 @@
-"""A storage's random id: what lies elsewhere for its threads is kept under it, and never meets another storage's."""
+"""The random id of a storage. Files kept elsewhere for its threads lie under it, and never meet another storage's."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def written(storage: str) -> str:
 
 
 def known_storage_id(state: StateStore) -> str | None:
-    """The same, and None where none was drawn yet."""
+    """The id of the storage whose state this is; None where none was drawn yet. StateError where it is damaged."""
     stored = state.get(KEY)
     if stored is None:
         return None

@@ -80,17 +80,17 @@ class _Found(NamedTuple):
 
 
 def is_needed(descriptor: int) -> bool:
-    """Whether the file system of an open directory may be mounted by other hosts, whom a flock does not hold off."""
+    """True where other hosts may mount the file system of an open directory: a flock does not hold them off."""
     return file_system_type(descriptor) not in _LOCAL_TYPES
 
 
 def is_lease(name: str) -> bool:
-    """Whether a name in a thread's directory is this module's."""
+    """True for a name in a thread's directory that belongs to this module."""
     return name == _LEASE or is_successor(name)
 
 
 def is_successor(name: str) -> bool:
-    """Whether a name is that of who takes over: nobody's any more, for whoever holds the lease."""
+    """True for the name of a file of a host that takes over; for the holder of the lease it is a leftover."""
     return name.startswith(_SUCCESSOR)
 
 
@@ -293,7 +293,7 @@ def _here(directory: int) -> Holder:
 
 
 def _boot() -> str:
-    """What tells one boot of one machine from another; something new where the kernel does not say."""
+    """Id of this boot of this machine; a random one where the kernel does not tell it."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

@@ -159,9 +159,7 @@ class LocalState:
             self._leases[thread].check()
 
     def is_held(self, thread: str) -> bool:
-        """Whether an apply holds the thread just now. Nothing is made, and nobody is kept from holding it but for a
-        moment.
-        """
+        """True while an apply holds the thread. Nothing is made; others are kept from it for a moment only."""
         key = self._lock_key(thread)
         with self._told(key):
             try:

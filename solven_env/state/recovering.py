@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from solven_env.state.grammar import Vocabulary
 
 _LOOKS = 5
-"""How often a record is read that is another one, and damaged, each time."""
+"""Number of times that a record is read while it is another one, and damaged, each time."""
 _PAUSE = 0.05
 """Seconds between two looks."""
 
@@ -28,7 +28,7 @@ _GENERATION = re.compile(r"threads/[^/]+/generations/([1-9][0-9]*)/record\.json"
 
 
 class Restored(NamedTuple):
-    """What took a record's place: the generation, and where the state keeps the damaged bytes, empty for none."""
+    """A generation that took a record's place, and where the state keeps the damaged bytes, empty for none."""
 
     generation: int
     damaged: str

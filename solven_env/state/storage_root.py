@@ -33,7 +33,7 @@ class StorageRoot:
         self.path = path
         self._descriptor = -1
         self._missing: tuple[str, ...] = ()
-        """What is missing of the path behind what the descriptor holds."""
+        """Names at the end of the path that are missing, beneath the directory that the descriptor holds."""
 
     def __del__(self) -> None:
         if self._descriptor >= 0:
@@ -67,14 +67,14 @@ class StorageRoot:
         return self._descriptor
 
     def look(self) -> About | None:
-        """Which directory the root is; None where it is missing, and then the nearest above it is held."""
+        """Identity of the root; None where it is missing, and then the nearest directory above it is held."""
         try:
             return about(self.open())
         except FileNotFoundError:
             return None
 
     def holds(self, path: str) -> bool:
-        """Whether anything stands at a path beneath the root, through no link."""
+        """True where anything stands at a path beneath the root, through no link."""
         try:
             os.close(openat2(self.open(), path, O_PATH | os.O_NOFOLLOW))
         except FileNotFoundError:
@@ -82,7 +82,7 @@ class StorageRoot:
         return True
 
     def mount_point(self) -> str:
-        """Where the file system is mounted that the root is on. StorageError where it was unmounted meanwhile."""
+        """Mount point of the file system that the root is on. StorageError where it was unmounted meanwhile."""
         mount, found = about(self.open()).mount, ""
         real = Path(os.readlink(f"/proc/self/fd/{self._descriptor}"))  # noqa: PTH115 (Path's may not be absolute)
         with suppress(FileNotFoundError, NotADirectoryError):  # what is unmounted has no path that leads there
@@ -113,7 +113,7 @@ class StorageRoot:
 
 
 def is_mount_point(path: str) -> bool:
-    """Whether something is mounted at the path now."""
+    """True where something is mounted at the path now."""
     try:
         return path == "/" or _about(path).is_mount_root  # after a chroot(2), / need be no mount's root
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""Where a user's and a host's files lie (https://specifications.freedesktop.org/basedir-spec).
+"""Directories of a user's and a host's files (https://specifications.freedesktop.org/basedir-spec).
 
 The specification says of its variables: "If an implementation encounters a relative path [...] it should consider the
 path invalid and ignore it." Taken as it is, each directory that we are called in would have a store of its own.
@@ -18,23 +18,23 @@ _NAME = "solven-env"
 
 
 def cache() -> Path:
-    """Ours of what can be made again."""
+    """Our directory of what can be made again: builds, tools."""
     return _own("XDG_CACHE_HOME", ".cache")
 
 
 def data() -> Path:
-    """Ours of what cannot."""
+    """Our directory of what cannot be made again: layers, claims of uids, the default storage."""
     return _own("XDG_DATA_HOME", ".local/share")
 
 
 def configuration() -> tuple[Path, ...]:
-    """Where our configuration may lie: the user's directory, then the system's."""
+    """Directories of our configuration: the user's, then the system's."""
     system = (directory / _NAME for directory in listed("XDG_CONFIG_DIRS", "/etc/xdg", os.environ))
     return (_own("XDG_CONFIG_HOME", ".config"), *system)
 
 
 def runtime() -> Path:
-    """Where sessions are reached; without XDG_RUNTIME_DIR a directory that is root's or this user's."""
+    """Directory of the sessions' sockets; without XDG_RUNTIME_DIR one that is root's or this user's."""
     fallback = Path("/run") / _NAME if os.geteuid() == 0 else Path(f"/tmp/{_NAME}-{os.geteuid()}")  # noqa: S108
     given = _absolute(os.environ.get("XDG_RUNTIME_DIR", ""))
     return given[0] / _NAME if given else fallback

@@ -120,7 +120,7 @@ def rename_over(directory: int, old: str, new: str) -> None:
 
 
 def exists(directory: int, name: str) -> bool:
-    """Whether anything, a dangling link too, has this name."""
+    """True where anything, a dangling link too, has this name."""
     try:
         os.stat(name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What a refused file operation means to a person, and what to do about it."""
+"""Meanings of an OSError for a person: what happened, and how to fix it."""
 
 from __future__ import annotations
 

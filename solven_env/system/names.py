@@ -11,17 +11,17 @@ ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """A thread's id, and a storage's."""
 
 DRAWN = re.compile(r"[0-9a-f]{32}")
-"""What `os.urandom(16).hex()` gives: an incarnation, the instance of a build."""
+"""Random name, as `os.urandom(16).hex()` draws it: an incarnation, the instance of a build."""
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 """A SHA-256."""
 
 
 def is_relative(path: str) -> bool:
-    """Whether `path` is a path beneath a directory, in its shortest form."""
+    """True for a path beneath a directory, in its shortest form."""
     return "\0" not in path and all(part not in ("", ".", "..") for part in path.split("/"))
 
 
 def is_absolute(path: str) -> bool:
-    """Whether `path` is `/`, or an absolute path in its shortest form."""
+    """True for `/`, and for an absolute path in its shortest form."""
     return path == "/" or (path.startswith("/") and is_relative(path[1:]))

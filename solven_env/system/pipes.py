@@ -57,7 +57,7 @@ def take(source: int, size: int) -> bytes:
 
 
 def peek(source: int, size: int) -> bytes:
-    """What `take` would give next, which stays there for whoever reads it."""
+    """The bytes that `take` would give next; they stay there for whoever reads them."""
     if is_socket(source):
         return _receive(source, size, _MSG_DONTWAIT | _MSG_PEEK)
     return _through_pipe(source, size, _tee)
@@ -69,7 +69,7 @@ def send(sink: int, data: bytes) -> int:
 
 
 def count(pipe: int) -> int:
-    """How many bytes a pipe holds; either of its ends tells (FIONREAD, pipe(7))."""
+    """Number of bytes that a pipe holds; either of its ends tells it (FIONREAD, pipe(7))."""
     held: int = _COUNT.unpack(fcntl.ioctl(pipe, termios.FIONREAD, bytes(_COUNT.size)))[0]
     return held
 
@@ -83,19 +83,19 @@ def resize(pipe: int, size: int) -> None:
 
 
 def is_socket(descriptor: int) -> bool:
-    """Whether it is a socket."""
+    """True for a socket."""
     return stat.S_ISSOCK(os.fstat(descriptor).st_mode)
 
 
 def is_stream(socket: int) -> bool:
-    """Whether a socket hands on bytes, as a pipe does, and no packets."""
+    """True for a socket that carries bytes, as a pipe does, and no packets."""
     kind, size = ctypes.c_int(), ctypes.c_uint(ctypes.sizeof(ctypes.c_int))
     _checked(_libc.getsockopt(socket, _SOL_SOCKET, _SO_TYPE, ctypes.byref(kind), ctypes.byref(size)))
     return kind.value == _SOCK_STREAM
 
 
 def are_one(first: int, second: int) -> bool:
-    """Whether two descriptors are of one open file, so that what is written to both has one order.
+    """True where two descriptors are of one open file, so that all writes to both have one order.
 
     Two that were opened separately are one where they are ends of one pipe or socket. Where the kernel refuses kcmp(2),
     one file is taken for one open file.

@@ -80,7 +80,7 @@ class _Statx(ctypes.Structure):
 
 
 class About(NamedTuple):
-    """Which file something is. `born` is when it was made, in nanoseconds since 1970; 0 where that is not known (FUSE).
+    """Identity of a file. `born` is its birth in nanoseconds since 1970; 0 where that is not known (FUSE).
 
     `mount` is the number of the mount that it was opened through; `is_mount_root`: it is what that mount shows.
     """
@@ -126,7 +126,7 @@ def openat2(directory: int, path: str | bytes, flags: int, *, mode: int = 0, res
 
 
 def let_owner_in(directory: int) -> None:
-    """Give the owner of an open directory (`O_PATH` too) what its mode keeps from him; nothing else of it changes.
+    """Add read, write and search for the owner to the mode of an open directory (`O_PATH` too), and nothing else.
 
     An agent's `chmod 000 /` would keep its own next command from starting, and an ordinary user's `apply` out. Where
     the system refuses (it is not ours, a file system without modes), whoever needs the right is told when he uses it.
@@ -203,7 +203,7 @@ def file_system_type(descriptor: int) -> int:
 
 
 def about(descriptor: int) -> About:
-    """Which file an open one is (`O_PATH` too), and through which mount it was opened (statx(2))."""
+    """Identity of an open file (`O_PATH` too), and the mount that it was opened through (statx(2))."""
     found = _Statx()
     asked = _STATX_INO | _STATX_BTIME | _STATX_MNT_ID
     if _statx(_number(_STATX, "statx"), descriptor, b"", _AT_EMPTY_PATH, asked, ctypes.byref(found)):

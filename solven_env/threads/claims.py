@@ -1,4 +1,4 @@
-"""Which thread has which uid on this host: one name a uid, so that no two threads of any storage ever have the same.
+"""Uids that threads have claimed on this host: one name a uid, so that no two threads of any storage have the same.
 
     <data>/uids/<uid>       a symbolic link whose text is `storage id/thread/incarnation`
 
@@ -27,7 +27,7 @@ class Claimant(NamedTuple):
 
 
 def holder(data: Path, uid: int) -> Claimant | None:
-    """Who has the uid on this host; None for nobody."""
+    """The thread that has the uid on this host; None for nobody."""
     path = data / "uids" / str(uid)
     with refusals_told(path):
         try:
@@ -39,7 +39,7 @@ def holder(data: Path, uid: int) -> Claimant | None:
 
 
 def find(data: Path, preferred: Iterable[int], uids: range, claimant: Claimant) -> int:
-    """The uid out of `uids` that `draw` would give the thread."""
+    """The uid out of `uids` that `draw` would give the thread. SandboxError where none is left."""
     for uid in _candidates(preferred, uids, claimant):
         if _is_to_be_had(holder(data, uid), claimant):
             return uid
@@ -67,7 +67,7 @@ def draw(data: Path, preferred: Iterable[int], uids: range, claimant: Claimant) 
 
 
 def count(data: Path, uids: range) -> int:
-    """How many of `uids` are claimed."""
+    """Number of `uids` that are claimed."""
     return sum(int(path.name) in uids for path in (data / "uids").glob("[0-9]*"))
 
 

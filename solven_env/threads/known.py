@@ -55,14 +55,14 @@ class KnownStorage(NamedTuple):
 
 
 class _At(NamedTuple):
-    """What was met at a path: the id under which this host keeps what belongs to it, and the mount point it was on."""
+    """A storage that was met at a path: the id under which this host keeps its files, and the mount point it was on."""
 
     id: str
     mount: str
 
 
 class _Judged(NamedTuple):
-    """What a place is: `id` as of `_At`, None where there is none yet, and whether all of it is noted.
+    """A place as it is judged: `id` as of `_At`, None where there is none yet; `is_noted`: the two links say all of it.
 
     `original` is the path of that of which it is a copy, which is to get an id.
     """
@@ -170,7 +170,7 @@ def _check_mounted(data: Path, path: Path, at: _At) -> None:
 
 
 def _recognise(data: Path, seen: KnownStorage, at: _At | None) -> _Judged:
-    """Which of the known storages of its id a place is, as the table of this module says."""
+    """Tell which of the known storages of its id a place is, as the table of this module says."""
     entries = _entries(data, seen.storage)
     if at is not None and at.id not in entries:
         _check_mounted(data, Path(seen.path), at)
@@ -197,7 +197,7 @@ def _recognise(data: Path, seen: KnownStorage, at: _At | None) -> _Judged:
 
 
 def _stands(data: Path, known: KnownStorage, seen: KnownStorage) -> str:
-    """What is at the path of a known storage now, where `seen` is at another one."""
+    """Tell what is at the path of a known storage now, while `seen` is at another one: same, there, gone or unknown."""
     there = StorageRoot(Path(known.path))
     try:
         about = there.look()

@@ -22,7 +22,7 @@ _PATIENCE = 2.0  # seconds
 
 
 def name(thread: Thread, record: Record) -> str:
-    """What names the session of a thread: one a host, and another when the thread is made anew."""
+    """Name of the session of a thread: one a host, and another when the thread is made anew."""
     return f"{_owner(thread)}/{record.incarnation}"
 
 
@@ -69,7 +69,7 @@ def _answers(path: Path) -> bool:
 
 
 def _owner(thread: Thread) -> str:
-    """What the names of all sessions of the thread begin with."""
+    """Beginning of the names of all sessions of the thread."""
     return f"{thread.storage_id}/{thread.name}"
 
 

@@ -1,4 +1,4 @@
-"""As whom a thread's commands run under root, and whom its files belong to: a host uid of its own where it can be had.
+"""The host uid that a thread's commands run as and its files belong to under root: one of its own, where it can be had.
 
 The kernel counts by uid how many inotify instances, descriptors under way in sockets, pages in pipes, timers and
 message queues there may be: what one thread takes of its uid's, another one with the same uid lacks.
@@ -48,7 +48,7 @@ class Had(NamedTuple):
 
 
 def for_command(thread: Thread, record: Record, home: layers.Home) -> Had:
-    """As whom a command of the thread runs. A workspace that is nobody's here is given over first.
+    """The uid that a command of the thread runs as. A workspace that is nobody's here is given over first.
 
     That is so where another host has applied the thread. From the common uid to one of its own only `apply` gives it.
     """
@@ -112,7 +112,7 @@ def wanted(thread: Thread, record: Record) -> tuple[int, str]:
 
 
 def present(thread: Thread, record: Record) -> int | None:
-    """Whom the thread's files belong to now, as far as they are a thread's; the common uid where they are not."""
+    """The uid that the thread's files belong to now; the common one where they are no thread's."""
     if os.geteuid() != 0:
         return None
     return _usable(thread, record, thread.home(record)) or _owner(thread)
@@ -125,7 +125,7 @@ def owners(thread: Thread) -> tuple[tuple[int, int], ...]:
 
 
 def refusal(thread: Thread) -> str:
-    """Why threads of this storage cannot have uids of their own on this host; empty where they can. It is tried."""
+    """Reason why threads of this storage cannot have uids of their own here; empty where they can. It is tried."""
     place = storages.workspace_path(thread.storage, thread.name)
     threads = _nearest(place.parent)
     # A workspace can be a mount of its own.
@@ -135,7 +135,7 @@ def refusal(thread: Thread) -> str:
 
 @functools.lru_cache(maxsize=16)
 def why_not(workspaces: Path, common: int, uids: range) -> str:
-    """Why not, where `workspaces` is a directory that holds some, or is one. Nothing is made that stays.
+    """The same for a directory `workspaces` that holds some, or is one. Nothing is made that stays.
 
     SandboxError where a file system hangs: that is no reason to give anything to another uid.
     """
@@ -162,7 +162,7 @@ def _nearest(path: Path) -> Path:
 
 
 def _turn(home: layers.Home) -> int:
-    """What launchers lock together as long as their commands live, and who gives a thread over alone."""
+    """Descriptor to lock: launchers share it while their commands live; who gives a thread over has it alone."""
     with refusals_told(home.path):
         return os.open(layers.make(home), READ_DIRECTORY)
 
@@ -191,7 +191,7 @@ def _usable(thread: Thread, record: Record, home: layers.Home) -> int | None:
 
 
 def _is_a_threads(thread: Thread, record: Record, home: layers.Home, uid: int | None) -> bool:
-    """Whether it is of those that threads have of their own; a bucket is mounted as anybody's."""
+    """True for a uid of those that threads have of their own; a bucket is mounted as anybody's."""
     return uid is not None and (
         uid in thread.config.sandbox.uids or uid == record.uid or claims.holder(home.data, uid) == _claimant(home)
     )

@@ -1,4 +1,4 @@
-"""Giving a workspace to its owner, once: what root's `chown -R` would do, without what an agent could make of that."""
+"""A `chown -R` of a workspace to its owner that an agent cannot turn against the host."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _WITHIN = CONFINED | RESOLVE_NO_XDEV
 _ENTRY = O_PATH | os.O_NOFOLLOW
 _OPEN = 32
-"""How many directories are held open at once; those above them are opened again when they come to their turn."""
+"""Number of directories held open at once; those above them are opened again when it is their turn."""
 _STRETCH = 4000
 """The bytes of a path that one look-up gets: the kernel takes PATH_MAX, 4096."""
 
@@ -38,7 +38,7 @@ class _Place:
 
 
 class _Giving:
-    """Whom things are given to, and what is to be told or done in the end.
+    """The new owner, and notes of what is told or done at the end.
 
     `linked` are the names seen of each file that has several, by device and inode, where `is_former` says whose it is.
     """
@@ -186,7 +186,7 @@ def _adopt_names(directory: int, above: _Place | None, giving: _Giving) -> list[
 
 
 def _give(descriptor: int, place: _Place, giving: _Giving) -> bool:
-    """Whether it is the owner's now, or its turn comes later, or it is none of what is to be given."""
+    """Give one open thing to the owner; False where it keeps another one. True also where its turn comes later."""
     status = os.fstat(descriptor)
     if (status.st_uid, status.st_gid) == giving.owner:
         return True

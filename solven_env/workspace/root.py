@@ -44,7 +44,7 @@ _READABLE = 0o750
 """Modes of a workspace itself: its owner's alone, and with a group of readers."""
 
 TEMPORARIES = ".solven-env-*.tmp"
-"""How the names are told that `Root.stage` and `Root.set_aside` give."""
+"""Pattern of the names that `Root.stage` and `Root.set_aside` give, for a person."""
 _TEMPORARY = re.compile(r"\.solven-env-[0-9a-f]{16}\.tmp")
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
@@ -53,14 +53,14 @@ Kind = Literal["file", "directory", "symlink", "other"]
 
 
 class Owner(NamedTuple):
-    """Whom what we write belongs to, as ids of the host."""
+    """User and group that files we write belong to, as ids of the host."""
 
     uid: int
     gid: int
 
 
 class Entry(NamedTuple):
-    """What has a name in the workspace: itself, not what a link leads to. `mode` is permission bits, `size` bytes."""
+    """A thing in the workspace: a link itself, not its target. `mode` is permission bits, `size` is in bytes."""
 
     kind: Kind
     mode: int
@@ -110,13 +110,13 @@ class Root:
             set_rights(self._descriptor, mode, (status.st_uid, group))
 
     def is_open_to_others(self, readers: int | None) -> bool:
-        """Whether others than the owner and the group of `readers` may enter the workspace, or that group may not."""
+        """True where others than the owner and `readers` (a gid) may enter the workspace, or `readers` may not."""
         status = os.fstat(self._descriptor)
         mode = stat.S_IMODE(status.st_mode)
         return bool(mode & 0o077) if readers is None else mode & 0o077 != 0o050 or status.st_gid != readers
 
     def stat(self, path: str) -> Entry | None:
-        """What is at `path`; None when nothing is, or when something on the way is missing, a link or no directory."""
+        """Kind, mode and size of what stands at `path`; None for nothing, and for a link or a file on the way."""
         _check(path)
         with failures_as(WorkspaceError, path):
             try:
@@ -154,7 +154,7 @@ class Root:
                 return hashlib.file_digest(file, "sha256").digest()
 
     def read_link(self, path: str) -> str:
-        """Where the symbolic link at `path` says it leads."""
+        """Target of the symbolic link at `path`, as it is written in the link."""
         with self._parent(path) as (directory, name):
             try:
                 return os.readlink(name, dir_fd=directory)
@@ -178,7 +178,7 @@ class Root:
         return None
 
     def let_owner_in(self, path: str) -> bool:
-        """Give us our rights over a directory back that an agent took away; whether we have them then.
+        """Take back our rights over a directory that an agent closed; True where we have them then.
 
         A directory of somebody else's keeps its mode.
         """
@@ -187,7 +187,7 @@ class Root:
             return os.access(f"/proc/self/fd/{opened}", os.R_OK | os.W_OK | os.X_OK)
 
     def is_ours(self, path: str) -> bool:
-        """Whether what is at `path` belongs to who asks."""
+        """True where the thing at `path` belongs to the effective user of this process."""
         with failures_as(WorkspaceError, path), self._opened(path, O_PATH | os.O_NOFOLLOW) as opened:
             return os.fstat(opened).st_uid == os.geteuid()
 
@@ -365,7 +365,7 @@ class Root:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a name is one that `Root.stage` and `Root.set_aside` give."""
+    """True for a name as `Root.stage` and `Root.set_aside` give it."""
     return _TEMPORARY.fullmatch(name) is not None
 
 

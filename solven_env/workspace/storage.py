@@ -1,4 +1,4 @@
-"""Where threads live: which directory is the storage, and how a thread's workspace in it is opened or made."""
+"""The storage, which is the directory of all threads, and the opening and making of workspaces in it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,15 @@ if TYPE_CHECKING:
 
 _VARIABLE = "SOLVEN_ENV_STORAGE"
 _THREADS = 0o711
-"""Everybody may pass through to what he may enter, and nobody list the threads."""
+"""Mode of `threads`: everybody may pass to a workspace that he may enter, and nobody may list them."""
 
 
 def thread_id(text: str) -> str:
-    """`text`, if it can name a thread; else UsageError with the rule."""
+    """Return `text` if it can name a thread; else UsageError with the rule.
+
+    >>> thread_id("thread-42")
+    'thread-42'
+    """
     if not isinstance(text, str) or not names.ID.fullmatch(text):
         raise UsageError(
             f"{text!r} is no thread id",
@@ -39,7 +43,7 @@ def thread_id(text: str) -> str:
 
 
 def locate(storage: str | Path | None, environ: Mapping[str, str], config: Config) -> Storage:
-    """Which storage: `storage`, else `SOLVEN_ENV_STORAGE`, else the host's default, else the user's own.
+    """Choose a storage: `storage`, else `SOLVEN_ENV_STORAGE`, else the host's default, else the user's own.
 
     A `Path` is a path; text is one when it has a `/` or is `.` or `..`, else the name of a storage of this host, else
     UnknownStorageError. A leading `~` is a name like any other: shells expand it. What the configuration says of a
@@ -58,7 +62,7 @@ def locate(storage: str | Path | None, environ: Mapping[str, str], config: Confi
 
 
 def workspace_path(storage: Path, thread: str) -> Path:
-    """Where the thread's workspace is, for messages and for what opens it by itself; UsageError for a bad id."""
+    """Path of the thread's workspace, for messages and for what opens it by itself; UsageError for a bad id."""
     return storage / "threads" / thread_id(thread)
 
 
@@ -138,7 +142,7 @@ def _open_directory(place: int, path: str) -> int:
 
 
 def is_missing(storage: StorageRoot, path: str) -> bool:
-    """Whether nothing stands at `path` beneath the storage. A link on the way is something, and is not followed."""
+    """True where nothing stands at `path` beneath the storage. A link on the way is something, and is not followed."""
     with failures_as(WorkspaceError, str(storage.path)):
         directory = storage.open()
     try:

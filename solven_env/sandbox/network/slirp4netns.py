@@ -70,7 +70,7 @@ class Network(NamedTuple):
 
 
 class Surroundings(NamedTuple):
-    """What a network is made for, and a later one perhaps anew: the host's own addresses and its /etc/resolv.conf."""
+    """The host's own addresses and its /etc/resolv.conf: a network is made for these, and anew when they change."""
 
     own: tuple[Net, ...] = ()
     resolver: bytes = b""
@@ -252,6 +252,6 @@ def _end_helper(helper: Helper) -> None:
 
 
 def _last_words(said: int) -> str:
-    """What a dead helper has said that is about its death."""
+    """The last words of a dead helper, as far as they are about its death."""
     lines = os.read(said, _LARGEST).decode(errors="replace").splitlines()
     return "; ".join(line for line in lines if not line.startswith(("WARNING: Support for", "child failed")))

@@ -1,4 +1,4 @@
-"""What the network `internet` must not reach, as IPv4 networks: pure arithmetic. IPv6 does not pass at all.
+"""The IPv4 networks that the network `internet` must not reach: pure arithmetic. IPv6 does not pass at all.
 
 A route `unreachable` to each is the wall. The most specific route counts, so what may pass is cut out of them.
 """
@@ -19,12 +19,16 @@ class Net(NamedTuple):
     length: int
 
     def holds(self, other: Net) -> bool:
-        """Whether all of `other` lies in this network."""
+        """True where all of `other` lies in this network."""
         return self.length <= other.length and (self.address ^ other.address) >> (32 - self.length) == 0
 
 
 def parse(text: str) -> Net:
-    """`10.20.0.0/16`, or an address."""
+    """Read `10.20.0.0/16`, or an address.
+
+    >>> parse("10.0.0.0/8").length
+    8
+    """
     address, _, length = text.partition("/")
     return Net(int.from_bytes(socket.inet_aton(address), "big"), int(length or 32))
 
@@ -41,11 +45,11 @@ PRIVATE = tuple(
         ),
     )
 )
-"""What `allow` may open."""
+"""Networks that `allow` may open."""
 
 
 class Service(NamedTuple):
-    """What a cloud plays to its machines at addresses that are the same on all of them, as its own page says."""
+    """A service of a cloud to its machines, at an address that is the same on all of them, as its own page says."""
 
     net: Net
     what: str
@@ -149,7 +153,7 @@ def walls(allow: Iterable[Net], own: Iterable[Net]) -> list[Net]:
 
 
 def _without(net: Net, holes: Sequence[Net]) -> list[Net]:
-    """What is left of a network when the holes are cut out."""
+    """The rest of a network when the holes are cut out."""
     if any(hole.holds(net) for hole in holes):
         return []
     cut = [hole for hole in holes if net.holds(hole)]

@@ -1,1 +1,1 @@
-"""What a sandbox shows as its root: staged by descriptors, before any code of an agent runs."""
+"""The root that a sandbox shows: staged by descriptors, before any code of an agent runs."""

@@ -14,8 +14,9 @@ import termios
 from solven_env.system import mounting
 
 PTS = "/dev/pts"
-"""Where the session's devpts is, in the holder and in the sandbox alike. A descriptor of a slave names the path of the
-mount that it was opened by: so what /proc/self/fd shows inside is there, and `tty` finds it with every C library."""
+"""Path of the session's devpts, in the holder and in the sandbox alike. A descriptor of a slave names the path of the
+mount that it was opened by: so the name that /proc/self/fd shows inside is there, and `tty` finds it with every C
+library."""
 
 # include/uapi/asm-generic/ioctls.h
 _TIOCSPTLCK, _TIOCGPTPEER = 0x40045431, 0x5441

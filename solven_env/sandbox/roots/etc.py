@@ -86,7 +86,7 @@ _BOUND = (
 )
 _LARGEST = 4 << 20
 _NAMESERVER = "10.0.2.3"
-"""Where slirp4netns passes questions on to the host's resolver."""
+"""Address at which slirp4netns passes questions on to the host's resolver."""
 
 
 def fill(tmpfs: int, *, omit: frozenset[str] = frozenset()) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     """User namespaces (descriptors) by the two uids that they exchange: one serves any number of mounts."""
 
 _ALL = 4294967295
-"""How many ids there are: the last of them, (uid_t)-1, is none (user_namespaces(7))."""
+"""Number of ids: the last of them, (uid_t)-1, is none (user_namespaces(7))."""
 
 
 def show(mount: int, disk: int, shown: int, namespaces: Namespaces) -> None:

@@ -8,7 +8,7 @@ from solven_env.sandbox.roots import devices
 from solven_env.system import mounting
 
 STAGE = "/proc/fs"
-"""Where staged roots lie in the holder's mount namespace: it always exists, a dropped uid can reach it, and it hides
+"""Directory of staged roots in the holder's mount namespace: it always exists, a dropped uid can reach it, and it hides
 nothing that a plan may name as a source."""
 
 

@@ -1,4 +1,4 @@
-"""What is mounted: detached mounts of host paths, memory and overlays, each without set-uid programs and devices."""
+"""Detached mounts of host paths, memory and overlays, each without set-uid programs and devices."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OVERLAY_PATIENCE = 2.0  # seconds
 
 
 class Shared:
-    """What all roots of a session have in common, each mounted once, beneath the directory `where`.
+    """Mounts that all roots of a session have in common, each mounted once, beneath the directory `where`.
 
     `mounts` maps a mount to the directory it is attached to: overlays, since an upper may be mounted only once, and the
     session's own /tmp, /var, /run and /dev. `namespaces` are those of id-mapped mounts. `locks` are open on those
@@ -68,10 +68,10 @@ def open_source(plan: LaunchPlan, mount: Mount, shared: Shared) -> int | None:
 
 
 def present(plan: LaunchPlan) -> str:
-    """What stands now at the workspace and at the sources that come and go, as text: another one is to be staged anew.
+    """Fingerprint of the workspace and of sources that can change, as text; a new value forces a new root.
 
-    Optional ones and those beneath the storage; a system path that the plan wants is there for good. Whom they belong
-    to counts too: a linked thread may have been given another uid.
+    Those are the optional ones and those beneath the storage; a system path that the plan wants is there for good. The
+    owner counts too: a linked thread may have been given another uid.
     """
     changing = [mount for mount in plan.mounts if isinstance(mount, Bind) and (mount.beneath or mount.optional)]
     return repr([_identity(mount.source, mount.beneath) for mount in (Bind("/", plan.workspace), *changing)])

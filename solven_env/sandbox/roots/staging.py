@@ -29,8 +29,8 @@ from solven_env.typed import NamedTuple
 
 
 class Staged(NamedTuple):
-    """What was staged where an agent can rename or remove: targets with the ids of their mounts, for `find_moved`, and
-    the targets at which a directory that is not empty is hidden.
+    """Targets that were staged where an agent can rename or remove: with the ids of their mounts, for `find_moved`, and
+    those at which a directory that is not empty is hidden.
     """
 
     mounted: tuple[tuple[str, int], ...]
@@ -158,7 +158,7 @@ def _owner(plan: LaunchPlan) -> tuple[int, int] | None:
 
 
 def _is_in_reach(plan: LaunchPlan, target: str) -> bool:
-    """Whether a mount point lies in what an agent can write: the workspace, a layer, memory, a writable bind."""
+    """True where a mount point lies in what an agent can write: the workspace, a layer, memory, a writable bind."""
     above = [mount for mount in plan.mounts if target.startswith(f"{mount.target}/")]
     if not above:
         return True

@@ -63,7 +63,7 @@ def write_file(directory: int, name: str, content: bytes, mode: int) -> None:
 
 
 def holds_something(root: int, target: str) -> bool:
-    """Whether a directory stands at `target` beneath `root`, reached through no link, that is not empty."""
+    """True where a directory that is not empty stands at `target` beneath `root`, reached through no link."""
     try:
         with (
             holding(syscalls.openat2(root, target.strip("/"), READ_DIRECTORY)) as directory,

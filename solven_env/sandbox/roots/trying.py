@@ -1,4 +1,4 @@
-"""Whether this host can give each thread a uid of its own: tried, in a process of its own, with what commands need.
+"""A trial whether this host can give each thread a uid of its own, in a process of its own, with what commands need.
 
 Kernels, file systems and containers differ in what they refuse, and no list of them is ever complete. What is made for
 this has a random name, and is gone afterwards.
