@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from solven_env.profile.model import SandboxSection
 from solven_env.reconcile.kinds import kind
 from solven_env.reconcile.model import Change, State
 from solven_env.typed import TYPE_CHECKING
@@ -19,6 +20,9 @@ TYPE = "settings"
 IS_RECORDED = False  # as a resource: a record has a field of its own for them
 
 ADDRESS = "settings:launch"
+
+_ALWAYS = ("backend", "network", "limits")
+"""The fields of `sandbox` that every record has."""
 
 is_name = kind.no_names
 desired_here = kind.basic_desired_here
@@ -42,11 +46,7 @@ def settings(profile: Profile) -> dict[str, Any]:
     return {
         "env": dict(profile.env),
         "path": list(profile.path),
-        "backend": profile.sandbox.backend,
-        "network": profile.sandbox.network,
-        # Absent where it is empty, as in records that were made before there was one.
-        **({"allow": list(profile.sandbox.allow)} if profile.sandbox.allow else {}),
-        "limits": profile.sandbox.limits._asdict(),
+        **_sandbox(profile.sandbox),
         "mounts": [mount._asdict() for mount in profile.mounts],
         "links": [link._asdict() for link in profile.links],
         "python": {"version": profile.python.version, "packages": list(profile.python.packages)}
@@ -55,6 +55,13 @@ def settings(profile: Profile) -> dict[str, Any]:
         "bun": {"packages": dict(profile.bun.packages)} if profile.bun else None,
         "secrets": [],
     }
+
+
+def _sandbox(section: SandboxSection) -> dict[str, Any]:
+    """The fields of `sandbox`. A newer one is absent while it has its default, as in records made before it."""
+    fields = section._asdict() | {"allow": list(section.allow), "limits": section.limits._asdict()}
+    default = {**SandboxSection._field_defaults, "allow": []}
+    return {name: value for name, value in fields.items() if name in _ALWAYS or value != default[name]}
 
 
 def further_changes(plan: Plan, changed: Sequence[str]) -> Iterator[Change]:
