@@ -45,10 +45,11 @@ def validate(
     >>> solven_env.validate("profiles/solven.yaml")
     ()
     """
+    from solven_env.packages.ecosystems import rows
     from solven_env.profile.prepare import diagnose
     from solven_env.profile.source import find_profile
 
-    return diagnose(find_profile(profile), thread_id(thread), given=inputs or {}, environ=os.environ)
+    return diagnose(find_profile(profile), thread_id(thread), rows(), given=inputs or {}, environ=os.environ)
 
 
 def render(
@@ -59,11 +60,12 @@ def render(
     >>> [file.path for file in solven_env.render("solven")]
     ['.bashrc', '.bash_profile', …]
     """
+    from solven_env.packages.ecosystems import rows
     from solven_env.profile.prepare import prepare
     from solven_env.profile.source import find_profile
 
     source, thread = find_profile(profile), thread_id(thread)
-    return prepare(source, thread, given=inputs or {}, environ=os.environ, recorded={}).files
+    return prepare(source, thread, rows(), given=inputs or {}, environ=os.environ, recorded={}).files
 
 
 def plan(
@@ -358,17 +360,18 @@ def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str]
     `progress` is told what is being done, a line at a time. `BuildError` when the packages cannot be resolved.
     """
     from solven_env.packages import lock_files, locks, resolving, toolchain
+    from solven_env.packages.ecosystems import rows
     from solven_env.profile.prepare import packages
     from solven_env.profile.source import find_profile
 
     source = find_profile(profile)
-    python, bun = packages(source, os.environ)
+    sections = packages(source, rows(), os.environ)
     directory = _lock_directory(source)
-    if not locks.is_needed(python, bun):
+    if not locks.to_lock(sections):
         return LockReport(directory)
     host = toolchain.host(directories.cache(), os.environ)
     known = {} if upgrade else lock_files.read(directory)
-    files = locks.files(resolving.resolve(python, bun, known, host, progress), python, bun)
+    files = locks.files(resolving.resolve(sections, known, host, progress), sections)
     return LockReport(directory, tuple(files), lock_files.write(directory, files))
 
 
@@ -381,22 +384,23 @@ def check_lock(
     which `progress` is told, and is a `BuildError` where they cannot be asked.
     """
     from solven_env.packages import lock_files, locks
+    from solven_env.packages.ecosystems import rows
     from solven_env.profile.prepare import packages
     from solven_env.profile.source import find_profile
 
     source = find_profile(profile)
-    python, bun = packages(source, os.environ)
+    sections = packages(source, rows(), os.environ)
     directory = _lock_directory(source)
     where, name = str(directory), str(profile)
-    found = locks.check(lock_files.read(directory), python, bun, profile=name, where=where)
-    if not locks.is_needed(python, bun):
+    found = locks.check(lock_files.read(directory), sections, profile=name, where=where)
+    if not locks.to_lock(sections):
         return LockReport(directory)
     if resolve:
         from solven_env.packages import resolving, toolchain
 
         host = toolchain.host(directories.cache(), os.environ)
-        resolving.check_resolved(found, python, bun, host, progress, where=where, fix=locks.mend(name))
-    return LockReport(directory, tuple(locks.files(found, python, bun)))
+        resolving.check_resolved(found, sections, host, progress, where=where, fix=locks.mend(name))
+    return LockReport(directory, tuple(locks.files(found, sections)))
 
 
 def _build(found: Thread, lacking: Sequence[Need], backend: str, progress: Callable[[str], None]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solven_env.documents.diagnostics import Diagnostic, ordered
+from solven_env.packages.ecosystems import rows
 from solven_env.profile import inputs as profile_inputs
 from solven_env.profile import load as loading
 from solven_env.profile import resolve as resolving
@@ -27,7 +28,7 @@ SOLVEN = (shipped.directory("profiles") / "solven.yaml").read_bytes()
 
 
 def load(text: str | bytes) -> Declaration:
-    return loading.load(text if isinstance(text, bytes) else text.encode(), "p.yaml", SCHEMA)
+    return loading.load(text if isinstance(text, bytes) else text.encode(), "p.yaml", SCHEMA, rows())
 
 
 def resolve(text: str | bytes, inputs: Mapping[str, str] | None = None) -> Profile:

@@ -20,6 +20,7 @@ from solven_env import errors
 from solven_env.cli.errors import CODES, INTERRUPTED, PENDING
 from solven_env.cli.main import COMMANDS
 from solven_env.config import parse
+from solven_env.packages.ecosystems import rows
 from solven_env.profile.load import load
 from solven_env.profile.resolve import resolve
 from solven_env.profile.source import read_schema
@@ -85,7 +86,7 @@ def test_every_document_in_the_pages_is_valid(block: Block) -> None:
     elif "config-v1.json" in block.text:
         parse(text, block.place, read_schema("config-v1.json"))
     else:
-        declaration = load(text, block.place, read_schema("profile-v1.json"))
+        declaration = load(text, block.place, read_schema("profile-v1.json"), rows())
         resolve(declaration, {name: item.default or "x" for name, item in declaration.inputs.items()}, "example")
         assert declaration.document.diagnostics == []
 

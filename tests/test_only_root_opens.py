@@ -30,7 +30,7 @@ ALLOWED = {
     "threads/uids.py": "directories of layers, in the data directory",
     "config.py": "reads the host configuration, where the host's owner keeps it",
     "doctor/basics.py": "the host's programs, devices and mounts",
-    "doctor/doors.py": "the host's directories that a profile shows",
+    "doctor/sockets.py": "the host's directories that a profile shows",
     "doctor/host.py": "the host's programs, and a link that it plants in a directory of its own",
     "doctor/looks.py": "whether a directory of ours or a storage answers, in a process of its own",
     "doctor/trials.py": "scratch directories",

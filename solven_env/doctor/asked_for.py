@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from solven_env.doctor.questions import Answer, broken, limited, ok
+from solven_env.documents.answers import Answer, broken, limited, ok
 from solven_env.packages import builds
 from solven_env.run import launch
 from solven_env.sandbox import cgroups, host_programs

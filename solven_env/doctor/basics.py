@@ -7,8 +7,8 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from solven_env.doctor.host import Host, said
-from solven_env.doctor.questions import Answer, Question, broken, limited, ok
+from solven_env.documents.answers import Answer, Question, broken, limited, ok
+from solven_env.packages.asking import said
 from solven_env.sandbox import cgroups, host_programs
 from solven_env.sandbox.backends.bubblewrap.bwrap import SETSID
 from solven_env.sandbox.launch_plan import STARTER
@@ -16,6 +16,8 @@ from solven_env.sandbox.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from solven_env.doctor.host import Host
 
 # By Documentation/admin-guide/devices.txt of the kernel; a sandbox shows these of the host.
 _DEVICES = {

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.doctor import sockets, supplies
 from solven_env.doctor.asked_for import backend_answer, limits_answer, network_answer
-from solven_env.doctor.questions import Answer, Question, broken, limited, ok, run
+from solven_env.documents.answers import Answer, Question, broken, limited, ok, run
 from solven_env.errors import counted
 from solven_env.packages import builds
+from solven_env.packages.ecosystems import python as python_row
+from solven_env.packages.ecosystems import rows
 from solven_env.profile import prepare
 from solven_env.reconcile.kinds.settings import settings
 from solven_env.sandbox.launch_plan import Bind
@@ -30,12 +32,12 @@ class AskedProfile(NamedTuple):
 
     def resolved(self) -> Profile:
         """The profile for a thread called `example`, required inputs with a stand-in."""
-        return prepare.example(self.source, os.environ)
+        return prepare.example(self.source, rows(), os.environ)
 
 
 def validity(asked: AskedProfile) -> Answer:
     """Everything that `validate` finds."""
-    mistakes = prepare.diagnose(asked.source, "example", given={}, environ=os.environ)
+    mistakes = prepare.diagnose(asked.source, "example", rows(), given={}, environ=os.environ)
     if mistakes:
         count = counted(len(mistakes), "mistake")
         return broken(f"{count} in {asked.name}", str(mistakes[0]), run("solven-env", "validate", asked.name))
@@ -46,14 +48,14 @@ def validity(asked: AskedProfile) -> Answer:
 def lock(asked: AskedProfile) -> Answer:
     """The lock beside it is the one of its packages."""
     profile = asked.resolved()
-    builds.read_lock(profile.python, profile.bun, asked.source.lock, asked.name)
+    builds.read_lock(profile.packages, asked.source.lock, asked.name)
     return ok("its lock is up to date")
 
 
 def interpreter(asked: AskedProfile) -> Answer | None:
     """This host has a Python of its version."""
-    python = asked.resolved().python
-    return supplies.python(python.version, asked.host, is_needed=True) if python else None
+    python = asked.resolved().packages[python_row.NAME]
+    return supplies.python(python.recorded()["version"], asked.host, is_needed=True) if python else None
 
 
 def sources(asked: AskedProfile) -> Answer:

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from solven_env.doctor import basics, declared, host, inside, outside, questions, shells, supplies, surroundings
-from solven_env.doctor.questions import Question
+from solven_env.documents.answers import Question
 from solven_env.errors import UsageError, WorkspaceError
 from solven_env.profile.source import find_profile
 from solven_env.report import DoctorReport, ThreadReport, thread_report
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from solven_env.doctor.questions import Answer, Finding
+    from solven_env.doctor.questions import Finding
+    from solven_env.documents.answers import Answer
 
 PYTHON = "3.12"
 """The interpreter that is looked for where no thread and no profile says which: a profile's own default."""

@@ -12,9 +12,10 @@ from solven_env import config as configuration
 from solven_env.config import Config
 from solven_env.doctor import trials
 from solven_env.doctor.looks import look
-from solven_env.doctor.questions import Answer, Question, broken, limited, ok
+from solven_env.documents.answers import Answer, Question, broken, limited, ok
 from solven_env.errors import PlatformError, SandboxError, SolvenError
 from solven_env.packages import builds
+from solven_env.packages.asking import said
 from solven_env.sandbox import host_programs, refusal
 from solven_env.sandbox.backends.proot.tracer import STATEMENT
 from solven_env.system import directories
@@ -191,15 +192,6 @@ def proot(_: Host) -> Answer:
     except PlatformError as error:
         return limited("proot is not installed", f"no profile can ask for it here. {STATEMENT}", error.fix)
     return ok(f"{path}. {STATEMENT}")
-
-
-def said(path: str, *arguments: str) -> str:
-    """What a program of the host's prints, on one line less its end; empty where it does not start."""
-    try:
-        done = subprocess.run([path, *arguments], capture_output=True, check=False, timeout=10)  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.decode(errors="replace").strip()
 
 
 def nearest(path: Path) -> Path:

@@ -10,19 +10,18 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from solven_env.doctor import script, trials
-from solven_env.doctor.questions import Answer, Question, broken, limited, ok, run
+from solven_env.documents.answers import Answer, Question, broken, limited, ok, run
 from solven_env.errors import SandboxError
-from solven_env.profile import pep508, prepare
-from solven_env.profile.sections import TARGETS
+from solven_env.packages.ecosystems import ECOSYSTEMS, rows
+from solven_env.profile import prepare
 from solven_env.reconcile import kinds
 from solven_env.run import execute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from solven_env.doctor.outside import AskedThread
     from solven_env.doctor.script import Said
-    from solven_env.packages.store import Kind
 
 _SECONDS = 300.0
 _PATIENCE = 20.0
@@ -48,19 +47,18 @@ class Inside:
         """Whether the profile renders it."""
         return self.asked.record is not None and path in kinds.files(self.asked.record.resources)
 
-    def packages(self, kind: Kind) -> tuple[str, ...]:
+    def packages(self, kind: str) -> tuple[str, ...]:
         """The names of the packages that the profile names: the caller's, where one was named, else as applied."""
         if self.asked.wanted is None:
             return self.applied(kind)
-        python, bun = prepare.packages(self.asked.wanted.source, os.environ)
-        if kind == "python":
-            return names(python.packages) if python else ()
-        return tuple(bun.packages) if bun else ()
+        section = prepare.packages(self.asked.wanted.source, rows(), os.environ)[kind]
+        return section.names() if section else ()
 
-    def applied(self, kind: Kind) -> tuple[str, ...]:
+    def applied(self, kind: str) -> tuple[str, ...]:
         """The names of the packages of the profile as it was applied."""
-        packages = self.settings[kind]["packages"] if self.settings[kind] else ()
-        return names(packages) if kind == "python" else tuple(packages)
+        recorded = self.settings.get(kind)
+        section = ECOSYSTEMS[kind].section(recorded) if recorded else None
+        return section.names() if section else ()
 
     def answer(self, name: str) -> Said:
         """What a part of the script said."""
@@ -99,7 +97,7 @@ def _not_started(inside: Inside, error: SandboxError) -> Answer:
     """Why the sandbox does not start; where something stands at a mount point, what that is for, and where it is."""
     where = f"{error.location}: " if error.location else ""
     purposes = {each["target"]: each["why"] for each in inside.settings["mounts"]}
-    purposes |= {TARGETS[kind]: f"the {kind} packages" for kind in TARGETS}
+    purposes |= {row.TARGET: f"the {kind} packages" for kind, row in ECOSYSTEMS.items()}
     purposes |= {f"/{link['path']}": f"the link to {link['to']}" for link in inside.settings["links"]}
     purpose = purposes.get(error.location)
     cause, fix = (f"it is there for: {purpose}" if purpose else "", error.fix)
@@ -166,12 +164,6 @@ def unbuffered(inside: Inside) -> Answer | None:
         return broken("what a Python script prints does not arrive while it runs", cause, fix)
     cause = "the profile's env has no PYTHONUNBUFFERED"
     return limited("Python keeps what a script prints until it ends", cause, 'Add PYTHONUNBUFFERED: "1" to env.')
-
-
-def names(requirements: Iterable[str]) -> tuple[str, ...]:
-    """The packages' names, without those that a marker leaves out on some host."""
-    parsed = filter(None, map(pep508.parse, requirements))
-    return tuple(requirement.name for requirement in parsed if not requirement.marker)
 
 
 def _remove(inside: Inside, file: str) -> None:

@@ -18,7 +18,6 @@ _SECONDS = 60.0
 _MOST = 50_000
 _LONGEST = 400
 """How many lines of a list, and characters of a line, are told: a thread's own uv or Bun may have printed them."""
-_LISTS = {"python": ("uv", "pip", "list"), "bun": ("bun", "pm", "ls")}
 
 
 class File(NamedTuple):
@@ -53,13 +52,13 @@ def _packages(thread: Thread, record: Record) -> dict[str, tuple[str, ...]]:
         if builds.find(need, thread.config) is None:
             raise BuildError(f"the {need.kind} build is not on this host, or not whole", fix="Apply makes it again.")
     for need in thread.needs(record):
-        done = trials.start_in(thread, _LISTS[need.kind], {}, _SECONDS)
+        done = trials.start_in(thread, need.ecosystem.LISTING, {}, _SECONDS)
         lines = (done.out + (done.err if done.status else b"")).decode(errors="replace").splitlines()
         listed[need.kind] = tuple(line.rstrip()[:_LONGEST] for line in lines[:_MOST])
         if len(lines) > _MOST or not done.is_whole:
             listed[need.kind] += ("…",)
         if done.status:
-            listed[need.kind] += (f"({' '.join(_LISTS[need.kind])} ended with {done.status})",)
+            listed[need.kind] += (f"({' '.join(need.ecosystem.LISTING)} ended with {done.status})",)
     return listed
 
 

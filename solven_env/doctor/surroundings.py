@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from solven_env.doctor.questions import Answer, Question, broken, ok, run
+from solven_env.documents.answers import Answer, Question, broken, ok, run
 from solven_env.errors import printable
-from solven_env.profile.sections import TARGETS
+from solven_env.packages.ecosystems import ECOSYSTEMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,8 +51,8 @@ def mounts(inside: Inside) -> Answer | None:
             return broken(f"the link /{printable(link['path'])} is not mounted", fix=inside.asked.apply)
         if found and found[0] != (link["access"] == "read-only"):
             return broken(f"the link /{printable(link['path'])} has not the access that the profile says")
-    for kind in ("python", "bun"):
-        target = TARGETS[kind]
+    for kind, row in ECOSYSTEMS.items():
+        target = row.TARGET
         if inside.settings[kind] and seen.get(target, (False, ""))[1] != "overlay":
             return broken(f"{target} shows no build below a layer", fix=inside.asked.apply)
     return ok(f"{len(inside.settings['mounts'])} mounts are as the profile says")

@@ -12,24 +12,19 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import WorkspaceError
-from solven_env.profile.pep508 import canonical
 from solven_env.workspace.root import Root
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from solven_env.packages.ecosystems import Ecosystem
     from solven_env.packages.store import Build
 
 LIMIT = 10_000
 """How many names are read of one thread's build."""
 
-# https://packaging.python.org/en/latest/specifications/recording-installed-packages: names and versions of PEP 503 and
-# 440, escaped.
-_PYTHON = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._]*[A-Za-z0-9])?)-([0-9][A-Za-z0-9.!+_]*)\.dist-info")
-_NPM_NAME = "[A-Za-z0-9~-][A-Za-z0-9._~-]*"
-_SCOPE = re.compile(f"@{_NPM_NAME}")
-_BUN = re.compile(f"(?:@{_NPM_NAME}/)?{_NPM_NAME}")
+_SCOPE = re.compile("@[A-Za-z0-9~-][A-Za-z0-9._~-]*")
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
@@ -61,18 +56,17 @@ def look(build: Build, own: Path) -> Added:
         return Added(build.kind, is_complete=False)
     try:
         with Root(descriptor, None) as root:
-            paths = _paths(root, _tops(build))
+            paths = _paths(root, _row(build).tops(build))
             found = {package for path in paths[:LIMIT] if (package := _added(root, build, path))}
     except (WorkspaceError, FileNotFoundError):  # closed by the agent, or taken away just now
         return Added(build.kind, is_complete=False)
     return Added(build.kind, tuple(sorted(found)), len(paths) <= LIMIT)
 
 
-def _tops(build: Build) -> list[str]:
-    """Where packages stand, as paths in the build."""
-    if build.kind == "bun":
-        return [""]
-    return [str(path.relative_to(build.tree)) for path in build.tree.glob("lib/python*/site-packages")]
+def _row(build: Build) -> Ecosystem:
+    from solven_env.packages.ecosystems import ECOSYSTEMS
+
+    return ECOSYSTEMS[build.kind]
 
 
 def _paths(root: Root, tops: Iterable[str]) -> list[str]:
@@ -91,19 +85,10 @@ def _paths(root: Root, tops: Iterable[str]) -> list[str]:
 
 def _added(root: Root, build: Build, path: str) -> Package | None:
     """The package at `path`, unless it is none, or the build has it: a file that changes takes its directory along."""
-    package = _python(path) if build.kind == "python" else _bun(path)
+    package = _row(build).package(path)
     if package and not os.path.lexists(build.tree / path) and _is_directory(root, path):
         return package
     return None
-
-
-def _python(path: str) -> Package | None:
-    named = _PYTHON.fullmatch(posixpath.basename(path))
-    return Package(canonical(named[1]), named[2]) if named else None
-
-
-def _bun(path: str) -> Package | None:
-    return Package(path) if _BUN.fullmatch(path) else None
 
 
 def _is_directory(root: Root, path: str) -> bool:

@@ -12,11 +12,10 @@ import json
 import os
 import time
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 from solven_env.errors import BuildError, StoreError
-from solven_env.packages import lock_files, locks, store, wanted
-from solven_env.profile.sections import Bun, Python
+from solven_env.packages import lock_files, locks, store
+from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.state.records import lock_key
 from solven_env.system import directories
 from solven_env.typed import TYPE_CHECKING, NamedTuple
@@ -26,36 +25,42 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from solven_env.config import Config
+    from solven_env.packages.ecosystems import Ecosystem
     from solven_env.packages.making import Builder
-    from solven_env.packages.store import Build, Kind
+    from solven_env.packages.store import Build
     from solven_env.packages.toolchain import Host
+    from solven_env.profile.sections import Section
     from solven_env.system.blocks import holding
 
 
 class Need(NamedTuple):
-    """One build that a thread needs. `lock` is python.txt or bun.lock, None where there are no packages."""
+    """One build that a thread needs. `kind` is the name of its ecosystem; `lock` is None without packages."""
 
-    kind: Kind
-    section: Python | Bun
+    kind: str
+    section: Section
     lock: bytes | None
+
+    @property
+    def ecosystem(self) -> Ecosystem:
+        """The row of the table."""
+        return ECOSYSTEMS[self.kind]
 
     @property
     def identity(self) -> str:
         """`sha256:…` of what is needed, the same on every host."""
-        section: dict[str, Any] = self.section._asdict()
-        text = json.dumps({"kind": self.kind, **section}, sort_keys=True, default=dict).encode()
+        text = json.dumps({"kind": self.kind, **self.section._asdict()}, sort_keys=True, default=dict).encode()
         return "sha256:" + hashlib.sha256(text + b"\0" + (self.lock or b"")).hexdigest()
 
 
-def needs(python: Python | None, bun: Bun | None, lock: locks.Lock) -> tuple[Need, ...]:
-    """The builds that the two sections need."""
-    return tuple(_needs(python, bun, lock))
+def needs(sections: locks.Sections, lock: locks.Lock) -> tuple[Need, ...]:
+    """The builds that the sections need."""
+    return tuple(Need(name, section, lock.get(name)) for name, section in sections.items() if section is not None)
 
 
-def read_lock(python: Python | None, bun: Bun | None, directory: Path | None, profile: str) -> locks.Lock:
+def read_lock(sections: locks.Sections, directory: Path | None, profile: str) -> locks.Lock:
     """The lock in `directory`, beside the profile that was named `profile`; `LockError` when it is out of date."""
-    found = lock_files.read(directory) if directory is not None else {}
-    return locks.check(found, python, bun, profile=profile, where=str(directory or profile))
+    found = lock_files.read(directory) if directory is not None and locks.to_lock(sections) else {}
+    return locks.check(found, sections, profile=profile, where=str(directory or profile))
 
 
 def builder(config: Config, environ: Mapping[str, str], proot: str = "") -> Builder:
@@ -72,7 +77,13 @@ def builder(config: Config, environ: Mapping[str, str], proot: str = "") -> Buil
 
 def find(need: Need, config: Config) -> Build | None:
     """The build that meets the need, where this host has it and it is whole. Nothing is looked for, none is made."""
-    return wanted.find(need.section, need.lock, directories.cache(), build_uid(config))
+    key = known_key(need, config)
+    return store.find(directories.cache(), key) if key else None
+
+
+def known_key(need: Need, config: Config) -> str | None:
+    """The key of the build that meets the need on this host; None where that is not known yet."""
+    return need.ecosystem.known_key(need.section, need.lock, directories.cache(), build_uid(config))
 
 
 def obtain_to_use(
@@ -122,18 +133,12 @@ def obtain(
     if found is not None:
         return found
     _believe(need)
-    from solven_env.packages.ecosystems.bun import node_modules
-    from solven_env.packages.ecosystems.python import virtual_environment
-
     count = len(need.section.packages)
     progress(f"making the {need.kind} build ({count} package{'' if count == 1 else 's'} and what they need) …")
     begun = time.monotonic()
     able = builder if builder.proot else _in_bubblewrap(builder, config, environ)
     try:
-        if isinstance(need.section, Python):
-            made = virtual_environment.build(need.section, need.lock, able)
-        else:
-            made = node_modules.build(need.section, need.lock, able)
+        made = need.ecosystem.install(need.section, need.lock, able)
     except BuildError as error:
         changed = _changed(need, config)
         if changed is None:
@@ -150,7 +155,7 @@ def obtain(
 
 def _changed(need: Need, config: Config) -> Build | None:
     """The build that would meet the need if it were whole, where it is there."""
-    key = wanted.known_key(need.section, need.lock, directories.cache(), build_uid(config))
+    key = known_key(need, config)
     found = store.read(directories.cache(), key) if key else None
     return found if found is not None and found.tree.is_dir() else None
 
@@ -160,10 +165,7 @@ def _believe(need: Need) -> None:
         return
     file = f".solven-env/{lock_key(hashlib.sha256(need.lock).hexdigest())}"
     fix = "Lock the profile and apply it again."
-    if isinstance(need.section, Python):
-        locks.believe_python(need.lock, need.section, file, fix=fix)
-    else:
-        locks.believe_bun(need.lock, need.section, file, fix=fix)
+    need.ecosystem.believe(need.lock, need.section, file, fix=fix)
 
 
 def _in_bubblewrap(builder: Builder, config: Config, environ: Mapping[str, str]) -> Builder:
@@ -195,9 +197,7 @@ def workspace_lock(need: Need, build: Build | None) -> tuple[str, bytes | None] 
     """The lock file with which a workspace begins: its name, and its bytes where they are known; None for none."""
     if need.lock is None:
         return None
-    if need.kind == "bun":
-        return "bun.lock", need.lock
-    return "uv.lock", store.uv_lock(build) if build is not None else None
+    return need.ecosystem.WORKSPACE_LOCK, need.ecosystem.workspace_lock(need.lock, build)
 
 
 def describe(need: Need, build: Build) -> dict[str, str]:
@@ -212,13 +212,6 @@ def describe(need: Need, build: Build) -> dict[str, str]:
 def texts(needs: Sequence[Need]) -> dict[str, bytes]:
     """The locks of these needs, by their SHA-256."""
     return {hashlib.sha256(need.lock).hexdigest(): need.lock for need in needs if need.lock is not None}
-
-
-def _needs(python: Python | None, bun: Bun | None, lock: locks.Lock) -> Iterator[Need]:
-    if python is not None:
-        yield Need("python", python, lock.python)
-    if bun is not None:
-        yield Need("bun", bun, lock.bun)
 
 
 @functools.lru_cache(maxsize=1)

@@ -10,58 +10,49 @@ A build refers to nothing else of the host. Builds are made with this very shape
 
 from __future__ import annotations
 
-import os
+from itertools import chain
 
 from solven_env.packages import certificates
 from solven_env.sandbox.launch_plan import STARTER, Bind, Link, Mount, Tmpfs
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
-
-    from solven_env.packages.ecosystems.python.remembered import Interpreter
 
 RUN = "/run/solven-env"
 BIN = f"{RUN}/bin"
-PYTHON = f"{RUN}/python"
-NODE = ("/usr/bin/node", "/usr/local/bin/node", "/bin/node")
+CACHE = "/var/cache/solven-env"
+"""The directory inside for the caches of tools: else they would write them into the workspace, whose HOME is /."""
 
 
 class Tools(NamedTuple):
-    """What of the host a sandbox gets; None is left out."""
+    """What of the host a sandbox gets: mounts, links, host paths that are shown where they are, and variables."""
 
-    uv: Path | None = None
-    bun: Path | None = None
-    interpreter: Interpreter | None = None
-    certificates: Path | None = None
-    has_node: bool = False
-    """Whether sandboxes see a node of the host's, which goes before Bun under that name."""
+    mounts: tuple[Mount, ...] = ()
+    links: tuple[Link, ...] = ()
+    places: tuple[str, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
 
 
-def host_has_node() -> bool:
-    """Whether the host has a node where every sandbox sees it."""
-    return any(map(os.path.exists, NODE))
+def trusting(file: Path | None) -> Tools:
+    """The file of the certificate authorities that the host trusts, where it has one."""
+    if file is None:
+        return Tools()
+    variables = certificates.variables(certificates.INSIDE)
+    return Tools((Bind(certificates.INSIDE, str(file)),), variables=tuple(variables.items()))
+
+
+def joined(tools: Iterable[Tools]) -> Tools:
+    """All of them as one."""
+    each = tuple(tools)
+    return Tools(*(tuple(chain.from_iterable(parts)) for parts in zip(*each, strict=True))) if each else Tools()
 
 
 def tool_mounts(tools: Tools, targets: Collection[str]) -> tuple[tuple[Mount, ...], tuple[Link, ...]]:
     """The mounts and links for the tools, in a sandbox that has mounts at `targets` already."""
-    mounts: list[Mount] = [Tmpfs(RUN, size=1 << 20, read_only=True)]
-    links = [STARTER]
-    if tools.uv is not None:
-        mounts.append(Bind(f"{BIN}/uv", str(tools.uv)))
-    if tools.bun is not None:
-        mounts.append(Bind(f"{BIN}/bun", str(tools.bun)))
-        if not tools.has_node:
-            links.append(Link(f"{BIN}/node", "bun"))
-    if tools.certificates is not None:
-        mounts.append(Bind(certificates.INSIDE, str(tools.certificates)))
-    if tools.interpreter is not None and tools.interpreter.is_movable:
-        mounts.append(Bind(PYTHON, tools.interpreter.prefix))
-    elif tools.interpreter is not None:
-        links.append(Link(PYTHON, tools.interpreter.prefix))
-        mounts += own_places([tools.interpreter.prefix], targets)
-    return tuple(mounts), tuple(links)
+    mounts = (Tmpfs(RUN, size=1 << 20, read_only=True), *tools.mounts, *own_places(tools.places, targets))
+    return mounts, (STARTER, *tools.links)
 
 
 def own_places(paths: Sequence[str], targets: Collection[str]) -> list[Mount]:

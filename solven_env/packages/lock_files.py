@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from solven_env.errors import LockError
-from solven_env.packages.locks import NAMES
+from solven_env.packages.locks import names
 from solven_env.system.blocks import READ_DIRECTORY, holding
 from solven_env.system.durable import write_over
 from solven_env.system.failures import failure
@@ -21,7 +21,7 @@ MAX_BYTES = 16 << 20
 def read(directory: Path) -> dict[str, bytes]:
     """The files of the lock in `directory`, by name; those that are missing are left out. LockError for no file."""
     found = {}
-    for name in NAMES:
+    for name in names():
         try:
             with (directory / name).open("rb") as file:
                 found[name] = file.read(MAX_BYTES)
@@ -39,7 +39,7 @@ def write(directory: Path, files: Mapping[str, bytes]) -> tuple[str, ...]:
     half-way is out of date and no more. Other files in the directory stay.
     """
     before = read(directory)
-    changed = tuple(name for name in NAMES if before.get(name) != files.get(name))
+    changed = tuple(name for name in names() if before.get(name) != files.get(name))
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for name in changed:

@@ -3,8 +3,6 @@
 A layer is read as the kernel's overlay reads it (Documentation/filesystems/overlayfs.rst): a device in the place of a
 name hides it, an opaque directory hides all that the build has beneath it. An agent writes there: names alone are read,
 and no link is followed (`workspace.root`).
-
-A JavaScript build can do without any package: `bun remove` takes them away, and `bun install` brings them back.
 """
 
 from __future__ import annotations
@@ -13,6 +11,7 @@ import os
 from contextlib import suppress
 
 from solven_env.errors import WorkspaceError
+from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.typed import TYPE_CHECKING
 from solven_env.workspace.root import Root
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
     from solven_env.packages.store import Build
 
-_NEEDED = {"python": ("pyvenv.cfg", "bin/python", "lib"), "bun": ()}
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 
@@ -37,7 +35,7 @@ def find(build: Build, own: Path) -> str:
         return ""
     with Root(descriptor, None) as root:
         try:
-            for path in _NEEDED[build.kind]:
+            for path in ECOSYSTEMS[build.kind].NEEDED:
                 if os.path.lexists(build.tree / path) and not _is_there(root, build, own, path):
                     return path
         except (WorkspaceError, FileNotFoundError):  # closed by the agent, or changed just now

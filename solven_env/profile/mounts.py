@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from solven_env.profile.model import Mount
-from solven_env.profile.sections import TARGETS
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ SYSTEM = (
 FILE, LINK, MOUNT = "a file", "a link", "a mount"
 _ONE_KIND = {"/proc": "proc", "/dev": "dev", "/run": "tmpfs"}
 _TEMPORARY = ".solven-env-"
-_RESERVED = (*TARGETS.values(), "/run/solven-env")
+_RESERVED = "/run/solven-env"
 
 
 def merge(mounts: Iterable[Mount]) -> tuple[Mount, ...]:
@@ -47,29 +46,32 @@ def is_beneath(path: str, ancestor: str) -> bool:
     return path == ancestor or path.startswith(ancestor + "/")
 
 
-def mount_problem(mount: Mount) -> str:
-    """The reason against a mount, in words that follow its target; empty if the mount is allowed."""
+def mount_problem(mount: Mount, reserved: Iterable[str]) -> str:
+    """The reason against a mount, in words that follow its target; empty if the mount is allowed.
+
+    `reserved` are the directories of packages.
+    """
     wanted = _ONE_KIND.get(mount.target)
     if wanted and mount.kind != wanted:
         return f"is the sandbox's own: only a mount of kind {wanted} may stand there"
     if mount.kind in ("proc", "dev") and not wanted:
         return f"cannot be of kind {mount.kind}: that one stands at /{mount.kind}"
-    return place_problem(mount.target)
+    return place_problem(mount.target, reserved)
 
 
-def place_problem(path: str) -> str:
+def place_problem(path: str, reserved: Iterable[str]) -> str:
     """The reason against anything of a profile at a path, in words that follow the path; empty if it is allowed.
 
     The path is absolute and in its shortest form.
 
-    >>> place_problem("/proc/self"), place_problem("/bin/hello")
+    >>> place_problem("/proc/self", ["/.venv"]), place_problem("/bin/hello", ["/.venv"])
     ("stands in /proc, which is the sandbox's own", '')
     """
     if path == "/":
         return "would hide the workspace"
-    for reserved in _RESERVED:
-        if is_beneath(path, reserved):
-            return f"stands in {reserved}, which solven-env fills"
+    for filled in (*reserved, _RESERVED):
+        if is_beneath(path, filled):
+            return f"stands in {filled}, which solven-env fills"
     for own in ("/proc", "/dev"):
         if is_beneath(path, own) and path != own:
             return f"stands in {own}, which is the sandbox's own"

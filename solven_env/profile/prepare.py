@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from solven_env.profile.model import Declaration, Profile
-    from solven_env.profile.sections import Bun, Python
+    from solven_env.profile.sections import Section, SectionKind
     from solven_env.profile.source import ProfileSource
 
 
@@ -39,6 +39,7 @@ class Prepared(NamedTuple):
 def prepare(
     source: ProfileSource,
     thread: str,
+    ecosystems: tuple[SectionKind, ...],
     *,
     given: Mapping[str, str],
     environ: Mapping[str, str],
@@ -46,48 +47,54 @@ def prepare(
     unset: Collection[str] = (),
 ) -> Prepared:
     """The profile ready for `thread`. Raises `ProfileError` with every mistake, `UsageError` for a missing input."""
-    declaration = _declaration(source.text, source.name)
+    declaration = _declaration(source.text, source.name, ecosystems)
     chosen = choose(declaration.inputs, given=given, environ=environ, recorded=recorded, unset=unset)
     if not declaration.document.diagnostics:
         require(declaration.inputs, chosen.values)
-    profile, files, mistakes = _render(source, chosen.values, thread)
+    profile, files, mistakes = _render(source, chosen.values, thread, ecosystems)
     if mistakes:
         raise ProfileError(mistakes)
     return Prepared(profile, files, chosen.given)
 
 
 def diagnose(
-    source: ProfileSource, thread: str, *, given: Mapping[str, str], environ: Mapping[str, str]
+    source: ProfileSource,
+    thread: str,
+    ecosystems: tuple[SectionKind, ...],
+    *,
+    given: Mapping[str, str],
+    environ: Mapping[str, str],
 ) -> tuple[Diagnostic, ...]:
     """Every mistake in a profile, in its order. A required input without a value gets the value `example`."""
-    declaration = _declaration(source.text, source.name)
+    declaration = _declaration(source.text, source.name, ecosystems)
     chosen = choose(declaration.inputs, given=given, environ=environ, recorded={})
     stand_ins = dict.fromkeys(missing(declaration.inputs, chosen.values), "example")
-    return _render(source, {**stand_ins, **chosen.values}, thread)[2]
+    return _render(source, {**stand_ins, **chosen.values}, thread, ecosystems)[2]
 
 
-def packages(source: ProfileSource, environ: Mapping[str, str]) -> tuple[Python | None, Bun | None]:
-    """The two sections of packages of a valid profile. No input changes them."""
-    profile = example(source, environ)
-    return profile.python, profile.bun
+def packages(
+    source: ProfileSource, ecosystems: tuple[SectionKind, ...], environ: Mapping[str, str]
+) -> Mapping[str, Section | None]:
+    """The sections of packages of a valid profile. No input changes them."""
+    return example(source, ecosystems, environ).packages
 
 
-def example(source: ProfileSource, environ: Mapping[str, str]) -> Profile:
+def example(source: ProfileSource, ecosystems: tuple[SectionKind, ...], environ: Mapping[str, str]) -> Profile:
     """A valid profile for a thread called `example`. A required input without a value gets the value `example`."""
-    declaration = _declaration(source.text, source.name)
+    declaration = _declaration(source.text, source.name, ecosystems)
     chosen = choose(declaration.inputs, given={}, environ=environ, recorded={})
     stand_ins = dict.fromkeys(missing(declaration.inputs, chosen.values), "example")
     values = {**stand_ins, **chosen.values}
-    profile, mistakes = _resolved(source.text, source.name, tuple(sorted(values.items())), "example")
+    profile, mistakes = _resolved(source.text, source.name, tuple(sorted(values.items())), "example", ecosystems)
     if mistakes:
         raise ProfileError(ordered(mistakes))
     return profile
 
 
 def _render(
-    source: ProfileSource, values: Mapping[str, str], thread: str
+    source: ProfileSource, values: Mapping[str, str], thread: str, ecosystems: tuple[SectionKind, ...]
 ) -> tuple[Profile, tuple[RenderedFile, ...], tuple[Diagnostic, ...]]:
-    key = (source.text, source.name, tuple(sorted(values.items())), thread)
+    key = (source.text, source.name, tuple(sorted(values.items())), thread, ecosystems)
     profile, mistakes = _resolved(*key)
     known = _renderings.get(key)
     if known is None or any(_look(source, kind, name) != said for kind, name, said in known.reads):
@@ -105,7 +112,7 @@ class _Rendering(NamedTuple):
     reads: tuple[tuple[str, str, object], ...]
 
 
-_renderings: dict[tuple[bytes, str, tuple[tuple[str, str], ...], str], _Rendering] = {}
+_renderings: dict[tuple[bytes, str, tuple[tuple[str, str], ...], str, tuple[SectionKind, ...]], _Rendering] = {}
 """The last rendering of each resolved profile, at most `_MOST`: text, name, values of inputs, thread."""
 _MOST = 256
 
@@ -140,15 +147,15 @@ def _look(source: ProfileSource, kind: str, name: str) -> object:
 
 
 @functools.lru_cache(maxsize=32)
-def _declaration(text: bytes, name: str) -> Declaration:
-    return load(text, name, read_schema("profile-v1.json"))
+def _declaration(text: bytes, name: str, ecosystems: tuple[SectionKind, ...]) -> Declaration:
+    return load(text, name, read_schema("profile-v1.json"), ecosystems)
 
 
 @functools.lru_cache(maxsize=1024)
 def _resolved(
-    text: bytes, name: str, values: tuple[tuple[str, str], ...], thread: str
+    text: bytes, name: str, values: tuple[tuple[str, str], ...], thread: str, ecosystems: tuple[SectionKind, ...]
 ) -> tuple[Profile, tuple[Diagnostic, ...]]:
-    declared = _declaration(text, name)
+    declared = _declaration(text, name, ecosystems)
     # `resolve` adds mistakes to the document, and the declaration is shared
     document = replace(declared.document, diagnostics=list(declared.document.diagnostics))
     profile = resolve(declared._replace(document=document), dict(values), thread)

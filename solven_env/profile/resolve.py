@@ -11,14 +11,14 @@ from solven_env.profile.inputs import is_true
 from solven_env.profile.model import DEFAULT_MODE, Dotfile, Form, LimitsSection, Link, Mount, Profile, SandboxSection
 from solven_env.profile.mounts import Occupant
 from solven_env.profile.paths import absolute_problem, relative_problem, target_problem
-from solven_env.profile.sections import Bun, Python
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from solven_env.documents.diagnostics import Location
     from solven_env.documents.document import Document
     from solven_env.profile.model import Declaration
+    from solven_env.profile.sections import Section
 
 _FORMS: tuple[Form, ...] = ("template", "content", "source")
 _FIELD_OF = {"source": "bind", "size": "tmpfs"}
@@ -28,13 +28,13 @@ _FIELD_OF = {"source": "bind", "size": "tmpfs"}
 def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) -> Profile:
     """The profile for one thread. Mistakes are added to the declaration's document; the result is then partial."""
     document, data = declaration.document, declaration.document.data
-    python, bun = _python(document), _bun(document)
+    packages = _packages(declaration)
     context: dict[str, object] = {
         **values,
         "thread": thread,
         "profile": {"name": data.get("name", ""), "release": data.get("release", "")},
-        "python": python and {"version": python.version, "packages": list(python.packages)},
-        "bun": bun and {"packages": dict(bun.packages)},
+        **{row.NAME: None for row in declaration.ecosystems},
+        **{name: section.recorded() for name, section in packages.items() if section},
     }
     unset = frozenset(declaration.inputs.keys() - values.keys())
     expand = Expander(document, context, unset, templating.Work())
@@ -45,18 +45,18 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
     }
     prepend = tuple(_prepend(document, expand))
     taken: list[Occupant] = []
+    reserved = tuple(row.TARGET for row in declaration.ecosystems)
     profile = Profile(
         file=document.file,
         name=data.get("name", ""),
         release=data.get("release", ""),
         sandbox=_sandbox(data.get("sandbox", {})),
-        mounts=mounts.merge(_mounts(document, expand, taken)),
+        mounts=mounts.merge(_mounts(document, expand, reserved, taken)),
         env=env,
         path=prepend,
-        python=python,
-        bun=bun,
-        dotfiles=tuple(_dotfiles(document, expand, taken)),
-        links=tuple(_links(document, expand, values, taken)),
+        packages=packages,
+        dotfiles=tuple(_dotfiles(document, expand, reserved, taken)),
+        links=tuple(_links(document, expand, values, reserved, taken)),
         context={**context, "env": env, "path": {"prepend": list(prepend)}},
         unset=unset,
         is_partial=bool(document.taken_out),
@@ -68,25 +68,14 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
     return profile
 
 
+def _packages(declaration: Declaration) -> dict[str, Section | None]:
+    found = {row.NAME: (row, row.read(declaration.document)) for row in declaration.ecosystems}
+    return {name: section for name, (row, section) in found.items() if section or row.IS_STATED_WHEN_ABSENT}
+
+
 def _sandbox(section: Mapping[str, Any]) -> SandboxSection:
     allow = tuple(entry for entry in section.get("allow", ()) if entry is not None)
     return SandboxSection(**{**section, "allow": allow, "limits": LimitsSection(**section.get("limits", {}))})
-
-
-def _python(document: Document) -> Python | None:
-    section = document.data.get("python")
-    if section is None:
-        # a section that was taken out is no missing one: what refers to it is not wrong
-        return Python("3.12") if ("python",) in document.taken_out else None
-    packages = [package for package in section.get("packages", ()) if package is not None]
-    return Python(section.get("version", "3.12"), tuple(packages))
-
-
-def _bun(document: Document) -> Bun | None:
-    section = document.data.get("bun")
-    if section is None:
-        return Bun({}) if ("bun",) in document.taken_out else None
-    return Bun(section.get("packages", {}))
 
 
 def _prepend(document: Document, expand: Expander) -> Iterator[str]:
@@ -106,7 +95,7 @@ def _prepend(document: Document, expand: Expander) -> Iterator[str]:
         seen.add(part)
 
 
-def _mounts(document: Document, expand: Expander, taken: list[Occupant]) -> Iterator[Mount]:
+def _mounts(document: Document, expand: Expander, reserved: Collection[str], taken: list[Occupant]) -> Iterator[Mount]:
     for index, item in enumerate(document.data.get("mounts", ())):
         fields: dict[str, Any] = {"target": item} if isinstance(item, str) else dict(item or {})
         if "target" not in fields:
@@ -122,7 +111,7 @@ def _mounts(document: Document, expand: Expander, taken: list[Occupant]) -> Iter
         if target is None or source is None:
             continue
         mount = Mount(**{**fields, "target": target, "source": source or target})
-        problem = absolute_problem(target) or mounts.mount_problem(mount)
+        problem = absolute_problem(target) or mounts.mount_problem(mount, reserved)
         if problem:
             document.report(where, f"the mount {quoted(target)} {problem}", "Choose another target.")
             continue
@@ -147,10 +136,12 @@ def _mount_source(document: Document, expand: Expander, index: int, fields: Mapp
     return source
 
 
-def _dotfiles(document: Document, expand: Expander, taken: list[Occupant]) -> Iterator[Dotfile]:
+def _dotfiles(
+    document: Document, expand: Expander, reserved: Collection[str], taken: list[Occupant]
+) -> Iterator[Dotfile]:
     for written, item in document.data.get("dotfiles", {}).items():
         where = document.at_key("dotfiles", written)
-        path = _workspace_path(document, expand, written, where, "file")
+        path = _workspace_path(document, expand, written, where, "file", reserved)
         if path is None:
             continue
         taken.append(Occupant(f"/{path}", mounts.FILE, where))
@@ -166,7 +157,9 @@ def _dotfiles(document: Document, expand: Expander, taken: list[Occupant]) -> It
             )
 
 
-def _links(document: Document, expand: Expander, values: Mapping[str, str], taken: list[Occupant]) -> Iterator[Link]:
+def _links(
+    document: Document, expand: Expander, values: Mapping[str, str], reserved: Collection[str], taken: list[Occupant]
+) -> Iterator[Link]:
     for written, item in document.data.get("links", {}).items():
         fields = {"to": "", **item}
         when = fields.pop("when", None)
@@ -175,7 +168,10 @@ def _links(document: Document, expand: Expander, values: Mapping[str, str], take
             expand.has_unknown_names(written, key)
             expand.has_unknown_names(fields["to"], value)
             continue
-        path, to = _workspace_path(document, expand, written, key, "link"), expand.path(fields.pop("to"), value)
+        path, to = (
+            _workspace_path(document, expand, written, key, "link", reserved),
+            expand.path(fields.pop("to"), value),
+        )
         problem = target_problem(to) if to else ""
         if problem:
             document.report(value, f"the link's target {quoted(to or '')} {problem}", "Write skills/… or threads/….")
@@ -185,9 +181,11 @@ def _links(document: Document, expand: Expander, values: Mapping[str, str], take
                 yield Link(path=path, to=to, **fields)
 
 
-def _workspace_path(document: Document, expand: Expander, written: str, where: Location, what: str) -> str | None:
+def _workspace_path(
+    document: Document, expand: Expander, written: str, where: Location, what: str, reserved: Collection[str]
+) -> str | None:
     path = expand.path(written, where)
-    problem = "" if path is None else relative_problem(path) or mounts.place_problem(f"/{path}")
+    problem = "" if path is None else relative_problem(path) or mounts.place_problem(f"/{path}", reserved)
     if problem:
         document.report(where, f"the {what} {quoted(path or '')} {problem}", "Write a path inside the workspace.")
     return None if problem else path

@@ -1,24 +1,54 @@
-"""The sections of packages: all that builds and locks know of a profile."""
+"""Package worlds as a profile sees them: the rows of `packages/ecosystems` are handed to it."""
 
 from __future__ import annotations
 
-from solven_env.typed import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection
 
-TARGETS = {"python": "/.venv", "bun": "/node_modules"}
-"""Where commands see the packages of each section."""
-
-
-class Python(NamedTuple):
-    """The virtual environment: `version` is major and minor, `packages` are PEP 508 requirements."""
-
-    version: str
-    packages: tuple[str, ...] = ()
+    from solven_env.documents.document import Document
 
 
-class Bun(NamedTuple):
-    """The JavaScript packages: names and npm version ranges."""
+class Section(Protocol):
+    """An ecosystem's part of a profile: a named tuple, so that `_asdict` says which build is needed."""
 
-    packages: Mapping[str, str]
+    @property
+    def packages(self) -> Collection[str]:
+        """The packages that are asked for; of a mapping, the names."""
+
+    def recorded(self) -> dict[str, Any]:
+        """The section as JSON: in records, and under the ecosystem's name in expressions and templates."""
+
+    def asked(self) -> dict[str, Any]:
+        """The section in the digest that ties a lock to its profile, order aside."""
+
+    def names(self) -> tuple[str, ...]:
+        """The packages by their names alone, as they are imported or resolved."""
+
+    def told(self) -> str:
+        """The packages in words: `2 Python packages for Python 3.12`."""
+
+    def _asdict(self) -> dict[str, Any]: ...
+
+
+class SectionKind(Protocol):
+    """An ecosystem as far as a profile is read by it."""
+
+    @property
+    def NAME(self) -> str:  # noqa: N802
+        """The section's name in the profile, in records and in expressions."""
+
+    @property
+    def TARGET(self) -> str:  # noqa: N802
+        """The directory that commands see its packages in."""
+
+    @property
+    def IS_STATED_WHEN_ABSENT(self) -> bool:  # noqa: N802
+        """True if locks and records of a profile without the section say so: those of the first release do."""
+
+    def check(self, document: Document) -> None:
+        """Report each mistake of the section that the schema cannot tell."""
+
+    def read(self, document: Document) -> Any:
+        """The section (a `Section`) of a profile; None where there is none."""

@@ -110,6 +110,8 @@ class HostFacts(NamedTuple):
 
     mounted_upon: Callable[[str], State | None]
     """The state that a mount point must have for a path of the host to be mounted upon it; None if there is no path."""
+    targets: Mapping[str, str]
+    """For each ecosystem, the directory that commands see its packages in."""
     builds: Sequence[NeededBuild] = ()
     locks: Mapping[str, bytes] = {}
     """As `Desired.locks`."""

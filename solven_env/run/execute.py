@@ -9,7 +9,7 @@ from typing import Any
 
 from solven_env.config import NETWORKS
 from solven_env.errors import SandboxError, UsageError
-from solven_env.profile.sections import TARGETS
+from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.run import launch
 from solven_env.run.launch import Place, Stacked
 from solven_env.sandbox import cgroups
@@ -262,13 +262,12 @@ def _choose(thread: Thread, settings: Mapping[str, Any], backend: str, network: 
 def _packages(
     thread: Thread, record: Record, home: Home, uid: int | None, proot: str, progress: Callable[[str], None]
 ) -> tuple[Tools, list[Stacked], tuple[holding, ...]]:
-    from solven_env.packages import builds, copies, host_tools, layers, toolchain, tools
-    from solven_env.packages.ecosystems.python import interpreters
+    from solven_env.packages import builds, copies, host_tools, layers
 
     builder = builds.builder(thread.config, os.environ, proot)
     stacks, used = [], []
-    interpreter, bun = None, None
-    for need in thread.needs(record):
+    needs = thread.needs(record)
+    for need in needs:
         build, held = builds.obtain_to_use(need, builder, thread.config, os.environ, progress)
         used.append(held)
         own = str(copies.copy(home, build, uid, progress)) if proot else layers.layer(home, build, uid)
@@ -276,26 +275,22 @@ def _packages(
         lost = thread.lost(record, build, "proot" if proot else "bubblewrap")
         if lost:
             mend = f"solven-env apply PROFILE {thread.name} begins anew"
-            progress(f"{need.kind}: {TARGETS[need.kind]} is broken, since commands removed {lost} of it; {mend}")
-        if need.kind == "python":
-            interpreter = interpreters.find_python(record.settings["python"]["version"], builder.host)
-        else:
-            bun = toolchain.find_bun(builder.host).path
-    given = host_tools.Tools(tools.uv().path, bun, interpreter, builder.host.certificates, host_tools.host_has_node())
-    return given, stacks, tuple(used)
+            progress(f"{need.kind}: {need.ecosystem.TARGET} is broken, since commands removed {lost} of it; {mend}")
+    sections = {need.kind: need.section for need in needs}
+    tools = [row.tools(sections.get(name), builder.host) for name, row in ECOSYSTEMS.items()]
+    return host_tools.joined([*tools, host_tools.trusting(builder.host.certificates)]), stacks, tuple(used)
 
 
 def _known_packages(
     thread: Thread, record: Record, home: Home, proot: str
 ) -> tuple[Tools, list[Stacked], tuple[ToldBuild, ...]]:
     """The same as it is now: what is not there yet is left out of the sandbox, and told as what is to be made."""
-    from solven_env.packages import builds, host_tools, layers, tools
-    from solven_env.packages.ecosystems.python.remembered import recall
+    from solven_env.packages import builds, host_tools, layers
     from solven_env.run.explanation import ToldBuild
 
     stacks, told = [], []
-    python, bun = record.settings["python"], record.settings["bun"]
-    for need in thread.needs(record):
+    needs = thread.needs(record)
+    for need in needs:
         build = builds.find(need, thread.config)
         if build is None:
             told.append(ToldBuild(need.kind))
@@ -304,7 +299,6 @@ def _known_packages(
         stacks.append(Stacked(build, str(own) if proot else layers.where(home, build)))
         told.append(ToldBuild(need.kind, build.key, build.instance, str(own)))
     certificates = builds.builder(thread.config, os.environ).host.certificates
-    interpreter = recall(python["version"], directories.cache()) if python else None
-    path = tools.bun(directories.cache()).path if bun else None
-    found = host_tools.Tools(tools.uv().path, path, interpreter, certificates, host_tools.host_has_node())
-    return found, stacks, tuple(told)
+    sections = {need.kind: need.section for need in needs}
+    tools = [row.known_tools(sections.get(name), directories.cache()) for name, row in ECOSYSTEMS.items()]
+    return host_tools.joined([*tools, host_tools.trusting(certificates)]), stacks, tuple(told)

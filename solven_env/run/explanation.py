@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from solven_env.packages import certificates, host_tools
-from solven_env.profile.sections import TARGETS
+from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.sandbox.launch_plan import SANDBOX_UID, Bind, Dev, Etc, Overlay, Proc, Tmpfs
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -19,12 +19,7 @@ if TYPE_CHECKING:
 
 _OURS = {
     host_tools.RUN: "what every sandbox has of the host, under fixed names",
-    f"{host_tools.BIN}/uv": "uv, which adds Python packages",
-    f"{host_tools.BIN}/bun": "Bun, which runs JavaScript and adds its packages",
-    host_tools.PYTHON: "the interpreter of /.venv",
     certificates.INSIDE: "the certificate authorities that the host trusts",
-    TARGETS["python"]: "the Python packages",
-    TARGETS["bun"]: "the JavaScript packages",
 }
 """Why there is what no profile names."""
 
@@ -177,7 +172,8 @@ def text(explanation: Explanation) -> Iterator[str]:
 
 
 def _told(mount: Mount, whys: Mapping[str, str], is_traced: bool) -> ToldMount:
-    why = whys.get(mount.target, _OURS.get(mount.target, _OTHERS.get(type(mount), "")))
+    ours = _OURS | {target: why for row in ECOSYSTEMS.values() for target, why in row.WHYS.items()}
+    why = whys.get(mount.target, ours.get(mount.target, _OTHERS.get(type(mount), "")))
     what, is_read_only = (_WHATS_TRACED if is_traced else _WHATS).get(type(mount), ""), isinstance(mount, Etc)
     if isinstance(mount, Overlay):
         what = f"{mount.lower} below {mount.upper}"

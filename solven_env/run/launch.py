@@ -6,8 +6,8 @@ import re
 from typing import Any, Literal, TypeAlias, cast
 
 from solven_env.errors import SandboxError
-from solven_env.packages import certificates, host_tools
-from solven_env.profile.sections import TARGETS
+from solven_env.packages import host_tools
+from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.sandbox.launch_plan import Bind, Dev, Etc, LaunchPlan, Overlay, Proc, Tmpfs
 from solven_env.sandbox.limits import Limits
 from solven_env.sandbox.roots import etc
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 Network: TypeAlias = Literal["none", "internet", "host"]
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_CACHE = "/var/cache/solven-env"
 _UNITS = {"KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _DEFAULT_USER = "user"
@@ -126,15 +125,8 @@ def environment(
     path = dict.fromkeys((*settings["path"], host_tools.BIN, *_SYSTEM_PATH.split(":")))
     variables = {
         "HOME": "/",
-        # Else programs would write their caches into the workspace, whose HOME is /.
-        "XDG_CACHE_HOME": _CACHE,
-        "UV_CACHE_DIR": f"{_CACHE}/uv",
-        "UV_LINK_MODE": "copy",
-        "UV_PYTHON_DOWNLOADS": "never",
-        "MPLCONFIGDIR": f"{_CACHE}/matplotlib",
-        "BUN_INSTALL": f"{_CACHE}/bun",
-        "BUN_INSTALL_CACHE_DIR": f"{_CACHE}/bun/install/cache",
-        **(certificates.variables(certificates.INSIDE) if tools.certificates else {}),
+        "XDG_CACHE_HOME": host_tools.CACHE,
+        **dict(tools.variables),
         **settings["env"],
         "PATH": ":".join(path),
         "SOLVEN_ENV_CWD": cwd,
@@ -192,7 +184,7 @@ def _mount(each: Mapping[str, Any], tmp_size: int | None) -> Mount:
 
 
 def _build(build: Build, layer: Layer | str, owner: int | None) -> Mount:
-    target = TARGETS[build.kind]
+    target = ECOSYSTEMS[build.kind].TARGET
     if isinstance(layer, str):
         return Bind(target, layer, read_only=False)
     return Overlay(target, str(build.tree), str(layer.upper), str(layer.work), build.instance, owner, str(build.lock))

@@ -12,7 +12,7 @@ from solven_env.system import names
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from typing import Any, TypeAlias
 
     Check: TypeAlias = Callable[[Any, str], None]
@@ -27,16 +27,20 @@ class NewerError(Exception):
 
 
 class Vocabulary(NamedTuple):
-    """Words that rooms above know: for each kind of resource that is recorded, whether it can have a name."""
+    """Words that rooms above know: kinds of resources, each with a test of its names, and ecosystems."""
 
     kinds: Mapping[str, Callable[[str], bool]]
+    ecosystems: Mapping[str, Check]
+    """For each ecosystem, the grammar of its section in the settings."""
+    stated: Collection[str]
+    """The ecosystems of which the settings say so when there is no section."""
 
 
 def check(fields: Mapping[str, Any], words: Vocabulary) -> None:
     """Hold a record's fields, `format` aside, to the grammar."""
     _record(words)(fields, "")
     if fields["generation"]:  # until the first apply has ended, there are none
-        _SETTINGS(fields["settings"], "settings")
+        _settings(words)(fields["settings"], "settings")
         _PROFILE(fields["profile"], "profile")
 
 
@@ -48,7 +52,7 @@ def _that(is_so: Callable[[Any], bool], what: str) -> Check:
     return checked
 
 
-def _text_that(is_so: Callable[[str], object], what: str) -> Check:
+def text_that(is_so: Callable[[str], object], what: str) -> Check:
     return _that(lambda value: type(value) is str and bool(is_so(value)), what)
 
 
@@ -58,14 +62,14 @@ def _count(least: int, most: int, what: str) -> Check:
 
 def _one_of(*words: str) -> Check:
     def checked(value: Any, where: str) -> None:
-        _text(value, where)
+        text(value, where)
         if value not in words:
             raise NewerError(f"{where} {value!r}")
 
     return checked
 
 
-def _none_or(inner: Check) -> Check:
+def none_or(inner: Check) -> Check:
     def checked(value: Any, where: str) -> None:
         if value is not None:
             inner(value, where)
@@ -73,7 +77,7 @@ def _none_or(inner: Check) -> Check:
     return checked
 
 
-def _list(inner: Check) -> Check:
+def list_of(inner: Check) -> Check:
     def checked(value: Any, where: str) -> None:
         if type(value) is not list:
             raise WrongError(f"{where} is no list")
@@ -83,7 +87,7 @@ def _list(inner: Check) -> Check:
     return checked
 
 
-def _table(inner: Check, prefix: str | None = None) -> Check:
+def table_of(inner: Check, prefix: str | None = None) -> Check:
     """Any keys; `inner` is called with where each value stands, which begins with `prefix` in the place of `where`."""
 
     def checked(value: Any, where: str) -> None:
@@ -94,7 +98,7 @@ def _table(inner: Check, prefix: str | None = None) -> Check:
     return checked
 
 
-def _fields(required: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
+def table_with(required: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
     known = {**required, **(optional or {})}
 
     def checked(value: Any, where: str) -> None:
@@ -145,14 +149,18 @@ def _versions(resource: Check) -> Check:
     return checked
 
 
-def _build(build: Any, where: str) -> None:
-    """A build, whose key begins with the kind that it is recorded under."""
-    kind = where.partition(".")[2]
-    if kind not in BUILDS:
-        raise NewerError(where)
-    _BUILD(build, where)
-    if not build["key"].startswith(f"{kind}-"):
-        raise WrongError(f"{where}.key is no key of such a build")
+def _build(words: Vocabulary) -> Check:
+    """A build, whose key begins with the ecosystem that it is recorded under."""
+
+    def checked(build: Any, where: str) -> None:
+        name = where.partition(".")[2]
+        if name not in words.ecosystems:
+            raise NewerError(where)
+        _BUILD(build, where)
+        if not build["key"].startswith(f"{name}-"):
+            raise WrongError(f"{where}.key is no key of such a build")
+
+    return checked
 
 
 def _is_shown(to: str) -> bool:
@@ -165,95 +173,88 @@ def _is_path(text: str) -> bool:
     return names.is_absolute(text) or not text
 
 
-BUILDS = ("python", "bun")
-"""Ecosystems whose builds are recorded."""
-
 _is_table = _that(lambda value: type(value) is dict, "table")
 _flag = _that(lambda value: type(value) is bool, "true or false")
-_limit = _none_or(_count(1, 2**63 - 1, "count"))
-_text = _text_that(lambda _: True, "text")
-_size = _text_that(re.compile(r"([1-9][0-9]{0,14}[KMGT]iB)?").fullmatch, "size")
-_drawn = _text_that(names.DRAWN.fullmatch, "random id")
-_sha256 = _text_that(lambda text: not text or names.DIGEST.fullmatch(text), "digest")
-_target = _text_that(names.is_absolute, "absolute path")
+_limit = none_or(_count(1, 2**63 - 1, "count"))
+text = text_that(lambda _: True, "text")
+_size = text_that(re.compile(r"([1-9][0-9]{0,14}[KMGT]iB)?").fullmatch, "size")
+_drawn = text_that(names.DRAWN.fullmatch, "random id")
+_sha256 = text_that(lambda text: not text or names.DIGEST.fullmatch(text), "digest")
+_target = text_that(names.is_absolute, "absolute path")
 
-_RECORDED = _fields(
-    {"kind": _text},
+_RECORDED = table_with(
+    {"kind": text},
     {
         "own": _one_of("whole", "keys"),
-        "digest": _text_that(re.compile(rf"(sha256:{names.DIGEST.pattern})?").fullmatch, "digest"),
-        "mode": _text_that(re.compile("([0-7]{4})?").fullmatch, "mode"),
+        "digest": text_that(re.compile(rf"(sha256:{names.DIGEST.pattern})?").fullmatch, "digest"),
+        "mode": text_that(re.compile("([0-7]{4})?").fullmatch, "mode"),
     },
 )
-_BUILD = _fields(
+_BUILD = table_with(
     {
-        "key": _text_that(re.compile("[a-z]+-[0-9a-f]{40}").fullmatch, "key of a build"),
+        "key": text_that(re.compile("[a-z]+-[0-9a-f]{40}").fullmatch, "key of a build"),
         "instance": _drawn,
         "lock": _sha256,
     }
 )
-_PROFILE = _fields({"digest": _text, "name": _text, "release": _text})
-_MOUNT = _fields(
+_PROFILE = table_with({"digest": text, "name": text, "release": text})
+_MOUNT = table_with(
     {
         "target": _target,
         "kind": _one_of("bind", "proc", "dev", "tmpfs"),
-        "source": _text_that(_is_path, "absolute path"),
+        "source": text_that(_is_path, "absolute path"),
         "optional": _flag,
         "size": _size,
-        "why": _text,
+        "why": text,
     }
 )
-_LINK = _fields(
+_LINK = table_with(
     {
-        "path": _text_that(names.is_relative, "path beneath the workspace"),
-        "to": _text_that(_is_shown, "path that a link can show"),
+        "path": text_that(names.is_relative, "path beneath the workspace"),
+        "to": text_that(_is_shown, "path that a link can show"),
         "access": _one_of("read-only", "read-write"),
         "optional": _flag,
     }
 )
-_SETTINGS = _fields(
-    {
-        "env": _table(_text),
-        "path": _list(_text),
-        "backend": _one_of("bubblewrap", "proot"),
-        "network": _one_of("none", "internet", "host"),
-        "limits": _fields(
-            {},  # each version has added some
-            {
-                **dict.fromkeys(("processes", "open_files", "cpu_time", "wall_time"), _limit),
-                **dict.fromkeys(("file_size", "tmp_size", "memory"), _none_or(_size)),
-                "enforce": _one_of("best-effort", "strict"),
-            },
-        ),
-        "mounts": _list(_MOUNT),
-        "links": _list(_LINK),
-        "python": _none_or(
-            _fields(
+
+
+def _settings(words: Vocabulary) -> Check:
+    sections = {name: none_or(check) for name, check in words.ecosystems.items()}
+    return table_with(
+        {
+            "env": table_of(text),
+            "path": list_of(text),
+            "backend": _one_of("bubblewrap", "proot"),
+            "network": _one_of("none", "internet", "host"),
+            "limits": table_with(
+                {},  # each version has added some
                 {
-                    "version": _text_that(re.compile(r"3\.[0-9]{1,3}").fullmatch, "version of Python"),
-                    "packages": _list(_text),
-                }
-            )
-        ),
-        "bun": _none_or(_fields({"packages": _table(_text)})),
-        "secrets": _list(_text),
-    },
-    {"allow": _list(_text)},
-)
+                    **dict.fromkeys(("processes", "open_files", "cpu_time", "wall_time"), _limit),
+                    **dict.fromkeys(("file_size", "tmp_size", "memory"), none_or(_size)),
+                    "enforce": _one_of("best-effort", "strict"),
+                },
+            ),
+            "mounts": list_of(_MOUNT),
+            "links": list_of(_LINK),
+            "secrets": list_of(text),
+            **{name: sections[name] for name in words.stated},
+        },
+        {"allow": list_of(text), **sections},
+    )
 
 
 def _record(words: Vocabulary) -> Check:
     resource = _resource(words)
-    return _fields(
+    return table_with(
         {
             "incarnation": _drawn,
             "generation": _count(0, 2**53, "generation"),
-            "profile": _table(_text),
-            "inputs": _table(_text),
+            "profile": table_of(text),
+            "inputs": table_of(text),
             "settings": _is_table,
-            "resources": _table(resource, prefix=""),
-            "builds": _table(_build),
-            "intended": _none_or(_table(_versions(resource), prefix="")),
+            "resources": table_of(resource, prefix=""),
+            "builds": table_of(_build(words)),
+            "intended": none_or(table_of(_versions(resource), prefix="")),
         },
-        {"uid": _none_or(_count(1, 2**32 - 2, "uid of a thread"))},
+        {"uid": none_or(_count(1, 2**32 - 2, "uid of a thread"))},
     )

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from solven_env.packages import builds
+from solven_env.packages.ecosystems import ECOSYSTEMS, rows
 from solven_env.profile.prepare import prepare
 from solven_env.reconcile.desired import desired, desired_here, recorded_as_desired
 from solven_env.reconcile.kinds.mount_point import PLACE
@@ -51,11 +52,9 @@ def _wanted(
     record: Record | None,
 ) -> tuple[Desired, tuple[Need, ...]]:
     recorded = record.inputs if record else {}
-    prepared = prepare(source, thread.name, given=inputs, environ=os.environ, recorded=recorded, unset=unset)
-    python, bun = prepared.profile.python, prepared.profile.bun
-    needs: tuple[Need, ...] = ()
-    if python or bun:
-        needs = builds.needs(python, bun, builds.read_lock(python, bun, source.lock, source.name))
+    prepared = prepare(source, thread.name, rows(), given=inputs, environ=os.environ, recorded=recorded, unset=unset)
+    sections = prepared.profile.packages
+    needs = builds.needs(sections, builds.read_lock(sections, source.lock, source.name))
     return desired(prepared.profile, prepared.files, prepared.given), needs
 
 
@@ -65,7 +64,7 @@ def _plan(
     found = [(need, builds.find(need, thread.config)) for need in needs]
     backend = wanted.settings["backend"]
     needed = [_needed(thread, need, build, record, backend) for need, build in found]
-    host = HostFacts(_mounted_upon, needed, builds.texts(needs))
+    host = HostFacts(_mounted_upon, {name: row.TARGET for name, row in ECOSYSTEMS.items()}, needed, builds.texts(needs))
     wanted = desired_here(wanted, record, host)
     root = thread.open_root()
     with root or nullcontext():

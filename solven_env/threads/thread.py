@@ -6,8 +6,9 @@ import os
 
 from solven_env import config
 from solven_env.errors import StateError
-from solven_env.reconcile.kinds import vocabulary
-from solven_env.state import LocalState, contents, recovering
+from solven_env.packages.ecosystems import ECOSYSTEMS, rows
+from solven_env.reconcile import kinds
+from solven_env.state import LocalState, contents, grammar, recovering
 from solven_env.state.records import Record, lock_key, record_key
 from solven_env.state.storage_root import StorageRoot
 from solven_env.system import directories
@@ -98,18 +99,12 @@ class Thread(NamedTuple):
 
     def needs(self, record: Record) -> tuple[Need, ...]:
         """The builds that a recorded thread needs, on whatever host."""
-        python, bun = record.settings["python"], record.settings["bun"]
-        if not python and not bun:
-            return ()
         from solven_env.packages import builds
-        from solven_env.packages.locks import Lock
-        from solven_env.profile.sections import Bun, Python
 
-        return builds.needs(
-            Python(python["version"], tuple(python["packages"])) if python else None,
-            Bun(bun["packages"]) if bun else None,
-            Lock(self._lock(record, "python"), self._lock(record, "bun")),
-        )
+        recorded = {name: record.settings.get(name) for name in ECOSYSTEMS}
+        sections = {name: ECOSYSTEMS[name].section(value) for name, value in recorded.items() if value}
+        texts = {name: self._lock(record, name) for name, section in sections.items() if section.packages}
+        return builds.needs(sections, texts)
 
     def added(self, record: Record, builds: Mapping[str, Mapping[str, str]]) -> tuple[Added, ...]:
         """What the thread has added on this host to these builds (by kind, as a record names them)."""
@@ -149,14 +144,11 @@ class Thread(NamedTuple):
         links = record.settings["links"]
         return tuple(link["path"] for link in links if link["optional"] and storages.is_missing(self.root, link["to"]))
 
-    def _lock(self, record: Record, kind: str) -> bytes | None:
-        """The text of the lock of the recorded packages of a kind; None where there are none.
+    def _lock(self, record: Record, kind: str) -> bytes:
+        """The text of the lock of the recorded packages of a kind.
 
         `StateError` where it is gone or damaged: no build is taken for what they need then.
         """
-        section = record.settings[kind]
-        if not section or not section["packages"]:
-            return None
         digest = record.builds.get(kind, {}).get("lock", "")
         text = contents.read(self.state, lock_key(digest), digest) if digest else None
         if text is None:
@@ -166,3 +158,9 @@ class Thread(NamedTuple):
                 location=self.state.location(lock_key(digest) if digest else record_key(self.name)),
             )
         return text
+
+
+def vocabulary() -> grammar.Vocabulary:
+    """The words of a record that the tables of this version know."""
+    sections = {name: row.RECORDED for name, row in ECOSYSTEMS.items()}
+    return grammar.Vocabulary(kinds.recorded(), sections, [row.NAME for row in rows() if row.IS_STATED_WHEN_ABSENT])

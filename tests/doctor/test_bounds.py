@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from solven_env.doctor import inside, looks, questions, script, shells, sockets, surroundings, trials
 from solven_env.doctor.inside import Inside
-from solven_env.doctor.questions import Question, ok
+from solven_env.documents.answers import Question, limited, ok
 from solven_env.packages.ecosystems.python import interpreters
 from solven_env.sandbox.backends.bubblewrap.session import Ended
 from solven_env.sandbox.launch_plan import Bind
@@ -23,7 +23,7 @@ from solven_env.sandbox.launch_plan import Bind
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from solven_env.doctor.questions import Answer
+    from solven_env.documents.answers import Answer
 
 MARK = "0123456789abcdef"
 PARTS = (
@@ -207,9 +207,7 @@ def test_a_hostile_tree_behind_a_link_is_looked_at_for_a_bounded_time(
         (tree / "many/fifo").unlink()
         for number in range(2000):
             (tree / f"many/{number}").touch()
-        assert sockets.answer([Bind("/x", str(tree))]) == questions.limited(
-            "none found so far; there was more than is looked at"
-        )
+        assert sockets.answer([Bind("/x", str(tree))]) == limited("none found so far; there was more than is looked at")
         assert sockets.answer([Bind("/x", str(tree / "many"))]) == ok("none is shown")
         monkeypatch.setattr(sockets, "_SECONDS", 0.0)
         late = sockets.answer([Bind("/x", str(tree / "many"))])

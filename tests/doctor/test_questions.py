@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from solven_env.doctor.questions import Question, needed, ok
+from solven_env.doctor.questions import needed
+from solven_env.documents.answers import Question, ok
 
 ASKED: list[Question[None]] = [
     Question(name, lambda _: ok("asked"), needs) for name, needs in (("a", ()), ("b", ("a", "x")), ("c", ("b",)))

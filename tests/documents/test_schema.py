@@ -297,7 +297,7 @@ def test_a_profile_without_fields_has_their_defaults() -> None:
     assert profile.sandbox == SandboxSection()
     assert (profile.env, list(profile.path)) == (stated["env"], stated["path.prepend"])
     assert (profile.dotfiles[0].mode, profile.dotfiles[0].own) == (stated["dotfiles{}.mode"], stated["dotfiles{}.own"])
-    assert (profile.python, profile.bun) == (None, None)
+    assert (profile.packages["python"], profile.packages["bun"]) == (None, None)
     added = profile.mounts[-1]
     assert (added.kind, added.optional, added.why) == tuple(
         stated[f"mounts[].{each}"] for each in ("kind", "optional", "why")

@@ -17,7 +17,8 @@ import pytest
 import solven_env
 from solven_env.errors import LockError, StateError
 from solven_env.packages import lock_files, locks
-from solven_env.profile.sections import Bun, Python
+from solven_env.packages.ecosystems.bun import Bun
+from solven_env.packages.ecosystems.python import Python
 from tests.cli.conftest import cli  # noqa: F401 (fixture)
 from tests.profiles import write_profile
 from tests.run.conftest import thread  # noqa: F401 (fixture)
@@ -69,7 +70,7 @@ def address() -> Iterator[str]:
 def forge(directory: Path, python: str = PYTHON_TXT, bun: str = BUN_LOCK) -> Path:
     """A profile whose lock has these texts, and a lock.json that says that they are right."""
     profile = write_profile(directory / "team.yaml", {"hello": "hello\n"}, **SECTIONS)
-    files = locks.files(locks.Lock(python.encode(), bun.encode()), PYTHON, BUN)
+    files = locks.files({"python": python.encode(), "bun": bun.encode()}, {"python": PYTHON, "bun": BUN})
     lock_files.write(directory / "team.lock", files)
     return profile
 

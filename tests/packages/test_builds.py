@@ -15,12 +15,10 @@ import pytest
 
 from solven_env.errors import BuildError
 from solven_env.packages import resolving, store, toolchain
-from solven_env.packages.ecosystems.bun import node_modules
-from solven_env.packages.ecosystems.python import virtual_environment
+from solven_env.packages.ecosystems.bun import Bun, locking, node_modules, program
+from solven_env.packages.ecosystems.python import Python, key_inputs, pip_compile, virtual_environment
 from solven_env.packages.ecosystems.python.interpreters import find_python
 from solven_env.packages.making import Builder
-from solven_env.packages.wanted import of_python
-from solven_env.profile.sections import Bun, Python
 from solven_env.sandbox import host_programs
 from tests.packages.registry import basic, serve
 from tests.packages.thread import UID, Thread
@@ -31,14 +29,17 @@ BUN = Bun({"is-number": "^7.0.0"})
 
 
 def test_both_builds_are_what_a_thread_needs(builder: Builder, directory: Path) -> None:
-    lock = resolving.resolve(PYTHON, BUN, {}, builder.host, lambda _: None)
-    made = virtual_environment.build(PYTHON, lock.python, builder), node_modules.build(BUN, lock.bun, builder)
-    assert (virtual_environment.build(PYTHON, lock.python, builder), node_modules.build(BUN, lock.bun, builder)) == made
+    lock = resolving.resolve({"python": PYTHON, "bun": BUN}, {}, builder.host, lambda _: None)
+    made = virtual_environment.build(PYTHON, lock["python"], builder), node_modules.build(BUN, lock["bun"], builder)
+    assert (
+        virtual_environment.build(PYTHON, lock["python"], builder),
+        node_modules.build(BUN, lock["bun"], builder),
+    ) == made
     thread = Thread(builder, directory / "t", made, VERSION)
     thread.write("pyproject.toml", virtual_environment._manifest(PYTHON, ()).encode())
-    thread.write("package.json", resolving.package_json(BUN).encode())
-    thread.write("uv.lock", store.uv_lock(made[0]) or b"")
-    thread.write("bun.lock", lock.bun or b"")
+    thread.write("package.json", locking.package_json(BUN).encode())
+    thread.write("uv.lock", store.workspace_lock(made[0], "uv.lock") or b"")
+    thread.write("bun.lock", lock["bun"])
     assert thread.shell("cd /; python -c 'import six, sys; print(sys.executable, sys.prefix, six.__file__)'") == (
         f"/.venv/bin/python /.venv /.venv/lib/python{VERSION}/site-packages/six.py\n"
     )
@@ -63,7 +64,7 @@ def test_both_builds_are_what_a_thread_needs(builder: Builder, directory: Path) 
 
 def test_without_packages_there_is_a_pip_and_an_empty_directory(builder: Builder, directory: Path) -> None:
     made = virtual_environment.build(Python(VERSION), None, builder), node_modules.build(Bun({}), None, builder)
-    assert store.uv_lock(made[0]) is None
+    assert store.workspace_lock(made[0], "uv.lock") is None
     thread = Thread(builder, directory / "t", made, VERSION)
     assert (
         next(line.split()[0] for line in thread.shell("uv pip list -p /.venv --format freeze").splitlines())[:5]
@@ -75,18 +76,18 @@ def test_without_packages_there_is_a_pip_and_an_empty_directory(builder: Builder
 def test_another_lock_uid_or_interpreter_is_another_build(builder: Builder) -> None:
     interpreter = find_python(VERSION, builder.host)
     wanted = [
-        of_python(PYTHON, b"a", interpreter, UID),
-        of_python(PYTHON, b"b", interpreter, UID),
-        of_python(PYTHON, b"a", interpreter._replace(mtime_ns=1), UID),
-        of_python(PYTHON, b"a", interpreter, 12345),
-        of_python(PYTHON._replace(packages=("six",)), b"a", interpreter, UID),
+        key_inputs(PYTHON, b"a", interpreter, UID),
+        key_inputs(PYTHON, b"b", interpreter, UID),
+        key_inputs(PYTHON, b"a", interpreter._replace(mtime_ns=1), UID),
+        key_inputs(PYTHON, b"a", interpreter, 12345),
+        key_inputs(PYTHON._replace(packages=("six",)), b"a", interpreter, UID),
     ]
-    assert len({each.key for each in wanted}) == len(wanted)
+    assert len({store.key("python", each) for each in wanted}) == len(wanted)
 
 
 def test_what_does_not_fit_its_digest_is_not_installed(environ: dict[str, str], runtime: str, directory: Path) -> None:
     builder = Builder(toolchain.host(directory / "cache", environ), UID, host_programs.locate(), runtime)
-    lock = resolving.resolve_python(Python(VERSION, ("six",)), b"", builder.host)
+    lock = pip_compile.resolve(Python(VERSION, ("six",)), b"", builder.host)
     wrong = re.sub(rb"sha256:[0-9a-f]+", b"sha256:" + b"0" * 64, lock)
     with pytest.raises(BuildError, match=r"(?i)hash mismatch"):
         virtual_environment.build(Python(VERSION, ("six",)), wrong, builder)
@@ -102,10 +103,10 @@ def test_credentials_serve_the_build_and_are_in_none_of_it(
         private = {**environ, "UV_CACHE_DIR": str(directory / "uv"), "PIP_EXTRA_INDEX_URL": address}
         builder = Builder(toolchain.host(directory / "cache", private), UID, host_programs.locate(), runtime)
         wanted = Python(VERSION, ("solven-acme",))
-        made = virtual_environment.build(wanted, resolving.resolve_python(wanted, b"", builder.host), builder)
+        made = virtual_environment.build(wanted, pip_compile.resolve(wanted, b"", builder.host), builder)
     found = subprocess.run(["grep", "-rlF", "sesame", made.path], capture_output=True, text=True, check=False)
     assert found.stdout == ""
-    assert b"solven-acme" in (store.uv_lock(made) or b"")
+    assert b"solven-acme" in (store.workspace_lock(made, "uv.lock") or b"")
 
 
 CERTIFICATES = """
@@ -149,16 +150,16 @@ def test_a_hosts_own_authority_is_trusted_here_and_inside(
             "npm_config_registry": registry.address,
         }
         (directory / "cache").mkdir(mode=0o700)
-        toolchain.find_bun(host)
+        program.find(host)
         shutil.copytree(host.cache / "tools", directory / "cache/tools")
         stranger = Builder(toolchain.host(directory / "cache", here), UID, host_programs.locate(), runtime)
         with pytest.raises(BuildError, match=r"(?i)certificate"):
-            resolving.resolve_python(wanted, b"", stranger.host)
+            pip_compile.resolve(wanted, b"", stranger.host)
         trusting = {**here, "NODE_EXTRA_CA_CERTS": str(directory / "authority.pem")}
         builder = Builder(toolchain.host(directory / "cache", trusting), UID, host_programs.locate(), runtime)
-        lock = resolving.resolve(wanted, packages, {}, builder.host, lambda _: None)
-        assert store.is_whole(virtual_environment.build(wanted, lock.python, builder))
-        made = node_modules.build(packages, lock.bun, builder)
+        lock = resolving.resolve({"python": wanted, "bun": packages}, {}, builder.host, lambda _: None)
+        assert store.is_whole(virtual_environment.build(wanted, lock["python"], builder))
+        made = node_modules.build(packages, lock["bun"], builder)
     assert (made.tree / "solven-acme/package.json").exists()
 
 
@@ -168,7 +169,7 @@ import os, sys
 from pathlib import Path
 from solven_env.packages import making, toolchain
 from solven_env.packages.ecosystems.python import virtual_environment
-from solven_env.profile.sections import Python
+from solven_env.packages.ecosystems.python import Python
 from solven_env.sandbox import host_programs
 def run(self, *argv, **told):
     if "/names.txt" in argv:

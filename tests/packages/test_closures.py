@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from solven_env.errors import LockError
-from solven_env.packages import closures
+from solven_env.packages.ecosystems.bun import Bun, tree
 from solven_env.packages.ecosystems.bun.bun_lock import BunLock, Package
+from solven_env.packages.ecosystems.python import Python
+from solven_env.packages.ecosystems.python.pins import applicable, check, refuse_unasked
 from solven_env.packages.ecosystems.python.requirements_txt import Pin
 from solven_env.profile import pep508
-from solven_env.profile.sections import Bun, Python
 
 LINUX = {**pep508.environment("3.12.1"), "sys_platform": "linux", "platform_machine": "x86_64"}
 FILE = "p.lock/python.txt"
@@ -40,7 +41,7 @@ PIP = "pip==26.3"
     ],
 )  # fmt: skip
 def test_a_lock_that_has_all_is_taken(packages: tuple[str, ...], found: tuple[str, ...]) -> None:
-    closures.check_python(pins(*found), Python("3.12", packages), FILE)
+    check(pins(*found), Python("3.12", packages), FILE)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_a_lock_that_lacks_something_is_refused(
     packages: tuple[str, ...], found: tuple[str, ...], location: str, message: str
 ) -> None:
     with pytest.raises(LockError, match=message) as caught:
-        closures.check_python(pins(*found), Python("3.12", packages), FILE, fix="Run: it")
+        check(pins(*found), Python("3.12", packages), FILE, fix="Run: it")
     assert (caught.value.location, caught.value.fix) == (location, "Run: it")
 
 
@@ -93,10 +94,10 @@ def test_what_nobody_asks_for_is_found_by_the_packages_metadata(
 ) -> None:
     metadata = {**METADATA, ("broken", "1"): ()}
     if unasked is None:
-        closures.refuse_unasked_python(found, packages, metadata, LINUX, FILE)
+        refuse_unasked(found, packages, metadata, LINUX, FILE)
         return
     with pytest.raises(LockError, match=f"nothing asks for {unasked}") as caught:
-        closures.refuse_unasked_python(found, packages, metadata, LINUX, FILE, fix="Run: it")
+        refuse_unasked(found, packages, metadata, LINUX, FILE, fix="Run: it")
     (line,) = (pin.line for pin in found if f"{pin.name} {pin.version}" == unasked)
     assert caught.value.location == f"{FILE}:{line}"
 
@@ -108,13 +109,13 @@ def test_pins_apply_by_their_markers() -> None:
         "b==1",
         "c==1 ; os_name == 'nt'",
     )
-    assert [pin.version for pin in closures.applicable_python(found, LINUX, FILE)] == ["1", "1"]
+    assert [pin.version for pin in applicable(found, LINUX, FILE)] == ["1", "1"]
     for wrong, message in (
         (pins("a==1 ; os_name != 'x'", "a==2 ; os_name != 'y'"), "pinned twice for this machine"),
         (pins("b==1", "a==1 ; os_name ~= 'x'"), "compares what cannot be compared"),
     ):
         with pytest.raises(LockError, match=message) as caught:
-            closures.applicable_python(wrong, LINUX, FILE)
+            applicable(wrong, LINUX, FILE)
         assert caught.value.location == f"{FILE}:4"
 
 
@@ -146,8 +147,8 @@ WHOLE = bun_lock(ASKED, A, B1, B2, C, D)
 
 
 def test_a_bun_lock_that_has_all_is_taken() -> None:
-    closures.check_bun(WHOLE, Bun(ASKED), BUN_FILE)
-    closures.check_bun(bun_lock({"b": "2.x"}, B2), Bun({"b": "2.x"}), BUN_FILE)
+    tree.check(WHOLE, Bun(ASKED), BUN_FILE)
+    tree.check(bun_lock({"b": "2.x"}, B2), Bun({"b": "2.x"}), BUN_FILE)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_a_bun_lock_that_has_all_is_taken() -> None:
 )  # fmt: skip
 def test_a_bun_lock_that_does_not_fit_is_refused(lock: BunLock, asked: dict[str, str], line: int, message: str) -> None:
     with pytest.raises(LockError, match=message) as caught:
-        closures.check_bun(lock, Bun(asked), BUN_FILE, fix="Run: it")
+        tree.check(lock, Bun(asked), BUN_FILE, fix="Run: it")
     assert caught.value.location == (f"{BUN_FILE}:{line}" if line else BUN_FILE)
     assert caught.value.fix == "Run: it"
 
@@ -206,8 +207,8 @@ def test_what_nobody_asks_for_is_found_by_the_manifests(
 ) -> None:
     bun = Bun(dict(lock.asked))
     if unasked is None:
-        closures.refuse_unasked_bun(lock, bun, manifests, BUN_FILE)
+        tree.refuse_unasked(lock, bun, manifests, BUN_FILE)
         return
     with pytest.raises(LockError, match=f"nothing asks for {unasked}") as caught:
-        closures.refuse_unasked_bun(lock, bun, manifests, BUN_FILE)
+        tree.refuse_unasked(lock, bun, manifests, BUN_FILE)
     assert caught.value.location == f"{BUN_FILE}:{lock.packages[unasked.rpartition(' ')[2]].line}"

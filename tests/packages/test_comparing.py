@@ -5,15 +5,16 @@ from __future__ import annotations
 import pytest
 
 from solven_env.errors import LockError
-from solven_env.packages.comparing import compare_bun, compare_python, compare_registry
+from solven_env.packages.ecosystems.bun import tree
 from solven_env.packages.ecosystems.bun.bun_lock import BunLock, Package
+from solven_env.packages.ecosystems.python.pins import compare
 from solven_env.packages.ecosystems.python.requirements_txt import Pin
 
 A, C = Pin("a", "1", None, ("1", "2"), 2), Pin("c", "1", "os_name == 'nt'", ("3",), 5)
 
 
 def test_more_files_of_a_release_are_no_difference() -> None:
-    compare_python((A, C), (C, A._replace(digests=("0", "2", "1"), line=9)), "f")
+    compare((A, C), (C, A._replace(digests=("0", "2", "1"), line=9)), "f")
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ def test_more_files_of_a_release_are_no_difference() -> None:
 )
 def test_the_first_pin_that_differs_is_named(resolved: tuple[Pin, ...], location: str, message: str) -> None:
     with pytest.raises(LockError, match=message) as caught:
-        compare_python((A, C), resolved, "f")
+        compare((A, C), resolved, "f")
     assert caught.value.location == location
 
 
@@ -51,9 +52,9 @@ def lock(*packages: Package) -> BunLock:
     ],
 )
 def test_the_first_package_that_differs_is_named(resolved: tuple[Package, ...], location: str, message: str) -> None:
-    compare_bun(lock(X, Y), lock(Y, X), "f")
+    tree.compare(lock(X, Y), lock(Y, X), "f")
     with pytest.raises(LockError, match=message) as caught:
-        compare_bun(lock(X, Y), lock(*resolved), "f")
+        tree.compare(lock(X, Y), lock(*resolved), "f")
     assert caught.value.location == location
 
 
@@ -67,8 +68,8 @@ def test_the_first_package_that_differs_is_named(resolved: tuple[Package, ...], 
 )
 def test_what_the_registry_says_otherwise_is_named(theirs: Package | None, message: str) -> None:
     genuine = {"x@1.0.0": X, "y@1.0.0": Y._replace(about={})}
-    compare_registry(lock(X, Y), genuine, "f")
+    tree.compare_registry(lock(X, Y), genuine, "f")
     registry = {"x@1.0.0": X} if theirs is None else {"x@1.0.0": X, "y@1.0.0": theirs}
     with pytest.raises(LockError, match=message) as caught:
-        compare_registry(lock(X, Y), registry, "f")
+        tree.compare_registry(lock(X, Y), registry, "f")
     assert caught.value.location == "f:5"

@@ -8,8 +8,9 @@ import pytest
 
 from solven_env.errors import LockError
 from solven_env.packages import lock_files
-from solven_env.packages.locks import Lock, check, digest, files
-from solven_env.profile.sections import Bun, Python
+from solven_env.packages.ecosystems.bun import Bun
+from solven_env.packages.ecosystems.python import Python
+from solven_env.packages.locks import Lock, Sections, check, digest, files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,27 +28,31 @@ BUN_TEXT = f"""\
   }}
 }}
 """
-LOCK = Lock(TEXT.encode(), BUN_TEXT.encode())
+LOCK = {"python": TEXT.encode(), "bun": BUN_TEXT.encode()}
+
+
+def sections(python: Python | None = PYTHON, bun: Bun | None = BUN) -> Sections:
+    return {"python": python, "bun": bun}
 
 
 def checked(found: dict[str, bytes], python: Python | None = PYTHON, bun: Bun | None = BUN) -> Lock:
-    return check(found, python, bun, profile="./p.yaml", where="p.lock")
+    return check(found, sections(python, bun), profile="./p.yaml", where="p.lock")
 
 
 def test_a_lock_is_what_was_locked() -> None:
-    assert checked(files(LOCK, PYTHON, BUN)) == LOCK
-    assert list(files(LOCK, PYTHON, BUN)) == ["python.txt", "bun.lock", "lock.json"]
+    assert checked(files(LOCK, sections(PYTHON, BUN))) == LOCK
+    assert list(files(LOCK, sections(PYTHON, BUN))) == ["python.txt", "bun.lock", "lock.json"]
 
 
 def test_only_packages_and_the_version_of_python_count() -> None:
-    asked = digest(PYTHON, BUN)
-    assert digest(PYTHON._replace(packages=PYTHON.packages[::-1]), BUN) == asked
+    asked = digest(sections(PYTHON, BUN))
+    assert digest(sections(PYTHON._replace(packages=PYTHON.packages[::-1]), BUN)) == asked
     others = [
-        digest(PYTHON._replace(version="3.13"), BUN),
-        digest(PYTHON._replace(packages=("six",)), BUN),
-        digest(None, BUN),
-        digest(PYTHON, None),
-        digest(PYTHON, Bun({"is-number": "^6.0.0"})),
+        digest(sections(PYTHON._replace(version="3.13"), BUN)),
+        digest(sections(PYTHON._replace(packages=("six",)), BUN)),
+        digest(sections(None, BUN)),
+        digest(sections(PYTHON, None)),
+        digest(sections(PYTHON, Bun({"is-number": "^6.0.0"}))),
     ]
     assert len({asked, *others}) == 6
 
@@ -56,13 +61,13 @@ def test_only_packages_and_the_version_of_python_count() -> None:
     ("python", "bun"), [(None, None), (Python("3.12"), None), (None, Bun({})), (Python("3.12"), Bun({}))]
 )
 def test_without_packages_none_is_needed(python: Python | None, bun: Bun | None) -> None:
-    assert checked({}, python, bun) == Lock()
+    assert checked({}, python, bun) == {}
 
 
 def test_a_kind_without_packages_has_no_file() -> None:
-    found = files(Lock(None, LOCK.bun), Python("3.12"), BUN)
+    found = files({"bun": LOCK["bun"]}, sections(Python("3.12"), BUN))
     assert list(found) == ["bun.lock", "lock.json"]
-    assert checked(found, Python("3.12"), BUN) == Lock(None, LOCK.bun)
+    assert checked(found, Python("3.12"), BUN) == {"bun": LOCK["bun"]}
 
 
 @pytest.mark.parametrize(
@@ -74,11 +79,11 @@ def test_a_kind_without_packages_has_no_file() -> None:
         (lambda found: found.update({"lock.json": found["lock.json"].replace(b": 1,", b": 2,")}), "has format 2"),
         (lambda found: found.pop("python.txt"), "has no python.txt"),
         (lambda found: found.update({"bun.lock": b"{ }\n"}), "bun.lock was changed"),
-        (lambda found: found.update(files(LOCK, PYTHON, None)), "out of date: the profile's packages changed"),
+        (lambda found: found.update(files({"python": LOCK["python"]}, sections(PYTHON, None))), "out of date: the profile's packages changed"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_told_with_the_command(change: Callable[[dict[str, bytes]], None], message: str) -> None:
-    found = files(LOCK, PYTHON, BUN)
+    found = files(LOCK, sections(PYTHON, BUN))
     change(found)
     with pytest.raises(LockError, match=message) as caught:
         checked(found)
@@ -104,9 +109,9 @@ def test_what_does_not_fit_is_told_with_the_command(change: Callable[[dict[str, 
     ],
 )
 def test_digests_that_fit_make_no_lock_believed(lock: dict[str, str], location: str, message: str) -> None:
-    changed = LOCK._replace(**{name: text.encode() for name, text in lock.items()})
+    changed = LOCK | {name: text.encode() for name, text in lock.items()}
     with pytest.raises(LockError, match=message) as caught:
-        checked(files(changed, PYTHON, BUN))
+        checked(files(changed, sections(PYTHON, BUN)))
     assert caught.value.location == f"p.lock/{location}"
     assert caught.value.fix == "Run: solven-env lock ./p.yaml"
 
@@ -114,11 +119,11 @@ def test_digests_that_fit_make_no_lock_believed(lock: dict[str, str], location: 
 def test_files_are_written_when_they_differ_and_others_stay(tmp_path: Path) -> None:
     place = tmp_path / "p.lock"
     assert lock_files.read(place) == {}
-    assert lock_files.write(place, files(LOCK, PYTHON, BUN)) == ("python.txt", "bun.lock", "lock.json")
+    assert lock_files.write(place, files(LOCK, sections(PYTHON, BUN))) == ("python.txt", "bun.lock", "lock.json")
     (place / "README").write_text("mine")
-    assert lock_files.read(place) == files(LOCK, PYTHON, BUN)
-    assert lock_files.write(place, files(LOCK, PYTHON, BUN)) == ()
-    without = files(Lock(LOCK.python), PYTHON, None)
+    assert lock_files.read(place) == files(LOCK, sections(PYTHON, BUN))
+    assert lock_files.write(place, files(LOCK, sections(PYTHON, BUN))) == ()
+    without = files({"python": LOCK["python"]}, sections(PYTHON, None))
     assert lock_files.write(place, without) == ("bun.lock", "lock.json")
     assert sorted(path.name for path in place.iterdir()) == ["README", "lock.json", "python.txt"]
     assert (place / "python.txt").stat().st_mode & 0o777 == 0o644

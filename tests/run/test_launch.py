@@ -8,16 +8,19 @@ from typing import Any
 import pytest
 
 from solven_env.errors import SandboxError
+from solven_env.packages.ecosystems import bun, python
 from solven_env.packages.ecosystems.python.remembered import Interpreter
-from solven_env.packages.host_tools import Tools
+from solven_env.packages.host_tools import Tools, joined, trusting
 from solven_env.packages.layers import Layer
 from solven_env.packages.store import Build
+from solven_env.packages.tools import uv
 from solven_env.run import launch
 from solven_env.sandbox.launch_plan import STARTER, Bind, Dev, Etc, Link, Overlay, Proc, Tmpfs, check_plan
 
 PLACE = launch.Place("s/t1/i", "/store/threads/t1", "/store", 61000, "/opt/bwrap")
 MOVABLE = Interpreter("/opt/p/bin/python3.12", "/opt/p", "3.12.1", "", "", True, 1, 1)
-TOOLS = Tools(Path("/opt/uv"), Path("/opt/bun"), MOVABLE, Path("/c/authorities.pem"))
+TOOLS = joined((python.sandbox_tools(None), bun.sandbox_tools(None), trusting(Path("/c/authorities.pem"))))
+PLAIN = joined((python.sandbox_tools(None), bun.sandbox_tools(None)))
 NONE = Tools()
 
 
@@ -88,17 +91,23 @@ def test_each_build_lies_below_its_layer() -> None:
     assert made.network == "host"
 
 
-def test_tools_have_their_fixed_names() -> None:
-    made = plan(tools=TOOLS)
+def test_tools_have_their_fixed_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bun, "NODE", ("/nowhere/node",))
+    made = plan(
+        tools=joined(
+            (python.sandbox_tools(MOVABLE), bun.sandbox_tools(Path("/opt/bun")), trusting(Path("/c/authorities.pem")))
+        )
+    )
     shown = {mount.target: mount.source for mount in made.mounts if isinstance(mount, Bind)}
-    assert shown["/run/solven-env/bin/uv"] == "/opt/uv"
+    assert shown["/run/solven-env/bin/uv"] == str(uv().path)
     assert shown["/run/solven-env/bin/bun"] == "/opt/bun"
     assert shown["/run/solven-env/python"] == "/opt/p"
     assert shown["/run/solven-env/certificates.pem"] == "/c/authorities.pem"
     assert made.links == (STARTER, Link("/run/solven-env/bin/node", "bun"))
-    assert plan(tools=TOOLS._replace(has_node=True)).links == (STARTER,)
+    monkeypatch.setattr(bun, "NODE", ("/bin/sh",))
+    assert plan(tools=bun.sandbox_tools(Path("/opt/bun"))).links == (STARTER,)
     fixed = MOVABLE._replace(prefix="/home/ada/py/3.12", is_movable=False)
-    made = plan(tools=Tools(interpreter=fixed))
+    made = plan(tools=python.sandbox_tools(fixed))
     assert Link("/run/solven-env/python", "/home/ada/py/3.12") in made.links
     assert Tmpfs("/home", size=1 << 20, read_only=True) in made.mounts
     assert Bind("/home/ada/py/3.12", "/home/ada/py/3.12") in made.mounts
@@ -151,7 +160,7 @@ def test_path_has_the_profiles_parts_first_and_each_once(prepended: list[str], f
 
 def test_the_environment_is_built_from_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTSIDE", "sesame")
-    found = launch.environment(settings(env={"A": "1", "PWD": "/x", "HOME": "/"}), NONE, "/usr", "", {})
+    found = launch.environment(settings(env={"A": "1", "PWD": "/x", "HOME": "/"}), PLAIN, "/usr", "", {})
     caches = {name for name, value in found.items() if value.startswith("/var/cache/solven-env")}
     assert caches == {"XDG_CACHE_HOME", "UV_CACHE_DIR", "MPLCONFIGDIR", "BUN_INSTALL", "BUN_INSTALL_CACHE_DIR"}
     fixed = {"HOME": "/", "UV_LINK_MODE": "copy", "UV_PYTHON_DOWNLOADS": "never", "SOLVEN_ENV_CWD": "/usr", "A": "1"}

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from solven_env.errors import DamagedRecordError, StateError
+from solven_env.packages.ecosystems.bun import Bun
+from solven_env.packages.ecosystems.python import Python
 from solven_env.profile.model import LimitsSection, Link, Mount, SandboxSection
-from solven_env.profile.sections import Bun, Python
-from solven_env.reconcile.kinds import vocabulary
 from solven_env.reconcile.kinds.settings import settings
 from solven_env.state.records import Record, Recorded, load, record_key
+from solven_env.threads.thread import vocabulary
 from tests.reconcile.states import profile
 
 TEXT = st.text(max_size=10)
@@ -42,8 +43,7 @@ SETTINGS = settings(
         mounts=(Mount("/opt", source="/opt", optional=True, why="tools"), Mount("/tmp", "tmpfs", size="1GiB")),
         links=(Link("a/b", "skills/x/y"), Link("c", "threads/t-2.x", "read-write", True)),
         path=("/.venv/bin",),
-        python=Python("3.12", ("six>=1",)),
-        bun=Bun({"is-number": "^7.0.0"}),
+        packages={"python": Python("3.12", ("six>=1",)), "bun": Bun({"is-number": "^7.0.0"})},
     )
 )
 PROFILE = {"name": "p", "release": "1.0.0", "digest": "sha256:"}

@@ -9,7 +9,8 @@ import pytest
 
 from solven_env.config import Config, Storage
 from solven_env.errors import StateError
-from solven_env.profile.sections import Bun, Python
+from solven_env.packages.ecosystems.bun import Bun
+from solven_env.packages.ecosystems.python import Python
 from solven_env.reconcile.kinds.settings import settings
 from solven_env.state import LocalState, contents
 from solven_env.state.records import Record
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 DIGEST = hashlib.sha256(DATA).hexdigest()
 SECTIONS = {
-    "python": profile()._replace(python=Python("3.12", ("six",))),
-    "bun": profile()._replace(bun=Bun({"is-number": "^7.0.0"})),
+    "python": profile()._replace(packages={"python": Python("3.12", ("six",)), "bun": None}),
+    "bun": profile()._replace(packages={"python": None, "bun": Bun({"is-number": "^7.0.0"})}),
 }
 
 
@@ -64,6 +65,6 @@ def test_packages_without_a_recorded_lock_are_told(thread: Thread, kind: str) ->
 
 
 def test_no_packages_need_no_lock(thread: Thread) -> None:
-    asked = profile()._replace(python=Python("3.12"), bun=Bun({}))
+    asked = profile()._replace(packages={"python": Python("3.12"), "bun": Bun({})})
     needs = thread.needs(Record("0" * 32, 1, settings=settings(asked)))
     assert [(need.kind, need.lock) for need in needs] == [("python", None), ("bun", None)]

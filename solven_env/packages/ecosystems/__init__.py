@@ -1,1 +1,90 @@
-"""The package worlds that a profile can name, a module or a folder each."""
+"""The package worlds that a profile can name, a folder each, and the one table of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from solven_env.packages.ecosystems import bun, python
+from solven_env.profile.sections import SectionKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from solven_env.documents.answers import Question
+    from solven_env.packages.added import Package
+    from solven_env.packages.host_tools import Tools
+    from solven_env.packages.making import Builder
+    from solven_env.packages.store import Build
+    from solven_env.packages.toolchain import Host
+    from solven_env.state.grammar import Check
+    from solven_env.workspace.root import Root
+
+
+class Ecosystem(SectionKind, Protocol):
+    """A row of the table: a module that is light to import; what locks and installs is imported when it is called."""
+
+    RECORDED: Check
+    """The grammar of the section in a record."""
+    LOCK: str
+    """The file of the lock beside the profile."""
+    WORKSPACE_LOCK: str
+    """The lock file in the workspace, which the agent may change."""
+    NEEDED: Sequence[str]
+    """The paths, of at most two names, without which a build does not work."""
+    WHYS: Mapping[str, str]
+    """The reason of each mount that it has, by target, for `run --explain`."""
+    LISTING: Sequence[str]
+    """The command that lists its packages inside."""
+    QUESTIONS: Sequence[Question[Any]]
+    """The questions that doctor asks of the host about its tools."""
+    REGISTRY: Question[Any]
+    """The question whether its packages are to be had."""
+
+    def section(self, recorded: Mapping[str, Any]) -> Any:
+        """The section as a record has it."""
+
+    def believe(self, text: bytes, section: Any, file: str, *, fix: str = "") -> object:
+        """Parse a lock. LockError at `file:line` for what its grammar has not, and where it is not the section's."""
+
+    def check_known(self, text: bytes, host: Host) -> object:
+        """Raise LockError for a lock whose versions are not to be kept when the profile is locked again."""
+
+    def resolve(self, section: Any, known: bytes, host: Host) -> bytes:
+        """The text of a new lock. Versions of `known` (empty or checked) stay where they fit. BuildError."""
+
+    def compare(self, section: Any, lock: bytes, host: Host, file: str, *, fix: str) -> None:
+        """LockError at the first line of a lock that the indexes say otherwise now."""
+
+    def known_key(self, section: Any, lock: bytes | None, cache: Path, uid: int | None) -> str | None:
+        """The key of the build of a section on this host; None where that is not known yet. Nothing is started."""
+
+    def install(self, section: Any, lock: bytes | None, builder: Builder) -> Build:
+        """Make the build. BuildError, LockError, PlatformError."""
+
+    def workspace_lock(self, lock: bytes, build: Build | None) -> bytes | None:
+        """The bytes of the lock file that a workspace begins with; None while the build that brings it is missing."""
+
+    def recorded_files(self, root: Root) -> Iterable[tuple[str, bytes, int]]:
+        """The path, SHA-256 and size of the files of a build whose packages bring digests."""
+
+    def tops(self, build: Build) -> Sequence[str]:
+        """The directories of a build that hold packages, as paths in it."""
+
+    def package(self, path: str) -> Package | None:
+        """The package that a path in a build is called like."""
+
+    def tools(self, section: Any, host: Host) -> Tools:
+        """What of the host a sandbox gets, made or fetched where it is missing; `section` is None without one."""
+
+    def known_tools(self, section: Any, cache: Path) -> Tools:
+        """The same as far as it is there. Nothing is started."""
+
+
+ECOSYSTEMS: dict[str, Ecosystem] = {row.NAME: row for row in (python, bun)}
+"""By name, in the order in which they are locked, built and shown."""
+
+
+def rows() -> tuple[Ecosystem, ...]:
+    """All of them, for those who are handed the table."""
+    return tuple(ECOSYSTEMS.values())

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from solven_env.reconcile.kinds import build, directory, file, mount_point, settings
 from solven_env.reconcile.model import State, name_in
-from solven_env.state.grammar import Vocabulary
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from solven_env.reconcile.kinds.kind import Kind
     from solven_env.reconcile.model import Change
@@ -36,9 +35,9 @@ def state_of(entry: Recorded) -> State:
     return State(KINDS[entry.kind].TYPE, entry.digest, entry.mode)
 
 
-def vocabulary() -> Vocabulary:
-    """Words that a record may hold, for `records.load`."""
-    return Vocabulary({name: kind.is_name for name, kind in KINDS.items() if kind.IS_RECORDED})
+def recorded() -> Mapping[str, Callable[[str], bool]]:
+    """For each kind that is recorded, whether it can have a name."""
+    return {name: kind.is_name for name, kind in KINDS.items() if kind.IS_RECORDED}
 
 
 def files(addresses: Iterable[str]) -> Mapping[str, str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from solven_env.reconcile import compare
 from solven_env.reconcile.kinds import file, kind
 from solven_env.reconcile.model import State
-from solven_env.state.grammar import BUILDS
 from solven_env.state.records import Recorded
 from solven_env.typed import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ LIES = "host"
 TYPE = "build"
 IS_RECORDED = True
 
+_NAME = re.compile("[a-z]+")
 _LOST = "commands removed what it cannot do without"
 
 desired = kind.basic_desired
@@ -32,8 +34,8 @@ further_changes = kind.no_further_changes
 
 
 def is_name(name: str) -> bool:
-    """True for the name of an ecosystem."""
-    return name in BUILDS
+    """True for what can be the name of an ecosystem; which there are, the record's `builds` are held to."""
+    return bool(_NAME.fullmatch(name))
 
 
 def desired_here(desired: Desired, record: Record | None, host: HostFacts) -> Desired:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from contextlib import suppress
 
 from solven_env.errors import WorkspaceError
-from solven_env.profile.sections import TARGETS
 from solven_env.reconcile import replacing
 from solven_env.reconcile.kinds import directory, kind
 from solven_env.reconcile.model import DIRECTORY, State, parents
@@ -68,7 +67,7 @@ def _targets(launch: Mapping[str, Any], host: HostFacts) -> dict[str, State]:
         each["target"]: host.mounted_upon(each["source"]) if each["kind"] == "bind" else DIRECTORY for each in mounts
     }
     targets |= {f"/{each['path']}": DIRECTORY for each in links}
-    targets |= {target: DIRECTORY for name, target in TARGETS.items() if launch[name]}
+    targets |= {target: DIRECTORY for name, target in host.targets.items() if launch.get(name)}
     is_beneath = {target for target in targets if any(target.startswith(f"{other}/") for other in targets)}
     return {target: state for target, state in targets.items() if state is not None and target not in is_beneath}
 

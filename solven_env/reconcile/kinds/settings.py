@@ -49,10 +49,7 @@ def settings(profile: Profile) -> dict[str, Any]:
         **_sandbox(profile.sandbox),
         "mounts": [mount._asdict() for mount in profile.mounts],
         "links": [link._asdict() for link in profile.links],
-        "python": {"version": profile.python.version, "packages": list(profile.python.packages)}
-        if profile.python
-        else None,
-        "bun": {"packages": dict(profile.bun.packages)} if profile.bun else None,
+        **{name: section and section.recorded() for name, section in profile.packages.items()},
         "secrets": [],
     }
 

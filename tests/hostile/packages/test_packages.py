@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env.errors import BuildError, LockError, SolvenError
-from solven_env.packages import resolving, store, toolchain
-from solven_env.packages.ecosystems.bun import node_modules
-from solven_env.packages.ecosystems.python import virtual_environment, wheels
+from solven_env.packages import store, toolchain
+from solven_env.packages.ecosystems.bun import Bun, locking, node_modules, program
+from solven_env.packages.ecosystems.python import Python, pip_compile, virtual_environment, wheels
 from solven_env.packages.making import Builder
-from solven_env.profile.sections import Bun, Python
 from solven_env.sandbox import host_programs
 from tests.packages.registry import basic, serve, tarball
 from tests.packages.thread import UID
@@ -111,18 +110,18 @@ def test_no_code_of_a_package_runs_while_a_build_is_made(
         publish(registry, victim)
         builder = build_with(registry)
         both = Python(VERSION, ("solven-evil", "solven-six"))
-        lock = resolving.resolve_python(both, b"", builder.host)
+        lock = pip_compile.resolve(both, b"", builder.host)
         made = virtual_environment.build(both, lock, builder)
         assert not (made.tree / "ran").exists()
         assert [path for path in registry.seen if "stolen" in path] == []
         assert victim.read_bytes() == SECRET
         assert stat.S_IMODE(victim.stat().st_mode) == 0o600
-        assert SECRET not in (store.uv_lock(made) or b"")
+        assert SECRET not in (store.workspace_lock(made, "uv.lock") or b"")
         assert (made.tree / SITE / "solven_evil.pth").exists()  # it is installed, and compiled
         assert list((made.tree / SITE / "__pycache__").glob("solven_evil.*"))
         # and another profile's package is what its lock says
         alone = Python(VERSION, ("solven-six",))
-        other = virtual_environment.build(alone, resolving.resolve_python(alone, b"", builder.host), builder)
+        other = virtual_environment.build(alone, pip_compile.resolve(alone, b"", builder.host), builder)
         assert (other.tree / SITE / "solven_six.py").read_bytes() == b"ANSWER = 6\n"
 
 
@@ -138,14 +137,14 @@ def test_what_installs_and_compiles_has_neither_network_nor_credentials(
         publish(registry, victim)
         builder = build_with(registry)
         both = Python(VERSION, ("solven-evil", "solven-six"))
-        lock = resolving.resolve_python(both, b"", builder.host)
+        lock = pip_compile.resolve(both, b"", builder.host)
         made = virtual_environment.build(both, lock, builder)
         assert (made.tree / "ran").exists()  # it ran, and came nowhere
         assert [path for path in registry.seen if "stolen" in path] == []
         assert victim.read_bytes() == SECRET
-        assert SECRET not in (store.uv_lock(made) or b"")
+        assert SECRET not in (store.workspace_lock(made, "uv.lock") or b"")
         alone = Python(VERSION, ("solven-six",))
-        other = virtual_environment.build(alone, resolving.resolve_python(alone, b"", builder.host), builder)
+        other = virtual_environment.build(alone, pip_compile.resolve(alone, b"", builder.host), builder)
         assert (other.tree / SITE / "solven_six.py").read_bytes() == b"ANSWER = 6\n"
 
 
@@ -160,7 +159,7 @@ def test_a_wheel_is_believed_for_the_digests_of_its_lock_alone(
         builder = build_with(registry)
         for text in (b"ANSWER = 'another'\n", b"ANSWER = 6\n"):
             registry.add_wheel("solven_six", "1.0", {"solven_six.py": text})
-            lock = resolving.resolve_python(wanted, b"", uncached(builder).host)
+            lock = pip_compile.resolve(wanted, b"", uncached(builder).host)
             made = virtual_environment.build(wanted, lock, builder)
             answers.append((made.tree / SITE / "solven_six.py").read_bytes())
     assert answers == [b"ANSWER = 'another'\n", b"ANSWER = 6\n"]
@@ -172,7 +171,7 @@ def test_a_package_that_nobody_asked_for_is_refused_at_its_line(
     with serve(basic("ada", TOKEN)) as registry:
         publish(registry, victim)
         builder = build_with(registry)
-        lock = resolving.resolve_python(Python(VERSION, ("solven-evil", "solven-six")), b"", builder.host)
+        lock = pip_compile.resolve(Python(VERSION, ("solven-evil", "solven-six")), b"", builder.host)
         line = 1 + lock.splitlines().index(next(each for each in lock.splitlines() if each.startswith(b"solven-evil")))
         with pytest.raises(LockError, match="nothing asks for solven-evil") as caught:
             virtual_environment.build(Python(VERSION, ("solven-six",)), lock, builder)
@@ -184,7 +183,7 @@ def test_a_wheel_that_lost_its_end_is_fetched_again(build_with: Callable[..., Bu
         publish(registry, victim)
         builder = build_with(registry)
         wanted = Python(VERSION, ("solven-six",))
-        lock = resolving.resolve_python(wanted, b"", builder.host)
+        lock = pip_compile.resolve(wanted, b"", builder.host)
         made = virtual_environment.build(wanted, lock, builder)
         shutil.rmtree(made.path)
         for wheel in (builder.host.cache / "wheels").glob("solven-six-*/*.whl"):
@@ -237,7 +236,7 @@ def test_a_bun_package_is_believed_for_the_digest_of_its_lock_alone(
         bring_bun(builder, host)
         for text in (b"module.exports = 'another'\n", b"module.exports = 42\n"):
             npm(registry, "solven-acme", "1.0.0", text)
-            made = node_modules.build(wanted, resolving.resolve_bun(wanted, b"", builder.host), builder)
+            made = node_modules.build(wanted, locking.resolve(wanted, b"", builder.host), builder)
             answers.append((made.tree / "solven-acme/index.js").read_bytes())
     assert answers == [b"module.exports = 'another'\n", b"module.exports = 42\n"]
 
@@ -251,7 +250,7 @@ def test_a_bun_package_that_does_not_fit_its_digest_is_not_installed(
         genuine = npm(registry, "solven-acme", "1.0.0", b"module.exports = 42\n")
         builder = build_with(registry)
         bring_bun(builder, host)
-        lock = resolving.resolve_bun(wanted, b"", builder.host)
+        lock = locking.resolve(wanted, b"", builder.host)
         assert genuine.encode() in lock
         npm(registry, "solven-acme", "1.0.0", b"module.exports = 'another'\n")
         with pytest.raises(BuildError, match=r"(?i)integrity"):
@@ -260,5 +259,5 @@ def test_a_bun_package_that_does_not_fit_its_digest_is_not_installed(
 
 def bring_bun(builder: Builder, host: toolchain.Host) -> None:
     """The pinned Bun, from the cache that tests share."""
-    toolchain.find_bun(host)
+    program.find(host)
     shutil.copytree(host.cache / "tools", builder.host.cache / "tools", dirs_exist_ok=True)

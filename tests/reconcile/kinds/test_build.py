@@ -38,7 +38,7 @@ IDENTITY, LOST = State("build", "sha256:new"), State("build")
     ],
 )
 def test_what_this_host_has(need: NeededBuild, states: dict[str, State]) -> None:
-    host = HostFacts(lambda source: None, [need])
+    host = HostFacts(lambda source: None, {}, [need])
     assert build.observe_host(host) == states
     found = build.desired_here(wanted({}), None, host)
     assert found.states["build:python"] == IDENTITY

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from solven_env.packages.ecosystems.bun import Bun
+from solven_env.packages.ecosystems.python import Python
 from solven_env.profile.model import Link, Mount, SandboxSection
-from solven_env.profile.sections import Bun, Python
 from solven_env.reconcile.compare import changed_settings
 from solven_env.reconcile.kinds.settings import settings
 from solven_env.reconcile.plan import plan
@@ -23,8 +24,7 @@ def test_settings_come_back_from_a_record_as_they_were() -> None:
         path=("/bin",),
         mounts=(Mount("/usr", source="/usr", why="programs"), Mount("/tmp", kind="tmpfs", size="1GiB")),
         links=(Link("skills", "skills/x", optional=True),),
-        python=Python("3.12", ("pandas",)),
-        bun=Bun({"docx": "^8.0.0"}),
+        packages={"python": Python("3.12", ("pandas",)), "bun": Bun({"docx": "^8.0.0"})},
     )
     found = settings(full)
     assert json.loads(json.dumps(found)) == found

@@ -12,8 +12,9 @@ from solven_env import api
 from solven_env.cli.unified import say_diff
 from solven_env.errors import ConflictError, ProfileError, StateError
 from solven_env.profile.source import read_schema
-from solven_env.reconcile.kinds import KINDS, vocabulary
+from solven_env.reconcile.kinds import KINDS
 from solven_env.state.records import load
+from solven_env.threads.thread import vocabulary
 from tests.profiles import write_profile
 from tests.reconcile.kinds import toy
 from tests.reconcile.threads import snapshot

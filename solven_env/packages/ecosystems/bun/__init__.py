@@ -1,1 +1,207 @@
-"""Packages for Bun: node_modules that bun installs from bun.lock."""
+"""Packages for Bun: /node_modules that Bun installs from bun.lock."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from solven_env.documents.answers import Question
+from solven_env.documents.diagnostics import quoted
+from solven_env.documents.document import path_text
+from solven_env.packages import host_tools, store
+from solven_env.packages.added import Package
+from solven_env.packages.ecosystems.bun import program
+from solven_env.profile import npm
+from solven_env.sandbox.launch_plan import Bind, Link
+from solven_env.state.grammar import table_of, table_with, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from pathlib import Path
+
+    from solven_env.documents.answers import Answer
+    from solven_env.documents.document import Document
+    from solven_env.packages.ecosystems.bun.bun_lock import BunLock
+    from solven_env.packages.making import Builder
+    from solven_env.packages.store import Build
+    from solven_env.packages.toolchain import Host
+    from solven_env.workspace.root import Root
+
+NAME = "bun"
+TARGET = "/node_modules"
+LOCK = "bun.lock"
+WORKSPACE_LOCK = "bun.lock"
+IS_STATED_WHEN_ABSENT = True
+NEEDED = ()
+"""A build can do without any package: `bun remove` takes them away, and `bun install` brings them back."""
+_VARIABLES = (
+    ("BUN_INSTALL", f"{host_tools.CACHE}/bun"),
+    ("BUN_INSTALL_CACHE_DIR", f"{host_tools.CACHE}/bun/install/cache"),
+)
+WHYS = MappingProxyType(
+    {
+        f"{host_tools.BIN}/bun": "Bun, which runs JavaScript and adds its packages",
+        TARGET: "the JavaScript packages",
+    }
+)
+LISTING = ("bun", "pm", "ls")
+RECORDED = table_with({"packages": table_of(text)})
+NODE = ("/usr/bin/node", "/usr/local/bin/node", "/bin/node")
+
+_NPM_NAME = "[A-Za-z0-9~-][A-Za-z0-9._~-]*"
+_INSTALLED = re.compile(f"(?:@{_NPM_NAME}/)?{_NPM_NAME}")
+
+
+def _asked(name: str) -> Callable[[Any], Answer | None]:
+    """A question's function, imported when it is asked."""
+
+    def ask(host: Any) -> Answer | None:
+        from solven_env.packages.ecosystems.bun import asked
+
+        answer: Answer | None = getattr(asked, name)(host)
+        return answer
+
+    return ask
+
+
+QUESTIONS = (Question("bun", _asked("starts"), ("uv",)), Question("node", _asked("node")))
+REGISTRY = Question("npm registry", _asked("npm_registry"), ("uv",))
+
+
+class Bun(NamedTuple):
+    """The section: names and npm version ranges."""
+
+    packages: Mapping[str, str]
+
+    def recorded(self) -> dict[str, Any]:
+        """The section as JSON."""
+        return {"packages": dict(self.packages)}
+
+    def asked(self) -> dict[str, Any]:
+        """The section in a lock's digest."""
+        return self.recorded()
+
+    def names(self) -> tuple[str, ...]:
+        """The packages by name."""
+        return tuple(self.packages)
+
+    def told(self) -> str:
+        """The packages in words."""
+        return f"{len(self.packages)} JavaScript package{'' if len(self.packages) == 1 else 's'}"
+
+
+def check(document: Document) -> None:
+    """Report what is no range of versions."""
+    for name, wanted in ((document.data.get(NAME) or {}).get("packages") or {}).items():
+        problem = npm.range_problem(wanted)
+        if problem:
+            path = (NAME, "packages", name)
+            message = f"{path_text(path)}: {quoted(wanted)} {problem}"
+            document.report(document.at_value(*path), message, "Write, for example, ^8.0.0.")
+
+
+def read(document: Document) -> Bun | None:
+    """The section of a profile."""
+    written = document.data.get(NAME)
+    if written is None:
+        return Bun({}) if (NAME,) in document.taken_out else None
+    return Bun(written.get("packages", {}))
+
+
+def section(recorded: Mapping[str, Any]) -> Bun:
+    """The section as a record has it."""
+    return Bun(recorded["packages"])
+
+
+def believe(text: bytes, section: Bun, file: str, *, fix: str = "") -> BunLock:
+    """What a bun.lock says. LockError at `file:line` for what its grammar has not, or a package too few or too many."""
+    from solven_env.packages.ecosystems.bun import bun_lock, tree
+
+    lock = bun_lock.parse(text, file, fix=fix)
+    tree.check(lock, section, file, fix=fix)
+    return lock
+
+
+def check_known(text: bytes, host: Host) -> object:
+    """LockError for a lock whose digests are not the registry's: Bun would keep them unasked."""
+    from solven_env.packages.ecosystems.bun import locking
+
+    return locking.genuine(text, LOCK, host)
+
+
+def resolve(section: Bun, known: bytes, host: Host) -> bytes:
+    """The text of bun.lock; see `locking`."""
+    from solven_env.packages.ecosystems.bun import locking
+
+    return locking.resolve(section, known, host)
+
+
+def compare(section: Bun, lock: bytes, host: Host, file: str, *, fix: str) -> None:
+    """LockError at the first package that the registry's resolution has not, has otherwise or has besides."""
+    from solven_env.packages.ecosystems.bun import locking
+
+    locking.compare(section, lock, host, file, fix=fix)
+
+
+def known_key(section: Bun, lock: bytes | None, cache: Path, uid: int | None) -> str:  # noqa: ARG001 - it is pinned
+    """The key of the build."""
+    return store.key(NAME, key_inputs(section, lock, uid))
+
+
+def key_inputs(section: Bun, lock: bytes | None, uid: int | None) -> dict[str, object]:
+    """Everything that determines the bytes of the build as `lock` pins it; None stands for no packages."""
+    version, pin = program.pin()
+    return {
+        "packages": dict(section.packages),
+        "lock": hashlib.sha256(lock).hexdigest() if lock is not None else None,
+        "bun": {"version": version, "sha256": pin["sha256"]},
+        "uid": uid,
+    }
+
+
+def install(section: Bun, lock: bytes | None, builder: Builder) -> Build:
+    """The build; see `node_modules`."""
+    from solven_env.packages.ecosystems.bun import node_modules
+
+    return node_modules.build(section, lock, builder)
+
+
+def workspace_lock(lock: bytes, build: Build | None) -> bytes:  # noqa: ARG001 - the same with or without a build
+    """The lock itself: it is Bun's own."""
+    return lock
+
+
+def recorded_files(root: Root) -> Collection[tuple[str, bytes, int]]:  # noqa: ARG001
+    """None: npm's packages bring no digests of their files."""
+    return ()
+
+
+def tops(build: Build) -> tuple[str, ...]:  # noqa: ARG001 - they are the tree's own
+    """The tree itself."""
+    return ("",)
+
+
+def package(path: str) -> Package | None:
+    """The package of a directory in node_modules, or in a scope there."""
+    return Package(path) if _INSTALLED.fullmatch(path) else None
+
+
+def sandbox_tools(path: Path | None) -> host_tools.Tools:
+    """Bun where there is one, which is called node too where the host shows none."""
+    if path is None:
+        return host_tools.Tools(variables=_VARIABLES)
+    links = () if any(map(os.path.exists, NODE)) else (Link(f"{host_tools.BIN}/node", "bun"),)
+    return host_tools.Tools((Bind(f"{host_tools.BIN}/bun", str(path)),), links, variables=_VARIABLES)
+
+
+def tools(section: Bun | None, host: Host) -> host_tools.Tools:
+    """Bun, found or fetched."""
+    return sandbox_tools(program.find(host).path if section else None)
+
+
+def known_tools(section: Bun | None, cache: Path) -> host_tools.Tools:
+    """Bun where it is, or will be."""
+    return sandbox_tools(program.of(cache).path if section else None)

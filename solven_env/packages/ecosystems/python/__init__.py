@@ -1,1 +1,236 @@
-"""Python packages: a virtual environment that uv installs from python.txt."""
+"""Python packages: a virtual environment at /.venv that uv installs from python.txt."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from solven_env.documents.answers import Answer, Question, limited, ok
+from solven_env.documents.diagnostics import quoted
+from solven_env.packages import host_tools, store
+from solven_env.packages.added import Package
+from solven_env.packages.ecosystems.python import pip_pin
+from solven_env.packages.ecosystems.python.remembered import recall
+from solven_env.packages.tools import uv
+from solven_env.profile import pep508
+from solven_env.sandbox.launch_plan import Bind, Link
+from solven_env.state.grammar import list_of, table_with, text, text_that
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from solven_env.documents.document import Document
+    from solven_env.packages.ecosystems.python.remembered import Interpreter
+    from solven_env.packages.ecosystems.python.requirements_txt import Pin
+    from solven_env.packages.making import Builder
+    from solven_env.packages.store import Build
+    from solven_env.packages.toolchain import Host
+    from solven_env.workspace.root import Root
+
+NAME = "python"
+TARGET = "/.venv"
+LOCK = "python.txt"
+WORKSPACE_LOCK = "uv.lock"
+IS_STATED_WHEN_ABSENT = True
+NEEDED = ("pyvenv.cfg", "bin/python", "lib")
+_VARIABLES = (
+    ("UV_CACHE_DIR", f"{host_tools.CACHE}/uv"),
+    ("UV_LINK_MODE", "copy"),
+    ("UV_PYTHON_DOWNLOADS", "never"),
+    ("MPLCONFIGDIR", f"{host_tools.CACHE}/matplotlib"),
+)
+WHYS = MappingProxyType(
+    {
+        f"{host_tools.BIN}/uv": "uv, which adds Python packages",
+        f"{host_tools.RUN}/python": "the interpreter of /.venv",
+        TARGET: "the Python packages",
+    }
+)
+LISTING = ("uv", "pip", "list")
+DEFAULT_VERSION = "3.12"
+RECORDED = table_with(
+    {"version": text_that(re.compile(r"3\.[0-9]{1,3}").fullmatch, "version of Python"), "packages": list_of(text)}
+)
+INTERPRETER = f"{host_tools.RUN}/python"
+"""The prefix of the interpreter inside."""
+
+# https://packaging.python.org/en/latest/specifications/recording-installed-packages: names and versions of PEP 503 and
+# 440, escaped.
+_INSTALLED = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._]*[A-Za-z0-9])?)-([0-9][A-Za-z0-9.!+_]*)\.dist-info")
+
+
+def _ask_index(_: object) -> Answer:
+    from solven_env.packages.asking import ask_index
+
+    problem = ask_index("pip")
+    fix = "Let this host reach its index: pip's or uv's settings name it, HTTPS_PROXY a proxy."
+    return limited("the Python package index is not to be reached", problem, fix) if problem else ok("it answers")
+
+
+QUESTIONS = ()
+REGISTRY = Question("package index", _ask_index, ("uv",))
+
+
+class Python(NamedTuple):
+    """The section: `version` is major and minor, `packages` are requirements (PEP 508)."""
+
+    version: str
+    packages: tuple[str, ...] = ()
+
+    def recorded(self) -> dict[str, Any]:
+        """The section as JSON."""
+        return {"version": self.version, "packages": list(self.packages)}
+
+    def asked(self) -> dict[str, Any]:
+        """The section in a lock's digest, order aside."""
+        return {"version": self.version, "packages": sorted(self.packages)}
+
+    def names(self) -> tuple[str, ...]:
+        """The packages by name, without those that a marker leaves out on some host."""
+        parsed = filter(None, map(pep508.parse, self.packages))
+        return tuple(requirement.name for requirement in parsed if not requirement.marker)
+
+    def told(self) -> str:
+        """The packages in words."""
+        return f"{len(self.packages)} Python package{'' if len(self.packages) == 1 else 's'} for Python {self.version}"
+
+
+def check(document: Document) -> None:
+    """Report what is no requirement, has an address, or stands twice."""
+    seen: set[tuple[str, str]] = set()
+    for index, asked in enumerate((document.data.get(NAME) or {}).get("packages", ())):
+        if asked is None:
+            continue
+        where = document.at_value(NAME, "packages", index)
+        requirement = pep508.parse(asked)
+        if requirement is None:
+            message = f"{quoted(asked)} is not a requirement as PEP 508 writes it"
+            document.report(where, message, "Write, for example, httpx>=0.27.")
+            continue
+        name = requirement.name
+        if requirement.has_address:
+            document.report(where, f"'{name}' is given by its address", "Write its name and a range of versions.")
+        elif (name, requirement.marker) in seen:
+            document.report(where, f"'{name}' stands here twice", "Keep one of the two.")
+        seen.add((name, requirement.marker))
+
+
+def read(document: Document) -> Python | None:
+    """The section of a profile."""
+    written = document.data.get(NAME)
+    if written is None:
+        # a section that was taken out is no missing one: what refers to it is not wrong
+        return Python(DEFAULT_VERSION) if (NAME,) in document.taken_out else None
+    packages = [package for package in written.get("packages", ()) if package is not None]
+    return Python(written.get("version", DEFAULT_VERSION), tuple(packages))
+
+
+def section(recorded: Mapping[str, Any]) -> Python:
+    """The section as a record has it."""
+    return Python(recorded["version"], tuple(recorded["packages"]))
+
+
+def believe(text: bytes, section: Python, file: str, *, fix: str = "") -> tuple[Pin, ...]:
+    """The pins of a python.txt. LockError at `file:line` for what its grammar has not, or where it lacks a package."""
+    # 3 ms: a run believes no lock, its build is there
+    from solven_env.packages.ecosystems.python import pins, requirements_txt
+
+    found = requirements_txt.parse(text, file, fix=fix)
+    pins.check(found, section, file, fix=fix)
+    return found
+
+
+def check_known(text: bytes, host: Host) -> object:  # noqa: ARG001 - digests are the index's, and none of these is kept
+    """The pins of a lock, by the grammar."""
+    from solven_env.packages.ecosystems.python import requirements_txt
+
+    return requirements_txt.parse(text, LOCK)
+
+
+def resolve(section: Python, known: bytes, host: Host) -> bytes:
+    """The text of python.txt; see `pip_compile`."""
+    from solven_env.packages.ecosystems.python import pip_compile
+
+    return pip_compile.resolve(section, known, host)
+
+
+def compare(section: Python, lock: bytes, host: Host, file: str, *, fix: str) -> None:
+    """LockError at the first pin that the index's resolution has not, has otherwise or has besides."""
+    from solven_env.packages.ecosystems.python import pins, requirements_txt
+
+    resolved = requirements_txt.parse(resolve(section, lock, host), LOCK)
+    pins.compare(requirements_txt.parse(lock, file), resolved, file, fix=fix)
+
+
+def known_key(section: Python, lock: bytes | None, cache: Path, uid: int | None) -> str | None:
+    """The key of the build; None where no interpreter was found yet that it could be for."""
+    interpreter = recall(section.version, cache)
+    return store.key(NAME, key_inputs(section, lock, interpreter, uid)) if interpreter else None
+
+
+def key_inputs(section: Python, lock: bytes | None, interpreter: Interpreter, uid: int | None) -> dict[str, object]:
+    """Everything that determines the bytes of the build as `lock` pins it; None stands for no packages."""
+    return {
+        "version": section.version,
+        "packages": sorted(section.packages),
+        "lock": hashlib.sha256(pip_pin.alone() if lock is None else lock).hexdigest(),
+        "interpreter": interpreter._asdict(),
+        "uv": uv().version,
+        "uid": uid,
+    }
+
+
+def install(section: Python, lock: bytes | None, builder: Builder) -> Build:
+    """The build; see `virtual_environment`."""
+    from solven_env.packages.ecosystems.python import virtual_environment
+
+    return virtual_environment.build(section, lock, builder)
+
+
+def workspace_lock(lock: bytes, build: Build | None) -> bytes | None:  # noqa: ARG001 - python.txt is none of uv's own
+    """The `uv.lock` that the build brings."""
+    return store.workspace_lock(build, WORKSPACE_LOCK) if build is not None else None
+
+
+def recorded_files(root: Root) -> Iterator[tuple[str, bytes, int]]:
+    """The files that the RECORDs of the installed wheels have a digest for."""
+    from solven_env.packages.ecosystems.python import wheel_records
+
+    return wheel_records.files(root)
+
+
+def tops(build: Build) -> list[str]:
+    """The directories of packages: lib/python3.12/site-packages."""
+    return [str(path.relative_to(build.tree)) for path in build.tree.glob("lib/python*/site-packages")]
+
+
+def package(path: str) -> Package | None:
+    """The package of a `.dist-info` directory."""
+    named = _INSTALLED.fullmatch(posixpath.basename(path))
+    return Package(pep508.canonical(named[1]), named[2]) if named else None
+
+
+def sandbox_tools(interpreter: Interpreter | None) -> host_tools.Tools:
+    """uv, which every sandbox has, and an interpreter where there is one."""
+    program = host_tools.Tools((Bind(f"{host_tools.BIN}/uv", str(uv().path)),), variables=_VARIABLES)
+    if interpreter is None:
+        return program
+    if interpreter.is_movable:
+        return program._replace(mounts=(*program.mounts, Bind(INTERPRETER, interpreter.prefix)))
+    return program._replace(links=(Link(INTERPRETER, interpreter.prefix),), places=(interpreter.prefix,))
+
+
+def tools(section: Python | None, host: Host) -> host_tools.Tools:
+    """uv and the interpreter, found or fetched."""
+    from solven_env.packages.ecosystems.python.interpreters import find_python
+
+    return sandbox_tools(find_python(section.version, host) if section else None)
+
+
+def known_tools(section: Python | None, cache: Path) -> host_tools.Tools:
+    """uv and the interpreter that was found last."""
+    return sandbox_tools(recall(section.version, cache) if section else None)

@@ -6,13 +6,11 @@ import json
 import shutil
 from typing import TYPE_CHECKING
 
-from solven_env.packages import closures, host_tools, locks, making, store
-from solven_env.packages.ecosystems.python import pip_pin, requirements_txt, wheels
+from solven_env.packages import host_tools, locks, making, store
+from solven_env.packages.ecosystems import python as row
+from solven_env.packages.ecosystems.python import pins, pip_pin, requirements_txt, wheels
 from solven_env.packages.ecosystems.python.interpreters import find_python
-from solven_env.packages.tools import uv
-from solven_env.packages.wanted import of_python
 from solven_env.profile import pep508
-from solven_env.profile.sections import TARGETS
 from solven_env.system.durable import make_directory
 from solven_env.system.publishing import refusals_told
 
@@ -23,64 +21,66 @@ if TYPE_CHECKING:
     from solven_env.packages.ecosystems.python.remembered import Interpreter
     from solven_env.packages.ecosystems.python.requirements_txt import Pin
     from solven_env.packages.making import Builder
-    from solven_env.profile.sections import Python
     from solven_env.workspace.root import Root
 
-_TARGET = TARGETS["python"]
 _UV = f"{host_tools.BIN}/uv"
 _WHEELS = f"{host_tools.RUN}/wheels"
 # A file that does not compile is a package's own affair: some bring examples for other versions of Python.
 _COMPILE = "import compileall, sys; compileall.compile_dir(sys.argv[1], quiet=2, workers=0)"
 
 
-def build(python: Python, lock: bytes | None, builder: Builder) -> store.Build:
+def build(section: row.Python, lock: bytes | None, builder: Builder) -> store.Build:
     """The build of a profile's `python` section as `lock` (python.txt) pins it; None stands for no packages.
 
     PlatformError without an interpreter, BuildError with uv's last lines, LockError where the lock holds what is no
     lock's or what nobody asked for.
     """
-    interpreter = find_python(python.version, builder.host)
-    wanted = of_python(python, lock, interpreter, builder.uid)
+    interpreter = find_python(section.version, builder.host)
+    inputs = row.key_inputs(section, lock, interpreter, builder.uid)
 
     def fill(stage: Path) -> None:
-        _fill(stage, python, pip_pin.alone() if lock is None else lock, interpreter, builder)
+        _fill(stage, section, pip_pin.alone() if lock is None else lock, interpreter, builder)
 
-    return store.obtain(builder.host.cache, wanted.key, wanted.inputs, fill)
+    return store.obtain(builder.host.cache, store.key(row.NAME, inputs), inputs, fill)
 
 
-def _fill(stage: Path, python: Python, lock: bytes, interpreter: Interpreter, builder: Builder) -> None:
-    pins = requirements_txt.parse(lock, locks.PYTHON, fix=locks.AGAIN)
+def _fill(stage: Path, section: row.Python, lock: bytes, interpreter: Interpreter, builder: Builder) -> None:
+    locked = requirements_txt.parse(lock, row.LOCK, fix=locks.AGAIN)
     environment = pep508.environment(interpreter.version)
-    applicable = closures.applicable_python(pins, environment, locks.PYTHON, fix=locks.AGAIN)
-    tools = host_tools.Tools(uv=uv().path, interpreter=interpreter, certificates=builder.host.certificates)
-    uv_lock = _lock_project(python, pins, tools, builder, stage) if python.packages else None
+    applicable = pins.applicable(locked, environment, row.LOCK, fix=locks.AGAIN)
+    tools = host_tools.joined((row.sandbox_tools(interpreter), host_tools.trusting(builder.host.certificates)))
+    uv_lock = _lock_project(section, locked, tools, builder, stage) if section.packages else None
     found = wheels.obtain(applicable, interpreter, tools, builder, stage)
     needed = {(pin.name, pin.version): wheels.requirements_of(wheel) for pin, wheel in found.items()}
-    closures.refuse_unasked_python(pins, python.packages, needed, environment, locks.PYTHON, fix=locks.AGAIN)
-    _install(python, found, tools, builder, stage)
+    pins.refuse_unasked(locked, section.packages, needed, environment, row.LOCK, fix=locks.AGAIN)
+    _install(section, found, tools, builder, stage)
     if uv_lock is not None:
-        (stage / "uv.lock").write_bytes(uv_lock)
+        (stage / row.WORKSPACE_LOCK).write_bytes(uv_lock)
 
 
-def _lock_project(python: Python, pins: Sequence[Pin], tools: host_tools.Tools, builder: Builder, stage: Path) -> bytes:
+def _lock_project(
+    section: row.Python, locked: Sequence[Pin], tools: host_tools.Tools, builder: Builder, stage: Path
+) -> bytes:
     """The uv.lock for the project that a workspace begins with: the versions of the lock, from this host's index.
 
     First with the lock's versions as constraints, then without: they are no part of the project, and uv keeps the
     versions that stand in a lock.
     """
     with making.make(builder, tools, stage, fetches=True) as place:
-        for constraints in (pins, ()):
-            place.write("pyproject.toml", _manifest(python, constraints).encode())
+        for constraints in (locked, ()):
+            place.write("pyproject.toml", _manifest(section, constraints).encode())
             place.run(
                 *(_UV, "lock", "--quiet", "--no-python-downloads", *builder.host.registries.options, "--no-build"),
-                *("-p", _executable(python)),
+                *("-p", _executable(section)),
                 purpose="the workspace's uv.lock cannot be made",
                 fix="Let this host reach its package index, or lock again.",
             )
-        return place.read("uv.lock")
+        return place.read(row.WORKSPACE_LOCK)
 
 
-def _install(python: Python, found: Mapping[Pin, Path], tools: host_tools.Tools, builder: Builder, stage: Path) -> None:
+def _install(
+    section: row.Python, found: Mapping[Pin, Path], tools: host_tools.Tools, builder: Builder, stage: Path
+) -> None:
     """Make the virtual environment, without network and credentials: what a wheel brings is on disk from here on.
 
     No code of a package runs all the same: uv starts the environment's Python before anything is in it, and what
@@ -92,22 +92,22 @@ def _install(python: Python, found: Mapping[Pin, Path], tools: host_tools.Tools,
         make_directory(offered)
         for wheel in found.values():
             (offered / wheel.name).hardlink_to(wheel)
-    shown = {"writable": {_TARGET: tree}, "readable": {_WHEELS: offered}}
+    shown = {"writable": {row.TARGET: tree}, "readable": {_WHEELS: offered}}
     with making.make(builder, tools, stage, fetches=False, **shown) as place:
         place.write("names.txt", "".join(f"{pin.name}=={pin.version}\n" for pin in found).encode())
         for argv in (
-            (_UV, "venv", "--quiet", "--allow-existing", "--no-project", "-p", _executable(python), _TARGET),
+            (_UV, "venv", "--quiet", "--allow-existing", "--no-project", "-p", _executable(section), row.TARGET),
             (
                 *(_UV, "pip", "install", "--quiet", "--offline", "--no-python-downloads", "-r", "/names.txt"),
-                *("--python", f"{_TARGET}/bin/python", "--no-index", "--find-links", _WHEELS, "--no-build"),
+                *("--python", f"{row.TARGET}/bin/python", "--no-index", "--find-links", _WHEELS, "--no-build"),
                 *("--no-deps", "--no-compile-bytecode", "--link-mode", "copy"),
             ),
-            (_executable(python), "-I", "-S", "-c", _COMPILE, f"{_TARGET}/lib"),
+            (_executable(section), "-I", "-S", "-c", _COMPILE, f"{row.TARGET}/lib"),
         ):
             place.run(*argv, purpose="the Python packages cannot be installed", fix="Lock again, or ask `doctor`.")
     shutil.rmtree(offered)
     with making.open_root(builder, tree) as root:
-        _forget_times(root, f"lib/python{python.version}/site-packages")
+        _forget_times(root, f"lib/python{section.version}/site-packages")
 
 
 def _forget_times(root: Root, site: str) -> None:
@@ -122,11 +122,11 @@ def _forget_times(root: Root, site: str) -> None:
             root.remove(f"{site}/{noted}")
 
 
-def _executable(python: Python) -> str:
-    return f"{host_tools.PYTHON}/bin/python{python.version}"
+def _executable(section: row.Python) -> str:
+    return f"{row.INTERPRETER}/bin/python{section.version}"
 
 
-def _manifest(python: Python, constraints: Sequence[Pin]) -> str:
+def _manifest(section: row.Python, constraints: Sequence[Pin]) -> str:
     """pyproject.toml as the shipped pyproject.toml.j2 renders it.
 
     JSON's strings are TOML's, as far as requirements (PEP 508) go.
@@ -135,8 +135,8 @@ def _manifest(python: Python, constraints: Sequence[Pin]) -> str:
         "[project]",
         'name = "workspace"',
         'version = "0.1.0"',
-        f'requires-python = ">={python.version}"',
-        f"dependencies = {json.dumps(list(python.packages))}",
+        f'requires-python = ">={section.version}"',
+        f"dependencies = {json.dumps(list(section.packages))}",
     ]
     if constraints:
         pinned = [f"{pin.name}=={pin.version}" + (f" ; {pin.marker}" if pin.marker else "") for pin in constraints]

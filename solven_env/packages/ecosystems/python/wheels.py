@@ -25,6 +25,7 @@ from packaging.version import Version
 
 from solven_env.errors import BuildError
 from solven_env.packages import host_tools, making
+from solven_env.packages.ecosystems.python import INTERPRETER
 from solven_env.packages.ecosystems.python.requirements_txt import print_pins
 from solven_env.profile.pep508 import canonical
 from solven_env.system.blocks import holding
@@ -108,7 +109,7 @@ def _fetch(
         place.write("python.txt", print_pins(missing).encode())
         place.run(
             *(f"{host_tools.BIN}/uv", "pip", "install", *builder.host.registries.options),
-            *("--quiet", "--no-python-downloads", "--python", f"{host_tools.PYTHON}/bin/python{minor}"),
+            *("--quiet", "--no-python-downloads", "--python", f"{INTERPRETER}/bin/python{minor}"),
             *("--target", "/unused", "--link-mode", "symlink", "--require-hashes", "--no-build", "--no-deps"),
             *("--no-compile-bytecode", "-r", "/python.txt"),
             purpose=_PURPOSE,

@@ -7,11 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from solven_env.packages import resolving, store, toolchain, wanted
-from solven_env.packages.ecosystems.bun import node_modules
-from solven_env.packages.ecosystems.python import virtual_environment
+from solven_env.packages import resolving, store, toolchain
+from solven_env.packages.ecosystems import ECOSYSTEMS
+from solven_env.packages.ecosystems.bun import Bun, node_modules
+from solven_env.packages.ecosystems.python import Python, virtual_environment
 from solven_env.packages.making import Builder
-from solven_env.profile.sections import Bun, Python
 from solven_env.sandbox import host_programs
 from tests.packages.thread import UID
 
@@ -22,18 +22,24 @@ PYTHON, BUN = Python(VERSION, ("six",)), Bun({"is-number": "^7.0.0"})
 def test_what_is_made_is_found_and_what_is_lost_is_not(environ: dict[str, str], tmp_path: Path, runtime: str) -> None:
     cache = tmp_path / "cache"
     builder = Builder(toolchain.host(cache, environ), UID, host_programs.locate(), runtime)
-    lock = resolving.resolve(PYTHON, BUN, {}, builder.host, lambda _: None)
-    assert wanted.find(PYTHON, lock.python, cache, UID) is None
-    assert wanted.find(BUN, lock.bun, cache, UID) is None
-    made = virtual_environment.build(PYTHON, lock.python, builder), node_modules.build(BUN, lock.bun, builder)
+    lock = resolving.resolve({"python": PYTHON, "bun": BUN}, {}, builder.host, lambda _: None)
+    sections = {"python": PYTHON, "bun": BUN}
+
+    def find(name: str) -> store.Build | None:
+        key = ECOSYSTEMS[name].known_key(sections[name], lock[name], cache, UID)
+        return store.find(cache, key) if key else None
+
+    assert find("python") is None
+    assert find("bun") is None
+    made = virtual_environment.build(PYTHON, lock["python"], builder), node_modules.build(BUN, lock["bun"], builder)
 
     def found() -> tuple[store.Build | None, store.Build | None]:
-        return wanted.find(PYTHON, lock.python, cache, UID), wanted.find(BUN, lock.bun, cache, UID)
+        return find("python"), find("bun")
 
     assert found() == made
     (made[1].tree / "is-number" / "index.js").unlink()
     assert found() == (made[0], None)
-    mended = node_modules.build(BUN, lock.bun, builder)
+    mended = node_modules.build(BUN, lock["bun"], builder)
     assert mended.instance != made[1].instance
     assert found() == (made[0], mended)
     shutil.rmtree(cache / "builds")
@@ -41,7 +47,7 @@ def test_what_is_made_is_found_and_what_is_lost_is_not(environ: dict[str, str], 
 
 
 def test_looking_for_builds_loads_nothing_heavy() -> None:
-    text = "import sys; import solven_env.packages.wanted, solven_env.packages.lock_files; print(*sys.modules)"
+    text = "import sys; import solven_env.packages.ecosystems, solven_env.packages.lock_files; print(*sys.modules)"
     environ = {"PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run([sys.executable, "-c", text], env=environ, capture_output=True, text=True, check=True)
     heavy = {"subprocess", "importlib.metadata", "packaging", "ruamel", "uv", "socket", "asyncio"}

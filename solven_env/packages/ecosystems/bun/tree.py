@@ -1,0 +1,135 @@
+"""The packages of a bun.lock, held against what the profile asks for, what is installed, and the registry. Pure.
+
+bun.lock repeats what packages ask for, so that it is held against the packages' own when a build is made.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from solven_env.errors import LockError
+from solven_env.packages.ecosystems.bun import bun_lock
+from solven_env.profile import npm
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
+
+    from solven_env.packages.ecosystems.bun import Bun
+    from solven_env.packages.ecosystems.bun.bun_lock import BunLock, Package
+
+
+def check(lock: BunLock, bun: Bun, file: str, *, fix: str = "") -> None:
+    """LockError at the file, or its line, where a package that is needed is missing or does not fit, or is not needed.
+
+    What packages need is what the lock says of them: `refuse_unasked` has it from themselves.
+    """
+    if dict(lock.asked) != dict(bun.packages):
+        raise LockError("bun.lock is for other packages than the profile's", fix=fix, location=file)
+    for name, text in bun.packages.items():
+        found = lock.packages.get(name)
+        if found is None:
+            raise LockError(f"the lock has no package for {name}, which the profile asks for", fix=fix, location=file)
+        if not npm.satisfies(found.version, text):
+            what = f"{name} {found.version} is not what the profile asks for: {text}"
+            raise LockError(what, fix=fix, location=f"{file}:{found.line}")
+    for package in lock.packages.values():
+        for name in package.needs.keys() - package.may_need.keys():
+            if _find(lock.packages, package.key, name) is None:
+                what = f"the lock has no {name}, which {package.key} needs"
+                raise LockError(what, fix=fix, location=f"{file}:{package.line}")
+    needs = {key: {**package.may_need, **package.needs} for key, package in lock.packages.items()}
+    _refuse_unasked(lock, _asked(lock, bun, needs, file, fix), lock.packages, file, fix)
+
+
+def refuse_unasked(
+    lock: BunLock, bun: Bun, manifests: Mapping[str, Mapping[str, object]], file: str, *, fix: str = ""
+) -> None:
+    """LockError at the first package that neither the profile nor anything that is installed asks for.
+
+    `manifests` has the package.json of every package that is installed, by its key: that of the lock, or where it
+    stands, `a/b` for node_modules/a/node_modules/b, of one that another's tarball brings along. What is not installed,
+    since it is for another system, asks for nothing.
+    """
+    needs = {key: {**_optional(told), **_ranges(told, "dependencies")} for key, told in manifests.items()}
+    _refuse_unasked(lock, _asked(lock, bun, needs, file, fix), manifests, file, fix)
+
+
+def compare(found: BunLock, resolved: BunLock, file: str, *, fix: str = "") -> None:
+    """LockError at the first package that `resolved` has not, or has otherwise, or where it has one more."""
+    for key, package in found.packages.items():
+        same = resolved.packages.get(key)
+        if same is None or (same.name, same.version) != (package.name, package.version):
+            what = f"the registry's resolution has no {package.name} {package.version} at {key}"
+            raise LockError(what, fix=fix, location=f"{file}:{package.line}")
+    for key, package in resolved.packages.items():
+        if key not in found.packages:
+            what = f"the lock lacks {package.name} {package.version} at {key}, which the registry's resolution has"
+            raise LockError(what, fix=fix, location=f"{file}:{package.line}")
+
+
+def compare_registry(found: BunLock, registry: Mapping[str, Package], file: str, *, fix: str = "") -> None:
+    """LockError at the first package of which the registry, by `name@version`, has another digest or says otherwise."""
+    for package in found.packages.values():
+        location, name = f"{file}:{package.line}", f"{package.name} {package.version}"
+        theirs = registry.get(f"{package.name}@{package.version}")
+        if theirs is None:
+            raise LockError(f"the registry has no {name}", fix=fix, location=location)
+        if theirs.digest != package.digest:
+            raise LockError(f"the registry has another digest for {name}", fix=fix, location=location)
+        if _told(theirs) != _told(package):
+            raise LockError(f"the registry says otherwise what {name} needs", fix=fix, location=location)
+
+
+def _refuse_unasked(lock: BunLock, asked: Container[str], installed: Container[str], file: str, fix: str) -> None:
+    for key, package in lock.packages.items():
+        if key in installed and key not in asked:
+            what = f"nothing asks for {package.name} {package.version} at {key}"
+            raise LockError(what, fix=fix, location=f"{file}:{package.line}")
+
+
+def _asked(lock: BunLock, bun: Bun, needs: Mapping[str, Mapping[str, str]], file: str, fix: str) -> set[str]:
+    """The keys of the packages that the profile's ask for, and what those ask for.
+
+    `needs` has, by key, the ranges by name of every package that is there. LockError where the lock has a package of
+    another name at a place.
+    """
+    asked: set[str] = set()
+    pending: list[tuple[str, Mapping[str, str]]] = [("", bun.packages)]
+    while pending:
+        above, ranges = pending.pop()
+        for name, text in ranges.items():
+            key = _find(needs, above, name)
+            if key is None:
+                continue
+            package = lock.packages.get(key)
+            if package is not None and package.name != (bun_lock.alias(text) or (name,))[0]:
+                what = f"{key} is {package.name}, and {above or 'the profile'} asks for another package"
+                raise LockError(what, fix=fix, location=f"{file}:{package.line}")
+            if key not in asked:
+                asked.add(key)
+                pending.append((key, needs[key]))
+    return asked
+
+
+def _find(places: Container[str], key: str, name: str) -> str | None:
+    """The place of what `name` is for the package at `key`: the nearest one upwards, as Node looks for it."""
+    above = bun_lock.split_key(key)
+    nearest = ("/".join((*above[:depth], name)) for depth in range(len(above), -1, -1))
+    return next((place for place in nearest if place in places), None)
+
+
+def _optional(manifest: Mapping[str, object]) -> dict[str, str]:
+    return {**_ranges(manifest, "peerDependencies"), **_ranges(manifest, "optionalDependencies")}
+
+
+def _ranges(manifest: Mapping[str, object], field: str) -> dict[str, str]:
+    """The ranges of a package.json, by name. A package wrote it: what is no range asks for nothing."""
+    found = manifest.get(field)
+    if not isinstance(found, dict):
+        return {}
+    return {name: text for name, text in found.items() if isinstance(name, str) and isinstance(text, str)}
+
+
+def _told(package: Package) -> dict[str, object]:
+    """What the registry says of a package; whether another one brings it along is not the package's to say."""
+    return {name: said for name, said in package.about.items() if name != "bundled"}
