@@ -57,16 +57,17 @@ for path in paths:
     os.lstat(path)
 print(time.perf_counter() - begun)
 """
-TOGETHER = 64
-GIB = 1 << 30
-FEED, DRAIN = ["head", "-c", str(GIB), "/dev/zero"], ["sh", "-c", "cat > /dev/null"]
+DRAIN = ["sh", "-c", "cat > /dev/null"]
 
 
 def main() -> None:
     """Measure, and print medians, ratios and goals."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--small", action="store_true", help="few commands at once, little through pipes")
+    given = parser.parse_args()
+    rounds = given.rounds
+    together, mebibytes = (4, 16) if given.small else (64, 1024)
     print(f"{machine()}; {'root' if os.geteuid() == 0 else 'an ordinary user'}; {rounds} rounds, interleaved")
     print("median ms (range)")
     precompile()
@@ -80,8 +81,8 @@ def main() -> None:
             _starts(lone, kept, rounds)
             _command_lines(lone, kept, rounds)
             _stats(bench, kept, rounds)
-            _together(kept, max(1, rounds // 3))
-            _pipes(kept, max(1, rounds // 3))
+            _together(kept, max(1, rounds // 3), together)
+            _pipes(kept, max(1, rounds // 3), mebibytes)
 
 
 def _starts(lone: str, kept: str, rounds: int) -> None:
@@ -138,20 +139,21 @@ def _stats(bench: Bench, kept: str, rounds: int) -> None:
     say_ratio(f"{LIVE}, beside {BARE}", ratio(times, LIVE, BARE))
 
 
-def _together(kept: str, rounds: int) -> None:
+def _together(kept: str, rounds: int, count: int) -> None:
     def at_once(call: Callable[[], object]) -> float:
-        with ThreadPoolExecutor(TOGETHER) as pool:
-            return once(lambda: [each.result() for each in [pool.submit(call) for _ in range(TOGETHER)]] and None)
+        with ThreadPoolExecutor(count) as pool:
+            return once(lambda: [each.result() for each in [pool.submit(call) for _ in range(count)]] and None)
 
     times = rounds_of(
         {ALONE: lambda: at_once(lambda: quietly(_alone("true"))), LIVE: lambda: at_once(lambda: _run(kept))}, rounds
     )
-    say(f"{TOGETHER} at once", times)
+    say(f"{count} at once", times)
     say_ratio(f"{LIVE}, beside {ALONE}", ratio(times, LIVE, ALONE))
 
 
-def _pipes(kept: str, rounds: int) -> None:
+def _pipes(kept: str, rounds: int, mebibytes: int) -> None:
     """Bubblewrap alone hands its caller's pipe on; from and to ours it is copied."""
+    feed = ["head", "-c", str(mebibytes << 20), "/dev/zero"]
 
     def alone(argv: list[str], *, stdin: int = 0, stdout: int = 1) -> None:
         subprocess.run(_alone(*argv), stdin=stdin, stdout=stdout, check=True)
@@ -160,18 +162,18 @@ def _pipes(kept: str, rounds: int) -> None:
         assert solven_env.run(kept, argv, network="none", stdin=stdin, stdout=stdout) == 0
 
     def into(run: Callable[..., None]) -> None:
-        with subprocess.Popen(FEED, stdout=subprocess.PIPE) as feeding:
+        with subprocess.Popen(feed, stdout=subprocess.PIPE) as feeding:
             assert feeding.stdout is not None
             run(DRAIN, stdin=feeding.stdout.fileno())
 
     def out_of(run: Callable[..., None]) -> None:
         with subprocess.Popen(DRAIN, stdin=subprocess.PIPE) as draining:
             assert draining.stdin is not None
-            run(FEED, stdout=draining.stdin.fileno())
+            run(feed, stdout=draining.stdin.fileno())
 
     for title, carry in (("into", into), ("out of", out_of)):
         times = rounds_of({ALONE: partial(carry, alone), LIVE: partial(carry, live)}, rounds)
-        say(f"1 GiB through a pipe {title} a command", times)
+        say(f"{mebibytes} MiB through a pipe {title} a command", times)
         say_ratio(f"speed of {LIVE}, beside {ALONE}", ratio(times, ALONE, LIVE))
 
 

@@ -14,7 +14,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 @pytest.mark.parametrize(
     ("name", "options", "measured"),
-    [("run", ["--small"], "apply, nothing to do"), ("sandbox", [], "ours, live session")],
+    [("run", ["--small"], "apply, nothing to do"), ("sandbox", ["--small"], "ours, live session")],
 )
 def test_a_small_run_leaves_nothing(tmp_path: Path, name: str, options: list[str], measured: str) -> None:
     done = subprocess.run(

@@ -16,7 +16,7 @@ import pytest
 from solven_env.packages import toolchain
 from solven_env.packages.ecosystems.python import interpreters
 from tests.sandbox.running import ROOT
-from tests.sandbox.test_unprivileged import ENTER, USER
+from tests.sandbox.test_unprivileged import ENTER, USER, users_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,9 +80,10 @@ def _run(argv: list[str], environment: dict[str, str]) -> str:
     return done.stdout
 
 
-def test_the_demo_twice(place: Path) -> None:
+def test_the_demo_twice(place: Path, caches: Path) -> None:
+    """With what other tests of this run have fetched and built."""
     cache = os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache/uv")
-    environment = {**_environment(place), "UV_CACHE_DIR": cache}
+    environment = {**_environment(place), "UV_CACHE_DIR": cache, "XDG_CACHE_HOME": str(caches)}
     if "PYENV_ROOT" in os.environ:
         environment["PYENV_ROOT"] = os.environ["PYENV_ROOT"]
     argv = ["sh", str(place / "checkout/scripts/demo")]
@@ -103,7 +104,8 @@ def test_the_demo_as_an_ordinary_user(place: Path, tmp_path: Path) -> None:
         "WHO": str(USER),
     }
     argv = ["unshare", "--mount", "sh", "-c", ENTER, "sh", "sh", "scripts/demo"]
-    _check(place, _run(argv, environment), _run(argv, environment))
+    with users_runtime():
+        _check(place, _run(argv, environment), _run(argv, environment))
 
 
 def test_a_step_that_fails_ends_it_with_its_message(place: Path) -> None:

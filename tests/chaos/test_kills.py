@@ -1,6 +1,6 @@
 """`kill -9` at random moments of a real apply: the next one converges, and loses nothing.
 
-`SOLVEN_ENV_TEST_KILLS` says how many; 25 unless it does.
+`SOLVEN_ENV_TEST_APPLY_KILLS` says how many; 12 unless it does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pytest
 
 CHECKOUT = Path(__file__).parents[2]
-KILLS = int(os.environ.get("SOLVEN_ENV_TEST_KILLS", "25"))
+KILLS = int(os.environ.get("SOLVEN_ENV_TEST_APPLY_KILLS", "12"))
 
 
 def apply(profile: Path, storage: Path) -> subprocess.Popen[bytes]:
@@ -46,10 +46,10 @@ def profiles(place: Path) -> list[Path]:
     ]
 
 
-def test_kills_at_random_moments(tmp_path: Path, own_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kills_at_random_moments(memory_path: Path, own_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # here, not in the processes that are killed
     chance = random.Random()
-    storage, choices = tmp_path / "storage", profiles(tmp_path)
+    storage, choices = memory_path / "storage", profiles(memory_path)
     began = time.monotonic()
     assert apply(choices[0], storage).wait() == 0
     whole = time.monotonic() - began

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.run.conftest import bare as bare
-from tests.run.conftest import cache as cache
 from tests.run.conftest import world as world
 from tests.run.world import World, new_world, own_cache
 
@@ -21,9 +19,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def shared(cache: Path) -> Iterator[World]:
+def shared(caches: Path) -> Iterator[World]:
     """A host with the thread `t1`, which has run a command."""
-    with closing(new_world(cache)) as world:
+    with closing(new_world(caches)) as world:
         (world.storage / "skills/system").mkdir(parents=True)
         (world.storage / "skills/drafts").mkdir()
         for arguments in (("apply", str(world.profile), "t1"), ("run", "t1", "--", "true")):
@@ -33,15 +31,9 @@ def shared(cache: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def own_store(shared: World, cache: Path) -> Iterator[Path]:
+def own_store(shared: World, caches: Path) -> Iterator[Path]:
     """What XDG_CACHE_HOME names for a test that damages it: copies of the thread's builds, and the tools."""
     record = json.loads((shared.storage / ".solven-env/threads/t1/state.json").read_bytes())
-    own = own_cache(shared, cache)
-    for key in (build["key"] for build in record["builds"].values()):
-        copy = own / "solven-env/builds" / key
-        shutil.copytree(cache / "solven-env/builds" / key, copy, symlinks=True)
-        for path in (copy, *copy.rglob("*")):
-            about = (cache / path.relative_to(own)).lstat()
-            os.chown(path, about.st_uid, about.st_gid, follow_symlinks=False)
+    own = own_cache(shared, caches, [build["key"] for build in record["builds"].values()])
     yield own
     shutil.rmtree(own)

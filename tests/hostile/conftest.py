@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.hostile.attacks import PROPERTY
-from tests.run.conftest import bare, cache, world  # noqa: F401 (fixtures)
+from tests.run.conftest import bare, world  # noqa: F401 (fixtures)
 from tests.sandbox.running import box, nothing_survives  # noqa: F401 (fixtures)
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Many at once: commands of one thread, threads of one host, commands beyond the limit of open files. None is lost.
 
-`SOLVEN_ENV_CROWD` sets the number of threads (100).
+`SOLVEN_ENV_TEST_CROWD` sets the number of threads (40).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.sandbox.running import Box
 
 COMMANDS = 64
-THREADS = int(os.environ.get("SOLVEN_ENV_CROWD", "100"))
+THREADS = int(os.environ.get("SOLVEN_ENV_TEST_CROWD", "40"))
 CHECKOUT = Path(__file__).resolve().parents[2]
 TEXT = "cat; echo $1 >&2; mkdir -p /made; cat /proc/sys/kernel/random/uuid > /made/$1; cat /made/$1; exit $1"
 

@@ -1,6 +1,6 @@
 """SIGKILL at random moments, to each process of the chain in turn: nothing is left, and the next command runs.
 
-`SOLVEN_ENV_KILLS` sets the number of moments for each (10).
+`SOLVEN_ENV_TEST_KILLS` sets the number of moments for each (5).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from tests.sandbox.running import (
 if TYPE_CHECKING:
     from tests.run.world import World
 
-KILLS = int(os.environ.get("SOLVEN_ENV_KILLS", "10"))
+KILLS = int(os.environ.get("SOLVEN_ENV_TEST_KILLS", "5"))
 LONGEST = 0.15
 """Seconds after a stage has been reached: the launcher is started, the holder is, the command runs."""
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -189,7 +189,7 @@ def launch(box: Box) -> subprocess.Popen[bytes]:
 
 
 def test_ten_launchers_killed_at_once(box: Box) -> None:
-    launchers = [launch(box) for _ in range(10)]
+    launchers = [launch(box) for _ in range(5)]
     end = time.monotonic() + DEADLINE
     while len([pid for pid in pids() if _is_sleep(box, pid)]) < 10 * 3:
         assert time.monotonic() < end

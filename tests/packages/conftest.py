@@ -21,15 +21,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    base = tmp_path_factory.getbasetemp()
-    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
-
-
-@pytest.fixture(scope="session")
-def host(cache: Path) -> toolchain.Host:
+def host(caches: Path) -> toolchain.Host:
     """This machine, as it is configured."""
-    return toolchain.host(cache, os.environ)
+    return toolchain.host(caches / "solven-env", os.environ)
 
 
 @pytest.fixture

@@ -94,15 +94,15 @@ def test_bun_is_pinned_with_digests(host: toolchain.Host) -> None:
 
 
 def test_a_private_npm_registry_is_used_and_its_address_stays_out(
-    environ: dict[str, str], cache: Path, tmp_path: Path
+    environ: dict[str, str], caches: Path, tmp_path: Path
 ) -> None:
     with serve("Bearer sesame") as registry:
         registry.add_npm("solven-acme", "1.2.3")
         bare = registry.address.removeprefix("http:")
         (tmp_path / "home/.npmrc").write_text(f"registry={registry.address}/\n{bare}/:_authToken=${{TOKEN}}\n")
-        host = toolchain.host(cache, {**environ, "TOKEN": "sesame"})
+        host = toolchain.host(caches / "solven-env", {**environ, "TOKEN": "sesame"})
         text = locking.resolve(Bun({"solven-acme": "^1.0.0"}), b"", host).decode()
-        stranger = toolchain.host(cache, {**environ, "TOKEN": "wrong-one"})
+        stranger = toolchain.host(caches / "solven-env", {**environ, "TOKEN": "wrong-one"})
         with pytest.raises(BuildError, match="401") as caught:
             locking.resolve(Bun({"solven-acme": "^1.0.0"}), b"", stranger)
     assert '["solven-acme@1.2.3", "", {}, "sha512-' in text
@@ -141,13 +141,13 @@ def test_of_a_known_python_lock_versions_alone_are_kept(environ: dict[str, str],
 
 
 def test_of_a_known_bun_lock_nothing_that_is_forged_is_kept(
-    environ: dict[str, str], cache: Path, tmp_path: Path
+    environ: dict[str, str], caches: Path, tmp_path: Path
 ) -> None:
     with serve() as registry, serve() as stranger:
         for version in ("1.2.3", "1.2.4"):
             registry.add_npm("solven-acme", version)
         (tmp_path / "home/.npmrc").write_text(f"registry={registry.address}/\n")
-        host, bun, told = toolchain.host(cache, environ), Bun({"solven-acme": "^1.0.0"}), list[str]()
+        host, bun, told = toolchain.host(caches / "solven-env", environ), Bun({"solven-acme": "^1.0.0"}), list[str]()
         genuine = locking.resolve(bun, b"", host)
         assert b"solven-acme@1.2.4" in genuine
         assert resolve({"bun": bun}, {"bun.lock": genuine}, host, told.append)["bun"] == genuine
@@ -164,14 +164,14 @@ def test_of_a_known_bun_lock_nothing_that_is_forged_is_kept(
         assert stranger.seen == []
 
 
-def test_a_lock_is_held_against_the_indexes(environ: dict[str, str], cache: Path, tmp_path: Path) -> None:
+def test_a_lock_is_held_against_the_indexes(environ: dict[str, str], caches: Path, tmp_path: Path) -> None:
     with serve() as registry:
         for name in ("solven_acme", "pip"):
             registry.add_wheel(name, "1.0")
         registry.add_npm("solven-acme", "1.2.3")
         (tmp_path / "home/.npmrc").write_text(f"registry={registry.address}/\n")
         alone = {"UV_DEFAULT_INDEX": f"{registry.address}/simple", "UV_CACHE_DIR": str(tmp_path / "uv")}
-        host = toolchain.host(cache, {**environ, **alone})
+        host = toolchain.host(caches / "solven-env", {**environ, **alone})
         python, bun = Python("3.12", ("solven-acme",)), Bun({"solven-acme": "^1.0.0"})
         lock = {"python": pip_compile.resolve(python, b"", host), "bun": locking.resolve(bun, b"", host)}
         sections: Sections = {"python": python, "bun": bun}

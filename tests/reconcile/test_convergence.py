@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from solven_env.errors import ConflictError
 from solven_env.reconcile.model import parents
+from tests.conftest import MEMORY
 from tests.reconcile.crashes import dies_at
 from tests.reconcile.states import text, wanted
 from tests.reconcile.threads import Thread, sha256, snapshot
@@ -41,7 +42,7 @@ class Convergence(RuleBasedStateMachine):
         super().__init__()
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(os, "fsync", lambda descriptor: None)
-        self.thread = Thread(Path(tempfile.mkdtemp()) / "storage")
+        self.thread = Thread(Path(tempfile.mkdtemp(dir=MEMORY)) / "storage")
         self.asked = wanted({})
         self.numbers = itertools.count()
         self.once_kept: set[bytes] = set()

@@ -110,9 +110,9 @@ def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_the_next_apply_finishes_whatever_was_begun(name: str, tmp_path: Path) -> None:
+def test_the_next_apply_finishes_whatever_was_begun(name: str, memory_path: Path) -> None:
     scenario, count = SCENARIOS[name], 0
-    for thread in deaths(scenario, tmp_path):
+    for thread in deaths(scenario, memory_path):
         thread.apply(scenario.after, overwrite=scenario.overwrite)
         assert files(thread, scenario.after) == asked_files(scenario.after)
         check(thread, scenario)
@@ -122,7 +122,7 @@ def test_the_next_apply_finishes_whatever_was_begun(name: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("name", ["pending", "something else in our places", "conflict overwritten"])
 def test_it_does_so_where_two_names_cannot_be_exchanged(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, memory_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on FUSE, where a thread is held by a lease too."""
 
@@ -133,7 +133,7 @@ def test_it_does_so_where_two_names_cannot_be_exchanged(
     monkeypatch.setattr(root_module, "renameat2", refuse)
     monkeypatch.setattr(leases, "file_system_type", lambda _: 0x65735546)
     scenario, count = SCENARIOS[name], 0
-    for thread in deaths(scenario, tmp_path):
+    for thread in deaths(scenario, memory_path):
         thread.apply(scenario.after, overwrite=scenario.overwrite)
         assert files(thread, scenario.after) == asked_files(scenario.after)
         check(thread, scenario)
@@ -141,12 +141,12 @@ def test_it_does_so_where_two_names_cannot_be_exchanged(
     assert count > 20
 
 
-def deaths(scenario: Scenario, tmp_path: Path) -> Iterator[Thread]:
+def deaths(scenario: Scenario, place: Path) -> Iterator[Thread]:
     """The thread after an apply that died at its first effect, one at its second, and so on to one that survived."""
     owner = Owner(61000, 61000) if os.geteuid() == 0 else None
     number = 0
     while True:
-        thread = Thread(tmp_path / str(number), owner=owner)
+        thread = Thread(place / str(number), owner=owner)
         if scenario.before:
             thread.apply(scenario.before)
         scenario.agent(thread.workspace)

@@ -1,4 +1,4 @@
-"""One store of builds for the whole run of tests, whatever process a test is in; everything else is a test's own."""
+"""A host of a test's own, which shares nothing but the store of builds with other tests."""
 
 from __future__ import annotations
 
@@ -16,32 +16,29 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What XDG_CACHE_HOME names. Builders of one build wait for each other, so no lock of ours is needed."""
-    base = tmp_path_factory.getbasetemp()
-    path = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "caches"
-    path.mkdir(exist_ok=True, mode=0o700)
-    return path
-
-
 @pytest.fixture
-def world(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(caches: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A host of the test's own, and this process on it."""
-    with closing(new_world(cache)) as made:
+    with closing(new_world(caches)) as made:
         _settle(made, monkeypatch)
         yield made
 
 
 @pytest.fixture
-def lone_world(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """A host whose store is its own too, to be damaged; tools and fetched packages are there."""
-    with closing(new_world(cache)) as made:
-        _settle(made, monkeypatch)
-        made.apply("warm")  # so that the shared one has its tools
-        made.environ["XDG_CACHE_HOME"] = str(own_cache(made, cache))
-        _settle(made, monkeypatch)
-        yield made
+def lone_world(world: World, caches: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A host whose store is its own too, and empty; tools and fetched packages are there."""
+    world.apply("warm")  # so that the shared one has its tools
+    world.environ["XDG_CACHE_HOME"] = str(own_cache(world, caches))
+    _settle(world, monkeypatch)
+    return world
+
+
+@pytest.fixture
+def copied_world(thread: World, caches: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A host with the thread `t1` and copies of its builds in a store of its own, to be damaged."""
+    thread.environ["XDG_CACHE_HOME"] = str(own_cache(thread, caches, thread.status().builds))
+    _settle(thread, monkeypatch)
+    return thread
 
 
 @pytest.fixture

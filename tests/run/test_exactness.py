@@ -1,6 +1,6 @@
 """What a command is given and what it gives arrives as it is, by the command line: bytes, streams, sizes, order.
 
-`SOLVEN_ENV_FLOOD` sets the MiB that go through each stream (64).
+`SOLVEN_ENV_TEST_FLOOD` sets the MiB that go through each stream (64).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.sandbox.running import survivors, wait_for_file
 if TYPE_CHECKING:
     from tests.run.world import World
 
-FLOOD = int(os.environ.get("SOLVEN_ENV_FLOOD", "64")) << 20
+FLOOD = int(os.environ.get("SOLVEN_ENV_TEST_FLOOD", "64")) << 20
 LONGEST = 131_071
 ODD = ["", "-n", "--", "a\nb", "\t 'x\" $HOME `id` \\", "ü€", os.fsdecode(b"\xff\xfe=\x01")]
 

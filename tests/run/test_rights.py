@@ -196,10 +196,10 @@ def test_what_we_make_where_an_agent_planted_a_fifo_waits_for_nobody(bare: World
     assert bare.out("cat /hello") == "hello\n"
 
 
-def test_a_build_has_its_modes_whatever_the_umask(lone_world: World, cache: Path) -> None:
+def test_a_build_has_its_modes_whatever_the_umask(lone_world: World, caches: Path) -> None:
     """The shared store's builds were made with another umask."""
     prefix = ("sh", "-c", 'umask 077; exec "$@"', "sh")
     done = lone_world.cli("apply", str(lone_world.profile), "t1", prefix=prefix)
     assert done.returncode == 0, done.stderr
     (build,) = lone_world.builds.glob("python-*")
-    assert modes(build).items() <= modes(cache / "solven-env/builds" / build.name).items()
+    assert modes(build).items() <= modes(caches / "solven-env/builds" / build.name).items()

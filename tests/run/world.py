@@ -21,7 +21,7 @@ from solven_env.sandbox.backends.proot.tracer import STATEMENT
 from tests.sandbox.running import ROOT, wait_until_alone
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from solven_env import ThreadReport
 
@@ -168,8 +168,8 @@ def new_world(cache: Path) -> World:
     return World(base, environ)
 
 
-def own_cache(world: World, cache: Path) -> Path:
-    """A cache of the world's own, with the tools and wheels of the shared one, and none of its builds.
+def own_cache(world: World, cache: Path, keys: Iterable[str] = ()) -> Path:
+    """A cache of the world's own, with the tools and wheels of the shared one, and copies of the builds `keys`.
 
     Tools and wheels are the very files: nothing of ours writes into one, a new one takes its name.
     """
@@ -177,6 +177,9 @@ def own_cache(world: World, cache: Path) -> Path:
     for name in ("tools", "wheels"):
         if (cache / "solven-env" / name).exists():
             shutil.copytree(cache / "solven-env" / name, own / "solven-env" / name, symlinks=True, copy_function=_link)
+    for key in keys:
+        (own / "solven-env/builds").mkdir(exist_ok=True, mode=0o700)
+        subprocess.run(["cp", "-a", cache / "solven-env/builds" / key, own / "solven-env/builds"], check=True)
     return own
 
 

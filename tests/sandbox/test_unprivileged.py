@@ -9,13 +9,18 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from solven_env.packages import toolchain
 from solven_env.packages.ecosystems.python.interpreters import find_python
 from tests.sandbox.running import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 USER = 4242
@@ -39,6 +44,11 @@ for path in $SHOWN; do
 done
 umount -R "$hold"
 rmdir "$hold"
+# At one path, whoever uses it: what builders remember of this host stays true.
+if [ -n "${CACHES:-}" ]; then
+    mkdir /root/caches
+    mount --bind "$CACHES" /root/caches
+fi
 # Everybody may open it on most hosts; here, in this mount namespace, so may the user.
 if [ -c /dev/net/tun ]; then
     mount -t tmpfs -o mode=755 tmpfs /dev/net
@@ -47,40 +57,61 @@ fi
 cd "$CHECKOUT"
 exec setpriv --reuid "$WHO" --regid "$WHO" --clear-groups --inh-caps=-all --bounding-set=-all "$@"
 """
-# What is another thing for an ordinary user: namespaces, overlays, limits, networks, ownership. Files of one line share a
-# store of builds.
+# What is another thing for an ordinary user: namespaces, overlays, limits, networks, ownership.
 SUBSET = [
-    "tests/sandbox/backends/bubblewrap/test_session.py",
-    "tests/sandbox/roots/test_overlays.py tests/packages/test_added.py",
-    "tests/sandbox/test_limits.py tests/sandbox/test_cgroups.py tests/sandbox/test_signals.py",
-    "tests/sandbox/network/test_slirp4netns.py",
-    "tests/hostile/test_isolation.py tests/hostile/test_daemons.py tests/sandbox/backends/bubblewrap/test_control.py",
-    "tests/hostile/test_kills.py tests/hostile/test_crowds.py",
-    "tests/packages/test_builds.py",
-    "tests/doctor/test_outside.py::test_a_healthy_thread",
+    "tests/sandbox/backends/bubblewrap/test_session.py tests/sandbox/backends/bubblewrap/test_control.py "
+    "tests/sandbox/roots/test_overlays.py tests/packages/test_added.py tests/threads/test_known.py",
+    "tests/sandbox/network/test_slirp4netns.py tests/sandbox/test_limits.py tests/sandbox/test_cgroups.py "
+    "tests/sandbox/test_signals.py",
+    "tests/hostile/test_isolation.py tests/hostile/test_daemons.py tests/hostile/test_kills.py "
+    "tests/hostile/test_crowds.py tests/run/test_mount_points.py",
     "tests/run/test_environment.py tests/run/test_packages.py tests/run/test_isolation.py",
-    "tests/run/test_limits.py tests/run/test_store.py tests/run/test_rights.py",
-    "tests/run/test_mount_points.py tests/run/test_lost.py tests/packages/test_lost.py tests/threads/test_known.py",
-    "tests/test_transcripts.py::test_getting_started",
+    "tests/run/test_limits.py tests/run/test_rights.py tests/run/test_lost.py tests/packages/test_lost.py "
+    "tests/run/test_store.py::test_what_is_lost_is_seen_and_mended_by_the_next_apply_and_by_the_next_run "
+    "tests/run/test_store.py::test_a_build_that_is_made_again_stays_below_those_that_use_it "
+    "tests/packages/test_builds.py::test_both_builds_are_what_a_thread_needs "
+    "tests/doctor/test_outside.py::test_a_healthy_thread",
 ]
-# What runs the same code a second time: SOLVEN_ENV_AS_USER=all adds it.
+# What runs the same code a second time: SOLVEN_ENV_TEST_AS_USER=all adds it.
 THE_REST = [
     "tests/sandbox/test_streams.py",
     "tests/sandbox/backends/bubblewrap/test_terminal.py",
     "tests/doctor/test_host.py",
+    "tests/packages/test_builds.py tests/run/test_store.py",
     "tests/run/test_refusals.py tests/run/test_explain.py tests/run/test_statuses.py",
     "tests/run/test_planted_links.py tests/run/test_sessions.py tests/run/test_streams.py",
     "tests/state/test_recovering.py",
     "tests/run/test_proot.py",
     "tests/test_transcripts.py",
 ]
-if os.environ.get("SOLVEN_ENV_AS_USER") == "all":
+if os.environ.get("SOLVEN_ENV_TEST_AS_USER") == "all":
     SUBSET += THE_REST
 PROFILES_PYTHON = "3.12"
+RUNTIME = Path(f"/tmp/solven-env-{USER}")
+"""Where the user's sessions meet: without a login there is no XDG_RUNTIME_DIR."""
 
 
-def run_as_user(line: list[str], home: str) -> subprocess.CompletedProcess[str]:
-    """Run a command line of tests as the ordinary user, whose home is the directory `home`."""
+@contextmanager
+def users_runtime() -> Iterator[None]:
+    """Take the user's runtime directory away afterwards, and see that no session is left in it."""
+    had = RUNTIME.exists()
+    yield
+    if not had and RUNTIME.exists():
+        RUNTIME.rmdir()
+
+
+@pytest.fixture(scope="session")
+def users_caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ordinary user's store of builds, and what uv fetched: one for the whole run."""
+    base = tmp_path_factory.getbasetemp()
+    path = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "users-caches"
+    path.mkdir(exist_ok=True, mode=0o700)
+    os.chown(path, USER, USER)
+    return path
+
+
+def run_as_user(line: list[str], home: str, caches: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command line of tests as the ordinary user, whose home is the directory `home`; `caches` are shared."""
     with tempfile.TemporaryDirectory() as cache:
         interpreter = find_python(PROFILES_PYTHON, toolchain.host(Path(cache), os.environ)).prefix
     shown = {sys.prefix, sys.base_prefix, str(CHECKOUT), interpreter}
@@ -92,22 +123,27 @@ def run_as_user(line: list[str], home: str) -> subprocess.CompletedProcess[str]:
         "TMPDIR": home,
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": str(CHECKOUT),
-        "SOLVEN_ENV_CROWD": "20",
-        "SOLVEN_ENV_KILLS": os.environ.get("SOLVEN_ENV_KILLS", "3"),
+        "SOLVEN_ENV_TEST_CROWD": "20",
+        "SOLVEN_ENV_TEST_KILLS": os.environ.get("SOLVEN_ENV_TEST_KILLS", "3"),
         "SHOWN": " ".join(hidden),
         "CHECKOUT": str(CHECKOUT),
         "WHO": str(USER),
     }
+    if caches is not None:
+        within = "/root/caches"
+        environment |= {"CACHES": str(caches), "SOLVEN_ENV_TEST_CACHE": within, "UV_CACHE_DIR": f"{within}/uv"}
     enter = ["unshare", "--mount", "sh", "-c", ENTER, "sh"]
-    return subprocess.run([*enter, *line], env=environment, capture_output=True, text=True, check=False)
+    with users_runtime():
+        return subprocess.run([*enter, *line], env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.skipif(not ROOT, reason="an ordinary user runs the tests themselves")
 @pytest.mark.parametrize("files", SUBSET)
-def test_as_an_ordinary_user(files: str) -> None:
+def test_as_an_ordinary_user(files: str, users_caches: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="solven-user-") as home:
         line = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-rs"]
-        line += ["-m", "not attack"]
-        result = run_as_user([*line, *files.split()], home)
+        line += ["-m", "not attack", "--durations=10"]
+        result = run_as_user([*line, *files.split()], home, users_caches)
     assert result.returncode == 0, result.stdout + result.stderr
     assert " passed" in result.stdout
+    print(result.stdout)

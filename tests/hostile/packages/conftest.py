@@ -1,1 +1,1 @@
-from tests.packages.conftest import cache, directory, environ, host, runtime  # noqa: F401 (fixtures)
+from tests.packages.conftest import directory, environ, host, runtime  # noqa: F401 (fixtures)
