@@ -163,4 +163,6 @@ class Thread(NamedTuple):
 def vocabulary() -> grammar.Vocabulary:
     """The words of a record that the tables of this version know."""
     sections = {name: row.RECORDED for name, row in ECOSYSTEMS.items()}
-    return grammar.Vocabulary(kinds.recorded(), sections, [row.NAME for row in rows() if row.IS_STATED_WHEN_ABSENT])
+    return grammar.Vocabulary(
+        kinds.recorded(sections), sections, [row.NAME for row in rows() if row.IS_STATED_WHEN_ABSENT]
+    )

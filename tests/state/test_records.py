@@ -132,6 +132,7 @@ DAMAGES: tuple[tuple[str, object], ...] = (
     *(("resources", {f"file:{path}": {"kind": "file"}}) for path in NO_PATHS if isinstance(path, str)),
     ("resources", {"directory://": {"kind": "directory"}}),
     ("resources", {"build:../x": {"kind": "build"}}),
+    ("resources", {"build:ruby": {"kind": "build"}}),
     ("resources|file:f|kind", "directory"),
     *each("resources|file:f|mode", 420, "rw", "08"),
     *each("resources|file:f|digest", None, "sha256:../x", "x"),

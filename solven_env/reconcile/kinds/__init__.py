@@ -5,12 +5,14 @@ Changes are made in the order of the rows, and removals in the opposite one.
 
 from __future__ import annotations
 
+from functools import partial
+
 from solven_env.reconcile.kinds import build, directory, file, mount_point, settings
 from solven_env.reconcile.model import State, name_in
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from solven_env.reconcile.kinds.kind import Kind
     from solven_env.reconcile.model import Change
@@ -35,9 +37,9 @@ def state_of(entry: Recorded) -> State:
     return State(KINDS[entry.kind].TYPE, entry.digest, entry.mode)
 
 
-def recorded() -> Mapping[str, Callable[[str], bool]]:
-    """For each kind that is recorded, whether it can have a name."""
-    return {name: kind.is_name for name, kind in KINDS.items() if kind.IS_RECORDED}
+def recorded(ecosystems: Collection[str]) -> Mapping[str, Callable[[str], bool]]:
+    """Test of the names that a record may have, for each kind that is recorded."""
+    return {name: partial(kind.is_name, ecosystems=ecosystems) for name, kind in KINDS.items() if kind.IS_RECORDED}
 
 
 def files(addresses: Iterable[str]) -> Mapping[str, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from solven_env.reconcile import compare
 from solven_env.reconcile.kinds import file, kind
 from solven_env.reconcile.model import State
@@ -11,7 +9,7 @@ from solven_env.state.records import Recorded
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from solven_env.reconcile.compare import Seen
     from solven_env.reconcile.keep import Keeper
@@ -23,7 +21,6 @@ LIES = "host"
 TYPE = "build"
 IS_RECORDED = True
 
-_NAME = re.compile("[a-z]+")
 _LOST = "commands removed what it cannot do without"
 
 desired = kind.basic_desired
@@ -33,9 +30,9 @@ removals = kind.no_removals
 further_changes = kind.no_further_changes
 
 
-def is_name(name: str) -> bool:
-    """True for what can be the name of an ecosystem; which there are, the record's `builds` are held to."""
-    return bool(_NAME.fullmatch(name))
+def is_name(name: str, ecosystems: Collection[str]) -> bool:
+    """True for the name of an ecosystem."""
+    return name in ecosystems
 
 
 def desired_here(desired: Desired, record: Record | None, host: HostFacts) -> Desired:

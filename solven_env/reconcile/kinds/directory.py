@@ -33,7 +33,7 @@ further_changes = kind.no_further_changes
 reason = kind.basic_reason
 
 
-def is_name(name: str) -> bool:
+def is_name(name: str, ecosystems: Collection[str]) -> bool:
     """True for a path in a workspace, and for the workspace itself."""
     return name == "/" or names.is_relative(name)
 

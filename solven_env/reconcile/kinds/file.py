@@ -26,11 +26,15 @@ IS_RECORDED = True
 
 BROUGHT_MODE = "0644"
 
-is_name = names.is_relative
 desired_here = kind.basic_desired_here
 observe_host = kind.basic_observe_host
 further_changes = kind.no_further_changes
 reason = kind.basic_reason
+
+
+def is_name(name: str, ecosystems: Collection[str]) -> bool:
+    """True for a path in a workspace."""
+    return names.is_relative(name)
 
 
 def desired(desired: Desired, profile: Profile, files: Sequence[RenderedFile]) -> Desired:

@@ -35,7 +35,7 @@ class Kind(Protocol):
     IS_RECORDED: bool
     """True if a record has an entry for each resource."""
 
-    def is_name(self, name: str, /) -> bool:
+    def is_name(self, name: str, ecosystems: Collection[str]) -> bool:
         """True if a record can have a resource of this name; a record with any other name is damaged."""
 
     def desired(self, desired: Desired, profile: Profile, files: Sequence[RenderedFile]) -> Desired:
@@ -85,7 +85,7 @@ class Kind(Protocol):
         """
 
 
-def no_names(name: str) -> bool:
+def no_names(name: str, ecosystems: Collection[str]) -> bool:
     """For a kind that no record has an entry of."""
     return False
 
