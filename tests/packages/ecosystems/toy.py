@@ -1,0 +1,144 @@
+"""A toy ecosystem: its lock is one line, and its install writes that line to one file under /toy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from solven_env.documents.answers import Answer, Question, ok
+from solven_env.errors import LockError
+from solven_env.packages import making, store
+from solven_env.packages.host_tools import Tools
+from solven_env.state.grammar import table_with, text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from solven_env.documents.document import Document
+    from solven_env.packages.making import Builder
+    from solven_env.packages.store import Build
+    from solven_env.packages.toolchain import Host
+    from solven_env.workspace.root import Root
+
+NAME = "toy"
+TARGET = "/toy"
+LOCK = "toy.txt"
+WORKSPACE_LOCK = "toy.lock"
+IS_STATED_WHEN_ABSENT = False
+RECORDED = table_with({"version": text})
+NEEDED = ("version",)
+WHYS = {TARGET: "the toys"}
+LISTING = ("cat", "/toy/version")
+
+
+def ask(host: object) -> Answer:
+    """The question of doctor."""
+    return ok("toys need nothing")
+
+
+QUESTIONS = (Question("toys", ask),)
+REGISTRY = Question("toy registry", ask)
+SCHEMA = {
+    "title": "Toys",
+    "description": "A toy.",
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["version"],
+    "properties": {"version": {"title": "Version", "description": "Its version.", "type": "string", "examples": ["1"]}},
+}
+"""Its part of the schema."""
+
+
+class Toy(NamedTuple):
+    """The section."""
+
+    version: str
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        return ("toy",)
+
+    def recorded(self) -> dict[str, Any]:
+        return {"version": self.version}
+
+    def asked(self) -> dict[str, Any]:
+        return self.recorded()
+
+    def names(self) -> tuple[str, ...]:
+        return self.packages
+
+    def told(self) -> str:
+        return f"the toy {self.version}"
+
+
+def check(document: Document) -> None:
+    """The schema says all."""
+
+
+def read(document: Document) -> Toy | None:
+    written = document.data.get(NAME)
+    return Toy(written["version"]) if written else None
+
+
+def section(recorded: Mapping[str, Any]) -> Toy:
+    return Toy(recorded["version"])
+
+
+def believe(lock: bytes, section: Toy, file: str, *, fix: str = "") -> object:
+    if lock != resolve(section, b"", None):
+        raise LockError("this is not the toy that the profile asks for", fix=fix, location=f"{file}:1")
+    return lock
+
+
+def check_known(lock: bytes, host: Host) -> object:
+    return lock
+
+
+def resolve(section: Toy, known: bytes, host: Host | None) -> bytes:
+    return f"toy {section.version}\n".encode()
+
+
+def compare(section: Toy, lock: bytes, host: Host, file: str, *, fix: str) -> None:
+    believe(lock, section, file, fix=fix)
+
+
+def key_inputs(lock: bytes | None, uid: int | None) -> dict[str, object]:
+    return {"lock": (lock or b"").decode(), "uid": uid}
+
+
+def known_key(section: Toy, lock: bytes | None, cache: Path, uid: int | None) -> str | None:
+    return store.key(NAME, key_inputs(lock, uid))
+
+
+def install(section: Toy, lock: bytes | None, builder: Builder) -> Build:
+    def fill(stage: Path) -> None:
+        making.give(builder, stage / "tree")
+        with making.open_root(builder, stage / "tree") as root:
+            root.publish(root.stage("version", lock or b"", 0o644), "version")
+
+    inputs = key_inputs(lock, builder.uid)
+    return store.obtain(builder.host.cache, store.key(NAME, inputs), inputs, fill)
+
+
+def workspace_lock(lock: bytes, build: Build | None) -> bytes:
+    return lock
+
+
+def recorded_files(root: Root) -> tuple[()]:
+    return ()
+
+
+def tops(build: Build) -> tuple[str, ...]:
+    return ("",)
+
+
+def package(path: str) -> None:
+    return None
+
+
+def tools(section: Toy | None, host: Host) -> Tools:
+    return Tools(variables=(("TOY", "1"),)) if section else Tools()
+
+
+def known_tools(section: Toy | None, cache: Path) -> Tools:
+    return Tools(variables=(("TOY", "1"),)) if section else Tools()
