@@ -198,7 +198,7 @@ def test_the_page_for_contributors_has_every_floor() -> None:
 def test_every_file_named_in_the_pages_for_contributors_exists() -> None:
     places = (TOP, *(TOP / "solven_env" / name for name in ("", "cli", "profile", "reconcile")))
     for page in (TOP / "CONTRIBUTING.md", TOP / "docs/layout.md"):
-        named = set(re.findall(r"[\w/]*[\w.][\w-]+\.(?:py|json|toml|txt)\b|\b\w+/(?=\s)", page.read_text()))
+        named = set(re.findall(r"(?<![\w/>])[\w/]*[\w.][\w-]+\.(?:py|json|toml|txt)\b|\b\w+/(?=\s)", page.read_text()))
         missing = [name for name in named if not any((place / name).exists() for place in places)]
         assert missing == [], page.name
 

@@ -10,8 +10,6 @@ from pathlib import Path
 from solven_env.errors import PlatformError
 from solven_env.typed import NamedTuple
 
-_PINS = Path(__file__).with_name("bun.json")
-
 
 class Tool(NamedTuple):
     """A program of ours on this host."""
