@@ -32,6 +32,7 @@ from benchmarks.world import SMALL, Bench
 from solven_env.packages import builds, toolchain
 from solven_env.packages.ecosystems.bun import program
 from solven_env.packages.ecosystems.python import interpreters
+from solven_env.sandbox.backends import bubblewrap
 from solven_env.threads.thread import Thread
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Host:
     def __init__(self, bench: Bench) -> None:
         """Take what is installed from the locks of a thread that was applied."""
         self._top, self._new = bench.top / "projects", bench.new
-        found = builds.builder(Thread.find("t1", None).config, os.environ).host
+        found = builds.builder(Thread.find("t1", None).config, os.environ, bubblewrap).host
         self._uv, self._bun = str(toolchain.uv().path), str(program.find(found).path)
         self._python = interpreters.find_python("3.12", found).executable
         caches = {"UV_CACHE_DIR": str(self._top / "uv"), "BUN_INSTALL_CACHE_DIR": str(self._top / "bun")}

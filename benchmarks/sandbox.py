@@ -38,7 +38,7 @@ from benchmarks.measure import (
 )
 from benchmarks.world import SMALL, Bench
 from solven_env.errors import SolvenError
-from solven_env.packages import builds
+from solven_env.sandbox.backends import bubblewrap
 from solven_env.threads.thread import Thread
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _run(thread: str, network: str = "none") -> None:
 
 def _alone(*argv: str) -> list[str]:
     """A command line of bubblewrap that shows the system and hides the rest, as scripts write it."""
-    bwrap = builds.locate_bubblewrap(Thread.find("t1", None).config, os.environ)
+    bwrap = bubblewrap.locate(Thread.find("t1", None).config.sandbox, os.environ)
     walls = ["--unshare-all", "--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000"]
     ends = ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     system = [path for path in ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/sys") if Path(path).exists()]

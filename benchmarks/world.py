@@ -12,6 +12,7 @@ import solven_env
 from benchmarks.measure import COMMAND, quietly
 from solven_env.run import execute
 from solven_env.sandbox.backends.bubblewrap import session
+from solven_env.sandbox.request import Request
 from solven_env.threads.thread import Thread
 
 if TYPE_CHECKING:
@@ -48,16 +49,16 @@ class Bench:
         """In a process of its own, as a user starts it."""
         quietly([COMMAND, *arguments])
 
-    def launch(self, thread: str, *argv: str) -> Launch:
+    def launch(self, thread: str, *argv: str, stdin: int = 0, stdout: int = 1) -> Launch:
         """A command of a thread, ready to run."""
         found = Thread.find(thread, None)
-        return execute.prepare(found, execute.Asked(argv, network="none"))
+        return execute.apply(found, Request(argv, network="none", streams=(stdin, stdout, 2)))
 
     def run(self, thread: str, *argv: str) -> str:
         """What a command in a thread prints."""
         with tempfile.TemporaryFile() as said:
             nothing = os.open(os.devnull, os.O_RDONLY)
-            ended = execute.run(self.launch(thread, *argv), stdin=nothing, stdout=said.fileno())
+            ended = execute.run(self.launch(thread, *argv, stdin=nothing, stdout=said.fileno()))
             os.close(nothing)
             assert ended.status == 0, (argv, ended)
             said.seek(0)
@@ -66,9 +67,9 @@ class Bench:
     @contextmanager
     def live(self, thread: str) -> Iterator[None]:
         """Keep the thread's session alive, by a command that waits."""
-        launch = self.launch(thread, "cat")
         reading, writing = os.pipe()
-        with session.start(launch.plan, launch.command, launch.runtime, stdin=reading) as waiting:
+        launch = self.launch(thread, "cat", stdin=reading)
+        with session.start(launch.plan, launch.request, launch.runtime) as waiting:
             yield
             os.close(writing)
             os.close(reading)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from solven_env.reconcile.model import Change, Plan
     from solven_env.run.explanation import Explanation
     from solven_env.sandbox.limits import Reached
+    from solven_env.sandbox.request import Request
 
 OnConflict = Literal["fail", "overwrite"]
 
@@ -141,7 +142,7 @@ def status(
         report = report._replace(
             added=found.added(record, running_now.desired.builds),
             missing_links=found.missing_links(record),
-            unenforced=execute.unenforced(record.settings["limits"], record.settings["backend"]),
+            unenforced=execute.unenforced(record),
             session=sessions.look(found, record),
         )
     return Report("status", (report,))
@@ -168,12 +169,13 @@ def apply(
     lock is out of date; `BuildError` when packages cannot be installed; `DamagedRecordError` when the thread's record
     is damaged or gone, unless `restore_record` has its newest whole generation take its place; `StorageError` when the
     storage is not mounted, or another one than it should be. `progress` is told of a record that was restored, of a
-    copied storage, of builds that are made, and of the backend where that is not bubblewrap.
+    copied storage, of builds that are made, and what the backend does not enforce.
     """
     from solven_env.packages import builds
     from solven_env.profile.source import find_profile
     from solven_env.reconcile.apply import apply as apply_plan
     from solven_env.reconcile.kinds import lies_on_host
+    from solven_env.sandbox import backends
     from solven_env.threads import planning, uids
 
     if on_conflict not in ("fail", "overwrite"):
@@ -189,12 +191,14 @@ def apply(
         computed, lacking, opened = _plan_all(found, source, given, unset, overwrite=on_conflict == "overwrite")
         changes = (*opened, *computed.changes)
         settings = computed.desired.settings
-        if settings["backend"] == "proot":
-            from solven_env.sandbox.backends.proot import tracer
-
-            progress(tracer.notice(settings["network"]))
+        backend = backends.find(settings["backend"])
+        notice = backend.notice(settings["network"])
+        if notice:
+            progress(notice)
         if lacking:
-            _build(found, lacking, settings["backend"], progress)
+            builder = builds.builder(found.config, os.environ, backend)
+            for need in lacking:
+                builds.obtain(need, builder, found.config, os.environ, progress)
             # Once more, with the exact bytes of what the builds bring.
             computed, _ = planning.plan(found, computed.base, source, given, unset)
             made = filter(lies_on_host, changes)
@@ -242,7 +246,7 @@ def _plan_all(
 
 def run(
     thread: str,
-    command: Sequence[str] = (),
+    command: Sequence[str] | Request = (),
     *,
     storage: str | Path | None = None,
     shell: str | None = None,
@@ -263,29 +267,31 @@ def run(
         >>> solven_env.run("thread-42", ["python", "/script.py"], timeout=60)
         0
 
-    `command` is its words; `shell` in their place is a text for `/bin/bash --login -c`. `timeout` is in seconds; `env`
-    is added to the profile's variables, and shows in no argument list; `network` ('none', 'internet' or 'host') and
-    `backend` ('bubblewrap' or 'proot') are used in the place of the profile's. `keep_alive` is how many seconds the
-    session, with its /tmp, stays after the command. The streams are descriptors, never changed, and copied from and to
-    what the command has in their place: a pipe, or for a terminal one of its own, with TERM as the caller has it (under
-    proot it is the caller's). What it leaves of a file or of the first 4 KiB of a pipe can be read afterwards. What
-    this host lacks of the thread's builds is made first, and `progress` told of it, of the backend where that is not
-    bubblewrap, and of directories of the thread's own that the profile mounts upon; `on_limit` is told of each limit
-    that the command reached.
+    `command` is its words, or a whole `Request`, which then says everything; `shell` in their place is a text for
+    `/bin/bash --login -c`. `timeout` is in seconds; `env` is added to the profile's variables, and shows in no argument
+    list; `network` ('none', 'internet' or 'host') and `backend` ('bubblewrap' or 'proot') are used in the place of the
+    profile's. `keep_alive` is how many seconds the session, with its /tmp, stays after the command. The streams are
+    descriptors, never changed, and copied from and to what the command has in their place: a pipe, or for a terminal
+    one of its own, with TERM as the caller has it (under proot it is the caller's). What it leaves of a file or of the
+    first 4 KiB of a pipe can be read afterwards. What this host lacks of the thread's builds is made first, and
+    `progress` told of it, of what the backend does not enforce, and of directories of the thread's own that the profile
+    mounts upon; `on_limit` is told of each limit that the command reached.
 
     The status is the command's: 128 and more for a signal, 124 when its time was up, 126 when it cannot be executed,
-    127 when it is not found. `UsageError` for what is no command; any other `SolvenError` says that none was started,
-    or that its streams could not be copied to their end, as onto a full disk (125 on the command line).
-    KeyboardInterrupt, like any exception on the way, ends all that was started.
+    127 when it is not found. `UsageError`, which begins with the argument's name, for what is no command; any other
+    `SolvenError` says that none was started, or that its streams could not be copied to their end, as onto a full disk
+    (125 on the command line). KeyboardInterrupt, like any exception on the way, ends all that was started.
     """
     from solven_env.run import execute
+    from solven_env.sandbox.request import Request, terminal
 
-    terminal = os.environ.get("TERM", "") if any(map(os.isatty, (stdin, stdout, stderr))) else ""
-    asked = execute.Asked(
-        execute.words(command, shell), cwd, timeout, env or {}, network, backend, keep_alive, terminal
-    )
-    launch = execute.prepare(Thread.find(thread, storage), asked, progress)
-    ended = execute.run(launch, stdin=stdin, stdout=stdout, stderr=stderr, progress=progress)
+    if not isinstance(command, Request):
+        streams = (stdin, stdout, stderr)
+        given = Request(command, shell, cwd, env or {}, network, backend, timeout, keep_alive)
+        command = given._replace(streams=streams, terminal=terminal(streams, os.environ))
+    request = _checked(command)
+    launch = execute.apply(Thread.find(thread, storage), request, progress)
+    ended = execute.run(launch, progress)
     for each in ended.limits:
         on_limit(each)
     return ended.status
@@ -293,7 +299,7 @@ def run(
 
 def explain(
     thread: str,
-    command: Sequence[str] = (),
+    command: Sequence[str] | Request = (),
     *,
     storage: str | Path | None = None,
     shell: str | None = None,
@@ -305,13 +311,19 @@ def explain(
 ) -> Explanation:
     """What `run` would start with the same arguments, without starting, building or making anything.
 
+        >>> solven_env.explain("thread-42", ["true"]).network
+        'internet'
+
     Builds, layers, mounts with their reasons, variables (those in `env` by name), network, limits, uid, and the command
     line of the program that starts it.
     """
     from solven_env.run import execute
+    from solven_env.sandbox.request import Request
 
-    asked = execute.Asked(execute.words(command, shell), cwd, timeout, env or {}, network, backend)
-    return execute.explain(Thread.find(thread, storage), asked, controlled=os.isatty(0))
+    if not isinstance(command, Request):
+        command = Request(command, shell, cwd, env or {}, network, backend, timeout)
+    request = _checked(command)
+    return execute.tell(Thread.find(thread, storage), request)
 
 
 def doctor(
@@ -403,13 +415,11 @@ def check_lock(
     return LockReport(directory, tuple(locks.files(found, sections)))
 
 
-def _build(found: Thread, lacking: Sequence[Need], backend: str, progress: Callable[[str], None]) -> None:
-    from solven_env.packages import builds
+def _checked(request: Request) -> Request:
+    from solven_env.sandbox.backends import BACKENDS
+    from solven_env.sandbox.request import check
 
-    proot = builds.locate_proot(os.environ) if backend == "proot" else ""
-    builder = builds.builder(found.config, os.environ, proot)
-    for need in lacking:
-        builds.obtain(need, builder, found.config, os.environ, progress)
+    return check(request, BACKENDS)
 
 
 def _lock_directory(source: ProfileSource) -> Path:

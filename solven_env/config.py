@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from solven_env.errors import ConfigError
 from solven_env.system import directories, shipped
+from solven_env.system.networks import NETWORKS
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from solven_env.documents.document import Document
+    from solven_env.system.networks import Network
 
 VARIABLE = "SOLVEN_ENV_CONFIG"
 FILE = "config.yaml"
 
-Network = Literal["none", "internet", "host"]
-NETWORKS: tuple[Network, ...] = ("none", "internet", "host")
 LAST_UID = 2**32 - 3
 """The highest uid. 2^32 - 1 is no uid, and many systems keep the one before it free (nobody of 32 bits)."""
 

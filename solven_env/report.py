@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from solven_env.packages.added import Added
     from solven_env.reconcile.keep import Kept
     from solven_env.reconcile.model import Change, Plan, State
-    from solven_env.sandbox.backends.bubblewrap.control import SessionState
+    from solven_env.sandbox.backends.protocol import SessionState
     from solven_env.sandbox.cgroups import Unenforced
 
 FORMAT = 1

@@ -24,7 +24,7 @@ from solven_env.packages.ecosystems import rows
 from solven_env.profile.load import load
 from solven_env.profile.resolve import resolve
 from solven_env.profile.source import read_schema
-from solven_env.sandbox.backends.proot.tracer import STATEMENT
+from solven_env.sandbox.backends.proot import STATEMENT
 from tests import pages
 from tests.cli.conftest import cli  # noqa: F401 - a fixture
 from tests.pages import PAGES, TOP

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from solven_env.cli import running
 from solven_env.cli.options import StorageOption, ThreadArgument
-from solven_env.cli.running import BackendOption, CwdOption, EnvOption, KeepAliveOption, NetworkOption, TimeoutOption
+from solven_env.cli.run import BackendOption, CwdOption, EnvOption, KeepAliveOption, NetworkOption, TimeoutOption, run
 
 
 def command(
@@ -28,16 +27,6 @@ def command(
       solven-env shell thread-42 --network host --env OPENAI_API_KEY
       solven-env shell thread-42 < script.sh
     """
-    from solven_env.run.execute import LOGIN
+    from solven_env.sandbox.request import LOGIN, Request
 
-    running.run(
-        thread,
-        LOGIN,
-        timeout=timeout,
-        cwd=cwd,
-        env=env,
-        network=network,
-        backend=backend,
-        keep_alive=keep_alive,
-        storage=storage,
-    )
+    run(thread, Request(LOGIN, None, cwd, {}, network, backend, timeout, keep_alive), env, storage=storage)

@@ -6,10 +6,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from solven_env.documents.answers import Answer, broken, limited, ok
-from solven_env.packages import builds
 from solven_env.run import launch
-from solven_env.sandbox import cgroups, host_programs
-from solven_env.sandbox.backends.proot.tracer import STATEMENT
+from solven_env.sandbox import backends
+from solven_env.sandbox.network import locate_slirp4netns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,35 +17,35 @@ if TYPE_CHECKING:
 
 
 def backend_answer(settings: Mapping[str, Any], host: Host) -> Answer:
-    """Whether commands can run in the backend that a profile's `settings` name."""
-    if settings["backend"] == "bubblewrap":
-        return ok("bubblewrap")
-    launch.check_for_proot(settings["network"], host.config.sandbox.networks, settings["limits"])
-    builds.locate_proot(os.environ)
-    return limited("proot, which enforces neither network nor limits nor namespaces", STATEMENT)
+    """Commands can run in the backend that a profile's `settings` name."""
+    backend = backends.find(settings["backend"])
+    if not backend.LACKS:
+        return ok(backend.NAME)
+    launch.check_limits(settings["limits"], backend)
+    launch.network(settings["network"], backend, host.config.sandbox.networks)
+    backend.locate(host.config.sandbox, os.environ)
+    return limited(backend.LACKS, backend.STATEMENT)
 
 
 def network_answer(settings: Mapping[str, Any], host: Host) -> Answer | None:
-    """Whether commands can have the network that a profile's `settings` name; the backend proot makes none."""
-    wanted = settings["network"]
-    if settings["backend"] != "bubblewrap":
+    """Commands can have the network that a profile's `settings` name; None in a backend that makes none."""
+    wanted, backend = settings["network"], backends.find(settings["backend"])
+    if backend.LACKS:
         return None
-    launch.network(wanted, host.config.sandbox.networks)
+    launch.network(wanted, backend, host.config.sandbox.networks)
     if wanted == "internet":
-        host_programs.locate_slirp4netns(search=os.environ.get("PATH"))
+        locate_slirp4netns(search=os.environ.get("PATH"))
     if wanted == "host":
         return limited("network host isolates no socket", "commands reach all that this host reaches")
     return ok(f"network {wanted}")
 
 
 def limits_answer(settings: Mapping[str, Any]) -> Answer | None:
-    """Whether the limits that a profile's `settings` name can be enforced; the backend proot enforces none."""
-    wanted = settings["limits"]
-    names = [name for name, value in wanted.items() if value and name != "enforce"]
-    if not names or settings["backend"] != "bubblewrap":
+    """The limits that a profile's `settings` name are enforced; None in a backend that enforces none."""
+    names, backend = launch.stated(settings["limits"]), backends.find(settings["backend"])
+    if not names or backend.LACKS:
         return None
-    asked = launch.limits(wanted)
-    for each in cgroups.unenforced(asked):
-        answer = broken if asked.strict else limited
+    for each in backend.unenforced(names):
+        answer = broken if settings["limits"]["enforce"] == "strict" else limited
         return answer(f"the limit of {each.limit} is not enforced on this host", each.why, each.fix)
     return ok(f"enforced: {', '.join(names)}")

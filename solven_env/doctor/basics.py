@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 from solven_env.documents.answers import Answer, Question, broken, limited, ok
 from solven_env.packages.asking import said
 from solven_env.sandbox import cgroups, host_programs
-from solven_env.sandbox.backends.bubblewrap.bwrap import SETSID
-from solven_env.sandbox.launch_plan import STARTER
-from solven_env.sandbox.limits import Limits
+from solven_env.sandbox.launch_plan import SETSID, STARTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +26,8 @@ _DEVICES = {
     "/dev/urandom": (1, 9),
     "/dev/tty": (5, 0),
 }
+
+_UTILS, _BASH = "sys-apps/util-linux", "app-shells/bash"
 
 
 def installed(path: str, package: str, purpose: str) -> Callable[[Host], Answer]:
@@ -61,7 +61,7 @@ def devices(_: Host) -> Answer:
 
 def memory(_: Host) -> Answer:
     """Whether a profile's limit of memory holds here."""
-    for each in cgroups.unenforced(Limits(memory=1)):
+    for each in cgroups.unenforced():
         return limited(each.why, "a profile's limit of memory is not enforced here", each.fix)
     return ok("a cgroup with the memory controller is delegated: limits of memory are enforced")
 
@@ -75,9 +75,9 @@ def _made(path: str) -> str:
 
 
 QUESTIONS: tuple[Question[Host], ...] = (
-    Question("prlimit", installed(STARTER.to, "util-linux", "every command is started through it")),
-    Question("setsid", installed(SETSID, "util-linux", "commands on a terminal and the backend proot need it")),
-    Question("bash", installed("/bin/bash", "bash", "shell, run --shell and the profile's dotfiles need it")),
+    Question("prlimit", installed(STARTER.to, _UTILS, "every command is started through it")),
+    Question("setsid", installed(SETSID, _UTILS, "commands on a terminal and the backend proot need it")),
+    Question("bash", installed("/bin/bash", _BASH, "shell, run --shell and the profile's dotfiles need it")),
     Question("devices", devices),
     Question("memory", memory),
 )

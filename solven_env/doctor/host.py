@@ -1,11 +1,10 @@
-"""What is asked of every host: the kernel and what it lets us make, bubblewrap and proot, the host's configuration."""
+"""What is asked of every host: the kernel and what it lets us make, the backends, the host's configuration."""
 
 from __future__ import annotations
 
 import os
 import platform
 import re
-import subprocess
 
 import solven_env
 from solven_env import config as configuration
@@ -14,15 +13,16 @@ from solven_env.doctor import trials
 from solven_env.doctor.looks import look
 from solven_env.documents.answers import Answer, Question, broken, limited, ok
 from solven_env.errors import PlatformError, SandboxError, SolvenError
-from solven_env.packages import builds
 from solven_env.packages.asking import said
-from solven_env.sandbox import host_programs, refusal
-from solven_env.sandbox.backends.proot.tracer import STATEMENT
+from solven_env.sandbox import backends, refusal
+from solven_env.sandbox.network import locate_slirp4netns
 from solven_env.system import directories
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from solven_env.sandbox.backends.protocol import Probe
 
 OLDEST_KERNEL = (5, 12)
 
@@ -96,46 +96,44 @@ def apparmor(_: Host) -> Answer | None:
     )
 
 
-def bubblewrap(host: Host) -> Answer:
-    """It is there, starts and is new enough."""
-    path = builds.locate_bubblewrap(host.config, os.environ)
-    old = host_programs.too_old(path)
-    if old is not None:
-        raise old
-    return ok(f"{said(path, '--version')} ({path})")
+def installed_backend(name: str) -> Question[Host]:
+    """The question about a backend's program: it is there, starts and is new enough.
 
-
-def planted_links(host: Host) -> Answer:
-    """Whether this bubblewrap follows a link beneath a destination (CVE-2026-87766): it is given one, in a directory
-    of this probe's own.
+    The host is broken without the default one, and works with less without another.
     """
-    path = builds.locate_bubblewrap(host.config, os.environ)
-    with trials.scratch(None) as base:
-        for name in ("root", "victim"):
-            (base / name).mkdir()
-        (base / "root/planted").symlink_to(f"/oldroot{base.resolve()}/victim")
-        argv = [
-            path,
-            "--unshare-user",
-            "--bind",
-            str(base / "root"),
-            "/",
-            "--bind",
-            "/usr",
-            "/planted/made",
-            "--",
-            "/-",
-        ]
-        subprocess.run(argv, capture_output=True, check=False, timeout=10)  # noqa: S603
-        if not (base / "victim/made").exists():
-            return ok("bubblewrap follows no link that is planted at a mount point")
-    return limited("bubblewrap follows links that are planted at mount points; ours are never given one")
+
+    def ask(host: Host) -> Answer:
+        backend = backends.find(name)
+        try:
+            path = backend.locate(host.config.sandbox, os.environ)
+        except PlatformError as error:
+            if name == backends.DEFAULT:
+                raise
+            cause = f"no profile can ask for it here. {backend.STATEMENT}"
+            return limited(f"{name} is not installed", cause, error.fix)
+        old = backend.too_old(path)
+        if old is not None:
+            raise old
+        return ok(f"{path}. {backend.STATEMENT}" if backend.STATEMENT else f"{said(path, '--version')} ({path})")
+
+    return Question(name, ask)
+
+
+def backend_probe(name: str, probe: Probe) -> Question[Host]:
+    """A backend's own question, tried in a directory that is gone afterwards."""
+
+    def ask(host: Host) -> Answer:
+        with trials.scratch(None) as base:
+            program = backends.find(name).locate(host.config.sandbox, os.environ)
+            return Answer(*probe.ask(program, str(base)))
+
+    return Question(probe.name, ask, (name, "namespaces"))
 
 
 def sandbox(host: Host) -> Answer:
     """A command starts in a sandbox of an empty workspace, without anything of a thread's, and can write there."""
     script = "echo started >/file && cat /file && exit 42"
-    done = trials.start_alone(script, bwrap=_bwrap(host), uid=host.uid)
+    done = trials.start_alone(script, program=_program(host), uid=host.uid)
     if (done.status, done.out) != (42, b"started\n"):
         return broken("a command does not run as it should", _left(done))
     return ok("a command starts, writes in its workspace, and its status comes through")
@@ -147,7 +145,7 @@ def overlay(host: Host) -> Answer:
     try:
         with trials.stacked(nearest(host.cache), data, host.uid) as (stack, upper):
             script = "echo layer >/node_modules/file"
-            done = trials.start_alone(script, bwrap=_bwrap(host), uid=host.uid, stacks=[stack])
+            done = trials.start_alone(script, program=_program(host), uid=host.uid, stacks=[stack])
             kept = (upper / "file").exists()
     except SandboxError as error:
         kind = (look("space", str(data)) or {}).get("kind", "")
@@ -163,7 +161,7 @@ def overlay(host: Host) -> Answer:
 def network_helper(_: Host) -> Answer:
     """What gives a sandbox the internet and nothing of the host's network."""
     try:
-        path = host_programs.locate_slirp4netns(search=os.environ.get("PATH"))
+        path = locate_slirp4netns(search=os.environ.get("PATH"))
     except PlatformError as error:
         return limited(error.message, "commands can have the network none or host", error.fix)
     return ok(f"{said(path, '--version').partition(chr(10))[0]} ({path})")
@@ -174,24 +172,15 @@ def internet(host: Host) -> Answer | None:
     if network_helper(host).level != "ok" or "internet" not in host.config.sandbox.networks:
         return None
     try:
-        helper = host_programs.locate_slirp4netns(search=os.environ.get("PATH"))
+        helper = locate_slirp4netns(search=os.environ.get("PATH"))
         done = trials.start_alone(
-            "cat /proc/net/dev", bwrap=_bwrap(host), uid=host.uid, network="internet", slirp4netns=helper
+            "cat /proc/net/dev", program=_program(host), uid=host.uid, network="internet", slirp4netns=helper
         )
     except SandboxError as error:
         return limited(f"no sandbox with the network internet: {error.message}", error.location, error.fix)
     if b"tap0:" not in done.out:
         return limited("a sandbox with the network internet has no interface", _left(done))
     return ok("a sandbox with the network internet has its interface")
-
-
-def proot(_: Host) -> Answer:
-    """The other backend, for hosts without user namespaces and code that is trusted."""
-    try:
-        path = builds.locate_proot(os.environ)
-    except PlatformError as error:
-        return limited("proot is not installed", f"no profile can ask for it here. {STATEMENT}", error.fix)
-    return ok(f"{path}. {STATEMENT}")
 
 
 def nearest(path: Path) -> Path:
@@ -201,13 +190,18 @@ def nearest(path: Path) -> Path:
     return path
 
 
-def _bwrap(host: Host) -> str:
-    return builds.locate_bubblewrap(host.config, os.environ)
+def _program(host: Host) -> str:
+    return backends.find(backends.DEFAULT).locate(host.config.sandbox, os.environ)
 
 
 def _left(done: trials.Done) -> str:
     text = (done.err or done.out).decode(errors="replace").strip()[-300:]
     return f"it ended with {done.status} and said: {text or 'nothing'}"
+
+
+def _about(name: str) -> tuple[Question[Host], ...]:
+    probes = (backend_probe(name, probe) for probe in backends.find(name).probes())
+    return installed_backend(name), *probes
 
 
 QUESTIONS: tuple[Question[Host], ...] = (
@@ -216,10 +210,9 @@ QUESTIONS: tuple[Question[Host], ...] = (
     Question("configuration", config),
     Question("namespaces", namespaces),
     Question("apparmor", apparmor),
-    Question("bubblewrap", bubblewrap),
-    Question("planted links", planted_links, ("bubblewrap", "namespaces")),
-    Question("sandbox", sandbox, ("bubblewrap", "namespaces")),
+    *_about(backends.DEFAULT),
+    Question("sandbox", sandbox, (backends.DEFAULT, "namespaces")),
     Question("network helper", network_helper),
     Question("internet", internet, ("sandbox",)),
-    Question("proot", proot),
+    *(question for name in backends.BACKENDS if name != backends.DEFAULT for question in _about(name)),
 )

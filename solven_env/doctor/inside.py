@@ -16,6 +16,7 @@ from solven_env.packages.ecosystems import ECOSYSTEMS, rows
 from solven_env.profile import prepare
 from solven_env.reconcile import kinds
 from solven_env.run import execute
+from solven_env.sandbox.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -134,12 +135,13 @@ def unbuffered(inside: Inside) -> Answer | None:
         return None
     go, wait = os.pipe()
     read, out = os.pipe()
-    prepared = execute.prepare(inside.asked.thread, execute.Asked(("python", "-c", _UNBUFFERED), timeout=2 * _PATIENCE))
+    request = Request(("python", "-c", _UNBUFFERED), timeout=2 * _PATIENCE, streams=(go, out, out))
+    ready = execute.apply(inside.asked.thread, request)
     failures: list[BaseException] = []
 
     def run() -> None:
         try:
-            execute.run(prepared, stdin=go, stdout=out, stderr=out)
+            execute.run(ready)
         except BaseException as error:  # raised again below, where it is an answer
             failures.append(error)
         finally:

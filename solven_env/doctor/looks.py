@@ -6,42 +6,27 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from solven_env.sandbox.roots import namespaces
-from solven_env.system import mounting
+from solven_env.system import mounting, processes
 
-_ASK = "import sys; sys.path.append(sys.argv[1]); from solven_env.doctor import looks; looks.answer(*sys.argv[2:])"
+_ASK = "solven_env.doctor.looks.answer"
 _SECONDS = 10.0
 _WRITTEN = 64 << 10
 
 
 def look(what: str, argument: str) -> dict[str, Any] | None:
-    """What `space` or `namespaces` says, by its name; None when it has not answered in time.
-
-    It is then killed and not waited for: a process may be in a call that no signal ends.
-    """
-    child = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
-        [sys.executable, "-I", "-S", "-c", _ASK, str(Path(__file__).parents[2]), what, argument],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd="/",
-        start_new_session=True,
-    )
-    try:
-        said, complaint = child.communicate(timeout=_SECONDS)
-    except subprocess.TimeoutExpired:
-        child.kill()
+    """What `space` or `namespaces` says, by its name; None when it has not answered in time."""
+    child = processes.ask(_ASK, what, argument, seconds=_SECONDS)
+    if child is None:
         return None
     try:
-        found: dict[str, Any] = json.loads(said)
+        found: dict[str, Any] = json.loads(child.stdout)
     except ValueError:  # it ended on the way
-        lines = complaint.decode(errors="replace").splitlines() or [f"it ended with {child.returncode}"]
+        lines = child.stderr.decode(errors="replace").splitlines() or [f"it ended with {child.returncode}"]
         return {"failed": lines[-1][-400:]}
     return found
 

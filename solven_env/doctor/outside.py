@@ -17,6 +17,7 @@ from solven_env.errors import SolvenError, WorkspaceError, printable
 from solven_env.packages import builds as needed
 from solven_env.packages import layers, store, verifying
 from solven_env.reconcile import kinds
+from solven_env.sandbox import backends
 from solven_env.sandbox.launch_plan import Bind
 from solven_env.state.records import lock_key
 from solven_env.threads import planning, sessions, uids
@@ -86,7 +87,7 @@ class AskedThread:
         """What mends what an agent did to its own packages: `apply` where it sees that, else a layer set aside."""
         if self.thread.storage_id is None or self.record is None or kind not in self.builds:
             return self.apply
-        if self.thread.lost(self.record, self.builds[kind], self.record.settings["backend"]):
+        if self.thread.lost(self.record, self.builds[kind], backends.find(self.record.settings["backend"])):
             return self.apply
         home = self.thread.home(self.record)
         layer = layers.where(home, self.builds[kind]).upper.parent
@@ -166,8 +167,9 @@ def session(asked: AskedThread) -> Answer:
     assert asked.record is not None
     found = sessions.look(asked.thread, asked.record)
     if found is None:
-        under_proot = asked.settings["backend"] == "proot"
-        return ok("none: the backend proot has no sessions" if under_proot else "none is up; a command starts one")
+        backend = backends.find(asked.settings["backend"])
+        has_none = f"none: the backend {backend.NAME} has no sessions"
+        return ok("none is up; a command starts one" if backend.HAS_SESSIONS else has_none)
     if not found.answers:
         return broken("the session's holder does not answer", fix=run("solven-env", "stop", asked.thread.name))
     return ok(f"up for {found.age:.0f} s, {found.commands} commands in it")

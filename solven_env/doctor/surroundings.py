@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from solven_env.documents.answers import Answer, Question, broken, ok, run
 from solven_env.errors import printable
 from solven_env.packages.ecosystems import ECOSYSTEMS
+from solven_env.sandbox import backends
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,8 +38,8 @@ def writable(inside: Inside) -> Answer:
 
 def mounts(inside: Inside) -> Answer | None:
     """Every mount and link of the profile is there, of its kind, and read-only where it should be."""
-    if inside.settings["backend"] != "bubblewrap":
-        return None  # proot mounts nothing
+    if not backends.find(inside.settings["backend"]).HAS_MOUNTS:
+        return None
     seen = _mounted(inside.answer("mounts").text)
     for each in inside.settings["mounts"]:
         target = each["target"]
@@ -61,7 +62,7 @@ def mounts(inside: Inside) -> Answer | None:
 def interfaces(inside: Inside) -> Answer | None:
     """Without a network a command has loopback alone, with the internet one more that is no interface of the host's."""
     wanted = {"none": ["lo"], "internet": ["lo", "tap0"]}.get(inside.settings["network"])
-    if wanted is None or inside.settings["backend"] != "bubblewrap":
+    if wanted is None or backends.find(inside.settings["backend"]).LACKS:
         return None
     lines = inside.answer("interfaces").text.decode(errors="replace").splitlines()
     names = [line.partition(":")[0].strip() for line in lines if ":" in line]

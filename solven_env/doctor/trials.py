@@ -16,16 +16,17 @@ from solven_env.packages.layers import Layer
 from solven_env.packages.store import Build
 from solven_env.profile.mounts import SYSTEM
 from solven_env.run import execute, launch
-from solven_env.sandbox.backends.bubblewrap import session
-from solven_env.sandbox.launch_plan import Command
+from solven_env.sandbox import backends
+from solven_env.sandbox.request import Request
 from solven_env.system.blocks import holding
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from solven_env.run.launch import Network, Stacked
-    from solven_env.sandbox.backends.bubblewrap.session import Ended
+    from solven_env.run.launch import Stacked
+    from solven_env.sandbox.request import Ended
+    from solven_env.system.networks import Network
     from solven_env.threads.thread import Thread
 
 _SECONDS = 30.0
@@ -46,13 +47,11 @@ class Done(NamedTuple):
     is_whole: bool = True
 
 
-def finish(run: Callable[[int, int, int], Ended]) -> Done:
-    """What `run` leaves, which is given three descriptors as a command's streams. SandboxError with what bubblewrap
-    said.
-    """
+def finish(run: Callable[[tuple[int, int, int]], Ended]) -> Done:
+    """What `run` leaves, which is given a command's streams. SandboxError with what the backend's program said."""
     with tempfile.TemporaryFile() as nothing, _Collected() as out, _Collected() as err:
         try:
-            ended = run(nothing.fileno(), out.sink, err.sink)
+            ended = run((nothing.fileno(), out.sink, err.sink))
         except SandboxError as error:
             said = err.end()
             if said:
@@ -97,7 +96,7 @@ class _Collected:
 def start_alone(
     script: str,
     *,
-    bwrap: str,
+    program: str,
     uid: int | None,
     stacks: Sequence[Stacked] = (),
     network: Network = "none",
@@ -110,18 +109,19 @@ def start_alone(
         workspace.mkdir()
         if uid is not None:
             os.chown(workspace, uid, uid)
-        place = launch.Place(f"doctor-{secrets.token_hex(8)}", str(workspace), str(base), uid, bwrap, slirp4netns)
-        plan = launch.launch_plan(settings, place, stacks, host_tools.Tools(), network)
-        variables = launch.environment(settings, host_tools.Tools(), "/", "", {})
-        command = Command(("sh", "-c", script), tuple(variables.items()), timeout=_SECONDS)
-        runtime = str(base / "runtime")
-        return finish(lambda stdin, out, err: session.run(plan, command, runtime, stdin=stdin, stdout=out, stderr=err))
+        site = launch.Site(f"doctor-{secrets.token_hex(8)}", str(workspace), str(base), uid, program, slirp4netns)
+        plan = launch.launch_plan(settings, site, stacks, host_tools.Tools(), network)
+        request = launch.planned(Request(("sh", "-c", script), timeout=_SECONDS), settings, host_tools.Tools())
+        backend, runtime = backends.find(backends.DEFAULT), str(base / "runtime")
+        return finish(
+            lambda streams: backend.run(plan, request._replace(streams=streams), runtime_dir=runtime, directory="")
+        )
 
 
 def start_in(thread: Thread, argv: Sequence[str], env: Mapping[str, str], seconds: float) -> Done:
     """Run a command in a thread, as `run` does."""
-    prepared = execute.prepare(thread, execute.Asked(argv, timeout=seconds, env=env))
-    return finish(lambda stdin, out, err: execute.run(prepared, stdin=stdin, stdout=out, stderr=err))
+    ready = execute.apply(thread, Request(argv, timeout=seconds, env=env))
+    return finish(lambda streams: execute.run(ready._replace(request=ready.request._replace(streams=streams))))
 
 
 @contextmanager

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from solven_env.packages.store import Build
     from solven_env.packages.toolchain import Host
     from solven_env.profile.sections import Section
+    from solven_env.sandbox.backends.protocol import Backend
     from solven_env.system.blocks import holding
 
 
@@ -63,8 +64,8 @@ def read_lock(sections: locks.Sections, directory: Path | None, profile: str) ->
     return locks.check(found, sections, profile=profile, where=str(directory or profile))
 
 
-def builder(config: Config, environ: Mapping[str, str], proot: str = "") -> Builder:
-    """How this host builds: under `proot` where that is named, else in bubblewrap, which a build looks for."""
+def builder(config: Config, environ: Mapping[str, str], backend: Backend, program: str = "") -> Builder:
+    """How this host builds in a backend, whose `program` a build looks for where it is not given."""
     from solven_env.packages.making import Builder
 
     variables = tuple(sorted(environ.items()))
@@ -72,7 +73,7 @@ def builder(config: Config, environ: Mapping[str, str], proot: str = "") -> Buil
     if host.certificates is not None and not host.certificates.exists():  # deleted with the store
         _host.cache_clear()
         host = _host(variables)
-    return Builder(host, build_uid(config), "", str(directories.runtime()), proot)
+    return Builder(host, build_uid(config), str(directories.runtime()), backend, program)
 
 
 def find(need: Need, config: Config) -> Build | None:
@@ -136,7 +137,7 @@ def obtain(
     count = len(need.section.packages)
     progress(f"making the {need.kind} build ({count} package{'' if count == 1 else 's'} and what they need) …")
     begun = time.monotonic()
-    able = builder if builder.proot else _in_bubblewrap(builder, config, environ)
+    able = _with_program(builder, config, environ)
     try:
         made = need.ecosystem.install(need.section, need.lock, able)
     except BuildError as error:
@@ -168,29 +169,13 @@ def _believe(need: Need) -> None:
     need.ecosystem.believe(need.lock, need.section, file, fix=fix)
 
 
-def _in_bubblewrap(builder: Builder, config: Config, environ: Mapping[str, str]) -> Builder:
-    """The same with bubblewrap, which is new enough."""
-    from solven_env.sandbox import host_programs
-
-    able = builder._replace(bwrap=locate_bubblewrap(config, environ))
-    old = host_programs.too_old(able.bwrap)
+def _with_program(builder: Builder, config: Config, environ: Mapping[str, str]) -> Builder:
+    """The same with the backend's program, which is new enough."""
+    able = builder._replace(program=builder.program or builder.backend.locate(config.sandbox, environ))
+    old = builder.backend.too_old(able.program)
     if old is not None:
         raise old
     return able
-
-
-def locate_bubblewrap(config: Config, environ: Mapping[str, str]) -> str:
-    """The host's bubblewrap: what SOLVEN_ENV_BWRAP or the configuration names, else the first on PATH."""
-    from solven_env.sandbox import host_programs
-
-    return host_programs.locate(environ.get("SOLVEN_ENV_BWRAP") or config.sandbox.bwrap, search=environ.get("PATH"))
-
-
-def locate_proot(environ: Mapping[str, str]) -> str:
-    """The host's proot, the first on PATH."""
-    from solven_env.sandbox import host_programs
-
-    return host_programs.locate_proot(environ.get("PATH"))
 
 
 def workspace_lock(need: Need, build: Build | None) -> tuple[str, bytes | None] | None:

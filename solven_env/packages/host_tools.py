@@ -13,7 +13,7 @@ from __future__ import annotations
 from itertools import chain
 
 from solven_env.packages import certificates
-from solven_env.sandbox.launch_plan import STARTER, Bind, Link, Mount, Tmpfs
+from solven_env.sandbox.launch_plan import STARTER, Bind, Mount, StagedLink, Tmpfs
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Tools(NamedTuple):
     """What of the host a sandbox gets: mounts, links, host paths that are shown where they are, and variables."""
 
     mounts: tuple[Mount, ...] = ()
-    links: tuple[Link, ...] = ()
+    links: tuple[StagedLink, ...] = ()
     places: tuple[str, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
 
@@ -49,7 +49,7 @@ def joined(tools: Iterable[Tools]) -> Tools:
     return Tools(*(tuple(chain.from_iterable(parts)) for parts in zip(*each, strict=True))) if each else Tools()
 
 
-def tool_mounts(tools: Tools, targets: Collection[str]) -> tuple[tuple[Mount, ...], tuple[Link, ...]]:
+def tool_mounts(tools: Tools, targets: Collection[str]) -> tuple[tuple[Mount, ...], tuple[StagedLink, ...]]:
     """The mounts and links for the tools, in a sandbox that has mounts at `targets` already."""
     mounts = (Tmpfs(RUN, size=1 << 20, read_only=True), *tools.mounts, *own_places(tools.places, targets))
     return mounts, (STARTER, *tools.links)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from solven_env.packages.store import Build
+    from solven_env.sandbox.backends.protocol import Backend
 
 
 class Home(NamedTuple):
@@ -74,10 +75,13 @@ def begin_anew(home: Home, build: Build) -> Path:
     return old
 
 
-def own(home: Home, build: Build, backend: str) -> Path:
-    """Where what the thread has of its own of a build is in a backend, or would be: its layer's upper, or its copy."""
+def own(home: Home, build: Build, backend: Backend) -> Path:
+    """Path of the thread's private files: the overlay's upper, or the copy under a backend without mounts.
+
+    It may not exist.
+    """
     upper = where(home, build).upper
-    return upper.with_name("copy") if backend == "proot" else upper
+    return upper if backend.HAS_MOUNTS else upper.with_name("copy")
 
 
 def place(home: Home, build: Build) -> Path:
@@ -86,9 +90,9 @@ def place(home: Home, build: Build) -> Path:
     return make_private(where(home, build).upper.parent)
 
 
-def mount_points(home: Home) -> Path:
-    """The directory for what proot makes in the workspace to be recorded in, made where it is missing."""
-    return make_private(make(home) / "proot")
+def kept_by(home: Home, backend: Backend) -> Path:
+    """The directory for what a backend keeps of the thread, made where it is missing."""
+    return make_private(make(home) / backend.NAME)
 
 
 def make(home: Home) -> Path:

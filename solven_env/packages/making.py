@@ -17,9 +17,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from solven_env.packages import certificates, host_tools, programs
-from solven_env.sandbox.backends.bubblewrap import session
-from solven_env.sandbox.backends.proot import client
-from solven_env.sandbox.launch_plan import Bind, Command, Dev, Etc, File, LaunchPlan, Mount, Proc, Tmpfs
+from solven_env.sandbox.launch_plan import Bind, Dev, Etc, LaunchPlan, Mount, Proc, StagedFile, Tmpfs
+from solven_env.sandbox.request import Request
 from solven_env.sandbox.roots import etc
 from solven_env.system.publishing import refusals_told
 from solven_env.typed import TYPE_CHECKING, NamedTuple
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from solven_env.packages.toolchain import Host
+    from solven_env.sandbox.backends.protocol import Backend
 
 _CONFIG = f"{host_tools.RUN}/config"
 _CACHE = f"{host_tools.RUN}/cache"
@@ -42,15 +42,15 @@ _SYSTEM: tuple[Mount, ...] = (
 class Builder(NamedTuple):
     """How this host builds. `uid` is whom builds belong to under root (group of that number), None for anybody else.
 
-    `runtime` is the directory of the holders' sockets, `bwrap` the path of bubblewrap, and `proot` that of the proot
-    which is used in its place, where one is named. The bytes are the same: the shape is, and paths with it.
+    `runtime` is the directory of sessions' sockets, `program` the path of the backend's program, empty before it is
+    looked for. The bytes are the same under every backend: the shape is, and paths with it.
     """
 
     host: Host
     uid: int | None
-    bwrap: str
     runtime: str
-    proot: str = ""
+    backend: Backend
+    program: str = ""
 
 
 class Place(NamedTuple):
@@ -82,23 +82,13 @@ class Place(NamedTuple):
         import tempfile  # which brings `random`: 2 ms of every run that makes nothing
 
         with tempfile.TemporaryFile() as nothing, tempfile.TemporaryFile() as said:
-            streams = {"stdin": nothing.fileno(), "stdout": said.fileno(), "stderr": said.fileno()}
-            command = Command(argv, env=tuple(_environment(self).items()))
-            status = self._start(_plan(self), command, streams)
-            if status:
+            streams = (nothing.fileno(), said.fileno(), said.fileno())
+            request = Request(argv, env=_environment(self), streams=streams)
+            builder, record = self.builder, self.workspace.with_name("record")
+            ended = builder.backend.run(_plan(self), request, runtime_dir=builder.runtime, directory=str(record))
+            if ended.status:
                 said.seek(0)
                 raise programs.failure(purpose, said.read(), fix)
-
-    def _start(self, plan: LaunchPlan, command: Command, streams: Mapping[str, int]) -> int:
-        builder = self.builder
-        if not builder.proot:
-            return session.run(plan, command, builder.runtime, **streams).status
-        import tempfile
-
-        with tempfile.TemporaryDirectory() as record:
-            return client.run(
-                plan, command, program=builder.proot, record=record, runtime_dir=builder.runtime, **streams
-            ).status
 
 
 def give(builder: Builder, *directories: Path) -> None:
@@ -129,6 +119,7 @@ def make(
         own.chmod(0o755)
     workspace, cache = own / "workspace", own / "cache"
     try:
+        (own / "record").mkdir(0o700)
         give(builder, workspace, cache)
         yield Place(builder, tools, workspace, cache, fetches, writable, readable)
     finally:
@@ -166,11 +157,11 @@ def _plan(place: Place) -> LaunchPlan:
         network="host" if place.fetches else "none",
         uid=builder.uid,
         gid=builder.uid,
-        bwrap=builder.bwrap,
+        program=builder.program,
     )
 
 
-def _configuration(host: Host) -> tuple[File, ...]:
+def _configuration(host: Host) -> tuple[StagedFile, ...]:
     found = host.registries
     texts = {
         f"{_CONFIG}/uv/uv.toml": found.uv_user,
@@ -178,7 +169,7 @@ def _configuration(host: Host) -> tuple[File, ...]:
         f"{_CONFIG}/.npmrc": found.npmrc,
         f"{_CONFIG}/netrc": found.netrc,
     }
-    return tuple(File(path, text) for path, text in texts.items() if text)
+    return tuple(StagedFile(path, text) for path, text in texts.items() if text)
 
 
 def _environment(place: Place) -> dict[str, str]:

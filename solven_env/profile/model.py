@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from solven_env.documents.diagnostics import Location
     from solven_env.documents.document import Document
     from solven_env.profile.sections import Section, SectionKind
+    from solven_env.system.networks import Network
 
 
 DEFAULT_MODE = "0644"
@@ -53,8 +54,8 @@ class LimitsSection(NamedTuple):
 class SandboxSection(NamedTuple):
     """The profile's `sandbox`. `allow` lists private IPv4 addresses and networks that `internet` may reach."""
 
-    backend: Literal["bubblewrap", "proot"] = "bubblewrap"
-    network: Literal["none", "internet", "host"] = "none"
+    backend: str = "bubblewrap"
+    network: Network = "none"
     allow: tuple[str, ...] = ()
     limits: LimitsSection = LimitsSection()
 

@@ -12,9 +12,10 @@ from solven_env.typed import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from solven_env.sandbox.backends.proot.tracer import Binding
+    from solven_env.sandbox.backends.protocol import Backend
     from solven_env.sandbox.cgroups import Unenforced
-    from solven_env.sandbox.launch_plan import Command, LaunchPlan, Mount
+    from solven_env.sandbox.launch_plan import LaunchPlan, Mount
+    from solven_env.sandbox.request import Request
     from solven_env.state.records import Record
 
 _OURS = {
@@ -31,11 +32,6 @@ _WHATS: dict[type[Mount], str] = {
     Proc: "the command's own processes",
     Dev: "a few devices",
     Etc: "what programs read there, without credentials",
-}
-_WHATS_TRACED = _WHATS | {
-    Proc: "those of all processes, or of the command and its proot where a PID namespace is to be had",
-    Dev: "the host's",
-    Tmpfs: "a directory of the command's own, of no size",
 }
 
 
@@ -99,55 +95,51 @@ class Explanation(NamedTuple):
         return self._asdict() | lists | {"uid": {"inside": SANDBOX_UID, "host": self.uid}}
 
 
-class Told(NamedTuple):
-    """What is known beside the launch plan and the command.
-
-    `given` are the variables that came with the command, `bound` is what proot would bind.
-    """
+class Facts(NamedTuple):
+    """What is known beside the launch plan and the request: `given` are the variables that came with the command."""
 
     thread: str
     record: Record
     builds: tuple[ToldBuild, ...]
     unenforced: tuple[Unenforced, ...]
     given: Collection[str]
-    bound: Sequence[Binding] = ()
 
 
-def explain(told: Told, plan: LaunchPlan, command: Command, proot: str, *, controlled: bool) -> Explanation:
-    """All of it, for a command in bubblewrap, or under `proot` where that is named."""
-    settings = told.record.settings
+def tell(facts: Facts, plan: LaunchPlan, request: Request, backend: Backend, *, controlled: bool) -> Explanation:
+    """All of it, for a planned request in a backend. `controlled`: the caller's standard input is a terminal."""
+    settings = facts.record.settings
     return Explanation(
-        thread=told.thread,
-        generation=told.record.generation,
-        backend="proot" if proot else "bubblewrap",
-        argv=command.argv,
-        cwd=command.cwd,
-        timeout=command.timeout,
+        thread=facts.thread,
+        generation=facts.record.generation,
+        backend=backend.NAME,
+        argv=request.argv,
+        cwd=request.cwd,
+        timeout=request.timeout,
         network=plan.network,
         allow=plan.allow,
         uid=plan.uid,
         workspace=plan.workspace,
-        builds=told.builds,
-        mounts=mounts(plan, settings, is_traced=bool(proot)),
-        variables=variables(command, told.given),
+        builds=facts.builds,
+        mounts=mounts(plan, settings, backend),
+        variables=variables(request, facts.given),
         secrets=tuple(settings["secrets"]),
-        limits=_limits(settings["limits"], told.unenforced),
-        program=_under_proot(plan, command, proot, told.bound) if proot else _in_bubblewrap(plan, command, controlled),
+        limits=_limits(settings["limits"], facts.unenforced),
+        program=backend.explain(plan, request, controlled=controlled),
     )
 
 
-def mounts(plan: LaunchPlan, settings: Mapping[str, Any], *, is_traced: bool) -> tuple[ToldMount, ...]:
-    """What the command sees, from / on, each with its reason: the profile's own, or ours. `is_traced`: by proot."""
+def mounts(plan: LaunchPlan, settings: Mapping[str, Any], backend: Backend) -> tuple[ToldMount, ...]:
+    """What the command sees, from / on, each with its reason: the profile's own, or ours."""
     whys = {mount["target"]: mount["why"] for mount in settings["mounts"]}
     whys |= {f"/{link['path']}": f"a link of the profile to {link['to']}" for link in settings["links"]}
     workspace = ToldMount("/", plan.workspace, "read-write", "the workspace")
-    told = (_told(mount, whys, is_traced) for mount in plan.mounts)
+    told = (_told(mount, whys, backend) for mount in plan.mounts)
     return workspace, *sorted(told, key=lambda mount: mount.target)
 
 
-def variables(command: Command, given: Collection[str]) -> dict[str, str | None]:
+def variables(request: Request, given: Collection[str]) -> dict[str, str | None]:
     """The command's variables by name; those that were `given` with it without their values."""
-    return {name: None if name in given else value for name, value in sorted(command.env)}
+    return {name: None if name in given else value for name, value in sorted(request.env.items())}
 
 
 def text(explanation: Explanation) -> Iterator[str]:
@@ -171,10 +163,10 @@ def text(explanation: Explanation) -> Iterator[str]:
     yield from _section("starts", [" ".join(_word(word) for word in told.program)])
 
 
-def _told(mount: Mount, whys: Mapping[str, str], is_traced: bool) -> ToldMount:
+def _told(mount: Mount, whys: Mapping[str, str], backend: Backend) -> ToldMount:
     ours = _OURS | {target: why for row in ECOSYSTEMS.values() for target, why in row.WHYS.items()}
     why = whys.get(mount.target, ours.get(mount.target, _OTHERS.get(type(mount), "")))
-    what, is_read_only = (_WHATS_TRACED if is_traced else _WHATS).get(type(mount), ""), isinstance(mount, Etc)
+    what, is_read_only = {**_WHATS, **backend.SHOWN}.get(type(mount), ""), isinstance(mount, Etc)
     if isinstance(mount, Overlay):
         what = f"{mount.lower} below {mount.upper}"
     elif isinstance(mount, Tmpfs):
@@ -191,22 +183,6 @@ def _limits(recorded: Mapping[str, Any], unenforced: Collection[Unenforced]) -> 
     whys = {each.limit: each.why for each in unenforced}
     stated = {name: value for name, value in recorded.items() if value is not None and name != "enforce"}
     return tuple(ToldLimit(name, str(value), whys.get(name, "")) for name, value in stated.items())
-
-
-def _in_bubblewrap(plan: LaunchPlan, command: Command, controlled: bool) -> tuple[str, ...]:
-    from solven_env.sandbox import limits
-    from solven_env.sandbox.backends.bubblewrap import bwrap
-    from solven_env.sandbox.roots.namespaces import STAGE
-
-    numbers = {"environment": 3, "seccomp": 4, "status": 5}
-    hard = limits.hard_limits()
-    return tuple(bwrap.arguments(plan, command, STAGE, hard, controlled=controlled, **numbers))
-
-
-def _under_proot(plan: LaunchPlan, command: Command, program: str, bound: Sequence[Binding]) -> tuple[str, ...]:
-    from solven_env.sandbox.backends.proot import tracer
-
-    return program, *tracer.arguments(f"{tracer.STAGE}/root", bound, plan, command, uid=plan.uid or SANDBOX_UID)[1:]
 
 
 def _section(title: str, lines: Sequence[str]) -> Iterator[str]:

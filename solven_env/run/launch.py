@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, cast
 
 from solven_env.errors import SandboxError
 from solven_env.packages import host_tools
 from solven_env.packages.ecosystems import ECOSYSTEMS
+from solven_env.sandbox.backends import DEFAULT
 from solven_env.sandbox.launch_plan import Bind, Dev, Etc, LaunchPlan, Overlay, Proc, Tmpfs
 from solven_env.sandbox.limits import Limits
 from solven_env.sandbox.roots import etc
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 
     from solven_env.packages.layers import Layer
     from solven_env.packages.store import Build
+    from solven_env.sandbox.backends.protocol import Backend
+    from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.launch_plan import Mount
-
-Network: TypeAlias = Literal["none", "internet", "host"]
+    from solven_env.sandbox.request import Request
+    from solven_env.system.networks import Network
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _UNITS = {"KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}
@@ -28,7 +31,7 @@ _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _DEFAULT_USER = "user"
 
 
-class Place(NamedTuple):
+class Site(NamedTuple):
     """Where a thread lives on this host, as whom its commands run there (None: as ourselves), and by which programs.
 
     `slirp4netns` is empty for a network that needs none. Builds belong to the uid `builder`, and a linked thread's
@@ -39,7 +42,7 @@ class Place(NamedTuple):
     workspace: str
     storage: str
     uid: int | None
-    bwrap: str
+    program: str
     slirp4netns: str = ""
     builder: int | None = None
     owners: tuple[tuple[int, int], ...] = ()
@@ -52,54 +55,57 @@ class Stacked(NamedTuple):
     layer: Layer | str
 
 
-def network(asked: str, allowed: Collection[str]) -> Network:
-    """The network that a command gets, `asked` by its caller or its profile, where the host has `allowed` these.
+def network(asked: str, backend: Backend, allowed: Collection[str]) -> Network:
+    """The network that a command gets in a backend, `asked` by its caller or its profile.
 
-    `SandboxError` for one that is not to be had.
+    SandboxError for one that this host's configuration, which has `allowed` these, forbids: what is asked for is a
+    wish, which a backend that makes no network says that it ignores, and what the host allows is a rule.
     """
-    _check_allowed(asked, allowed)
-    return cast("Network", asked)
-
-
-def check_for_proot(asked: str, allowed: Collection[str], limits: Mapping[str, Any]) -> None:
-    """Refuse (`SandboxError`) what proot would let fall away although it must not.
-
-    A network that a profile or a caller asks for is a wish, which the line that names the backend says is not
-    enforced. What the host's configuration allows is a rule, and under proot every command has the host's network; and
-    `enforce: strict` says that no limit may be missing.
-    """
-    _check_allowed(asked, allowed)
-    if "host" not in allowed:
+    listed = ", ".join(allowed)
+    if asked not in allowed:
         raise SandboxError(
-            f"the backend proot gives commands the network host, and this host's configuration allows "
-            f"{', '.join(allowed)}",
-            fix="Use the backend bubblewrap, or let the administrator add host to sandbox.networks.",
+            f"the network {asked} is not allowed on this host, whose configuration allows {listed}",
+            fix=f"Use --network {next(iter(allowed))}, or let the administrator add it to sandbox.networks.",
         )
-    limited = beyond_proot(limits)
-    if limited and limits["enforce"] == "strict":
+    given = backend.network(cast("Network", asked))
+    if given not in allowed:
         raise SandboxError(
-            f"the backend proot cannot enforce limits, and the profile is strict about {', '.join(limited)}",
-            fix="Use the backend bubblewrap, or write 'enforce: best-effort'.",
+            f"the backend {backend.NAME} gives commands the network {given}, and this host's configuration allows "
+            f"{listed}",
+            fix=f"Use the backend {DEFAULT}, or let the administrator add {given} to sandbox.networks.",
         )
+    return given
 
 
-def beyond_proot(limits: Mapping[str, Any]) -> list[str]:
-    """The limits that a profile states and the backend proot does not enforce."""
-    return [name for name, value in limits.items() if name not in ("enforce", "wall_time") and value]
+def unenforced(limits: Mapping[str, Any], backend: Backend) -> tuple[Unenforced, ...]:
+    """Which of the recorded `limits` commands in a backend are not held to on this host."""
+    return backend.unenforced(stated(limits))
+
+
+def stated(limits: Mapping[str, Any]) -> list[str]:
+    """The names of the recorded limits that have a value."""
+    return [name for name, value in limits.items() if value and name != "enforce"]
+
+
+def check_limits(limits: Mapping[str, Any], backend: Backend) -> None:
+    """Refuse (SandboxError) a limit that a strict profile states and commands would not be held to."""
+    for each in unenforced(limits, backend) if limits["enforce"] == "strict" else ():
+        fix = f"{each.fix} Or write 'enforce: best-effort' in the profile."
+        raise SandboxError(f"the limit of {each.limit} cannot be enforced: {each.why}", fix=fix)
 
 
 def launch_plan(
-    settings: Mapping[str, Any], place: Place, stacks: Sequence[Stacked], tools: host_tools.Tools, network: Network
+    settings: Mapping[str, Any], site: Site, stacks: Sequence[Stacked], tools: host_tools.Tools, network: Network
 ) -> LaunchPlan:
     """What the thread's commands see. `settings` are those of the record; `network` is what this command gets."""
     tmp_size = size(settings["limits"].get("tmp_size"))
     mounts: list[Mount] = [_mount(each, tmp_size) for each in settings["mounts"]]
-    mounts += [_link(each, place) for each in settings["links"]]
-    mounts += [_build(*stacked, None if place.builder == place.uid else place.builder) for stacked in stacks]
+    mounts += [_link(each, site) for each in settings["links"]]
+    mounts += [_build(*stacked, None if site.builder == site.uid else site.builder) for stacked in stacks]
     tool_mounts, links = host_tools.tool_mounts(tools, [mount.target for mount in mounts])
     return LaunchPlan(
-        session=place.session,
-        workspace=place.workspace,
+        session=site.session,
+        workspace=site.workspace,
         mounts=(*mounts, *tool_mounts),
         # A profile that mounts an /etc of its own has its own users and its own resolver too.
         files=(*etc.identity(user(settings)), *etc.resolver(network))
@@ -108,19 +114,18 @@ def launch_plan(
         links=links,
         network=network,
         allow=tuple(settings.get("allow", ())) if network == "internet" else (),
-        uid=place.uid,
-        gid=place.uid,
-        bwrap=place.bwrap,
-        slirp4netns=place.slirp4netns,
+        uid=site.uid,
+        gid=site.uid,
+        program=site.program,
+        slirp4netns=site.slirp4netns,
     )
 
 
-def environment(
-    settings: Mapping[str, Any], tools: host_tools.Tools, cwd: str, terminal: str, given: Mapping[str, str]
-) -> dict[str, str]:
-    """A command's whole environment: the profile's variables, PATH, what tools need, and what was `given`.
+def planned(request: Request, settings: Mapping[str, Any], tools: host_tools.Tools) -> Request:
+    """The request with its whole environment, and the limits of the settings.
 
-    `terminal` is TERM where the command has one, else empty. PWD is left to the sandbox.
+    The environment is the profile's variables, PATH, what tools need, and what the request brings. PWD is left to the
+    sandbox.
     """
     path = dict.fromkeys((*settings["path"], host_tools.BIN, *_SYSTEM_PATH.split(":")))
     variables = {
@@ -129,12 +134,12 @@ def environment(
         **dict(tools.variables),
         **settings["env"],
         "PATH": ":".join(path),
-        "SOLVEN_ENV_CWD": cwd,
-        **({"TERM": terminal} if terminal else {}),
-        **given,
+        "SOLVEN_ENV_CWD": request.cwd,
+        **({"TERM": request.terminal} if request.terminal else {}),
+        **request.env,
     }
     variables.pop("PWD", None)
-    return variables
+    return request._replace(env=variables, limits=limits(settings["limits"]))
 
 
 def user(settings: Mapping[str, Any]) -> str:
@@ -146,15 +151,6 @@ def user(settings: Mapping[str, Any]) -> str:
 def size(text: str | None) -> int | None:
     """The bytes of a size as profiles write it, `4GiB`; None where there is none."""
     return int(text[:-3]) << _UNITS[text[-3:]] if text else None
-
-
-def _check_allowed(asked: str, allowed: Collection[str]) -> None:
-    if asked not in allowed:
-        listed = ", ".join(allowed)
-        raise SandboxError(
-            f"the network {asked} is not allowed on this host, whose configuration allows {listed}",
-            fix=f"Use --network {next(iter(allowed))}, or let the administrator add it to sandbox.networks.",
-        )
 
 
 def limits(recorded: Mapping[str, Any]) -> Limits:
@@ -197,12 +193,12 @@ def _tmpfs(target: str, stated: int | None, tmp_size: int | None) -> Tmpfs:
     return made._replace(size=min(sizes, default=made.size))
 
 
-def _link(each: Mapping[str, Any], place: Place) -> Mount:
+def _link(each: Mapping[str, Any], site: Site) -> Mount:
     return Bind(
         f"/{each['path']}",
-        place.storage,
+        site.storage,
         beneath=each["to"],
         read_only=each["access"] == "read-only",
         optional=each["optional"],
-        owners=place.owners if each["to"].startswith("threads/") else (),
+        owners=site.owners if each["to"].startswith("threads/") else (),
     )

@@ -38,9 +38,9 @@ class Events(NamedTuple):
     refused_forks: int = 0
 
 
-def unenforced(limits: Limits) -> tuple[Unenforced, ...]:
-    """What of `limits` a command would not be held to, started from here."""
-    if limits.memory is None or find_parent() is not None:
+def unenforced() -> tuple[Unenforced, ...]:
+    """The limit of memory, where commands that are started from here would not be held to one."""
+    if find_parent() is not None:
         return ()
     return (
         Unenforced(

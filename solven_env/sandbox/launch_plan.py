@@ -10,11 +10,12 @@ a thread, and `dataclasses` with ten slotted classes costs it 25 ms (measured).
 from __future__ import annotations
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox.limits import Limits
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from typing import Any, Literal, TypeAlias
+    from typing import Any, TypeAlias
+
+    from solven_env.system.networks import Network
 
 SANDBOX_UID = 1000
 """The uid and gid inside; on the host they are the caller's, or under root `LaunchPlan.uid` and `gid`."""
@@ -91,7 +92,7 @@ class Overlay(NamedTuple):
 Mount: TypeAlias = Bind | Tmpfs | Proc | Dev | Etc | Overlay
 
 
-class File(NamedTuple):
+class StagedFile(NamedTuple):
     """Bytes that are staged at `path`, beneath an Etc or a read-only Tmpfs of the plan, never in the workspace."""
 
     path: str
@@ -99,17 +100,26 @@ class File(NamedTuple):
     mode: int = 0o644
 
 
-class Link(NamedTuple):
+class StagedLink(NamedTuple):
     """A symbolic link at `path`, beneath an Etc or a read-only Tmpfs of the plan, with the text `to`."""
 
     path: str
     to: str
 
 
-STARTER = Link("/run/solven-env/solven-env", "/usr/bin/prlimit")
+STARTER = StagedLink("/run/solven-env/solven-env", "/usr/bin/prlimit")
 """prlimit(1), which starts commands: it says of one that it cannot execute why, under the name that it was started by.
 
 It also sets limits inside, and tells 126 from 127.
+"""
+
+
+SETSID = "/usr/bin/setsid"
+"""Gives a command on a terminal a session of its own, and that terminal.
+
+It becomes the command itself, and no second process, as long as it leads no process group: bubblewrap must not begin
+the session (--new-session), nor be in one with that terminal, where ^C would end bubblewrap's monitor too, and the
+command's status be lost. Under proot (--fork) it leaves the command behind as an orphan.
 """
 
 
@@ -119,42 +129,24 @@ class LaunchPlan(NamedTuple):
     `session` names the holder: one for each thread of a storage, whatever the rest of the plan says. `uid` and `gid`
     are the host's, to drop to before anything of the agent's runs: required under root, None otherwise. `network` is
     `none` (a namespace of the shape's own, loopback up), `internet` (the same behind slirp4netns, where nothing private
-    is reachable but what `allow` names: IPv4 addresses and networks) or `host`, which isolates no socket.
+    is reachable but what `allow` names: IPv4 addresses and networks) or `host`, which isolates no socket. `program` is
+    the path of the backend's program on the host.
     """
 
     session: str
     workspace: str
     mounts: tuple[Mount, ...]
-    files: tuple[File, ...] = ()
-    links: tuple[Link, ...] = ()
-    network: Literal["none", "internet", "host"] = "none"
+    files: tuple[StagedFile, ...] = ()
+    links: tuple[StagedLink, ...] = ()
+    network: Network = "none"
     allow: tuple[str, ...] = ()
     uid: int | None = None
     gid: int | None = None
     hostname: str = "sandbox"
-    bwrap: str = "/usr/bin/bwrap"
+    program: str = ""
     slirp4netns: str = "/usr/bin/slirp4netns"
 
 
-class Command(NamedTuple):
-    """One command. `cwd` is a path inside; `timeout` is in seconds of wall time.
-
-    `keep_alive` is how many seconds the session stays after this command has left; of several the latest end counts.
-
-    `env` is its whole environment as pairs; PWD is always `cwd`, as bubblewrap sets it. Text holds bytes that are not
-    UTF-8 as surrogates (PEP 383). One argument or variable has at most 131,071 bytes (MAX_ARG_STRLEN in execve(2)).
-    """
-
-    argv: tuple[str, ...]
-    env: tuple[tuple[str, str], ...] = ()
-    cwd: str = "/"
-    timeout: float | None = None
-    limits: Limits = Limits()
-    keep_alive: float = 0.0
-
-
-_LONGEST = 131_071
-"""Bytes; MAX_ARG_STRLEN in execve(2), whose last byte ends the text."""
 _KINDS: dict[str, type[Mount]] = {
     "bind": Bind,
     "tmpfs": Tmpfs,
@@ -185,31 +177,6 @@ def check_plan(plan: LaunchPlan) -> None:
             raise SandboxError("two mounts have one target", location=target)
 
 
-def check_command(command: Command) -> None:
-    """Refuse a command that cannot be one: SandboxError."""
-    if not command.argv:
-        raise SandboxError("a command has at least one word")
-    if not command.cwd.startswith("/"):
-        raise SandboxError("the working directory of a command is absolute", location=command.cwd)
-    # bubblewrap reads the variables as a list that U+0000 separates: one in a value would begin an option of its own.
-    if any("\0" in text for text in (*command.argv, command.cwd, *(text for pair in command.env for text in pair))):
-        raise SandboxError("a command, its working directory and its variables have no U+0000 in them")
-    for name, value in command.env:
-        if not name or "=" in name:
-            raise SandboxError("the name of a variable is not empty and has no '='", location=name)
-        _check_length(f"the variable {name[:100]} with its value", f"{name}={value}")
-    for number, argument in enumerate(command.argv):
-        _check_length(f"argument {number} of the command", argument)
-
-
-def _check_length(what: str, text: str) -> None:
-    length = len(text.encode("utf-8", "surrogateescape"))
-    if length > _LONGEST:
-        raise SandboxError(
-            f"{what} has {length} bytes, and the kernel takes {_LONGEST}", fix="Pass it by a file or standard input."
-        )
-
-
 def shape(plan: LaunchPlan) -> str:
     """What the plan shows, as text: equal for plans whose commands may share one staged root."""
     return repr(encode_plan(plan))
@@ -231,33 +198,9 @@ def decode_plan(document: dict[str, Any]) -> LaunchPlan:
         | {
             "allow": tuple(document["allow"]),
             "mounts": tuple(_mount(**mount) for mount in document["mounts"]),
-            "files": tuple(File(**file | {"content": bytes.fromhex(file["content"])}) for file in document["files"]),
-            "links": tuple(Link(**link) for link in document["links"]),
+            "files": tuple(_file(**file) for file in document["files"]),
+            "links": tuple(StagedLink(**link) for link in document["links"]),
         }
-    )
-
-
-def encode_command(command: Command) -> dict[str, Any]:
-    """As plain data; `decode_command` is the way back."""
-    return {
-        "argv": [*map(str.__str__, command.argv)],  # plain even where a caller's is a kind of str
-        "env": [(str.__str__(name), str.__str__(value)) for name, value in command.env],
-        "cwd": str.__str__(command.cwd),
-        "timeout": None if command.timeout is None else float(command.timeout),
-        "limits": command.limits._asdict(),
-        "keep_alive": float(command.keep_alive),
-    }
-
-
-def decode_command(document: dict[str, Any]) -> Command:
-    """The command that `encode_command` was given."""
-    return Command(
-        argv=tuple(document["argv"]),
-        env=tuple((name, value) for name, value in document["env"]),
-        cwd=document["cwd"],
-        timeout=document["timeout"],
-        limits=Limits(**document["limits"]),
-        keep_alive=document["keep_alive"],
     )
 
 
@@ -265,3 +208,7 @@ def _mount(kind: str, **values: Any) -> Mount:
     if "owners" in values:
         values["owners"] = tuple(tuple(each) for each in values["owners"])
     return _KINDS[kind](**values)
+
+
+def _file(path: str, content: str, mode: int) -> StagedFile:
+    return StagedFile(path, bytes.fromhex(content), mode)

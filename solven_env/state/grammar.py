@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from solven_env.system import names
+from solven_env.system.networks import NETWORKS
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -27,13 +28,14 @@ class NewerError(Exception):
 
 
 class Vocabulary(NamedTuple):
-    """Words that rooms above know: kinds of resources, each with a test of its names, and ecosystems."""
+    """Words that rooms above know: kinds of resources, each with a test of its names, ecosystems and backends."""
 
     kinds: Mapping[str, Callable[[str], bool]]
     ecosystems: Mapping[str, Check]
     """For each ecosystem, the grammar of its section in the settings."""
     stated: Collection[str]
     """The ecosystems of which the settings say so when there is no section."""
+    backends: Collection[str]
 
 
 def check(fields: Mapping[str, Any], words: Vocabulary) -> None:
@@ -224,8 +226,8 @@ def _settings(words: Vocabulary) -> Check:
         {
             "env": table_of(text),
             "path": list_of(text),
-            "backend": _one_of("bubblewrap", "proot"),
-            "network": _one_of("none", "internet", "host"),
+            "backend": _one_of(*words.backends),
+            "network": _one_of(*NETWORKS),
             "limits": table_with(
                 {},  # each version has added some
                 {

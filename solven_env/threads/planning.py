@@ -15,6 +15,7 @@ from solven_env.reconcile.kinds.mount_point import PLACE
 from solven_env.reconcile.model import DIRECTORY, HostFacts, NeededBuild, State
 from solven_env.reconcile.observing import observe
 from solven_env.reconcile.plan import plan as make_plan
+from solven_env.sandbox import backends
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from solven_env.packages.store import Build
     from solven_env.profile.source import ProfileSource
     from solven_env.reconcile.model import Desired, Plan
+    from solven_env.sandbox.backends.protocol import Backend
     from solven_env.state.records import Record
     from solven_env.threads.thread import Thread
 
@@ -62,7 +64,7 @@ def _plan(
     thread: Thread, wanted: Desired, needs: Sequence[Need], record: Record | None
 ) -> tuple[Plan, tuple[Need, ...]]:
     found = [(need, builds.find(need, thread.config)) for need in needs]
-    backend = wanted.settings["backend"]
+    backend = backends.find(wanted.settings["backend"])
     needed = [_needed(thread, need, build, record, backend) for need, build in found]
     host = HostFacts(_mounted_upon, {name: row.TARGET for name, row in ECOSYSTEMS.items()}, needed, builds.texts(needs))
     wanted = desired_here(wanted, record, host)
@@ -72,7 +74,7 @@ def _plan(
     return make_plan(thread.name, wanted, observed, record), tuple(need for need, build in found if build is None)
 
 
-def _needed(thread: Thread, need: Need, build: Build | None, record: Record | None, backend: str) -> NeededBuild:
+def _needed(thread: Thread, need: Need, build: Build | None, record: Record | None, backend: Backend) -> NeededBuild:
     brought = builds.workspace_lock(need, build)
     return NeededBuild(
         name=need.kind,

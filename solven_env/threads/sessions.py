@@ -1,23 +1,21 @@
-"""A thread's session on this host: its name, how it is, and its end. Running commands in it is `running`'s."""
+"""A thread's session on this host: its name, how it is, and its end."""
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
 from solven_env.errors import StateError, StorageError, UsageError
-from solven_env.sandbox.backends.bubblewrap import control, session
-from solven_env.system import directories
+from solven_env.sandbox.backends import BACKENDS, find
+from solven_env.system import directories, processes
 from solven_env.threads import known
 from solven_env.threads.thread import Thread
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from solven_env.sandbox.backends.bubblewrap.control import SessionState
+    from solven_env.sandbox.backends.protocol import SessionState
     from solven_env.state.records import Record
 
-_LOOK = "import os, sys; os.listdir(sys.argv[2])"
 _PATIENCE = 2.0  # seconds
 
 
@@ -28,7 +26,10 @@ def name(thread: Thread, record: Record) -> str:
 
 def look(thread: Thread, record: Record) -> SessionState | None:
     """How the thread's session on this host is; None when there is none."""
-    return control.look(name(thread, record), str(directories.runtime())) if thread.storage_id else None
+    if not thread.storage_id:
+        return None
+    called, runtime = name(thread, record), str(directories.runtime())
+    return next(filter(None, (find(each).look(called, runtime) for each in BACKENDS)), None)
 
 
 def stop(thread: str, storage: str | Path | None) -> bool:
@@ -58,14 +59,7 @@ def stop(thread: str, storage: str | Path | None) -> bool:
 
 def _answers(path: Path) -> bool:
     """Whether a storage answers, with an error too; one whose daemon hangs does not. Waits for two seconds at most."""
-    streams = (subprocess.DEVNULL,) * 3
-    child = session.begin(_LOOK, (path.absolute(),), (), streams)
-    try:
-        child.wait(_PATIENCE)
-    except subprocess.TimeoutExpired:
-        child.kill()  # and not waited for: it may be in a call that no signal ends
-        return False
-    return True
+    return processes.ask("os.listdir", path.absolute(), seconds=_PATIENCE) is not None
 
 
 def _owner(thread: Thread) -> str:
@@ -74,4 +68,5 @@ def _owner(thread: Thread) -> str:
 
 
 def _stop(thread: Thread) -> bool:
-    return control.stop_all(_owner(thread), str(directories.runtime()))
+    stopped = [find(each).stop_all(_owner(thread), str(directories.runtime())) for each in BACKENDS]
+    return any(stopped)

@@ -8,6 +8,7 @@ from solven_env import config
 from solven_env.errors import StateError
 from solven_env.packages.ecosystems import ECOSYSTEMS, rows
 from solven_env.reconcile import kinds
+from solven_env.sandbox import backends
 from solven_env.state import LocalState, contents, grammar, recovering
 from solven_env.state.records import Record, lock_key, record_key
 from solven_env.state.storage_root import StorageRoot
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from solven_env.packages.builds import Need
     from solven_env.packages.layers import Home
     from solven_env.packages.store import Build
+    from solven_env.sandbox.backends.protocol import Backend
 
 
 class Thread(NamedTuple):
@@ -112,11 +114,11 @@ class Thread(NamedTuple):
 
         if self.storage_id is None:  # no command has run yet
             return tuple(map(added.Added, builds))
-        home = self.home(record)
+        home, backend = self.home(record), backends.find(record.settings["backend"])
         found = filter(None, (store.read(directories.cache(), named["key"]) for named in builds.values()))
-        return tuple(added.look(build, layers.own(home, build, record.settings["backend"])) for build in found)
+        return tuple(added.look(build, layers.own(home, build, backend)) for build in found)
 
-    def lost(self, record: Record, build: Build, backend: str) -> str:
+    def lost(self, record: Record, build: Build, backend: Backend) -> str:
         """What the thread's commands removed of a build that it cannot do without, as `lost.find` says."""
         from solven_env.packages import layers, lost
 
@@ -163,6 +165,5 @@ class Thread(NamedTuple):
 def vocabulary() -> grammar.Vocabulary:
     """The words of a record that the tables of this version know."""
     sections = {name: row.RECORDED for name, row in ECOSYSTEMS.items()}
-    return grammar.Vocabulary(
-        kinds.recorded(sections), sections, [row.NAME for row in rows() if row.IS_STATED_WHEN_ABSENT]
-    )
+    stated = [row.NAME for row in rows() if row.IS_STATED_WHEN_ABSENT]
+    return grammar.Vocabulary(kinds.recorded(sections), sections, stated, backends.BACKENDS)

@@ -13,13 +13,12 @@ from __future__ import annotations
 import fcntl
 import functools
 import os
-import subprocess
 from contextlib import contextmanager
 
 from solven_env.errors import SandboxError, WorkspaceError
 from solven_env.packages import layers
 from solven_env.state.records import Record
-from solven_env.system import directories
+from solven_env.system import directories, processes
 from solven_env.system.blocks import READ_DIRECTORY, holding
 from solven_env.system.failures import failures_as
 from solven_env.system.publishing import refusals_told
@@ -34,9 +33,7 @@ if TYPE_CHECKING:
 
     from solven_env.threads.thread import Thread
 
-_TRY = (
-    "import sys; sys.path.append(sys.argv[1]); from solven_env.sandbox.roots import trying; trying.main(*sys.argv[2:])"
-)
+_TRY = "solven_env.sandbox.roots.trying.main"
 _SECONDS = 10.0
 
 
@@ -139,18 +136,12 @@ def why_not(workspaces: Path, common: int, uids: range) -> str:
 
     SandboxError where a file system hangs: that is no reason to give anything to another uid.
     """
-    from solven_env.sandbox.backends.bubblewrap import session
-
-    places = (_nearest(directories.cache()), _nearest(directories.data()), workspaces)
-    streams = (subprocess.DEVNULL, subprocess.PIPE, subprocess.PIPE)
-    child = session.begin(_TRY, (*(path.absolute() for path in places), common, uids[0], uids[-1]), (), streams)
-    try:
-        said, complaint = child.communicate(timeout=_SECONDS)
-    except subprocess.TimeoutExpired:
-        child.kill()  # and not waited for: it may be in a call that no signal ends
+    places = (path.absolute() for path in (_nearest(directories.cache()), _nearest(directories.data()), workspaces))
+    said = processes.ask(_TRY, *places, common, uids[0], uids[-1], seconds=_SECONDS)
+    if said is None:
         fix = "Look whether its storage is mounted."
-        raise SandboxError("the file system does not answer", location=str(workspaces), fix=fix) from None
-    lines = (said or complaint).decode(errors="replace").splitlines()
+        raise SandboxError("the file system does not answer", location=str(workspaces), fix=fix)
+    lines = (said.stdout or said.stderr).decode(errors="replace").splitlines()
     return lines[-1] if lines else ""
 
 

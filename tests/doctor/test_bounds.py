@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
 import threading
 import time
 from types import SimpleNamespace
@@ -17,8 +18,9 @@ from solven_env.doctor import inside, looks, questions, script, shells, sockets,
 from solven_env.doctor.inside import Inside
 from solven_env.documents.answers import Question, limited, ok
 from solven_env.packages.ecosystems.python import interpreters
-from solven_env.sandbox.backends.bubblewrap.session import Ended
 from solven_env.sandbox.launch_plan import Bind
+from solven_env.sandbox.request import Ended
+from solven_env.system import processes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,7 +124,8 @@ def test_what_is_printed_without_end_fills_nothing() -> None:
     """Whoever prints on is told that nobody reads (EPIPE), as by head(1)."""
     told = threading.Event()
 
-    def run(_: int, out: int, err: int) -> Ended:
+    def run(streams: tuple[int, int, int]) -> Ended:
+        _, out, err = streams
         with open(err, "wb", closefd=False) as file:
             file.write(b"complaint")
         try:
@@ -135,7 +138,9 @@ def test_what_is_printed_without_end_fills_nothing() -> None:
     done = trials.finish(run)
     assert told.is_set()
     assert (done.status, done.err, done.is_whole, len(done.out)) == (3, b"complaint", False, trials.LONGEST)
-    assert trials.finish(lambda _, out, err: Ended(os.write(out, b"out") - os.write(err, b"err"))).out == b"out"
+    assert (
+        trials.finish(lambda streams: Ended(os.write(streams[1], b"out") - os.write(streams[2], b"err"))).out == b"out"
+    )
 
 
 def test_the_start_says_that_it_has_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,8 +175,9 @@ def test_what_nobody_thought_of_is_an_answer_with_its_reason(error: Exception) -
 
 
 def test_the_end_of_a_look_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    for code, expected in (("import os; os._exit(3)", "it ended with 3"), ("print('{[')", "it ended with 0")):
-        monkeypatch.setattr(looks, "_ASK", code)
+    for code, said, expected in ((3, b"", "it ended with 3"), (0, b"{[", "it ended with 0")):
+        ended = subprocess.CompletedProcess("", code, said, b"")
+        monkeypatch.setattr(processes, "ask", lambda *_, ended=ended, **__: ended)
         assert looks.look("space", "/") == {"failed": expected}
 
 

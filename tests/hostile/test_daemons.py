@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env.sandbox.backends.bubblewrap import control
-from solven_env.sandbox.launch_plan import encode_command, encode_plan
+from solven_env.sandbox.launch_plan import encode_plan
+from solven_env.sandbox.request import encode_request
 from tests.sandbox.hosting import CHECKOUT, LAUNCH
 from tests.sandbox.running import ROOT, command, wait_for_file, wait_until_alone
 
@@ -106,7 +107,7 @@ ENDS: dict[str, Callable[[Box, subprocess.Popen[bytes]], None]] = {
 
 
 def start(box: Box, daemon: str, timeout: float | None = None) -> subprocess.Popen[bytes]:
-    asked = encode_command(command("python3", "-c", text(daemon), timeout=timeout))
+    asked = encode_request(command("python3", "-c", text(daemon), timeout=timeout))
     document = json.dumps({"plan": encode_plan(box.plan), "command": asked})
     line = [sys.executable, "-c", LAUNCH, box.runtime, document]
     return subprocess.Popen(line, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

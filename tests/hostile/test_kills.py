@@ -21,7 +21,6 @@ import pytest
 
 from solven_env.sandbox import runtime, wire
 from solven_env.sandbox.backends.bubblewrap import session
-from solven_env.sandbox.launch_plan import encode_command, encode_plan
 from solven_env.system.plain import Socket
 from tests.sandbox.running import (
     DEADLINE,
@@ -210,7 +209,8 @@ def _is_sleep(box: Box, pid: int) -> bool:
 
 def test_a_launcher_that_misbehaves_ends_no_other_command(box: Box) -> None:
     text = "echo > /up; while [ ! -e /go ]; do :; done; exit 9"
-    good = {"plan": encode_plan(box.plan), "command": encode_command(command("sleep", "600"))}
+    good = session.document(box.plan, command("sleep", "600"))
+    del good["open_files"]
     with session.start(box.plan, command("sh", "-c", text), box.runtime) as kept, open("/dev/null", "r+b") as null:
         wait_for_file(box.workspace / "up")
         streams = (null.fileno(),) * 3

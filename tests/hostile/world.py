@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from solven_env.sandbox import runtime
-from solven_env.sandbox.launch_plan import Bind, Overlay, encode_command, encode_plan
+from solven_env.sandbox.launch_plan import Bind, Overlay, encode_plan
+from solven_env.sandbox.request import encode_request
 from tests.hostile.attacks import Attack, combine
 from tests.sandbox.hosting import CHECKOUT, LAUNCH
 from tests.sandbox.hosting import inside as reaching
@@ -197,7 +198,7 @@ def _shown(box: Box, base: Path) -> Box:
 def _inside(box: Box, facts: dict[str, Any], kinds: Sequence[str], opened: tuple[int, ...]) -> Told:
     asked = facts | {"inside": True, "apart": False}
     words = ("python3", "-B", "-m", "inside", json.dumps(asked), *kinds)
-    document = json.dumps({"plan": encode_plan(box.plan), "command": encode_command(command(*words))})
+    document = json.dumps({"plan": encode_plan(box.plan), "command": encode_request(command(*words))})
     return _read([sys.executable, "-c", LAUNCH, box.runtime, document], CHECKOUT, pass_fds=opened)
 
 

@@ -13,8 +13,9 @@ import pytest
 
 from solven_env.packages import layers, toolchain
 from solven_env.packages.making import Builder
-from solven_env.sandbox import host_programs
+from solven_env.sandbox.backends import bubblewrap
 from tests.packages.thread import UID, home
+from tests.sandbox.running import BWRAP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +52,7 @@ def runtime() -> Iterator[str]:
 
 @pytest.fixture
 def builder(host: toolchain.Host, runtime: str) -> Builder:
-    return Builder(host, UID, host_programs.locate(), runtime)
+    return Builder(host, UID, runtime, bubblewrap, BWRAP)
 
 
 @pytest.fixture

@@ -19,9 +19,10 @@ from solven_env.packages.ecosystems.bun import Bun, locking, node_modules, progr
 from solven_env.packages.ecosystems.python import Python, key_inputs, pip_compile, virtual_environment
 from solven_env.packages.ecosystems.python.interpreters import find_python
 from solven_env.packages.making import Builder
-from solven_env.sandbox import host_programs
+from solven_env.sandbox.backends import bubblewrap
 from tests.packages.registry import basic, serve
 from tests.packages.thread import UID, Thread
+from tests.sandbox.running import BWRAP
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHON = Python(VERSION, ("six", "packaging>=23"))
@@ -86,7 +87,7 @@ def test_another_lock_uid_or_interpreter_is_another_build(builder: Builder) -> N
 
 
 def test_what_does_not_fit_its_digest_is_not_installed(environ: dict[str, str], runtime: str, directory: Path) -> None:
-    builder = Builder(toolchain.host(directory / "cache", environ), UID, host_programs.locate(), runtime)
+    builder = Builder(toolchain.host(directory / "cache", environ), UID, runtime, bubblewrap, BWRAP)
     lock = pip_compile.resolve(Python(VERSION, ("six",)), b"", builder.host)
     wrong = re.sub(rb"sha256:[0-9a-f]+", b"sha256:" + b"0" * 64, lock)
     with pytest.raises(BuildError, match=r"(?i)hash mismatch"):
@@ -101,7 +102,7 @@ def test_credentials_serve_the_build_and_are_in_none_of_it(
         registry.add_wheel("solven_acme", "1.0")
         address = registry.address.replace("//", "//ada:sesame@") + "/simple"
         private = {**environ, "UV_CACHE_DIR": str(directory / "uv"), "PIP_EXTRA_INDEX_URL": address}
-        builder = Builder(toolchain.host(directory / "cache", private), UID, host_programs.locate(), runtime)
+        builder = Builder(toolchain.host(directory / "cache", private), UID, runtime, bubblewrap, BWRAP)
         wanted = Python(VERSION, ("solven-acme",))
         made = virtual_environment.build(wanted, pip_compile.resolve(wanted, b"", builder.host), builder)
     found = subprocess.run(["grep", "-rlF", "sesame", made.path], capture_output=True, text=True, check=False)
@@ -152,11 +153,11 @@ def test_a_hosts_own_authority_is_trusted_here_and_inside(
         (directory / "cache").mkdir(mode=0o700)
         program.find(host)
         shutil.copytree(host.cache / "tools", directory / "cache/tools")
-        stranger = Builder(toolchain.host(directory / "cache", here), UID, host_programs.locate(), runtime)
+        stranger = Builder(toolchain.host(directory / "cache", here), UID, runtime, bubblewrap, BWRAP)
         with pytest.raises(BuildError, match=r"(?i)certificate"):
             pip_compile.resolve(wanted, b"", stranger.host)
         trusting = {**here, "NODE_EXTRA_CA_CERTS": str(directory / "authority.pem")}
-        builder = Builder(toolchain.host(directory / "cache", trusting), UID, host_programs.locate(), runtime)
+        builder = Builder(toolchain.host(directory / "cache", trusting), UID, runtime, bubblewrap, BWRAP)
         lock = resolving.resolve({"python": wanted, "bun": packages}, {}, builder.host, lambda _: None)
         assert store.is_whole(virtual_environment.build(wanted, lock["python"], builder))
         made = node_modules.build(packages, lock["bun"], builder)
@@ -170,7 +171,7 @@ from pathlib import Path
 from solven_env.packages import making, toolchain
 from solven_env.packages.ecosystems.python import virtual_environment
 from solven_env.packages.ecosystems.python import Python
-from solven_env.sandbox import host_programs
+from solven_env.sandbox.backends import bubblewrap
 def run(self, *argv, **told):
     if "/names.txt" in argv:
         print("now", flush=True)
@@ -178,7 +179,7 @@ def run(self, *argv, **told):
     original(self, *argv, **told)
 original, making.Place.run = making.Place.run, run
 host = toolchain.host(Path({str(directory / "cache")!r}), os.environ)
-made = making.Builder(host, {UID}, host_programs.locate(), {runtime!r})
+made = making.Builder(host, {UID}, {runtime!r}, bubblewrap, {BWRAP!r})
 build = virtual_environment.build(Python({VERSION!r}), None, made)
 print(build.instance)
 """

@@ -12,8 +12,9 @@ from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.packages.ecosystems.bun import Bun, node_modules
 from solven_env.packages.ecosystems.python import Python, virtual_environment
 from solven_env.packages.making import Builder
-from solven_env.sandbox import host_programs
+from solven_env.sandbox.backends import bubblewrap
 from tests.packages.thread import UID
+from tests.sandbox.running import BWRAP
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHON, BUN = Python(VERSION, ("six",)), Bun({"is-number": "^7.0.0"})
@@ -21,7 +22,7 @@ PYTHON, BUN = Python(VERSION, ("six",)), Bun({"is-number": "^7.0.0"})
 
 def test_what_is_made_is_found_and_what_is_lost_is_not(environ: dict[str, str], tmp_path: Path, runtime: str) -> None:
     cache = tmp_path / "cache"
-    builder = Builder(toolchain.host(cache, environ), UID, host_programs.locate(), runtime)
+    builder = Builder(toolchain.host(cache, environ), UID, runtime, bubblewrap, BWRAP)
     lock = resolving.resolve({"python": PYTHON, "bun": BUN}, {}, builder.host, lambda _: None)
     sections = {"python": PYTHON, "bun": BUN}
 

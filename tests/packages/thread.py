@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from solven_env.packages import host_tools, layers, making, store
 from solven_env.packages.ecosystems import ECOSYSTEMS, bun, python
 from solven_env.sandbox.backends.bubblewrap import session
-from solven_env.sandbox.launch_plan import Command, LaunchPlan, Overlay
+from solven_env.sandbox.launch_plan import LaunchPlan, Overlay
+from solven_env.sandbox.request import Request
 from solven_env.sandbox.roots import etc
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Thread:
             links=links,
             uid=UID,
             gid=UID,
+            program=self.builder.program,
         )
         env = {
             "PATH": "/.venv/bin:/node_modules/.bin:/run/solven-env/bin:/usr/bin:/bin",
@@ -77,9 +79,9 @@ class Thread:
             "UV_OFFLINE": "1",
         }
         with tempfile.TemporaryFile() as said, open(os.devnull, "rb") as nothing:
-            command = Command(("bash", "-c", f"set -e; {text}"), tuple(env.items()))
-            streams = {"stdin": nothing.fileno(), "stdout": said.fileno(), "stderr": said.fileno()}
-            status = session.run(plan, command, self.builder.runtime, **streams).status
+            streams = (nothing.fileno(), said.fileno(), said.fileno())
+            request = Request(("bash", "-c", f"set -e; {text}"), env=env, streams=streams)
+            status = session.run(plan, request, self.builder.runtime).status
             said.seek(0)
             output = said.read().decode()
         assert status == 0, output

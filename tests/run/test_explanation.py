@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from solven_env.run import explanation
-from solven_env.run.explanation import Told, ToldBuild
-from solven_env.sandbox.backends.proot.tracer import Binding
+from solven_env.run.explanation import Facts, ToldBuild
+from solven_env.sandbox.backends import bubblewrap, proot
 from solven_env.sandbox.cgroups import Unenforced
-from solven_env.sandbox.launch_plan import Bind, Command, Dev, Etc, LaunchPlan, Overlay, Proc, Tmpfs
+from solven_env.sandbox.launch_plan import Bind, Dev, Etc, LaunchPlan, Overlay, Proc, Tmpfs
 from solven_env.sandbox.limits import Limits
+from solven_env.sandbox.request import Request
 from solven_env.state.records import Record
 
 SETTINGS = {
@@ -31,14 +32,15 @@ PLAN = LaunchPlan(
     ),
     uid=61000,
     gid=61000,
+    program="/usr/bin/bwrap",
 )
-COMMAND = Command(
+REQUEST = Request(
     ("python", "-c", "print('x')"),
-    (("PATH", "/bin"), ("TOKEN", "hidden"), ("NOTE", "two words\n")),
+    env={"PATH": "/bin", "TOKEN": "hidden", "NOTE": "two words\n"},
     timeout=1.5,
     limits=Limits(processes=9),
 )
-TOLD = Told(
+FACTS = Facts(
     "t1",
     Record("i", generation=3, settings=SETTINGS),
     (ToldBuild("python", "python-b", "aa", "/data/l/upper"), ToldBuild("bun")),
@@ -48,7 +50,7 @@ TOLD = Told(
 
 
 def test_a_person_reads_all_that_a_command_would_start_with() -> None:
-    text = "\n".join(explanation.text(explanation.explain(TOLD, PLAN, COMMAND, "", controlled=False)))
+    text = "\n".join(explanation.text(explanation.tell(FACTS, PLAN, REQUEST, bubblewrap, controlled=False)))
     for line in (
         "t1: generation 3, in bubblewrap. Nothing was started.",
         """command    python -c 'print('"'"'x'"'"')'""",
@@ -72,7 +74,7 @@ def test_a_person_reads_all_that_a_command_would_start_with() -> None:
 
 
 def test_a_program_reads_the_same_as_data() -> None:
-    told = explanation.explain(TOLD, PLAN, COMMAND, "", controlled=False).to_json()
+    told = explanation.tell(FACTS, PLAN, REQUEST, bubblewrap, controlled=False).to_json()
     assert told["uid"] == {"inside": 1000, "host": 61000}
     assert told["variables"] == {"NOTE": "two words\n", "PATH": "/bin", "TOKEN": None}
     assert told["limits"][0] == {"name": "memory", "value": "4GiB", "unenforced": "no cgroup is delegated"}
@@ -82,14 +84,14 @@ def test_a_program_reads_the_same_as_data() -> None:
 
 
 def test_under_proot_the_program_is_proot() -> None:
-    bound = TOLD._replace(bound=[Binding("/tmp/3", "/.ticket")])
-    told = explanation.explain(bound, PLAN, COMMAND, "/usr/bin/proot", controlled=False)
-    assert "/tmp/3:/.ticket!" in told.program
+    plan = PLAN._replace(mounts=PLAN.mounts[:6], program="/usr/bin/proot")
+    told = explanation.tell(FACTS, plan, REQUEST, proot, controlled=False)
+    assert "/tmp/4:/tmp!" in told.program
     assert told.program[0] == "/usr/bin/proot"
     whats = {mount.target: mount.what for mount in told.mounts}
     assert (whats["/tmp"], whats["/dev"]) == ("a directory of the command's own, of no size", "the host's")
 
 
 def test_on_a_terminal_the_program_makes_it_the_commands_own() -> None:
-    told = explanation.explain(TOLD, PLAN, COMMAND, "", controlled=True)
+    told = explanation.tell(FACTS, PLAN, REQUEST, bubblewrap, controlled=True)
     assert "--ctty" in told.program

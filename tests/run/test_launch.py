@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,9 +15,14 @@ from solven_env.packages.layers import Layer
 from solven_env.packages.store import Build
 from solven_env.packages.tools import uv
 from solven_env.run import launch
-from solven_env.sandbox.launch_plan import STARTER, Bind, Dev, Etc, Link, Overlay, Proc, Tmpfs, check_plan
+from solven_env.sandbox.backends import bubblewrap, proot
+from solven_env.sandbox.launch_plan import STARTER, Bind, Dev, Etc, Overlay, Proc, StagedLink, Tmpfs, check_plan
+from solven_env.sandbox.request import Request
 
-PLACE = launch.Place("s/t1/i", "/store/threads/t1", "/store", 61000, "/opt/bwrap")
+if TYPE_CHECKING:
+    from solven_env.system.networks import Network
+
+SITE = launch.Site("s/t1/i", "/store/threads/t1", "/store", 61000, "/opt/bwrap")
 MOVABLE = Interpreter("/opt/p/bin/python3.12", "/opt/p", "3.12.1", "", "", True, 1, 1)
 TOOLS = joined((python.sandbox_tools(None), bun.sandbox_tools(None), trusting(Path("/c/authorities.pem"))))
 PLAIN = joined((python.sandbox_tools(None), bun.sandbox_tools(None)))
@@ -43,10 +48,15 @@ def settings(**changed: Any) -> dict[str, Any]:
     return {"env": {}, "path": [], "mounts": SYSTEM, "links": [], "limits": {}, **changed}
 
 
-def plan(changed: dict[str, Any] | None = None, tools: Tools = NONE, place: launch.Place = PLACE) -> Any:
-    made = launch.launch_plan(settings(**(changed or {})), place, (), tools, "none")
+def plan(changed: dict[str, Any] | None = None, tools: Tools = NONE, site: launch.Site = SITE) -> Any:
+    made = launch.launch_plan(settings(**(changed or {})), site, (), tools, "none")
     check_plan(made)
     return made
+
+
+def environment(recorded: dict[str, Any], tools: Tools, **asked: Any) -> dict[str, str]:
+    """The whole environment of a command that is asked for so."""
+    return dict(launch.planned(Request(("true",), **asked), recorded, tools).env)
 
 
 def test_mounts_become_what_the_sandbox_knows() -> None:
@@ -60,7 +70,7 @@ def test_mounts_become_what_the_sandbox_knows() -> None:
         Tmpfs("/tmp", size=1 << 30, mode=0o1777),
         Tmpfs("/run"),
     )
-    assert (made.session, made.workspace, made.uid, made.gid, made.bwrap) == (
+    assert (made.session, made.workspace, made.uid, made.gid, made.program) == (
         *("s/t1/i", "/store/threads/t1"),
         *(61000, 61000, "/opt/bwrap"),
     )
@@ -85,7 +95,7 @@ def test_links_are_binds_beneath_the_storage() -> None:
 def test_each_build_lies_below_its_layer() -> None:
     build = Build("python", "python-1", "random", Path("/b/python-1"))
     stack = launch.Stacked(build, Layer(Path("/l/upper"), Path("/l/work"), "random"))
-    made = launch.launch_plan(settings(), PLACE, (stack,), TOOLS, "host")
+    made = launch.launch_plan(settings(), SITE, (stack,), TOOLS, "host")
     lock = "/b/python-1/use-random.lock"
     assert Overlay("/.venv", "/b/python-1/tree", "/l/upper", "/l/work", "random", lock=lock) in made.mounts
     assert made.network == "host"
@@ -103,12 +113,12 @@ def test_tools_have_their_fixed_names(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown["/run/solven-env/bin/bun"] == "/opt/bun"
     assert shown["/run/solven-env/python"] == "/opt/p"
     assert shown["/run/solven-env/certificates.pem"] == "/c/authorities.pem"
-    assert made.links == (STARTER, Link("/run/solven-env/bin/node", "bun"))
+    assert made.links == (STARTER, StagedLink("/run/solven-env/bin/node", "bun"))
     monkeypatch.setattr(bun, "NODE", ("/bin/sh",))
     assert plan(tools=bun.sandbox_tools(Path("/opt/bun"))).links == (STARTER,)
     fixed = MOVABLE._replace(prefix="/home/ada/py/3.12", is_movable=False)
     made = plan(tools=python.sandbox_tools(fixed))
-    assert Link("/run/solven-env/python", "/home/ada/py/3.12") in made.links
+    assert StagedLink("/run/solven-env/python", "/home/ada/py/3.12") in made.links
     assert Tmpfs("/home", size=1 << 20, read_only=True) in made.mounts
     assert Bind("/home/ada/py/3.12", "/home/ada/py/3.12") in made.mounts
 
@@ -152,7 +162,7 @@ def test_sizes(text: str, size: int | None) -> None:
     ],
 )
 def test_path_has_the_profiles_parts_first_and_each_once(prepended: list[str], first: list[str]) -> None:
-    path = launch.environment(settings(path=prepended), NONE, "/", "", {})["PATH"].split(":")
+    path = environment(settings(path=prepended), NONE)["PATH"].split(":")
     assert path[: len(first)] == first
     assert len(path) == len(set(path))
     assert {"/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"} < set(path)
@@ -160,7 +170,7 @@ def test_path_has_the_profiles_parts_first_and_each_once(prepended: list[str], f
 
 def test_the_environment_is_built_from_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTSIDE", "sesame")
-    found = launch.environment(settings(env={"A": "1", "PWD": "/x", "HOME": "/"}), PLAIN, "/usr", "", {})
+    found = environment(settings(env={"A": "1", "PWD": "/x", "HOME": "/"}), PLAIN, cwd="/usr")
     caches = {name for name, value in found.items() if value.startswith("/var/cache/solven-env")}
     assert caches == {"XDG_CACHE_HOME", "UV_CACHE_DIR", "MPLCONFIGDIR", "BUN_INSTALL", "BUN_INSTALL_CACHE_DIR"}
     fixed = {"HOME": "/", "UV_LINK_MODE": "copy", "UV_PYTHON_DOWNLOADS": "never", "SOLVEN_ENV_CWD": "/usr", "A": "1"}
@@ -173,20 +183,20 @@ def test_the_environment_is_built_from_nothing(monkeypatch: pytest.MonkeyPatch) 
         ({}, {"A": "given"}, {"A": "given"}),
         ({"A": "profile"}, {"A": "given"}, {"A": "given"}),
         ({"UV_CACHE_DIR": "/c"}, {}, {"UV_CACHE_DIR": "/c"}),
-        ({"PATH": "/evil"}, {}, {"PATH": launch.environment(settings(), NONE, "/", "", {})["PATH"]}),
+        ({"PATH": "/evil"}, {}, {"PATH": environment(settings(), NONE)["PATH"]}),
         ({}, {"PATH": "/mine"}, {"PATH": "/mine"}),
         ({}, {"PWD": "/mine"}, {"PWD": None}),
     ],
 )
 def test_what_is_said_last_counts(env: dict[str, str], given: dict[str, str], expected: dict[str, str | None]) -> None:
-    found = launch.environment(settings(env=env), NONE, "/", "", given)
+    found = environment(settings(env=env), NONE, env=given)
     assert {name: found.get(name) for name in expected} == expected
 
 
 def test_certificates_and_the_terminal_are_named_where_there_are_some() -> None:
     names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "TERM")
-    without = launch.environment(settings(), NONE, "/", "", {})
-    found = launch.environment(settings(), TOOLS, "/", "xterm", {})
+    without = environment(settings(), NONE)
+    found = environment(settings(), TOOLS, terminal="xterm")
     assert [without.get(name) for name in names] == [None] * 4
     assert [found.get(name) for name in names] == ["/run/solven-env/certificates.pem"] * 3 + ["xterm"]
 
@@ -208,11 +218,26 @@ def test_certificates_and_the_terminal_are_named_where_there_are_some() -> None:
 )
 def test_which_network_a_command_gets(asked: str, allowed: tuple[str, ...], told: str) -> None:
     if asked == told:
-        assert launch.network(asked, allowed) == told
+        assert launch.network(asked, bubblewrap, allowed) == told
         return
     with pytest.raises(SandboxError, match=told) as caught:
-        launch.network(asked, allowed)
+        launch.network(asked, bubblewrap, allowed)
     assert caught.value.fix
+
+
+def test_a_backend_that_makes_no_network_needs_the_hosts_to_be_allowed() -> None:
+    assert launch.network("none", proot, ("none", "host")) == "host"
+    with pytest.raises(SandboxError, match="the backend proot gives commands the network host, and") as caught:
+        launch.network("none", proot, ("none", "internet"))
+    assert "Use the backend bubblewrap" in caught.value.fix
+
+
+def test_a_strict_profile_is_refused_where_a_limit_is_not_held_to() -> None:
+    limits = {"memory": "4GiB", "wall_time": 3, "processes": None, "enforce": "best-effort"}
+    launch.check_limits(limits, proot)
+    assert [each.limit for each in launch.unenforced(limits, proot)] == ["memory"]
+    with pytest.raises(SandboxError, match="the limit of memory cannot be enforced: the backend is proot"):
+        launch.check_limits(limits | {"enforce": "strict"}, proot)
 
 
 @pytest.mark.parametrize(
@@ -225,9 +250,9 @@ def test_which_network_a_command_gets(asked: str, allowed: tuple[str, ...], told
     ],
 )
 def test_the_network_brings_its_resolver_and_what_it_may_reach(
-    network: launch.Network, recorded: dict[str, Any], allow: tuple[str, ...], resolver: bytes | None
+    network: Network, recorded: dict[str, Any], allow: tuple[str, ...], resolver: bytes | None
 ) -> None:
-    made = launch.launch_plan(settings(**recorded), PLACE, (), NONE, network)
+    made = launch.launch_plan(settings(**recorded), SITE, (), NONE, network)
     check_plan(made)
     assert made.allow == allow
     assert {file.path: file.content for file in made.files}.get("/etc/resolv.conf") == resolver

@@ -13,7 +13,7 @@ import pytest
 
 import solven_env
 from solven_env.errors import PlatformError, SandboxError
-from solven_env.sandbox.backends.proot.tracer import STATEMENT
+from solven_env.sandbox.backends.proot import STATEMENT
 from tests.profiles import write_profile
 from tests.run.namespaces import REFUSING, UNTRACEABLE
 from tests.run.world import UID, tree

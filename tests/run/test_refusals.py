@@ -10,10 +10,9 @@ import pytest
 
 import solven_env
 from solven_env.errors import PlatformError, SandboxError, UsageError
-from solven_env.sandbox import host_programs
 from tests.profiles import write_profile
 from tests.run.namespaces import REFUSING
-from tests.sandbox.running import ROOT
+from tests.sandbox.running import BWRAP, ROOT
 from tests.sandbox.terminals import Terminal
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def test_a_missing_bubblewrap_names_the_package(bare: World) -> None:
 
 def test_a_missing_slirp4netns_names_the_package_and_the_way_without(bare: World) -> None:
     (bare.base / "bin").mkdir()
-    (bare.base / "bin/bwrap").symlink_to(host_programs.locate())
+    (bare.base / "bin/bwrap").symlink_to(BWRAP)
     if any(os.path.exists(f"{directory}/slirp4netns") for directory in ("/usr/sbin", "/sbin")):
         pytest.skip("found wherever PATH leads")
     said = refused(bare, "t1", "--network", "internet", "--", "true", PATH=str(bare.base / "bin"))
@@ -185,7 +184,10 @@ def test_a_relative_working_directory_is_wrong_usage(bare: World) -> None:
 @pytest.mark.parametrize(
     ("sandbox", "expected"),
     [
-        ("{backend: proot, limits: {processes: 9, enforce: strict}}", "the backend proot cannot enforce limits"),
+        (
+            "{backend: proot, limits: {processes: 9, enforce: strict}}",
+            "processes cannot be enforced: the backend is proot",
+        ),
         ("{limits: {memory: 1GiB, enforce: strict}}", "the limit of memory cannot be enforced: no cgroup (v2)"),
     ],
 )

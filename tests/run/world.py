@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import solven_env
-from solven_env.sandbox.backends.proot.tracer import STATEMENT
+from solven_env.sandbox.backends.proot import STATEMENT
 from tests.sandbox.running import ROOT, wait_until_alone
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from solven_env.sandbox.launch_plan import encode_command, encode_plan
+from solven_env.sandbox.launch_plan import encode_plan
+from solven_env.sandbox.request import encode_request
 from solven_env.sandbox.roots import etc
 from tests.sandbox.hosts import ASK
 from tests.sandbox.running import ROOT, Box, command
@@ -22,9 +23,10 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 LAUNCH = """
 import json, sys
 from solven_env.sandbox.backends.bubblewrap import session
-from solven_env.sandbox.launch_plan import decode_command, decode_plan
+from solven_env.sandbox.launch_plan import decode_plan
+from solven_env.sandbox.request import decode_request
 document = json.loads(sys.argv[2])
-sys.exit(session.run(decode_plan(document["plan"]), decode_command(document["command"]), sys.argv[1]).status)
+sys.exit(session.run(decode_plan(document["plan"]), decode_request(document["command"]), sys.argv[1]).status)
 """
 
 
@@ -51,13 +53,13 @@ class Host:
 
     def run(self, box: Box, *argv: str) -> str:
         """What a command prints in a sandbox that is started on A."""
-        document = json.dumps({"plan": encode_plan(box.plan), "command": encode_command(command(*argv))})
+        document = json.dumps({"plan": encode_plan(box.plan), "command": encode_request(command(*argv))})
         return self.out(sys.executable, "-c", LAUNCH, box.runtime, document)
 
     @contextmanager
     def started(self, box: Box, text: str) -> Iterator[subprocess.Popen[bytes]]:
         """A shell's text that goes on in a sandbox on A until the block ends."""
-        document = json.dumps({"plan": encode_plan(box.plan), "command": encode_command(command("sh", "-c", text))})
+        document = json.dumps({"plan": encode_plan(box.plan), "command": encode_request(command("sh", "-c", text))})
         line = [*self.enter, sys.executable, "-c", LAUNCH, box.runtime, document]
         with subprocess.Popen(line, cwd=CHECKOUT, stdin=subprocess.PIPE) as process:
             try:

@@ -7,11 +7,12 @@ import sys
 from solven_env.sandbox.backends.bubblewrap import session
 from solven_env.sandbox.launch_plan import LaunchPlan
 from solven_env.sandbox.roots import etc
-from tests.sandbox.running import SANDBOX_HOST_UID, SYSTEM, command
+from tests.sandbox.running import BWRAP, SANDBOX_HOST_UID, SYSTEM, command
 
 
 def run(name: str, workspace: str, runtime_dir: str, text: str) -> int:
-    plan = LaunchPlan(name, workspace, SYSTEM, etc.identity("user"), uid=SANDBOX_HOST_UID, gid=SANDBOX_HOST_UID)
+    uid = SANDBOX_HOST_UID
+    plan = LaunchPlan(name, workspace, SYSTEM, etc.identity("user"), uid=uid, gid=uid, program=BWRAP)
     return session.run(plan, command("sh", "-c", text), runtime_dir).status
 
 

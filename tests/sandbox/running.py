@@ -10,13 +10,14 @@ import time
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from solven_env.sandbox import runtime
 from solven_env.sandbox.backends.bubblewrap import session
-from solven_env.sandbox.launch_plan import Bind, Command, Dev, Etc, LaunchPlan, Mount, Proc, Tmpfs
+from solven_env.sandbox.launch_plan import Bind, Dev, Etc, LaunchPlan, Mount, Proc, Tmpfs
+from solven_env.sandbox.request import Request
 from solven_env.sandbox.roots import etc
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ SYSTEM: tuple[Mount, ...] = (
     *(Etc(), Proc(), Dev(), Tmpfs("/tmp", size=64 << 20, mode=0o1777), Tmpfs("/var"), Tmpfs("/run")),
 )
 PATH = "/usr/bin:/bin"
+BWRAP, PROOT = "/usr/bin/bwrap", "/usr/bin/proot"
 DEADLINE = 60.0
 """Seconds after which a test gives up waiting for an event."""
 
@@ -62,18 +64,12 @@ class Box:
         """Another thread of the same storage."""
         return self.but(session=f"{self.plan.session}-{name}", workspace=str(make_workspace(self.base / name)))
 
-    def run(self, *argv: str, data: bytes = b"", **options: object) -> Result:
+    def run(self, *argv: str, data: bytes = b"", **options: Any) -> Result:
         with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             stdin.write(data)
             stdin.seek(0)
-            ended = session.run(
-                self.plan,
-                command(*argv, **options),
-                self.runtime,
-                stdin=stdin.fileno(),
-                stdout=out.fileno(),
-                stderr=err.fileno(),
-            )
+            request = command(*argv, **options)._replace(streams=(stdin.fileno(), out.fileno(), err.fileno()))
+            ended = session.run(self.plan, request, self.runtime)
             out.seek(0)
             err.seek(0)
             return Result(ended.status, out.read(), err.read(), ended.limits)
@@ -108,9 +104,10 @@ def helpers(holder: int | None) -> list[int]:
     return found
 
 
-def command(*argv: str, **options: object) -> Command:
-    values: dict[str, object] = {"env": (("PATH", PATH), ("HOME", "/")), **options}
-    return Command(tuple(argv), **values)  # type: ignore[arg-type]
+def command(*argv: str, stdin: int = 0, stdout: int = 1, stderr: int = 2, **options: object) -> Request:
+    """A planned request: with its whole environment, and these streams."""
+    values: dict[str, object] = {"env": {"PATH": PATH, "HOME": "/"}, "streams": (stdin, stdout, stderr), **options}
+    return Request(argv, **values)  # type: ignore[arg-type]
 
 
 def make_workspace(path: Path) -> Path:
@@ -209,6 +206,7 @@ def box() -> Iterator[Box]:
         files=etc.identity("user"),
         uid=SANDBOX_HOST_UID,
         gid=SANDBOX_HOST_UID,
+        program=BWRAP,
     )
     yield Box(plan, str(base / "runtime"), base)
     for directory, names, _ in os.walk(base):

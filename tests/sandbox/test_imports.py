@@ -10,7 +10,7 @@ from pathlib import Path
 import solven_env.sandbox
 
 ROOM = Path(solven_env.sandbox.__file__).parent
-ALLOWED = {"solven_env", "solven_env.errors", "solven_env.typed"}
+ALLOWED = {"solven_env", "solven_env.config", "solven_env.errors", "solven_env.typed"}
 HEAVY = {
     *("asyncio", "dataclasses", "hashlib", "inspect", "logging", "pathlib", "platform", "shutil", "subprocess"),
     *("collections", "contextlib", "enum", "json", "re", "signal", "socket", "typing"),

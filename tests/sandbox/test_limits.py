@@ -188,7 +188,7 @@ def test_a_flood_ends_with_its_limit_while_nobody_reads(box: Box) -> None:
     reading, writing = os.pipe()
     try:
         with session.start(
-            box.plan, command("yes", limits=Limits(wall_time=1)), box.runtime, stdout=writing
+            box.plan, command("yes", limits=Limits(wall_time=1), stdout=writing), box.runtime
         ) as running:
             assert running.wait() == 124
             assert [each.limit for each in running.limits] == ["wall_time"]
@@ -198,10 +198,10 @@ def test_a_flood_ends_with_its_limit_while_nobody_reads(box: Box) -> None:
 
 
 def test_a_session_serves_others_during_a_bomb(lively: Box) -> None:
-    bomb = command("bash", "-c", ":(){ :|:& };:; wait; sleep 600", env=(("PATH", PATH),), limits=Limits(processes=FEW))
+    bomb = command("bash", "-c", ":(){ :|:& };:; wait; sleep 600", env={"PATH": PATH}, limits=Limits(processes=FEW))
     with open(os.devnull, "r+b") as nothing:
-        streams = dict.fromkeys(("stdin", "stdout", "stderr"), nothing.fileno())
-        with session.start(lively.plan, bomb, lively.runtime, **streams) as running:
+        streams = (nothing.fileno(),) * 3
+        with session.start(lively.plan, bomb._replace(streams=streams), lively.runtime) as running:
             for _ in range(5):
                 assert lively.run("true", timeout=DEADLINE).status == 0
             running.kill()

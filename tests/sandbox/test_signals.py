@@ -10,13 +10,13 @@ import pytest
 
 from solven_env.sandbox.backends.bubblewrap import session
 from solven_env.sandbox.backends.proot import client
-from tests.sandbox.running import command
+from tests.sandbox.running import PROOT, command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from solven_env.sandbox.backends.bubblewrap.session import Ended
+    from solven_env.sandbox.request import Ended
     from tests.sandbox.running import Box
 
 _MINE = (signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1)
@@ -40,7 +40,7 @@ def bubblewrap(box: Box, *argv: str) -> Ended:
 def proot(box: Box, *argv: str) -> Ended:
     record = box.base / "record"
     record.mkdir(exist_ok=True)
-    return client.run(box.plan, command(*argv), program="/usr/bin/proot", record=str(record), runtime_dir=box.runtime)
+    return client.run(box.plan._replace(program=PROOT), command(*argv), box.runtime, str(record))
 
 
 @pytest.mark.usefixtures("deaf")

@@ -21,7 +21,7 @@ from solven_env.errors import SandboxError
 from solven_env.sandbox.backends.bubblewrap import session
 from solven_env.sandbox.backends.proot import client
 from solven_env.sandbox.limits import Limits
-from tests.sandbox.running import DEADLINE, SANDBOX_HOST_UID, Box, command, wait_for_file
+from tests.sandbox.running import DEADLINE, PROOT, SANDBOX_HOST_UID, Box, command, wait_for_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,17 +68,15 @@ with open("/seen", "wb") as file:
 def run(box: Box, text: str, **streams: int) -> int:
     """Run a text by /bin/sh, and return its status; a stream that is not named is /dev/null."""
     given = {"stdin": NULL, "stdout": NULL, "stderr": NULL, **streams}
-    return session.run(box.plan, command("sh", "-c", text), box.runtime, **given).status
+    return session.run(box.plan, command("sh", "-c", text, **given), box.runtime).status
 
 
 def under_proot(box: Box, text: str, **streams: int) -> int:
     given = {"stdin": NULL, "stdout": NULL, "stderr": NULL, **streams}
     (box.base / "record").mkdir(exist_ok=True)
     record = str(box.base / "record")
-    program = "/usr/bin/proot"
-    return client.run(
-        box.plan, command("sh", "-c", text), program=program, record=record, runtime_dir=box.runtime, **given
-    ).status
+    request = command("sh", "-c", text, **given)
+    return client.run(box.plan._replace(program=PROOT), request, box.runtime, record).status
 
 
 def attack(box: Box, how: Callable[..., int] = run, **streams: int) -> bytes:
@@ -505,8 +503,8 @@ def test_the_rest_waits_for_a_slow_reader(box: Box) -> None:
 @pytest.mark.parametrize(("text", "limit"), [("head -c 100000 /dev/zero", "wall_time"), ("yes", "wall_time")])
 def test_time_is_up_while_nobody_reads(box: Box, text: str, limit: str) -> None:
     reading, writing = os.pipe()
-    asked = command("sh", "-c", text, limits=Limits(wall_time=1))
-    ended = session.run(box.plan, asked, box.runtime, stdin=NULL, stdout=writing, stderr=NULL)
+    asked = command("sh", "-c", text, limits=Limits(wall_time=1), stdin=NULL, stdout=writing, stderr=NULL)
+    ended = session.run(box.plan, asked, box.runtime)
     assert (ended.status, [each.limit for each in ended.limits]) == (124, [limit])
     os.close(writing)
     assert set(drained(reading)) <= set(b"y\n\0")
@@ -524,11 +522,11 @@ def test_what_a_command_leaves_to_others_of_its_session_is_no_output(box: Box) -
         "socket.send_fds(s, [b'x'], [1])\n"
         "while not os.path.exists('/held'): time.sleep(0.001)"
     )
-    with session.start(box.plan, command("python3", "-c", hold), box.runtime, stdin=NULL, stdout=NULL) as holding:
+    with session.start(box.plan, command("python3", "-c", hold, stdin=NULL, stdout=NULL), box.runtime) as holding:
         wait_for_file(box.workspace / "up")
         with (box.base / "out").open("wb") as out:
-            asked = command("python3", "-c", give)
-            assert session.run(box.plan, asked, box.runtime, stdin=NULL, stdout=out.fileno()).status == 0
+            asked = command("python3", "-c", give, stdin=NULL, stdout=out.fileno())
+            assert session.run(box.plan, asked, box.runtime).status == 0
         size = (box.base / "out").stat().st_size
         holding.kill()
         holding.wait()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import stat
 
-from solven_env.sandbox.launch_plan import SANDBOX_UID, File
+from solven_env.sandbox.launch_plan import SANDBOX_UID, StagedFile
 from solven_env.system import mounting
 
 _COPIED = (
@@ -114,7 +114,9 @@ def _there(names: tuple[str, ...], omit: frozenset[str]) -> list[str]:
     return [name for name in names if name.partition("/")[0] in there]
 
 
-def identity(user: str, *, hostname: str = "sandbox", home: str = "/", shell: str = "/bin/bash") -> tuple[File, ...]:
+def identity(
+    user: str, *, hostname: str = "sandbox", home: str = "/", shell: str = "/bin/bash"
+) -> tuple[StagedFile, ...]:
     """/etc/passwd, group and hosts that know the sandbox's one user, by the name that `whoami` is to say."""
     passwd = (
         "root:x:0:0:root:/root:/usr/sbin/nologin\n"
@@ -124,12 +126,12 @@ def identity(user: str, *, hostname: str = "sandbox", home: str = "/", shell: st
     group = f"root:x:0:\n{user}:x:{SANDBOX_UID}:\nnogroup:x:65534:\n"
     hosts = f"127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n"
     return tuple(
-        File(f"/etc/{name}", text.encode())
+        StagedFile(f"/etc/{name}", text.encode())
         for name, text in (("passwd", passwd), ("group", group), ("hosts", hosts), ("hostname", hostname + "\n"))
     )
 
 
-def resolver(network: str) -> tuple[File, ...]:
+def resolver(network: str) -> tuple[StagedFile, ...]:
     """/etc/resolv.conf for a plan of that network; with `host` it is the host's own, as `fill` copies it.
 
     For `internet` the host's resolver is asked wherever it listens, on loopback or in a private network. Its `search`
@@ -137,7 +139,7 @@ def resolver(network: str) -> tuple[File, ...]:
     `none` there is nobody to ask, and the host's resolver is no business of the sandbox's.
     """
     texts = {"internet": f"nameserver {_NAMESERVER}\n", "none": ""}
-    return (File("/etc/resolv.conf", texts[network].encode()),) if network in texts else ()
+    return (StagedFile("/etc/resolv.conf", texts[network].encode()),) if network in texts else ()
 
 
 def _copy(where: str, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The holder's own namespaces."""
+"""The namespaces of a process that stages roots, and the rights that a command loses before it starts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import os
 
 from solven_env.sandbox.roots import devices
 from solven_env.system import mounting
+from solven_env.typed import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from solven_env.sandbox.launch_plan import LaunchPlan
 
 STAGE = "/proc/fs"
 """Directory of staged roots in the holder's mount namespace: it always exists, a dropped uid can reach it, and it hides
@@ -36,6 +40,15 @@ def prepare_stage() -> None:
 def cover(where: str, kind: str, options: dict[str, str | None], attributes: int = 0) -> None:
     """Mount a new file system, without set-uid programs and devices, over a directory of this mount namespace."""
     _mount(mounting.new_mount(kind, options, mounting.ATTR_NOSUID | mounting.ATTR_NODEV | attributes), where)
+
+
+def drop_rights(plan: LaunchPlan) -> None:
+    """Become the plan's host uid, with no group and no way back; without one there is nothing to drop."""
+    if plan.uid is not None and plan.gid is not None:
+        os.setgroups([])
+        os.setresgid(plan.gid, plan.gid, plan.gid)
+        os.setresuid(plan.uid, plan.uid, plan.uid)
+    mounting.forbid_new_privileges()
 
 
 def _mount(mount: int, where: str) -> None:

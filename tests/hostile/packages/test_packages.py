@@ -19,9 +19,10 @@ from solven_env.packages import store, toolchain
 from solven_env.packages.ecosystems.bun import Bun, locking, node_modules, program
 from solven_env.packages.ecosystems.python import Python, pip_compile, virtual_environment, wheels
 from solven_env.packages.making import Builder
-from solven_env.sandbox import host_programs
+from solven_env.sandbox.backends import bubblewrap
 from tests.packages.registry import basic, serve, tarball
 from tests.packages.thread import UID
+from tests.sandbox.running import BWRAP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +91,7 @@ def build_with(
             "UV_DEFAULT_INDEX": f"{registry.address}/simple",
             "npm_config_registry": registry.address,
         }
-        return Builder(toolchain.host(directory / "cache", {**environ, **own}), UID, host_programs.locate(), runtime)
+        return Builder(toolchain.host(directory / "cache", {**environ, **own}), UID, runtime, bubblewrap, BWRAP)
 
     return make
 

@@ -20,7 +20,8 @@ import pytest
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox.backends.bubblewrap import session
-from solven_env.sandbox.launch_plan import encode_command, encode_plan
+from solven_env.sandbox.launch_plan import encode_plan
+from solven_env.sandbox.request import encode_request
 from tests.hostile.inside.addresses import CLOUDS, LOOPBACK_PORT, OWN, OWN6, PORT
 from tests.sandbox.hosting import CHECKOUT, LAUNCH, Host, inside, running
 from tests.sandbox.hosts import GATE, GROUP, INTERNET, NAME, PEER, PUBLIC
@@ -337,7 +338,7 @@ def _cpu_time(pid: int) -> int:
 def test_one_thread_cannot_take_all_ports_of_the_host(box: Box, narrow: Host, protocol: str) -> None:
     """Its helper refuses further flows, serves those that are there, and serves new ones when others have ended."""
     own = inside(box, allow=(PUBLIC[0],))
-    asked = encode_command(command("python3", "-c", FLOOD, protocol))
+    asked = encode_request(command("python3", "-c", FLOOD, protocol))
     document = json.dumps({"plan": encode_plan(own.plan), "command": asked})
     with _flood(*narrow.enter, sys.executable, "-c", LAUNCH, box.runtime, document) as go_on:
         helper = _only_helper(own)
@@ -421,7 +422,7 @@ def test_a_dropped_root_takes_its_helper_along(box: Box) -> None:
 @pytest.mark.parametrize("victim", ["launcher", "holder", "helper"])
 def test_a_kill_leaves_no_helper(box: Box, victim: str) -> None:
     own = inside(box)
-    document = json.dumps({"plan": encode_plan(own.plan), "command": encode_command(command("sh", "-c", "touch /up; exec sleep 600"))})  # fmt: skip
+    document = json.dumps({"plan": encode_plan(own.plan), "command": encode_request(command("sh", "-c", "touch /up; exec sleep 600"))})  # fmt: skip
     with subprocess.Popen([sys.executable, "-c", LAUNCH, own.runtime, document], cwd=CHECKOUT) as launcher:
         wait_for_file(own.workspace / "up")
         holder = own.holder()

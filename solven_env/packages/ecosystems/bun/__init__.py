@@ -15,7 +15,7 @@ from solven_env.packages import host_tools, store
 from solven_env.packages.added import Package
 from solven_env.packages.ecosystems.bun import program
 from solven_env.profile import npm
-from solven_env.sandbox.launch_plan import Bind, Link
+from solven_env.sandbox.launch_plan import Bind, StagedLink
 from solven_env.state.grammar import table_of, table_with, text
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def sandbox_tools(path: Path | None) -> host_tools.Tools:
     """Bun where there is one, which is called node too where the host shows none."""
     if path is None:
         return host_tools.Tools(variables=_VARIABLES)
-    links = () if any(map(os.path.exists, NODE)) else (Link(f"{host_tools.BIN}/node", "bun"),)
+    links = () if any(map(os.path.exists, NODE)) else (StagedLink(f"{host_tools.BIN}/node", "bun"),)
     return host_tools.Tools((Bind(f"{host_tools.BIN}/bun", str(path)),), links, variables=_VARIABLES)
 
 

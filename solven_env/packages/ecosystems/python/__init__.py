@@ -16,7 +16,7 @@ from solven_env.packages.ecosystems.python import pip_pin
 from solven_env.packages.ecosystems.python.remembered import recall
 from solven_env.packages.tools import uv
 from solven_env.profile import pep508
-from solven_env.sandbox.launch_plan import Bind, Link
+from solven_env.sandbox.launch_plan import Bind, StagedLink
 from solven_env.state.grammar import list_of, table_with, text, text_that
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def sandbox_tools(interpreter: Interpreter | None) -> host_tools.Tools:
         return program
     if interpreter.is_movable:
         return program._replace(mounts=(*program.mounts, Bind(INTERPRETER, interpreter.prefix)))
-    return program._replace(links=(Link(INTERPRETER, interpreter.prefix),), places=(interpreter.prefix,))
+    return program._replace(links=(StagedLink(INTERPRETER, interpreter.prefix),), places=(interpreter.prefix,))
 
 
 def tools(section: Python | None, host: Host) -> host_tools.Tools:

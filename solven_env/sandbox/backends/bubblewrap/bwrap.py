@@ -1,6 +1,6 @@
 """bubblewrap's command line, made from data, and what its answers mean.
 
-The holder brings the mounts, the PID and the network namespace (`launching`); bubblewrap adds user, IPC, UTS and
+The holder brings the mounts, the PID and the network namespace (`starting`); bubblewrap adds user, IPC, UTS and
 cgroup namespaces, drops every capability, forbids more user namespaces, and installs the filter.
 """
 
@@ -10,16 +10,14 @@ import os
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import limits, refusal, wire
-from solven_env.sandbox.launch_plan import SANDBOX_UID, Command, LaunchPlan, starter
+from solven_env.sandbox.launch_plan import SANDBOX_UID, SETSID, LaunchPlan, starter
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from solven_env.errors import SolvenError
+    from typing import Literal
 
-SETSID = "/usr/bin/setsid"
-"""Gives the command a session and a terminal of its own. It becomes the command itself, and no second process, as long
-as it leads no process group: bubblewrap must not begin the session (--new-session), nor be in one with that terminal,
-where ^C would end bubblewrap's monitor too, and the command's status be lost."""
+    from solven_env.errors import SolvenError
+    from solven_env.sandbox.request import Request
 
 _FAILED = b"failed "
 _MOST_WORDS = 9000
@@ -28,7 +26,7 @@ _MOST_WORDS = 9000
 
 def arguments(
     plan: LaunchPlan,
-    command: Command,
+    request: Request,
     root: str,
     hard: dict[str, int],
     *,
@@ -37,7 +35,7 @@ def arguments(
     seccomp: int,
     status: int,
 ) -> list[str]:
-    """argv for `command` on the staged `root`; descriptors hold its environment, the filter and the status lines.
+    """argv for the request on the staged `root`; descriptors hold its environment, the filter and the status lines.
 
     `hard` are the limits above which this process cannot set any. `controlled` makes the command's standard input its
     controlling terminal: whose ^C and ^Z reach it, and what /dev/tty is.
@@ -45,33 +43,33 @@ def arguments(
     bubblewrap itself starts with no environment, and no argument list shows one: `environment_arguments`.
     """
     line = [
-        plan.bwrap,
+        plan.program,
         *("--unshare-user", "--disable-userns", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
         *("--uid", str(SANDBOX_UID), "--gid", str(SANDBOX_UID), "--hostname", plan.hostname),
         *("--die-with-parent", "--cap-drop", "ALL", *(() if controlled else ("--new-session",))),
         *("--args", str(environment), "--seccomp", str(seccomp), "--json-status-fd", str(status)),
         # Every mount beneath is nodev already but for the nodes of /dev, which --bind would make nodev too.
-        *("--dev-bind", root, "/", "--chdir", command.cwd),
+        *("--dev-bind", root, "/", "--chdir", request.cwd),
         # Even without limits: for a missing program bubblewrap itself ends with 1, like any command.
-        *("--", *((SETSID, "--ctty") if controlled else ()), starter(plan), *limits.options(command.limits, hard)),
-        *("--", *command.argv),
+        *("--", *((SETSID, "--ctty") if controlled else ()), starter(plan), *limits.options(request.limits, hard)),
+        *("--", *request.argv),
     ]
-    too_many = len(line) + 3 * len(command.env) - _MOST_WORDS
+    too_many = len(line) + 3 * len(request.env) - _MOST_WORDS
     if too_many > 0:
         raise SandboxError(
-            f"a command of {len(command.argv)} words and {len(command.env)} variables has {too_many} words more than "
+            f"a command of {len(request.argv)} words and {len(request.env)} variables has {too_many} words more than "
             "bubblewrap takes",
             fix="Pass them by a file or standard input, to xargs(1) for example.",
         )
     return line
 
 
-def environment_arguments(command: Command) -> bytes:
+def environment_arguments(request: Request) -> bytes:
     """The command's variables as bubblewrap reads them from --args.
 
     It must not be started with them: an LD_PRELOAD that is meant for the command would be loaded outside the walls.
     """
-    return b"".join(os.fsencode(f"--setenv\0{name}\0{value}\0") for name, value in command.env)
+    return b"".join(os.fsencode(f"--setenv\0{name}\0{value}\0") for name, value in request.env.items())
 
 
 def exit_status(lines: bytes) -> int | None:
@@ -88,21 +86,40 @@ def failure_report(error: SolvenError) -> bytes:
     return _FAILED + wire.pack({"message": error.message, "fix": error.fix, "location": error.location})
 
 
-def failure(lines: bytes, bwrap: str) -> SandboxError:
+def failure(lines: bytes, program: str) -> SandboxError:
     """Why the command never ran, from the same lines: what stopped us before bubblewrap, or that bubblewrap gave up.
 
     Its version is asked for only now: before each command that would cost a third of a start.
     """
-    from solven_env.sandbox import host_programs
+    from solven_env.sandbox.backends import bubblewrap
+    from solven_env.sandbox.host_programs import lacking_starter
 
     if lines.startswith(_FAILED):
         return SandboxError(**wire.unpack(lines.removeprefix(_FAILED)))
-    found = host_programs.too_old(bwrap) or host_programs.lacking_starter()
+    found = bubblewrap.too_old(program) or lacking_starter()
     if found is not None:
         return SandboxError(found.message, fix=found.fix, location=found.location)
     switch = refusal.find_switch()
-    by_itself = f"Look whether it works by itself: {bwrap} --unshare-all --dev-bind / / true"
+    by_itself = f"Look whether it works by itself: {program} --unshare-all --dev-bind / / true"
     return SandboxError(
         "bubblewrap could not start the command; what it says stands on standard error",
         fix=f"If that is about namespaces or a uid map: {switch[0]}; allow them: {switch[1]}" if switch else by_itself,
     )
+
+
+def try_planted_links(program: str, directory: str) -> tuple[Literal["ok", "limited", "broken"], str]:
+    """Give bubblewrap a link beneath a destination, in an empty directory, and see whether it follows (CVE-2026-87766).
+
+    The link leads out of the new root, to where bubblewrap has the old one meanwhile.
+    """
+    import subprocess
+
+    for name in ("root", "victim"):
+        os.mkdir(f"{directory}/{name}")
+    os.symlink(f"/oldroot{os.path.realpath(directory)}/victim", f"{directory}/root/planted")
+    binds = ("--bind", f"{directory}/root", "/", "--bind", "/usr", "/planted/made")
+    argv = [program, "--unshare-user", *binds, "--", "/-"]
+    subprocess.run(argv, capture_output=True, check=False, timeout=10)  # noqa: S603
+    if not os.path.exists(f"{directory}/victim/made"):
+        return "ok", "bubblewrap follows no link that is planted at a mount point"
+    return "limited", "bubblewrap follows links that are planted at mount points; ours are never given one"

@@ -6,10 +6,11 @@ import os
 import select
 import signal
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import runtime, wire
-from solven_env.typed import TYPE_CHECKING, NamedTuple
+from solven_env.sandbox.backends.protocol import SessionState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,18 +20,6 @@ _LONGEST_END = 20.0  # seconds
 _SERVES = b" import holder; holder.main("
 """Without the module's name, which a holder of an earlier release may have had elsewhere."""
 _DEEPEST = 2  # pids that a holder has: ours for it, and the one in its own namespace
-
-
-class SessionState(NamedTuple):
-    """A session that is there. Without an answer of its holder nothing more is known."""
-
-    answers: bool
-    commands: int | None = None
-    """How many run now."""
-    age: float | None = None
-    """Seconds since it began."""
-    keep_alive: float | None = None
-    """Seconds that it stays if its commands leave now."""
 
 
 def look(session: str, runtime_dir: str) -> SessionState | None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import time
 
-from solven_env.sandbox import cgroups, counting, limits
-from solven_env.sandbox.backends.bubblewrap import bwrap
+from solven_env.sandbox import cgroups, limits
+from solven_env.sandbox.backends.bubblewrap import bwrap, counting
 from solven_env.system.plain import signal
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from solven_env.errors import SandboxError
-    from solven_env.sandbox.launch_plan import Command
     from solven_env.sandbox.limits import Reached
+    from solven_env.sandbox.request import Request
     from solven_env.sandbox.roots.sources import Memory
 
 TIMED_OUT = 124
@@ -23,17 +23,17 @@ _NEVER = float("inf")
 class Running:
     """A command's first process and what is known about how it ends."""
 
-    def __init__(self, pid: int, status: int, root: str, command: Command, group: str | None) -> None:
+    def __init__(self, pid: int, status: int, root: str, request: Request, group: str | None) -> None:
         self.pid = pid
         self.status = status  # read end of bubblewrap's --json-status-fd
         self.root = root
-        self.limits = command.limits
-        self.keep_alive = command.keep_alive
+        self.limits = request.limits
+        self.keep_alive = request.keep_alive
         self.group = group  # its cgroup
-        self.time_limit = limits.time_limit(command.limits, command.timeout)
+        self.time_limit = limits.time_limit(request.limits, request.timeout)
         self.deadline = None if self.time_limit is None else time.monotonic() + self.time_limit[0]
         self.verdict: int | None = None  # the status that is decided already: killed or timed out
-        allowed = command.limits.processes
+        allowed = request.limits.processes
         self.watch = counting.Watch(pid, status, allowed) if allowed is not None else None
         self.pidfd = os.pidfd_open(pid)
 

@@ -14,9 +14,10 @@ import select
 import time
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox import cgroups, counting, launching, refusal, runtime, seccomp, signals, wire
-from solven_env.sandbox.backends.bubblewrap import ending, session_roots, starting
-from solven_env.sandbox.launch_plan import check_command, decode_command, decode_plan
+from solven_env.sandbox import cgroups, refusal, runtime, seccomp, signals, wire
+from solven_env.sandbox.backends.bubblewrap import counting, ending, session_roots, starting
+from solven_env.sandbox.launch_plan import decode_plan
+from solven_env.sandbox.request import check_fits, decode_request
 from solven_env.sandbox.roots import devices, namespaces
 from solven_env.system.blocks import suppress
 from solven_env.system.plain import Socket, signal, socket
@@ -25,9 +26,9 @@ from solven_env.typed import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
+    from solven_env.sandbox.backends.bubblewrap.counting import Watch
     from solven_env.sandbox.backends.bubblewrap.ending import Running
-    from solven_env.sandbox.counting import Watch
-    from solven_env.sandbox.launching import Root
+    from solven_env.sandbox.backends.bubblewrap.session_roots import StagedRoot
     from solven_env.sandbox.limits import Reached
 
 _KILLED = 128 + signal.SIGKILL
@@ -57,7 +58,7 @@ class Session:
         self.roots = session_roots.Roots(self.poll, unprivileged=unprivileged)
         self.cgroups = cgroups.find_parent()
         cgroups.clear(self.cgroups, name)  # what a killed holder has left
-        self.room = max(1, (launching.limit_open_files() - _OWN_DESCRIPTORS) // _DESCRIPTORS_A_COMMAND)
+        self.room = max(1, (starting.limit_open_files() - _OWN_DESCRIPTORS) // _DESCRIPTORS_A_COMMAND)
         self.began = time.monotonic()
         self.kept_until = 0.0
         self.retired = False
@@ -143,7 +144,9 @@ def _hear(session: Session, client: int) -> None:
     wire.send(connection, "accepted")
     terminal = None
     try:
-        plan = decode_plan(document["plan"])
+        told = document["plan"]
+        told["program"] = told.pop("bwrap")  # see `session.document`
+        plan = decode_plan(told)
         terminal = devices.open_terminal(streams, plan.uid, plan.gid)
         where, hidden = session_roots.have(session.roots, plan)
         running = _start(session, session.roots.staged[where], document, streams, terminal)
@@ -175,19 +178,18 @@ def _tell_status(session: Session, connection: Socket) -> None:
 
 def _start(
     session: Session,
-    root: Root,
+    root: StagedRoot,
     document: dict[str, Any],
     streams: tuple[int, int, int],
     terminal: tuple[int, int] | None,
 ) -> Running:
-    command = decode_command(document["command"])
-    check_command(command)
-    asked = launching.Start(
+    request = decode_request(document["command"])._replace(streams=streams)
+    check_fits(request)
+    asked = starting.Start(
         root,
-        command,
-        streams,
+        request,
         slave=terminal[1] if terminal else None,
-        group=cgroups.make(session.cgroups, session.name, command.limits),
+        group=cgroups.make(session.cgroups, session.name, request.limits),
         open_files=int(document["open_files"]),
     )
     return starting.start(asked, session.filter, session.pids)
@@ -215,8 +217,8 @@ def _reap(session: Session, client: int) -> None:
     assert running is not None
     if running.watch is not None:
         _stop_watching(session, running.watch)
-    bwrap = session.roots.staged[running.root].plan.bwrap
-    outcome, found = ending.end(running, bwrap, session_roots.find_tmp(session.roots, running.root))
+    program = session.roots.staged[running.root].plan.program
+    outcome, found = ending.end(running, program, session_roots.find_tmp(session.roots, running.root))
     session.poll.unregister(running.pidfd)
     os.close(running.pidfd)
     del session.ending[running.pidfd]

@@ -5,24 +5,24 @@ from __future__ import annotations
 import os
 import resource
 import subprocess
-import sys
 import time
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import runtime, wire
 from solven_env.sandbox.backends.bubblewrap import control
-from solven_env.sandbox.launch_plan import Command, LaunchPlan, encode_command, encode_plan
+from solven_env.sandbox.launch_plan import LaunchPlan, encode_plan
 from solven_env.sandbox.limits import Reached, reached, time_limit
+from solven_env.sandbox.request import Ended, Request, encode_request
 from solven_env.sandbox.roots import targets
 from solven_env.sandbox.streams import Streams, deliver, relay
+from solven_env.system import processes
 from solven_env.system.plain import Socket, socket
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from types import TracebackType
 
     from solven_env.sandbox.streams import Part
@@ -30,23 +30,13 @@ if TYPE_CHECKING:
 _TRIES = 20
 _KILLED = 137
 _TIMED_OUT = 124
-_HOLDER = (
-    "import sys; sys.path.append(sys.argv[1]); "
-    "from solven_env.sandbox.backends.bubblewrap import holder; holder.main(*sys.argv[2:])"
-)
+_HOLDER = "solven_env.sandbox.backends.bubblewrap.holder.main"
 
 
-class Ended(NamedTuple):
-    """How a command ended: its status, and the limits that it reached."""
-
-    status: int
-    limits: tuple[Reached, ...] = ()
-
-
-class Running:
+class Process:
     """A command that was started. It lives no longer than this: closed or lost, the command is killed.
 
-    `terminal` is master and slave of its own, where one of the `caller`'s streams is a terminal. `status`, and the
+    `terminal` is master and slave of its own, where one of the request's streams is a terminal. `status`, and the
     `limits` that the command reached, are as `wait` has found them.
     """
 
@@ -54,19 +44,18 @@ class Running:
         self,
         connection: Socket,
         plan: LaunchPlan,
-        command: Command,
+        request: Request,
         runtime_dir: str,
-        caller: tuple[int, int, int],
         streams: Streams,
         terminal: tuple[int, int] | None,
     ) -> None:
         self.connection = connection
         self.session = plan.session
         self.runtime_dir = runtime_dir
-        self.caller = caller
+        self.caller = request.streams
         self.streams = streams
         self.terminal = terminal
-        self.limit = time_limit(command.limits, command.timeout)
+        self.limit = time_limit(request.limits, request.timeout)
         self.deadline = time.monotonic() + self.limit[0] if self.limit else None
         self.status: int | None = None
         self.limits: tuple[Reached, ...] = ()
@@ -116,7 +105,7 @@ class Running:
         self.deadline = 0.0
         wire.send(self.connection, "kill")
 
-    def __enter__(self) -> Running:
+    def __enter__(self) -> Process:
         return self
 
     def __exit__(
@@ -130,66 +119,44 @@ class Running:
 
 
 def run(
-    plan: LaunchPlan,
-    command: Command,
-    runtime_dir: str,
-    notice: Callable[[str], None] = lambda _: None,
-    /,
-    *,
-    stdin: int = 0,
-    stdout: int = 1,
-    stderr: int = 2,
+    plan: LaunchPlan, request: Request, runtime_dir: str, progress: Callable[[str], None] = lambda _: None
 ) -> Ended:
-    """Run `command` to its end; see `start` and `Running.wait`.
+    """Run the request to its end; see `start` and `Process.wait`.
 
-    The three descriptors are copied from and to what the command has in their place: a terminal of its own
-    (`sandbox.terminal`), or pipes (`sandbox.streams`). An exception on the way, KeyboardInterrupt above all, and the
-    launcher's death by any signal end everything that was started.
+    Its streams are copied from and to what the command has in their place: a terminal of its own (`terminal`), or
+    pipes (`sandbox.streams`). An exception on the way, KeyboardInterrupt above all, and the launcher's death by any
+    signal end everything that was started.
     """
-    with start(plan, command, runtime_dir, notice, stdin=stdin, stdout=stdout, stderr=stderr) as running:
+    with start(plan, request, runtime_dir, progress) as process:
         try:
-            return Ended(running.wait(), running.limits)
+            return Ended(process.wait(), process.limits)
         except BaseException:
-            running.kill()
-            while wire.receive(running.connection) is not None:
+            process.kill()
+            while wire.receive(process.connection) is not None:
                 pass
-            deliver(running.streams.parts, 0.0)
+            deliver(process.streams.parts, 0.0)
             raise
 
 
 def start(
-    plan: LaunchPlan,
-    command: Command,
-    runtime_dir: str,
-    notice: Callable[[str], None] = lambda _: None,
-    /,
-    *,
-    stdin: int = 0,
-    stdout: int = 1,
-    stderr: int = 2,
-) -> Running:
-    """Start `command`, with the session's holder if there is none yet.
+    plan: LaunchPlan, request: Request, runtime_dir: str, progress: Callable[[str], None] = lambda _: None
+) -> Process:
+    """Start the planned request, with the session's holder if there is none yet.
 
-    `notice` is told, in one line, of directories of the thread's own that are mounted upon from now on.
+    `progress` is told, in one line, of directories of the thread's own that are mounted upon from now on.
 
     SandboxError when it cannot be: a plan that asks for what is not there, a link that an agent planted at a mount
     point, namespaces that the host refuses.
     """
-    request = {
-        "plan": encode_plan(plan),
-        "command": encode_command(command),
-        "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
-    }
-    caller = (stdin, stdout, stderr)
-    streams = Streams(plan, caller)
+    streams = Streams(plan, request.streams)
     try:
         directory = runtime.open_directory(runtime_dir)
         try:
-            connection, terminal, hidden = _connection(directory, plan.session, request, streams.given)
+            connection, terminal, hidden = _connection(directory, plan.session, document(plan, request), streams.given)
             streams.release()
             if hidden:
-                notice(targets.hidden(hidden))
-            return Running(connection, plan, command, runtime_dir, caller, streams, terminal)
+                progress(targets.hidden(hidden))
+            return Process(connection, plan, request, runtime_dir, streams, terminal)
         except BaseException:
             control.look(plan.session, runtime_dir)  # and bury it if it was killed
             raise
@@ -200,14 +167,22 @@ def start(
         raise
 
 
+def document(plan: LaunchPlan, request: Request) -> dict[str, Any]:
+    """What a holder is told, as plain data. A holder of an earlier release knows the program as `bwrap`."""
+    told = encode_plan(plan)
+    told["bwrap"] = told.pop("program")
+    open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return {"plan": told, "command": encode_request(request), "open_files": open_files}
+
+
 def _connection(
-    directory: int, session: str, request: dict[str, Any], streams: tuple[int, int, int]
+    directory: int, session: str, asked: dict[str, Any], streams: tuple[int, int, int]
 ) -> tuple[Socket, tuple[int, int] | None, tuple[str, ...]]:
     """The connection to a holder that has started what is requested, the command's terminal, and what is hidden."""
     for _ in range(_TRIES):
         holder = _reach_holder(directory, runtime.socket_name(session))
         try:
-            started, terminal, hidden = _ask(holder.connection, request, streams)
+            started, terminal, hidden = _ask(holder.connection, asked, streams)
         except BaseException:
             holder.connection.close()
             raise
@@ -222,14 +197,14 @@ def _connection(
 
 
 def _ask(
-    connection: Socket, request: dict[str, Any], streams: tuple[int, int, int]
+    connection: Socket, asked: dict[str, Any], streams: tuple[int, int, int]
 ) -> tuple[bool, tuple[int, int] | None, tuple[str, ...]]:
     """Whether the command was started, its terminal and the targets at which directories of the agent's are hidden.
 
     False when the holder was gone before it had begun.
     """
     try:
-        wire.send_request(connection, request, streams)
+        wire.send_request(connection, asked, streams)
     except (BrokenPipeError, ConnectionResetError):
         return False, None, ()
     if wire.receive(connection) is None:
@@ -280,7 +255,7 @@ def _make_holder(directory: int, name: str) -> _Holder:
     with Socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener, wire.memory("complaints") as complaints:
         inherited = (listener.fileno(), directory)
         streams = (subprocess.DEVNULL, subprocess.DEVNULL, complaints)
-        first_stage = begin(_HOLDER, (*inherited, name), inherited, streams)
+        first_stage = processes.begin(_HOLDER, (*inherited, name), inherited, streams)
         address = runtime.address(directory, name)
         listener.bind(address)
         os.chmod(address, 0o600)
@@ -288,28 +263,3 @@ def _make_holder(directory: int, name: str) -> _Holder:
         connection = Socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         connection.connect(address)
         return _Holder(connection, first_stage, os.dup(complaints))
-
-
-def begin(
-    code: str, arguments: Iterable[object], inherited: tuple[int, ...], streams: tuple[int, int, int]
-) -> subprocess.Popen[bytes]:
-    """Start a process of ours that looks after commands: with our modules, and nothing of the caller's surroundings."""
-    try:
-        return subprocess.Popen(  # noqa: S603 (our own interpreter and module)
-            [
-                *(sys.executable, "-I", "-S", "-X", "utf8", "-c", code, str(Path(__file__).parents[4])),
-                *map(str, arguments),
-            ],
-            cwd="/",
-            env={},
-            start_new_session=True,
-            pass_fds=inherited,
-            stdin=streams[0],
-            stdout=streams[1],
-            stderr=streams[2],
-        )
-    except OSError as error:
-        raise SandboxError(
-            f"the process that looks after the command could not be started: {error.strerror}",
-            fix="Look at what runs as this user, and at the limits that 'ulimit -a' prints: -n, -u and -v.",
-        ) from error

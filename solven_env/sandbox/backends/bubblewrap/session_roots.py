@@ -7,14 +7,25 @@ import select
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox.launch_plan import LaunchPlan, check_plan, shape
-from solven_env.sandbox.launching import Root
 from solven_env.sandbox.network import slirp4netns
 from solven_env.sandbox.roots import namespaces, sources, staging
 from solven_env.sandbox.roots.targets import DIRECTORY
 from solven_env.system import mounting, syscalls
 from solven_env.system.blocks import holding
+from solven_env.typed import NamedTuple
 
 _TRIES = 3
+
+
+class StagedRoot(NamedTuple):
+    """A staged root: the directory that holds it, its network (None: the host's), and the mounts that an agent may move
+    (`staging.Staged`).
+    """
+
+    plan: LaunchPlan
+    path: str
+    network: slirp4netns.Network | None
+    mounted: tuple[tuple[str, int], ...] = ()
 
 
 class Roots:
@@ -27,7 +38,7 @@ class Roots:
         self.poll = poll
         self.unprivileged = unprivileged
         self.shared = sources.Shared(f"{namespaces.STAGE}/shared")
-        self.staged: dict[str, Root] = {}
+        self.staged: dict[str, StagedRoot] = {}
         self.names: dict[str, str] = {}
         self.helpers: dict[int, str] = {}
         self.newest = ""
@@ -75,7 +86,7 @@ def _stage(roots: Roots, plan: LaunchPlan, name: str, surroundings: slirp4netns.
     except BaseException:
         _unstage(where)
         raise
-    roots.staged[where] = Root(plan, where, own, staged.mounted)
+    roots.staged[where] = StagedRoot(plan, where, own, staged.mounted)
     roots.names[name] = where
     if own is not None and own.helper is not None:
         roots.helpers[own.helper.pidfd] = where
@@ -115,7 +126,7 @@ def _forget(roots: Roots, where: str) -> None:
         roots.newest = ""
 
 
-def _end_network(roots: Roots, root: Root) -> None:
+def _end_network(roots: Roots, root: StagedRoot) -> None:
     if root.network is None:
         return
     if root.network.helper is not None:

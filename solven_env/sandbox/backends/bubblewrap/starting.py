@@ -1,17 +1,40 @@
-"""The fork of one command: what the holder opens for it, and what it closes and ends where the start fails half-way."""
+"""The start of one command: the holder's fork, and the last steps that need rights, then none are left."""
 
 from __future__ import annotations
 
 import os
+import resource
 
-from solven_env.sandbox import cgroups, launching
+from solven_env.errors import SolvenError
+from solven_env.sandbox import cgroups, limits, signals
+from solven_env.sandbox.backends.bubblewrap import bwrap
 from solven_env.sandbox.backends.bubblewrap.ending import Running
+from solven_env.sandbox.roots import staging
+from solven_env.sandbox.roots.namespaces import STAGE, drop_rights
 from solven_env.system import mounting
 from solven_env.system.plain import signal
-from solven_env.typed import TYPE_CHECKING
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from solven_env.sandbox.launching import Start
+    from typing import NoReturn
+
+    from solven_env.sandbox.backends.bubblewrap.session_roots import StagedRoot
+    from solven_env.sandbox.request import Request
+
+
+class Start(NamedTuple):
+    """A command that is to be started, and what it is given.
+
+    Each of the request's streams that is a terminal is replaced by `slave`; where the first one is, it controls the
+    command.
+    `group` is the cgroup that it enters first. `open_files` is the caller's soft limit of them.
+    """
+
+    root: StagedRoot
+    request: Request
+    slave: int | None
+    group: str | None
+    open_files: int
 
 
 def start(asked: Start, seccomp: bytes, home: int) -> Running:
@@ -38,7 +61,7 @@ def _fork(asked: Start, seccomp: bytes, home: int, status: int) -> int:
             pid = os.fork()
             if pid == 0:
                 os.close(filter_in)  # bubblewrap reads to the end
-                launching.become(asked, seccomp=filter_out, status=status)
+                _become(asked, seccomp=filter_out, status=status)
         finally:
             mounting.join_namespace(home, mounting.CLONE_NEWPID)
     finally:
@@ -49,8 +72,52 @@ def _fork(asked: Start, seccomp: bytes, home: int, status: int) -> int:
 
 def _look_after(pid: int, status: int, asked: Start) -> Running:
     try:
-        return Running(pid, status, asked.root.path, asked.command, asked.group)
+        return Running(pid, status, asked.root.path, asked.request, asked.group)
     except BaseException:  # neither its time nor its launcher's end would end it
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         raise
+
+
+def _become(asked: Start, *, seccomp: int, status: int) -> NoReturn:
+    """Turn this process, pid 1 of a PID namespace of its own, into bubblewrap. Failures go to `status`."""
+    root, request, slave = asked.root, asked.request, asked.slave
+    try:
+        if asked.group is not None:
+            cgroups.enter(asked.group)
+        os.umask(0o022)
+        signals.restore()
+        mounting.unshare(mounting.CLONE_NEWNS)
+        staging.enter(root.plan, root.path, STAGE)
+        if root.network is not None:
+            mounting.join_namespace(root.network.namespace, mounting.CLONE_NEWNET)
+        environment = os.memfd_create("environment")
+        with open(environment, "wb", closefd=False) as file:
+            file.write(bwrap.environment_arguments(request))
+        os.lseek(environment, 0, os.SEEK_SET)
+        drop_rights(root.plan)
+        os.setsid()
+        controlled = os.isatty(request.streams[0])
+        for number, stream in enumerate(request.streams):
+            os.dup2(slave if slave is not None and os.isatty(stream) else stream, number)
+        mounting.close_on_exec(3)
+        descriptors = {"environment": environment, "seccomp": seccomp, "status": status}
+        for descriptor in descriptors.values():
+            os.set_inheritable(descriptor, True)
+        hard = limits.hard_limits()
+        arguments = bwrap.arguments(root.plan, request, STAGE, hard, controlled=controlled, **descriptors)
+        limit_open_files(asked.open_files)
+        os.execve(root.plan.program, arguments, {})  # noqa: S606 (no shell is meant)
+    except BaseException as error:  # whatever it is, the launcher learns it; nothing of the holder may go on here
+        told = error if isinstance(error, SolvenError) else SolvenError(str(error))
+        os.write(status, bwrap.failure_report(told))
+    finally:
+        os._exit(125)
+
+
+def limit_open_files(soft: int | None = None) -> int:
+    """Set the soft limit of open files, as far as the hard one lets it (None: all the way); what it is now."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    chosen = hard if soft is None else min(soft, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (chosen, hard))
+    return chosen

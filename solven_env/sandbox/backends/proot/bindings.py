@@ -38,7 +38,7 @@ class Shown(NamedTuple):
 class Sources:
     """What the plan shows of the host, opened: a stage that hides a part of the host hides none of these."""
 
-    def __init__(self, plan: LaunchPlan, workspace: int, program: str, opened: ExitStack) -> None:
+    def __init__(self, plan: LaunchPlan, workspace: int, opened: ExitStack) -> None:
         self.mounts = _shown(plan)
         self.descriptors: dict[Mount, int] = {}
         for mount in self.mounts:
@@ -48,7 +48,7 @@ class Sources:
                     opened.callback(os.close, descriptor)
                     self.descriptors[mount] = descriptor
         self.workspace = workspace
-        self.program = os.open(program, os.O_PATH)
+        self.program = os.open(plan.program, os.O_PATH)
         opened.callback(os.close, self.program)
 
 

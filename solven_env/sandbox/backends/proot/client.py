@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import wire
-from solven_env.sandbox.backends.bubblewrap.session import Ended, begin
-from solven_env.sandbox.launch_plan import Command, LaunchPlan, encode_command, encode_plan
+from solven_env.sandbox.launch_plan import LaunchPlan, encode_plan
 from solven_env.sandbox.limits import reached, time_limit
+from solven_env.sandbox.request import Ended, Request, encode_request
 from solven_env.sandbox.roots import targets
 from solven_env.sandbox.streams import Streams, deliver, relay
+from solven_env.system import processes
 
 if TYPE_CHECKING:
     import subprocess
@@ -22,61 +23,51 @@ if TYPE_CHECKING:
 
 _TIMED_OUT = 124
 _KILLED = 137
-_SUPERVISOR = (
-    "import sys; sys.path.append(sys.argv[1]); "
-    "from solven_env.sandbox.backends.proot import supervisor; supervisor.main(*sys.argv[2:])"
-)
+_SUPERVISOR = "solven_env.sandbox.backends.proot.supervisor.main"
 
 
 def run(
     plan: LaunchPlan,
-    command: Command,
-    notice: Callable[[str], None] = lambda _: None,
-    /,
-    *,
-    program: str,
-    record: str,
+    request: Request,
     runtime_dir: str,
-    stdin: int = 0,
-    stdout: int = 1,
-    stderr: int = 2,
+    record: str,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Ended:
-    """Run `command` under the proot `program` and say how it ended.
+    """Run the request under proot and say how it ended.
 
     Its status is 128 and more for a signal, 124 when its time was up, 137 when it was killed.
 
-    `record` is a directory of the thread's own on this host, `runtime_dir` that of the thread's sessions. The three
-    descriptors are copied from and to pipes of the command's own (`streams`), but for a terminal, which it has as it
-    is. An exception on the way, KeyboardInterrupt above all, and the launcher's death by any signal end everything that
-    was started. SandboxError when it could not start. `notice` is told, when it has ended, of directories of the
-    thread's own that were hidden.
+    `record` is a directory of the thread's own on this host, `runtime_dir` that of the thread's sessions. The request's
+    streams are copied from and to pipes of the command's own (`streams`), but for a terminal, which it has as it is. An
+    exception on the way, KeyboardInterrupt above all, and the launcher's death by any signal end everything that was
+    started. SandboxError when it could not start. `progress` is told, when it has ended, of directories of the thread's
+    own that were hidden.
     """
-    request = {
+    document = {
         "plan": encode_plan(plan),
-        "command": encode_command(command),
-        "program": program,
+        "command": encode_request(request),
         "record": record,
         "runtime": runtime_dir,
     }
-    with closing(Streams(plan, (stdin, stdout, stderr))) as streams:
-        said, is_whole = _serve(request, streams, time_limit(command.limits, command.timeout))
+    with closing(Streams(plan, request.streams)) as streams:
+        said, is_whole = _serve(document, streams, time_limit(request.limits, request.timeout))
         if not said:  # the supervisor was killed
             from solven_env.sandbox.backends.proot import on_disk
 
             on_disk.clear(record)
             return Ended(_KILLED)
-        ended = _outcome(said, command, notice, is_whole=is_whole)
+        ended = _outcome(said, request, progress, is_whole=is_whole)
         if (failure := streams.failure()) is not None:
             raise failure
         return ended
 
 
-def _serve(request: dict[str, Any], streams: Streams, limit: tuple[float, str] | None) -> tuple[bytes, bool]:
+def _serve(document: dict[str, Any], streams: Streams, limit: tuple[float, str] | None) -> tuple[bytes, bool]:
     """Run what is requested and copy meanwhile: what the supervisor reports, and whether all output was taken."""
     life, lifeline = os.pipe()  # the supervisor sees its end when we are gone
     report, reports = os.pipe()
     try:
-        process = _start(request, (life, reports), streams.given)
+        process = _start(document, (life, reports), streams.given)
     except BaseException:
         os.close(lifeline)
         os.close(report)
@@ -100,21 +91,21 @@ def _serve(request: dict[str, Any], streams: Streams, limit: tuple[float, str] |
     return said, is_whole
 
 
-def _start(request: dict[str, Any], pipes: tuple[int, int], streams: tuple[int, int, int]) -> subprocess.Popen[bytes]:
+def _start(document: dict[str, Any], pipes: tuple[int, int], streams: tuple[int, int, int]) -> subprocess.Popen[bytes]:
     with wire.memory("request") as written:
         with open(written, "wb", closefd=False) as file:
-            file.write(json.dumps(request).encode())
+            file.write(json.dumps(document).encode())
         inherited = (written, *pipes)
-        return begin(_SUPERVISOR, inherited, inherited, streams)
+        return processes.begin(_SUPERVISOR, inherited, inherited, streams)
 
 
-def _outcome(said: bytes, command: Command, notice: Callable[[str], None], *, is_whole: bool) -> Ended:
+def _outcome(said: bytes, request: Request, progress: Callable[[str], None], *, is_whole: bool) -> Ended:
     document = json.loads(said)
     if "failed" in document:
         raise SandboxError(**document["failed"])
     if document["hidden"]:
-        notice(targets.hidden(document["hidden"]))
-    limit = time_limit(command.limits, command.timeout)
+        progress(targets.hidden(document["hidden"]))
+    limit = time_limit(request.limits, request.timeout)
     if limit is None or not (document["is_out_of_time"] or not is_whole):
         return Ended(int(document["status"]))
     seconds, name = limit

@@ -18,29 +18,20 @@ from solven_env.errors import SandboxError, SolvenError
 from solven_env.sandbox import runtime, seccomp, signals
 from solven_env.sandbox.backends.proot import bindings, on_disk, placeholders, tracer, waiting
 from solven_env.sandbox.backends.proot.bindings import Sources
-from solven_env.sandbox.launch_plan import (
-    SANDBOX_UID,
-    Command,
-    LaunchPlan,
-    check_command,
-    check_plan,
-    decode_command,
-    decode_plan,
-)
-from solven_env.sandbox.launching import drop_rights
+from solven_env.sandbox.launch_plan import SANDBOX_UID, LaunchPlan, check_plan, decode_plan
 from solven_env.sandbox.limits import time_limit
+from solven_env.sandbox.request import Request, check_fits, decode_request
 from solven_env.sandbox.roots import namespaces, targets
 from solven_env.sandbox.roots.staging import open_workspace
 from solven_env.system import mounting
 from solven_env.typed import NamedTuple
 
 
-class Request(NamedTuple):
-    """What a launcher asks for. `record` is a directory of the thread's own, on this host (`placeholders`)."""
+class Order(NamedTuple):
+    """What a launcher sends. `record` is a directory of the thread's own on this host (`placeholders`)."""
 
     plan: LaunchPlan
-    command: Command
-    program: str
+    request: Request
     record: str
     runtime: str
 
@@ -53,10 +44,9 @@ def main(request: str, lifeline: str, report: str) -> None:
     with open(int(request), "rb") as file:
         file.seek(0)
         document = json.loads(file.read())
-    asked = Request(
+    asked = Order(
         decode_plan(document["plan"]),
-        decode_command(document["command"]),
-        document["program"],
+        decode_request(document["command"]),
         document["record"],
         document["runtime"],
     )
@@ -106,9 +96,9 @@ def _prepare_namespaces() -> None:
     namespaces.cover("/proc", "proc", {}, mounting.ATTR_NOEXEC)
 
 
-def _report(report: int, request: Request, lifeline: int, *, is_alone: bool) -> None:
+def _report(report: int, order: Order, lifeline: int, *, is_alone: bool) -> None:
     try:
-        outcome, hidden = _run(request, lifeline, is_alone=is_alone)
+        outcome, hidden = _run(order, lifeline, is_alone=is_alone)
         _write(report, **outcome._asdict(), hidden=hidden)
     except SolvenError as error:
         _write(report, failed=_words(error))
@@ -125,32 +115,32 @@ def _words(error: SolvenError) -> dict[str, str]:
     return {"message": error.message, "fix": error.fix, "location": error.location}
 
 
-def _run(request: Request, lifeline: int, *, is_alone: bool) -> tuple[waiting.Outcome, list[str]]:
+def _run(order: Order, lifeline: int, *, is_alone: bool) -> tuple[waiting.Exit, list[str]]:
     """How the command ended, and the targets at which directories of the thread's own were hidden."""
-    plan, command = request.plan, request.command
+    plan, request = order.plan, order.request
     check_plan(plan)
-    check_command(command)
-    limit = time_limit(command.limits, command.timeout)
+    check_fits(request)
+    limit = time_limit(request.limits, request.timeout)
     owner = None if plan.uid is None or plan.gid is None else (plan.uid, plan.gid)
     with ExitStack() as stack:
         workspace = open_workspace(plan)
         stack.callback(os.close, workspace)
-        directory = runtime.open_directory(request.runtime)
+        directory = runtime.open_directory(order.runtime)
         stack.callback(os.close, directory)
-        record = os.open(request.record, os.O_RDONLY | os.O_DIRECTORY)
+        record = os.open(order.record, os.O_RDONLY | os.O_DIRECTORY)
         stack.callback(os.close, record)
-        sources = Sources(plan, workspace, request.program, stack)
+        sources = Sources(plan, workspace, stack)
         if is_alone:
             namespaces.cover(tracer.STAGE, "tmpfs", {"mode": "1777"})
             where = tracer.STAGE
         else:
-            where = stack.enter_context(on_disk.on_disk(request.record, record))
+            where = stack.enter_context(on_disk.on_disk(order.record, record))
         shown = bindings.stage(plan, sources, where, mounted=is_alone)
         session = (directory, runtime.socket_name(plan.session))
         places = bindings.in_workspace(shown)
         hidden = [target for target in places if targets.holds_something(workspace, target)]
         stack.enter_context(placeholders.present(workspace, places, record, session, owner))
-        child = waiting.Child(_start(plan, command, where, shown))
+        child = waiting.Child(_start(plan, request, where, shown))
         try:
             return waiting.wait(child, lifeline, limit[0] if limit else None), hidden
         finally:
@@ -167,20 +157,20 @@ def _remove_loader(pid: int) -> None:
                 os.unlink(f"{tracer.STAGE}/{name}")
 
 
-def _start(plan: LaunchPlan, command: Command, where: str, shown: list[bindings.Shown]) -> int:
+def _start(plan: LaunchPlan, request: Request, where: str, shown: list[bindings.Shown]) -> int:
     uid = os.geteuid() if plan.uid is None else plan.uid
-    arguments = tracer.arguments(f"{where}/root", bindings.bindings(shown), plan, command, uid=uid)
+    arguments = tracer.arguments(f"{where}/root", bindings.bindings(shown), plan, request, uid=uid)
     parent = os.getpid()
     pid = os.fork()
     if pid:
         return pid
     try:
         signals.restore()
-        drop_rights(plan)
+        namespaces.drop_rights(plan)
         mounting.signal_when_parent_ends(signal.SIGQUIT)  # after the uid: a change of it forgets this
         if os.getppid() == parent:
             seccomp.install(seccomp.program_for_proot())
             mounting.close_on_exec(3)
-            os.execve(f"{where}/proot", arguments, tracer.environment(command))  # noqa: S606 (no shell is meant)
+            os.execve(f"{where}/proot", arguments, tracer.environment(request))  # noqa: S606 (no shell is meant)
     finally:
         os._exit(125)

@@ -1,4 +1,4 @@
-"""proot's command line, made from data, and what is said where proot is used.
+"""proot's command line, made from data.
 
 proot (https://proot-me.github.io) traces a program with ptrace(2) and rewrites the paths in its system calls. Nothing
 is mounted, and the kernel keeps nobody in.
@@ -6,21 +6,17 @@ is mounted, and the kernel keeps nobody in.
 
 from __future__ import annotations
 
-from solven_env.sandbox.launch_plan import SANDBOX_UID, Command, starter
+from solven_env.sandbox.launch_plan import SANDBOX_UID, SETSID, starter
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from solven_env.sandbox.launch_plan import LaunchPlan
+    from solven_env.sandbox.request import Request
 
-STATEMENT = (
-    "The proot backend rewrites paths so that a cooperative program sees the workspace as /. It is a convenience, not "
-    "a security boundary."
-)
 STAGE = "/tmp"  # noqa: S108 - a tmpfs of the supervisor's own mount namespace over it; proot's own files go there too
 ENV = "/usr/bin/env"
-SETSID = "/usr/bin/setsid"
 
 
 class Binding(NamedTuple):
@@ -30,14 +26,7 @@ class Binding(NamedTuple):
     target: str
 
 
-def notice(network: str) -> str:
-    """The line that names the backend, where a command asks for `network`."""
-    return (
-        f"backend: proot, which enforces neither network (asked for: {network}) nor limits nor namespaces. {STATEMENT}"
-    )
-
-
-def arguments(root: str, bindings: Sequence[Binding], plan: LaunchPlan, command: Command, *, uid: int) -> list[str]:
+def arguments(root: str, bindings: Sequence[Binding], plan: LaunchPlan, request: Request, *, uid: int) -> list[str]:
     """argv of a proot that shows `root` as / and is started with the command's environment; `uid` is the real one.
 
     proot ends with the status of whichever process ended last, and with 255 for any signal. So setsid leaves the
@@ -51,11 +40,11 @@ def arguments(root: str, bindings: Sequence[Binding], plan: LaunchPlan, command:
         *(() if uid == SANDBOX_UID else ("-i", f"{SANDBOX_UID}:{SANDBOX_UID}")),
         # The mark keeps proot from following a link at the target's last component.
         *(word for each in bindings for word in ("-b", f"{each.source}:{each.target}!")),
-        *(() if command.cwd == "/" else (ENV, f"--chdir={command.cwd}")),
-        *(SETSID, "--fork", starter(plan), "--core=0:0", "--", *command.argv),
+        *(() if request.cwd == "/" else (ENV, f"--chdir={request.cwd}")),
+        *(SETSID, "--fork", starter(plan), "--core=0:0", "--", *request.argv),
     ]
 
 
-def environment(command: Command) -> dict[str, str]:
+def environment(request: Request) -> dict[str, str]:
     """The command's variables. proot itself is started with them, and hands them on as they are."""
-    return {**dict(command.env), "PWD": command.cwd}
+    return {**request.env, "PWD": request.cwd}

@@ -29,14 +29,14 @@ class Child(NamedTuple):
     pid: int
 
 
-class Outcome(NamedTuple):
+class Exit(NamedTuple):
     """How a command ended, and whether that was because its time was up."""
 
     status: int
     is_out_of_time: bool = False
 
 
-def wait(child: Child, lifeline: int, timeout: float | None) -> Outcome:
+def wait(child: Child, lifeline: int, timeout: float | None) -> Exit:
     """The command's exit status; 124 when its time was up, 137 when it was killed or its launcher is gone.
 
     SandboxError when proot could not start it. Whatever is left of it is left to `end`.
@@ -52,13 +52,13 @@ def wait(child: Child, lifeline: int, timeout: float | None) -> Outcome:
     while True:
         main, status = _look(child, main)
         if status is not None:
-            return Outcome(status)
+            return Exit(status)
         left = _LONGEST_WAIT if deadline is None else deadline - time.monotonic()
         if left <= 0:
-            return Outcome(_TIMED_OUT, is_out_of_time=True)
+            return Exit(_TIMED_OUT, is_out_of_time=True)
         for descriptor, _ in events.poll(min(left, _LONGEST_WAIT) * 1000):
             if descriptor == lifeline:
-                return Outcome(_KILLED)
+                return Exit(_KILLED)
             os.read(woken, 4096)
 
 

@@ -3,16 +3,16 @@ from __future__ import annotations
 import pytest
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox import host_programs
 from solven_env.sandbox.backends.bubblewrap import bwrap
-from solven_env.sandbox.launch_plan import STARTER, Command, LaunchPlan, Link
+from solven_env.sandbox.launch_plan import STARTER, LaunchPlan, StagedLink
 from solven_env.sandbox.limits import Limits
+from solven_env.sandbox.request import Request
 
-PLAN = LaunchPlan("s", "/w", (), hostname="box", bwrap="/opt/bwrap")
+PLAN = LaunchPlan("s", "/w", (), hostname="box", program="/opt/bwrap")
 
 
-COMMAND = Command(
-    ("sh", "-c", "exit 3"), env=(("SECRET", "hidden"),), cwd="/src", limits=Limits(open_files=64, cpu_time=9)
+REQUEST = Request(
+    ("sh", "-c", "exit 3"), env={"SECRET": "hidden"}, cwd="/src", limits=Limits(open_files=64, cpu_time=9)
 )
 HARD = {"open_files": 1 << 63, "cpu_time": 10}
 
@@ -26,10 +26,10 @@ HARD = {"open_files": 1 << 63, "cpu_time": 10}
     ],
 )
 def test_the_whole_command_line(
-    controlled: bool, links: tuple[Link, ...], session: tuple[str, ...], program: tuple[str, ...]
+    controlled: bool, links: tuple[StagedLink, ...], session: tuple[str, ...], program: tuple[str, ...]
 ) -> None:
     line = bwrap.arguments(
-        PLAN._replace(links=links), COMMAND, "/stage", HARD, controlled=controlled, environment=6, seccomp=7, status=8
+        PLAN._replace(links=links), REQUEST, "/stage", HARD, controlled=controlled, environment=6, seccomp=7, status=8
     )
     assert line == [
         "/opt/bwrap",
@@ -44,8 +44,8 @@ def test_the_whole_command_line(
 
 
 def test_the_environment_goes_another_way() -> None:
-    command = Command(("true",), env=(("A", "x y"), ("B", "\udcff")))
-    assert bwrap.environment_arguments(command) == b"--setenv\0A\0x y\0--setenv\0B\0\xff\0"
+    request = Request(("true",), env={"A": "x y", "B": "\udcff"})
+    assert bwrap.environment_arguments(request) == b"--setenv\0A\0x y\0--setenv\0B\0\xff\0"
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,6 @@ def test_the_commands_status_is_what_bubblewrap_wrote(lines: bytes, status: int 
 
 def test_what_stopped_us_before_bubblewrap_comes_back() -> None:
     report = bwrap.failure_report(SandboxError("a link", fix="Remove it.", location="/proc"))
-    error = bwrap.failure(report, host_programs.locate())
+    error = bwrap.failure(report, "/usr/bin/bwrap")
     assert (error.message, error.fix, error.location) == ("a link", "Remove it.", "/proc")
-    assert "standard error" in bwrap.failure(b"", host_programs.locate()).message
+    assert "standard error" in bwrap.failure(b"", "/usr/bin/bwrap").message

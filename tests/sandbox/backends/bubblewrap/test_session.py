@@ -18,9 +18,9 @@ from solven_env.errors import SandboxError
 from solven_env.sandbox import runtime
 from solven_env.sandbox.backends.bubblewrap import session
 from solven_env.sandbox.backends.proot import client
-from solven_env.sandbox.launch_plan import Bind, File, Link, Tmpfs
+from solven_env.sandbox.launch_plan import Bind, StagedFile, StagedLink, Tmpfs
 from solven_env.sandbox.limits import Limits
-from tests.sandbox.running import DEADLINE, PATH, ROOT, Box, command, wait_for_file, wait_until_gone
+from tests.sandbox.running import DEADLINE, PATH, PROOT, ROOT, Box, command, wait_for_file, wait_until_gone
 
 LONGEST = 131_071
 CHECKOUT = Path(__file__).resolve().parents[4]
@@ -55,7 +55,7 @@ def test_bubblewraps_own_failure_is_no_status(box: Box) -> None:
     with pytest.raises(SandboxError, match="bubblewrap could not start"):
         box.run("true", cwd="/missing")
     with pytest.raises(SandboxError, match="No such file"):
-        box.but(bwrap="/missing/bwrap").run("true")
+        box.but(program="/missing/bwrap").run("true")
     assert box.run("pwd", cwd="/usr/lib").out == b"/usr/lib\n"
 
 
@@ -73,23 +73,23 @@ def test_pipes_can_be_opened_anew_by_name(box: Box) -> None:
 
 
 def test_the_environment_is_exactly_the_given_one(box: Box) -> None:
-    env = (
-        ("PATH", PATH),
-        ("B", "line\nbreak 'quoted'"),
-        ("C", os.fsdecode(b"\xff\xfe")),
-        ("LONG", "x" * (LONGEST - 6)),
-    )
+    env = {
+        "PATH": PATH,
+        "B": "line\nbreak 'quoted'",
+        "C": os.fsdecode(b"\xff\xfe"),
+        "LONG": "x" * (LONGEST - 6),
+    }
     result = box.run("env", "-0", env=env)
     assert result.status == 0
     assert dict(pair.split(b"=", 1) for pair in result.out.split(b"\0") if pair) == {
         b"PWD": b"/",
-        **{os.fsencode(name): os.fsencode(value) for name, value in env},
+        **{os.fsencode(name): os.fsencode(value) for name, value in env.items()},
     }
 
 
 def test_a_preloaded_library_is_the_commands_alone(box: Box) -> None:
     """Of bubblewrap, prlimit and true only the two inside are asked to load it."""
-    result = box.run("true", env=(("PATH", PATH), ("LD_PRELOAD", "/no/such.so")))
+    result = box.run("true", env={"PATH": PATH, "LD_PRELOAD": "/no/such.so"})
     assert result.err.count(b"/no/such.so") == 2
 
 
@@ -120,7 +120,9 @@ def test_only_the_commands_own_processes_are_visible(box: Box) -> None:
     assert listed == [b"/proc/1", b"/proc/2"]
     about = box.shell("for what in environ root cwd exe fd/0 mem; do cat /proc/1/$what >/dev/null && echo $what; done")
     assert about.out == b""
-    assert box.shell("tr '\\0' ' ' < /proc/1/cmdline").out.startswith(os.fsencode(box.plan.bwrap) + b" --unshare-user")
+    assert box.shell("tr '\\0' ' ' < /proc/1/cmdline").out.startswith(
+        os.fsencode(box.plan.program) + b" --unshare-user"
+    )
 
 
 def test_limits_hold_inside(box: Box) -> None:
@@ -334,8 +336,12 @@ def test_what_is_staged(box: Box) -> None:
             Bind("/.solven/skills/system", str(shared), beneath="skills"),
             Bind("/.ticket", str(shared), beneath="none", optional=True),
         ),
-        files=(*box.plan.files, File("/run/solven-env/note", b"bytes\xff", 0o600), File("/etc/motd", b"hello")),
-        links=(Link("/run/solven-env/tool", "bin/tool"),),
+        files=(
+            *box.plan.files,
+            StagedFile("/run/solven-env/note", b"bytes\xff", 0o600),
+            StagedFile("/etc/motd", b"hello"),
+        ),
+        links=(StagedLink("/run/solven-env/tool", "bin/tool"),),
     )
     result = mine.shell("/run/solven-env/tool; cat /.solven/skills/system/read.me /etc/motd; ls -A /; ls -A /.solven")
     assert result.err == b""
@@ -355,9 +361,9 @@ def test_what_is_staged(box: Box) -> None:
         ({"mounts": (Bind("/x", "/no/such"),)}, "does not exist"),
         ({"mounts": (Bind("/x", "/etc/passwd"),)}, "cannot be mounted upon"),
         ({"mounts": (Bind("/x", "/usr", beneath="../etc"),)}, "cannot be"),
-        ({"files": (File("/x/y", b""),), "mounts": ()}, "beneath no Etc and no read-only Tmpfs"),
-        ({"links": (Link("/x", "y"),), "mounts": ()}, "beneath no Etc and no read-only Tmpfs"),
-        ({"files": (File("/tmp/y", b""),)}, "beneath no Etc and no read-only Tmpfs"),
+        ({"files": (StagedFile("/x/y", b""),), "mounts": ()}, "beneath no Etc and no read-only Tmpfs"),
+        ({"links": (StagedLink("/x", "y"),), "mounts": ()}, "beneath no Etc and no read-only Tmpfs"),
+        ({"files": (StagedFile("/tmp/y", b""),)}, "beneath no Etc and no read-only Tmpfs"),
         ({"workspace": "/no/such"}, "the workspace cannot be opened"),
     ],
 )
@@ -379,7 +385,7 @@ def test_a_stream_that_is_closed_or_leads_out_is_refused(box: Box, stream: str, 
         os.close(number)
     try:
         with pytest.raises(SandboxError, match=f"descriptor {number}, is"):
-            session.run(box.plan, command("sh", "-c", "ls /proc/self/fd/*/../ > /out"), box.runtime, **{stream: number})
+            session.run(box.plan, command("sh", "-c", "ls /proc/self/fd/*/../ > /out", **{stream: number}), box.runtime)
     finally:
         if what != "closed":
             os.close(number)
@@ -427,7 +433,7 @@ def test_a_user_whose_processes_are_too_many_gets_one_error_that_leaves_nothing(
         with pytest.raises(SandboxError, match="could not be started: Resource temporarily unavailable"):
             session.run(box.plan, command("true"), box.runtime)
         with pytest.raises(SandboxError, match="could not be started: Resource temporarily unavailable"):
-            client.run(box.plan, command("true"), program="/usr/bin/proot", record=str(record), runtime_dir=box.runtime)
+            client.run(box.plan._replace(program=PROOT), command("true"), box.runtime, str(record))
     finally:
         resource.setrlimit(resource.RLIMIT_NPROC, (soft, hard))
     assert os.listdir("/proc/self/fd") == before

@@ -275,7 +275,7 @@ def test_two_commands_have_two_terminals(box: Box, terminal: Terminal) -> None:
     with ExitStack() as stack:
         for number, path in enumerate(made):
             text = f"tty > /made; mv /made /{path.name}; sleep 600"
-            stack.enter_context(session.start(box.plan, command("sh", "-c", text), box.runtime, stdin=terminal.slave))
+            stack.enter_context(session.start(box.plan, command("sh", "-c", text, stdin=terminal.slave), box.runtime))
             wait_for_file(path)
             assert path.read_text() == f"/dev/pts/{number}\n"
 

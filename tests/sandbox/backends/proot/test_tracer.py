@@ -9,15 +9,16 @@ import pytest
 from solven_env.errors import SandboxError
 from solven_env.sandbox.backends.proot import client, tracer
 from solven_env.sandbox.backends.proot.tracer import Binding
-from solven_env.sandbox.launch_plan import SANDBOX_UID, Bind, Command, File, LaunchPlan, Link, Overlay, Tmpfs
+from solven_env.sandbox.launch_plan import SANDBOX_UID, Bind, LaunchPlan, Overlay, StagedFile, StagedLink, Tmpfs
+from solven_env.sandbox.request import Request
 from solven_env.sandbox.roots import etc
-from tests.sandbox.running import SYSTEM, Box, command
+from tests.sandbox.running import PROOT, SYSTEM, Box, command
 
 PLAN = LaunchPlan("s", "/w", ())
 
 
 def test_arguments() -> None:
-    asked = Command(("sh", "-c", "true"), (("SECRET", "sesame"),), cwd="/usr")
+    asked = Request(("sh", "-c", "true"), env={"SECRET": "sesame"}, cwd="/usr")
     line = tracer.arguments("/stage/root", [Binding("/stage/0", "/usr")], PLAN, asked, uid=61000)
     assert line[:9] == ["proot", "-v", "-1", "-r", "/stage/root", "-w", "/", "-i", "1000:1000"]
     assert line[9:13] == ["-b", "/stage/0:/usr!", "/usr/bin/env", "--chdir=/usr"]
@@ -33,12 +34,10 @@ def run(box: Box, text: str, **options: object) -> tuple[int, str]:
     read, write = os.pipe()
     try:
         ended = client.run(
-            box.plan,
-            command("sh", "-c", text, **options),
-            program="/usr/bin/proot",
-            record=str(record),
-            runtime_dir=box.runtime,
-            stdout=write,
+            box.plan._replace(program=PROOT),
+            command("sh", "-c", text, stdout=write, **options),  # type: ignore[arg-type]
+            box.runtime,
+            str(record),
         )
     finally:
         os.close(write)
@@ -49,15 +48,15 @@ def run(box: Box, text: str, **options: object) -> tuple[int, str]:
 
 def test_the_environment_is_the_commands_and_no_descriptor_leaks(box: Box) -> None:
     text = "tr '\\0' '\\n' < /proc/self/environ; ls /proc/self/fd"
-    status, said = run(box, text, env=(("PATH", "/usr/bin:/bin"), ("ODD-NAME", "a b")))
+    status, said = run(box, text, env={"PATH": "/usr/bin:/bin", "ODD-NAME": "a b"})
     assert (status, said.split("\n")) == (0, ["PATH=/usr/bin:/bin", "ODD-NAME=a b", "PWD=/", "0", "1", "2", "3", ""])
 
 
 def test_files_and_links_of_the_plan_are_there_and_credentials_are_not(box: Box) -> None:
     own = box.but(
         mounts=(*SYSTEM, Tmpfs("/run/tools", read_only=True), Bind("/run/tools/bin/tool", "/usr/bin/env")),
-        files=(*etc.identity("ada"), File("/run/tools/deep/file", b"bytes")),
-        links=(Link("/run/tools/link", "bin/tool"),),
+        files=(*etc.identity("ada"), StagedFile("/run/tools/deep/file", b"bytes")),
+        links=(StagedLink("/run/tools/link", "bin/tool"),),
     )
     assert run(own, "whoami; cat /run/tools/deep/file; /run/tools/link echo linked")[1] == "ada\nbyteslinked\n"
     allowed = set(run(own, "ls -A /etc")[1].split())

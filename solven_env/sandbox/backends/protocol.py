@@ -1,0 +1,109 @@
+"""What a backend is: the members that its module has. `CONTRIBUTING.md`, 'Add a backend', has the steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from solven_env.config import HostSandbox
+    from solven_env.errors import PlatformError
+    from solven_env.sandbox.cgroups import Unenforced
+    from solven_env.sandbox.launch_plan import LaunchPlan, Mount
+    from solven_env.sandbox.request import Ended, Request
+    from solven_env.system.networks import Network
+
+
+class SessionState(NamedTuple):
+    """A session that is there. Without an answer of its holder nothing more is known."""
+
+    answers: bool
+    commands: int | None = None
+    """How many run now."""
+    age: float | None = None
+    """Seconds since it began."""
+    keep_alive: float | None = None
+    """Seconds that it stays if its commands leave now."""
+
+
+class Probe(NamedTuple):
+    """A question of `doctor` about the backend itself: its program and an empty directory to try it in are given.
+
+    `ask` returns how well it works, and a sentence.
+    """
+
+    name: str
+    ask: Callable[[str, str], tuple[Literal["ok", "limited", "broken"], str]]
+
+
+class Backend(Protocol):
+    """A way to isolate a command: a module with these members."""
+
+    NAME: str
+    """The name by which profiles ask for it."""
+    STATEMENT: str
+    """What everybody who uses it must know, in whole sentences; empty where it keeps commands in."""
+    LACKS: str
+    """The name with what it does not enforce, for people; empty where it enforces everything."""
+    HAS_MOUNTS: bool
+    """Whether it mounts, a layer above a build above all. Without mounts a thread has its own copy of a build."""
+    HAS_SESSIONS: bool
+    """Whether commands of a thread share a session, which can be kept alive."""
+    NEEDS_DIRECTORY: bool
+    """Whether it keeps something of a thread on this host, in a directory that it is given."""
+    SHOWN: Mapping[type[Mount], str]
+    """What commands see for a kind of mount, for people, where that is not what every backend shows."""
+
+    def notice(self, network: str) -> str:
+        """One line for whoever starts a command that asks for `network`; empty where nothing needs to be said."""
+
+    def locate(self, sandbox: HostSandbox, environ: Mapping[str, str]) -> str:
+        """The absolute path of its program, from the host's configuration and environment.
+
+        PlatformError with the way to install it where there is none.
+        """
+
+    def too_old(self, program: str) -> PlatformError | None:
+        """Why the program is not new enough; None where it is."""
+
+    def network(self, asked: Network) -> Network:
+        """The network that a command gets that asks for this one."""
+
+    def unenforced(self, limits: Collection[str]) -> tuple[Unenforced, ...]:
+        """Those of the named limits that commands are not held to on this host."""
+
+    def run(
+        self,
+        plan: LaunchPlan,
+        request: Request,
+        *,
+        runtime_dir: str,
+        directory: str,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> Ended:
+        """Run the planned request to its end. SandboxError when it could not start, or its streams not be copied.
+
+        `plan.program` is what `locate` found. `runtime_dir` is the directory of sessions' sockets, `directory` the
+        thread's own on this host (`NEEDS_DIRECTORY`). `progress` is told, in one line, of directories of the thread's
+        own that are mounted upon.
+
+        The status is 128 and more for a signal, 124 when the command's time was up, 137 when it was killed. An
+        exception on the way, KeyboardInterrupt above all, and the caller's death by any signal end all that was
+        started.
+        """
+
+    def explain(self, plan: LaunchPlan, request: Request, *, controlled: bool) -> tuple[str, ...]:
+        """The command line that `run` would start, where descriptors and places made for it are examples.
+
+        `controlled`: the caller's standard input is a terminal.
+        """
+
+    def look(self, session: str, runtime_dir: str) -> SessionState | None:
+        """How a session is; None where there is none. It never waits long."""
+
+    def stop_all(self, owner: str, runtime_dir: str) -> bool:
+        """End the sessions whose names begin with `owner` and `/`, with all their commands; whether there was one."""
+
+    def probes(self) -> Sequence[Probe]:
+        """Questions of `doctor` about the backend itself."""

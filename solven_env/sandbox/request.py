@@ -1,0 +1,157 @@
+"""A command as its caller asks for it: one frozen object from the command line or the API to the process."""
+
+from __future__ import annotations
+
+from solven_env.errors import SandboxError, UsageError
+from solven_env.sandbox.limits import Limits, Reached
+from solven_env.typed import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from typing import Any
+
+LOGIN = ("/bin/bash", "--login")
+SHELL = (*LOGIN, "-c")
+
+_NO_VARIABLES: Mapping[str, str] = {}
+_LONGEST = 131_071
+"""Bytes; MAX_ARG_STRLEN in execve(2), whose last byte ends the text."""
+
+
+class Request(NamedTuple):
+    """One command: its words, or a text for a login shell, and what it is to have. None is what the profile says.
+
+    `env` is added to the profile's variables; a planned request (`run.launch.planned`) has the whole environment there,
+    and its `limits`. PWD is always `cwd`, a path inside. `timeout` is in seconds of wall time; `keep_alive` is how many
+    seconds the session stays after this command has left (of several the latest end counts). `streams` are descriptors
+    of the caller's; `terminal` is TERM where one of them is a terminal, else empty.
+
+    Text holds bytes that are not UTF-8 as surrogates (PEP 383).
+
+        >>> Request(shell="echo $PATH").argv
+        ('/bin/bash', '--login', '-c', 'echo $PATH')
+    """
+
+    command: Sequence[str] = ()
+    shell: str | None = None
+    cwd: str = "/"
+    env: Mapping[str, str] = _NO_VARIABLES
+    network: str | None = None
+    backend: str | None = None
+    timeout: float | None = None
+    keep_alive: float = 0.0
+    limits: Limits = Limits()
+    streams: tuple[int, int, int] = (0, 1, 2)
+    terminal: str = ""
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The words that are executed."""
+        return tuple(self.command) if self.shell is None else (*SHELL, self.shell)
+
+
+def terminal(streams: tuple[int, int, int], environ: Mapping[str, str]) -> str:
+    """TERM, where one of the streams is a terminal; else empty."""
+    import os
+
+    return environ.get("TERM", "") if any(map(os.isatty, streams)) else ""
+
+
+class Ended(NamedTuple):
+    """How a command ended: its status, and the limits that it reached."""
+
+    status: int
+    limits: tuple[Reached, ...] = ()
+
+
+def check(request: Request, backends: Collection[str]) -> Request:
+    """The same request; UsageError, which begins with the field's name, for what no command can be.
+
+    `backends` are the names of those that there are.
+    """
+    from math import inf
+
+    from solven_env.system.networks import NETWORKS
+
+    def refuse(field: str, what: str, fix: str = "") -> None:
+        raise UsageError(f"{field}: {what}", fix=fix)
+
+    def is_number(value: object) -> bool:
+        return isinstance(value, int | float)
+
+    if isinstance(request.command, str):
+        refuse("command", "a sequence of words is needed, not text", "Pass a list, or the text as shell=….")
+    if (request.shell is None) == (not request.command):
+        refuse("command", "give either a command or --shell TEXT")
+    texts = {"command": request.argv, "cwd": (request.cwd,), "env": (*request.env.keys(), *request.env.values())}
+    for field, values in texts.items():
+        for value in values:
+            if not isinstance(value, str):
+                refuse(field, f"text is needed, not {type(value).__name__}", "Pass str.")
+    if not request.cwd.startswith("/"):
+        refuse("cwd", f"{request.cwd!r} is not absolute", "It is a path inside: begin it with /.")
+    if request.network not in (None, *NETWORKS):
+        refuse("network", f"unknown network {request.network}; use {listed(NETWORKS)}")
+    if request.backend not in (None, *backends):
+        refuse("backend", f"unknown backend {request.backend}; use {listed(backends)}")
+    if request.timeout is not None and not (is_number(request.timeout) and 0 < request.timeout < inf):
+        refuse("timeout", "a number of seconds above 0 is needed", "Leave it out for none.")
+    if not (is_number(request.keep_alive) and 0 <= request.keep_alive < inf):
+        refuse("keep_alive", "a number of seconds is needed, 0 or more", "Leave it out for 0.")
+    return request
+
+
+def listed(names: Collection[str]) -> str:
+    """The names as a choice: `none, internet or host`."""
+    *rest, last = names
+    return f"{', '.join(rest)} or {last}" if rest else last
+
+
+def check_fits(request: Request) -> None:
+    """Refuse (SandboxError) a planned request whose words or variables no execve(2) takes."""
+    if not request.argv:
+        raise SandboxError("a command has at least one word")
+    if not request.cwd.startswith("/"):
+        raise SandboxError("the working directory of a command is absolute", location=request.cwd)
+    # A backend may pass variables as a list that U+0000 separates: one in a value would begin an option of its own.
+    texts = (*request.argv, request.cwd, *request.env.keys(), *request.env.values())
+    if any("\0" in text for text in texts):
+        raise SandboxError("a command, its working directory and its variables have no U+0000 in them")
+    for name, value in request.env.items():
+        if not name or "=" in name:
+            raise SandboxError("the name of a variable is not empty and has no '='", location=name)
+        _check_length(f"the variable {name[:100]} with its value", f"{name}={value}")
+    for number, argument in enumerate(request.argv):
+        _check_length(f"argument {number} of the command", argument)
+
+
+def _check_length(what: str, text: str) -> None:
+    length = len(text.encode("utf-8", "surrogateescape"))
+    if length > _LONGEST:
+        raise SandboxError(
+            f"{what} has {length} bytes, and the kernel takes {_LONGEST}", fix="Pass it by a file or standard input."
+        )
+
+
+def encode_request(request: Request) -> dict[str, Any]:
+    """What the process that starts the command needs of it, as plain data; `decode_request` is the way back."""
+    return {
+        "argv": [*map(str.__str__, request.argv)],  # plain even where a caller's is a kind of str
+        "env": [(str.__str__(name), str.__str__(value)) for name, value in request.env.items()],
+        "cwd": str.__str__(request.cwd),
+        "timeout": None if request.timeout is None else float(request.timeout),
+        "limits": request.limits._asdict(),
+        "keep_alive": float(request.keep_alive),
+    }
+
+
+def decode_request(document: dict[str, Any]) -> Request:
+    """The request that `encode_request` was given, as far as it goes."""
+    return Request(
+        tuple(document["argv"]),
+        env=dict(document["env"]),
+        cwd=document["cwd"],
+        timeout=document["timeout"],
+        limits=Limits(**document["limits"]),
+        keep_alive=document["keep_alive"],
+    )

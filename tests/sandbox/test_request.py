@@ -1,0 +1,71 @@
+"""What no command can be is told by its field's name, and a planned request reaches the process that starts it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from solven_env.errors import SandboxError, UsageError
+from solven_env.sandbox.limits import Limits
+from solven_env.sandbox.request import Request, check, check_fits, decode_request, encode_request
+
+# What os.fsdecode makes of any bytes: PEP 383.
+os_text = st.binary(max_size=12).map(lambda data: data.replace(b"\0", b"x").decode("utf-8", "surrogateescape"))
+requests = st.builds(
+    Request,
+    command=st.lists(os_text, min_size=1, max_size=4).map(tuple),
+    env=st.dictionaries(os_text, os_text, max_size=4),
+    cwd=os_text,
+    timeout=st.none() | st.floats(0, 1e6),
+    limits=st.builds(Limits, st.none() | st.integers(1, 1 << 40), file_size=st.integers(1, 1 << 60)),
+    keep_alive=st.floats(0, 1e6),
+)
+
+
+@given(requests)
+def test_a_request_survives_json(request: Request) -> None:
+    assert decode_request(json.loads(json.dumps(encode_request(request)))) == request
+
+
+def test_a_text_for_a_shell_is_its_words() -> None:
+    assert decode_request(encode_request(Request(shell="echo hi"))).argv == ("/bin/bash", "--login", "-c", "echo hi")
+
+
+WRONG: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"command": ()}, "command: give either a command or --shell TEXT."),
+    ({"shell": "true"}, "command: give either a command or --shell TEXT."),
+    ({"command": "true"}, "command: a sequence of words is needed, not text. Pass a list, or the text as shell=…."),
+    ({"command": ("true", 1)}, "command: text is needed, not int. Pass str."),
+    ({"env": {"A": None}}, "env: text is needed, not NoneType. Pass str."),
+    ({"cwd": "src"}, "cwd: 'src' is not absolute. It is a path inside: begin it with /."),
+    ({"network": "x"}, "network: unknown network x; use none, internet or host."),
+    ({"backend": "x"}, "backend: unknown backend x; use bubblewrap or toy."),
+    ({"timeout": 0}, "timeout: a number of seconds above 0 is needed. Leave it out for none."),
+    ({"timeout": "1"}, "timeout: a number of seconds above 0 is needed. Leave it out for none."),
+    ({"keep_alive": -1}, "keep_alive: a number of seconds is needed, 0 or more. Leave it out for 0."),
+)
+
+
+@pytest.mark.parametrize(("changes", "told"), WRONG)
+def test_what_is_wrong_begins_with_the_fields_name(changes: dict[str, Any], told: str) -> None:
+    request = Request(("true",))._replace(**changes)
+    with pytest.raises(UsageError) as caught:
+        check(request, ("bubblewrap", "toy"))
+    assert str(caught.value) == told
+
+
+def test_what_is_right_is_handed_on_as_it_is() -> None:
+    request = Request(("true",), None, "/usr", {"A": "1"}, "none", "toy", 0.5, 3)
+    assert check(request, ("bubblewrap", "toy")) is request
+
+
+@pytest.mark.parametrize(
+    "request_", [Request(()), Request(("true",), cwd="src"), Request(("true",), cwd=""), Request(("a\0b",))]
+)
+def test_a_command_that_no_kernel_starts_is_refused(request_: Request) -> None:
+    with pytest.raises(SandboxError, match="command"):
+        check_fits(request_)
