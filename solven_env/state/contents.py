@@ -8,10 +8,10 @@ read: a storage that lost its bytes gives them back empty, cut off or not at all
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from solven_env.errors import StateError
-from solven_env.typed import TYPE_CHECKING
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable

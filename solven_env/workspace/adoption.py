@@ -8,13 +8,13 @@ import posixpath
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from solven_env.errors import WorkspaceError
 from solven_env.system.blocks import READ_DIRECTORY_ITSELF
 from solven_env.system.durable import chown
 from solven_env.system.failures import failures_as
 from solven_env.system.syscalls import CONFINED, O_PATH, RESOLVE_NO_XDEV, openat2
-from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
