@@ -4,9 +4,9 @@
                                             birth of its root, and its path, with `/` between them
     <data>/known/paths/<digest of a path>   a symbolic link, whose text is the `id`, and the mount point that it was on
 
-The id is the storage's own (`state.identity`), but for a copy of a storage: what lies on this host for the original
-(layers, sessions, uids) is not the copy's, so that this host gives it another one. A link has its text or is not there,
-whenever the machine stops; what is lost is noted anew by the next apply or run.
+The id is the storage's own (`storage.json` in its state), but for a copy of a storage: what lies on this host for the
+original (layers, sessions, uids) is not the copy's, so that this host gives it another one. A link has its text or is
+not there, whenever the machine stops; what is lost is noted anew by the next apply or run.
 
 What a place is, whose storage has an id that this host knows:
 
@@ -25,14 +25,15 @@ there the first row does not apply.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shlex
 from pathlib import Path
 
 from solven_env.errors import SolvenError, StateError, StorageError, StoreError
 from solven_env.state import LocalState
-from solven_env.state.identity import KEY, known_storage_id, storage_id, written
 from solven_env.state.storage_root import StorageRoot, is_mount_point
+from solven_env.system import names
 from solven_env.system.durable import make_directory
 from solven_env.system.failures import failures_as
 from solven_env.system.publishing import locked, refusals_told
@@ -42,6 +43,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from solven_env.config import Storage
+    from solven_env.state import StateStore
+
+
+_ID_KEY = "storage.json"
+_ID_FORMAT = 1
 
 
 class KnownStorage(NamedTuple):
@@ -109,6 +115,55 @@ def recall(data: Path, path: Path) -> str | None:
     return at.id if at else None
 
 
+def storage_id(state: StateStore, wanted: str | None = None) -> str:
+    """The id of the storage whose state this is; where it has none `wanted`, or one that is drawn, is written now.
+
+    StateError where it is damaged.
+    """
+    known = known_storage_id(state)
+    if known is not None:
+        return known
+    given = wanted or os.urandom(16).hex()
+    try:
+        state.create(_ID_KEY, f"{_id_file(given)}\n".encode())
+    except StateError:
+        known = known_storage_id(state)  # another one wrote it at the same time
+        if known is None:
+            raise
+        return known
+    return known_storage_id(state) or given  # a bucket's mount lets another host replace it
+
+
+def _id_file(storage: str) -> str:
+    """The text of the file `_ID_KEY` for an id, one line."""
+    return json.dumps({"format": _ID_FORMAT, "id": storage})
+
+
+def known_storage_id(state: StateStore) -> str | None:
+    """The id of the storage whose state this is; None where none was drawn yet. StateError where it is damaged."""
+    stored = state.get(_ID_KEY)
+    if stored is None:
+        return None
+    try:
+        about = json.loads(stored.value)
+        found, version = about["id"], about.get("format", _ID_FORMAT)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        found, version = "", _ID_FORMAT
+    if type(version) is int and version > _ID_FORMAT:
+        raise StateError(
+            f"the storage's id has format {version}, which is not {_ID_FORMAT}",
+            fix="A newer solven-env wrote it: install that one.",
+            location=state.location(_ID_KEY),
+        )
+    if not isinstance(found, str) or not names.ID.fullmatch(found):
+        raise StateError(
+            "the storage's id is damaged",
+            fix="Restore it from a backup, or remove it.",
+            location=state.location(_ID_KEY),
+        )
+    return found
+
+
 def _judge(data: Path, root: StorageRoot, asked: Storage) -> _Judged:
     with failures_as(StorageError, str(root.path)):
         here = root.look()
@@ -147,8 +202,8 @@ def _check_new(data: Path, root: StorageRoot, asked: Storage, at: _At | None) ->
         who = "this host's configuration says" if lost == asked.id else "this host knows it as"
         raise StateError(
             f"the storage's id is gone, and {who} {lost}",
-            fix=f"Restore it from a backup, or write this there: {written(lost)}",
-            location=str(root.path / ".solven-env" / KEY),
+            fix=f"Restore it from a backup, or write this there: {_id_file(lost)}",
+            location=str(root.path / ".solven-env" / _ID_KEY),
         )
     if known is not None and known.storage == asked.id:  # drawn already: this one is not it, or lost everything
         raise StorageError(
@@ -246,10 +301,10 @@ def _entries(data: Path, own: str) -> dict[str, KnownStorage]:
     place = _link(data, own).parent
     with refusals_told(place):
         try:
-            names = sorted(os.listdir(place))  # noqa: PTH208 (names are wanted)
+            there = sorted(os.listdir(place))  # noqa: PTH208 (names are wanted)
         except FileNotFoundError:
             return {}
-    found = ((name, _read(data, name)) for name in names if name == own or name.startswith(f"{own}."))
+    found = ((name, _read(data, name)) for name in there if name == own or name.startswith(f"{own}."))
     return {name: known for name, known in found if known is not None and known.storage == own}
 
 

@@ -30,7 +30,6 @@ from solven_env.system.syscalls import (
     renameat2,
 )
 from solven_env.typed import TYPE_CHECKING, NamedTuple
-from solven_env.workspace.reading import opened_to_read, read_at_most
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -46,6 +45,8 @@ _READABLE = 0o750
 TEMPORARIES = ".solven-env-*.tmp"
 """Pattern of the names that `Root.stage` and `Root.set_aside` give, for a person."""
 _TEMPORARY = re.compile(r"\.solven-env-[0-9a-f]{16}\.tmp")
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+_PIECE = 1024 * 1024
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
@@ -133,11 +134,11 @@ class Root:
         Never waits, whatever stands at `path`. Of a file that changes meanwhile it is whatever was read.
         """
         _check(path)
-        with failures_as(WorkspaceError, path), opened_to_read(self._descriptor, path) as descriptor:
+        with failures_as(WorkspaceError, path), _opened_to_read(self._descriptor, path) as descriptor:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise _refusal(path, "something else than a file stands here", "Look at it and move it away.")
-            data = b"" if status.st_size > limit else read_at_most(descriptor, status.st_size, limit + 1)
+            data = b"" if status.st_size > limit else _read_at_most(descriptor, status.st_size, limit + 1)
             if max(status.st_size, len(data)) > limit:
                 raise _refusal(path, f"the file is too large: over {limit} bytes", "Make it smaller or move it away.")
             return data
@@ -147,7 +148,7 @@ class Root:
         import hashlib
 
         _check(path)
-        with failures_as(WorkspaceError, path), opened_to_read(self._descriptor, path) as descriptor:
+        with failures_as(WorkspaceError, path), _opened_to_read(self._descriptor, path) as descriptor:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise _refusal(path, "something else than a file stands here", "Look at it and move it away.")
             with open(descriptor, "rb", closefd=False) as file:
@@ -367,6 +368,60 @@ class Root:
 def is_temporary(name: str) -> bool:
     """True for a name as `Root.stage` and `Root.set_aside` give it."""
     return _TEMPORARY.fullmatch(name) is not None
+
+
+@contextmanager
+def _opened_to_read(workspace: int, path: str) -> Iterator[int]:
+    """Open the file at `path` beneath the workspace through no link, without waiting for anything.
+
+    What belongs to us and forbids reading (a `chmod 000` of the agent's, a `mode: "0200"` of the profile's) can be
+    looked at nevertheless: its mode is another one while it is being opened, for its owner alone.
+    """
+    try:
+        descriptor = openat2(workspace, path, _READ)
+    except PermissionError:
+        unreadable = _open_unreadable(workspace, path)
+        if unreadable is None:
+            raise
+        descriptor = unreadable
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _read_at_most(descriptor: int, expected: int, size: int) -> bytes:
+    """At most `size` bytes, in one piece where there are as many as expected: a copy would double the memory."""
+    parts = []
+    piece = expected + 1
+    while size > 0 and (part := os.read(descriptor, min(size, piece))):
+        parts.append(part)
+        size -= len(part)
+        piece = _PIECE
+    return b"".join(parts)
+
+
+def _open_unreadable(workspace: int, path: str) -> int | None:
+    held = openat2(workspace, path, O_PATH | os.O_NOFOLLOW)
+    try:
+        status = os.fstat(held)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            return None
+        mode = stat.S_IMODE(status.st_mode)
+        # Leads to what is held, whatever has its name by now: fchmod(2) refuses what was opened with O_PATH.
+        itself = f"/proc/self/fd/{held}"
+        try:
+            os.chmod(itself, mode | stat.S_IRUSR)  # noqa: PTH101
+            try:
+                return os.open(itself, _READ & ~os.O_NOFOLLOW)
+            finally:
+                os.chmod(itself, mode)  # noqa: PTH101
+        except BlockingIOError:  # a lease (fcntl(2)), which whoever holds it took before the file was closed to him
+            raise
+        except OSError:  # no /proc, a file system that is read-only: the refusal stands
+            return None
+    finally:
+        os.close(held)
 
 
 def _move_out(here: int, name: str, place: int, new: str, path: str) -> None:

@@ -11,7 +11,7 @@ from solven_env.errors import StateError
 from solven_env.packages.layers import Home, instances, layer, remove
 from solven_env.packages.store import Build
 from solven_env.state import LocalState
-from solven_env.state.identity import storage_id
+from solven_env.threads.known import storage_id
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,9 +18,9 @@ import solven_env
 from solven_env.config import Storage
 from solven_env.errors import StateError, StorageError, StoreError
 from solven_env.state import LocalState
-from solven_env.state.identity import known_storage_id
 from solven_env.state.storage_root import StorageRoot
 from solven_env.threads import known
+from solven_env.threads.known import known_storage_id
 from solven_env.threads.thread import Thread
 from tests.mounts import as_root, bound, fused
 from tests.profiles import write_profile

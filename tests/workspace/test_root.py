@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from solven_env.errors import ExchangeUnsupportedError, SolvenError, WorkspaceError
 from solven_env.system import durable
-from solven_env.workspace import reading
 from solven_env.workspace import root as root_module
 from solven_env.workspace.root import Entry, Owner, Root
 
@@ -452,8 +451,7 @@ def test_a_refusal_names_the_path_and_what_to_do(
     def refuse(*_: object, **__: object) -> int:
         raise OSError(number, os.strerror(number))
 
-    for module in (root_module, reading):
-        monkeypatch.setattr(module, "openat2", refuse)
+    monkeypatch.setattr(root_module, "openat2", refuse)
     for name, operation in OPERATIONS.items():
         if name == "stat" and number == errno.ELOOP:
             continue
