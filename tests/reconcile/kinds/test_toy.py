@@ -123,9 +123,10 @@ def test_its_record_is_read_where_the_row_is(tmp_path: Path, monkeypatch: pytest
         load(written, "state.json", vocabulary())
 
 
-def test_a_command_finds_it(tmp_path: Path) -> None:
+def test_a_command_finds_it_and_doctor_tells_its_drift(tmp_path: Path, place: Path) -> None:
     storage = tmp_path / "storage"
     api.apply(counting_from(2, tmp_path), "t1", storage=storage)
+    assert api.explain("t1", ["true"], storage=storage).cwd == "/"
     with (tmp_path / "said").open("w+b") as said, open(os.devnull) as nothing:
         status = api.run(
             "t1", ["cat", f"/{NAME}"], storage=storage, stdin=nothing.fileno(), stdout=said.fileno(), stderr=2
@@ -133,6 +134,11 @@ def test_a_command_finds_it(tmp_path: Path) -> None:
         said.seek(0)
         assert (status, said.read()) == (0, toy.lines(2))
     api.stop("t1", storage=storage)
+    (place / NAME).unlink()
+    (finding,) = (
+        each for each in api.doctor("t1", storage=storage, only=("drift",)).findings if each.question == "drift"
+    )
+    assert (finding.answer.level, NAME in finding.answer.detail) == ("limited", True)
 
 
 def test_two_kinds_cannot_have_one_path(tmp_path: Path) -> None:
