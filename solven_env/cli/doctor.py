@@ -14,7 +14,7 @@ from solven_env.cli.options import Format, FormatOption, StorageOption
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from solven_env.doctor.listing import File, Listing
+    from solven_env.doctor.listing import ListedFile, Listing
     from solven_env.doctor.questions import Finding
     from solven_env.report import DoctorReport
 
@@ -171,7 +171,7 @@ def _say_listing(listed: Listing) -> None:
             say(_file_line(file))
 
 
-def _file_line(file: File) -> str:
+def _file_line(file: ListedFile) -> str:
     from solven_env.errors import printable
 
     if file.entry is None:
@@ -194,7 +194,7 @@ def _listing_json(listed: Listing, *, packages: bool, files: bool) -> dict[str, 
     return document("doctor", probes=[], **found)
 
 
-def _file_json(file: File) -> dict[str, object]:
+def _file_json(file: ListedFile) -> dict[str, object]:
     entry = file.entry
     described = {"type": entry.kind, "mode": f"{entry.mode:04o}", "size": entry.size} if entry else {"type": None}
     return {"path": file.path, **described, "reason": file.reason}

@@ -1,4 +1,4 @@
-"""What is asked about a thread from inside of its sandbox, as its commands find it (requirements R3 to R9 and R15)."""
+"""Questions about a thread from inside its sandbox, as its commands find it (requirements R3 to R9 and R15)."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class Inside:
 
     @property
     def settings(self) -> Any:
-        """What the last apply recorded for launches."""
+        """The settings for launches that the last apply recorded."""
         return self.asked.settings
 
     def has_file(self, path: str) -> bool:
-        """Whether the profile renders it."""
+        """Tell whether the profile renders the file."""
         return self.asked.record is not None and path in kinds.files(self.asked.record.resources)
 
     def packages(self, kind: str) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ class Inside:
         return section.names() if section else ()
 
     def answer(self, name: str) -> Said:
-        """What a part of the script said."""
+        """The output of a part of the script."""
         return self.said.get(name, script.Said(-1, b""))
 
     def run(self, argv: Sequence[str], **env: str) -> trials.Done:
@@ -95,7 +95,7 @@ def start(inside: Inside) -> Answer:
 
 
 def _not_started(inside: Inside, error: SandboxError) -> Answer:
-    """Why the sandbox does not start; where something stands at a mount point, what that is for, and where it is."""
+    """The reason why the sandbox does not start. For something at a mount point: its path and what the mount is for."""
     where = f"{error.location}: " if error.location else ""
     purposes = {each["target"]: each["why"] for each in inside.settings["mounts"]}
     purposes |= {row.TARGET: f"the {kind} packages" for kind, row in ECOSYSTEMS.items()}
@@ -130,7 +130,7 @@ def status(inside: Inside) -> Answer:
 
 
 def unbuffered(inside: Inside) -> Answer | None:
-    """What a Python script prints is there while it runs: before what it then writes past Python's buffer."""
+    """Output of a Python script arrives while it runs: before what it then writes past Python's buffer."""
     if not inside.settings["python"]:
         return None
     go, wait = os.pipe()
@@ -177,7 +177,7 @@ def _remove(inside: Inside, file: str) -> None:
 
 
 def _read_until(descriptor: int, word: bytes) -> bytes:
-    """What comes up to that word, or what can be read of it in a bounded time and space."""
+    """Read up to that word, for a bounded time and a bounded number of bytes."""
     seen = b""
     end = time.monotonic() + _PATIENCE
     while word not in seen and len(seen) < _ENOUGH:

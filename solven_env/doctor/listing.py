@@ -1,4 +1,4 @@
-"""What is in a thread: the packages that its commands find, and its workspace's top level beside the rendered files."""
+"""Contents of a thread: the packages that its commands find, the workspace's top level and the rendered files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LONGEST = 400
 """How many lines of a list, and characters of a line, are told: a thread's own uv or Bun may have printed them."""
 
 
-class File(NamedTuple):
+class ListedFile(NamedTuple):
     """A name in the workspace, what stands there (None: nothing), and how it differs from what was applied."""
 
     path: str
@@ -32,12 +32,12 @@ class Listing(NamedTuple):
     """Packages by `python` and `bun`, as uv and Bun list them, a line each; the top level; the rendered files."""
 
     packages: dict[str, tuple[str, ...]]
-    top: tuple[File, ...]
-    rendered: tuple[File, ...]
+    top: tuple[ListedFile, ...]
+    rendered: tuple[ListedFile, ...]
 
 
 def list_thread(thread: Thread, *, with_packages: bool, with_files: bool) -> Listing:
-    """What is in the thread. SandboxError where it was never applied, BuildError where a build is not whole."""
+    """List the thread. SandboxError if it was never applied, BuildError if a build is not whole."""
     record = thread.record()
     if record is None or not record.generation:
         fix = f"Run: solven-env apply PROFILE {thread.name}"
@@ -62,13 +62,13 @@ def _packages(thread: Thread, record: Record) -> dict[str, tuple[str, ...]]:
     return listed
 
 
-def _files(thread: Thread, record: Record) -> tuple[tuple[File, ...], tuple[File, ...]]:
+def _files(thread: Thread, record: Record) -> tuple[tuple[ListedFile, ...], tuple[ListedFile, ...]]:
     reasons = {change.address: change.reason for change in planning.plan_drift(thread, record).changes}
     files = sorted(kinds.files(record.resources).items())
     root = thread.open_root()
     if root is None:
-        return (), tuple(File(path, None, reasons.get(address, "")) for path, address in files)
+        return (), tuple(ListedFile(path, None, reasons.get(address, "")) for path, address in files)
     with root:
-        top = tuple(File(name, root.stat(name)) for name in root.list(""))
-        rendered = tuple(File(path, root.stat(path), reasons.get(address, "")) for path, address in files)
+        top = tuple(ListedFile(name, root.stat(name)) for name in root.list(""))
+        rendered = tuple(ListedFile(path, root.stat(path), reasons.get(address, "")) for path, address in files)
     return top, rendered

@@ -94,14 +94,14 @@ for (const name of process.env.BUN_PACKAGES.split("\n")) {
 
 
 class Said(NamedTuple):
-    """What a part of the script printed, and its exit status; -1 where it did not come to an end."""
+    """Output of a part of the script, and its exit status; -1 if the part did not end."""
 
     status: int
     text: bytes
 
     @property
     def is_hung(self) -> bool:
-        """Whether it was ended since its time was up, as timeout(1) says."""
+        """True if timeout(1) ended it because its time was up."""
         return self.status in (124, 137)
 
     def words(self) -> str:
@@ -117,12 +117,12 @@ def argv(mark: str, file: str, *, has_python: bool, has_bun: bool, packages: tup
 
 
 def variables(modules: tuple[str, ...]) -> dict[str, str]:
-    """What the script finds in its environment beside the thread's own."""
+    """The environment variables that the script needs beside the thread's own."""
     return {"PYTHON_PROBE": _PYTHON, "BUN_PROBE": _BUN, "BUN_PACKAGES": "\n".join(modules)}
 
 
 def parse(mark: str, out: bytes) -> dict[str, Said]:
-    """What each part said, by its name.
+    """The output of each part, by its name.
 
     An agent's program that stands before `timeout` or `head` on PATH may have printed anything, the mark too: it is
     read line by line, in one pass.
@@ -154,5 +154,5 @@ def environment(said: Said) -> tuple[dict[str, str], str]:
 
 
 def _is_about_jobs(line: str) -> bool:
-    """What bash -i says where it has no terminal."""
+    """Tell whether a line is what bash -i says without a terminal."""
     return "cannot set terminal process group" in line or "no job control in this shell" in line

@@ -1,4 +1,4 @@
-"""What is asked about the shells of a thread and the programs and packages that they find (requirements R3 to R9)."""
+"""Questions about the shells of a thread, and the programs and packages they find (requirements R3 to R9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of every host about packages and room: interpreter, uv, Bun, registries, and where things are kept."""
+"""Questions about packages and room on any host: interpreter, uv, Bun, registries, and our own directories."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def builds(host: Host) -> Answer:
 
 
 def uids_of_threads(storage: Path, host: Host) -> Answer | None:
-    """Whether threads of a storage have uids of their own here, and why not."""
+    """Threads of a storage have uids of their own here, or the reason why not."""
     if host.uid is None:
         return None
     configured = host.config.sandbox.uids
@@ -90,7 +90,7 @@ def uids_of_threads(storage: Path, host: Host) -> Answer | None:
 
 
 def directory(path: Path, kind: type[SolvenError], uid: int | None = None) -> Answer:
-    """Whether a directory, or the nearest above it that is there, answers, can be written, and has room.
+    """A directory, or the nearest existing one above it, answers, can be written, and has room.
 
     `uid` is whose it has to be, where those who write in it are others than who asks.
     """
@@ -113,7 +113,7 @@ def directory(path: Path, kind: type[SolvenError], uid: int | None = None) -> An
 
 
 def rights(path: Path, uid: int) -> Answer | None:
-    """Why those who run as `uid` cannot write in a directory that is theirs; None where its owner and mode let them."""
+    """The reason why `uid` cannot write in its own directory; None if owner and mode allow it."""
     about = path.lstat()
     if about.st_uid != uid:
         fix = run("chown", "-hR", f"{uid}:{uid}", path)

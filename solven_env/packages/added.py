@@ -1,4 +1,4 @@
-"""What a thread has added to a build: the packages in its layer, or in its copy, that the build has not.
+"""Packages that a thread added to a build: those in its layer, or in its copy, that the build does not have.
 
 An agent writes there. So names of directories are all that is read, never a file; no link is followed
 (`workspace.root`), and the reading ends after `LIMIT` names.
@@ -28,7 +28,7 @@ _SCOPE = re.compile("@[A-Za-z0-9~-][A-Za-z0-9._~-]*")
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
-class Package(NamedTuple):
+class AddedPackage(NamedTuple):
     """A package by its name. `version` is empty for one of JavaScript, which only a file of the agent's would tell."""
 
     name: str
@@ -42,12 +42,15 @@ class Added(NamedTuple):
     """
 
     kind: str
-    packages: tuple[Package, ...] = ()
+    packages: tuple[AddedPackage, ...] = ()
     is_complete: bool = True
 
 
 def look(build: Build, own: Path) -> Added:
-    """What is in `own`, the thread's upper directory or copy of a build, beyond the build; nothing where it is not."""
+    """List the packages in `own`, the thread's upper directory or copy of a build, that the build does not have.
+
+    `own` may not exist: then there are none.
+    """
     try:
         descriptor = os.open(own, _DIRECTORY)
     except FileNotFoundError:
@@ -83,7 +86,7 @@ def _paths(root: Root, tops: Iterable[str]) -> list[str]:
     return paths
 
 
-def _added(root: Root, build: Build, path: str) -> Package | None:
+def _added(root: Root, build: Build, path: str) -> AddedPackage | None:
     """The package at `path`, unless it is none, or the build has it: a file that changes takes its directory along."""
     package = _row(build).package(path)
     if package and not os.path.lexists(build.tree / path) and _is_directory(root, path):

@@ -17,20 +17,20 @@ from solven_env.packages.tools import uv
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from solven_env.packages.toolchain import Host
+    from solven_env.packages.toolchain import Toolchain
 
 _SECONDS = 15
 
 
 @contextmanager
-def host_away() -> Iterator[tuple[Host, Path]]:
+def host_away() -> Iterator[tuple[Toolchain, Path]]:
     """This host with nothing of ours, and a private directory, gone afterwards."""
     with tempfile.TemporaryDirectory(prefix=".solven-env-doctor-", ignore_cleanup_errors=True) as made:
         yield toolchain.host(Path(made), os.environ), Path(made)
 
 
 def said(path: str, *arguments: str) -> str:
-    """What a program of the host's prints, on one line less its end; empty where it does not start."""
+    """Output of one of the host's programs, without the final newline; empty if it does not start."""
     try:
         done = subprocess.run([path, *arguments], capture_output=True, check=False, timeout=10)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
@@ -39,7 +39,7 @@ def said(path: str, *arguments: str) -> str:
 
 
 def ask_index(requirement: str) -> str:
-    """Why the package index does not give a requirement, in uv's last words; empty where it does."""
+    """The reason why the package index does not give a requirement, in uv's last words; empty if it does."""
     with host_away() as (about, scratch):
         (scratch / "asked.txt").write_text(requirement + "\n")
         options = ("--quiet", "--no-cache", "--no-deps", "--no-build", "--no-header", *about.registries.options)
@@ -50,7 +50,7 @@ def ask_index(requirement: str) -> str:
 
 
 def fails(argv: Sequence[str], where: Path, environ: Mapping[str, str]) -> str:
-    """Why a program fails, in its last words; empty where it does not."""
+    """The reason why a program fails, in its last words; empty if it succeeds."""
     try:
         done = subprocess.run(  # noqa: S603
             argv, cwd=where, env=environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False

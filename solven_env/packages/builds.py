@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from solven_env.packages.ecosystems import Ecosystem
     from solven_env.packages.making import Builder
     from solven_env.packages.store import Build
-    from solven_env.packages.toolchain import Host
+    from solven_env.packages.toolchain import Toolchain
     from solven_env.profile.sections import Section
     from solven_env.sandbox.backends.protocol import Backend
     from solven_env.system.blocks import holding
@@ -65,7 +65,7 @@ def read_lock(sections: locks.Sections, directory: Path | None, profile: str) ->
 
 
 def builder(config: Config, environ: Mapping[str, str], backend: Backend, program: str = "") -> Builder:
-    """How this host builds in a backend, whose `program` a build looks for where it is not given."""
+    """The builder of this host in a backend; a build looks for the backend's `program` if it is not given."""
     from solven_env.packages.making import Builder
 
     variables = tuple(sorted(environ.items()))
@@ -200,12 +200,12 @@ def texts(needs: Sequence[Need]) -> dict[str, bytes]:
 
 
 @functools.lru_cache(maxsize=1)
-def _host(environ: tuple[tuple[str, str], ...]) -> Host:
+def _host(environ: tuple[tuple[str, str], ...]) -> Toolchain:
     from solven_env.packages import toolchain
 
     return toolchain.host(directories.cache(), dict(environ))
 
 
 def build_uid(config: Config) -> int | None:
-    """Whom builds belong to under root, whoever's threads use them; None for anybody else: ourselves."""
+    """The uid that owns builds under root, whichever threads use them; None for an ordinary user, who owns them."""
     return config.sandbox.uid if os.geteuid() == 0 else None

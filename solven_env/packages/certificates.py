@@ -32,7 +32,8 @@ def bundle(authorities: tuple[str, ...], cache: Path) -> Path | None:
     another uid, and certificates are no secret.
     """
     base, *added = authorities
-    texts = [_read(base) if base else next(filter(None, map(_read, _SYSTEM)), b""), *map(_read, added)]
+    others = [path for path in dict.fromkeys(added) if path != base]  # most hosts name one file several times
+    texts = [_read(base) if base else next(filter(None, map(_read, _SYSTEM)), b""), *map(_read, others)]
     text = b"\n".join(dict.fromkeys(filter(None, texts)))
     if not text:
         return None
@@ -42,7 +43,7 @@ def bundle(authorities: tuple[str, ...], cache: Path) -> Path | None:
 
 
 def variables(path: str) -> Mapping[str, str]:
-    """What makes Python's, Node's, curl's and git's programs use the bundle at `path`."""
+    """Environment variables that make Python's, Node's, curl's and git's programs use the bundle at `path`."""
     return dict.fromkeys(_VARIABLES, path)
 
 

@@ -1,4 +1,4 @@
-"""What every sandbox has of the host beside its mounts: the tools, each under one fixed name, on every host the same.
+"""Tools of the host that every sandbox has beside its mounts, each under one fixed name, the same on every host.
 
     /run/solven-env/bin/{uv,bun,node}      node is Bun where the host has none
     /run/solven-env/python                 the interpreter's prefix
@@ -27,7 +27,7 @@ CACHE = "/var/cache/solven-env"
 
 
 class Tools(NamedTuple):
-    """What of the host a sandbox gets: mounts, links, host paths that are shown where they are, and variables."""
+    """Parts of the host that a sandbox gets: mounts, links, host paths shown where they are, and variables."""
 
     mounts: tuple[Mount, ...] = ()
     links: tuple[StagedLink, ...] = ()

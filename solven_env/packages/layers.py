@@ -11,8 +11,6 @@ meeting the layers of its namesake.
 from __future__ import annotations
 
 import os
-import shutil
-from contextlib import suppress
 
 from solven_env.system.durable import make_directory
 from solven_env.system.publishing import make_private, refusals_told
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Home(NamedTuple):
-    """Where one thread's layers are. `data` is our own directory (`<data>/solven-env`)."""
+    """Place of one thread's layers. `data` is our own directory (`<data>/solven-env`)."""
 
     data: Path
     storage: str
@@ -60,7 +58,7 @@ def layer(home: Home, build: Build, uid: int | None) -> Layer:
 
 
 def where(home: Home, build: Build) -> Layer:
-    """Where the thread's layer above a build is, or would be. Nothing is made."""
+    """The thread's layer above a build. It may not exist; nothing is made."""
     directory = home.path / _name(build, _number(home, build))
     return Layer(directory / "upper", directory / "work", build.instance)
 
@@ -125,13 +123,3 @@ def instances(home: Home) -> frozenset[tuple[str, str]]:
         return frozenset()
     pairs = (name.partition("-") for name in names)
     return frozenset((kind, instance) for kind, dash, instance in pairs if dash)
-
-
-def remove(home: Home) -> None:
-    """Remove the thread's layers of one incarnation, on this host; nothing when there are none."""
-    for kind, instance in instances(home):
-        inner = home.path / f"{kind}-{instance}" / "work" / "work"
-        with refusals_told(inner), suppress(FileNotFoundError):
-            inner.chmod(0o700)  # the kernel's own, left without any right after an ordinary user's session
-    with refusals_told(home.path), suppress(FileNotFoundError):
-        shutil.rmtree(home.path)

@@ -36,7 +36,7 @@ def names() -> tuple[str, ...]:
 
 
 def digest(sections: Sections) -> str:
-    """What a profile asks for, as one digest: of its sections of packages only, resolved, order aside."""
+    """Digest of the packages that a profile asks for: of its resolved sections of packages only, order aside."""
     asked = {name: section and section.asked() for name, section in sections.items()}
     return _digest(json.dumps(asked, sort_keys=True).encode())
 

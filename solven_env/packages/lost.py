@@ -1,4 +1,4 @@
-"""Whether a thread's commands removed what a build cannot do without, as its layer or its copy shows it.
+"""Files that a build needs and a thread's commands removed, as its layer or its copy shows it.
 
 A layer is read as the kernel's overlay reads it (Documentation/filesystems/overlayfs.rst): a device in the place of a
 name hides it, an opaque directory hides all that the build has beneath it. An agent writes there: names alone are read,
@@ -44,7 +44,7 @@ def find(build: Build, own: Path) -> str:
 
 
 def _is_there(root: Root, build: Build, own: Path, path: str) -> bool:
-    """Whether commands see anything at a path of at most two names."""
+    """Tell whether commands see anything at a path of at most two names."""
     shows_build = own.name == "upper"
     first, _, rest = path.partition("/")
     for here in (first, path) if rest else (first,):

@@ -27,7 +27,7 @@ from solven_env.workspace.root import Owner, Root
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from solven_env.packages.toolchain import Host
+    from solven_env.packages.toolchain import Toolchain
     from solven_env.sandbox.backends.protocol import Backend
 
 _CONFIG = f"{host_tools.RUN}/config"
@@ -40,20 +40,20 @@ _SYSTEM: tuple[Mount, ...] = (
 
 
 class Builder(NamedTuple):
-    """How this host builds. `uid` is whom builds belong to under root (group of that number), None for anybody else.
+    """Means of this host to build. `uid` owns builds under root (with its group); None for an ordinary user.
 
     `runtime` is the directory of sessions' sockets, `program` the path of the backend's program, empty before it is
     looked for. The bytes are the same under every backend: the shape is, and paths with it.
     """
 
-    host: Host
+    host: Toolchain
     uid: int | None
     runtime: str
     backend: Backend
     program: str = ""
 
 
-class Place(NamedTuple):
+class BuildSandbox(NamedTuple):
     """One sandbox for building, whose `/` is the host directory `workspace`. `cache` is one for uv's and Bun's caches.
 
     `writable` and `readable` are host directories by target.
@@ -110,7 +110,7 @@ def make(
     fetches: bool,
     writable: Mapping[str, Path] = MappingProxyType({}),
     readable: Mapping[str, Path] = MappingProxyType({}),
-) -> Iterator[Place]:
+) -> Iterator[BuildSandbox]:
     """A place with a workspace and a cache of its own in `stage`, both empty, and removed at the end of the block."""
     import tempfile
 
@@ -121,7 +121,7 @@ def make(
     try:
         (own / "record").mkdir(0o700)
         give(builder, workspace, cache)
-        yield Place(builder, tools, workspace, cache, fetches, writable, readable)
+        yield BuildSandbox(builder, tools, workspace, cache, fetches, writable, readable)
     finally:
         shutil.rmtree(own, ignore_errors=True)
 
@@ -133,7 +133,7 @@ def open_root(builder: Builder, directory: Path) -> Root:
         return Root(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW), owner)
 
 
-def _plan(place: Place) -> LaunchPlan:
+def _plan(place: BuildSandbox) -> LaunchPlan:
     builder = place.builder
     tool_mounts, links = host_tools.tool_mounts(place.tools, [mount.target for mount in _SYSTEM])
     targets = [mount.target for mount in (*_SYSTEM, *tool_mounts)]
@@ -161,7 +161,7 @@ def _plan(place: Place) -> LaunchPlan:
     )
 
 
-def _configuration(host: Host) -> tuple[StagedFile, ...]:
+def _configuration(host: Toolchain) -> tuple[StagedFile, ...]:
     found = host.registries
     texts = {
         f"{_CONFIG}/uv/uv.toml": found.uv_user,
@@ -172,7 +172,7 @@ def _configuration(host: Host) -> tuple[StagedFile, ...]:
     return tuple(StagedFile(path, text) for path, text in texts.items() if text)
 
 
-def _environment(place: Place) -> dict[str, str]:
+def _environment(place: BuildSandbox) -> dict[str, str]:
     own = {
         "PATH": f"{host_tools.BIN}:/usr/local/bin:/usr/bin:/bin",
         "HOME": "/tmp",  # noqa: S108 - the sandbox's own

@@ -1,4 +1,4 @@
-"""What a build held when it was made, entry by entry: it decides whether a build that was touched was changed.
+"""Contents of a build when it was made, entry by entry: they decide whether a touched build was changed.
 
     <build>/contents    one JSON list a line: path, mode with the type, size in bytes, modification time in nanoseconds,
                         and of a file its SHA-256, of a symbolic link where it leads
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _NAME = "contents"
 
 
-class Entry(NamedTuple):
+class ManifestEntry(NamedTuple):
     """One file, directory or link of a tree. `holds` is a digest, where a link leads, or empty."""
 
     path: str
@@ -62,13 +62,13 @@ def first_changed(build: Path) -> str | None:
     return None
 
 
-def _recorded(build: Path) -> Iterator[Entry]:
+def _recorded(build: Path) -> Iterator[ManifestEntry]:
     with (build / _NAME).open() as file:
         for line in file:
-            yield Entry(*json.loads(line))
+            yield ManifestEntry(*json.loads(line))
 
 
-def _look(tree: Path) -> Iterator[Entry]:
+def _look(tree: Path) -> Iterator[ManifestEntry]:
     """All that a tree holds, in an order that is always the same."""
     for path, names, files, directory in os.fwalk(tree, onerror=_raise):
         names[:] = sorted(name for name in names if name != "__pycache__")
@@ -80,9 +80,9 @@ def _look(tree: Path) -> Iterator[Entry]:
                 yield _entry(os.path.join(here, name), about, _holds(directory, name, about.st_mode))
 
 
-def _entry(path: str, about: os.stat_result, holds: str) -> Entry:
+def _entry(path: str, about: os.stat_result, holds: str) -> ManifestEntry:
     size = 0 if stat.S_ISDIR(about.st_mode) else about.st_size
-    return Entry(path, about.st_mode, size, about.st_mtime_ns, holds)
+    return ManifestEntry(path, about.st_mode, size, about.st_mtime_ns, holds)
 
 
 def _holds(directory: int, name: str, mode: int) -> str:

@@ -1,4 +1,4 @@
-"""Where this host gets packages from: what pip, uv, npm and Bun were configured with, for uv and Bun to use.
+"""Sources of packages on this host: the settings of pip, uv, npm and Bun, gathered for uv and Bun.
 
 uv ignores pip's settings and Bun npm's global ones, yet that is where people put their mirror, proxy and credentials.
 What is gathered may hold credentials: it goes to the process that fetches, and to nothing else.
@@ -38,7 +38,7 @@ _CAFILE = re.compile(r"(?m)^\s*cafile\s*=\s*(.*?)\s*$\n?")
 
 
 class Registries(NamedTuple):
-    """What to give uv and Bun. It may hold credentials, so it is never shown."""
+    """Settings to give to uv and Bun. They may hold credentials, so they are never shown."""
 
     variables: Mapping[str, str]
     """Environment variables for both."""
@@ -57,7 +57,7 @@ class Registries(NamedTuple):
 
 
 def read(environ: Mapping[str, str], default_index: Callable[[], str]) -> Registries:
-    """What this host's configuration says. A file that is missing or cannot be read says nothing.
+    """Gather this host's configuration. A file that is missing or cannot be read counts as empty.
 
     `default_index` is asked for the address that uv uses when it is told none.
     """

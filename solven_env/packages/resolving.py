@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from solven_env.packages.ecosystems import Ecosystem
     from solven_env.packages.locks import Lock, Sections
-    from solven_env.packages.toolchain import Host
+    from solven_env.packages.toolchain import Toolchain
 
 
-def resolve(sections: Sections, known: Mapping[str, bytes], host: Host, progress: Callable[[str], None]) -> Lock:
+def resolve(sections: Sections, known: Mapping[str, bytes], host: Toolchain, progress: Callable[[str], None]) -> Lock:
     """The lock for these sections. Versions of a lock that is `known` (its files by name) stay where they still fit.
 
     Of what is known nothing but versions is believed: digests are the index's, and a text that is no lock is left out,
@@ -39,7 +39,7 @@ def resolve(sections: Sections, known: Mapping[str, bytes], host: Host, progress
 
 
 def check_resolved(
-    lock: Lock, sections: Sections, host: Host, progress: Callable[[str], None], *, where: str, fix: str
+    lock: Lock, sections: Sections, host: Toolchain, progress: Callable[[str], None], *, where: str, fix: str
 ) -> None:
     """Hold a lock that is believed against what the indexes say now, its versions preferred, and write nothing.
 
@@ -53,7 +53,7 @@ def check_resolved(
         row.compare(section, text, host, f"{where}/{row.LOCK}", fix=fix)
 
 
-def _preferred(row: Ecosystem, known: Mapping[str, bytes], host: Host, progress: Callable[[str], None]) -> bytes:
+def _preferred(row: Ecosystem, known: Mapping[str, bytes], host: Toolchain, progress: Callable[[str], None]) -> bytes:
     """The known text of an ecosystem's lock, where there is one and it may be kept to."""
     text = known.get(row.LOCK, b"")
     if text:

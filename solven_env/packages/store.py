@@ -49,12 +49,12 @@ class Build(NamedTuple):
 
     @property
     def tree(self) -> Path:
-        """What a sandbox shows."""
+        """The directory that sandboxes show."""
         return self.path / "tree"
 
     @property
     def lock(self) -> Path:
-        """What those who use it hold a shared lock on. Only where this very instance is has it this name."""
+        """The file that users of the build hold a shared lock on. Its name is that of this very instance."""
         return self.path / f"use-{self.instance}.lock"
 
 
@@ -135,7 +135,7 @@ def use(build: Build) -> holding | None:
 
 
 def is_whole(build: Build) -> bool:
-    """Whether the tree holds what it held when it was made, as `first_changed` sees it."""
+    """Tell whether the tree still holds what it held when it was made, as `first_changed` sees it."""
     return first_changed(build) is None
 
 
@@ -204,7 +204,7 @@ def _directories(tree: Path) -> Iterator[bytes]:
 
 @functools.lru_cache(maxsize=16)
 def _parse_directories(text: bytes) -> tuple[list[bytes], list[int]]:
-    """What `_directories` wrote: paths, and the time of each. ValueError where it is damaged."""
+    """Paths and times that `_directories` wrote. ValueError if the text is damaged."""
     parts = text.split(b"\0")
     if len(parts) % 2:
         raise ValueError("a path without its time")

@@ -25,8 +25,8 @@ _OWN = frozenset(
 )
 
 
-class Host:
-    """What every use of uv and Bun needs to know of this host, from its environment and configuration files.
+class Toolchain:
+    """Facts that every use of uv and Bun needs of this host, from its environment and configuration files.
 
     Each is looked for when it is first asked for: a command whose builds are there wants the certificates alone.
     """
@@ -43,20 +43,20 @@ class Host:
 
     @functools.cached_property
     def registries(self) -> registries.Registries:
-        """Where it gets packages from."""
+        """The sources of its packages."""
         return registries.read(self._given, default_index)
 
     @functools.cached_property
     def environ(self) -> Mapping[str, str]:
-        """What uv is started with, credentials and all."""
+        """The environment that uv is started with. It holds credentials."""
         own = {name: value for name, value in self._given.items() if name in _OWN}
         trusted = certificates.variables(str(self.certificates)) if self.certificates else {}
         return {**own, **self.registries.variables, **trusted, "UV_NO_PROGRESS": "1"}
 
 
-def host(cache: Path, environ: Mapping[str, str]) -> Host:
+def host(cache: Path, environ: Mapping[str, str]) -> Toolchain:
     """This host. StoreError where `cache` cannot be used."""
-    return Host(make_private(cache), dict(environ))
+    return Toolchain(make_private(cache), dict(environ))
 
 
 @functools.cache
@@ -67,7 +67,7 @@ def default_index() -> str:
     return found[1] if found else ""
 
 
-def run_uv(host: Host, *arguments: str | Path, purpose: str, stdin: str = "", fix: str = "") -> str:
+def run_uv(host: Toolchain, *arguments: str | Path, purpose: str, stdin: str = "", fix: str = "") -> str:
     """Run uv on the host, away from any project, and give what it printed. BuildError with its last lines."""
     argv = [uv().path, *arguments, *(host.registries.options if arguments[0] == "pip" else ())]
     return programs.run(argv, cwd=neutral(host.cache), environ=host.environ, purpose=purpose, stdin=stdin, fix=fix)

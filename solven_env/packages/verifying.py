@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Verified(NamedTuple):
-    """What is not as it was made, as paths in the tree. `seen` of `known` digests were compared in the time given."""
+    """Paths in the tree that are not as they were made. `seen` of `known` digests were compared in the given time."""
 
     wrong: tuple[str, ...]
     seen: int

@@ -69,11 +69,11 @@ class Thread(NamedTuple):
 
     @property
     def storage(self) -> Path:
-        """Where the storage is, for messages and for what opens it by itself."""
+        """Path of the storage, for messages and for programs that open it themselves."""
         return self.root.path
 
     def record(self, *, recover: bool = False) -> Record | None:
-        """What the last apply left; None where there was none.
+        """The record that the last apply left; None if there was none.
 
         Where it is damaged or gone `DamagedRecordError` says what can take its place; with `recover` that is given.
         """
@@ -109,7 +109,7 @@ class Thread(NamedTuple):
         return builds.needs(sections, texts)
 
     def added(self, record: Record, builds: Mapping[str, Mapping[str, str]]) -> tuple[Added, ...]:
-        """What the thread has added on this host to these builds (by kind, as a record names them)."""
+        """The packages that the thread added to these builds on this host (by kind, as a record names them)."""
         from solven_env.packages import added, layers, store
 
         if self.storage_id is None:  # no command has run yet
@@ -119,7 +119,7 @@ class Thread(NamedTuple):
         return tuple(added.look(build, layers.own(home, build, backend)) for build in found)
 
     def lost(self, record: Record, build: Build, backend: Backend) -> str:
-        """What the thread's commands removed of a build that it cannot do without, as `lost.find` says."""
+        """The first path that a build needs and the thread's commands removed; empty if none. See `lost.find`."""
         from solven_env.packages import layers, lost
 
         if self.storage_id is None:  # no command has run yet
@@ -136,7 +136,7 @@ class Thread(NamedTuple):
             progress(f"{build.kind}: the thread begins with a fresh layer; what it had is kept as {old}")
 
     def home(self, record: Record) -> Home:
-        """Where the thread's layers are on this host; of a storage that has no id yet, where none are."""
+        """Place of the thread's layers on this host. A storage without an id has none there."""
         from solven_env.packages.layers import Home
 
         return Home(directories.data(), self.storage_id or "", self.name, record.incarnation)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env.packages import layers, toolchain
+from solven_env.packages import toolchain
 from solven_env.packages.making import Builder
 from solven_env.sandbox.backends import bubblewrap
-from tests.packages.thread import UID, home
+from tests.packages.thread import UID
+from tests.run.world import remove
 from tests.sandbox.running import BWRAP
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def host(caches: Path) -> toolchain.Host:
+def host(caches: Path) -> toolchain.Toolchain:
     """This machine, as it is configured."""
     return toolchain.host(caches / "solven-env", os.environ)
 
@@ -51,7 +51,7 @@ def runtime() -> Iterator[str]:
 
 
 @pytest.fixture
-def builder(host: toolchain.Host, runtime: str) -> Builder:
+def builder(host: toolchain.Toolchain, runtime: str) -> Builder:
     return Builder(host, UID, runtime, bubblewrap, BWRAP)
 
 
@@ -60,5 +60,4 @@ def directory() -> Iterator[Path]:
     """Under root beneath a directory that only root may enter."""
     path = Path(tempfile.mkdtemp(prefix="solven-"))
     yield path
-    layers.remove(home(path / "t"))
-    shutil.rmtree(path)
+    remove(path)

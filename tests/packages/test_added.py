@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env.packages import added, copies
-from solven_env.packages.added import Added, Package, look
+from solven_env.packages.added import Added, AddedPackage, look
 from solven_env.packages.layers import Home
 from solven_env.packages.store import Build
 
@@ -45,21 +45,21 @@ def make(tmp_path: Path, kind: str) -> Build:
     ("names", "packages"),
     [
         ([], []),
-        (["idna-3.10.dist-info", "idna", "_idna.py"], [Package("idna", "3.10")]),
-        (["Typing_Extensions-4.12.2.dist-info"], [Package("typing-extensions", "4.12.2")]),
-        (["torch-2!1.0rc1.post2.dev3+cu_1.dist-info"], [Package("torch", "2!1.0rc1.post2.dev3+cu_1")]),
-        (["six-1.16.0.dist-info"], [Package("six", "1.16.0")]),
+        (["idna-3.10.dist-info", "idna", "_idna.py"], [AddedPackage("idna", "3.10")]),
+        (["Typing_Extensions-4.12.2.dist-info"], [AddedPackage("typing-extensions", "4.12.2")]),
+        (["torch-2!1.0rc1.post2.dev3+cu_1.dist-info"], [AddedPackage("torch", "2!1.0rc1.post2.dev3+cu_1")]),
+        (["six-1.16.0.dist-info"], [AddedPackage("six", "1.16.0")]),
         (["six-1.17.0.dist-info"], []),  # of the build: a file in it was changed
         (
             ["b-2.dist-info", "a-10.dist-info", "a-9.dist-info"],
-            [Package("a", "10"), Package("a", "9"), Package("b", "2")],
+            [AddedPackage("a", "10"), AddedPackage("a", "9"), AddedPackage("b", "2")],
         ),
         (["idna.dist-info", "-1.0.dist-info", "a-x.dist-info", "a-1.egg-info", "a-1.dist-info.x"], []),
         (["a\x1b[31m-1.0.dist-info", "a-1\n.dist-info", "ä-1.dist-info", "a-1\udcff.dist-info"], []),
     ],
 )
 def test_a_python_package_is_a_directory_of_metadata_that_the_build_has_not(
-    names: list[str], packages: list[Package], tmp_path: Path, own: Path
+    names: list[str], packages: list[AddedPackage], tmp_path: Path, own: Path
 ) -> None:
     for name in names:
         (own / SITE / name).mkdir(parents=True)
@@ -81,7 +81,7 @@ def test_a_javascript_package_is_a_directory_that_the_build_has_not(
 ) -> None:
     for name in names:
         (own / name).mkdir(parents=True)
-    assert look(make(tmp_path, "bun"), own) == Added("bun", tuple(map(Package, packages)))
+    assert look(make(tmp_path, "bun"), own) == Added("bun", tuple(map(AddedPackage, packages)))
 
 
 def test_there_may_be_no_layer_yet(build: Build, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_nothing_but_a_directory_is_a_package(build: Build, own: Path) -> None:
         if ROOT:  # as the kernel writes what was removed, here and in a user's overlay
             os.mknod(top / "gone-1.0.dist-info", 0o020000, os.makedev(0, 0))
             os.mknod(top / "@gone", 0o020000, os.makedev(0, 0))
-    assert look(build, own).packages == (() if build.kind == "python" else (Package("lib"),))
+    assert look(build, own).packages == (() if build.kind == "python" else (AddedPackage("lib"),))
 
 
 def test_a_million_names_cost_no_more_than_the_limit(build: Build, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,10 +149,10 @@ def add_bun(copy: Path) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "add", "package"),
-    [("python", add_python, Package("idna", "3.10")), ("bun", add_bun, Package("@a/b"))],
+    [("python", add_python, AddedPackage("idna", "3.10")), ("bun", add_bun, AddedPackage("@a/b"))],
 )
 def test_of_a_copy_it_is_what_the_build_has_not(
-    kind: str, add: Callable[[Path], None], package: Package, tmp_path: Path
+    kind: str, add: Callable[[Path], None], package: AddedPackage, tmp_path: Path
 ) -> None:
     build = make(tmp_path, kind)
     copy = copies.copy(Home(tmp_path / "data", "storage", "t1", "first"), build, 61000 if ROOT else None)

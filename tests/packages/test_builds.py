@@ -137,7 +137,7 @@ def make_certificate(directory: Path) -> Path:
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="makes a certificate with openssl")
 def test_a_hosts_own_authority_is_trusted_here_and_inside(
-    environ: dict[str, str], runtime: str, directory: Path, host: toolchain.Host
+    environ: dict[str, str], runtime: str, directory: Path, host: toolchain.Toolchain
 ) -> None:
     certificate = make_certificate(directory)
     wanted, packages = Python(VERSION, ("solven-acme",)), Bun({"solven-acme": "1.0.0"})
@@ -177,7 +177,7 @@ def run(self, *argv, **told):
         print("now", flush=True)
         sys.stdin.read()
     original(self, *argv, **told)
-original, making.Place.run = making.Place.run, run
+original, making.BuildSandbox.run = making.BuildSandbox.run, run
 host = toolchain.host(Path({str(directory / "cache")!r}), os.environ)
 made = making.Builder(host, {UID}, {runtime!r}, bubblewrap, {BWRAP!r})
 build = virtual_environment.build(Python({VERSION!r}), None, made)

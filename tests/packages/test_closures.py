@@ -6,7 +6,7 @@ import pytest
 
 from solven_env.errors import LockError
 from solven_env.packages.ecosystems.bun import Bun, tree
-from solven_env.packages.ecosystems.bun.bun_lock import BunLock, Package
+from solven_env.packages.ecosystems.bun.bun_lock import BunLock, LockedPackage
 from solven_env.packages.ecosystems.python import Python
 from solven_env.packages.ecosystems.python.pins import applicable, check, refuse_unasked
 from solven_env.packages.ecosystems.python.requirements_txt import Pin
@@ -133,7 +133,7 @@ def bun_lock(asked: dict[str, str], *packages: tuple[str, str, dict[str, str], d
     found = {}
     for line, (key, pin, needs, may_need) in enumerate(packages, 1):
         name, _, version = pin.rpartition("@")
-        found[key] = Package(key, name, version, "sha512-", needs, may_need, {}, line)
+        found[key] = LockedPackage(key, name, version, "sha512-", needs, may_need, {}, line)
     return BunLock(asked, found)
 
 

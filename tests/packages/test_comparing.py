@@ -6,7 +6,7 @@ import pytest
 
 from solven_env.errors import LockError
 from solven_env.packages.ecosystems.bun import tree
-from solven_env.packages.ecosystems.bun.bun_lock import BunLock, Package
+from solven_env.packages.ecosystems.bun.bun_lock import BunLock, LockedPackage
 from solven_env.packages.ecosystems.python.pins import compare
 from solven_env.packages.ecosystems.python.requirements_txt import Pin
 
@@ -34,11 +34,11 @@ def test_the_first_pin_that_differs_is_named(resolved: tuple[Pin, ...], location
     assert caught.value.location == location
 
 
-X = Package("x", "x", "1.0.0", "sha512-1", {"y": "1"}, {}, {"dependencies": {"y": "1"}}, 3)
-Y = Package("x/y", "y", "1.0.0", "sha512-2", {}, {}, {"bundled": True}, 5)
+X = LockedPackage("x", "x", "1.0.0", "sha512-1", {"y": "1"}, {}, {"dependencies": {"y": "1"}}, 3)
+Y = LockedPackage("x/y", "y", "1.0.0", "sha512-2", {}, {}, {"bundled": True}, 5)
 
 
-def lock(*packages: Package) -> BunLock:
+def lock(*packages: LockedPackage) -> BunLock:
     return BunLock({}, {package.key: package for package in packages})
 
 
@@ -51,7 +51,9 @@ def lock(*packages: Package) -> BunLock:
         ((X, Y, Y._replace(key="z", line=7)), "f:7", "the lock lacks y 1.0.0 at z"),
     ],
 )
-def test_the_first_package_that_differs_is_named(resolved: tuple[Package, ...], location: str, message: str) -> None:
+def test_the_first_package_that_differs_is_named(
+    resolved: tuple[LockedPackage, ...], location: str, message: str
+) -> None:
     tree.compare(lock(X, Y), lock(Y, X), "f")
     with pytest.raises(LockError, match=message) as caught:
         tree.compare(lock(X, Y), lock(*resolved), "f")
@@ -66,7 +68,7 @@ def test_the_first_package_that_differs_is_named(resolved: tuple[Package, ...], 
         (Y._replace(about={"os": ["darwin"]}), "says otherwise what y 1.0.0 needs"),
     ],
 )
-def test_what_the_registry_says_otherwise_is_named(theirs: Package | None, message: str) -> None:
+def test_what_the_registry_says_otherwise_is_named(theirs: LockedPackage | None, message: str) -> None:
     genuine = {"x@1.0.0": X, "y@1.0.0": Y._replace(about={})}
     tree.compare_registry(lock(X, Y), genuine, "f")
     registry = {"x@1.0.0": X} if theirs is None else {"x@1.0.0": X, "y@1.0.0": theirs}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env.errors import StateError
-from solven_env.packages.layers import Home, instances, layer, remove
+from solven_env.packages.layers import Home, instances, layer
 from solven_env.packages.store import Build
 from solven_env.state import LocalState
 from solven_env.threads.known import storage_id
@@ -55,14 +55,3 @@ def test_a_storage_has_one_id(tmp_path: Path) -> None:
     (tmp_path / "storage/.solven-env/storage.json").write_text('{"id": "../x"}')
     with pytest.raises(StateError, match="damaged"):
         storage_id(state)
-
-
-def test_layers_are_removed_with_what_the_kernel_left(tmp_path: Path) -> None:
-    home = Home(tmp_path / "data", "storage", "t1", "first")
-    made = layer(home, Build("bun", "bun-1", "aa", tmp_path), UID)
-    other = layer(home._replace(thread="t2"), Build("bun", "bun-1", "aa", tmp_path), UID)
-    (made.work / "work").mkdir(mode=0)
-    remove(home)
-    assert not home.path.exists()
-    assert other.upper.exists()
-    remove(home)

@@ -46,7 +46,7 @@ def test_versions_stay_until_they_no_longer_fit(environ: dict[str, str], tmp_pat
     ("package", "said"),
     [("docopt", "no usable wheels"), ("solven-env-no-such-package", "not found in the package registry")],
 )
-def test_what_cannot_be_locked_is_told_in_uvs_words(host: toolchain.Host, package: str, said: str) -> None:
+def test_what_cannot_be_locked_is_told_in_uvs_words(host: toolchain.Toolchain, package: str, said: str) -> None:
     with pytest.raises(BuildError, match=said) as caught:
         pip_compile.resolve(Python("3.12", (package,)), b"", host)
     assert package in caught.value.message
@@ -87,7 +87,7 @@ def test_no_network_is_one_clear_error(environ: dict[str, str], tmp_path: Path) 
     assert "package index" in caught.value.fix
 
 
-def test_bun_is_pinned_with_digests(host: toolchain.Host) -> None:
+def test_bun_is_pinned_with_digests(host: toolchain.Toolchain) -> None:
     text = locking.resolve(Bun({"is-number": "^7.0.0"}), b"", host).decode()
     assert '"is-number": ["is-number@7.0.0", "", {}, "sha512-' in text
     assert locking.resolve(Bun({"is-number": "^7.0.0"}), text.encode(), host).decode() == text
@@ -110,7 +110,7 @@ def test_a_private_npm_registry_is_used_and_its_address_stays_out(
     assert "wrong-one" not in str(caught.value)
 
 
-def test_an_unknown_javascript_package_is_told_in_buns_words(host: toolchain.Host) -> None:
+def test_an_unknown_javascript_package_is_told_in_buns_words(host: toolchain.Toolchain) -> None:
     with pytest.raises(BuildError, match="solven-env-no-such-package"):
         locking.resolve(Bun({"solven-env-no-such-package": "^1.0.0"}), b"", host)
 

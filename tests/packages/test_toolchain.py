@@ -25,7 +25,7 @@ def test_uvs_default_index_is_known() -> None:
     assert toolchain.default_index().endswith("/simple")
 
 
-def test_bun_is_brought_and_runs(host: toolchain.Host) -> None:
+def test_bun_is_brought_and_runs(host: toolchain.Toolchain) -> None:
     tool = program.find(host)
     said = subprocess.run([tool.path, "--version"], capture_output=True, text=True, check=True).stdout
     assert said.strip() == tool.version == program.pin()[0]

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from solven_env.documents.answers import Question
-    from solven_env.packages.added import Package
+    from solven_env.packages.added import AddedPackage
     from solven_env.packages.host_tools import Tools
     from solven_env.packages.making import Builder
     from solven_env.packages.store import Build
-    from solven_env.packages.toolchain import Host
+    from solven_env.packages.toolchain import Toolchain
     from solven_env.state.grammar import Check
     from solven_env.workspace.root import Root
 
@@ -47,13 +47,13 @@ class Ecosystem(SectionKind, Protocol):
     def believe(self, text: bytes, section: Any, file: str, *, fix: str = "") -> object:
         """Parse a lock. LockError at `file:line` for what its grammar has not, and where it is not the section's."""
 
-    def check_known(self, text: bytes, host: Host) -> object:
+    def check_known(self, text: bytes, host: Toolchain) -> object:
         """Raise LockError for a lock whose versions are not to be kept when the profile is locked again."""
 
-    def resolve(self, section: Any, known: bytes, host: Host) -> bytes:
+    def resolve(self, section: Any, known: bytes, host: Toolchain) -> bytes:
         """The text of a new lock. Versions of `known` (empty or checked) stay where they fit. BuildError."""
 
-    def compare(self, section: Any, lock: bytes, host: Host, file: str, *, fix: str) -> None:
+    def compare(self, section: Any, lock: bytes, host: Toolchain, file: str, *, fix: str) -> None:
         """LockError at the first line of a lock that the indexes say otherwise now."""
 
     def known_key(self, section: Any, lock: bytes | None, cache: Path, uid: int | None) -> str | None:
@@ -71,11 +71,11 @@ class Ecosystem(SectionKind, Protocol):
     def tops(self, build: Build) -> Sequence[str]:
         """The directories of a build that hold packages, as paths in it."""
 
-    def package(self, path: str) -> Package | None:
+    def package(self, path: str) -> AddedPackage | None:
         """The package that a path in a build is called like."""
 
-    def tools(self, section: Any, host: Host) -> Tools:
-        """What of the host a sandbox gets, made or fetched where it is missing; `section` is None without one."""
+    def tools(self, section: Any, host: Toolchain) -> Tools:
+        """The parts of the host that a sandbox gets, made or fetched if missing; `section` is None without one."""
 
     def known_tools(self, section: Any, cache: Path) -> Tools:
         """The same as far as it is there. Nothing is started."""

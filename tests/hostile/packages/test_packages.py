@@ -227,7 +227,7 @@ def npm(registry: Registry, name: str, version: str, text: bytes) -> str:
 
 def test_a_bun_package_is_believed_for_the_digest_of_its_lock_alone(
     build_with: Callable[..., Builder],
-    host: toolchain.Host,
+    host: toolchain.Toolchain,
     directory: Path,
 ) -> None:
     wanted = Bun({"solven-acme": "1.0.0"})
@@ -244,7 +244,7 @@ def test_a_bun_package_is_believed_for_the_digest_of_its_lock_alone(
 
 def test_a_bun_package_that_does_not_fit_its_digest_is_not_installed(
     build_with: Callable[..., Builder],
-    host: toolchain.Host,
+    host: toolchain.Toolchain,
 ) -> None:
     wanted = Bun({"solven-acme": "1.0.0"})
     with serve() as registry:
@@ -258,7 +258,7 @@ def test_a_bun_package_that_does_not_fit_its_digest_is_not_installed(
             node_modules.build(wanted, lock, builder)
 
 
-def bring_bun(builder: Builder, host: toolchain.Host) -> None:
+def bring_bun(builder: Builder, host: toolchain.Toolchain) -> None:
     """The pinned Bun, from the cache that tests share."""
     program.find(host)
     shutil.copytree(host.cache / "tools", builder.host.cache / "tools", dirs_exist_ok=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from solven_env.documents.document import Document
     from solven_env.packages.making import Builder
     from solven_env.packages.store import Build
-    from solven_env.packages.toolchain import Host
+    from solven_env.packages.toolchain import Toolchain
     from solven_env.workspace.root import Root
 
 NAME = "toy"
@@ -90,15 +90,15 @@ def believe(lock: bytes, section: Toy, file: str, *, fix: str = "") -> object:
     return lock
 
 
-def check_known(lock: bytes, host: Host) -> object:
+def check_known(lock: bytes, host: Toolchain) -> object:
     return lock
 
 
-def resolve(section: Toy, known: bytes, host: Host | None) -> bytes:
+def resolve(section: Toy, known: bytes, host: Toolchain | None) -> bytes:
     return f"toy {section.version}\n".encode()
 
 
-def compare(section: Toy, lock: bytes, host: Host, file: str, *, fix: str) -> None:
+def compare(section: Toy, lock: bytes, host: Toolchain, file: str, *, fix: str) -> None:
     believe(lock, section, file, fix=fix)
 
 
@@ -136,7 +136,7 @@ def package(path: str) -> None:
     return None
 
 
-def tools(section: Toy | None, host: Host) -> Tools:
+def tools(section: Toy | None, host: Toolchain) -> Tools:
     return Tools(variables=(("TOY", "1"),)) if section else Tools()
 
 

@@ -12,7 +12,7 @@ from solven_env.documents.answers import Question
 from solven_env.documents.diagnostics import quoted
 from solven_env.documents.document import path_text
 from solven_env.packages import host_tools, store
-from solven_env.packages.added import Package
+from solven_env.packages.added import AddedPackage
 from solven_env.packages.ecosystems.bun import program
 from solven_env.profile import npm
 from solven_env.sandbox.launch_plan import Bind, StagedLink
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from solven_env.packages.ecosystems.bun.bun_lock import BunLock
     from solven_env.packages.making import Builder
     from solven_env.packages.store import Build
-    from solven_env.packages.toolchain import Host
+    from solven_env.packages.toolchain import Toolchain
     from solven_env.workspace.root import Root
 
 NAME = "bun"
@@ -117,7 +117,7 @@ def section(recorded: Mapping[str, Any]) -> Bun:
 
 
 def believe(text: bytes, section: Bun, file: str, *, fix: str = "") -> BunLock:
-    """What a bun.lock says. LockError at `file:line` for what its grammar has not, or a package too few or too many."""
+    """Parse a bun.lock. LockError at `file:line` for bad syntax, a missing package or a superfluous one."""
     from solven_env.packages.ecosystems.bun import bun_lock, tree
 
     lock = bun_lock.parse(text, file, fix=fix)
@@ -125,21 +125,21 @@ def believe(text: bytes, section: Bun, file: str, *, fix: str = "") -> BunLock:
     return lock
 
 
-def check_known(text: bytes, host: Host) -> object:
+def check_known(text: bytes, host: Toolchain) -> object:
     """LockError for a lock whose digests are not the registry's: Bun would keep them unasked."""
     from solven_env.packages.ecosystems.bun import locking
 
     return locking.genuine(text, LOCK, host)
 
 
-def resolve(section: Bun, known: bytes, host: Host) -> bytes:
+def resolve(section: Bun, known: bytes, host: Toolchain) -> bytes:
     """The text of bun.lock; see `locking`."""
     from solven_env.packages.ecosystems.bun import locking
 
     return locking.resolve(section, known, host)
 
 
-def compare(section: Bun, lock: bytes, host: Host, file: str, *, fix: str) -> None:
+def compare(section: Bun, lock: bytes, host: Toolchain, file: str, *, fix: str) -> None:
     """LockError at the first package that the registry's resolution has not, has otherwise or has besides."""
     from solven_env.packages.ecosystems.bun import locking
 
@@ -184,9 +184,9 @@ def tops(build: Build) -> tuple[str, ...]:  # noqa: ARG001 - they are the tree's
     return ("",)
 
 
-def package(path: str) -> Package | None:
+def package(path: str) -> AddedPackage | None:
     """The package of a directory in node_modules, or in a scope there."""
-    return Package(path) if _INSTALLED.fullmatch(path) else None
+    return AddedPackage(path) if _INSTALLED.fullmatch(path) else None
 
 
 def sandbox_tools(path: Path | None) -> host_tools.Tools:
@@ -197,7 +197,7 @@ def sandbox_tools(path: Path | None) -> host_tools.Tools:
     return host_tools.Tools((Bind(f"{host_tools.BIN}/bun", str(path)),), links, variables=_VARIABLES)
 
 
-def tools(section: Bun | None, host: Host) -> host_tools.Tools:
+def tools(section: Bun | None, host: Toolchain) -> host_tools.Tools:
     """Bun, found or fetched."""
     return sandbox_tools(program.find(host).path if section else None)
 

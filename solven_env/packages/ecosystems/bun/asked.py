@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Host(Protocol):
+class AskedHost(Protocol):
     """The host that is asked about."""
 
     @property
@@ -23,7 +23,7 @@ class Host(Protocol):
         """Our own directory."""
 
 
-def starts(host: Host) -> Answer:
+def starts(host: AskedHost) -> Answer:
     """The pinned Bun starts, or the package index has it."""
     tool = program.of(host.cache)
     if program.is_there(tool):
@@ -36,7 +36,7 @@ def starts(host: Host) -> Answer:
     return ok(f"Bun {tool.version} is to be had from the package index")
 
 
-def node(_: Host) -> Answer:
+def node(_: AskedHost) -> Answer:
     """Sandboxes see the host's node and npm, or Bun under the name of node and no npm."""
     path = next(filter(os.path.exists, row.NODE), None)
     if path is None:
@@ -46,7 +46,7 @@ def node(_: Host) -> Answer:
     return ok(f"{told}, npm ({npm})") if npm else limited(f"{told}, and no npm")
 
 
-def npm_registry(host: Host) -> Answer | None:
+def npm_registry(host: AskedHost) -> Answer | None:
     """The npm registry answers, as Bun asks it; without Bun nobody asks."""
     tool = program.of(host.cache)
     if not program.is_there(tool):

@@ -41,7 +41,7 @@ _PATH = re.compile(r"(?:\./)?(?!/)(?!(?:.*/)?\.\.(?:/|\Z))[ -~]+")
 _WORD = re.compile(r"!?[a-z0-9_]+")
 
 
-class Package(NamedTuple):
+class LockedPackage(NamedTuple):
     """A package at one place of the tree. `key` is its names from the top, `a/b` for a b that only a has."""
 
     key: str
@@ -59,14 +59,14 @@ class Package(NamedTuple):
 
 
 class BunLock(NamedTuple):
-    """What a bun.lock says: the ranges that were asked for, and the packages by key."""
+    """Contents of a bun.lock: the ranges that were asked for, and the packages by key."""
 
     asked: Mapping[str, str]
-    packages: Mapping[str, Package]
+    packages: Mapping[str, LockedPackage]
 
 
 class _RefusedError(Exception):
-    """What is wrong, and at which line."""
+    """A mistake in a bun.lock, and its line."""
 
     def __init__(self, what: str, line: int) -> None:
         super().__init__(what)
@@ -81,7 +81,7 @@ class _Node(NamedTuple):
 
 
 def parse(text: bytes, file: str, *, field: str = "dependencies", fix: str = "") -> BunLock:
-    """What a bun.lock says, its project's packages asked for in `field`.
+    """Parse a bun.lock whose project asks for its packages in `field`.
 
     LockError at `file:line` with `fix` for anything that the grammar has not.
     """
@@ -114,7 +114,7 @@ def _lock(document: _Node, field: str) -> BunLock:
     return BunLock(asked, {key: _package(key, entry) for key, entry in packages.items()})
 
 
-def _package(key: str, entry: _Node) -> Package:
+def _package(key: str, entry: _Node) -> LockedPackage:
     if not _KEY.fullmatch(key):
         raise _RefusedError("this is not the name of a package", entry.line)
     if not isinstance(entry.value, list) or len(entry.value) != 4:
@@ -130,7 +130,9 @@ def _package(key: str, entry: _Node) -> Package:
     fields = _fields(about, (), tuple(_ABOUT))
     told = {name: _ABOUT[name](node) for name, node in fields.items()}
     optional = {**told.get("peerDependencies", {}), **told.get("optionalDependencies", {})}
-    return Package(key, named[1], named[2], digest.value, told.get("dependencies", {}), optional, told, entry.line)
+    return LockedPackage(
+        key, named[1], named[2], digest.value, told.get("dependencies", {}), optional, told, entry.line
+    )
 
 
 def _ranges(node: _Node) -> dict[str, str]:

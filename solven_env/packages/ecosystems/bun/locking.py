@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from solven_env.packages.ecosystems.bun.bun_lock import BunLock, Package
-    from solven_env.packages.toolchain import Host
+    from solven_env.packages.ecosystems.bun.bun_lock import BunLock, LockedPackage
+    from solven_env.packages.toolchain import Toolchain
 
 _FIX = "Change the profile's bun.packages, or let this host reach its npm registry."
 
@@ -28,7 +28,7 @@ _FIX = "Change the profile's bun.packages, or let this host reach its npm regist
 _ADDRESS = re.compile(r'^(    "(?:[^"\\]|\\.)+": \["(?:[^"\\]|\\.)+", )"(?:[^"\\]|\\.)+"', re.MULTILINE)
 
 
-def resolve(section: row.Bun, known: bytes, host: Host) -> bytes:
+def resolve(section: row.Bun, known: bytes, host: Toolchain) -> bytes:
     """bun.lock, its addresses emptied: a frozen install then asks whatever registry the host is configured for.
 
     `known` is empty or by the grammar, and its digests are those of the registry: Bun keeps them unasked.
@@ -42,21 +42,21 @@ def resolve(section: row.Bun, known: bytes, host: Host) -> bytes:
     return text
 
 
-def compare(section: row.Bun, lock: bytes, host: Host, file: str, *, fix: str) -> None:
+def compare(section: row.Bun, lock: bytes, host: Toolchain, file: str, *, fix: str) -> None:
     """LockError at the first line of a lock that the registry says otherwise now."""
     found = bun_lock.parse(lock, file)
     tree.compare(found, bun_lock.parse(resolve(section, lock, host), file), file, fix=fix)
     tree.compare_registry(found, _in_registry(found, host), file, fix=fix)
 
 
-def genuine(text: bytes, file: str, host: Host) -> BunLock:
+def genuine(text: bytes, file: str, host: Toolchain) -> BunLock:
     """A lock that the registry agrees with: LockError for a digest or a need that it has otherwise."""
     lock = bun_lock.parse(text, file)
     tree.compare_registry(lock, _in_registry(lock, host), file)
     return lock
 
 
-def _in_registry(lock: BunLock, host: Host) -> Mapping[str, Package]:
+def _in_registry(lock: BunLock, host: Toolchain) -> Mapping[str, LockedPackage]:
     """The packages of a lock as the registry has them now, by name and version: `name@version`.
 
     Bun is asked for each under a name of our own, without a lock to keep digests from.
@@ -74,7 +74,7 @@ def _in_registry(lock: BunLock, host: Host) -> Mapping[str, Package]:
         return found
 
 
-def _ask_registry(asked: Collection[str], field: str, host: Host) -> dict[str, Package]:
+def _ask_registry(asked: Collection[str], field: str, host: Toolchain) -> dict[str, LockedPackage]:
     named = {f"pinned-{number}": pin for number, pin in enumerate(sorted(asked))}
     manifest = {"name": "workspace", field: {name: f"npm:{pin}" for name, pin in named.items()}}
     with directory_away(host.cache) as scratch, told_of("Bun", _FIX):
@@ -82,7 +82,7 @@ def _ask_registry(asked: Collection[str], field: str, host: Host) -> dict[str, P
     return {pin: lock.packages[name] for name, pin in named.items() if name in lock.packages}
 
 
-def _lock_by_bun(manifest: str, known: bytes, scratch: Path, host: Host) -> bytes:
+def _lock_by_bun(manifest: str, known: bytes, scratch: Path, host: Toolchain) -> bytes:
     (scratch / "package.json").write_text(manifest)
     if known:
         (scratch / row.LOCK).write_bytes(known)
@@ -100,7 +100,7 @@ def without_addresses(lock: str) -> str:
     return _ADDRESS.sub(r'\1""', lock)
 
 
-def _run_bun(directory: Path, host: Host, *options: str) -> None:
+def _run_bun(directory: Path, host: Toolchain, *options: str) -> None:
     home = directory / "home"
     home.mkdir(exist_ok=True)
     (home / ".npmrc").write_bytes(host.registries.npmrc)

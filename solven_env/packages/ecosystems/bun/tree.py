@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
     from solven_env.packages.ecosystems.bun import Bun
-    from solven_env.packages.ecosystems.bun.bun_lock import BunLock, Package
+    from solven_env.packages.ecosystems.bun.bun_lock import BunLock, LockedPackage
 
 
 def check(lock: BunLock, bun: Bun, file: str, *, fix: str = "") -> None:
@@ -67,7 +67,7 @@ def compare(found: BunLock, resolved: BunLock, file: str, *, fix: str = "") -> N
             raise LockError(what, fix=fix, location=f"{file}:{package.line}")
 
 
-def compare_registry(found: BunLock, registry: Mapping[str, Package], file: str, *, fix: str = "") -> None:
+def compare_registry(found: BunLock, registry: Mapping[str, LockedPackage], file: str, *, fix: str = "") -> None:
     """LockError at the first package of which the registry, by `name@version`, has another digest or says otherwise."""
     for package in found.packages.values():
         location, name = f"{file}:{package.line}", f"{package.name} {package.version}"
@@ -130,6 +130,6 @@ def _ranges(manifest: Mapping[str, object], field: str) -> dict[str, str]:
     return {name: text for name, text in found.items() if isinstance(name, str) and isinstance(text, str)}
 
 
-def _told(package: Package) -> dict[str, object]:
-    """What the registry says of a package; whether another one brings it along is not the package's to say."""
+def _told(package: LockedPackage) -> dict[str, object]:
+    """The fields of a package that come from the registry: `bundled` does not, it tells of another package."""
     return {name: said for name, said in package.about.items() if name != "bundled"}

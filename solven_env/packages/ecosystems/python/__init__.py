@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from solven_env.documents.answers import Answer, Question, limited, ok
 from solven_env.documents.diagnostics import quoted
 from solven_env.packages import host_tools, store
-from solven_env.packages.added import Package
+from solven_env.packages.added import AddedPackage
 from solven_env.packages.ecosystems.python import pip_pin
 from solven_env.packages.ecosystems.python.remembered import recall
 from solven_env.packages.tools import uv
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from solven_env.packages.ecosystems.python.requirements_txt import Pin
     from solven_env.packages.making import Builder
     from solven_env.packages.store import Build
-    from solven_env.packages.toolchain import Host
+    from solven_env.packages.toolchain import Toolchain
     from solven_env.workspace.root import Root
 
 NAME = "python"
@@ -144,21 +144,21 @@ def believe(text: bytes, section: Python, file: str, *, fix: str = "") -> tuple[
     return found
 
 
-def check_known(text: bytes, host: Host) -> object:  # noqa: ARG001 - digests are the index's, and none of these is kept
+def check_known(text: bytes, host: Toolchain) -> object:  # noqa: ARG001 - digests are the index's, and none of these is kept
     """The pins of a lock, by the grammar."""
     from solven_env.packages.ecosystems.python import requirements_txt
 
     return requirements_txt.parse(text, LOCK)
 
 
-def resolve(section: Python, known: bytes, host: Host) -> bytes:
+def resolve(section: Python, known: bytes, host: Toolchain) -> bytes:
     """The text of python.txt; see `pip_compile`."""
     from solven_env.packages.ecosystems.python import pip_compile
 
     return pip_compile.resolve(section, known, host)
 
 
-def compare(section: Python, lock: bytes, host: Host, file: str, *, fix: str) -> None:
+def compare(section: Python, lock: bytes, host: Toolchain, file: str, *, fix: str) -> None:
     """LockError at the first pin that the index's resolution has not, has otherwise or has besides."""
     from solven_env.packages.ecosystems.python import pins, requirements_txt
 
@@ -208,10 +208,10 @@ def tops(build: Build) -> list[str]:
     return [str(path.relative_to(build.tree)) for path in build.tree.glob("lib/python*/site-packages")]
 
 
-def package(path: str) -> Package | None:
+def package(path: str) -> AddedPackage | None:
     """The package of a `.dist-info` directory."""
     named = _INSTALLED.fullmatch(posixpath.basename(path))
-    return Package(pep508.canonical(named[1]), named[2]) if named else None
+    return AddedPackage(pep508.canonical(named[1]), named[2]) if named else None
 
 
 def sandbox_tools(interpreter: Interpreter | None) -> host_tools.Tools:
@@ -224,7 +224,7 @@ def sandbox_tools(interpreter: Interpreter | None) -> host_tools.Tools:
     return program._replace(links=(StagedLink(INTERPRETER, interpreter.prefix),), places=(interpreter.prefix,))
 
 
-def tools(section: Python | None, host: Host) -> host_tools.Tools:
+def tools(section: Python | None, host: Toolchain) -> host_tools.Tools:
     """uv and the interpreter, found or fetched."""
     from solven_env.packages.ecosystems.python.interpreters import find_python
 

@@ -21,7 +21,7 @@ from solven_env.system.publishing import locked
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from solven_env.packages.toolchain import Host
+    from solven_env.packages.toolchain import Toolchain
 
 _SECONDS = 30
 _SHIMS = "shims"
@@ -40,7 +40,7 @@ print(json.dumps({
 """
 
 
-def find_python(version: str, host: Host) -> Interpreter:
+def find_python(version: str, host: Toolchain) -> Interpreter:
     """The interpreter for a profile's `version` (major and minor).
 
     The one that was found last time, if it is still the same file; else the first of what uv finds, what version
@@ -57,7 +57,7 @@ def find_python(version: str, host: Host) -> Interpreter:
 
 
 def folders(environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """Where version managers keep interpreters: pyenv, mise, asdf. What is named first is looked at first.
+    """The directories where version managers keep interpreters (pyenv, mise, asdf), in the order of search.
 
     Shims on PATH name a version manager too, wherever HOME is: they lie beside what they stand for.
     """
@@ -79,7 +79,7 @@ def _home_on_record() -> str:
         return ""
 
 
-def look(version: str, host: Host, own: Path, looked: list[str]) -> Interpreter | None:
+def look(version: str, host: Toolchain, own: Path, looked: list[str]) -> Interpreter | None:
     """The interpreter that `find_python` would take without fetching one; `own` is where uv has put ours.
 
     `looked` gets a line for each place without one.
@@ -88,11 +88,11 @@ def look(version: str, host: Host, own: Path, looked: list[str]) -> Interpreter 
 
 
 def own_folder(cache: Path) -> Path:
-    """Where uv puts the interpreters that it fetches for us."""
+    """The directory where uv puts the interpreters that it fetches for us."""
     return cache / "python"
 
 
-def _search(version: str, host: Host) -> Interpreter:
+def _search(version: str, host: Toolchain) -> Interpreter:
     looked: list[str] = []
     own = own_folder(host.cache)
     found = look(version, host, own, looked) or _first(_fetched(version, host, own, looked), version, looked)
@@ -114,7 +114,7 @@ def _first(candidates: Iterable[Path], version: str, looked: list[str]) -> Inter
     return None
 
 
-def _candidates(version: str, host: Host, own: Path, looked: list[str]) -> Iterator[Path]:
+def _candidates(version: str, host: Toolchain, own: Path, looked: list[str]) -> Iterator[Path]:
     """Paths of interpreters, the cheapest to look for first; `looked` gets a line for each place without one."""
     by_uv = _found_by_uv(version, host)
     if by_uv is not None:
@@ -128,7 +128,7 @@ def _candidates(version: str, host: Host, own: Path, looked: list[str]) -> Itera
             looked.append(f"{folder}: none")
 
 
-def _fetched(version: str, host: Host, own: Path, looked: list[str]) -> Iterator[Path]:
+def _fetched(version: str, host: Toolchain, own: Path, looked: list[str]) -> Iterator[Path]:
     try:
         run_uv(host, "python", "install", "--no-bin", "--install-dir", own, version, purpose="uv")
     except BuildError as error:
@@ -136,8 +136,8 @@ def _fetched(version: str, host: Host, own: Path, looked: list[str]) -> Iterator
     yield from _installed(own, version)
 
 
-def _found_by_uv(version: str, host: Host) -> Path | None:
-    """What `uv python find` says, with shims left out of PATH: they are no interpreters, and one may only fail."""
+def _found_by_uv(version: str, host: Toolchain) -> Path | None:
+    """The answer of `uv python find`, with shims left out of PATH: they are no interpreters, and one may only fail."""
     shimless = [part for part in host.environ.get("PATH", "").split(":") if Path(part).name != _SHIMS]
     options = ("--system", "--no-project", "--no-python-downloads")  # --quiet would leave out the very path
     done = subprocess.run(  # noqa: S603

@@ -115,7 +115,7 @@ def _lenient(text: str) -> Requirement:
 
 
 def _is_true(marker: str, environment: Mapping[str, str]) -> bool:
-    """Whether a marker of a package's metadata is true; one that makes no sense holds nothing back."""
+    """Evaluate a marker of a package's metadata; one that makes no sense counts as true."""
     try:
         return pep508.applies(marker, environment)
     except ValueError:

@@ -12,13 +12,13 @@ from solven_env.packages.resolving import directory_away, told_of
 from solven_env.packages.toolchain import run_uv
 
 if TYPE_CHECKING:
-    from solven_env.packages.toolchain import Host
+    from solven_env.packages.toolchain import Toolchain
 
 _HEADER = "# Made by `solven-env lock` for Python {version}: versions and digests, and no host. Do not edit.\n"
 _FIX = "Change the profile's python.packages, or let this host reach its package index."
 
 
-def resolve(section: row.Python, known: bytes, host: Host) -> bytes:
+def resolve(section: row.Python, known: bytes, host: Toolchain) -> bytes:
     """python.txt, pip locked along. Any interpreter will do: what is resolved holds for every platform.
 
     `known` is empty or by the grammar. uv has its versions alone: it would keep the digests, too, unasked.

@@ -20,7 +20,7 @@ _TRUE = ("1", "true", "yes", "on", "y", "t")
 
 
 def files(environ: Mapping[str, str], home: Path, user: Path) -> tuple[Path, ...]:
-    """Where pip looks, in the order that it reads; PIP_CONFIG_FILE comes last, and /dev/null there means no file."""
+    """pip's files in the order that it reads them; PIP_CONFIG_FILE comes last, and /dev/null there means no file."""
     named = environ.get("PIP_CONFIG_FILE", "")
     if named == "/dev/null":
         return ()
@@ -30,7 +30,7 @@ def files(environ: Mapping[str, str], home: Path, user: Path) -> tuple[Path, ...
 
 
 def settings(texts: list[bytes], environ: Mapping[str, str]) -> dict[str, str]:
-    """What the files and the PIP_ variables say together, by long option without `--`."""
+    """The settings of the files and the PIP_ variables together, by long option without `--`."""
     found: dict[str, str] = {}
     for text in filter(None, texts):
         import configparser  # 2 ms, and most hosts have no such file

@@ -127,7 +127,7 @@ def _lines(text: bytes) -> list[str]:
 
 
 def _is_marker(text: str) -> bool:
-    """Whether `text` is a marker, read from the left in one go: packaging takes 17 ms to be imported."""
+    """Tell whether `text` is a marker, in one pass from the left: importing packaging takes 17 ms."""
     depth = position = 0
     if len(text) > _MAX_MARKER:
         return False
@@ -149,7 +149,7 @@ def _is_marker(text: str) -> bool:
 
 
 def _wrong(line: str) -> str:
-    """What is wrong with a line where a pin should stand. Nothing of it is repeated: it may hold credentials."""
+    """The mistake in a line that should be a pin. Nothing of the line is repeated: it may hold credentials."""
     known = next((what for pattern, what in _WRONG if pattern.match(line)), None)
     return f"this is {known}" if known else "this is not a pin as `solven-env lock` writes it"
 

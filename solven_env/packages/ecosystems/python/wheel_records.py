@@ -1,4 +1,4 @@
-"""What wheels say of the files that they installed (packaging.python.org, "Recording installed projects")."""
+"""RECORDs of wheels: the files that they installed (packaging.python.org, "Recording installed projects")."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _sites(root: Root) -> list[str]:
 
 
 def _rows(root: Root, site: str, record: str) -> Iterator[tuple[str, bytes, int]]:
-    """What a wheel says of its files. A row may name any path; one that leads out of the tree is no file of it."""
+    """The rows of a wheel's RECORD. A row may name any path; one that leads out of the tree is left out."""
     try:
         text = root.read(f"{site}/{record}").decode(errors="replace")
         for path, digest, size in csv.reader(io.StringIO(text, newline="")):

@@ -65,7 +65,7 @@ def obtain(
 
 
 def requirements_of(wheel: Path) -> tuple[str, ...]:
-    """What a wheel of the store says that it needs: its `Requires-Dist`, as PEP 508 requirements."""
+    """The requirements of a wheel in the store: its `Requires-Dist`, as PEP 508 requirements."""
     with refusals_told(wheel), zipfile.ZipFile(wheel) as archive:
         found = [entry for entry in archive.infolist() if _METADATA.fullmatch(entry.filename)]
         if len(found) != 1 or found[0].file_size > _LARGEST:

@@ -27,7 +27,7 @@ def on_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
-def bare(environ: dict[str, str], tmp_path: Path, **more: str) -> toolchain.Host:
+def bare(environ: dict[str, str], tmp_path: Path, **more: str) -> toolchain.Toolchain:
     """A host where uv finds nothing: no PATH, no interpreters of its own, no network."""
     hidden = {"PATH": str(tmp_path / "bin"), "UV_PYTHON_INSTALL_DIR": str(tmp_path / "uv"), "UV_OFFLINE": "1"}
     return toolchain.host(tmp_path / "cache", {**environ, **hidden, **more})
