@@ -14,13 +14,10 @@ SOURCES = [path.relative_to(PACKAGE) for path in sorted(PACKAGE.rglob("*.py")) i
 # A room's `cli/` module has the name of its verb, which other rooms have modules for too; `model` holds a room's types.
 SHARED = ("__init__", "__main__", "model")
 
-RENAMED_SOON = {"Entry", "File", "Host", "Link", "Package", "Place", "Root", "Running"}
-"""Names that stand twice until their owners have renamed one."""
-
 
 def repeated(found: dict[str, list[str]]) -> dict[str, list[str]]:
     """The names that stand more than once, with the modules in which they do."""
-    return {name: where for name, where in found.items() if len(where) > 1 and name not in RENAMED_SOON}
+    return {name: where for name, where in found.items() if len(where) > 1}
 
 
 def test_a_class_name_means_one_thing() -> None:
