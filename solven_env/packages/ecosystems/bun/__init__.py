@@ -9,8 +9,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.documents.answers import Question
-from solven_env.documents.diagnostics import quoted
-from solven_env.documents.document import path_text
 from solven_env.packages import host_tools, store
 from solven_env.packages.added import AddedPackage
 from solven_env.packages.ecosystems.bun import program
@@ -95,6 +93,9 @@ class Bun(NamedTuple):
 
 def check(document: Document) -> None:
     """Report what is no range of versions."""
+    from solven_env.documents.diagnostics import quoted
+    from solven_env.documents.document import path_text
+
     for name, wanted in ((document.data.get(NAME) or {}).get("packages") or {}).items():
         problem = npm.range_problem(wanted)
         if problem:

@@ -6,7 +6,6 @@ import functools
 import hashlib
 import json
 import os
-import platform
 import shutil
 import sys
 from pathlib import Path
@@ -42,6 +41,8 @@ def is_there(tool: Tool) -> bool:
 @functools.cache
 def pin() -> tuple[str, Mapping[str, Any]]:
     """The version of Bun that we use, and for this machine `size` in bytes and `sha256` of its executable."""
+    import platform  # 3 ms, and a command whose builds are there asks the store
+
     pins = json.loads(_PINS.read_text())
     machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine())
     name = f"{machine}-{_libc()}"

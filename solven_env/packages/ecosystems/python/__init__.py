@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.documents.answers import Answer, Question, limited, ok
-from solven_env.documents.diagnostics import quoted
 from solven_env.packages import host_tools, store
 from solven_env.packages.added import AddedPackage
 from solven_env.packages.ecosystems.python import pip_pin
@@ -101,6 +100,8 @@ class Python(NamedTuple):
 
 def check(document: Document) -> None:
     """Report what is no requirement, has an address, or stands twice."""
+    from solven_env.documents.diagnostics import quoted
+
     seen: set[tuple[str, str]] = set()
     for index, asked in enumerate((document.data.get(NAME) or {}).get("packages", ())):
         if asked is None:
