@@ -309,7 +309,7 @@ def explain(
     network: str | None = None,
     backend: str | None = None,
 ) -> Explanation:
-    """What `run` would start with the same arguments, without starting, building or making anything.
+    """Tell what `run` would start with the same arguments. It starts, builds and makes nothing.
 
         >>> solven_env.explain("thread-42", ["true"]).network
         'internet'
@@ -350,7 +350,7 @@ def doctor(
 
 
 def contents(thread: str, *, storage: str | Path | None = None, packages: bool = True, files: bool = True) -> Listing:
-    """What is installed in a thread, as its commands find it, and its workspace's top level and rendered files."""
+    """List the packages of a thread, as its commands find them, its workspace's top level and its rendered files."""
     from solven_env.doctor.listing import list_thread
 
     return list_thread(Thread.find(thread, storage), with_packages=packages, with_files=files)

@@ -38,20 +38,6 @@ if TYPE_CHECKING:
 
 MODULES = sorted((TOP / "solven_env").rglob("*.py"))
 
-ROOMS_TO_COME = {
-    "doctor",
-    "packages",
-    "reconcile",
-    "run",
-    "sandbox",
-    "state",
-    "system",
-    "threads",
-    "workspace",
-    "api.py",
-}
-"""Rooms whose docstrings still open as questions do."""
-
 KINDS = {
     "console": "typed by test_transcripts.py, and its output compared",
     "python": "run by test_transcripts.py",
@@ -205,8 +191,6 @@ def test_every_file_named_in_the_pages_for_contributors_exists() -> None:
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(TOP)))
 def test_docstrings_open_with_what_the_thing_is_or_does(module: Path) -> None:
-    if module.relative_to(TOP / "solven_env").parts[0] in ROOMS_TO_COME:
-        pytest.skip("to come")
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     nodes = [node for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, kinds)]
     docstrings = [ast.get_docstring(node) or "" for node in nodes]

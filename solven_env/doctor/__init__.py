@@ -1,4 +1,4 @@
-"""What `doctor` asks: probes of a host, a profile and a thread. One function a question, each of which does the thing.
+"""Questions of `doctor` about a host, a profile and a thread: one function for each, which does the thing.
 
 A probe mends nothing. What it makes to try something is gone when it answers.
 """

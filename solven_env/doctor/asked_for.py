@@ -1,4 +1,4 @@
-"""What a profile's settings ask of this host: its backend, its network, its limits."""
+"""Questions about a profile's settings on this host: backend, network, limits."""
 
 from __future__ import annotations
 

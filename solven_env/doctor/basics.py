@@ -1,4 +1,4 @@
-"""What is asked about what every Linux system has, and commands count on: a few programs, devices, and cgroups."""
+"""Questions about the programs, devices and cgroups that commands expect on every Linux system."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def devices(_: Host) -> Answer:
 
 
 def memory(_: Host) -> Answer:
-    """Whether a profile's limit of memory holds here."""
+    """A profile's limit of memory holds here."""
     for each in cgroups.unenforced():
         return limited(each.why, "a profile's limit of memory is not enforced here", each.fix)
     return ok("a cgroup with the memory controller is delegated: limits of memory are enforced")

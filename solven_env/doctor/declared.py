@@ -1,4 +1,4 @@
-"""What is asked about a profile on this host: whether a thread could be applied from it and run."""
+"""Questions about a profile on this host: can a thread be applied from it, and run?"""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def interpreter(asked: AskedProfile) -> Answer | None:
 
 
 def sources(asked: AskedProfile) -> Answer:
-    """What its mounts show is on this host."""
+    """The sources of its mounts are on this host."""
     mounts = [mount for mount in asked.resolved().mounts if mount.kind == "bind"]
     lost = [mount for mount in mounts if not Path(mount.source).exists()]
     for mount in lost:

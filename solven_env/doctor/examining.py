@@ -34,7 +34,7 @@ _INSIDE = (*inside.QUESTIONS, *shells.QUESTIONS, *surroundings.QUESTIONS)
 
 
 class Examination:
-    """What a doctor is asked about, as the caller named it, which questions, and what is known of the thread."""
+    """The subjects and questions that the caller named, and what is known about the thread."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What is asked of every host: the kernel and what it lets us make, the backends, the host's configuration."""
+"""Questions about every host: the kernel and the namespaces that it allows, the backends, the configuration."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Host(NamedTuple):
 
 
 def version(_: Host) -> Answer:
-    """Which solven-env this is, and on what it runs."""
+    """The version of solven-env, and the Python that runs it."""
     where = f"solven-env {solven_env.__version__} on Python {platform.python_version()}"
     if platform.system() != "Linux":
         return broken(f"{where}, {platform.system()}", fix="Workspaces need Linux.")
@@ -159,7 +159,7 @@ def overlay(host: Host) -> Answer:
 
 
 def network_helper(_: Host) -> Answer:
-    """What gives a sandbox the internet and nothing of the host's network."""
+    """The program that gives a sandbox the internet, and nothing of the host's network, is there."""
     try:
         path = locate_slirp4netns(search=os.environ.get("PATH"))
     except PlatformError as error:

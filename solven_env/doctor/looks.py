@@ -1,4 +1,4 @@
-"""What is looked at in a process of its own: it may hang for ever (a mount whose daemon does not answer), and what it
+"""Looks in a process of their own: a look may hang for ever (a mount whose daemon does not answer), and what it
 does to itself (namespaces) is gone with it.
 """
 
@@ -19,7 +19,7 @@ _WRITTEN = 64 << 10
 
 
 def look(what: str, argument: str) -> dict[str, Any] | None:
-    """What `space` or `namespaces` says, by its name; None when it has not answered in time."""
+    """The answer of `space` or `namespaces`, chosen by name; None if it does not answer in time."""
     child = processes.ask(_ASK, what, argument, seconds=_SECONDS)
     if child is None:
         return None

@@ -1,4 +1,4 @@
-"""What is asked about a thread from outside of its sandbox: its record, its workspace, its builds and layers."""
+"""Questions about a thread, asked from outside its sandbox: its record, workspace, builds and layers."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class AskedThread:
 
     @property
     def settings(self) -> Any:
-        """What the last apply recorded for launches."""
+        """The settings for launches that the last apply recorded."""
         assert self.record is not None
         return self.record.settings
 
@@ -67,7 +67,7 @@ class AskedThread:
 
     @property
     def workspace(self) -> Path:
-        """Where the workspace is, for messages and for its own owner; what lies in it is looked at through `Root`."""
+        """The path of the workspace, for messages and for its own owner. Its contents are looked at through `Root`."""
         return storages.workspace_path(self.thread.storage, self.thread.name)
 
     @property
@@ -84,7 +84,7 @@ class AskedThread:
         return {change.name: change.reason for change in found.changes if kinds.is_file(change)} if found else {}
 
     def fresh_layer(self, kind: str) -> str:
-        """What mends what an agent did to its own packages: `apply` where it sees that, else a layer set aside."""
+        """The fix for what an agent did to its own packages: `apply` if `apply` sees it, else a layer set aside."""
         if self.thread.storage_id is None or self.record is None or kind not in self.builds:
             return self.apply
         if self.thread.lost(self.record, self.builds[kind], backends.find(self.record.settings["backend"])):
@@ -107,7 +107,7 @@ def record(asked: AskedThread) -> Answer:
 
 
 def held(asked: AskedThread) -> Answer:
-    """Whether an apply holds the thread."""
+    """No apply holds the thread."""
     if asked.thread.state.is_held(asked.thread.name):
         return limited("another apply holds the thread", fix="Try again when it has ended.")
     return ok("no apply holds the thread")
@@ -137,7 +137,7 @@ def workspace(asked: AskedThread) -> Answer:
 
 
 def uid(asked: AskedThread) -> Answer | None:
-    """Whether the thread has a uid of its own, and why not."""
+    """The thread has a uid of its own, or there is a reason why not."""
     assert asked.record is not None
     if asked.host.uid is None:
         return None
@@ -236,7 +236,7 @@ def drift(asked: AskedThread) -> Answer:
 
 
 def pending(asked: AskedThread) -> Answer | None:
-    """What `status --profile` says: what the profile that was named asks for, and was not applied."""
+    """The changes that the named profile asks for and that were not applied, as `status --profile` shows them."""
     if asked.wanted is None:
         return None
     computed = planning.plan(asked.thread, asked.record, asked.wanted.source, {}, ())[0]
@@ -252,7 +252,7 @@ def pending(asked: AskedThread) -> Answer | None:
 
 
 def links(asked: AskedThread) -> Answer | None:
-    """What the profile's links lead to is there."""
+    """The targets of the profile's links exist."""
     declared = asked.settings["links"]
     lost = [link for link in declared if storages.is_missing(asked.thread.root, link["to"])]
     needed = [link for link in lost if not link["optional"]]
@@ -280,12 +280,12 @@ def backend(asked: AskedThread) -> Answer:
 
 
 def network(asked: AskedThread) -> Answer | None:
-    """What the profile asks for is allowed here, and can be made."""
+    """The network that the profile asks for is allowed here, and can be made."""
     return network_answer(asked.settings, asked.host)
 
 
 def limits(asked: AskedThread) -> Answer | None:
-    """Which of the profile's limits hold."""
+    """The profile's limits hold."""
     return limits_answer(asked.settings)
 
 

@@ -37,7 +37,7 @@ def own(mounts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def answer(binds: Sequence[Bind]) -> Answer | None:
-    """Which sockets and FIFOs there are, by their paths inside, as far as can be looked in a bounded time."""
+    """The sockets and FIFOs that a look of bounded time finds, by their paths inside."""
     if not binds:
         return None
     end = time.monotonic() + _SECONDS

@@ -1,4 +1,4 @@
-"""What is asked about what a thread's commands find around them: mounts, devices, the network, and where they write."""
+"""Questions about the surroundings of a thread's commands: mounts, devices, the network, and writable places."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def interfaces(inside: Inside) -> Answer | None:
 
 
 def _writing(asked: AskedThread, place: str) -> str:
-    """What to do where owner, mode and space of what lies there on the host were found good before."""
+    """The fix if the owner, mode and space of the place on the host are good."""
     if place == "/tmp/":  # noqa: S108
         return f"End the session, which takes its files along. {run('solven-env', 'stop', asked.thread.name)}"
     path = shlex.quote(str(asked.workspace if place == "/" else asked.host.data))

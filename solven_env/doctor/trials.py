@@ -38,7 +38,7 @@ _WORDS = 1 << 16
 
 
 class Done(NamedTuple):
-    """What a command left, and the names of the limits that stopped it. `is_whole`: whether all was read."""
+    """The output of a command, and the names of the limits that stopped it. `is_whole`: all of it was read."""
 
     status: int
     out: bytes
@@ -48,7 +48,7 @@ class Done(NamedTuple):
 
 
 def finish(run: Callable[[tuple[int, int, int]], Ended]) -> Done:
-    """What `run` leaves, which is given a command's streams. SandboxError with what the backend's program said."""
+    """The result of `run`, which gets a command's streams. SandboxError with what the backend's program said."""
     with tempfile.TemporaryFile() as nothing, _Collected() as out, _Collected() as err:
         try:
             ended = run((nothing.fileno(), out.sink, err.sink))
@@ -80,7 +80,7 @@ class _Collected:
         self.end()
 
     def end(self) -> bytes:
-        """What was written, by those who have all ended."""
+        """The bytes that processes wrote, all of which have ended."""
         if self.sink >= 0:
             os.close(self.sink)
             self.sink = -1

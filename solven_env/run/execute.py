@@ -46,7 +46,7 @@ class Launch(NamedTuple):
 
 
 class _Chosen(NamedTuple):
-    """What was applied, and the backend, its programs and the network for one command."""
+    """The record, and the backend, its programs and the network for one command."""
 
     record: Record
     backend: Backend
@@ -90,7 +90,7 @@ def apply(thread: Thread, request: Request, progress: Callable[[str], None] = la
 
 
 def tell(thread: Thread, request: Request) -> Explanation:
-    """What `apply` and `run` would do with the checked request. Nothing is built, made or started."""
+    """Tell what `apply` and `run` would do with the checked request. Nothing is built, made or started."""
     from solven_env.run import explanation
 
     chosen = _find(thread, request)
@@ -105,12 +105,12 @@ def tell(thread: Thread, request: Request) -> Explanation:
 
 
 def unenforced(record: Record) -> tuple[Unenforced, ...]:
-    """Which of the recorded limits commands of the thread are not held to on this host."""
+    """The recorded limits that this host does not enforce for the thread's commands."""
     return launch.unenforced(record.settings["limits"], backends.find(record.settings["backend"]))
 
 
 def _find(thread: Thread, request: Request) -> _Chosen:
-    """What was applied, and the programs and the network for the command, or why it cannot be started.
+    """The record, the programs and the network for a command. Raises an error if it cannot be started.
 
     All are looked for before anything is built.
     """

@@ -1,4 +1,4 @@
-"""What a command would start with, told and not done: `run --explain`. Pure."""
+"""Explanations of a command that is not started: `run --explain`. Pure."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Explanation(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What is known beside the launch plan and the request: `given` are the variables that came with the command."""
+    """Facts beside the launch plan and the request. `given` are the variables that came with the command."""
 
     thread: str
     record: Record
@@ -129,7 +129,7 @@ def tell(facts: Facts, plan: LaunchPlan, request: Request, backend: Backend, *, 
 
 
 def mounts(plan: LaunchPlan, settings: Mapping[str, Any], backend: Backend) -> tuple[ToldMount, ...]:
-    """What the command sees, from / on, each with its reason: the profile's own, or ours."""
+    """The mounts that the command sees, from / on, each with its reason: the profile's, or ours."""
     whys = {mount["target"]: mount["why"] for mount in settings["mounts"]}
     whys |= {f"/{link['path']}": f"a link of the profile to {link['to']}" for link in settings["links"]}
     workspace = ToldMount("/", plan.workspace, "read-write", "the workspace")

@@ -32,7 +32,7 @@ _DEFAULT_USER = "user"
 
 
 class Site(NamedTuple):
-    """Where a thread lives on this host, as whom its commands run there (None: as ourselves), and by which programs.
+    """A thread's place on this host, the uid of its commands (None: ours), and the programs that run them.
 
     `slirp4netns` is empty for a network that needs none. Builds belong to the uid `builder`, and a linked thread's
     workspace to one in `owners`.
@@ -78,7 +78,7 @@ def network(asked: str, backend: Backend, allowed: Collection[str]) -> Network:
 
 
 def unenforced(limits: Mapping[str, Any], backend: Backend) -> tuple[Unenforced, ...]:
-    """Which of the recorded `limits` commands in a backend are not held to on this host."""
+    """The recorded `limits` that this host does not enforce in a backend."""
     return backend.unenforced(stated(limits))
 
 
@@ -97,7 +97,7 @@ def check_limits(limits: Mapping[str, Any], backend: Backend) -> None:
 def launch_plan(
     settings: Mapping[str, Any], site: Site, stacks: Sequence[Stacked], tools: host_tools.Tools, network: Network
 ) -> LaunchPlan:
-    """What the thread's commands see. `settings` are those of the record; `network` is what this command gets."""
+    """The plan of what the thread's commands see. `settings` come from the record; `network` is this command's."""
     tmp_size = size(settings["limits"].get("tmp_size"))
     mounts: list[Mount] = [_mount(each, tmp_size) for each in settings["mounts"]]
     mounts += [_link(each, site) for each in settings["links"]]
@@ -154,7 +154,7 @@ def size(text: str | None) -> int | None:
 
 
 def limits(recorded: Mapping[str, Any]) -> Limits:
-    """What a command may use. A record of an earlier version lacks names: such a one is no limit."""
+    """The limits of a command. A name that a record of an earlier version lacks is no limit."""
     return Limits(
         processes=recorded.get("processes"),
         open_files=recorded.get("open_files"),

@@ -1,4 +1,4 @@
-"""What a sandbox shows and what runs in it: plain frozen data that travels to the holder.
+"""Launch plans: what a sandbox shows and runs, as plain frozen data that travels to the holder.
 
 Everything here is decided by the caller; nothing is looked up. Paths inside the sandbox ("targets") are absolute and
 hold no `.`, `..` or empty component; paths on the host are absolute and trusted, except what `Bind.beneath` names.
@@ -66,7 +66,7 @@ class Dev(NamedTuple):
 
 
 class Etc(NamedTuple):
-    """What programs need of the host's /etc, read-only and without credentials (`sandbox.etc`)."""
+    """The parts of the host's /etc that programs need, read-only and without credentials (`sandbox.etc`)."""
 
     target: str = "/etc"
 
@@ -178,7 +178,7 @@ def check_plan(plan: LaunchPlan) -> None:
 
 
 def shape(plan: LaunchPlan) -> str:
-    """What the plan shows, as text: equal for plans whose commands may share one staged root."""
+    """The plan's contents as text: equal for plans whose commands may share one staged root."""
     return repr(encode_plan(plan))
 
 

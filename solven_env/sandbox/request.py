@@ -58,7 +58,7 @@ def terminal(streams: tuple[int, int, int], environ: Mapping[str, str]) -> str:
 
 
 class Ended(NamedTuple):
-    """How a command ended: its status, and the limits that it reached."""
+    """The end of a command: its status, and the limits that it reached."""
 
     status: int
     limits: tuple[Reached, ...] = ()
@@ -134,7 +134,7 @@ def _check_length(what: str, text: str) -> None:
 
 
 def encode_request(request: Request) -> dict[str, Any]:
-    """What the process that starts the command needs of it, as plain data; `decode_request` is the way back."""
+    """The request as plain data, for the process that starts the command; `decode_request` is the way back."""
     return {
         "argv": [*map(str.__str__, request.argv)],  # plain even where a caller's is a kind of str
         "env": [(str.__str__(name), str.__str__(value)) for name, value in request.env.items()],

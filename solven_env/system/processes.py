@@ -54,7 +54,7 @@ def begin(
 
 
 def ask(function: str, *arguments: object, seconds: float) -> subprocess.CompletedProcess[bytes] | None:
-    """What `function` wrote, and how it ended; None when it has not ended after so many seconds.
+    """The bytes that `function` wrote, and how it ended; None if it has not ended after so many seconds.
 
     It is then killed and not waited for: a process may be in a call that no signal ends.
     """

@@ -25,7 +25,7 @@ def name(thread: Thread, record: Record) -> str:
 
 
 def look(thread: Thread, record: Record) -> SessionState | None:
-    """How the thread's session on this host is; None when there is none."""
+    """The state of the thread's session on this host; None without one."""
     if not thread.storage_id:
         return None
     called, runtime = name(thread, record), str(directories.runtime())
@@ -58,7 +58,7 @@ def stop(thread: str, storage: str | Path | None) -> bool:
 
 
 def _answers(path: Path) -> bool:
-    """Whether a storage answers, with an error too; one whose daemon hangs does not. Waits for two seconds at most."""
+    """True if a storage answers within two seconds, even with an error. One whose daemon hangs does not."""
     return processes.ask("os.listdir", path.absolute(), seconds=_PATIENCE) is not None
 
 

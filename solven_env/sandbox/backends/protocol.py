@@ -1,4 +1,4 @@
-"""What a backend is: the members that its module has. `CONTRIBUTING.md`, 'Add a backend', has the steps."""
+"""The protocol of a backend: the members that its module has. `CONTRIBUTING.md`, 'Add a backend', has the steps."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Backend(Protocol):
         """
 
     def too_old(self, program: str) -> PlatformError | None:
-        """Why the program is not new enough; None where it is."""
+        """The error about a program that is too old; None if it is new enough."""
 
     def network(self, asked: Network) -> Network:
         """The network that a command gets that asks for this one."""
@@ -100,7 +100,7 @@ class Backend(Protocol):
         """
 
     def look(self, session: str, runtime_dir: str) -> SessionState | None:
-        """How a session is; None where there is none. It never waits long."""
+        """The state of a session; None without one. It never waits long."""
 
     def stop_all(self, owner: str, runtime_dir: str) -> bool:
         """End the sessions whose names begin with `owner` and `/`, with all their commands; whether there was one."""

@@ -58,7 +58,7 @@ def locate(sandbox: HostSandbox, environ: Mapping[str, str]) -> str:
 
 
 def too_old(program: str) -> PlatformError | None:
-    """Why the bubblewrap is not new enough; None where it is. It takes a process: 2 ms."""
+    """The error about a bubblewrap that is too old; None if it is new enough. It takes a process: 2 ms."""
     import subprocess
 
     from solven_env.errors import PlatformError
@@ -123,7 +123,7 @@ def explain(plan: LaunchPlan, request: Request, *, controlled: bool) -> tuple[st
 
 
 def look(session: str, runtime_dir: str) -> SessionState | None:
-    """How the session is, as its holder answers; a dead one's socket is removed."""
+    """The state of the session, from its holder's answer. The socket of a dead session is removed."""
     from solven_env.sandbox.backends.bubblewrap import control
 
     return control.look(session, runtime_dir)

@@ -82,12 +82,12 @@ def exit_status(lines: bytes) -> int | None:
 
 
 def failure_report(error: SolvenError) -> bytes:
-    """What stands in the place of bubblewrap's lines when we are stopped before it: `failure` reads it."""
+    """The text that replaces bubblewrap's lines if we are stopped before it; `failure` reads it."""
     return _FAILED + wire.pack({"message": error.message, "fix": error.fix, "location": error.location})
 
 
 def failure(lines: bytes, program: str) -> SandboxError:
-    """Why the command never ran, from the same lines: what stopped us before bubblewrap, or that bubblewrap gave up.
+    """The reason why the command never ran, from the same lines: we were stopped, or bubblewrap gave up.
 
     Its version is asked for only now: before each command that would cost a third of a start.
     """

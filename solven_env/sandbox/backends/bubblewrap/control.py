@@ -1,4 +1,4 @@
-"""What is asked of a session besides commands: how it is, and that it ends."""
+"""Requests to a session besides commands: its state, and its end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DEEPEST = 2  # pids that a holder has: ours for it, and the one in its own name
 
 
 def look(session: str, runtime_dir: str) -> SessionState | None:
-    """How the session is; None when there is none, and then a dead one's socket is gone.
+    """The state of the session; None without one, and then a dead session's socket is gone.
 
     Never waits long, whatever the holder does.
     """
@@ -130,7 +130,7 @@ def _socket_of(pid: int) -> bytes:
 
 
 def _may_pretend(pid: int) -> bool:
-    """Whether it is another user's, or inside a sandbox, two PID namespaces or more below ours.
+    """True if it is another user's, or inside a sandbox, at least two PID namespaces below ours.
 
     These call themselves what they like, and fork faster than anybody can kill them.
     """

@@ -1,4 +1,4 @@
-"""How a command ends: what its first process leaves, what bubblewrap reports, and which limits it reached."""
+"""The end of a command: the remains of its first process, bubblewrap's report, and the limits that it reached."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def due(running: Running) -> float:
 
 
 def attend(running: Running) -> None:
-    """What is due now: a look at its processes, or its end when its time is up."""
+    """Do what is due: look at the command's processes, or end it when its time is up."""
     now = time.monotonic()
     is_late = running.deadline is not None and running.deadline <= now
     if running.verdict is None and running.watch is not None and (is_late or running.watch.due <= now):

@@ -168,7 +168,7 @@ def start(
 
 
 def document(plan: LaunchPlan, request: Request) -> dict[str, Any]:
-    """What a holder is told, as plain data. A holder of an earlier release knows the program as `bwrap`."""
+    """The message to a holder, as plain data. A holder of an earlier release knows the program as `bwrap`."""
     told = encode_plan(plan)
     told["bwrap"] = told.pop("program")
     open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -199,7 +199,7 @@ def _connection(
 def _ask(
     connection: Socket, asked: dict[str, Any], streams: tuple[int, int, int]
 ) -> tuple[bool, tuple[int, int] | None, tuple[str, ...]]:
-    """Whether the command was started, its terminal and the targets at which directories of the agent's are hidden.
+    """The holder's answer: was the command started, its terminal, and the targets that hide directories of the agent.
 
     False when the holder was gone before it had begun.
     """

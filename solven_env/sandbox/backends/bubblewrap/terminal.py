@@ -40,7 +40,7 @@ _DEADLY = (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM)
 
 @contextmanager
 def served(master: int, slave: int, caller: tuple[int, int, int]) -> Iterator[Part]:
-    """What copies between the command's terminal and the one among the caller's streams (`streams.relay`).
+    """The copying between the command's terminal and the caller's (see `streams.relay`).
 
     `slave` stays open meanwhile: a command may close its last descriptor of the terminal and open another one. However
     this ends, the caller's terminal is as it was found.
@@ -146,7 +146,7 @@ class _Outer:
                 self.screen = -1
 
     def read(self) -> bytes:
-        """What was typed; nothing and never again when the terminal was hung up."""
+        """The keys that were typed; empty, and never again more, once the terminal was hung up."""
         data = _read(self.keyboard)
         if not data:
             self.keyboard, self.taken = -1, False
@@ -154,7 +154,7 @@ class _Outer:
 
 
 def _handlers(outer: _Outer) -> dict[signal.Signals, Handler]:
-    """What signals mean meanwhile. A handler runs between two steps of ours; a poll goes on afterwards."""
+    """The handlers of signals meanwhile. A handler runs between two steps of ours; a poll goes on afterwards."""
 
     def resize(_: int, __: FrameType | None) -> None:
         outer.copy_size()
@@ -199,7 +199,7 @@ def _signals(handlers: Mapping[signal.Signals, Handler]) -> Iterator[bool]:
 
 
 def _read(descriptor: int) -> bytes:
-    """What is there; nothing where nothing is, or the other side has gone (EIO)."""
+    """The bytes that are there; empty if there are none, or the other side has gone (EIO)."""
     try:
         return os.read(descriptor, _BLOCK)
     except OSError:
@@ -207,7 +207,7 @@ def _read(descriptor: int) -> bytes:
 
 
 def _read_all(master: int) -> bytes:
-    """What is there, up to a block; a terminal gives 4 KiB at a time."""
+    """The bytes that are there, at most a block; a terminal gives 4 KiB at a time."""
     parts = []
     size = 0
     while size < _BLOCK and (part := _read(master)):
@@ -228,7 +228,7 @@ def _raw(found: list[Any], *, keep_output: bool) -> list[Any]:
 
 
 def _in_foreground(descriptor: int) -> bool:
-    """Whether we may change the terminal without being stopped for it; always, if it does not control us."""
+    """True if we may change the terminal without being stopped for it, as always if it does not control us."""
     try:
         return os.tcgetpgrp(descriptor) == os.getpgrp()
     except OSError:

@@ -36,7 +36,7 @@ class Shown(NamedTuple):
 
 
 class Sources:
-    """What the plan shows of the host, opened: a stage that hides a part of the host hides none of these."""
+    """Open descriptors of what the plan shows of the host: a stage that hides part of the host hides none of them."""
 
     def __init__(self, plan: LaunchPlan, workspace: int, opened: ExitStack) -> None:
         self.mounts = _shown(plan)
@@ -83,7 +83,7 @@ def stage(plan: LaunchPlan, sources: Sources, where: str, *, mounted: bool) -> l
 
 
 def bindings(shown: list[Shown]) -> list[Binding]:
-    """What proot is to bind."""
+    """The bindings for proot."""
     return [Binding(each.entry, each.mount.target) for each in shown]
 
 
@@ -107,7 +107,7 @@ def _shown(plan: LaunchPlan) -> list[Mount]:
 
 
 def _entries(mounts: list[Mount], where: str) -> Iterator[tuple[Mount, str]]:
-    """What is shown, parents first, and where it is on the stage."""
+    """The entries to show, parents first, each with its place on the stage."""
     fixed: dict[type[Mount], str] = {Proc: "/proc", Dev: "/dev"}
     for number, mount in enumerate(sorted(mounts, key=lambda mount: mount.target.count("/"))):
         yield mount, fixed.get(type(mount), f"{where}/{number}")

@@ -73,7 +73,7 @@ def _end_proot(root: str) -> None:
 
 
 def _is_traced(pid: int, *, by: int) -> bool:
-    """Whether it is, and lives."""
+    """True if the process is traced, and lives."""
     status = _read(pid, "status")
     return b"TracerPid:\t%d\n" % by in status and b"State:\tZ" not in status
 

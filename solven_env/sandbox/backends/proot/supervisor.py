@@ -28,7 +28,7 @@ from solven_env.typed import NamedTuple
 
 
 class Order(NamedTuple):
-    """What a launcher sends. `record` is a directory of the thread's own on this host (`placeholders`)."""
+    """The message of a launcher. `record` is a directory of the thread's own on this host (`placeholders`)."""
 
     plan: LaunchPlan
     request: Request
@@ -76,7 +76,7 @@ _NO_NAMESPACE = SandboxError(
 
 
 def _namespaces_are_offered() -> bool:
-    """Whether this host lets us make and use them, tried in a process of its own: there is no way back."""
+    """True if this host lets us make and use namespaces. It is tried in a process of its own: there is no way back."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -116,7 +116,7 @@ def _words(error: SolvenError) -> dict[str, str]:
 
 
 def _run(order: Order, lifeline: int, *, is_alone: bool) -> tuple[waiting.Exit, list[str]]:
-    """How the command ended, and the targets at which directories of the thread's own were hidden."""
+    """Run the command; return its end and the targets that hid directories of the thread."""
     plan, request = order.plan, order.request
     check_plan(plan)
     check_fits(request)

@@ -1,4 +1,4 @@
-"""How a command under proot ends: the kernel tells its adopting parent, since proot's own status means nothing.
+"""The end of a command under proot. The kernel tells its adopting parent; proot's own status means nothing.
 
 `setsid --fork` (`proot.arguments`) leaves the command behind as an orphan, so that it becomes ours. proot, its tracer,
 hears of its end first, and then we do, with the true status.
@@ -30,7 +30,7 @@ class Child(NamedTuple):
 
 
 class Exit(NamedTuple):
-    """How a command ended, and whether that was because its time was up."""
+    """The end of a command, and if its time was up."""
 
     status: int
     is_out_of_time: bool = False
@@ -83,7 +83,7 @@ def end(child: Child, *, is_alone: bool) -> None:
 
 
 def _look(child: Child, main: int | None) -> tuple[int | None, int | None]:
-    """Which of our children the command is, if that is known by now, and how it ended, if it has."""
+    """Find which of our children the command is, if it is known by now, and its end, if it has ended."""
     while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
         main = main or _command(child)
         if ended.si_pid == main:
@@ -125,7 +125,7 @@ def _status(child: Child, waited: int) -> int:
 
 
 def _was_killed(child: Child) -> bool:
-    """Whether proot was, by a signal: its programs went on with broken system calls, and may have crashed of that.
+    """True if a signal killed proot: its programs went on with broken system calls, and may have crashed of that.
 
     The kernel lets go of them before it tells us that proot has ended; that it is about to end is seen at once.
     """
@@ -136,7 +136,7 @@ def _was_killed(child: Child) -> bool:
 
 
 def _has_ended(pid: int) -> bool:
-    """Whether a child of ours has, reaped or not."""
+    """True if a child of ours has ended, reaped or not."""
     try:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:
