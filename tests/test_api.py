@@ -16,7 +16,7 @@ from solven_env import api
 from solven_env.errors import ConflictError, HeldError, ProfileError, StateError, UsageError, WorkspaceError
 from solven_env.state import LocalState
 from tests.profiles import write_profile
-from tests.reconcile.threads import snapshot
+from tests.trees import snapshot
 
 if TYPE_CHECKING:
     from solven_env.report import ThreadReport
@@ -292,9 +292,3 @@ def test_every_public_name_is_there_and_nothing_else() -> None:
     assert solven_env.apply is api.apply
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         solven_env.nothing  # noqa: B018
-
-
-def test_a_room_of_a_verbs_name_hides_no_verb() -> None:
-    script = "import solven_env.run.execute, solven_env.doctor.examining; print(solven_env.run, solven_env.doctor)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.count("<function ") == 2

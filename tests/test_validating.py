@@ -1,7 +1,9 @@
 """Profiles checked and rendered through the Python API, from files."""
 
+import importlib
 import pkgutil
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -122,6 +124,8 @@ def test_the_shipped_profile_is_valid() -> None:
 
 
 def test_no_room_hides_a_verb() -> None:
-    rooms = {module.name for module in pkgutil.iter_modules(solven_env.__path__)}
-    assert rooms.isdisjoint(solven_env.__all__)
-    assert all(getattr(solven_env, name) for name in solven_env.__all__)
+    """The rooms `run` and `doctor` have the names of verbs: importing them leaves the verbs in place."""
+    for module in pkgutil.iter_modules(solven_env.__path__, "solven_env."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    assert not any(isinstance(getattr(solven_env, name), ModuleType) for name in solven_env.__all__)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.conftest import PROFILE
-from tests.trees import photograph
+from tests.trees import snapshot
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -33,10 +33,10 @@ def test_the_way_of_a_thread(cli: Cli, snapshot: SnapshotAssertion) -> None:
 def test_a_second_apply_changes_no_inode(cli: Cli) -> None:
     profile = cli.write_bare()
     cli("apply", profile, "t1")
-    before = photograph(cli.storage)
+    before = snapshot(cli.storage)
     again = cli("apply", profile, "t1")
     assert (again.returncode, again.stdout) == (0, "t1: in sync, nothing to do (generation 1).\n")
-    assert photograph(cli.storage) == before
+    assert snapshot(cli.storage) == before
 
 
 @pytest.mark.parametrize(

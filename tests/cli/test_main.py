@@ -14,8 +14,6 @@ from solven_env.cli.main import COMMANDS
 from tests.cli.conftest import PROFILE
 
 if TYPE_CHECKING:
-    from syrupy.assertion import SnapshotAssertion
-
     from tests.cli.conftest import Cli
 
 
@@ -40,67 +38,6 @@ def test_completion_of_commands(cli: Cli, shell: str) -> None:
     words = {"_TYPER_COMPLETE_ARGS": "solven-env a", "COMP_WORDS": "solven-env a", "COMP_CWORD": "1"}
     result = cli(_SOLVEN_ENV_COMPLETE=f"complete_{shell}", _TYPER_COMPLETE_FISH_ACTION="get-args", **words)
     assert "apply" in result.stdout
-
-
-def test_validate_reports_each_profile(cli: Cli, snapshot: SnapshotAssertion) -> None:
-    good = cli.write("good.yaml")
-    bad = cli.write("bad.yaml", PROFILE.replace("release: 1.0.0", "release: 1.0") + "nmae: x\n")
-    result = cli("validate", good, bad, "solven", "-", stdin="version: 2\n")
-    assert (result.returncode, result.stdout, result.stderr) == snapshot
-    document = json.loads(cli("validate", good, bad, "--format", "json").stdout)
-    assert [(each["profile"], each["valid"], len(each["diagnostics"])) for each in document["profiles"]] == [
-        ("good.yaml", True, 0),
-        ("bad.yaml", False, 2),
-    ]
-
-
-def test_standard_input_has_one_name(cli: Cli) -> None:
-    assert cli("validate", "-", stdin=PROFILE).stderr == "<stdin>: valid\n"
-    assert cli("validate", "-", stdin="version: 2\n").stdout.startswith("<stdin>:1:10: ")
-
-
-def test_a_profile_that_is_not_there_hides_no_other(cli: Cli) -> None:
-    good = cli.write("good.yaml")
-    bad = cli.write("bad.yaml", PROFILE + "nmae: x\n")
-    result = cli("validate", "none.yaml", bad, good)
-    assert result.returncode == 5
-    assert result.stdout.startswith("bad.yaml:9:1: unknown key 'nmae'")
-    assert (
-        "error: cannot read none.yaml: No such file or directory.\n  Name a file that holds a profile.\n"
-        in result.stderr
-    )
-    assert "good.yaml: valid" in result.stderr
-    assert cli("validate", good, "none.yaml").returncode == 2
-    result = cli("validate", "none.yaml", bad, good, "--format", "json")
-    found = json.loads(result.stdout)["profiles"]
-    assert (result.returncode, [each["valid"] for each in found]) == (5, [False, False, True])
-    assert [each["error"] and each["error"]["code"] for each in found] == [2, None, None]
-
-
-def test_render_prints_or_writes(cli: Cli, snapshot: SnapshotAssertion) -> None:
-    profile = cli.write("profile.yaml")
-    assert cli("render", profile, "--set", "who=eve").stdout == snapshot
-    written = cli("render", profile, "--out", "out")
-    assert (written.returncode, written.stdout) == (0, "")
-    assert (cli.directory / "out/bin/hello").read_text() == "echo hi\n"
-    assert (cli.directory / "out/bin/hello").stat().st_mode & 0o777 == 0o755
-    (cli.directory / "file").write_text("")
-    assert cli("render", profile, "--out", "file").returncode == 2
-    (cli.directory / ".bashrc").write_text("mine")
-    assert cli("render", profile, "--out", "").returncode == 2
-    assert (cli.directory / ".bashrc").read_text() == "mine"
-    document = json.loads(cli("render", profile, "--format", "json").stdout)
-    assert [file["path"] for file in document["files"]] == [".bashrc", "bin/hello"]
-
-
-def test_a_required_input_is_asked_for_but_not_by_validate(cli: Cli) -> None:
-    profile = cli.write("profile.yaml", PROFILE.replace("{default: ada}", "{type: string}"))
-    assert cli("validate", profile).returncode == 0
-    result = cli("render", profile)
-    assert (result.returncode, result.stdout) == (2, "")
-    assert "--set who=VALUE" in result.stderr
-    assert cli("apply", profile, "t1").returncode == 2
-    assert not cli.storage.exists()
 
 
 def test_a_closed_pipe_is_no_traceback(cli: Cli) -> None:

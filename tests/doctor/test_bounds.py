@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
-import subprocess
 import threading
 import time
 from types import SimpleNamespace
@@ -14,13 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from solven_env.doctor import inside, looks, questions, script, shells, sockets, surroundings, trials
+from solven_env.doctor import inside, questions, script, shells, surroundings, trials
 from solven_env.doctor.inside import Inside
-from solven_env.documents.answers import Question, limited, ok
+from solven_env.documents.answers import Question
 from solven_env.packages.ecosystems.python import interpreters
-from solven_env.sandbox.launch_plan import Bind
-from solven_env.sandbox.request import Ended
-from solven_env.system import processes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,37 +107,6 @@ def test_it_takes_a_time_that_grows_with_what_was_printed(piece: bytes) -> None:
     assert seconds(trials.LONGEST) < 10
 
 
-def test_marks_are_read_at_the_beginning_of_a_line_alone() -> None:
-    out = f"noise\n{MARK} id\n1000\n\n{MARK} = 0\n\n{MARK} uv\nuv 1 {MARK} = 7\n{MARK} = 3\n".encode()
-    assert script.parse(MARK, out) == {
-        "id": script.Said(0, b"1000\n"),
-        "uv": script.Said(3, f"uv 1 {MARK} = 7".encode()),
-    }
-
-
-def test_what_is_printed_without_end_fills_nothing() -> None:
-    """Whoever prints on is told that nobody reads (EPIPE), as by head(1)."""
-    told = threading.Event()
-
-    def run(streams: tuple[int, int, int]) -> Ended:
-        _, out, err = streams
-        with open(err, "wb", closefd=False) as file:
-            file.write(b"complaint")
-        try:
-            while True:
-                os.write(out, b"x" * 65536)
-        except BrokenPipeError:
-            told.set()
-        return Ended(3)
-
-    done = trials.finish(run)
-    assert told.is_set()
-    assert (done.status, done.err, done.is_whole, len(done.out)) == (3, b"complaint", False, trials.LONGEST)
-    assert (
-        trials.finish(lambda streams: Ended(os.write(streams[1], b"out") - os.write(streams[2], b"err"))).out == b"out"
-    )
-
-
 def test_the_start_says_that_it_has_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
     made = sandbox(b"")
     monkeypatch.setattr(made, "run", lambda *_, **__: trials.Done(0, b"x", b"", is_whole=False))
@@ -174,51 +138,9 @@ def test_what_nobody_thought_of_is_an_answer_with_its_reason(error: Exception) -
     assert len(found.answer.cause) <= 1010
 
 
-def test_the_end_of_a_look_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    for code, said, expected in ((3, b"", "it ended with 3"), (0, b"{[", "it ended with 0")):
-        ended = subprocess.CompletedProcess("", code, said, b"")
-        monkeypatch.setattr(processes, "ask", lambda *_, ended=ended, **__: ended)
-        assert looks.look("space", "/") == {"failed": expected}
-
-
 @pytest.mark.parametrize("said", ["", "[" * 100_000, "{}", "[1]", "\\377", '{"implementation": "cpython"}', "null"])
 def test_a_program_that_is_no_interpreter_is_told(tmp_path: Path, said: str) -> None:
     program = tmp_path / "python3.12"
     program.write_text(f"#!/bin/sh\nprintf '{said}'\n")
     program.chmod(0o755)
     assert interpreters._ask(program, "3.12") == "does not answer as an interpreter does"
-
-
-def test_a_hostile_tree_behind_a_link_is_looked_at_for_a_bounded_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Directories in each other, more than there are descriptors, and names by the thousand in one directory."""
-    tree = tmp_path / "tree"
-    (tree / "many").mkdir(parents=True)
-    os.mkfifo(tree / "many/fifo")
-    here = os.open(tree, os.O_RDONLY)
-    for _ in range(1200):
-        os.mkdir("d", dir_fd=here)
-        inner = os.open("d", os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = inner
-    os.close(here)
-    monkeypatch.setattr(sockets, "_SECONDS", 60.0)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 200, hard))
-    try:
-        answer = sockets.answer([Bind("/x", str(tree))])
-        assert answer is not None
-        assert (answer.level, "/x/many/fifo" in answer.detail) == ("limited", True)
-        (tree / "many/fifo").unlink()
-        for number in range(2000):
-            (tree / f"many/{number}").touch()
-        assert sockets.answer([Bind("/x", str(tree))]) == limited("none found so far; there was more than is looked at")
-        assert sockets.answer([Bind("/x", str(tree / "many"))]) == ok("none is shown")
-        monkeypatch.setattr(sockets, "_SECONDS", 0.0)
-        late = sockets.answer([Bind("/x", str(tree / "many"))])
-        assert late is not None
-        assert late.level == "limited"
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        os.system(f"rm -rf {tree}")

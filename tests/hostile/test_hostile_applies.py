@@ -21,7 +21,8 @@ from tests.hostile.test_planted_links import plant_deep
 from tests.reconcile.calls import counting
 from tests.reconcile.crashes import in_a_child
 from tests.reconcile.states import text, wanted
-from tests.reconcile.threads import Thread, snapshot
+from tests.reconcile.threads import Thread
+from tests.trees import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,9 +18,10 @@ from solven_env.workspace import root as root_module
 from solven_env.workspace.root import Owner
 from tests import mounts
 from tests.reconcile.states import text, wanted
-from tests.reconcile.threads import Thread, snapshot
+from tests.reconcile.threads import Thread
 from tests.reconcile.users import GROUP, USER, as_user, needs_root
 from tests.state.test_contents import DAMAGES, DATA
+from tests.trees import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

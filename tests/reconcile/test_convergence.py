@@ -19,7 +19,8 @@ from solven_env.reconcile.model import parents
 from tests.conftest import MEMORY
 from tests.reconcile.crashes import dies_at
 from tests.reconcile.states import text, wanted
-from tests.reconcile.threads import Thread, sha256, snapshot
+from tests.reconcile.threads import Thread, sha256
+from tests.trees import snapshot
 
 PATHS = ("f", "d", "d/f", "d/e", "d/e/f", "g/f")
 MODES = ("0644", "0755", "0600")

@@ -17,8 +17,9 @@ from solven_env.state.storage_root import StorageRoot
 from solven_env.system import mounting
 from solven_env.workspace.storage import create_workspace
 from tests.reconcile.crashes import in_a_child
-from tests.reconcile.threads import Thread, sha256, snapshot
+from tests.reconcile.threads import Thread, sha256
 from tests.reconcile.users import as_user, needs_root
+from tests.trees import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

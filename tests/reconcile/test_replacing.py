@@ -16,7 +16,8 @@ from solven_env.system import durable
 from solven_env.workspace import root as root_module
 from solven_env.workspace.root import READ_LIMIT, Root
 from tests.reconcile.states import text, wanted
-from tests.reconcile.threads import Thread, snapshot
+from tests.reconcile.threads import Thread
+from tests.trees import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

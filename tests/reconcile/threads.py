@@ -18,6 +18,7 @@ from solven_env.state.records import Record, load, record_key
 from solven_env.state.storage_root import StorageRoot
 from solven_env.threads.thread import vocabulary
 from solven_env.workspace.storage import create_workspace, open_workspace
+from tests.trees import snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,16 +132,3 @@ class Thread:
 def sha256(data: bytes) -> str:
     """As records and lists write it."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
-
-
-def snapshot(place: Path) -> dict[str, tuple[Any, ...]]:
-    """Everything about a tree that a write, a chmod, a chown or a removal would change."""
-    found = {}
-    for path in (place, *place.rglob("*")):
-        status = path.lstat()
-        content = path.read_bytes() if stat.S_ISREG(status.st_mode) and status.st_size < 1 << 20 else None
-        found[str(path)] = (
-            *(status.st_ino, status.st_mode, status.st_uid, status.st_gid, status.st_nlink, status.st_size),
-            *(status.st_mtime_ns, status.st_ctime_ns, content),
-        )
-    return found

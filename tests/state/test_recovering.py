@@ -13,7 +13,8 @@ from solven_env.state import LocalState, Stored
 from solven_env.state.recovering import read, recover, restore
 from solven_env.threads.thread import vocabulary
 from tests.reconcile.states import text, wanted
-from tests.reconcile.threads import Thread, snapshot
+from tests.reconcile.threads import Thread
+from tests.trees import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -25,7 +25,7 @@ from solven_env.threads.thread import Thread
 from tests.mounts import as_root, bound, fused
 from tests.profiles import write_profile
 from tests.reconcile.crashes import dies_at
-from tests.reconcile.threads import snapshot
+from tests.trees import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable

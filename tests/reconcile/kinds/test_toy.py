@@ -17,7 +17,7 @@ from solven_env.state.records import load
 from solven_env.threads.thread import vocabulary
 from tests.profiles import write_profile
 from tests.reconcile.kinds import toy
-from tests.reconcile.threads import snapshot
+from tests.trees import snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ import solven_env
 from solven_env.errors import HeldError
 from tests.profiles import write_profile
 
-CHECKOUT = Path(__file__).parents[1]
+CHECKOUT = Path(__file__).parents[2]
 FILES = {f"files/{number}": f"content {number}\n" for number in range(8)}
 HELD = 6
 
