@@ -1,0 +1,82 @@
+"""`tests/` mirrors the package: a module is tested by the file of its name, or by one that is listed here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import solven_env
+
+PACKAGE, TESTS = Path(solven_env.__file__).parent, Path(__file__).parent
+MODULES = {
+    str(path.relative_to(PACKAGE))
+    for path in PACKAGE.rglob("*.py")
+    if "_shipped" not in path.parts and path.name not in ("__init__.py", "__main__.py", "model.py")
+}
+
+# By the file that tests them: what has no behaviour apart from what that file is about.
+ELSEWHERE = {
+    # Words and streams of every command are seen in a process, by what its caller gets.
+    "cli/test_main.py": "cli/errors.py cli/options.py cli/output.py errors.py report.py",
+    "cli/test_diff.py": "cli/unified.py",
+    "doctor/test_examining.py": "cli/doctor.py",
+    # A command of a thread runs in a world, which these files make.
+    "run/test_orphans.py": "cli/orphans.py",
+    "run/test_shell.py": "cli/shell.py",
+    "run/test_sessions.py": "cli/stop.py threads/sessions.py",
+    "run/test_statuses.py": "cli/run.py run/execute.py",
+    "run/test_uids.py": "threads/uids.py sandbox/roots/mapping.py sandbox/roots/trying.py",
+    # Questions are asked of a host, a profile and a thread in which something is broken for real.
+    "doctor/test_host.py": "doctor/basics.py",
+    "doctor/test_declared.py": "doctor/asked_for.py",
+    "doctor/test_outside.py": "doctor/listing.py",
+    "doctor/test_inside.py": "doctor/shells.py doctor/surroundings.py",
+    "documents/test_parsing.py": "documents/document.py documents/syntax.py",
+    "doctor/test_questions.py": "documents/answers.py",
+    # Builds are made whole: by uv and Bun, in a sandbox.
+    "packages/test_builds.py": "packages/making.py packages/asking.py packages/manifest.py packages/verifying.py"
+    " packages/ecosystems/bun/node_modules.py packages/ecosystems/python/virtual_environment.py"
+    " packages/ecosystems/python/wheels.py packages/ecosystems/python/pip_pin.py",
+    "packages/test_toolchain.py": "packages/tools.py packages/host_tools.py packages/ecosystems/bun/program.py",
+    "packages/test_locks.py": "packages/lock_files.py packages/ecosystems/python/pins.py",
+    "packages/test_resolving.py": "packages/ecosystems/bun/locking.py packages/ecosystems/python/pip_compile.py",
+    "packages/test_registries.py": "packages/ecosystems/python/pip_settings.py",
+    "packages/test_added.py": "packages/ecosystems/bun/tree.py packages/ecosystems/python/wheel_records.py",
+    "packages/test_finding.py": "packages/ecosystems/python/remembered.py",
+    "packages/ecosystems/test_keys.py": "packages/ecosystems/bun/asked.py",
+    "profile/test_load.py": "profile/expressions.py",
+    "profile/test_resolve.py": "profile/pep508.py profile/sections.py",
+    # A template is rendered by all of its language at once.
+    "profile/templating/test_templating.py": "profile/templating/functions.py profile/templating/language.py"
+    " profile/templating/problem.py profile/templating/quoting.py",
+    "profile/templating/test_bounds.py": "profile/templating/work.py",
+    "reconcile/kinds/test_table.py": "reconcile/kinds/kind.py",
+    "workspace/test_root.py": "workspace/adoption.py system/syscalls.py system/durable.py system/failures.py",
+    # What a session is made of is seen from inside of one, and by what is left when a part of it is killed.
+    "sandbox/backends/bubblewrap/test_session.py": "sandbox/backends/bubblewrap/holder.py"
+    " sandbox/backends/bubblewrap/starting.py sandbox/backends/bubblewrap/session_roots.py"
+    " sandbox/backends/bubblewrap/ending.py sandbox/roots/devices.py sandbox/roots/etc.py sandbox/roots/namespaces.py"
+    " sandbox/roots/sources.py sandbox/roots/staging.py sandbox/runtime.py system/mounting.py system/blocks.py"
+    " system/processes.py",
+    "sandbox/backends/bubblewrap/test_control.py": "sandbox/wire.py",
+    "sandbox/test_limits.py": "sandbox/backends/bubblewrap/counting.py",
+    "sandbox/backends/test_table.py": "sandbox/backends/protocol.py",
+    "run/test_proot.py": "sandbox/backends/proot/bindings.py sandbox/backends/proot/client.py"
+    " sandbox/backends/proot/on_disk.py sandbox/backends/proot/placeholders.py"
+    " sandbox/backends/proot/supervisor.py sandbox/backends/proot/waiting.py",
+    "sandbox/network/test_walls.py": "sandbox/network/netlink.py system/networks.py",
+    "state/test_records.py": "state/grammar.py",
+    "threads/test_known.py": "state/storage_root.py",
+    "sandbox/test_streams.py": "system/pipes.py",
+    "sandbox/test_imports.py": "system/plain.py",
+    "profile/test_source.py": "system/shipped.py",
+}
+
+
+def test_each_module_has_a_test_of_its_name_or_is_listed() -> None:
+    listed = [module for modules in ELSEWHERE.values() for module in modules.split()]
+    own = {module for module in MODULES if (TESTS / Path(module).parent / f"test_{Path(module).name}").exists()}
+    assert len(listed) == len(set(listed))
+    assert MODULES - own - set(listed) == set(), "write tests/…/test_NAME.py"
+    assert own & set(listed) == set(), "take it from the list: it has a test of its name"
+    assert set(listed) - MODULES == set(), "take it from the list: there is no such module"
+    assert [test for test in ELSEWHERE if not (TESTS / test).exists()] == []
