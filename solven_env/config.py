@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,14 @@ def load(environ: Mapping[str, str]) -> Config:
     if named:
         raise _unusable(Path(named), f"{VARIABLE} names this file, which is missing", "Name another, or unset it.")
     return Config()
+
+
+def common_uid(config: Config) -> int | None:
+    """Host uid of builds and, without one of their own, of threads: of commands as of files. None unless we are root.
+
+    An ordinary user's commands and files are that user's. The gid has the same number.
+    """
+    return config.sandbox.uid if os.geteuid() == 0 else None
 
 
 def _range(uids: Mapping[str, int]) -> range:

@@ -43,7 +43,7 @@ class Host(NamedTuple):
             config = configuration.load(os.environ)
         except SolvenError:
             config = Config()
-        uid = config.sandbox.uid if os.geteuid() == 0 else None
+        uid = configuration.common_uid(config)
         return cls(config, uid, directories.cache(), directories.data(), directories.runtime())
 
 

@@ -14,7 +14,7 @@ from solven_env.documents.answers import Answer, limited, ok
 from solven_env.errors import SandboxError, printable
 from solven_env.profile.mounts import SYSTEM
 from solven_env.sandbox.roots.sources import open_bind
-from solven_env.system.blocks import holding
+from solven_env.system.blocks import READ_DIRECTORY_ITSELF, holding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +27,6 @@ _SECONDS = 2.0
 _NAMED = 3
 _DEPTH = 50
 """Directories in each other that are looked into: each takes a descriptor."""
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _DISTRIBUTIONS = frozenset(mount.source for mount in SYSTEM)
 
 
@@ -77,7 +76,7 @@ def _doors(top: int, end: float) -> Iterator[str | None]:
     """
     mode = os.fstat(top).st_mode
     if stat.S_ISDIR(mode):
-        with holding(os.open(".", _DIRECTORY, dir_fd=top)) as directory:
+        with holding(os.open(".", READ_DIRECTORY_ITSELF, dir_fd=top)) as directory:
             yield from _beneath(directory, "", _DEPTH, end)
     elif _is_door(mode):
         yield ""
@@ -96,7 +95,7 @@ def _beneath(directory: int, path: str, depth: int, end: float) -> Iterator[str 
                 yield f"{path}/{entry.name}"
             elif entry.is_dir(follow_symlinks=False):
                 try:
-                    inner = os.open(entry.name, _DIRECTORY, dir_fd=directory)
+                    inner = os.open(entry.name, READ_DIRECTORY_ITSELF, dir_fd=directory)
                 except OSError:
                     continue  # gone, or not ours to see
                 with holding(inner):

@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import WorkspaceError
+from solven_env.system.blocks import READ_DIRECTORY_ITSELF
 from solven_env.workspace.root import Root
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ LIMIT = 10_000
 """How many names are read of one thread's build."""
 
 _SCOPE = re.compile("@[A-Za-z0-9~-][A-Za-z0-9._~-]*")
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 class AddedPackage(NamedTuple):
@@ -52,7 +52,7 @@ def look(build: Build, own: Path) -> Added:
     `own` may not exist: then there are none.
     """
     try:
-        descriptor = os.open(own, _DIRECTORY)
+        descriptor = os.open(own, READ_DIRECTORY_ITSELF)
     except FileNotFoundError:
         return Added(build.kind)
     except OSError:

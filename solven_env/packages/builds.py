@@ -9,10 +9,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
 import time
 from contextlib import ExitStack, contextmanager
 
+from solven_env.config import common_uid
 from solven_env.errors import BuildError, StoreError
 from solven_env.packages import lock_files, locks, store
 from solven_env.packages.ecosystems import ECOSYSTEMS
@@ -73,7 +73,7 @@ def builder(config: Config, environ: Mapping[str, str], backend: Backend, progra
     if host.certificates is not None and not host.certificates.exists():  # deleted with the store
         _host.cache_clear()
         host = _host(variables)
-    return Builder(host, build_uid(config), str(directories.runtime()), backend, program)
+    return Builder(host, common_uid(config), str(directories.runtime()), backend, program)
 
 
 def find(need: Need, config: Config) -> Build | None:
@@ -84,7 +84,7 @@ def find(need: Need, config: Config) -> Build | None:
 
 def known_key(need: Need, config: Config) -> str | None:
     """The key of the build that meets the need on this host; None where that is not known yet."""
-    return need.ecosystem.known_key(need.section, need.lock, directories.cache(), build_uid(config))
+    return need.ecosystem.known_key(need.section, need.lock, directories.cache(), common_uid(config))
 
 
 def obtain_to_use(
@@ -204,8 +204,3 @@ def _host(environ: tuple[tuple[str, str], ...]) -> Toolchain:
     from solven_env.packages import toolchain
 
     return toolchain.host(directories.cache(), dict(environ))
-
-
-def build_uid(config: Config) -> int | None:
-    """The uid that owns builds under root, whichever threads use them; None for an ordinary user, who owns them."""
-    return config.sandbox.uid if os.geteuid() == 0 else None

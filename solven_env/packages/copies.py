@@ -16,6 +16,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from solven_env.packages.layers import place
+from solven_env.system.blocks import READ_DIRECTORY
 from solven_env.system.publishing import locked, refusals_told, staged
 from solven_env.system.syscalls import sync_file_system
 
@@ -81,7 +82,7 @@ def _give(path: Path | str, like: os.stat_result, uid: int | None) -> None:
 
 
 def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(directory, READ_DIRECTORY)
     try:
         sync_file_system(descriptor)
     finally:

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from solven_env.errors import WorkspaceError
 from solven_env.packages.ecosystems import ECOSYSTEMS
+from solven_env.system.blocks import READ_DIRECTORY_ITSELF
 from solven_env.typed import TYPE_CHECKING
 from solven_env.workspace.root import Root
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from solven_env.packages.store import Build
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 
 
@@ -30,7 +30,7 @@ def find(build: Build, own: Path) -> str:
     `own` is the thread's upper directory or its copy (`layers.own`), which may not be there yet.
     """
     try:
-        descriptor = os.open(own, _DIRECTORY)
+        descriptor = os.open(own, READ_DIRECTORY_ITSELF)
     except OSError:  # not begun yet, or told by whoever mounts it
         return ""
     with Root(descriptor, None) as root:

@@ -20,6 +20,7 @@ from solven_env.packages import certificates, host_tools, programs
 from solven_env.sandbox.launch_plan import Bind, Dev, Etc, LaunchPlan, Mount, Proc, StagedFile, Tmpfs
 from solven_env.sandbox.request import Request
 from solven_env.sandbox.roots import etc
+from solven_env.system.blocks import READ_DIRECTORY_ITSELF
 from solven_env.system.publishing import refusals_told
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace.root import Owner, Root
@@ -130,7 +131,7 @@ def open_root(builder: Builder, directory: Path) -> Root:
     """A directory that a place had, to read what it left and to write there for the next run, through no link."""
     owner = None if builder.uid is None else Owner(builder.uid, builder.uid)
     with refusals_told(directory):
-        return Root(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW), owner)
+        return Root(os.open(directory, READ_DIRECTORY_ITSELF), owner)
 
 
 def _plan(place: BuildSandbox) -> LaunchPlan:

@@ -24,9 +24,9 @@ import os
 import re
 
 from solven_env.packages import manifest
-from solven_env.system.blocks import holding
+from solven_env.system.blocks import READ_DIRECTORY, holding
 from solven_env.system.publishing import locked, refusals_told, staged, sweep_scratch
-from solven_env.system.syscalls import sync_file_system
+from solven_env.system.syscalls import HOLD_DIRECTORY, sync_file_system
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def first_changed(build: Build) -> str | None:
 
 def _are_untouched(tree: Path, paths: list[bytes], times: list[int]) -> bool:
     try:
-        with holding(os.open(tree, os.O_PATH | os.O_DIRECTORY)) as top:
+        with holding(os.open(tree, HOLD_DIRECTORY)) as top:
             return all(os.stat(path, dir_fd=top).st_mtime_ns == time for path, time in zip(paths, times, strict=True))
     except OSError:  # one is gone
         return False
@@ -188,7 +188,7 @@ def _seal(stage: Path, key: str, inputs: Mapping[str, object]) -> None:
         if path.is_file():
             path.chmod(0o644)  # whatever the umask
     (stage / f"use-{about['instance']}.lock").touch(mode=0o600)
-    with holding(os.open(stage, os.O_RDONLY | os.O_DIRECTORY)) as descriptor:
+    with holding(os.open(stage, READ_DIRECTORY)) as descriptor:
         # One call for 13,000 files; after a power cut, a name without its bytes would be believed.
         sync_file_system(descriptor)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from solven_env.errors import WorkspaceError
 from solven_env.packages import store
 from solven_env.packages.ecosystems import ECOSYSTEMS
+from solven_env.system.blocks import READ_DIRECTORY
 from solven_env.system.publishing import refusals_told
 from solven_env.workspace.root import Root
 
@@ -31,7 +32,7 @@ def verify(build: Build, seconds: float) -> Verified:
     read.
     """
     end = time.monotonic() + seconds
-    with refusals_told(build.tree), Root(os.open(build.tree, os.O_RDONLY | os.O_DIRECTORY), None) as root:
+    with refusals_told(build.tree), Root(os.open(build.tree, READ_DIRECTORY), None) as root:
         files = sorted(ECOSYSTEMS[build.kind].recorded_files(root), key=lambda file: file[2])
         wrong = [path for path, _, size in files if _size(root, path) != size]
         seen = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from solven_env.config import common_uid
 from solven_env.errors import SandboxError, UsageError
 from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.run import launch
@@ -135,7 +136,6 @@ def _find(thread: Thread, request: Request) -> _Chosen:
 def _plan(
     thread: Thread, chosen: _Chosen, request: Request, uid: int | None, tools: Tools, stacks: Sequence[Stacked]
 ) -> tuple[LaunchPlan, Request]:
-    from solven_env.packages import builds
 
     settings = chosen.record.settings
     site = Site(
@@ -145,7 +145,7 @@ def _plan(
         uid=uid,
         program=chosen.program,
         slirp4netns=chosen.slirp4netns,
-        builder=builds.build_uid(thread.config),
+        builder=common_uid(thread.config),
         owners=uids.owners(thread),
     )
     plan = launch.launch_plan(settings, site, stacks, tools, chosen.network)

@@ -49,8 +49,8 @@ class Thread(NamedTuple):
         """The thread of that id. No file is touched: the storage may be dead."""
         configured = config.load(os.environ)
         asked = storages.locate(storage, os.environ, configured)
-        uid = configured.sandbox.uid
-        owner = roots.Owner(uid, uid) if os.geteuid() == 0 else None
+        uid = config.common_uid(configured)
+        owner = None if uid is None else roots.Owner(uid, uid)
         root = StorageRoot(asked.root)
         return cls(storages.thread_id(thread), root, LocalState(root), owner, configured, asked)
 

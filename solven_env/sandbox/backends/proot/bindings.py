@@ -20,6 +20,7 @@ from solven_env.sandbox.roots.sources import HARDENED, clone_bind, open_bind
 from solven_env.sandbox.roots.targets import write_file
 from solven_env.system import mounting
 from solven_env.system.blocks import holding
+from solven_env.system.syscalls import HOLD_DIRECTORY
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ def _parent(shown: list[Shown], path: str) -> int:
         raise SandboxError("a staged file lies beneath no Etc and no read-only Tmpfs of the plan", location=path)
     directory = os.path.dirname(_path(above, path))
     os.makedirs(directory, exist_ok=True)
-    return os.open(directory, os.O_PATH | os.O_DIRECTORY)
+    return os.open(directory, HOLD_DIRECTORY)
 
 
 def _above(shown: list[Shown], path: str) -> Shown | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from solven_env.sandbox.backends.proot import placeholders
 from solven_env.sandbox.backends.proot.waiting import kill
 from solven_env.sandbox.roots.targets import DIRECTORY
-from solven_env.system.blocks import holding
+from solven_env.system.blocks import READ_DIRECTORY, holding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ def on_disk(record: str, opened: int) -> Iterator[str]:
     with placeholders.turn(opened):
         _clear(record)
         path = tempfile.mkdtemp(prefix=_PREFIX, dir=record)
-        lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        lock = os.open(path, READ_DIRECTORY)
         fcntl.flock(lock, fcntl.LOCK_EX)
     try:
         yield path
@@ -41,7 +41,7 @@ def on_disk(record: str, opened: int) -> Iterator[str]:
 
 def clear(record: str) -> None:
     """End and remove what killed supervisors left in the thread's `record`."""
-    with holding(os.open(record, os.O_RDONLY | os.O_DIRECTORY)) as opened, placeholders.turn(opened):
+    with holding(os.open(record, READ_DIRECTORY)) as opened, placeholders.turn(opened):
         _clear(record)
 
 
@@ -52,7 +52,7 @@ def _clear(record: str) -> None:
 
 
 def _remove_unless_used(path: str) -> None:
-    with holding(os.open(path, os.O_RDONLY | os.O_DIRECTORY)) as lock, suppress(BlockingIOError):
+    with holding(os.open(path, READ_DIRECTORY)) as lock, suppress(BlockingIOError):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _end_proot(f"{path}/root")
         _remove(path)

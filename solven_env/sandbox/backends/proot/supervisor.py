@@ -24,6 +24,7 @@ from solven_env.sandbox.request import Request, check_fits, decode_request
 from solven_env.sandbox.roots import namespaces, targets
 from solven_env.sandbox.roots.staging import open_workspace
 from solven_env.system import mounting
+from solven_env.system.blocks import READ_DIRECTORY
 from solven_env.typed import NamedTuple
 
 
@@ -127,7 +128,7 @@ def _run(order: Order, lifeline: int, *, is_alone: bool) -> tuple[waiting.Exit, 
         stack.callback(os.close, workspace)
         directory = runtime.open_directory(order.runtime)
         stack.callback(os.close, directory)
-        record = os.open(order.record, os.O_RDONLY | os.O_DIRECTORY)
+        record = os.open(order.record, READ_DIRECTORY)
         stack.callback(os.close, record)
         sources = Sources(plan, workspace, stack)
         if is_alone:
