@@ -80,7 +80,7 @@ def start(inside: Inside) -> Answer:
     except SandboxError as error:
         return _not_started(inside, error)
     finally:
-        _remove(inside, file)
+        remove_tried(inside, file)
     if not done.is_whole:
         cause = f"it is over {trials.LONGEST >> 20} MiB, of a program that stands before the system's on PATH perhaps"
         return broken("what the probes print inside has no end", cause, inside.asked.fresh_layer("python"))
@@ -150,7 +150,7 @@ def unbuffered(inside: Inside) -> Answer | None:
     command = threading.Thread(target=run)
     command.start()
     try:
-        seen = _read_until(read, b"past it")
+        seen = read_until(read, b"past it")
     finally:
         os.close(wait)
         os.close(read)  # whoever prints without end is told
@@ -168,7 +168,7 @@ def unbuffered(inside: Inside) -> Answer | None:
     return limited("Python keeps what a script prints until it ends", cause, 'Add PYTHONUNBUFFERED: "1" to env.')
 
 
-def _remove(inside: Inside, file: str) -> None:
+def remove_tried(inside: Inside, file: str) -> None:
     """Take away what a sandbox that was killed half-way left in the workspace of what was tried."""
     with inside.asked.thread.open_root() as root:  # type: ignore[union-attr]
         found = root.stat(file)
@@ -176,7 +176,7 @@ def _remove(inside: Inside, file: str) -> None:
             root.remove(file)
 
 
-def _read_until(descriptor: int, word: bytes) -> bytes:
+def read_until(descriptor: int, word: bytes) -> bytes:
     """Read up to that word, for a bounded time and a bounded number of bytes."""
     seen = b""
     end = time.monotonic() + _PATIENCE

@@ -14,13 +14,13 @@ from solven_env.sandbox.roots import namespaces
 from solven_env.system import mounting, processes
 
 _ASK = "solven_env.doctor.looks.answer"
-_SECONDS = 10.0
+SECONDS = 10.0
 _WRITTEN = 64 << 10
 
 
 def look(what: str, argument: str) -> dict[str, Any] | None:
     """The answer of `space` or `namespaces`, chosen by name; None if it does not answer in time."""
-    child = processes.ask(_ASK, what, argument, seconds=_SECONDS)
+    child = processes.ask(_ASK, what, argument, seconds=SECONDS)
     if child is None:
         return None
     try:

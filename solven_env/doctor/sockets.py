@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from solven_env.sandbox.launch_plan import Bind
 
-_SECONDS = 2.0
+SECONDS = 2.0
 """How long is looked, in all mounts together."""
 
 _NAMED = 3
@@ -39,7 +39,7 @@ def answer(binds: Sequence[Bind]) -> Answer | None:
     """The sockets and FIFOs that a look of bounded time finds, by their paths inside."""
     if not binds:
         return None
-    end = time.monotonic() + _SECONDS
+    end = time.monotonic() + SECONDS
     found: list[str] = []
     is_all = True
     for bind in binds:

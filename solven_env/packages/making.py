@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _CONFIG = f"{host_tools.RUN}/config"
 _CACHE = f"{host_tools.RUN}/cache"
-_SYSTEM: tuple[Mount, ...] = (
+SYSTEM: tuple[Mount, ...] = (
     *(Bind(path, path, optional=True) for path in ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/sys")),
     *(Etc(), Proc(), Dev()),
     *(Tmpfs(path, mode=mode) for path, mode in (("/tmp", 0o1777), ("/var", 0o755), ("/run", 0o755))),  # noqa: S108
@@ -136,14 +136,14 @@ def open_root(builder: Builder, directory: Path) -> Root:
 
 def _plan(place: BuildSandbox) -> LaunchPlan:
     builder = place.builder
-    tool_mounts, links = host_tools.tool_mounts(place.tools, [mount.target for mount in _SYSTEM])
-    targets = [mount.target for mount in (*_SYSTEM, *tool_mounts)]
+    tool_mounts, links = host_tools.tool_mounts(place.tools, [mount.target for mount in SYSTEM])
+    targets = [mount.target for mount in (*SYSTEM, *tool_mounts)]
     packages = builder.host.registries.directories if place.fetches else ()
     return LaunchPlan(
         session=f"build-{os.urandom(8).hex()}",
         workspace=str(place.workspace),
         mounts=(
-            *_SYSTEM,
+            *SYSTEM,
             *tool_mounts,
             *host_tools.own_places(packages, targets),
             Bind(_CACHE, str(place.cache), read_only=False),

@@ -29,7 +29,7 @@ STANDARD_INPUT = "-"
 STANDARD_INPUT_NAME = "<stdin>"
 """The name of standard input in messages."""
 
-_ENOUGH = MAX_BYTES + 1
+ENOUGH = MAX_BYTES + 1
 """The bytes that are read of a document. A longer one is refused, and so is one that never ends."""
 
 _READS = 3
@@ -92,7 +92,7 @@ def read_inputs(file: str) -> dict[str, str]:
     """The inputs that a YAML or JSON file gives: a mapping of names to text. Raises `UsageError`."""
     try:
         with Path(file).open("rb") as opened:
-            text = opened.read(_ENOUGH)
+            text = opened.read(ENOUGH)
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {file}: {_reason(error)}", fix="Name a file of inputs.") from None
     document = parse(text, file)
@@ -120,7 +120,7 @@ def _read_standard_input() -> bytes:
     if sys.stdin is None:  # the caller closed it
         raise UsageError("standard input is closed", fix="Give it a profile, or name a file.")
     try:
-        return sys.stdin.buffer.read(_ENOUGH)
+        return sys.stdin.buffer.read(ENOUGH)
     except OSError as error:
         raise UsageError(f"cannot read standard input: {_reason(error)}", fix="Give it a profile.") from None
 
@@ -128,7 +128,7 @@ def _read_standard_input() -> bytes:
 def _open(path: Path, name: str) -> ProfileSource:
     try:
         with path.open("rb") as file:
-            return ProfileSource(file.read(_ENOUGH), name, path.parent, path.with_name(f"{path.stem}.lock"))
+            return ProfileSource(file.read(ENOUGH), name, path.parent, path.with_name(f"{path.stem}.lock"))
     except (OSError, ValueError) as error:  # a path with U+0000 is a ValueError
         raise UsageError(f"cannot read {name}: {_reason(error)}", fix="Name a file that holds a profile.") from None
 

@@ -15,11 +15,8 @@ from hypothesis import strategies as st
 from solven_env.doctor import inside, questions, script, shells, surroundings, trials
 from solven_env.doctor.inside import Inside
 from solven_env.documents.answers import Question
-from solven_env.packages.ecosystems.python import interpreters
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from solven_env.documents.answers import Answer
 
 MARK = "0123456789abcdef"
@@ -62,8 +59,8 @@ def sandbox(out: bytes) -> Inside:
 def answers(out: bytes) -> dict[str, Answer]:
     """What each question says of it, through what every question goes through."""
     about = sandbox(out)
-    asked = ((question, questions._ask(question, about)) for question in QUESTIONS)
-    found = {question.name: answer for question, answer in asked if answer is not None}
+    asked = questions.ask_all("thread", QUESTIONS, about, set())
+    found = {each.question: each.answer for each in asked if isinstance(each, questions.Finding)}
     for answer in found.values():
         assert answer.detail != "it cannot be told", answer
         assert all(len(text) <= 1010 for text in answer[1:])
@@ -110,7 +107,7 @@ def test_it_takes_a_time_that_grows_with_what_was_printed(piece: bytes) -> None:
 def test_the_start_says_that_it_has_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
     made = sandbox(b"")
     monkeypatch.setattr(made, "run", lambda *_, **__: trials.Done(0, b"x", b"", is_whole=False))
-    monkeypatch.setattr(inside, "_remove", lambda *_: None)
+    monkeypatch.setattr(inside, "remove_tried", lambda *_: None)
     answer = inside.start(made)
     assert (answer.level, answer.detail) == ("broken", "what the probes print inside has no end")
     assert answer.fix == "fresh python"
@@ -120,7 +117,7 @@ def test_a_word_that_never_comes_is_waited_for_in_a_bounded_space() -> None:
     read, write = os.pipe()
     printing = threading.Thread(target=lambda: os.write(write, b"x" * (1 << 16)))
     printing.start()
-    assert len(inside._read_until(read, b"here")) <= 1 << 16
+    assert len(inside.read_until(read, b"here")) <= 1 << 16
     printing.join()
     os.close(read)
     os.close(write)
@@ -136,11 +133,3 @@ def test_what_nobody_thought_of_is_an_answer_with_its_reason(error: Exception) -
     assert (found.answer.level, found.answer.detail) == ("broken", "it cannot be told")
     assert type(error).__name__ in found.answer.cause
     assert len(found.answer.cause) <= 1010
-
-
-@pytest.mark.parametrize("said", ["", "[" * 100_000, "{}", "[1]", "\\377", '{"implementation": "cpython"}', "null"])
-def test_a_program_that_is_no_interpreter_is_told(tmp_path: Path, said: str) -> None:
-    program = tmp_path / "python3.12"
-    program.write_text(f"#!/bin/sh\nprintf '{said}'\n")
-    program.chmod(0o755)
-    assert interpreters._ask(program, "3.12") == "does not answer as an interpreter does"

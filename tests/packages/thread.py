@@ -54,7 +54,7 @@ class Thread:
                 host_tools.trusting(self.builder.host.certificates),
             )
         )
-        mounts, links = host_tools.tool_mounts(tools, [mount.target for mount in making._SYSTEM])
+        mounts, links = host_tools.tool_mounts(tools, [mount.target for mount in making.SYSTEM])
         overlays = []
         for build in self.builds:
             layer = layers.layer(home(self.base), build, UID)
@@ -66,7 +66,7 @@ class Thread:
         plan = LaunchPlan(
             session=f"test-{self.base.name}",
             workspace=str(self.base / "workspace"),
-            mounts=(*making._SYSTEM, *mounts, *overlays),
+            mounts=(*making.SYSTEM, *mounts, *overlays),
             files=etc.identity("user"),
             links=links,
             uid=UID,

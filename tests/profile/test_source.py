@@ -69,7 +69,7 @@ def test_what_is_no_profile(name: str, message: str, tmp_path: Path, monkeypatch
 
 
 def test_a_profile_that_never_ends_is_read_to_its_limit() -> None:
-    assert len(find_profile("/dev/zero").text) == source._ENOUGH
+    assert len(find_profile("/dev/zero").text) == source.ENOUGH
 
 
 @pytest.fixture

@@ -119,7 +119,7 @@ def test_stop_needs_no_storage(bare: World, how: str, monkeypatch: pytest.Monkey
             daemon.wait()
             check_refused(bare, SolvenError, "the mount is dead: its daemon has ended", mnt)
         else:
-            monkeypatch.setattr(looks, "_SECONDS", 0.1)
+            monkeypatch.setattr(looks, "SECONDS", 0.1)
             assert "does not answer" in doctor_says(mnt)
         for said in (b"t1: the session was stopped.\n", b"t1: there was no session.\n"):
             stopped = bare.cli("stop", "t1")

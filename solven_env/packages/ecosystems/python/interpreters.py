@@ -107,7 +107,7 @@ def _search(version: str, host: Toolchain) -> Interpreter:
 
 def _first(candidates: Iterable[Path], version: str, looked: list[str]) -> Interpreter | None:
     for candidate in candidates:
-        found = _ask(candidate, version)
+        found = ask(candidate, version)
         if isinstance(found, Interpreter):
             return found
         looked.append(f"{candidate} {found}")
@@ -168,7 +168,7 @@ def _installed(folder: Path, version: str) -> list[Path]:
     return [path for path in paths if os.access(path, os.X_OK)]
 
 
-def _ask(candidate: Path, version: str) -> Interpreter | str:
+def ask(candidate: Path, version: str) -> Interpreter | str:
     """The interpreter that answers at a path; else why it is none that we can use, in words that follow the path."""
     try:
         done = subprocess.run(  # noqa: S603

@@ -133,3 +133,11 @@ def test_a_folders_names_are_those_of_versions(tmp_path: Path) -> None:
         (tmp_path / name / "bin/python3.12").touch(mode=0o755)
     found = [path.parents[1].name for path in interpreters._installed(tmp_path, "3.12")]
     assert found == ["3.12.10", "cpython-3.12.4-linux-x86_64-gnu", "3.12.1"]
+
+
+@pytest.mark.parametrize("said", ["", "[" * 100_000, "{}", "[1]", "\\377", '{"implementation": "cpython"}', "null"])
+def test_a_program_that_is_no_interpreter_is_told(tmp_path: Path, said: str) -> None:
+    program = tmp_path / "python3.12"
+    program.write_text(f"#!/bin/sh\nprintf '{said}'\n")
+    program.chmod(0o755)
+    assert interpreters.ask(program, "3.12") == "does not answer as an interpreter does"
