@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from solven_env.packages.added import Added
     from solven_env.reconcile.keep import Kept
     from solven_env.reconcile.model import Change, Plan, State
-    from solven_env.sandbox.backends.protocol import SessionState
     from solven_env.sandbox.cgroups import Unenforced
+    from solven_env.sandbox.runtime import SessionState
 
 FORMAT = 1
 """The format of `--format json`. It changes when a program that reads the present one would fail."""

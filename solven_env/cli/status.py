@@ -19,7 +19,7 @@ from solven_env.cli.options import (
 
 if TYPE_CHECKING:
     from solven_env.packages.added import Added
-    from solven_env.sandbox.backends.protocol import SessionState
+    from solven_env.sandbox.runtime import SessionState
 
 _SHOWN = 8
 """Number of added packages that are named for each build; `--format json` names all."""

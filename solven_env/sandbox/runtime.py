@@ -14,9 +14,22 @@ from solven_env.errors import SandboxError
 from solven_env.sandbox import cgroups
 from solven_env.system.blocks import READ_DIRECTORY, READ_DIRECTORY_ITSELF, holding, suppress
 from solven_env.system.plain import Socket, socket
+from solven_env.typed import NamedTuple
 
 BACKLOG = 128
 """Number of launchers that may wait for a holder to accept them; the next ones wait in connect(2)."""
+
+
+class SessionState(NamedTuple):
+    """A session that is there. Without an answer of its holder nothing more is known."""
+
+    answers: bool
+    commands: int | None = None
+    """How many run now."""
+    age: float | None = None
+    """Seconds since it began."""
+    keep_alive: float | None = None
+    """Seconds that it stays if its commands leave now."""
 
 
 def open_directory(path: str) -> int:

@@ -13,7 +13,7 @@ from solven_env.threads.thread import Thread
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from solven_env.sandbox.backends.protocol import SessionState
+    from solven_env.sandbox.runtime import SessionState
     from solven_env.state.records import Record
 
 _PATIENCE = 2.0  # seconds

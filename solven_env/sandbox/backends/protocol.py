@@ -12,19 +12,8 @@ if TYPE_CHECKING:
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.launch_plan import LaunchPlan, Mount
     from solven_env.sandbox.request import Ended, Request
+    from solven_env.sandbox.runtime import SessionState
     from solven_env.system.networks import Network
-
-
-class SessionState(NamedTuple):
-    """A session that is there. Without an answer of its holder nothing more is known."""
-
-    answers: bool
-    commands: int | None = None
-    """How many run now."""
-    age: float | None = None
-    """Seconds since it began."""
-    keep_alive: float | None = None
-    """Seconds that it stays if its commands leave now."""
 
 
 class Probe(NamedTuple):

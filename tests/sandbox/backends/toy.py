@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
     from solven_env.config import HostSandbox
     from solven_env.errors import PlatformError
-    from solven_env.sandbox.backends.protocol import Backend, Probe, SessionState
+    from solven_env.sandbox.backends.protocol import Backend, Probe
     from solven_env.sandbox.launch_plan import LaunchPlan, Mount
     from solven_env.sandbox.request import Request
+    from solven_env.sandbox.runtime import SessionState
     from solven_env.system.networks import Network
     from tests.sandbox.backends import toy
 

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
     from solven_env.config import HostSandbox
     from solven_env.errors import PlatformError
-    from solven_env.sandbox.backends.protocol import Probe, SessionState
+    from solven_env.sandbox.backends.protocol import Probe
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.launch_plan import LaunchPlan, Mount
     from solven_env.sandbox.request import Ended, Request
+    from solven_env.sandbox.runtime import SessionState
     from solven_env.system.networks import Network
 
 NAME = "bubblewrap"
@@ -41,15 +42,15 @@ def locate(sandbox: HostSandbox, environ: Mapping[str, str]) -> str:
     import os
     import shutil
 
-    from solven_env.errors import PlatformError
-    from solven_env.sandbox.host_programs import installing
-
     configured = environ.get("SOLVEN_ENV_BWRAP") or sandbox.bwrap
     if configured is not None:
         found = configured if os.access(configured, os.X_OK) and os.path.isfile(configured) else None
     else:
         found = shutil.which("bwrap", path=environ.get("PATH"))
     if found is None:
+        from solven_env.errors import PlatformError
+        from solven_env.sandbox.host_programs import installing
+
         raise PlatformError(
             f"there is no bubblewrap at {configured}" if configured else "bubblewrap is not installed",
             fix=installing(_PACKAGE),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import runtime, wire
-from solven_env.sandbox.backends.protocol import SessionState
+from solven_env.sandbox.runtime import SessionState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

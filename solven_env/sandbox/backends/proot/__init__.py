@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
     from solven_env.config import HostSandbox
     from solven_env.errors import PlatformError
-    from solven_env.sandbox.backends.protocol import Probe, SessionState
+    from solven_env.sandbox.backends.protocol import Probe
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.launch_plan import LaunchPlan, Mount
     from solven_env.sandbox.request import Ended, Request
+    from solven_env.sandbox.runtime import SessionState
     from solven_env.system.networks import Network
 
 NAME = "proot"

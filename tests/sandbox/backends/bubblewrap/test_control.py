@@ -16,8 +16,8 @@ import pytest
 from solven_env.errors import SandboxError
 from solven_env.sandbox import runtime
 from solven_env.sandbox.backends.bubblewrap import control, session
-from solven_env.sandbox.backends.protocol import SessionState
 from solven_env.sandbox.launch_plan import Bind
+from solven_env.sandbox.runtime import SessionState
 from tests.sandbox.running import DEADLINE, Box, command, pids, wait_for_file, wait_until_gone
 
 if TYPE_CHECKING:
