@@ -143,7 +143,7 @@ def planned(request: Request, settings: Mapping[str, Any], tools: host_tools.Too
 
 
 def user(settings: Mapping[str, Any]) -> str:
-    """Whom `whoami` names: what `env` says in USER, if that can be a user's name."""
+    """The name that `whoami` tells: USER of `env`, if that can be a user's name."""
     name = settings["env"].get("USER", _DEFAULT_USER)
     return name if _USER.fullmatch(name) and name not in ("root", "nobody") else _DEFAULT_USER
 

@@ -183,7 +183,7 @@ def shape(plan: LaunchPlan) -> str:
 
 
 def encode_plan(plan: LaunchPlan) -> dict[str, Any]:
-    """As plain data; `decode_plan` is the way back."""
+    """The plan as plain data; `decode_plan` is the way back."""
     return plan._asdict() | {
         "mounts": [mount._asdict() | {"kind": _NAMES[type(mount)]} for mount in plan.mounts],
         "files": [file._asdict() | {"content": file.content.hex()} for file in plan.files],

@@ -3,10 +3,6 @@
 After Docker's and Flatpak's lists: ENOSYS where programs fall back to an older call, EPERM where they report. It is a
 second wall: the namespaces and the missing capabilities refuse most of these already. strace and gdb do not run.
 Sockets of most families are refused, as Flatpak does: no namespace keeps them in.
-
-Under proot the filter has another task too: proot 5.1.0 (Debian 12's) does not know the calls that came after it, so
-that their paths are the host's. `stat /file` then looks at the host (statx); with ENOSYS programs ask by the older
-call, whose path is rewritten.
 """
 
 from __future__ import annotations
@@ -20,7 +16,7 @@ from solven_env.errors import PlatformError
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 # Name: number on x86_64, number on aarch64 (None: has none). Checked against the kernel's headers by the tests.
 NUMBERS: dict[str, tuple[int, int | None]] = {
@@ -73,26 +69,7 @@ NUMBERS: dict[str, tuple[int, int | None]] = {
     "userfaultfd": (323, 282),
 }
 
-NEWER_THAN_PROOT: dict[str, tuple[int, int | None]] = {
-    "execveat": (322, 281),
-    "faccessat2": (439, 439),
-    "fchmodat2": (452, 452),
-    "file_getattr": (468, 468),
-    "file_setattr": (469, 469),
-    "getxattrat": (464, 464),
-    "listxattrat": (465, 465),
-    "name_to_handle_at": (303, 264),
-    "open_tree_attr": (467, 467),
-    "openat2": (437, 437),
-    "removexattrat": (466, 466),
-    "setxattrat": (463, 463),
-    "statx": (332, 291),
-}
-"""Calls that take a path, which proot 5.1.0 leaves as it is."""
-
-# It traces and reads by the first three. Without clone3 glibc's posix_spawn falls back to clone with CLONE_VM, after
-# which proot 5.1.0 takes the child's heap for its parent's too: uv then fails when it compiles.
-_PROOT_NEEDS = frozenset(("ptrace", "process_vm_readv", "process_vm_writev", "clone3"))
+_NO_CALLS: Mapping[str, tuple[int, int | None]] = {}
 
 _SOCKET = (41, 198)
 _FAMILIES = (1, 2, 10, 16)
@@ -119,20 +96,27 @@ _STEP = struct.Struct("=HBBI")  # struct sock_filter
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2  # include/uapi/linux/prctl.h, seccomp.h
 
 
-def program(machine: str | None = None) -> bytes:
-    """The filter for `machine` (default: this one) as an array of struct sock_filter, for bubblewrap's --seccomp.
+def program(
+    machine: str | None = None,
+    *,
+    but: Collection[str] = (),
+    unknown: Mapping[str, tuple[int, int | None]] = _NO_CALLS,
+    kills_x32: bool = True,
+    families: tuple[int, ...] = _FAMILIES,
+) -> bytes:
+    """The filter for `machine` (default: this one) as an array of struct sock_filter.
 
     A call of another architecture (32-bit, x32) kills the process: it would reach the kernel under other numbers.
+    `but` are names of calls that are not refused, `unknown` are further calls that are to look unknown to this kernel.
+    Where not `kills_x32`, x32's and all higher numbers look unknown too. `families` are those of sockets that there
+    are; with () all are.
+
+        >>> len(program("x86_64")) % 8
+        0
     """
-    refused = {name: (entry, name in _UNKNOWN) for name, entry in NUMBERS.items()}
-    return _program(refused, _KILL_PROCESS, machine, families=_FAMILIES)
-
-
-def program_for_proot(machine: str | None = None) -> bytes:
-    """The same for proot and what runs under it: proot may trace, and what it cannot rewrite is not there."""
-    refused = {name: (entry, name in _UNKNOWN) for name, entry in NUMBERS.items() if name not in _PROOT_NEEDS}
-    refused |= {name: (entry, True) for name, entry in NEWER_THAN_PROOT.items()}
-    return _program(refused, _ERRNO | errno.ENOSYS, machine)  # proot voids a call by giving it the number -2
+    refused = {name: (entry, name in _UNKNOWN) for name, entry in NUMBERS.items() if name not in but}
+    refused |= {name: (entry, True) for name, entry in unknown.items()}
+    return _program(refused, _KILL_PROCESS if kills_x32 else _ERRNO | errno.ENOSYS, machine, families)
 
 
 def install(program: bytes) -> None:
@@ -154,7 +138,7 @@ def _program(
     refused: Mapping[str, tuple[tuple[int, int | None], bool]],
     x32: int,
     machine: str | None,
-    families: tuple[int, ...] = (),
+    families: tuple[int, ...],
 ) -> bytes:
     """A filter from names to their numbers, and whether each is to look unknown to this kernel; `x32` is what x32's and
     all higher numbers get. Where `families` of sockets are named, there are no others."""

@@ -12,6 +12,7 @@ import pytest
 
 from solven_env.errors import PlatformError
 from solven_env.sandbox import seccomp
+from solven_env.sandbox.backends.proot import tracer
 
 AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7, "i386": 0x40000003, "arm": 0x40000028}
 ALLOW, KILL = 0x7FFF0000, 0x80000000
@@ -67,10 +68,10 @@ def test_what_is_refused_and_how(machine: str) -> None:
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_proot_may_trace_and_what_it_cannot_rewrite_looks_unknown(machine: str) -> None:
-    program = seccomp.program_for_proot(machine)
+    program = tracer.filter_program(machine)
     column = ["x86_64", "aarch64"].index(machine)
-    for name in seccomp.NEWER_THAN_PROOT:
-        number = seccomp.NEWER_THAN_PROOT[name][column]
+    for name in tracer.NEWER_CALLS:
+        number = tracer.NEWER_CALLS[name][column]
         assert number is not None
         assert verdict(program, AUDIT[machine], number) == 0x50000 | errno.ENOSYS, name
     for name in ("ptrace", "process_vm_readv", "process_vm_writev", "clone3"):
@@ -88,7 +89,7 @@ def test_sockets_are_of_four_families(machine: str, number: int) -> None:
     for family in range(64):
         verdicts = {verdict(program, AUDIT[machine], number, above << 32 | family) for above in (0, 1)}
         assert verdicts == {ALLOW if family in allowed else 0x50000 | errno.EAFNOSUPPORT}, family
-    assert verdict(seccomp.program_for_proot(machine), AUDIT[machine], number, socket.AF_VSOCK) == ALLOW
+    assert verdict(tracer.filter_program(machine), AUDIT[machine], number, socket.AF_VSOCK) == ALLOW
 
 
 @pytest.mark.parametrize(("machine", "other"), [("x86_64", "i386"), ("x86_64", "aarch64"), ("aarch64", "arm")])
@@ -128,7 +129,7 @@ def test_the_numbers_are_the_kernels(column: int, places: tuple[str, ...]) -> No
     known = headers(*places)
     wrong = {}
     assert known["socket"] == (41, 198)[column]
-    new = {name: numbers for name, numbers in seccomp.NEWER_THAN_PROOT.items() if name in known}
+    new = {name: numbers for name, numbers in tracer.NEWER_CALLS.items() if name in known}
     assert {"statx", "openat2", "faccessat2"} <= new.keys()
     for name, numbers in (seccomp.NUMBERS | new).items():
         if known.get(name) != numbers[column]:

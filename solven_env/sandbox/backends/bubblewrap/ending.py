@@ -46,7 +46,7 @@ def kill(running: Running, verdict: int) -> None:
 
 
 def due(running: Running) -> float:
-    """When `attend` has something to do: on the monotonic clock, `inf` for never."""
+    """The time at which `attend` has something to do, on the monotonic clock; `inf` for never."""
     if running.verdict is not None:
         return _NEVER
     return min(running.deadline or _NEVER, running.watch.due if running.watch else _NEVER)

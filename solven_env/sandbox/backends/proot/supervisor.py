@@ -170,7 +170,7 @@ def _start(plan: LaunchPlan, request: Request, where: str, shown: list[bindings.
         namespaces.drop_rights(plan)
         mounting.signal_when_parent_ends(signal.SIGQUIT)  # after the uid: a change of it forgets this
         if os.getppid() == parent:
-            seccomp.install(seccomp.program_for_proot())
+            seccomp.install(tracer.filter_program())
             mounting.close_on_exec(3)
             os.execve(f"{where}/proot", arguments, tracer.environment(request))  # noqa: S606 (no shell is meant)
     finally:
