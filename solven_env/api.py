@@ -1,6 +1,6 @@
 """The verbs, for programs and for the command line alike: typed, silent, with frozen results.
 
-Every verb raises a subclass of `solven_env.errors.SolvenError` for what its user can mend, and imports what it needs
+Every verb raises a subclass of `solven_env.errors.SolvenError` for what its user can fix, and imports what it needs
 when it is called: a run has no use for YAML and Jinja, which cost more than all of it.
 """
 
@@ -334,7 +334,7 @@ def doctor(
     only: Sequence[str] = (),
     progress: Callable[[Finding], None] = lambda _: None,
 ) -> DoctorReport:
-    """Ask about this host, and the profile and the thread that are named, by doing what commands need; mend nothing.
+    """Ask about this host, and the named profile and thread, by doing what commands need. Repair nothing.
 
         >>> solven_env.doctor("thread-42").is_broken
         False
@@ -411,7 +411,7 @@ def check_lock(
         from solven_env.packages import resolving, toolchain
 
         host = toolchain.host(directories.cache(), os.environ)
-        resolving.check_resolved(found, sections, host, progress, where=where, fix=locks.mend(name))
+        resolving.check_resolved(found, sections, host, progress, where=where, fix=locks.relock(name))
     return LockReport(directory, tuple(locks.files(found, sections)))
 
 

@@ -50,8 +50,8 @@ def command(
 ) -> None:
     """Find what is wrong: with this host, and with a profile or a thread.
 
-    Each line answers one question by doing the thing. ✓ works, ! works with less, ✗ does not work: its cause and one
-    command that mends it follow. Mends nothing itself. Exits with 1 when there is a ✗.
+    Each line answers one question by doing the thing. ✓ works, ! works with less, ✗ does not work: its cause and its
+    fix, one command, follow. doctor itself repairs nothing. Exits with 1 if there is a ✗.
 
     \b
     Examples:

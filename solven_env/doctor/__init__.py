@@ -1,4 +1,4 @@
 """Questions of `doctor` about a host, a profile and a thread: one function for each, which does the thing.
 
-A probe mends nothing. What it makes to try something is gone when it answers.
+A question repairs nothing. What it makes to try something is gone when it answers.
 """

@@ -72,7 +72,7 @@ class AskedThread:
 
     @property
     def apply(self) -> str:
-        """The command that mends what the next apply puts right."""
+        """The fix for what the next apply puts right: a command."""
         return run("solven-env", "apply", self.wanted.name if self.wanted else "PROFILE", self.thread.name)
 
     def reasons(self) -> dict[str, str]:

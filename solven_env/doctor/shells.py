@@ -34,7 +34,7 @@ def path(inside: Inside) -> Answer:
                 f"PATH names {printable(twice[0])} twice in {where}{_by(inside, shell)}", noise, inside.asked.apply
             )
     if reading != _LOGIN and _environment(inside, "login")[0].get("PATH", "").split(":")[: len(wanted)] != wanted:
-        cause = "/etc/profile resets it, and the profile renders no .bash_profile and .bashrc that mend that"
+        cause = "/etc/profile resets it, and the profile renders no .bash_profile and .bashrc that put it back"
         fix = "Add both to its dotfiles, from bash_profile.j2 and bashrc.j2, and apply it."
         return limited("PATH is the system's alone in a login shell (run --shell, shell)", cause, fix)
     return ok(f"PATH begins with {':'.join(wanted)}")

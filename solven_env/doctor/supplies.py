@@ -107,8 +107,7 @@ def directory(path: Path, kind: type[SolvenError], uid: int | None = None) -> An
             return problem
     if number:
         error = failure(kind, found.get("where", str(path)), OSError(number, os.strerror(number)))
-        error.fix = _mended(number, found) or error.fix
-        raise error
+        raise type(error)(error.message, fix=_mended(number, found) or error.fix, location=error.location)
     return _judge(path, found)
 
 

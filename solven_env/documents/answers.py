@@ -15,7 +15,7 @@ _About = TypeVar("_About")
 
 
 class Answer(NamedTuple):
-    """The answer to a question. `limited` works with less; `fix` is how to mend what is not ok, with a command."""
+    """The answer to a question. `limited` works with less; `fix` is a command that repairs what is not ok."""
 
     level: Level
     detail: str
@@ -51,5 +51,9 @@ def broken(detail: str, cause: str = "", fix: str = "") -> Answer:
 
 
 def run(*words: str | Path) -> str:
-    """A fix: the command that mends it, as a shell takes it."""
+    """A fix: a command, quoted for a shell.
+
+    >>> run("rm", "a b")
+    "Run: rm 'a b'"
+    """
     return f"Run: {shlex.join(map(str, words))}"

@@ -138,7 +138,7 @@ def _report_syntax(document: Document, error: MarkedYAMLError, text: str) -> Non
     elif unfinished and error.context_mark:
         _report(document, error.context_mark.line, error.context_mark.column, *unfinished)
     else:
-        raw = f"this is not YAML: {problem} {context}".strip(), "Mend the syntax here."
+        raw = f"this is not YAML: {problem} {context}".strip(), "Fix the syntax here."
         _report(document, mark.line, mark.column, *(_translated(_PROBLEMS, problem) or raw))
 
 

@@ -13,7 +13,7 @@ import time
 from contextlib import ExitStack, contextmanager
 
 from solven_env.config import common_uid
-from solven_env.errors import BuildError, StoreError
+from solven_env.errors import BuildError, StoreError, counted
 from solven_env.packages import lock_files, locks, store
 from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.state.records import lock_key
@@ -134,8 +134,8 @@ def obtain(
     if found is not None:
         return found
     _believe(need)
-    count = len(need.section.packages)
-    progress(f"making the {need.kind} build ({count} package{'' if count == 1 else 's'} and what they need) …")
+    count = counted(len(need.section.packages), "package")
+    progress(f"making the {need.kind} build ({count} and what they need) …")
     begun = time.monotonic()
     able = _with_program(builder, config, environ)
     try:

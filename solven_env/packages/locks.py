@@ -41,8 +41,8 @@ def digest(sections: Sections) -> str:
     return _digest(json.dumps(asked, sort_keys=True).encode())
 
 
-def mend(profile: str) -> str:
-    """The fix of the lock of the profile that was named so."""
+def relock(profile: str) -> str:
+    """The fix of a lock that is missing or wrong: make it again. `profile` is the name that the caller gave."""
     return f"Run: solven-env lock {profile}"
 
 
@@ -67,7 +67,7 @@ def check(found: Mapping[str, bytes], sections: Sections, *, profile: str, where
     wanted = to_lock(sections)
     if not wanted:
         return {}
-    fix = mend(profile)
+    fix = relock(profile)
     if ABOUT not in found:
         raise LockError("the lock of the profile's packages is missing", fix=fix, location=where)
     try:

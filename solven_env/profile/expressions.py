@@ -86,4 +86,4 @@ class Expander(NamedTuple):
         lost = {path[:2] for path in self.document.taken_out}
         if not {("inputs",), ("inputs", problem.name)} & lost:
             message, fix = explain(problem, self.context, self.unset)
-            self.document.report(where, message, fix or "Mend the expression.")
+            self.document.report(where, message, fix or "Fix the expression.")

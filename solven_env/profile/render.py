@@ -103,7 +103,7 @@ def _reader(read_template: ReadTemplate) -> ReadTemplate:
 def _diagnostic(profile: Profile, dotfile: Dotfile, problem: templating.TemplateError) -> Diagnostic:
     message, fix = explain(problem, profile.context, profile.unset)
     if dotfile.form == "template" and problem.line:
-        return Diagnostic(Location(problem.template, problem.line, 1), message, fix or "Mend the template.")
+        return Diagnostic(Location(problem.template, problem.line, 1), message, fix or "Fix the template.")
     if dotfile.form == "template":
         fix = fix or "Name a template beside the profile or a shipped one."
-    return Diagnostic(dotfile.location, message, fix or "Mend the expression.")
+    return Diagnostic(dotfile.location, message, fix or "Fix the expression.")

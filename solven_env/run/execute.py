@@ -168,8 +168,8 @@ def _packages(
         stacks.append(Stacked(build, own))
         lost = thread.lost(record, build, backend)
         if lost:
-            mend = f"solven-env apply PROFILE {thread.name} begins anew"
-            progress(f"{need.kind}: {need.ecosystem.TARGET} is broken, since commands removed {lost} of it; {mend}")
+            fix = f"solven-env apply PROFILE {thread.name} begins anew"
+            progress(f"{need.kind}: {need.ecosystem.TARGET} is broken, since commands removed {lost} of it; {fix}")
     sections = {need.kind: need.section for need in needs}
     tools = [row.tools(sections.get(name), builder.host) for name, row in ECOSYSTEMS.items()]
     return host_tools.joined([*tools, host_tools.trusting(builder.host.certificates)]), stacks, tuple(used)

@@ -128,7 +128,7 @@ class Streams:
             return None
         return SandboxError(
             f"the command's stream, descriptor {failed.stream}, was not copied to its end: {failed.error.strerror}",
-            fix="The command did run: see what it has done, mend this, and run it again.",
+            fix="The command did run: see what it has done, fix this, and run it again.",
         )
 
     def _input(self, plan: LaunchPlan, stream: int) -> int:

@@ -9,7 +9,7 @@ class TemplateError(Exception):
     """A text does not render.
 
     `name` is what is undefined, if that is why, and `attribute_of` the type that lacks it, where it is an attribute;
-    `line` counts from 1, 0 if not known. `fix` says how to mend it, where that is more than writing another text.
+    `line` counts from 1, 0 if not known. `fix` is empty where the fix is just to write another text.
     """
 
     def __init__(

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.documents.answers import Question
+from solven_env.errors import counted
 from solven_env.packages import host_tools, store
 from solven_env.packages.added import AddedPackage
 from solven_env.packages.ecosystems.bun import program
@@ -88,7 +89,7 @@ class Bun(NamedTuple):
 
     def told(self) -> str:
         """The packages in words."""
-        return f"{len(self.packages)} JavaScript package{'' if len(self.packages) == 1 else 's'}"
+        return counted(len(self.packages), "JavaScript package")
 
 
 def check(document: Document) -> None:

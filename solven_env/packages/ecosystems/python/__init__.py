@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.documents.answers import Answer, Question, limited, ok
+from solven_env.errors import counted
 from solven_env.packages import host_tools, store
 from solven_env.packages.added import AddedPackage
 from solven_env.packages.ecosystems.python import pip_pin
@@ -95,7 +96,7 @@ class Python(NamedTuple):
 
     def told(self) -> str:
         """The packages in words."""
-        return f"{len(self.packages)} Python package{'' if len(self.packages) == 1 else 's'} for Python {self.version}"
+        return f"{counted(len(self.packages), 'Python package')} for Python {self.version}"
 
 
 def check(document: Document) -> None:
