@@ -50,14 +50,13 @@ ELSEWHERE = {
     " profile/templating/problem.py profile/templating/quoting.py",
     "profile/templating/test_bounds.py": "profile/templating/work.py",
     "reconcile/kinds/test_table.py": "reconcile/kinds/kind.py",
-    "workspace/test_root.py": "workspace/adoption.py system/syscalls.py system/durable.py system/failures.py",
+    "workspace/test_root.py": "workspace/adoption.py system/syscalls.py",
     # What a session is made of is seen from inside of one, and by what is left when a part of it is killed.
     "sandbox/backends/bubblewrap/test_session.py": "sandbox/backends/bubblewrap/holder.py"
     " sandbox/backends/bubblewrap/starting.py sandbox/backends/bubblewrap/session_roots.py"
     " sandbox/backends/bubblewrap/ending.py sandbox/roots/devices.py sandbox/roots/etc.py sandbox/roots/namespaces.py"
     " sandbox/roots/sources.py sandbox/roots/staging.py sandbox/runtime.py system/mounting.py system/blocks.py"
     " system/processes.py",
-    "sandbox/backends/bubblewrap/test_control.py": "sandbox/wire.py",
     "sandbox/test_limits.py": "sandbox/backends/bubblewrap/counting.py",
     "sandbox/backends/test_table.py": "sandbox/backends/protocol.py",
     "run/test_proot.py": "sandbox/backends/proot/bindings.py sandbox/backends/proot/client.py"
