@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from solven_env.documents.answers import Question
 from solven_env.errors import counted
 from solven_env.packages import host_tools, store
-from solven_env.packages.added import AddedPackage
 from solven_env.packages.ecosystems.bun import program
-from solven_env.profile import npm
 from solven_env.sandbox.launch_plan import Bind, StagedLink
 from solven_env.state.grammar import table_of, table_with, text
 
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
 
     from solven_env.documents.answers import Answer
     from solven_env.documents.document import Document
+    from solven_env.packages.added import AddedPackage
     from solven_env.packages.ecosystems.bun.bun_lock import BunLock
     from solven_env.packages.making import Builder
     from solven_env.packages.store import Build
@@ -96,6 +95,7 @@ def check(document: Document) -> None:
     """Report what is no range of versions."""
     from solven_env.documents.diagnostics import quoted
     from solven_env.documents.document import path_text
+    from solven_env.profile import npm
 
     for name, wanted in ((document.data.get(NAME) or {}).get("packages") or {}).items():
         problem = npm.range_problem(wanted)
@@ -188,6 +188,8 @@ def tops(build: Build) -> tuple[str, ...]:  # noqa: ARG001 - they are the tree's
 
 def package(path: str) -> AddedPackage | None:
     """The package of a directory in node_modules, or in a scope there."""
+    from solven_env.packages.added import AddedPackage
+
     return AddedPackage(path) if _INSTALLED.fullmatch(path) else None
 
 

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from solven_env.documents.answers import Answer, Question, limited, ok
 from solven_env.errors import counted
 from solven_env.packages import host_tools, store
-from solven_env.packages.added import AddedPackage
 from solven_env.packages.ecosystems.python import pip_pin
 from solven_env.packages.ecosystems.python.remembered import recall
 from solven_env.packages.tools import uv
-from solven_env.profile import pep508
 from solven_env.sandbox.launch_plan import Bind, StagedLink
 from solven_env.state.grammar import list_of, table_with, text, text_that
 
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from solven_env.documents.document import Document
+    from solven_env.packages.added import AddedPackage
     from solven_env.packages.ecosystems.python.remembered import Interpreter
     from solven_env.packages.ecosystems.python.requirements_txt import Pin
     from solven_env.packages.making import Builder
@@ -91,6 +90,8 @@ class Python(NamedTuple):
 
     def names(self) -> tuple[str, ...]:
         """The packages by name, without those that a marker leaves out on some host."""
+        from solven_env.profile import pep508
+
         parsed = filter(None, map(pep508.parse, self.packages))
         return tuple(requirement.name for requirement in parsed if not requirement.marker)
 
@@ -102,6 +103,7 @@ class Python(NamedTuple):
 def check(document: Document) -> None:
     """Report what is no requirement, has an address, or stands twice."""
     from solven_env.documents.diagnostics import quoted
+    from solven_env.profile import pep508
 
     seen: set[tuple[str, str]] = set()
     for index, asked in enumerate((document.data.get(NAME) or {}).get("packages", ())):
@@ -212,6 +214,9 @@ def tops(build: Build) -> list[str]:
 
 def package(path: str) -> AddedPackage | None:
     """The package of a `.dist-info` directory."""
+    from solven_env.packages.added import AddedPackage
+    from solven_env.profile import pep508
+
     named = _INSTALLED.fullmatch(posixpath.basename(path))
     return AddedPackage(pep508.canonical(named[1]), named[2]) if named else None
 
