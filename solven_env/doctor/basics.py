@@ -31,7 +31,7 @@ _UTILS, _BASH = "sys-apps/util-linux", "app-shells/bash"
 
 
 def installed(path: str, package: str, purpose: str) -> Callable[[Host], Answer]:
-    """The probe of a program: it starts."""
+    """Make the question whether a program starts."""
 
     def ask(_: Host) -> Answer:
         told = said(path, "--version").partition("\n")[0]

@@ -51,7 +51,7 @@ class AskedThread:
         self.drift: Plan | None = None
         self.builds: dict[str, Build] = {}
         self.lacks_builds = False
-        """Whether a command would have to make a build first, which no probe does."""
+        """Whether a command would have to make a build first, which doctor never does."""
 
     @property
     def settings(self) -> Any:

@@ -17,6 +17,7 @@ from solven_env.state.storage_root import StorageRoot
 from solven_env.system.syscalls import RENAME_EXCHANGE, renameat2
 from solven_env.workspace.root import Owner, Root
 from solven_env.workspace.storage import create_workspace, open_workspace
+from tests.trees import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,18 +55,6 @@ def root(workspace: Path) -> Iterator[Root]:
     """The workspace, open; as root with an owner, so that a wrong chown shows."""
     with Root(os.open(workspace, os.O_RDONLY), OWNER if ROOT else None) as opened:
         yield opened
-
-
-def snapshot(place: Path) -> dict[str, tuple[object, ...]]:
-    """Everything about a tree that a write, a chmod, a chown or a removal would change."""
-    return {
-        str(path): (
-            status.st_ino, status.st_mode, status.st_uid, status.st_gid, status.st_nlink, status.st_mtime_ns,
-            status.st_ctime_ns, path.read_bytes() if stat.S_ISREG(status.st_mode) else None,
-        )
-        for path in (place, *place.rglob("*"))
-        for status in [path.lstat()]
-    }  # fmt: skip
 
 
 REFUSED = (WorkspaceError, FileExistsError, FileNotFoundError)

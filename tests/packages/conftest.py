@@ -13,7 +13,7 @@ import pytest
 from solven_env.packages import toolchain
 from solven_env.packages.making import Builder
 from solven_env.sandbox.backends import bubblewrap
-from tests.packages.thread import UID
+from tests.packages.layered import UID
 from tests.run.world import remove
 from tests.sandbox.running import BWRAP
 

@@ -20,8 +20,8 @@ from solven_env.packages.ecosystems.python import Python, key_inputs, pip_compil
 from solven_env.packages.ecosystems.python.interpreters import find_python
 from solven_env.packages.making import Builder
 from solven_env.sandbox.backends import bubblewrap
+from tests.packages.layered import UID, Layered
 from tests.packages.registry import basic, serve
-from tests.packages.thread import UID, Thread
 from tests.sandbox.running import BWRAP
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -36,7 +36,7 @@ def test_both_builds_are_what_a_thread_needs(builder: Builder, directory: Path) 
         virtual_environment.build(PYTHON, lock["python"], builder),
         node_modules.build(BUN, lock["bun"], builder),
     ) == made
-    thread = Thread(builder, directory / "t", made, VERSION)
+    thread = Layered(builder, directory / "t", made, VERSION)
     thread.write("pyproject.toml", virtual_environment._manifest(PYTHON, ()).encode())
     thread.write("package.json", locking.package_json(BUN).encode())
     thread.write("uv.lock", store.workspace_lock(made[0], "uv.lock") or b"")
@@ -66,7 +66,7 @@ def test_both_builds_are_what_a_thread_needs(builder: Builder, directory: Path) 
 def test_without_packages_there_is_a_pip_and_an_empty_directory(builder: Builder, directory: Path) -> None:
     made = virtual_environment.build(Python(VERSION), None, builder), node_modules.build(Bun({}), None, builder)
     assert store.workspace_lock(made[0], "uv.lock") is None
-    thread = Thread(builder, directory / "t", made, VERSION)
+    thread = Layered(builder, directory / "t", made, VERSION)
     assert (
         next(line.split()[0] for line in thread.shell("uv pip list -p /.venv --format freeze").splitlines())[:5]
         == "pip=="

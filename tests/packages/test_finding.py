@@ -13,7 +13,7 @@ from solven_env.packages.ecosystems.bun import Bun, node_modules
 from solven_env.packages.ecosystems.python import Python, virtual_environment
 from solven_env.packages.making import Builder
 from solven_env.sandbox.backends import bubblewrap
-from tests.packages.thread import UID
+from tests.packages.layered import UID
 from tests.sandbox.running import BWRAP
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"

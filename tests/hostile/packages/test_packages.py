@@ -20,8 +20,8 @@ from solven_env.packages.ecosystems.bun import Bun, locking, node_modules, progr
 from solven_env.packages.ecosystems.python import Python, pip_compile, virtual_environment, wheels
 from solven_env.packages.making import Builder
 from solven_env.sandbox.backends import bubblewrap
+from tests.packages.layered import UID
 from tests.packages.registry import basic, serve, tarball
-from tests.packages.thread import UID
 from tests.sandbox.running import BWRAP
 
 if TYPE_CHECKING:

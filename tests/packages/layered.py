@@ -27,7 +27,7 @@ def home(base: Path) -> layers.Home:
 
 
 @dataclass
-class Thread:
+class Layered:
     """A workspace above two builds, as `run` will show it."""
 
     builder: Builder
