@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from solven_env.doctor import trials
-from solven_env.errors import BuildError, SandboxError
+from solven_env.errors import BuildError
 from solven_env.packages import builds
 from solven_env.reconcile import kinds
 from solven_env.threads import planning
@@ -38,10 +38,7 @@ class Listing(NamedTuple):
 
 def list_thread(thread: Thread, *, with_packages: bool, with_files: bool) -> Listing:
     """List the thread. SandboxError if it was never applied, BuildError if a build is not whole."""
-    record = thread.record()
-    if record is None or not record.generation:
-        fix = f"Run: solven-env apply PROFILE {thread.name}"
-        raise SandboxError(f"thread {thread.name} was never applied", fix=fix)
+    record = thread.applied()
     listed = _packages(thread, record) if with_packages else {}
     return Listing(listed, *_files(thread, record)) if with_files else Listing(listed, (), ())
 

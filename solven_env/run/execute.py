@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.config import common_uid
-from solven_env.errors import SandboxError, UsageError
+from solven_env.errors import UsageError
 from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.run import launch
 from solven_env.run.launch import Site, Stacked
@@ -115,10 +115,7 @@ def _find(thread: Thread, request: Request) -> _Chosen:
 
     All are looked for before anything is built.
     """
-    record = thread.record()
-    if record is None or not record.generation:
-        fix = f"Run: solven-env apply PROFILE {thread.name}"
-        raise SandboxError(f"thread {thread.name} was never applied", fix=fix)
+    record = thread.applied()
     settings, host = record.settings, thread.config.sandbox
     backend = backends.find(request.backend or settings["backend"])
     launch.check_limits(settings["limits"], backend)

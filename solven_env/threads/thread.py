@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from solven_env import config
-from solven_env.errors import StateError
+from solven_env.errors import SandboxError, StateError
 from solven_env.packages.ecosystems import ECOSYSTEMS, rows
 from solven_env.reconcile import kinds
 from solven_env.sandbox import backends
@@ -79,6 +79,14 @@ class Thread(NamedTuple):
         """
         look = recovering.recover if recover else recovering.read
         return look(self.state, self.name, vocabulary())
+
+    def applied(self) -> Record:
+        """The record of the last apply; SandboxError, which names `apply`, where there was none."""
+        found = self.record()
+        if found is None or not found.generation:
+            fix = f"Run: solven-env apply PROFILE {self.name}"
+            raise SandboxError(f"thread {self.name} was never applied", fix=fix)
+        return found
 
     def restore_record(self, progress: Callable[[str], None]) -> None:
         """Have the newest whole generation take the place of a damaged record, of which `progress` is told."""

@@ -141,13 +141,13 @@ def _run(order: Order, lifeline: int, *, is_alone: bool) -> tuple[waiting.Exit, 
         places = bindings.in_workspace(shown)
         hidden = [target for target in places if targets.holds_something(workspace, target)]
         stack.enter_context(placeholders.present(workspace, places, record, session, owner))
-        child = waiting.Child(_start(plan, request, where, shown))
+        child = _start(plan, request, where, shown)
         try:
             return waiting.wait(child, lifeline, limit[0] if limit else None), hidden
         finally:
             waiting.end(child, is_alone=is_alone)
             if not is_alone:
-                _remove_loader(child.pid)
+                _remove_loader(child)
 
 
 def _remove_loader(pid: int) -> None:

@@ -23,12 +23,6 @@ _MOMENT = 0.002  # seconds
 _EXITING = 4  # PF_EXITING among a process's flags
 
 
-class Child(NamedTuple):
-    """The proot that was started."""
-
-    pid: int
-
-
 class Exit(NamedTuple):
     """The end of a command, and if its time was up."""
 
@@ -36,7 +30,7 @@ class Exit(NamedTuple):
     is_out_of_time: bool = False
 
 
-def wait(child: Child, lifeline: int, timeout: float | None) -> Exit:
+def wait(child: int, lifeline: int, timeout: float | None) -> Exit:
     """The command's exit status; 124 when its time was up, 137 when it was killed or its launcher is gone.
 
     SandboxError when proot could not start it. Whatever is left of it is left to `end`.
@@ -62,33 +56,33 @@ def wait(child: Child, lifeline: int, timeout: float | None) -> Exit:
             os.read(woken, 4096)
 
 
-def end(child: Child, *, is_alone: bool) -> None:
+def end(child: int, *, is_alone: bool) -> None:
     """Have proot end its programs. What is left then ends with our namespace, or, without one, is killed here."""
-    if not _has_ended(child.pid):
-        os.kill(child.pid, signal.SIGQUIT)
+    if not _has_ended(child):
+        os.kill(child, signal.SIGQUIT)
         limit = time.monotonic() + _PATIENCE
-        while not _has_ended(child.pid) and time.monotonic() < limit:
+        while not _has_ended(child) and time.monotonic() < limit:
             _reap_others(child)
             time.sleep(_MOMENT)
     if is_alone:
         return
     # proot last: a program that it traces must not go on without it.
-    while below := [pid for pid in _all_below(os.getpid()) if pid != child.pid] or _children(os.getpid()):
+    while below := [pid for pid in _all_below(os.getpid()) if pid != child] or _children(os.getpid()):
         for pid in below:
             kill(pid)
         _reap_others(child)
-        if below == [child.pid]:
-            os.waitpid(child.pid, 0)
+        if below == [child]:
+            os.waitpid(child, 0)
         time.sleep(_MOMENT)
 
 
-def _look(child: Child, main: int | None) -> tuple[int | None, int | None]:
+def _look(child: int, main: int | None) -> tuple[int | None, int | None]:
     """Find which of our children the command is, if it is known by now, and its end, if it has ended."""
     while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
         main = main or _command(child)
         if ended.si_pid == main:
             return main, _status(child, os.waitpid(main, 0)[1])
-        if ended.si_pid == child.pid:
+        if ended.si_pid == child:
             if main is None:
                 raise _not_started()
             found = os.waitid(os.P_PID, main, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -108,30 +102,30 @@ def _not_started() -> SolvenError:
     )
 
 
-def _command(child: Child) -> int | None:
+def _command(child: int) -> int | None:
     """The command among the orphans that are ours, the oldest of them; None before it is one.
 
     As long as proot has a child, that is setsid, and the command is not ours yet, though an orphan of it may be.
     """
-    if not _has_ended(child.pid) and _children(child.pid):
+    if not _has_ended(child) and _children(child):
         return None
-    orphans = [pid for pid in _children(os.getpid()) if pid != child.pid]
+    orphans = [pid for pid in _children(os.getpid()) if pid != child]
     return min(orphans, key=lambda pid: (_started(pid), pid), default=None)
 
 
-def _status(child: Child, waited: int) -> int:
+def _status(child: int, waited: int) -> int:
     code = os.waitstatus_to_exitcode(waited)
     return _KILLED if _was_killed(child) else code if code >= 0 else 128 - code
 
 
-def _was_killed(child: Child) -> bool:
+def _was_killed(child: int) -> bool:
     """True if a signal killed proot: its programs went on with broken system calls, and may have crashed of that.
 
     The kernel lets go of them before it tells us that proot has ended; that it is about to end is seen at once.
     """
-    if not int(_fields(child.pid)[6]) & _EXITING:
+    if not int(_fields(child)[6]) & _EXITING:
         return False
-    ended = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
     return ended is not None and ended.si_code != os.CLD_EXITED
 
 
@@ -143,9 +137,9 @@ def _has_ended(pid: int) -> bool:
         return True
 
 
-def _reap_others(child: Child) -> None:
+def _reap_others(child: int) -> None:
     for pid in _children(os.getpid()):
-        if pid != child.pid and _has_ended(pid):
+        if pid != child and _has_ended(pid):
             os.waitpid(pid, 0)
 
 
