@@ -46,6 +46,6 @@ def limits_answer(settings: Mapping[str, Any]) -> Answer | None:
     if not names or backend.LACKS:
         return None
     for each in backend.unenforced(names):
-        answer = broken if settings["limits"]["enforce"] == "strict" else limited
+        answer = broken if settings["limits"].get("enforce") == "strict" else limited
         return answer(f"the limit of {each.limit} is not enforced on this host", each.why, each.fix)
     return ok(f"enforced: {', '.join(names)}")

@@ -89,7 +89,7 @@ def stated(limits: Mapping[str, Any]) -> list[str]:
 
 def check_limits(limits: Mapping[str, Any], backend: Backend) -> None:
     """Refuse (SandboxError) a limit that a strict profile states and commands would not be held to."""
-    for each in unenforced(limits, backend) if limits["enforce"] == "strict" else ():
+    for each in unenforced(limits, backend) if limits.get("enforce") == "strict" else ():
         fix = f"{each.fix} Or write 'enforce: best-effort' in the profile."
         raise SandboxError(f"the limit of {each.limit} cannot be enforced: {each.why}", fix=fix)
 

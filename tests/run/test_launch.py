@@ -238,6 +238,7 @@ def test_a_strict_profile_is_refused_where_a_limit_is_not_held_to() -> None:
     assert [each.limit for each in launch.unenforced(limits, proot)] == ["memory"]
     with pytest.raises(SandboxError, match="the limit of memory cannot be enforced: the backend is proot"):
         launch.check_limits(limits | {"enforce": "strict"}, proot)
+    launch.check_limits({"memory": "4GiB"}, proot)  # a record of a version that knew no `enforce`
 
 
 @pytest.mark.parametrize(
