@@ -126,7 +126,8 @@ def _find(thread: Thread, request: Request) -> _Chosen:
 
         slirp4netns = locate_slirp4netns(search=os.environ.get("PATH"))
     if request.keep_alive and not backend.HAS_SESSIONS:
-        raise UsageError(f"keep_alive: the backend {backend.NAME} has no session to keep", fix="Leave it out.")
+        fix = "Leave --keep-alive out."
+        raise UsageError(f"keep_alive: the backend {backend.NAME} has no session to keep", fix=fix)
     return _Chosen(record, backend, network, program, slirp4netns)
 
 

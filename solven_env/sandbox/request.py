@@ -97,7 +97,7 @@ def check(request: Request, backends: Collection[str]) -> Request:
     if request.timeout is not None and not (is_number(request.timeout) and 0 < request.timeout < inf):
         refuse("timeout", "a number of seconds above 0 is needed", "Leave it out for none.")
     if not (is_number(request.keep_alive) and 0 <= request.keep_alive < inf):
-        refuse("keep_alive", "a number of seconds is needed, 0 or more", "Leave it out for 0.")
+        refuse("keep_alive", "a number of seconds is needed, 0 or more", "Leave --keep-alive out for 0.")
     return request
 
 

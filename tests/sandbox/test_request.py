@@ -46,7 +46,7 @@ WRONG: tuple[tuple[dict[str, Any], str], ...] = (
     ({"backend": "x"}, "backend: unknown backend x; use bubblewrap or toy."),
     ({"timeout": 0}, "timeout: a number of seconds above 0 is needed. Leave it out for none."),
     ({"timeout": "1"}, "timeout: a number of seconds above 0 is needed. Leave it out for none."),
-    ({"keep_alive": -1}, "keep_alive: a number of seconds is needed, 0 or more. Leave it out for 0."),
+    ({"keep_alive": -1}, "keep_alive: a number of seconds is needed, 0 or more. Leave --keep-alive out for 0."),
 )
 
 
