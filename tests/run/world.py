@@ -5,6 +5,7 @@ Under root everything lies beneath directories of mode 0700 that only root may e
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import shutil
@@ -184,7 +185,12 @@ def own_cache(world: World, cache: Path, keys: Iterable[str] = ()) -> Path:
 
 
 def _link(source: str, target: str) -> None:
-    os.link(source, target, follow_symlinks=False)
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.EXDEV:  # as in the mounts that the ordinary user's run is made in
+            raise
+        shutil.copy2(source, target, follow_symlinks=False)
 
 
 def remove(base: Path) -> None:
