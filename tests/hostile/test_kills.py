@@ -188,7 +188,7 @@ def launch(box: Box) -> subprocess.Popen[bytes]:
 
 
 def test_ten_launchers_killed_at_once(box: Box) -> None:
-    launchers = [launch(box) for _ in range(5)]
+    launchers = [launch(box) for _ in range(10)]
     end = time.monotonic() + DEADLINE
     while len([pid for pid in pids() if _is_sleep(box, pid)]) < 10 * 3:
         assert time.monotonic() < end
