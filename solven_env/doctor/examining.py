@@ -29,7 +29,6 @@ PYTHON = "3.12"
 _NEAR = 3
 """Names that are listed for one that is unknown, at most."""
 
-_HOST = (*host.QUESTIONS, *basics.QUESTIONS, *supplies.QUESTIONS)
 _INSIDE = (*inside.QUESTIONS, *shells.QUESTIONS, *surroundings.QUESTIONS)
 
 
@@ -53,7 +52,7 @@ class Examination:
         self.source = None if profile is None else find_profile(profile)
         self.storage = storage
         self.asked: outside.AskedThread | None = None
-        self.host = (*_HOST, *self.own_questions())
+        self.host = (*host.QUESTIONS, *basics.QUESTIONS, *supplies.questions(), *self.own_questions())
         self.selected = self._select(only) if only else None
 
     def _select(self, only: Sequence[str]) -> frozenset[str]:

@@ -190,14 +190,16 @@ def shown_size(size: int) -> str:
     return f"{size >> 10} KiB"
 
 
-QUESTIONS: tuple[Question[Host], ...] = (
-    Question("uv", uv),
-    *(question for row in ECOSYSTEMS.values() for question in row.QUESTIONS),
-    Question("certificates", authorities, ("uv",)),
-    *(row.REGISTRY for row in ECOSYSTEMS.values()),
-    Question("cache", room(lambda host: host.cache)),
-    Question("store", builds, ("cache",)),
-    Question("data", room(lambda host: host.data)),
-    Question("overlay", overlay, ("sandbox", "cache", "data")),
-    Question("runtime directory", runtime),
-)
+def questions() -> tuple[Question[Host], ...]:
+    """The questions about packages and room, with those of each ecosystem."""
+    return (
+        Question("uv", uv),
+        *(question for row in ECOSYSTEMS.values() for question in row.QUESTIONS),
+        Question("certificates", authorities, ("uv",)),
+        *(row.REGISTRY for row in ECOSYSTEMS.values()),
+        Question("cache", room(lambda host: host.cache)),
+        Question("store", builds, ("cache",)),
+        Question("data", room(lambda host: host.data)),
+        Question("overlay", overlay, ("sandbox", "cache", "data")),
+        Question("runtime directory", runtime),
+    )
