@@ -20,6 +20,7 @@ else:
                 "__match_args__": names,
                 "_fields": names,
                 "_field_defaults": {each: body[each] for each in names if each in body},
+                "_defaults": tuple(body[each] for each in names if each in body),
             }
             body |= {each: _place(number) for number, each in enumerate(names)}
             return super().__new__(kind, name, bases, body)
@@ -32,7 +33,10 @@ else:
 
         def __new__(cls, *values, **named):
             names = cls._fields
-            if named or len(values) != len(names):
+            lacking = len(names) - len(values)
+            if lacking and not named and 0 < lacking <= len(cls._defaults):
+                values += cls._defaults[-lacking:]
+            elif named or lacking:
                 given = cls._field_defaults | dict(zip(names, values, strict=False)) | named
                 if given.keys() != set(names) or len(values) > len(names):
                     raise TypeError(f"{cls.__name__} has the fields {', '.join(names)}")
@@ -49,4 +53,7 @@ else:
             return dict(zip(self._fields, self, strict=True))
 
         def _replace(self, **named):
-            return type(self)(**self._asdict() | named)
+            values = [named.pop(name, value) for name, value in zip(self._fields, self, strict=True)]
+            if named:
+                raise TypeError(f"{type(self).__name__} has the fields {', '.join(self._fields)}")
+            return tuple.__new__(type(self), values)

@@ -46,8 +46,8 @@ umount -R "$hold"
 rmdir "$hold"
 # At one path, whoever uses it: what builders remember of this host stays true.
 if [ -n "${CACHES:-}" ]; then
-    mkdir /root/caches
-    mount --bind "$CACHES" /root/caches
+    mkdir "$SOLVEN_ENV_TEST_CACHE"
+    mount --bind "$CACHES" "$SOLVEN_ENV_TEST_CACHE"
 fi
 # Everybody may open it on most hosts; here, in this mount namespace, so may the user.
 if [ -c /dev/net/tun ]; then
@@ -130,8 +130,8 @@ def run_as_user(line: list[str], home: str, caches: Path | None = None) -> subpr
         "WHO": str(USER),
     }
     if caches is not None:
-        within = "/root/caches"
-        environment |= {"CACHES": str(caches), "SOLVEN_ENV_TEST_CACHE": within, "UV_CACHE_DIR": f"{within}/uv"}
+        within = Path("/root", "caches")
+        environment |= {"CACHES": str(caches), "SOLVEN_ENV_TEST_CACHE": str(within), "UV_CACHE_DIR": f"{within}/uv"}
     enter = ["unshare", "--mount", "sh", "-c", ENTER, "sh"]
     with users_runtime():
         return subprocess.run([*enter, *line], env=environment, capture_output=True, text=True, check=False)

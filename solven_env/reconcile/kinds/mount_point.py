@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from solven_env.errors import WorkspaceError
 from solven_env.reconcile import replacing
+from solven_env.reconcile.compare import Seen
 from solven_env.reconcile.kinds import directory, kind
 from solven_env.reconcile.model import DIRECTORY, State, parents
 from solven_env.system.failures import shown
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from solven_env.reconcile.compare import Seen
     from solven_env.reconcile.keep import Keeper
     from solven_env.reconcile.model import Cause, Change, Desired, HostFacts
     from solven_env.state.records import Record
@@ -91,11 +91,8 @@ def look(seen: Seen, desired: Desired, record: Record | None) -> Seen:
     is_hidden_anew = seen.address in desired.hiding
     is_new = record is None or record.generation == 0 or is_hidden_anew
     assert seen.desired is not None
-    return seen._replace(
-        observed=seen.desired if _is_good(seen.desired, seen.observed, is_hidden_anew) else seen.observed,
-        last=None if is_new else seen.desired,
-        intended=(),
-    )
+    observed = seen.desired if _is_good(seen.desired, seen.observed, is_hidden_anew) else seen.observed
+    return Seen(seen.address, seen.desired, observed, None if is_new else seen.desired)
 
 
 def _is_good(wanted: State, found: State | None, is_hidden_anew: bool) -> bool:
