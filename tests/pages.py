@@ -62,3 +62,10 @@ def anchors(page: Path) -> set[str]:
     """What a link can name in a page: its headings, as GitHub spells them."""
     headings = (line.lstrip("#") for line in read(page)[1] if re.match(r"#+ ", line))
     return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
+def recipe(title: str) -> list[str]:
+    """The files that a recipe of the page for contributors numbers."""
+    parts = re.split(r"^## ", (TOP / "CONTRIBUTING.md").read_text(), flags=re.M)
+    (steps,) = (part for part in parts if part.startswith(f"{title}\n"))
+    return re.findall(r"^\d+\. `([^`]+)`", steps, flags=re.M)

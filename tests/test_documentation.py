@@ -194,9 +194,8 @@ def test_every_file_named_in_the_pages_for_contributors_exists() -> None:
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(TOP)))
 def test_docstrings_open_with_what_the_thing_is_or_does(module: Path) -> None:
-    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    nodes = [node for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, kinds)]
-    docstrings = [ast.get_docstring(node) or "" for node in nodes]
+    alone = (node.value for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.Expr))
+    docstrings = [each.value for each in alone if isinstance(each, ast.Constant) and isinstance(each.value, str)]
     assert [text for text in docstrings if re.match(r"(What|Whether|Where|Why|Which|How)\b", text)] == []
 
 

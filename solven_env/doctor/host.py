@@ -22,7 +22,7 @@ from solven_env.typed import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from solven_env.sandbox.backends.protocol import Probe
+    from solven_env.sandbox.backends.protocol import BackendQuestion
 
 OLDEST_KERNEL = (5, 12)
 
@@ -119,15 +119,15 @@ def installed_backend(name: str) -> Question[Host]:
     return Question(name, ask)
 
 
-def backend_probe(name: str, probe: Probe) -> Question[Host]:
+def backend_question(name: str, asked: BackendQuestion) -> Question[Host]:
     """A backend's own question, tried in a directory that is gone afterwards."""
 
     def ask(host: Host) -> Answer:
         with trials.scratch(None) as base:
             program = backends.find(name).locate(host.config.sandbox, os.environ)
-            return Answer(*probe.ask(program, str(base)))
+            return Answer(*asked.ask(program, str(base)))
 
-    return Question(probe.name, ask, (name, "namespaces"))
+    return Question(asked.name, ask, (name, "namespaces"))
 
 
 def sandbox(host: Host) -> Answer:
@@ -200,8 +200,8 @@ def _left(done: trials.Done) -> str:
 
 
 def _about(name: str) -> tuple[Question[Host], ...]:
-    probes = (backend_probe(name, probe) for probe in backends.find(name).probes())
-    return installed_backend(name), *probes
+    own = (backend_question(name, asked) for asked in backends.find(name).questions())
+    return installed_backend(name), *own
 
 
 QUESTIONS: tuple[Question[Host], ...] = (

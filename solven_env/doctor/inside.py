@@ -83,10 +83,10 @@ def start(inside: Inside) -> Answer:
         remove_tried(inside, file)
     if not done.is_whole:
         cause = f"it is over {trials.LONGEST >> 20} MiB, of a program that stands before the system's on PATH perhaps"
-        return broken("what the probes print inside has no end", cause, inside.asked.fresh_layer("python"))
+        return broken("the answers from inside have no end", cause, inside.asked.fresh_layer("python"))
     if done.limits:
         cause = f"the profile's limit of {', '.join(done.limits)} was reached"
-        return broken("the probes are stopped inside", cause, "Raise it in the profile's sandbox.limits, and apply.")
+        return broken("the questions are stopped inside", cause, "Raise it in the profile's sandbox.limits, and apply.")
     inside.said = script.parse(mark, done.out)
     if not inside.said:
         words = script.Said(done.status, done.err or done.out).words()

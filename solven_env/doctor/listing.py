@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _SECONDS = 60.0
 _MOST = 50_000
 _LONGEST = 400
-"""How many lines of a list, and characters of a line, are told: a thread's own uv or Bun may have printed them."""
+"""Lines of a list, and characters of a line, that are told: a thread's own uv or Bun may have printed them."""
 
 
 class ListedFile(NamedTuple):

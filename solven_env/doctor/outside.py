@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from solven_env.threads.thread import Thread
 
 _SECONDS = 2.0
-"""How long the files of a build are compared."""
+"""Seconds for which the files of a build are compared, at most."""
 
 
 class AskedThread:
@@ -51,7 +51,7 @@ class AskedThread:
         self.drift: Plan | None = None
         self.builds: dict[str, Build] = {}
         self.lacks_builds = False
-        """Whether a command would have to make a build first, which doctor never does."""
+        """True if a command would have to make a build first, which doctor never does."""
 
     @property
     def settings(self) -> Any:

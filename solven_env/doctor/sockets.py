@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from solven_env.sandbox.launch_plan import Bind
 
 SECONDS = 2.0
-"""How long is looked, in all mounts together."""
+"""Seconds of looking, in all mounts together."""
 
 _NAMED = 3
 _DEPTH = 50

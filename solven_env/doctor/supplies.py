@@ -9,13 +9,12 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from solven_env.doctor import trials
 from solven_env.doctor.host import Host, nearest, overlay
 from solven_env.doctor.looks import look
 from solven_env.documents.answers import Answer, Question, broken, limited, ok, run
 from solven_env.errors import SandboxError, StoreError, counted
-from solven_env.packages import certificates, store, toolchain, tools
-from solven_env.packages.asking import said
+from solven_env.packages import certificates, store, tools
+from solven_env.packages.asking import host_away, said
 from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.packages.ecosystems.python import interpreters, remembered
 from solven_env.system.failures import failure
@@ -46,8 +45,7 @@ def python(version: str, host: Host, *, is_needed: bool) -> Answer:
     found = remembered.recall(version, host.cache)
     looked: list[str] = []
     if found is None:
-        with trials.scratch(None) as scratch:
-            about = toolchain.host(scratch, os.environ)
+        with host_away() as (about, _scratch):
             found = interpreters.look(version, about, interpreters.own_folder(host.cache), looked)
     if found is not None:
         return ok(f"Python {found.version} ({found.executable})")
@@ -57,7 +55,7 @@ def python(version: str, host: Host, *, is_needed: bool) -> Answer:
 
 
 def room(place: Callable[[Host], Path]) -> Callable[[Host], Answer]:
-    """The probe of one of our own directories on this host: there is room, and it can be written."""
+    """The question about one of our own directories on this host: there is room, and it can be written."""
 
     def ask(host: Host) -> Answer:
         return directory(place(host), StoreError)
@@ -172,8 +170,8 @@ def runtime(host: Host) -> Answer:
 
 def authorities(_: Host) -> Answer:
     """The certificate authorities that this host trusts, as sandboxes get them."""
-    with trials.scratch(None) as scratch:
-        found = toolchain.host(scratch, os.environ).certificates
+    with host_away() as (about, _scratch):
+        found = about.certificates
         count = found.read_bytes().count(b"BEGIN CERTIFICATE") if found else 0
     if not count:
         variables = ", ".join(certificates.variables(""))

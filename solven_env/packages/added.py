@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from solven_env.packages.store import Build
 
 LIMIT = 10_000
-"""How many names are read of one thread's build."""
+"""Names that are read of one thread's build."""
 
 _SCOPE = re.compile("@[A-Za-z0-9~-][A-Za-z0-9._~-]*")
 

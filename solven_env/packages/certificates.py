@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 INSIDE = "/run/solven-env/certificates.pem"
-"""Where every sandbox has it."""
+"""The place of the file in every sandbox."""
 
 _VARIABLES = "SSL_CERT_FILE NODE_EXTRA_CA_CERTS REQUESTS_CA_BUNDLE CURL_CA_BUNDLE PIP_CERT GIT_SSL_CAINFO".split()
 

@@ -22,7 +22,7 @@ _OURS = {
     host_tools.RUN: "what every sandbox has of the host, under fixed names",
     certificates.INSIDE: "the certificate authorities that the host trusts",
 }
-"""Why there is what no profile names."""
+"""Reasons for what no profile names."""
 
 _OTHERS: Mapping[type[Mount], str] = {
     Bind: "where the interpreter lies",

@@ -25,7 +25,7 @@ class SessionState(NamedTuple):
 
     answers: bool
     commands: int | None = None
-    """How many run now."""
+    """The number of those that run now."""
     age: float | None = None
     """Seconds since it began."""
     keep_alive: float | None = None

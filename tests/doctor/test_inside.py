@@ -109,7 +109,7 @@ def test_the_start_says_that_it_has_no_end(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(made, "run", lambda *_, **__: trials.Done(0, b"x", b"", is_whole=False))
     monkeypatch.setattr(inside, "remove_tried", lambda *_: None)
     answer = inside.start(made)
-    assert (answer.level, answer.detail) == ("broken", "what the probes print inside has no end")
+    assert (answer.level, answer.detail) == ("broken", "the answers from inside have no end")
     assert answer.fix == "fresh python"
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from solven_env.system.networks import Network
 
 
-class Probe(NamedTuple):
+class BackendQuestion(NamedTuple):
     """A question of `doctor` about the backend itself: its program and an empty directory to try it in are given.
 
     `ask` returns how well it works, and a sentence.
@@ -32,17 +32,17 @@ class Backend(Protocol):
     NAME: str
     """The name by which profiles ask for it."""
     STATEMENT: str
-    """What everybody who uses it must know, in whole sentences; empty where it keeps commands in."""
+    """The statement that everybody who uses it must know, in whole sentences; empty where it keeps commands in."""
     LACKS: str
     """The name with what it does not enforce, for people; empty where it enforces everything."""
     HAS_MOUNTS: bool
-    """Whether it mounts, a layer above a build above all. Without mounts a thread has its own copy of a build."""
+    """True if it mounts, a layer above a build above all. Without mounts a thread has its own copy of a build."""
     HAS_SESSIONS: bool
-    """Whether commands of a thread share a session, which can be kept alive."""
+    """True if commands of a thread share a session, which can be kept alive."""
     NEEDS_DIRECTORY: bool
-    """Whether it keeps something of a thread on this host, in a directory that it is given."""
+    """True if it keeps something of a thread on this host, in a directory that it is given."""
     SHOWN: Mapping[type[Mount], str]
-    """What commands see for a kind of mount, for people, where that is not what every backend shows."""
+    """Words for people about kinds of mounts that commands see otherwise than under every backend."""
 
     def notice(self, network: str) -> str:
         """One line for whoever starts a command that asks for `network`; empty where nothing needs to be said."""
@@ -94,5 +94,5 @@ class Backend(Protocol):
     def stop_all(self, owner: str, runtime_dir: str) -> bool:
         """End the sessions whose names begin with `owner` and `/`, with all their commands; whether there was one."""
 
-    def probes(self) -> Sequence[Probe]:
+    def questions(self) -> Sequence[BackendQuestion]:
         """Questions of `doctor` about the backend itself."""

@@ -10,6 +10,7 @@ import pytest
 
 import solven_env
 from solven_env.packages.ecosystems import ECOSYSTEMS
+from tests import pages
 
 PACKAGE = Path(solven_env.__file__).parent
 ROWS = PACKAGE / "packages/ecosystems"
@@ -51,9 +52,7 @@ def test_nothing_but_its_row_names_an_ecosystem() -> None:
 
 def test_the_recipe_names_the_files_that_an_ecosystem_needs_and_the_toy_needs_no_other() -> None:
     root = PACKAGE.parent
-    recipe = re.split(r"^## ", (root / "CONTRIBUTING.md").read_text(), flags=re.M)
-    (steps,) = (part for part in recipe if part.startswith("Add an ecosystem\n"))
-    assert re.findall(r"^\d+\. `([^`]+)`", steps, flags=re.M) == [
+    assert pages.recipe("Add an ecosystem") == [
         "solven_env/packages/ecosystems/<name>/__init__.py",
         "solven_env/packages/ecosystems/__init__.py",
         "schemas/profile-v1.json",

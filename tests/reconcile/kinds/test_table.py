@@ -11,6 +11,7 @@ import pytest
 
 import solven_env
 from solven_env.reconcile.kinds import KINDS
+from tests import pages
 from tests.reconcile.kinds import toy
 
 if TYPE_CHECKING:
@@ -75,10 +76,7 @@ def test_nothing_but_its_own_module_asks_for_a_kind_by_name(name: str) -> None:
 
 def test_the_recipe_names_the_files_that_a_kind_needs_and_the_toy_needs_no_other() -> None:
     root = PACKAGE.parent
-    recipe = re.split(r"^## ", (root / "CONTRIBUTING.md").read_text(), flags=re.M)
-    (steps,) = (part for part in recipe if part.startswith("Add a kind\n"))
-    bold = re.findall(r"^\d+\. `([^`]+)`", steps, flags=re.M)
-    assert bold == [
+    assert pages.recipe("Add a kind") == [
         "solven_env/reconcile/kinds/<kind>.py",
         "solven_env/reconcile/kinds/__init__.py",
         "schemas/profile-v1.json",

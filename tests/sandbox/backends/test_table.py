@@ -10,6 +10,7 @@ import pytest
 
 import solven_env
 from solven_env.sandbox.backends import BACKENDS
+from tests import pages
 
 PACKAGE = Path(solven_env.__file__).parent
 TABLE = PACKAGE / "sandbox/backends/__init__.py"
@@ -46,9 +47,7 @@ def test_nothing_but_the_table_imports_a_backend(name: str) -> None:
 
 def test_the_recipe_names_the_files_that_a_backend_needs_and_the_toy_needs_no_other() -> None:
     root = PACKAGE.parent
-    recipe = re.split(r"^## ", (root / "CONTRIBUTING.md").read_text(), flags=re.M)
-    (steps,) = (part for part in recipe if part.startswith("Add a backend\n"))
-    assert re.findall(r"^\d+\. `([^`]+)`", steps, flags=re.M) == [
+    assert pages.recipe("Add a backend") == [
         "solven_env/sandbox/backends/<name>/__init__.py",
         "solven_env/sandbox/backends/__init__.py",
         "schemas/profile-v1.json",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from solven_env.config import HostSandbox
     from solven_env.errors import PlatformError
-    from solven_env.sandbox.backends.protocol import Backend, Probe
+    from solven_env.sandbox.backends.protocol import Backend, BackendQuestion
     from solven_env.sandbox.launch_plan import LaunchPlan, Mount
     from solven_env.sandbox.request import Request
     from solven_env.sandbox.runtime import SessionState
@@ -77,5 +77,5 @@ def stop_all(_: str, __: str) -> bool:
     return False
 
 
-def probes() -> tuple[Probe, ...]:
+def questions() -> tuple[BackendQuestion, ...]:
     return ()

@@ -16,12 +16,13 @@ from solven_env.sandbox.launch_plan import Bind, StagedLink
 from solven_env.state.grammar import table_of, table_with, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from solven_env.documents.answers import Answer
     from solven_env.documents.document import Document
     from solven_env.packages.added import AddedPackage
+    from solven_env.packages.ecosystems.bun.asked import AskedHost
     from solven_env.packages.ecosystems.bun.bun_lock import BunLock
     from solven_env.packages.making import Builder
     from solven_env.packages.store import Build
@@ -53,20 +54,26 @@ _NPM_NAME = "[A-Za-z0-9~-][A-Za-z0-9._~-]*"
 _INSTALLED = re.compile(f"(?:@{_NPM_NAME}/)?{_NPM_NAME}")
 
 
-def _asked(name: str) -> Callable[[Any], Answer | None]:
-    """A question's function, imported when it is asked."""
+def _ask_bun(host: AskedHost) -> Answer:
+    from solven_env.packages.ecosystems.bun import asked
 
-    def ask(host: Any) -> Answer | None:
-        from solven_env.packages.ecosystems.bun import asked
-
-        answer: Answer | None = getattr(asked, name)(host)
-        return answer
-
-    return ask
+    return asked.starts(host)
 
 
-QUESTIONS = (Question("bun", _asked("starts"), ("uv",)), Question("node", _asked("node")))
-REGISTRY = Question("npm registry", _asked("npm_registry"), ("uv",))
+def _ask_node(host: AskedHost) -> Answer:
+    from solven_env.packages.ecosystems.bun import asked
+
+    return asked.node(host)
+
+
+def _ask_registry(host: AskedHost) -> Answer | None:
+    from solven_env.packages.ecosystems.bun import asked
+
+    return asked.npm_registry(host)
+
+
+QUESTIONS = (Question("bun", _ask_bun, ("uv",)), Question("node", _ask_node))
+REGISTRY = Question("npm registry", _ask_registry, ("uv",))
 
 
 class Bun(NamedTuple):

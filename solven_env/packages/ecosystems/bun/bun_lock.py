@@ -194,7 +194,7 @@ _ABOUT: Mapping[str, Callable[[_Node], Any]] = {
     "bundled": _true,
     "hasInstallScript": _true,
 }
-"""What Bun notes of a package, and how each is read."""
+"""Fields that Bun notes of a package, each with its reader."""
 
 
 def _fields(node: _Node, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, _Node]:

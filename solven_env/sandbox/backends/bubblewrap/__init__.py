@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from solven_env.config import HostSandbox
     from solven_env.errors import PlatformError
-    from solven_env.sandbox.backends.protocol import Probe
+    from solven_env.sandbox.backends.protocol import BackendQuestion
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.launch_plan import LaunchPlan, Mount
     from solven_env.sandbox.request import Ended, Request
@@ -137,9 +137,9 @@ def stop_all(owner: str, runtime_dir: str) -> bool:
     return control.stop_all(owner, runtime_dir)
 
 
-def probes() -> tuple[Probe, ...]:
+def questions() -> tuple[BackendQuestion, ...]:
     """One about CVE-2026-87766."""
     from solven_env.sandbox.backends.bubblewrap import bwrap
-    from solven_env.sandbox.backends.protocol import Probe
+    from solven_env.sandbox.backends.protocol import BackendQuestion
 
-    return (Probe("planted links", bwrap.try_planted_links),)
+    return (BackendQuestion("planted links", bwrap.try_planted_links),)

@@ -66,9 +66,9 @@ class _Outer:
         self.taken = False
         self.found: list[Any] | None = None
         self.typed = b""
-        """What was read from the keyboard and not yet given to the command."""
+        """Bytes that were read from the keyboard and not yet given to the command."""
         self.is_told = False
-        """Whether a signal tells of a new size, and of who has the keyboard."""
+        """True if a signal tells of a new size, and of who has the keyboard."""
         self.has_ended = False
 
     @property

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from solven_env.config import HostSandbox
     from solven_env.errors import PlatformError
-    from solven_env.sandbox.backends.protocol import Probe
+    from solven_env.sandbox.backends.protocol import BackendQuestion
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.launch_plan import LaunchPlan, Mount
     from solven_env.sandbox.request import Ended, Request
@@ -112,6 +112,6 @@ def stop_all(_: str, __: str) -> bool:
     return False
 
 
-def probes() -> tuple[Probe, ...]:
+def questions() -> tuple[BackendQuestion, ...]:
     """None beside the program itself."""
     return ()
