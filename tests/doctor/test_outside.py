@@ -387,7 +387,7 @@ def test_programs_that_an_agent_put_before_the_systems(shared: World) -> None:
     assert shared.cli("run", "t7", "--", "sh", "-c", plant, "head", "yes '$0'").returncode == 0
     told = doctor(shared, "t7", only=(*INSIDE,))
     assert told.broken() == {"start"}
-    assert "has no end" in told.cause("start")
+    assert "have no end" in told.cause("start")
     assert shared.cli("run", "t7", "--", "rm", "/.venv/bin/head").returncode == 0
     assert shared.cli("run", "t7", "--", "sh", "-c", plant, "python", "cat /dev/urandom").returncode == 0
     told = doctor(shared, "t7", only=(*INSIDE,))
