@@ -169,12 +169,14 @@ def apply(
     lock is out of date; `BuildError` when packages cannot be installed; `DamagedRecordError` when the thread's record
     is damaged or gone, unless `restore_record` has its newest whole generation take its place; `StorageError` when the
     storage is not mounted, or another one than it should be. `progress` is told of a record that was restored, of a
-    copied storage, of builds that are made, and what the backend does not enforce.
+    copied storage, of builds that are made, what the backend does not enforce, and of programs that the profile needs
+    of the host and commands would not find (the report's `missing_programs`).
     """
     from solven_env.packages import builds
     from solven_env.profile.source import find_profile
     from solven_env.reconcile.apply import apply as apply_plan
     from solven_env.reconcile.kinds import lies_on_host
+    from solven_env.run import missing_programs
     from solven_env.sandbox import backends
     from solven_env.threads import planning, uids
 
@@ -216,7 +218,13 @@ def apply(
         found.close_to_others()
     for name in applied.locks:
         progress(f"lock: the recorded text of the {name} packages was gone or damaged, and is written again")
-    report = thread_report(computed)._replace(changes=changes, generation=applied.generation, kept=applied.kept)
+    keys = [build["key"] for build in computed.desired.builds.values()]
+    missing = missing_programs.find(settings, found.storage, keys)
+    if missing:
+        progress(f"programs: {missing_programs.told(missing)}. {missing_programs.fix(missing)}")
+    report = thread_report(computed)._replace(
+        changes=changes, generation=applied.generation, kept=applied.kept, missing_programs=missing
+    )
     return Report("apply", (report,))
 
 

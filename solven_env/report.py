@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from solven_env.packages.added import Added
     from solven_env.reconcile.keep import Kept
     from solven_env.reconcile.model import Change, Plan, State
+    from solven_env.run.missing_programs import MissingProgram
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.runtime import SessionState
 
@@ -35,6 +36,8 @@ class ThreadReport(NamedTuple):
     generation: int
     changes: tuple[Change, ...] = ()
     kept: tuple[Kept, ...] = ()
+    missing_programs: tuple[MissingProgram, ...] = ()
+    """The programs that the profile needs of the host and commands would not find. Only `apply` fills it."""
     is_interrupted: bool = False
     """True if an earlier apply began and did not end. The next apply finishes it."""
     builds: tuple[str, ...] = ()
@@ -90,6 +93,7 @@ class Report(NamedTuple):
         if self.command == "apply":
             for thread, described in zip(self.threads, threads, strict=True):
                 described["kept"] = [each._asdict() for each in thread.kept]
+                described["missing_programs"] = [each._asdict() for each in thread.missing_programs]
         return document(self.command, threads)
 
 
@@ -136,7 +140,11 @@ def thread_report(computed: Plan) -> ThreadReport:
     """The report of a plan, before anything is done."""
     generation = computed.base.generation if computed.base else 0
     return ThreadReport(
-        computed.thread, _thread_state(computed, generation), generation, computed.changes, (), computed.is_interrupted
+        computed.thread,
+        _thread_state(computed, generation),
+        generation,
+        computed.changes,
+        is_interrupted=computed.is_interrupted,
     )
 
 

@@ -1,4 +1,4 @@
-"""Questions about a profile's settings on this host: backend, network, limits."""
+"""Questions about a profile's settings on this host: backend, network, limits, programs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from solven_env.documents.answers import Answer, broken, limited, ok
-from solven_env.run import launch
+from solven_env.run import launch, missing_programs
 from solven_env.sandbox import backends
 from solven_env.sandbox.network import locate_slirp4netns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from solven_env.doctor.host import Host
 
@@ -38,6 +39,18 @@ def network_answer(settings: Mapping[str, Any], host: Host) -> Answer | None:
     if wanted == "host":
         return limited("network host isolates no socket", "commands reach all that this host reaches")
     return ok(f"network {wanted}")
+
+
+def programs_answer(settings: Mapping[str, Any], storage: Path | None, keys: Iterable[str]) -> Answer | None:
+    """Commands find the programs that a profile's `settings` say it needs of the host; None where it names none.
+
+    `keys` are those of its builds. Without a `storage` no link counts.
+    """
+    missing = missing_programs.find(settings, storage, keys)
+    if missing:
+        return limited(missing_programs.told(missing), fix=missing_programs.fix(missing))
+    names = ", ".join(settings.get("programs", ()))
+    return ok(f"{names}: found where commands look") if names else None
 
 
 def limits_answer(settings: Mapping[str, Any]) -> Answer | None:

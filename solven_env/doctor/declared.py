@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.doctor import sockets, supplies
-from solven_env.doctor.asked_for import backend_answer, limits_answer, network_answer
+from solven_env.doctor.asked_for import backend_answer, limits_answer, network_answer, programs_answer
 from solven_env.documents.answers import Answer, Question, broken, limited, ok, run
-from solven_env.errors import counted
+from solven_env.errors import LockError, counted
 from solven_env.packages import builds
 from solven_env.packages.ecosystems import python as python_row
 from solven_env.packages.ecosystems import rows
@@ -87,6 +87,17 @@ def limits(asked: AskedProfile) -> Answer | None:
     return limits_answer(settings(asked.resolved()))
 
 
+def programs(asked: AskedProfile) -> Answer | None:
+    """Its commands will find the programs that its packages need of the host."""
+    profile = asked.resolved()
+    try:
+        needs = builds.needs(profile.packages, builds.read_lock(profile.packages, asked.source.lock, asked.name))
+    except LockError:  # which has a question of its own
+        needs = ()
+    keys = filter(None, (builds.known_key(need, asked.host.config) for need in needs))
+    return programs_answer(settings(profile), None, keys)
+
+
 def backend(asked: AskedProfile) -> Answer:
     """Its backend is here."""
     return backend_answer(settings(asked.resolved()), asked.host)
@@ -98,6 +109,7 @@ QUESTIONS: tuple[Question[AskedProfile], ...] = (
     Question("profile's python", interpreter, ("profile", "uv")),
     Question("profile's mounts", sources, ("profile",)),
     Question("profile's sockets", shown_sockets, ("profile's mounts",)),
+    Question("profile's programs", programs, ("profile",)),
     Question("profile's backend", backend, ("profile",)),
     Question("profile's network", network, ("profile",)),
     Question("profile's limits", limits, ("profile",)),

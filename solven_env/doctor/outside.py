@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from solven_env.doctor import sockets, supplies
-from solven_env.doctor.asked_for import backend_answer, limits_answer, network_answer
+from solven_env.doctor.asked_for import backend_answer, limits_answer, network_answer, programs_answer
 from solven_env.documents.answers import Answer, Question, broken, limited, ok, run
 from solven_env.errors import SolvenError, WorkspaceError, printable
 from solven_env.packages import builds as needed
@@ -289,6 +289,12 @@ def limits(asked: AskedThread) -> Answer | None:
     return limits_answer(asked.settings)
 
 
+def programs(asked: AskedThread) -> Answer | None:
+    """The programs that the profile's packages need of the host."""
+    assert asked.record is not None
+    return programs_answer(asked.settings, asked.thread.storage, [each["key"] for each in asked.record.builds.values()])
+
+
 def _named(changes: Sequence[Change]) -> str:
     """The first three by name."""
     more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
@@ -314,6 +320,7 @@ QUESTIONS: tuple[Question[AskedThread], ...] = (
     Question("backend", backend, ("record",)),
     Question("network", network, ("record",)),
     Question("limits", limits, ("record",)),
+    Question("host programs", programs, ("record",)),
     Question("python", interpreter, ("record", "uv")),
     Question("locks", texts_of_locks, ("record",)),
     Question("builds", builds, ("locks", "cache", "python")),

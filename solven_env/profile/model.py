@@ -80,6 +80,14 @@ class Link(NamedTuple):
     optional: bool = False
 
 
+class Program(NamedTuple):
+    """A program that `why` needs of the host, and the distribution's package that brings it (empty: not stated)."""
+
+    name: str
+    why: str
+    package: str = ""
+
+
 class Dotfile(NamedTuple):
     """A file in the workspace. `text` is a template's name, the content, or a source's name, as `form` says."""
 
@@ -111,5 +119,6 @@ class Profile(NamedTuple):
     """The declared inputs that have no value."""
     is_partial: bool = False
     """True if wrong parts were left out. A name that a template misses may be among them."""
+    programs: tuple[Program, ...] = ()
     written: Mapping[str, Any] = {}
     """The document, as the schema lets it through, for kinds of resources that have a section of their own."""

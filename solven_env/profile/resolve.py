@@ -8,7 +8,17 @@ from solven_env.documents.diagnostics import quoted
 from solven_env.profile import mounts, templating
 from solven_env.profile.expressions import Expander
 from solven_env.profile.inputs import is_true
-from solven_env.profile.model import DEFAULT_MODE, Dotfile, Form, LimitsSection, Link, Mount, Profile, SandboxSection
+from solven_env.profile.model import (
+    DEFAULT_MODE,
+    Dotfile,
+    Form,
+    LimitsSection,
+    Link,
+    Mount,
+    Profile,
+    Program,
+    SandboxSection,
+)
 from solven_env.profile.mounts import Occupant
 from solven_env.profile.paths import absolute_problem, relative_problem, target_problem
 
@@ -59,6 +69,7 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
         links=tuple(_links(document, expand, values, reserved, taken)),
         context={**context, "env": env, "path": {"prepend": list(prepend)}},
         unset=unset,
+        programs=tuple(_programs(data.get("programs", {}))),
         is_partial=bool(document.taken_out),
         written=data,
     )
@@ -76,6 +87,12 @@ def _packages(declaration: Declaration) -> dict[str, Section | None]:
 def _sandbox(section: Mapping[str, Any]) -> SandboxSection:
     allow = tuple(entry for entry in section.get("allow", ()) if entry is not None)
     return SandboxSection(**{**section, "allow": allow, "limits": LimitsSection(**section.get("limits", {}))})
+
+
+def _programs(section: Mapping[str, Any]) -> Iterator[Program]:
+    for name, fields in section.items():
+        if "why" in fields:
+            yield Program(name, **fields)
 
 
 def _prepend(document: Document, expand: Expander) -> Iterator[str]:

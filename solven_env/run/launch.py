@@ -127,19 +127,23 @@ def planned(request: Request, settings: Mapping[str, Any], tools: host_tools.Too
     The environment is the profile's variables, PATH, what tools need, and what the request brings. PWD is left to the
     sandbox.
     """
-    path = dict.fromkeys((*settings["path"], host_tools.BIN, *_SYSTEM_PATH.split(":")))
     variables = {
         "HOME": "/",
         "XDG_CACHE_HOME": host_tools.CACHE,
         **dict(tools.variables),
         **settings["env"],
-        "PATH": ":".join(path),
+        "PATH": ":".join(path(settings)),
         "SOLVEN_ENV_CWD": request.cwd,
         **({"TERM": request.terminal} if request.terminal else {}),
         **request.env,
     }
     variables.pop("PWD", None)
     return request._replace(env=variables, limits=limits(settings["limits"]))
+
+
+def path(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """The directories in which commands look for programs, the first one first."""
+    return tuple(dict.fromkeys((*settings["path"], host_tools.BIN, *_SYSTEM_PATH.split(":"))))
 
 
 def user(settings: Mapping[str, Any]) -> str:

@@ -8,6 +8,10 @@ import re
 from solven_env.errors import PlatformError
 from solven_env.sandbox.launch_plan import SETSID, STARTER
 from solven_env.sandbox.refusal import read_setting
+from solven_env.typed import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # ID or ID_LIKE of os-release(5), and how a package is installed there.
 _INSTALL = {
@@ -34,25 +38,32 @@ def lacking_starter() -> PlatformError | None:
     return None
 
 
-def install_command(package: str, os_release: str) -> str:
-    """The command that installs it on the host that the text of os-release(5) describes; empty if unknown.
+def install_command(packages: Sequence[str], os_release: str) -> str:
+    """The command that installs them on the host that the text of os-release(5) describes; empty if unknown.
 
-    A package is named as Gentoo does, with its category; everywhere else it goes by its own name.
+    A package may be named as Gentoo does, with its category; everywhere else it goes by its own name.
 
-        >>> install_command("sys-apps/bubblewrap", "ID=debian")
-        'sudo apt-get install bubblewrap'
+        >>> install_command(["sys-apps/bubblewrap", "tesseract-ocr"], "ID=debian")
+        'sudo apt-get install bubblewrap tesseract-ocr'
     """
-    _, _, name = package.partition("/")
     fields = dict(re.findall(r'(?m)^(ID|ID_LIKE)="?([^"\n]*)"?$', os_release))
     for system in (fields.get("ID", ""), *fields.get("ID_LIKE", "").split()):
         for known, command in _INSTALL.items():
             if system == known or system.startswith(f"{known}-"):
-                return command.format(package if known == "gentoo" else name)
+                begin, _, form = command.rpartition(" ")
+                names = packages if known == "gentoo" else map(_own_name, packages)
+                return f"{begin} {' '.join(map(form.format, names))}"
     return ""
 
 
-def installing(package: str) -> str:
-    """A sentence that says how a package (`install_command`) is installed on this host."""
+def installing(*packages: str) -> str:
+    """A sentence that says how packages (`install_command`) are installed on this host."""
     text = read_setting("/etc/os-release") or read_setting("/usr/lib/os-release")
-    command = install_command(package, text)
-    return f"Install it: {command}" if command else f"Install your distribution's package {package.rpartition('/')[2]}."
+    command = install_command(packages, text)
+    names = ", ".join(map(_own_name, packages))
+    them, what = ("it", "package") if len(packages) == 1 else ("them", "packages")
+    return f"Install {them}: {command}" if command else f"Install your distribution's {what} {names}."
+
+
+def _own_name(package: str) -> str:
+    return package.rpartition("/")[2]

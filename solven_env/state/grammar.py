@@ -218,6 +218,7 @@ _LINK = table_with(
         "optional": _flag,
     }
 )
+_PROGRAM = table_with({"why": text, "package": text})
 
 
 def _settings(words: Vocabulary) -> Check:
@@ -241,7 +242,7 @@ def _settings(words: Vocabulary) -> Check:
             "secrets": list_of(text),
             **{name: sections[name] for name in words.stated},
         },
-        {"allow": list_of(text), **sections},
+        {"allow": list_of(text), "programs": table_of(_PROGRAM), **sections},
     )
 
 

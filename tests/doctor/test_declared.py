@@ -50,6 +50,8 @@ def test_a_lock_that_is_out_of_date(shared: World, tmp_path: Path) -> None:
         ({"mounts": [{"source": "/no/where", "target": "/x", "optional": True}]}, "profile's mounts", "limited", "/no/where is not on this host"),
         ({"sandbox": {"network": "host"}}, "profile's network", "broken", "the network host is not allowed on this host"),
         ({"sandbox": {"limits": {"processes": 50}}}, "profile's limits", "ok", "enforced: processes"),
+        ({"programs": {"sh": {"why": "shells"}}}, "profile's programs", "ok", "sh: found where commands look"),
+        ({"programs": {"no-such": {"why": "tea", "package": "tea-maker"}}}, "profile's programs", "limited", "no-such is not on this host (tea needs it) Install"),
         ({"sandbox": {"backend": "proot"}}, "profile's backend", "broken", "the backend proot gives commands the network host"),
     ],
 )  # fmt: skip

@@ -13,7 +13,9 @@ from solven_env.profile.model import Dotfile, LimitsSection, Link, Mount, Sandbo
 from tests.checking import HEAD, SCHEMA, mistakes, resolve
 
 PROFILE: dict[str, Any] = json.loads(SCHEMA)
-KNOWN = "Known here: bun, dotfiles, env, inputs, links, mounts, name, path, python, release, sandbox, version."
+KNOWN = (
+    "Known here: bun, dotfiles, env, inputs, links, mounts, name, path, programs, python, release, sandbox, version."
+)
 ONE_FORM = (
     'is not a file with exactly one of template, content and source. Write, for example, {"template": "bashrc.j2"}.'
 )
@@ -170,6 +172,18 @@ MODE = "a mode of four octal digits such as 0755"
             "inputs: {User: {}}\n",
             ["4:10: 'User' is not an input's name: lower-case letters, digits and '_', a letter first. Write, for example, user_id."],
         ),
+        (
+            "programs: {/usr/bin/x: {why: a}}\n",
+            ["4:12: '/usr/bin/x' is not the name of a program: letters, digits and '._+@-', without a '/'. Write, for example, tesseract."],
+        ),
+        ("programs: {x: {}}\n", ["4:12: programs.x has no 'why'. Add 'why: pytesseract'."]),
+        ("programs: {x: y}\n", ['4:15: programs.x must be a mapping, not text. Write, for example, {"why": "pytesseract", "package": "tesseract-ocr"}.']),
+        ("programs: {x: {why: ''}}\n", ["4:21: programs.x.why: '' is not a text that says what needs the program. Write, for example, pytesseract."]),
+        (
+            "programs: {x: {why: a, package: a b}}\n",
+            ["4:33: programs.x.package: 'a b' is not the name of a distribution's package. Write, for example, tesseract-ocr."],
+        ),
+        ("programs: {x: {why: a, packages: b}}\n", ["4:24: unknown key 'packages' in programs.x. Did you mean 'package'?"]),
         # what was reported by the reader is not reported again
         ("sandbox: {backend: !x proot}\n", ["4:20: the tag '!x' is not supported. Remove it."]),
         ("mounts: [{target: {{ x }}}]\n", ["4:19: text that begins with '{{' must stand in quotes. Quote it whole."]),
@@ -298,6 +312,7 @@ def test_a_profile_without_fields_has_their_defaults() -> None:
     assert (profile.env, list(profile.path)) == (stated["env"], stated["path.prepend"])
     assert (profile.dotfiles[0].mode, profile.dotfiles[0].own) == (stated["dotfiles{}.mode"], stated["dotfiles{}.own"])
     assert (profile.packages["python"], profile.packages["bun"]) == (None, None)
+    assert profile.programs == ()
     added = profile.mounts[-1]
     assert (added.kind, added.optional, added.why) == tuple(
         stated[f"mounts[].{each}"] for each in ("kind", "optional", "why")

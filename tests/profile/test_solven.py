@@ -3,7 +3,7 @@
 import json
 import tomllib
 
-from solven_env.profile.model import Link
+from solven_env.profile.model import Link, Program
 from tests.checking import SOLVEN, rendered, resolve
 
 PROFILE = resolve(SOLVEN)
@@ -71,6 +71,13 @@ def test_r7_the_python_packages() -> None:
         "pandas numpy openpyxl xlrd pypdf pdfplumber reportlab pdf2image Pillow pytesseract matplotlib seaborn defusedxml "
         "beautifulsoup4 lxml requests httpx python-dateutil pytz".split(),
         key=str.lower,
+    )
+
+
+def test_r7_the_programs_that_its_packages_need_of_the_host() -> None:
+    assert PROFILE.programs == (
+        Program("tesseract", "pytesseract", "tesseract-ocr"),
+        Program("pdftoppm", "pdf2image", "poppler-utils"),
     )
 
 

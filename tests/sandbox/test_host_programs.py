@@ -27,13 +27,26 @@ if TYPE_CHECKING:
     ],
 )
 def test_the_package_command_is_the_distributions_own(os_release: str, command: str) -> None:
-    assert install_command("sys-apps/bubblewrap", os_release) == command
-    assert install_command("app-containers/slirp4netns", os_release) == command.replace("bubblewrap", "slirp4netns")
+    assert install_command(["sys-apps/bubblewrap"], os_release) == command
+    assert install_command(["app-containers/slirp4netns"], os_release) == command.replace("bubblewrap", "slirp4netns")
 
 
 def test_a_category_of_gentoos_belongs_to_the_package() -> None:
-    assert install_command("app-containers/slirp4netns", "ID=gentoo\n") == "sudo emerge app-containers/slirp4netns"
-    assert install_command("sys-apps/bubblewrap", "ID=gentoo\n") == "sudo emerge sys-apps/bubblewrap"
+    assert install_command(["app-containers/slirp4netns"], "ID=gentoo\n") == "sudo emerge app-containers/slirp4netns"
+    assert install_command(["sys-apps/bubblewrap"], "ID=gentoo\n") == "sudo emerge sys-apps/bubblewrap"
+
+
+@pytest.mark.parametrize(
+    ("os_release", "command"),
+    [
+        ("ID=debian\n", "sudo apt-get install tesseract-ocr poppler-utils"),
+        ("ID=gentoo\n", "sudo emerge tesseract-ocr app-text/poppler-utils"),
+        ("ID=nixos\n", "nix-env -iA nixos.tesseract-ocr nixos.poppler-utils"),
+        ("", ""),
+    ],
+)
+def test_one_command_installs_several_packages_by_the_names_that_they_are_given(os_release: str, command: str) -> None:
+    assert install_command(["tesseract-ocr", "app-text/poppler-utils"], os_release) == command
 
 
 def test_slirp4netns_is_looked_for_on_path_and_among_the_administrators_programs(tmp_path: Path) -> None:

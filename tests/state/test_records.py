@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from solven_env.errors import DamagedRecordError, StateError
 from solven_env.packages.ecosystems.bun import Bun
 from solven_env.packages.ecosystems.python import Python
-from solven_env.profile.model import LimitsSection, Link, Mount, SandboxSection
+from solven_env.profile.model import LimitsSection, Link, Mount, Program, SandboxSection
 from solven_env.reconcile.kinds.settings import settings
 from solven_env.state.records import Record, Recorded, load, record_key
 from solven_env.threads.thread import vocabulary
@@ -44,6 +44,7 @@ SETTINGS = settings(
         links=(Link("a/b", "skills/x/y"), Link("c", "threads/t-2.x", "read-write", True)),
         path=("/.venv/bin",),
         packages={"python": Python("3.12", ("six>=1",)), "bun": Bun({"is-number": "^7.0.0"})},
+        programs=(Program("tesseract", "pytesseract", "tesseract-ocr"),),
     )
 )
 PROFILE = {"name": "p", "release": "1.0.0", "digest": "sha256:"}
@@ -116,9 +117,11 @@ DAMAGES: tuple[tuple[str, object], ...] = (
     *((f"profile|{key}", MISSING) for key in PROFILE),
     *each("inputs", None, {"a": ["b"]}),
     *each("settings", "x", {}, None),
-    *((f"settings|{key}", MISSING) for key in SETTINGS if key != "allow"),
+    *((f"settings|{key}", MISSING) for key in SETTINGS if key not in ("allow", "programs")),
     *((f"settings|{key}", 5) for key in SETTINGS),
     *((f"settings|mounts|0|{key}", value) for key in SETTINGS["mounts"][0] for value in MISSING_OR_NUMBER),
+    *((f"settings|programs|tesseract|{key}", value) for key in ("why", "package") for value in MISSING_OR_NUMBER),
+    *each("settings|programs", [], {"tesseract": "x"}),
     *((f"settings|mounts|0|{key}", "a/../../b") for key in ("target", "source", "size")),
     *((f"settings|links|0|{key}", value) for key in SETTINGS["links"][0] for value in MISSING_OR_NUMBER),
     *(("settings|links|0|path", path) for path in NO_PATHS),
@@ -157,6 +160,7 @@ NEWER: tuple[tuple[str, object], ...] = (
     ("format", 2),
     ("unheard", "of"),
     ("settings|unheard", "of"),
+    ("settings|programs|tesseract|unheard", "of"),
     ("settings|limits|unheard", 1),
     ("settings|mounts|0|unheard", 1),
     ("settings|links|0|unheard", 1),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
-    from solven_env.profile.model import Profile
+    from solven_env.profile.model import Profile, Program
     from solven_env.profile.render import RenderedFile
     from solven_env.reconcile.model import Desired, Plan
 
@@ -51,7 +51,14 @@ def settings(profile: Profile) -> dict[str, Any]:
         "links": [link._asdict() for link in profile.links],
         **{name: section and section.recorded() for name, section in profile.packages.items()},
         "secrets": [],
+        **_programs(profile.programs),
     }
+
+
+def _programs(programs: Sequence[Program]) -> dict[str, Any]:
+    """The field `programs`; absent without any, as in records made before it."""
+    named = {each.name: {"why": each.why, "package": each.package} for each in programs}
+    return {"programs": named} if named else {}
 
 
 def _sandbox(section: SandboxSection) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 
 from solven_env.packages.ecosystems.bun import Bun
 from solven_env.packages.ecosystems.python import Python
-from solven_env.profile.model import Link, Mount, SandboxSection
+from solven_env.profile.model import Link, Mount, Program, SandboxSection
 from solven_env.reconcile.compare import changed_settings
 from solven_env.reconcile.kinds.settings import settings
 from solven_env.reconcile.plan import plan
@@ -37,6 +37,16 @@ def test_what_may_be_reached_is_a_setting_that_older_records_need_not_have() -> 
     assert "allow" not in settings(closed)
     assert settings(opened)["allow"] == ["10.20.0.0/16"]
     assert json.loads(json.dumps(settings(opened))) == settings(opened)
+
+
+def test_programs_are_a_setting_that_older_records_need_not_have() -> None:
+    """A thread that was applied before there was `programs` is in sync, and pending once the profile names one."""
+    without = profile()
+    named = without._replace(programs=(Program("tesseract", "pytesseract", "tesseract-ocr"), Program("gs", "agents")))
+    assert "programs" not in settings(without)
+    found = settings(named)
+    assert found["programs"]["gs"] == {"why": "agents", "package": ""}
+    assert json.loads(json.dumps(found)) == found
 
 
 @pytest.mark.parametrize(

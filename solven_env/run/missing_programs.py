@@ -1,0 +1,148 @@
+"""Programs that a profile's packages need of the host, and that the thread's commands would not find.
+
+They are looked for from outside, on the PATH that commands have, through the mounts as they are: in what the host's own
+paths show, in builds, and among the tools that solven-env gives every sandbox. What stands in the workspace, in a
+layer, in memory or behind a link to another thread does not count, because an agent writes there.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import stat
+
+from solven_env.packages import host_tools, store
+from solven_env.packages.ecosystems import ECOSYSTEMS
+from solven_env.run import launch
+from solven_env.sandbox import host_programs
+from solven_env.system import directories
+from solven_env.typed import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+    from typing import Any, TypeAlias
+
+    Shown: TypeAlias = Mapping[str, str | None]
+    """By each target inside the host path that stands there; None for what an agent writes, or what is empty."""
+
+_LINKS = 40
+"""Symbolic links in one path that the kernel follows (path_resolution(7))."""
+
+
+class MissingProgram(NamedTuple):
+    """A program that is missing: its name, what needs it, and the distribution's package, if the profile names one."""
+
+    program: str
+    why: str
+    package: str = ""
+
+
+def find(settings: Mapping[str, Any], storage: Path | None, keys: Iterable[str]) -> tuple[MissingProgram, ...]:
+    """The missing ones of the programs that the settings of a launch name; `keys` are those of the thread's builds.
+    Without a `storage` no link counts.
+
+    A program costs a look at each directory of PATH until it is found; without programs nothing is looked at.
+    """
+    programs = settings.get("programs")
+    if not programs:
+        return ()
+    tools = _tools(settings)
+    given = {*(each.target for each in tools.mounts), *(each.path for each in tools.links)}
+    shown, path = _shown(settings, storage, keys), launch.path(settings)
+    return tuple(
+        MissingProgram(name, each["why"], each["package"])
+        for name, each in sorted(programs.items())
+        if not any(f"{part}/{name}" in given or _is_program(f"{part}/{name}", shown) for part in path)
+    )
+
+
+def told(missing: Sequence[MissingProgram]) -> str:
+    """The missing programs in words, on one line.
+
+    >>> told([MissingProgram("tesseract", "pytesseract", "tesseract-ocr")])
+    'tesseract is not on this host (pytesseract needs it)'
+    """
+    return "; ".join(f"{each.program} is not on this host ({each.why} needs it)" for each in missing)
+
+
+def fix(missing: Sequence[MissingProgram]) -> str:
+    """A command that installs the packages of the missing programs, and the names of those without one."""
+    packages = tuple(dict.fromkeys(each.package for each in missing if each.package))
+    names = ", ".join(each.program for each in missing if not each.package)
+    parts = (host_programs.installing(*packages) if packages else "", f"Install {names}." if names else "")
+    return " ".join(filter(None, parts))
+
+
+def _tools(settings: Mapping[str, Any]) -> host_tools.Tools:
+    """The tools that every sandbox has beside its mounts."""
+    cache = directories.cache()
+    sections = {name: row.section(settings[name]) for name, row in ECOSYSTEMS.items() if settings.get(name)}
+    return host_tools.joined(row.known_tools(sections.get(name), cache) for name, row in ECOSYSTEMS.items())
+
+
+def _shown(settings: Mapping[str, Any], storage: Path | None, keys: Iterable[str]) -> Shown:
+    shown = {each["target"]: each["source"] or None for each in settings["mounts"]}
+    for link in settings["links"]:
+        is_shared = link["access"] == "read-only" and link["to"].split("/")[0] == "skills"
+        shown[f"/{link['path']}"] = str(storage / link["to"]) if is_shared and storage else None
+    builds = filter(None, (store.read(directories.cache(), key) for key in keys))
+    return shown | {ECOSYSTEMS[build.kind].TARGET: str(build.tree) for build in builds}
+
+
+def _is_program(path: str, shown: Shown) -> bool:
+    """True if a command finds a file at `path` that it may execute."""
+    try:
+        found = _followed(path, shown)
+        about = os.stat(found) if found else None  # noqa: PTH116 - a path of the host's, with links no more
+    except OSError:
+        return False
+    if found is None or about is None or not stat.S_ISREG(about.st_mode):
+        return False
+    # Commands of root's threads run as another uid, whom the last bits are for.
+    return bool(about.st_mode & 0o001) if os.geteuid() == 0 else os.access(found, os.X_OK)
+
+
+def _followed(path: str, shown: Shown) -> str | None:
+    """The host path of what a command finds at `path`, its links followed as they lead inside; None for nothing.
+
+    OSError where it is not there.
+    """
+    done, left, links = "", path.split("/"), 0
+    while left:
+        part = left.pop(0)
+        if part in ("", "."):
+            continue
+        if part == "..":
+            done = posixpath.dirname(done).rstrip("/")
+            continue
+        done = f"{done}/{part}"
+        if done in shown or any(target.startswith(f"{done}/") for target in shown):
+            continue  # a mount point, or a directory above one: never a link
+        source = _source(done, shown)
+        if source is None:
+            return None
+        if stat.S_ISLNK(os.lstat(source).st_mode):
+            links += 1
+            if links > _LINKS:
+                return None
+            to = os.readlink(source)  # noqa: PTH115 - text, of which no part is dropped
+            done = "" if to.startswith("/") else posixpath.dirname(done).rstrip("/")
+            left = [*to.split("/"), *left]
+    return _source(done, shown)
+
+
+def _source(path: str, shown: Shown) -> str | None:
+    """The host path that the nearest mount above shows at `path`."""
+    for above in _ancestors(path):
+        if above in shown:
+            source = shown[above]
+            return None if source is None else source + path[len(above) :]
+    return None
+
+
+def _ancestors(path: str) -> Iterator[str]:
+    """The path itself, then the directories above it, the nearest first."""
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
