@@ -14,29 +14,24 @@ if TYPE_CHECKING:
     from solven_env.doctor.inside import Inside
 
 _LOGIN = ("bare-login", "interactive")
+_OWN_FILES = "a file of the thread's own (.bash_profile, .bash_login, .profile)"
 
 
 def path(inside: Inside) -> Answer:
     """PATH begins with the profile's parts for a command, in a login shell and in what that starts; no part twice."""
-    wanted = [*inside.settings["path"], "/run/solven-env/bin"]
-    reading = _reading(inside)
-    for shell in ("command", *(("login",) if reading == _LOGIN else ()), *reading):
+    wanted = _wanted_path(inside)
+    for shell in ("command", "login", *_reading(inside)):
         found, noise = _environment(inside, shell)
         parts = found.get("PATH", "").split(":")
         where = "a command" if shell == "command" else f"a shell ({shell.replace('-', ' ')})"
         if parts[: len(wanted)] != wanted:
             cause = f"PATH there is {printable(':'.join(parts))}, and should begin with {':'.join(wanted)}"
-            fix = inside.asked.apply if shell != "command" else ""
-            return broken(f"PATH is wrong in {where}{_by(inside, shell)}", f"{cause}. {noise}".rstrip(". "), fix)
+            what = f"PATH is wrong in {where}{_by(inside, shell)}"
+            return broken(what, f"{cause}. {noise}".rstrip(". "), _path_fix(inside, shell))
         twice = sorted(part for part, count in Counter(parts).items() if count > 1)
         if twice:
-            return broken(
-                f"PATH names {printable(twice[0])} twice in {where}{_by(inside, shell)}", noise, inside.asked.apply
-            )
-    if reading != _LOGIN and _environment(inside, "login")[0].get("PATH", "").split(":")[: len(wanted)] != wanted:
-        cause = "/etc/profile resets it, and the profile renders no .bash_profile and .bashrc that put it back"
-        fix = "Add both to its dotfiles, from bash_profile.j2 and bashrc.j2, and apply it."
-        return limited("PATH is the system's alone in a login shell (run --shell, shell)", cause, fix)
+            what = f"PATH names {printable(twice[0])} twice in {where}{_by(inside, shell)}"
+            return broken(what, noise, _path_fix(inside, shell) or inside.asked.apply)
     return ok(f"PATH begins with {':'.join(wanted)}")
 
 
@@ -114,10 +109,32 @@ def programs(inside: Inside) -> Answer | None:
 
 
 def _reading(inside: Inside) -> tuple[str, ...]:
-    """The shells that read the profile's .bashrc: interactive ones, and login shells where there is a .bash_profile."""
-    if not inside.has_file(".bashrc"):
+    """The shells that have the profile's variables from .bashrc, though they start with none: interactive ones, and
+    login shells where there is a .bash_profile. None if the profile has a .bashrc of its own that sets no variable.
+    """
+    if not inside.has_file(".bashrc") or _sets_nothing(inside):
         return ()
     return _LOGIN if inside.has_file(".bash_profile") else _LOGIN[1:]
+
+
+def _sets_nothing(inside: Inside) -> bool:
+    """True if .bashrc is read to its end, is as it was applied, and sets no variable of the profile and no PATH."""
+    found, _ = _environment(inside, "interactive")
+    variables = {name: value for name, value in inside.settings["env"].items() if name not in ("HOME", "PWD")}
+    is_set = found.get("PATH", "").startswith(_wanted_path(inside)[0]) or variables.items() & found.items()
+    return bool(found) and not is_set and ".bashrc" not in inside.asked.reasons()
+
+
+def _wanted_path(inside: Inside) -> list[str]:
+    return [*inside.settings["path"], "/run/solven-env/bin"]
+
+
+def _path_fix(inside: Inside, shell: str) -> str:
+    """The fix for a PATH that a file of a shell spoils: apply, or the file itself where that is as it was applied."""
+    if shell == "command":
+        return ""
+    is_changed = _blamed(inside, shell)[0] in inside.asked.reasons()
+    return inside.asked.apply if is_changed else "Have it put what it adds before or after the PATH that it finds."
 
 
 def _each(inside: Inside, name: str, kind: str, verb: str) -> Answer | None:
@@ -152,7 +169,10 @@ def _blamed(inside: Inside, shell: str) -> tuple[str, str]:
     for path in (".bashrc",) if shell == "interactive" else (".bash_profile", ".bashrc"):
         if path in reasons:
             return path, f"/{path}: {reasons[path]}"
-    return ".bashrc", "/.bashrc fails"
+    path = (
+        ".bashrc" if inside.has_file(".bashrc") else "a file of the thread's own (.bash_profile, .bash_login, .profile)"
+    )
+    return path, f"/{path} fails" if path == ".bashrc" else ""
 
 
 def _which(inside: Inside) -> dict[str, str]:

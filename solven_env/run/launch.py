@@ -108,7 +108,7 @@ def launch_plan(
         workspace=site.workspace,
         mounts=(*mounts, *tool_mounts),
         # A profile that mounts an /etc of its own has its own users and its own resolver too.
-        files=(*etc.identity(user(settings)), *etc.resolver(network))
+        files=(*etc.identity(user(settings)), *etc.shells(), *etc.resolver(network))
         if any(isinstance(mount, Etc) for mount in mounts)
         else (),
         links=links,

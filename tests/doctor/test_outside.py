@@ -82,16 +82,26 @@ def test_a_bashrc_that_was_edited(shared: World, edit: Callable[[str], str], que
     assert "solven-env status t1" in told.fix("drift")
 
 
-@pytest.mark.parametrize("dotfiles", [(), (".bashrc",)])
-def test_a_profile_without_what_a_login_shell_reads_is_told_so(
-    shared: World, tmp_path: Path, dotfiles: tuple[str, ...]
+@pytest.mark.parametrize(
+    "dotfiles",
+    [{}, {".bashrc": {"template": "bashrc.j2"}}, {".bashrc": "alias ll='ls -l'\n"}, {".profile": "umask 022\n"}],
+)
+def test_a_login_shell_is_well_without_the_shipped_dotfiles(
+    shared: World, tmp_path: Path, dotfiles: dict[str, Any]
 ) -> None:
-    profile = write_profile(tmp_path / "plain.yaml", {path: {"template": "bashrc.j2"} for path in dotfiles})
+    profile = write_profile(tmp_path / "plain.yaml", dotfiles, env={"HOME": "/", "A": "1"}, path={"prepend": ["/x"]})
     applied(shared, "t5", profile)
     told = doctor(shared, "t5", only=("PATH", ".bashrc"))
+    assert told.level("PATH") == "ok", told.text
     assert told.broken() == set(), told.text
-    assert told.level("PATH") == "limited"
-    assert "bash_profile.j2 and bashrc.j2" in told.fix("PATH")
+
+
+def test_a_profile_of_a_shell_that_spoils_path_is_blamed(shared: World, tmp_path: Path) -> None:
+    applied(shared, "t5", write_profile(tmp_path / "spoiling.yaml", {".profile": "PATH=/usr/bin:/bin\n"}))
+    told = doctor(shared, "t5", only=("PATH",))
+    assert told.level("PATH") == "broken"
+    assert "PATH is wrong in a shell (login), by a file of the thread's own" in told.fix("PATH")
+    assert "Have it put what it adds before or after the PATH that it finds." in told.fix("PATH")
 
 
 @pytest.mark.parametrize("lost", ["six.py", "six.py six-*/top_level.txt"])

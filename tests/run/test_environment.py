@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from solven_env.sandbox.roots import etc
+from tests.profiles import write_profile
 from tests.run.world import PYTHON, UID, World, tree
 from tests.sandbox.running import pids
 
@@ -47,6 +49,41 @@ def test_variables_and_path_are_right_whatever_way_leads_there(thread: World, wa
     assert path[:3] == ["/.venv/bin", "/node_modules/.bin", "/run/solven-env/bin"]
     assert {"/usr/bin", "/bin"} < set(path)
     assert len(path) == len(set(path)), path
+
+
+LOGIN_SHELLS = (
+    *(("bash", "--login", "-c"), ("bash", "--login", "-i", "-c"), ("sh", "-l", "-c"), ("bash", "-i", "-c")),
+    ("bash", "--posix", "--login", "-c"),
+)
+
+
+@pytest.mark.parametrize("argv", LOGIN_SHELLS, ids=" ".join)
+@pytest.mark.parametrize(
+    "bashrc", [None, "alias ll='ls -l'\n", {"template": "bashrc.j2"}], ids=["no", "own", "shipped"]
+)
+def test_a_shell_keeps_path_and_variables_whatever_bashrc_is_there(
+    either: World, argv: tuple[str, ...], bashrc: Any
+) -> None:
+    """The host's /etc/profile sets a PATH for the host's users (marimo-team/marimohub#165)."""
+    path = ["/.venv/bin", "/opt/x y"]
+    dotfiles = {".bashrc": bashrc} if bashrc else {}
+    profile = write_profile(either.base / "path.yaml", dotfiles, env={"HOME": "/", "A": "1 2"}, path={"prepend": path})
+    either.apply(profile=profile)
+    done = either.run(*argv, 'echo "$A"; echo "$PATH"; pwd')
+    assert done.status == 0, done
+    variable, found, where = done.lines
+    assert (variable, where) == ("1 2", "/")
+    parts = found.split(":")
+    assert parts[:3] == [*path, "/run/solven-env/bin"]
+    assert len(parts) == len(set(parts))
+
+
+def test_the_files_of_shells_are_ours_on_every_host(either: World) -> None:
+    """A host without /etc/profile, or with one that speaks, changes nothing; env -i has what /etc/profile says."""
+    assert either.out("cat /etc/profile /etc/bash.bashrc") == "".join(file.content.decode() for file in etc.shells())
+    assert either.out("ls -d /etc/profile.d /etc/zsh /etc/environment /etc/zshenv 2>/dev/null || true") == ""
+    assert either.out("env -i /bin/sh -lc 'ls /hello'") == "/hello\n"
+    assert either.out("bash --login -ic 'echo \"$PS1\"' 2>/dev/null") == "\\u@\\h:\\w\\$ \n"
 
 
 def test_programs_resolve_and_work(thread: World) -> None:

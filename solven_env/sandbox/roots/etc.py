@@ -3,7 +3,7 @@
 Whatever no program needs to run stays outside: pip.conf, npmrc, ssh, shadow, sudoers, apt's and docker's logins, and
 profile.d, where hosts set variables for their own users: proxies with passwords, tokens, mirrors. What
 is copied or bound must be readable by everyone on the host, whoever reads it here. passwd, group, hosts and what else
-the caller decides come with the plan (`identity`).
+the caller decides come with the plan (`identity`, `shells`, `resolver`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from solven_env.system import mounting
 
 _COPIED = (
     "adjtime",
-    "bash.bashrc",
     "bindresvport.blacklist",
     "ca-certificates.conf",
     "debian_version",
@@ -46,7 +45,6 @@ _COPIED = (
     "nsswitch.conf",
     "os-release",
     "papersize",
-    "profile",
     "protocols",
     "resolv.conf",
     "rpc",
@@ -87,6 +85,24 @@ _BOUND = (
 _LARGEST = 4 << 20
 _NAMESERVER = "10.0.2.3"
 """Address at which slirp4netns passes questions on to the host's resolver."""
+
+_PROFILE = b"""\
+# Written by solven-env. A login shell keeps the environment that it is started with, PATH above all.
+if [ -n "${PS1-}" ]; then
+    if [ -n "${BASH-}" ]; then
+        . /etc/bash.bashrc
+    else
+        PS1='$ '
+    fi
+fi
+"""
+_BASHRC = b"""\
+# Written by solven-env. An interactive bash keeps the environment that it is started with.
+if [ -n "${PS1-}" ]; then
+    shopt -s checkwinsize
+    PS1='\\u@\\h:\\w\\$ '
+fi
+"""
 
 
 def fill(tmpfs: int, *, omit: frozenset[str] = frozenset()) -> None:
@@ -129,6 +145,15 @@ def identity(
         StagedFile(f"/etc/{name}", text.encode())
         for name, text in (("passwd", passwd), ("group", group), ("hosts", hosts), ("hostname", hostname + "\n"))
     )
+
+
+def shells() -> tuple[StagedFile, ...]:
+    """/etc/profile and /etc/bash.bashrc, which keep the environment that a shell is started with.
+
+    The host's own files serve its users: Debian's and Alpine's /etc/profile set PATH to the system's directories, and
+    lose the profile's. bash, dash, ash, ksh and mksh read /etc/profile as login shells.
+    """
+    return StagedFile("/etc/profile", _PROFILE), StagedFile("/etc/bash.bashrc", _BASHRC)
 
 
 def resolver(network: str) -> tuple[StagedFile, ...]:
