@@ -38,6 +38,8 @@ class Document:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     taken_out: set[KeyPath] = field(default_factory=set)
     """The paths that `validate` removed, so that later checks do not report what depends on them."""
+    unread: set[KeyPath] = field(default_factory=set)
+    """The paths of mappings with a key that is reported and left out: nobody knows which keys these lack."""
 
     def at_value(self, *path: str | int) -> Location:
         """The place where the value at `path` begins."""

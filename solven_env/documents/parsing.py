@@ -115,6 +115,7 @@ class _Builder:
         for key, value in node.value:
             name = self._key(key)
             if name is None:
+                self._document.unread.add(path)
                 continue
             inside = (*path, name)
             if inside in self._document.keys:

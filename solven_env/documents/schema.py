@@ -96,20 +96,25 @@ def _report(mistakes: list[_Mistake]) -> Iterator[KeyPath]:
     for mistake in mistakes:
         if mistake.keyword == "propertyNames":
             yield from _bad_key(mistake)
+    if mistakes[0].path in mistakes[0].document.unread:
+        by_keyword = {key: each for key, each in by_keyword.items() if key not in _MISSING}
     unknown = _unknown_keys(by_keyword["additionalProperties"]) if "additionalProperties" in by_keyword else {}
     yield from unknown
     slips = set(unknown.values())
     if "required" in by_keyword:
         _missing_keys(by_keyword["required"], slips)
     if "oneOf" in by_keyword:
-        alternatives = {key for each in by_keyword["oneOf"].constraint for key in each["required"]}
-        if not alternatives & slips:
-            yield from _wrong_value(by_keyword["oneOf"])
+        of = by_keyword["oneOf"]
+        alternatives = {key for each in of.constraint for key in each["required"]}
+        if not any(key in slips or (*of.path, key) in of.document.taken_out for key in alternatives):
+            yield from _wrong_value(of)
     rest = [each for key, each in by_keyword.items() if key not in _OF_MAPPINGS]
     if rest:
         yield from _wrong_value(rest[0])
 
 
+_MISSING = {"required", "oneOf"}
+"""The keywords that say which keys a mapping lacks."""
 _OF_MAPPINGS = {"propertyNames", "additionalProperties", "required", "oneOf"}
 
 

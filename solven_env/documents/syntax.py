@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.scanner import Scanner
 
 from solven_env.documents.diagnostics import Location
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 MAX_NODES = 20_000
 MAX_DEPTH = 50
+
+_LINE_ENDS = "\0\r\n\u2028\u2029"
+"""The characters at which ruamel ends a line; the first stands for the end of the text."""
+_CHOMPING = {"+": True, "-": False, "": None}
 
 _BREAK = re.compile(r"\r\n|\r|\n")
 _BARE_EXPRESSION = re.compile(r"(?:^|[:,\[-])\s*({{)")
@@ -75,6 +80,7 @@ def too_many(mark: StringMark) -> TooLargeError:
 def compose(text: str, document: Document) -> Node | None:
     """The node of the one document in `text`; None if it is empty or a mistake was reported."""
     yaml = YAML(typ="safe", pure=True)
+    yaml.Scanner = _Scanner
     yaml.Composer = _BoundedComposer
     try:
         node: Node | None = yaml.compose(text)
@@ -95,6 +101,47 @@ def report_character(document: Document, before: str, character: int) -> None:
     message = f"the character U+{character:04X} may not stand in YAML"
     fix = "Remove it, or write it as an escape in double quotes." if character else "Remove it."
     _report(document, len(lines) - 1, len(lines[-1]), message, fix)
+
+
+class _Scanner(Scanner):
+    """A scanner that takes tabs at a line's end, before a comment and on a blank line, as YAML 1.2.2 does (6.2, 6.6).
+
+    ruamel takes none outside of brackets. A tab in an indentation stays a mistake, and so does one before a value.
+    """
+
+    def scan_to_next_token(self) -> None:
+        super().scan_to_next_token()
+        while self._pass_tabs():
+            super().scan_to_next_token()
+
+    def scan_plain_spaces(self, indent: Any, start_mark: Any) -> Any:
+        self._pass_tabs()
+        return super().scan_plain_spaces(indent, start_mark)
+
+    def scan_block_scalar_indicators(self, start_mark: Any) -> Any:
+        length = 0
+        while self.reader.peek(length) in "+-0123456789":
+            length += 1
+        header = re.fullmatch("([+-]?)([1-9]?)([+-]?)", self.reader.prefix(length))
+        if self.reader.peek(length) != "\t" or header is None or (header[1] and header[3]):
+            return super().scan_block_scalar_indicators(start_mark)
+        self.reader.forward(length)
+        self._pass_tabs()
+        return _CHOMPING[header[1] or header[3]], int(header[2]) if header[2] else None
+
+    def scan_block_scalar_ignored_line(self, start_mark: Any) -> Any:
+        self._pass_tabs()
+        return super().scan_block_scalar_ignored_line(start_mark)
+
+    def _pass_tabs(self) -> bool:
+        """Go past blanks with a tab among them, if the line ends after them or a comment begins; True if it did."""
+        length = 0
+        while self.reader.peek(length) in " \t":
+            length += 1
+        if "\t" not in self.reader.prefix(length) or self.reader.peek(length) not in f"#{_LINE_ENDS}":
+            return False
+        self.reader.forward(length)
+        return True
 
 
 class _BoundedComposer(Composer):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from solven_env.documents.diagnostics import did_you_mean, quoted
+from solven_env.documents.diagnostics import closest, did_you_mean, quoted
 from solven_env.profile import templating
 from solven_env.profile.paths import PathError, expand_path
 from solven_env.typed import TYPE_CHECKING, NamedTuple
@@ -27,10 +27,15 @@ def explain(problem: templating.TemplateError, names: Mapping[str, object], unse
             "Add the section 'python' or 'bun', or drop the expression.",
         )
     if problem.attribute_of:
-        known = {key for value in names.values() if isinstance(value, Mapping) for key in value}
-        return f"there is no {quoted(problem.name)} in what the expression reads", did_you_mean(problem.name, known)
+        keys = problem.owner if isinstance(problem.owner, Mapping) else {}
+        owner = next((name for name, value in names.items() if value is keys), "what the expression reads")
+        return f"there is no {quoted(problem.name)} in {owner}", did_you_mean(problem.name, map(str, keys))
     if problem.name:
-        return f"{quoted(problem.name)} is not defined", did_you_mean(problem.name, {*names, *unset})
+        known = {*names, *unset}
+        fix = did_you_mean(problem.name, known)
+        return f"{quoted(problem.name)} is not defined", fix if closest(
+            problem.name, known
+        ) else f"{fix} {templating.LITERAL}"
     return problem.message, problem.fix
 
 
@@ -83,7 +88,7 @@ class Expander(NamedTuple):
         return bool(unknown)
 
     def _report(self, problem: templating.TemplateError, where: Location) -> None:
-        lost = {path[:2] for path in self.document.taken_out}
+        lost = {path[:2] for path in self.document.taken_out} | self.document.unread
         if not {("inputs",), ("inputs", problem.name)} & lost:
             message, fix = explain(problem, self.context, self.unset)
             self.document.report(where, message, fix or "Fix the expression.")

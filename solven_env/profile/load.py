@@ -61,7 +61,7 @@ def _is_supported(document: Document) -> bool:
     version = document.data.get("version")
     write = f"Write 'version: {FORMAT}'."
     if "version" not in document.data:
-        if ("version",) not in document.taken_out:
+        if ("version",) not in document.taken_out and () not in document.unread:
             _report_no_version(document)
     elif version is None:
         document.report(document.at_value("version"), "version has no value", write)
@@ -101,7 +101,7 @@ def _check_inputs(document: Document, taken: Collection[str]) -> None:
             document.report(document.at_key("inputs", name), message, "Choose another name.")
     for path, link in _section(document, "links").items():
         name = link.get("when")
-        is_lost = ("inputs",) in document.taken_out or ("inputs", name) in document.taken_out
+        is_lost = {("inputs",), ("inputs", name)} & (document.taken_out | document.unread)
         if name is not None and name not in inputs and not is_lost:
             where = document.at_value("links", path, "when")
             document.report(where, f"there is no input {quoted(name)}", did_you_mean(name, inputs))

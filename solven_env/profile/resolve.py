@@ -70,7 +70,7 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
         context={**context, "env": env, "path": {"prepend": list(prepend)}},
         unset=unset,
         programs=tuple(_programs(data.get("programs", {}))),
-        is_partial=bool(document.taken_out),
+        is_partial=bool(document.taken_out or document.unread),
         written=data,
     )
     stated = {place.path for place in taken if place.what == mounts.MOUNT}

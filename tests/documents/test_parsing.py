@@ -33,6 +33,30 @@ NUL = "the text holds the character U+0000. Remove it: no program can take it."
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("a: b \t\nc: d\t\n", {"a": "b", "c": "d"}),
+        ("a: 'b'\t# e\nc:\t\n  d: e\t \t# f\t\n", {"a": "b", "c": {"d": "e"}}),
+        ("\t\na: b\n\t# c\n \t \nc: d", {"a": "b", "c": "d"}),
+        ("a:\n- b\t\n- [c\t, d\t]\t\n", {"a": ["b", ["c", "d"]]}),
+        ("a: b\t\n  c\nd: e\t", {"a": "b c", "d": "e"}),
+        ("a: 'b'\t\r\nc: &d\t\r\n  e: f\r\n", {"a": "b", "c": {"e": "f"}}),
+        ("---\t\na: b#c\t#d\n...\t\n", {"a": "b#c"}),
+        ("? a\t\n: b\n", {"a": "b"}),
+        # the header of a block
+        ("a: |\t\n  b\nc: >-\t# d\n  e\nf: |+2 \t\n   g\n\n", {"a": "b\n", "c": "e", "f": " g\n\n"}),
+        ("a: |2-\t\n   b\n\t\nc: d\n", {"a": " b", "c": "d"}),
+        # of a text they are part
+        ("a: |\n  b\t\n  \tc\n", {"a": "b\t\n\tc\n"}),
+        ("a: 'b\t'\n", {"a": "b\t"}),
+    ],
+)
+def test_tabs_that_separate_nothing(text: str, expected: object) -> None:
+    """YAML 1.2.2, 6.2 and 6.6: at the end of a line, before a comment, and on a blank line."""
+    assert data(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
         # tabs, at the tab
         ("\ta: b\n", "1:1: " + TAB),
         ("a:\n\tb: c\n", "2:1: " + TAB),
@@ -40,6 +64,12 @@ NUL = "the text holds the character U+0000. Remove it: no program can take it."
         ("a:\n  b: c\n  \td: e\n", "3:3: " + TAB),
         ("a:\tb\n", "1:3: " + TAB),
         ("a:\n  -\tb\n", "2:4: " + TAB),
+        ("a: b\tc\n", "1:5: " + TAB),
+        (
+            "a: |x\t\n  b\n",
+            "1:5: this is not YAML: expected chomping or indentation indicators, but found 'x' "
+            "while scanning a block scalar. Fix the syntax here.",
+        ),
         # what is not closed, where it begins
         ("a: {b: c\n\n", "1:4: the '{' is never closed. Close it with '}'."),
         ("a:\n- [b\n", "2:3: the '[' is never closed. Close it with ']'."),

@@ -20,7 +20,8 @@ ONE_FORM = (
     'is not a file with exactly one of template, content and source. Write, for example, {"template": "bashrc.j2"}.'
 )
 RELEASE = "a semantic version such as 1.0.0"
-MODE = "a mode of four octal digits such as 0755"
+MERGE = "merge keys ('<<') are not supported. Write the keys out."
+MODE = "a mode from 0000 to 0777 (set-uid, set-gid and sticky bits are not allowed)"
 
 
 @pytest.mark.parametrize(
@@ -141,6 +142,12 @@ MODE = "a mode of four octal digits such as 0755"
                 "4:47: sandbox.limits.file_size: '1000000TiB' is not a size such as 8GiB, at most 999999TiB. Write, for example, 8GiB.",
             ],
         ),
+        # what one mistake hides is no other
+        ("dotfiles:\n  a: &d {content: x}\n  b: {<<: *d, mode: '0600'}\n", ["6:7: " + MERGE]),
+        ("dotfiles: {a: {1: x}, b: {<<: {}, contnt: x}}\n", ['4:16: the key 1 is not text. Quote it: "1".', "4:27: " + MERGE, "4:35: unknown key 'contnt' in dotfiles.b. Did you mean 'content'?"]),
+        ("dotfiles: {a: {content: !x y}}\n", ["4:25: the tag '!x' is not supported. Remove it."]),
+        ("links: {a: {<<: {to: skills/x}}}\nmounts: [{<<: {target: /x}}]\n", ["4:13: " + MERGE, "5:11: " + MERGE]),
+        ('dotfiles: {a: {content: x, mode: "1777"}}\n', [f"4:34: dotfiles.a.mode: '1777' is not {MODE}. Write, for example, \"0755\"."]),
         ('dotfiles: {a: {content: x, mode: "777"}}\n', [f"4:34: dotfiles.a.mode: '777' is not {MODE}. Write, for example, \"0755\"."]),
         ("mounts: [x]\n", ["4:10: mounts[0]: 'x' is not an absolute path. Write, for example, /opt/tools."]),
         ('links: {a: {to: ""}}\n', ["4:17: links.a.to: '' is not a directory of the storage. Write, for example, skills/system."]),

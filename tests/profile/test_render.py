@@ -142,7 +142,7 @@ def read(name: str) -> str | None:
     ("dotfile", "expected"),
     [
         ("template: name.j2", "name.j2:2:1: 'thred' is not defined. Did you mean 'thread'?"),
-        ("template: attribute.j2", "attribute.j2:1:1: there is no 'B' in what the expression reads. Known here: A, name, prepend, release."),
+        ("template: attribute.j2", "attribute.j2:1:1: there is no 'B' in env. Known here: A."),
         ("template: section.j2", "section.j2:2:1: the profile lacks the section that the expression reads. Add the section 'python' or 'bun', or drop the expression."),
         ("template: input.j2", "input.j2:1:1: the input 'i' has no value here. Give it a default, or write {{ i | default('') }}."),
         ("template: syntax.j2", "syntax.j2:3:1: expected an expression, got 'end of statement block'. Fix the template."),

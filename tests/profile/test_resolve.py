@@ -11,7 +11,8 @@ from syrupy.assertion import SnapshotAssertion
 from solven_env.profile.model import Link
 from tests.checking import HEAD, SOLVEN, diagnose, mistakes, resolve
 
-KNOWN = "Known here: bun, profile, python, thread."
+LITERAL = "A literal '{{' is written {{ '{{' }}."
+KNOWN = f"Known here: bun, profile, python, thread. {LITERAL}"
 BESIDE = "Remove one of the two, or choose another path."
 
 
@@ -23,10 +24,10 @@ BESIDE = "Remove one of the two, or choose another path."
         ("env: {A: '{{ zzz }}{{ yyy }}'}\n", [f"4:10: 'yyy' is not defined. {KNOWN}", f"4:10: 'zzz' is not defined. {KNOWN}"]),
         ("env: {A: x, B: '{{ env.A }}'}\n", [f"4:16: 'env' is not defined. {KNOWN}"]),
         ("env: {A: '{{ loop }}'}\n", [f"4:10: 'loop' is not defined. {KNOWN}"]),
-        ("env: {A: '{{ profile.nam }}'}\n", ["4:10: there is no 'nam' in what the expression reads. Did you mean 'name'?"]),
+        ("env: {A: '{{ profile.nam }}'}\n", ["4:10: there is no 'nam' in profile. Did you mean 'name'?"]),
         (
             "python: {version: '3.12'}\nenv: {A: '{{ python.versoin }}'}\n",
-            ["5:10: there is no 'versoin' in what the expression reads. Did you mean 'version'?"],
+            ["5:10: there is no 'versoin' in python. Did you mean 'version'?"],
         ),
         (
             "env: {A: '{{ python.version }}'}\n",
@@ -42,16 +43,23 @@ BESIDE = "Remove one of the two, or choose another path."
         # also where 'when' leaves the link out
         (
             "inputs: {a: {required: false}}\nlinks: {b: {to: 'threads/{{ c }}', when: a}}\n",
-            ["5:17: 'c' is not defined. Known here: a, bun, profile, python, thread."],
+            ["5:17: 'c' is not defined. Known here: a, bun, profile, python, thread. " + LITERAL],
         ),
         # an input that was wrong is defined all the same
         ("inputs: {a: {default: 1}}\nenv: {A: '{{ a }}'}\n", ['4:23: inputs.a.default: 1 is read as a number, not as text. Quote it: "1".']),
         ("inputs: {a: {typ: string}}\nenv: {A: '{{ a }}'}\n", ["4:14: unknown key 'typ' in inputs.a. Did you mean 'type'?"]),
         ("python: 3\nenv: {A: '{{ python.version }}'}\n", ['4:9: python must be a mapping, not a number. Write, for example, {"version": "3.12", "packages": ["pandas"]}.']),
+        # what is of each namespace
+        ("env: {AA: x}\ndotfiles: {a: {content: '{{ env.NOPE }}'}}\n", ["5:25: there is no 'NOPE' in env. Known here: AA."]),
+        ("dotfiles: {a: {content: '{{ path.x }}'}}\n", ["4:25: there is no 'x' in path. Known here: prepend."]),
+        ("dotfiles: {a: {content: '{{ thread.x }}'}}\n", ["4:25: there is no 'x' in what the expression reads. Nothing is known here; remove it."]),
+        # what is for another language
+        ("env: {FMT: '{{.Names}}'}\n", ["4:12: unexpected '.'. Fix the expression. " + LITERAL]),
+        ("env: {FMT: '${{ secrets.TOKEN }}'}\n", [f"4:12: 'secrets' is not defined. {KNOWN}"]),
         # what is no expression
-        ("env: {A: '{{ x'}\n", ["4:10: unexpected end of text, expected '}}'. Fix the expression."]),
-        ("env: {A: '{{ }}'}\n", ["4:10: expected an expression, got '}}'. Fix the expression."]),
-        ("env: {A: '{{ x y }}'}\n", ["4:10: expected token '}}', got 'y'. Fix the expression."]),
+        ("env: {A: '{{ x'}\n", ["4:10: unexpected end of text, expected '}}'. Fix the expression. " + LITERAL]),
+        ("env: {A: '{{ }}'}\n", ["4:10: expected an expression, got '}}'. Fix the expression. " + LITERAL]),
+        ("env: {A: '{{ x y }}'}\n", ["4:10: expected token '}}', got 'y'. Fix the expression. " + LITERAL]),
         ("env: {A: '{{ thread | nope }}'}\n", ["4:10: no filter named 'nope'. docs/profile.md lists what there is."]),
         ("env: {A: '{{ 1 / 0 }}'}\n", ["4:10: rendering fails: division by zero. Fix the expression."]),
         ("env: {A: '{{ thread.__class__ }}'}\n", ["4:10: access to attribute '__class__' of 'str' object is unsafe. Fix the expression."]),
@@ -242,3 +250,9 @@ SECTIONS = st.sampled_from(["name", "release", "inputs", "sandbox", "mounts", "e
 @given(st.dictionaries(SECTIONS, VALUES, max_size=6))
 def test_no_value_of_any_shape_raises(data: dict[str, object]) -> None:
     assert_within(json.dumps({"version": 1, **data}))
+
+
+def test_literal_braces_are_written_as_the_message_says() -> None:
+    text = HEAD + "env: {A: \"{{ '{{' }}.Names}}\", B: \"${{ '{{' }} secrets.TOKEN }}\"}\n"
+    assert mistakes(text) == []
+    assert resolve(text).env == {"A": "{{.Names}}", "B": "${{ secrets.TOKEN }}"}

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NoReturn
 import jinja2
 from jinja2 import nodes
 
-from solven_env.profile.templating.language import MAX_TEXT, expressions, templates
-from solven_env.profile.templating.problem import TemplateError
+from solven_env.profile.templating.language import MAX_TEXT, UnknownError, expressions, templates
+from solven_env.profile.templating.problem import LITERAL, TemplateError
 from solven_env.profile.templating.quoting import as_json, shell, toml
 from solven_env.profile.templating.work import STEP, Work, paid_from, spend
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-__all__ = ["MAX_TEXT", "TemplateError", "Work", "as_json", "expand", "render", "shell", "toml", "undeclared"]
+__all__ = ["LITERAL", "MAX_TEXT", "TemplateError", "Work", "as_json", "expand", "render", "shell", "toml", "undeclared"]
 
 # Jinja makes every line end a "\n" (newline_sequence). U+0000 occurs in no profile: documents/ refuses it.
 _RETURN = "\0r"
@@ -116,7 +116,8 @@ def _reading(name: str) -> Iterator[None]:
     except TemplateError:
         raise
     except jinja2.TemplateSyntaxError as error:
-        raise TemplateError(_sentence(error.message), template=name, line=error.lineno) from None
+        fix = "" if name else f"Fix the expression. {LITERAL}"
+        raise TemplateError(_sentence(error.message), fix=fix, template=name, line=error.lineno) from None
     except (RecursionError, MemoryError):  # the second is how Python's parser says the first
         raise TemplateError("the text nests too deeply", fix="Nest it less.", template=name, line=1) from None
     except SyntaxError as error:  # of what Jinja makes of the text: a name twice, loops in twenty others
@@ -145,7 +146,15 @@ def _raise_problem(error: Exception) -> NoReturn:
         frame = frame.tb_next
     name, owner = _undefined(error)
     fix = error.fix if isinstance(error, TemplateError) else ""
-    raise TemplateError(_reason(error), fix=fix, name=name, attribute_of=owner, template=template, line=line) from None
+    raise TemplateError(
+        _reason(error),
+        fix=fix,
+        name=name,
+        attribute_of=owner,
+        owner=error.owner if isinstance(error, UnknownError) else None,
+        template=template,
+        line=line,
+    ) from None
 
 
 def _undefined(error: Exception) -> tuple[str, str]:

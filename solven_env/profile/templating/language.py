@@ -17,7 +17,7 @@ from jinja2.compiler import CodeGenerator
 from jinja2.filters import _GroupTuple
 from jinja2.lexer import TokenStream
 from jinja2.runtime import BlockReference, LoopContext, TemplateReference
-from jinja2.utils import Cycler, Namespace
+from jinja2.utils import Cycler, Namespace, missing
 from jinja2.visitor import NodeTransformer
 
 from solven_env.profile.templating.functions import (
@@ -129,6 +129,25 @@ class _Generator(CodeGenerator):
         self.write(")")
 
 
+class UnknownError(jinja2.UndefinedError):
+    """Something undefined was used. `owner` is the value that lacks it, if it is an attribute."""
+
+    def __init__(self, owner: object, message: str) -> None:
+        super().__init__(message)
+        self.owner = owner
+
+
+class _Undefined(jinja2.StrictUndefined):
+    """Jinja's value for what is not defined; its error holds the value whose attribute was asked for."""
+
+    def __init__(
+        self, hint: str | None = None, obj: Any = missing, name: str | None = None, exc: Any = jinja2.UndefinedError
+    ) -> None:
+        if exc is jinja2.UndefinedError:
+            exc = functools.partial(UnknownError, obj)
+        super().__init__(hint, obj, name, exc)
+
+
 class Language(jinja2.sandbox.SandboxedEnvironment):
     """The environment of expressions and templates."""
 
@@ -139,7 +158,7 @@ class Language(jinja2.sandbox.SandboxedEnvironment):
 
     def __init__(self) -> None:
         super().__init__(
-            undefined=jinja2.StrictUndefined,
+            undefined=_Undefined,
             keep_trailing_newline=True,
             trim_blocks=True,
             lstrip_blocks=True,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+LITERAL = "A literal '{{' is written {{ '{{' }}."
+"""The fix for text in which `{{` begins no expression of ours: a workflow of CI, a format of Go's."""
+
 _LONGEST = 300
 
 
 class TemplateError(Exception):
     """A text does not render.
 
-    `name` is what is undefined, if that is why, and `attribute_of` the type that lacks it, where it is an attribute;
-    `line` counts from 1, 0 if not known. `fix` is empty where the fix is just to write another text.
+    `name` is what is undefined, if that is why. If it is an attribute, `owner` is the value that lacks it, and
+    `attribute_of` the type of that. `line` counts from 1, 0 if not known. `fix` is empty if another text is the fix.
     """
 
     def __init__(
@@ -19,6 +22,7 @@ class TemplateError(Exception):
         fix: str = "",
         name: str = "",
         attribute_of: str = "",
+        owner: object = None,
         template: str = "",
         line: int = 0,
     ) -> None:
@@ -27,5 +31,6 @@ class TemplateError(Exception):
         self.fix = fix
         self.name = name
         self.attribute_of = attribute_of
+        self.owner = owner
         self.template = template
         self.line = line
