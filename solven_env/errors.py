@@ -8,6 +8,8 @@ from __future__ import annotations
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from solven_env.documents.diagnostics import Diagnostic
     from solven_env.reconcile.model import Change
 
@@ -23,6 +25,10 @@ class SolvenError(Exception):
 
     page = ""
     """The page of the documentation that explains this kind of error."""
+    details: tuple[str, ...] = ()
+    """Lines that say more, such as each place that was searched."""
+    further: tuple[SolvenError, ...] = ()
+    """Errors that the same call met too, each with its own fix: a caller who mends all of them is done."""
 
     def __init__(self, message: str, *, fix: str = "", location: str = "") -> None:
         super().__init__(message)
@@ -32,7 +38,16 @@ class SolvenError(Exception):
 
     def __str__(self) -> str:
         where = f"{self.location}: " if self.location else ""
-        return " ".join(part for part in (f"{where}{self.message}.", self.fix) if part)
+        parts = (f"{where}{self.message}.", self.fix, "; ".join(self.details), *map(str, self.further))
+        return " ".join(filter(None, parts))
+
+
+def raise_together(errors: Sequence[SolvenError]) -> None:
+    """Raise the first of several errors of one call, which gets the others as its `further`; nothing without any."""
+    if errors:
+        first, *others = errors
+        first.further = (*first.further, *others)
+        raise first
 
 
 class UsageError(SolvenError):

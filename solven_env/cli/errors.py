@@ -79,7 +79,15 @@ def with_storage(text: str, storage: str | None) -> str:
 def error_text(
     error: errors.SolvenError, *, thread: str | None = None, storage: str | None = None, profile: str | None = None
 ) -> str:
-    """The text of an error for people; the thread, the storage and the profile are those that the caller named."""
+    """The text of an error for people, and of its further errors.
+
+    The thread, the storage and the profile are those that the caller named.
+    """
+    each = (error, *error.further)
+    return "\n".join(_text(one, thread=thread, storage=storage, profile=profile) for one in each)
+
+
+def _text(error: errors.SolvenError, *, thread: str | None, storage: str | None, profile: str | None) -> str:
     see = f"See {error.page}." if error.page else ""
     if isinstance(error, _EXPLAINED):
         named = f"--profile {shlex.quote(profile)}" if profile not in (None, "-") else ""  # "-" cannot be read again
@@ -89,5 +97,7 @@ def error_text(
         lines = [str(diagnostic) for diagnostic in error.diagnostics]
         return "\n".join([*lines, f"error: {counted(len(lines), 'mistake')} in the {error.what}. {see}"])
     where = f"{error.location}: " if error.location else ""
-    fix = printable(with_storage(error.fix, storage))
-    return "\n  ".join(filter(None, (f"error: {printable(where + error.message)}.", fix, see)))
+    what, fix = f"error: {printable(where + error.message)}.", printable(with_storage(error.fix, storage))
+    if error.details:  # the first line says all that a reader has to know
+        return "\n  ".join(filter(None, (f"{what} {fix}", *map(printable, error.details), see)))
+    return "\n  ".join(filter(None, (what, fix, see)))

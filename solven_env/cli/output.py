@@ -108,15 +108,24 @@ def _is_coloured() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def _described(error: errors.SolvenError, code: int, storage: str | None) -> dict[str, object]:
+    described = error_json(error, code) | {"fix": with_storage(error.fix, storage)}
+    if error.details:
+        described["details"] = list(error.details)
+    if isinstance(error, errors.DocumentError):
+        described["diagnostics"] = [diagnostic.to_json() for diagnostic in error.diagnostics]
+    return described
+
+
 def error_document(
     command: str, thread: str | None, error: errors.SolvenError, code: int, storage: str | None = None
 ) -> dict[str, object]:
     """The document about an error. `code` is its exit code, `storage` the one that the caller named."""
     from solven_env.report import ThreadReport
 
-    described = error_json(error, code) | {"fix": with_storage(error.fix, storage)}
-    if isinstance(error, errors.DocumentError):
-        described["diagnostics"] = [diagnostic.to_json() for diagnostic in error.diagnostics]
+    described = _described(error, code, storage)
+    if error.further:
+        described["further"] = [_described(each, exit_code(each), storage) for each in error.further]
     if thread is None:
         return document(command, error=described)
     report = ThreadReport(thread, "failed", 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.doctor import sockets, supplies
@@ -16,6 +15,7 @@ from solven_env.packages.ecosystems import rows
 from solven_env.profile import prepare
 from solven_env.reconcile.kinds.settings import settings
 from solven_env.sandbox.launch_plan import Bind
+from solven_env.threads import planning
 
 if TYPE_CHECKING:
     from solven_env.doctor.host import Host
@@ -61,7 +61,7 @@ def interpreter(asked: AskedProfile) -> Answer | None:
 def sources(asked: AskedProfile) -> Answer:
     """The sources of its mounts are on this host."""
     mounts = [mount for mount in asked.resolved().mounts if mount.kind == "bind"]
-    lost = [mount for mount in mounts if not Path(mount.source).exists()]
+    lost = planning.missing_sources(mounts)
     for mount in lost:
         if not mount.optional:
             cause = f"it is mounted at {mount.target} for: {mount.why or 'the profile'}"

@@ -316,7 +316,7 @@ QUESTIONS: tuple[Question[AskedThread], ...] = (
     Question("workspace", workspace, ("record",)),
     Question("uid", uid, ("workspace", "uids")),
     DRIFT,
-    Question("pending", pending, ("workspace", "profile", "profile's lock")),
+    Question("pending", pending, ("workspace", "profile", "profile's lock", "profile's mounts")),
     Question("backend", backend, ("record",)),
     Question("network", network, ("record",)),
     Question("limits", limits, ("record",)),

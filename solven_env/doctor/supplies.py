@@ -50,8 +50,8 @@ def python(version: str, host: Host, *, is_needed: bool) -> Answer:
     if found is not None:
         return ok(f"Python {found.version} ({found.executable})")
     answer = broken if is_needed else limited
-    fix = run("uv", "python", "install", version)
-    return answer(f"there is no Python {version} on this host", f"Looked: {'; '.join(looked)}", fix)
+    lacks = interpreters.lacking(version, looked)
+    return answer(lacks.message, f"Looked: {'; '.join(lacks.details)}", lacks.fix)
 
 
 def room(place: Callable[[Host], Path]) -> Callable[[Host], Answer]:

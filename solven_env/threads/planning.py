@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from solven_env.errors import LockError, PlatformError, UsageError, raise_together
 from solven_env.packages import builds
 from solven_env.packages.ecosystems import ECOSYSTEMS, rows
-from solven_env.profile.prepare import prepare
+from solven_env.profile.prepare import packages, prepare
 from solven_env.reconcile.desired import desired, desired_here, recorded_as_desired
 from solven_env.reconcile.kinds.mount_point import PLACE
 from solven_env.reconcile.model import DIRECTORY, HostFacts, NeededBuild, State
@@ -18,10 +20,12 @@ from solven_env.reconcile.plan import plan as make_plan
 from solven_env.sandbox import backends
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    from solven_env.errors import SolvenError
     from solven_env.packages.builds import Need
     from solven_env.packages.store import Build
+    from solven_env.profile.model import Mount
     from solven_env.profile.source import ProfileSource
     from solven_env.reconcile.model import Desired, Plan
     from solven_env.sandbox.backends.protocol import Backend
@@ -37,7 +41,7 @@ def plan(
 
 
 def check(thread: Thread, source: ProfileSource, inputs: Mapping[str, str], unset: Collection[str]) -> None:
-    """Raise the errors of `plan` about the profile, its lock or the inputs of a new thread, without a look at it."""
+    """Raise the errors of `plan` about the profile, its lock, mounts or the inputs of a new thread; look at none."""
     _wanted(thread, source, inputs, unset, None)
 
 
@@ -53,11 +57,40 @@ def _wanted(
     unset: Collection[str],
     record: Record | None,
 ) -> tuple[Desired, tuple[Need, ...]]:
+    """The desired state, and the builds for it. What is wrong with inputs, mounts and lock is raised together."""
     recorded = record.inputs if record else {}
-    prepared = prepare(source, thread.name, rows(), given=inputs, environ=os.environ, recorded=recorded, unset=unset)
-    sections = prepared.profile.packages
-    needs = builds.needs(sections, builds.read_lock(sections, source.lock, source.name))
-    return desired(prepared.profile, prepared.files, prepared.given), needs
+    met: list[SolvenError] = []
+    try:
+        prepared = prepare(
+            source, thread.name, rows(), given=inputs, environ=os.environ, recorded=recorded, unset=unset
+        )
+        sections = prepared.profile.packages
+        met += _unmountable(prepared.profile.mounts)
+    except UsageError as error:
+        met.append(error)
+        sections = packages(source, rows(), os.environ)  # which are the same whatever the inputs
+    try:
+        lock = builds.read_lock(sections, source.lock, source.name)
+    except LockError as error:
+        met.append(error)
+    raise_together(met)
+    return desired(prepared.profile, prepared.files, prepared.given), builds.needs(sections, lock)
+
+
+def missing_sources(mounts: Iterable[Mount]) -> tuple[Mount, ...]:
+    """The mounts whose host paths are not on this host, optional ones too."""
+    return tuple(mount for mount in mounts if mount.kind == "bind" and not Path(mount.source).exists())
+
+
+def _unmountable(mounts: Iterable[Mount]) -> Iterator[PlatformError]:
+    """The error about mounts without which no command would start on this host."""
+    lost = [mount for mount in missing_sources(mounts) if not mount.optional]
+    if lost:
+        listed = ", ".join(f"{mount.source} (mounted at {mount.target})" for mount in lost)
+        yield PlatformError(
+            f"the profile mounts what is not on this host: {listed}",
+            fix="Provide it, or write 'optional: true' for the mount in the profile.",
+        )
 
 
 def _plan(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from solven_env.packages.ecosystems.python import NEWEST
 from tests.cli.conftest import PROFILE
 from tests.trees import snapshot
 
@@ -69,6 +70,54 @@ def test_what_cannot_be_is_said_once_and_leaves_no_trace(
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
     assert not cli.storage.exists()
+
+
+def test_a_missing_input_and_a_missing_lock_are_told_together(cli: Cli) -> None:
+    sections = "python: {version: '3.12', packages: [six]}\n"
+    profile = cli.write("p.yaml", f"{PROFILE.replace('{default: ada}', '{}')}{sections}")
+    for verb in ("diff", "apply"):
+        told = cli(verb, profile, "t1")
+        assert (told.returncode, told.stdout) == (2, "")
+        assert told.stderr.splitlines() == [
+            "error: the profile needs a value for 'who'.",
+            "  Pass --set who=VALUE, or give a default.",
+            "  See docs/cli.md.",
+            "error: p.lock: the lock of the profile's packages is missing.",
+            "  Run: solven-env lock p.yaml",
+            "  See docs/builds.md, or run: solven-env doctor t1 --profile p.yaml",
+        ]
+    error = json.loads(cli("apply", profile, "t1", "--format", "json").stdout)["threads"][0]["error"]
+    assert (error["code"], [(each["code"], each["fix"]) for each in error["further"]]) == (
+        2,
+        [(7, "Run: solven-env lock p.yaml")],
+    )
+    assert not cli.storage.exists()
+
+
+def test_a_mount_that_this_host_lacks_is_told_by_apply(cli: Cli) -> None:
+    profile = cli.write("p.yaml", f"{PROFILE}mounts: [/no/where, {{target: /no/more, optional: true}}]\n")
+    assert cli("validate", profile).returncode == 0
+    for verb in ("diff", "apply"):
+        told = cli(verb, profile, "t1")
+        assert (told.returncode, told.stdout) == (1, "")
+        assert told.stderr.splitlines()[:2] == [
+            "error: the profile mounts what is not on this host: /no/where (mounted at /no/where).",
+            "  Provide it, or write 'optional: true' for the mount in the profile.",
+        ]
+    assert not cli.storage.exists()
+
+
+def test_a_missing_interpreter_is_a_line_then_a_line_for_each_place_then_the_page(cli: Cli) -> None:
+    profile = cli.write("p.yaml", f"{PROFILE}python: {{version: '{NEWEST}'}}\n")
+    told = cli("apply", profile, "t1", UV_OFFLINE="1", XDG_CACHE_HOME=str(cli.directory / "cache"))
+    assert told.returncode == 1
+    _, first, *places, page = told.stderr.splitlines()
+    assert first.startswith(f"error: there is no Python {NEWEST} on this host. Run: ")
+    assert first.endswith(f"uv python install {NEWEST}")
+    assert places[0] == "  PATH, and what uv has installed: none"
+    assert f"  {cli.directory}/home/.asdf/installs/python: none" in places
+    assert places[-1].startswith("  fetching with uv: ")
+    assert page == "  See docs/hosts.md, or run: solven-env doctor t1 --profile p.yaml"
 
 
 def test_inputs_are_recorded_when_given_and_only_then(cli: Cli) -> None:

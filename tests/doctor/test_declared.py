@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from solven_env.packages.ecosystems.python import NEWEST
 from solven_env.sandbox import cgroups
 from tests.doctor.doctor import doctor, edited
 from tests.profiles import write_profile
@@ -45,7 +46,7 @@ def test_a_lock_that_is_out_of_date(shared: World, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sections", "question", "level", "expected"),
     [
-        ({"python": {"version": "3.77"}}, "profile's python", "broken", "there is no Python 3.77 on this host"),
+        ({"python": {"version": NEWEST}}, "profile's python", "broken", f"there is no Python {NEWEST} on this host"),
         ({"mounts": [{"source": "/no/where", "target": "/x", "why": "tea"}]}, "profile's mounts", "broken", "/no/where is not on this host it is mounted at /x for: tea"),
         ({"mounts": [{"source": "/no/where", "target": "/x", "optional": True}]}, "profile's mounts", "limited", "/no/where is not on this host"),
         ({"sandbox": {"network": "host"}}, "profile's network", "broken", "the network host is not allowed on this host"),

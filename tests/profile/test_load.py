@@ -2,6 +2,7 @@
 
 import pytest
 
+from solven_env.packages.ecosystems.python import NEWEST
 from tests.checking import HEAD, SOLVEN, load, mistakes
 
 PEP_508 = "is not a requirement as PEP 508 writes it. Write, for example, httpx>=0.27."
@@ -95,6 +96,14 @@ def test_what_no_schema_can_say(text: str, expected: list[str]) -> None:
 def test_a_python_package_is_a_requirement(package: str, expected: str) -> None:
     text = f'{HEAD}python:\n  version: "3.12"\n  packages: ["{package}"]\n'
     assert mistakes(text) == ([f"6:14: {expected}"] if expected else [])
+
+
+@pytest.mark.parametrize("version", ["3.17", "3.99"])
+def test_a_python_that_does_not_exist(version: str) -> None:
+    (told,) = mistakes(f'{HEAD}python: {{version: "{version}"}}\n')
+    what = f"there is no Python {version}: this solven-env knows versions up to {NEWEST}"
+    assert told == f'4:19: {what}. Write, for example, "3.12".'
+    assert mistakes(f'{HEAD}python: {{version: "{NEWEST}"}}\n') == []
 
 
 def test_a_python_package_stands_once_for_each_marker() -> None:

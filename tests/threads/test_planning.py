@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from solven_env import api
-from solven_env.errors import ProfileError
+from solven_env.errors import LockError, PlatformError, ProfileError, SolvenError, UsageError
 from solven_env.profile.source import find_profile
 from solven_env.reconcile.kinds.mount_point import PLACE
 from solven_env.reconcile.model import DIRECTORY, State
@@ -39,9 +39,59 @@ def test_a_mount_point_is_what_can_be_mounted_upon(make: str, state: State | Non
         source.symlink_to(tmp_path)
     elif make:
         getattr(source, make)()
-    profile = write_profile(tmp_path / "p.yaml", {}, mounts=[{"source": str(source), "target": "/place"}])
+    profile = write_profile(
+        tmp_path / "p.yaml", {}, mounts=[{"source": str(source), "target": "/place", "optional": True}]
+    )
     computed, lacking = planning.plan(Thread.find("t1", tmp_path / "storage"), None, find_profile(profile), {}, ())
     assert (computed.desired.states.get("mount:place"), lacking) == (state, ())
+
+
+LOCKED = {"python": {"version": "3.12", "packages": ["six"]}}
+INPUTS: dict[str, Any] = {"inputs": {"user_id": {}, "region": {}}}
+UNMOUNTED = {
+    "mounts": [{"source": "/no/where", "target": "/x"}, {"target": "/no/more"}, {"target": "/may/be", "optional": True}]
+}
+
+
+@pytest.mark.parametrize(
+    ("sections", "given", "kinds"),
+    [
+        ({**LOCKED, **INPUTS}, {}, [UsageError, LockError]),
+        ({**LOCKED, **INPUTS, **UNMOUNTED}, {"user_id": "a"}, [UsageError, LockError]),
+        ({**LOCKED, **INPUTS}, {"usr_id": "a"}, [UsageError, LockError]),
+        ({**LOCKED, **INPUTS}, {"user_id": "a", "region": "b"}, [LockError]),
+        ({**LOCKED, **UNMOUNTED}, {}, [PlatformError, LockError]),
+        (INPUTS, {}, [UsageError]),
+        (UNMOUNTED, {}, [PlatformError]),
+    ],
+)
+def test_what_is_wrong_is_told_together(
+    tmp_path: Path, sections: dict[str, Any], given: dict[str, str], kinds: list[type[SolvenError]]
+) -> None:
+    profile = write_profile(tmp_path / "p.yaml", {}, **sections)
+    for verb in (api.plan, api.diff, api.apply):
+        with pytest.raises(SolvenError) as caught:
+            verb(profile, "t1", storage=tmp_path / "storage", inputs=given)
+        met = (caught.value, *caught.value.further)
+        assert [type(each) for each in met] == kinds
+        assert all(each.fix for each in met)
+        assert str(caught.value).endswith(" ".join([f"{met[0].message}. {met[0].fix}", *map(str, met[1:])]))
+    assert not (tmp_path / "storage").exists()
+
+
+def test_every_mount_that_this_host_lacks_is_named(tmp_path: Path) -> None:
+    profile = write_profile(tmp_path / "p.yaml", {}, **UNMOUNTED)
+    with pytest.raises(PlatformError) as caught:
+        api.diff(profile, "t1", storage=tmp_path / "storage")
+    lost = "/no/where (mounted at /x), /no/more (mounted at /no/more)"
+    assert caught.value.message == f"the profile mounts what is not on this host: {lost}"
+
+
+def test_an_invalid_profile_is_told_before_its_inputs_and_its_lock(tmp_path: Path) -> None:
+    profile = write_profile(tmp_path / "p.yaml", {}, env={"PATH": "/bin"}, **LOCKED, **INPUTS)
+    with pytest.raises(ProfileError) as caught:
+        api.diff(profile, "t1", storage=tmp_path / "storage", inputs={"usr_id": "a"})
+    assert caught.value.further == ()
 
 
 def test_drift_needs_no_profile(tmp_path: Path) -> None:

@@ -51,6 +51,8 @@ WHYS = MappingProxyType(
 )
 LISTING = ("uv", "pip", "list")
 DEFAULT_VERSION = "3.12"
+NEWEST = "3.16"
+"""The newest version that there is: the last one that our uv can fetch."""
 RECORDED = table_with(
     {"version": text_that(re.compile(r"3\.[0-9]{1,3}").fullmatch, "version of Python"), "packages": list_of(text)}
 )
@@ -101,12 +103,18 @@ class Python(NamedTuple):
 
 
 def check(document: Document) -> None:
-    """Report what is no requirement, has an address, or stands twice."""
+    """Report a version that does not exist, and what is no requirement, has an address, or stands twice."""
     from solven_env.documents.diagnostics import quoted
+    from solven_env.documents.schema import inline
     from solven_env.profile import pep508
 
+    section = document.data.get(NAME) or {}
+    version = section.get("version", DEFAULT_VERSION)
+    if int(version.partition(".")[2]) > int(NEWEST.partition(".")[2]):
+        message = f"there is no Python {version}: this solven-env knows versions up to {NEWEST}"
+        document.report(document.at_value(NAME, "version"), message, f"Write, for example, {inline(DEFAULT_VERSION)}.")
     seen: set[tuple[str, str]] = set()
-    for index, asked in enumerate((document.data.get(NAME) or {}).get("packages", ())):
+    for index, asked in enumerate(section.get("packages", ())):
         if asked is None:
             continue
         where = document.at_value(NAME, "packages", index)

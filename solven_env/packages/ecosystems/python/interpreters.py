@@ -6,6 +6,8 @@ import json
 import os
 import pwd
 import re
+import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +46,8 @@ def find_python(version: str, host: Toolchain) -> Interpreter:
     """The interpreter for a profile's `version` (major and minor).
 
     The one that was found last time, if it is still the same file; else the first of what uv finds, what version
-    managers have installed, and what uv fetches, unless it may not. PlatformError lists where it looked.
+    managers have installed, and what uv fetches, unless it may not. The PlatformError lists in its `details` where it
+    looked.
     """
     found = recall(version, host.cache)
     if found is None:
@@ -98,11 +101,21 @@ def _search(version: str, host: Toolchain) -> Interpreter:
     found = look(version, host, own, looked) or _first(_fetched(version, host, own, looked), version, looked)
     if found is not None:
         return found
-    raise PlatformError(
-        f"there is no Python {version} on this host",
-        fix=f"Install one, with `uv python install {version}`, pyenv or the distribution's package. "
-        f"Looked: {'; '.join(looked)}.",
-    )
+    raise lacking(version, looked)
+
+
+def lacking(version: str, looked: Iterable[str]) -> PlatformError:
+    """The error for a version that this host lacks; `looked` says of each place what is there."""
+    error = PlatformError(f"there is no Python {version} on this host", fix=installing(version))
+    error.details = tuple(looked)
+    error.page = "docs/hosts.md"
+    return error
+
+
+def installing(version: str) -> str:
+    """The fix for a version that this host lacks: a command, ready to be pasted, that starts our own uv."""
+    program = "uv" if shutil.which("uv") else str(uv().path)
+    return f"Run: {shlex.join((program, 'python', 'install', version))}"
 
 
 def _first(candidates: Iterable[Path], version: str, looked: list[str]) -> Interpreter | None:
@@ -120,7 +133,7 @@ def _candidates(version: str, host: Toolchain, own: Path, looked: list[str]) -> 
     if by_uv is not None:
         yield by_uv
     else:
-        looked.append("uv, on PATH and among its own: none")
+        looked.append("PATH, and what uv has installed: none")
     for folder in dict.fromkeys((*folders(host.environ), *folders({"HOME": _home_on_record()}), own)):
         installed = _installed(folder, version)
         yield from installed
@@ -132,7 +145,7 @@ def _fetched(version: str, host: Toolchain, own: Path, looked: list[str]) -> Ite
     try:
         run_uv(host, "python", "install", "--no-bin", "--install-dir", own, version, purpose="uv")
     except BuildError as error:
-        looked.append(f"fetching with uv: {error.message.rpartition('cause: ')[2]}")
+        looked.append(f"fetching with uv: {error.message.rpartition('cause: ')[2].removeprefix('uv: ')}")
     yield from _installed(own, version)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pytest
 
 from solven_env.errors import PlatformError
 from solven_env.packages import toolchain
-from solven_env.packages.ecosystems.python import interpreters
+from solven_env.packages.ecosystems.python import NEWEST, interpreters
 from solven_env.packages.ecosystems.python.interpreters import find_python
+from solven_env.packages.tools import uv
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 PREFIX = Path(sys.base_prefix).resolve()
@@ -110,9 +112,29 @@ def test_without_one_the_error_says_where_it_looked(environ: dict[str, str], tmp
     liar.symlink_to(sys.executable)
     with pytest.raises(PlatformError, match=r"no Python 3\.99") as caught:
         find_python("3.99", bare(environ, tmp_path))
-    for said in ("on PATH", f"{liar} is Python {FULL}", ".asdf/installs/python: none", "fetching with uv: "):
-        assert said in caught.value.fix
+    error = caught.value
+    assert (error.message, error.page) == ("there is no Python 3.99 on this host", "docs/hosts.md")
+    assert error.fix.endswith("uv python install 3.99")
+    places = (f"{liar} is Python {FULL}", f"{tmp_path}/home/.asdf/installs/python: none", "fetching with uv: ")
+    for place in ("PATH, and what uv has installed: none", *places):
+        assert sum(line.startswith(place) for line in error.details) == 1
     assert not (tmp_path / "cache/tools/python-3.99.json").exists()
+
+
+def test_the_newest_version_is_the_last_that_our_uv_can_fetch() -> None:
+    """After an upgrade of uv, NEWEST follows: a profile may name what uv can have."""
+    options = ("--only-downloads", "--all-versions", "--output-format", "json")
+    listed = json.loads(subprocess.run([uv().path, "python", "list", *options], check=True, capture_output=True).stdout)
+    minors = [each["version_parts"]["minor"] for each in listed if each["implementation"] == "cpython"]
+    assert f"3.{max(minors)}" == NEWEST
+
+
+def test_the_fix_names_our_own_uv_where_none_is_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "uv").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert interpreters.lacking("3.12", ()).fix == "Run: uv python install 3.12"
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert interpreters.lacking("3.12", ()).fix == f"Run: {uv().path} python install 3.12"
 
 
 def test_what_was_found_is_remembered_while_it_is_the_same_file(environ: dict[str, str], tmp_path: Path) -> None:
