@@ -258,7 +258,7 @@ def run(
     *,
     storage: str | Path | None = None,
     shell: str | None = None,
-    cwd: str = "/",
+    cwd: str | None = None,
     timeout: float | None = None,
     env: Mapping[str, str] | None = None,
     network: str | None = None,
@@ -276,14 +276,15 @@ def run(
         0
 
     `command` is its words, or a whole `Request`, which then says everything; `shell` in their place is a text for
-    `/bin/bash --login -c`. `timeout` is in seconds; `env` is added to the profile's variables, and shows in no argument
-    list; `network` ('none', 'internet' or 'host') and `backend` ('bubblewrap' or 'proot') are used in the place of the
-    profile's. `keep_alive` is how many seconds the session, with its /tmp, stays after the command. The streams are
-    descriptors, never changed, and copied from and to what the command has in their place: a pipe, or for a terminal
-    one of its own, with TERM as the caller has it (under proot it is the caller's). What it leaves of a file or of the
-    first 4 KiB of a pipe can be read afterwards. What this host lacks of the thread's builds is made first, and
-    `progress` told of it, of what the backend does not enforce, and of directories of the thread's own that the profile
-    mounts upon; `on_limit` is told of each limit that the command reached.
+    `/bin/bash --login -c`. `cwd` is the path inside at which it starts, in the place of the profile's. `timeout` is in
+    seconds; `env` is added to the profile's variables, and shows in no argument list; `network` ('none', 'internet'
+    or 'host') and `backend` ('bubblewrap' or 'proot') are used in the place of the profile's. `keep_alive` is how
+    many seconds the session, with its /tmp, stays after the command. The streams are descriptors, never changed,
+    and copied from and to what the command has in their place: a pipe, or for a terminal one of its own, with TERM
+    as the caller has it (under proot it is the caller's). What it leaves of a file or of the first 4 KiB of a pipe
+    can be read afterwards. What this host lacks of the thread's builds is made first, and `progress` told of it, of
+    what the backend does not enforce, and of directories of the thread's own that the profile mounts upon;
+    `on_limit` is told of each limit that the command reached.
 
     The status is the command's: 128 and more for a signal, 124 when its time was up, 126 when it cannot be executed,
     127 when it is not found. `UsageError`, which begins with the argument's name, for what is no command; any other
@@ -311,7 +312,7 @@ def explain(
     *,
     storage: str | Path | None = None,
     shell: str | None = None,
-    cwd: str = "/",
+    cwd: str | None = None,
     timeout: float | None = None,
     env: Mapping[str, str] | None = None,
     network: str | None = None,

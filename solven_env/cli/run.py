@@ -23,7 +23,10 @@ NOT_STARTED = 125
 TimeoutOption = Annotated[
     float | None, typer.Option("--timeout", metavar="SECONDS", help="End the command after this time, with 124.")
 ]
-CwdOption = Annotated[str, typer.Option("--cwd", metavar="DIR", help="The working directory inside.")]
+CwdOption = Annotated[
+    str | None,
+    typer.Option("--cwd", metavar="DIR", help="The working directory inside, in the place of what the profile says."),
+]
 EnvOption = Annotated[
     list[str] | None,
     typer.Option("--env", metavar="NAME[=VALUE]", help="Set a variable, or pass the caller's; may be repeated."),
@@ -53,7 +56,7 @@ def command(
         str | None, typer.Option("--shell", metavar="TEXT", help="Run this text through a login shell instead.")
     ] = None,
     timeout: TimeoutOption = None,
-    cwd: CwdOption = "/",
+    cwd: CwdOption = None,
     env: EnvOption = None,
     network: NetworkOption = None,
     backend: BackendOption = None,

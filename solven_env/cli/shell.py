@@ -9,7 +9,7 @@ from solven_env.cli.run import BackendOption, CwdOption, EnvOption, KeepAliveOpt
 def command(
     thread: ThreadArgument,
     timeout: TimeoutOption = None,
-    cwd: CwdOption = "/",
+    cwd: CwdOption = None,
     env: EnvOption = None,
     network: NetworkOption = None,
     backend: BackendOption = None,

@@ -135,7 +135,7 @@ def unbuffered(inside: Inside) -> Answer | None:
         return None
     go, wait = os.pipe()
     read, out = os.pipe()
-    request = Request(("python", "-c", _UNBUFFERED), timeout=2 * _PATIENCE, streams=(go, out, out))
+    request = Request(("python", "-c", _UNBUFFERED), cwd="/", timeout=2 * _PATIENCE, streams=(go, out, out))
     ready = execute.apply(inside.asked.thread, request)
     failures: list[BaseException] = []
 

@@ -120,7 +120,7 @@ def start_alone(
 
 def start_in(thread: Thread, argv: Sequence[str], env: Mapping[str, str], seconds: float) -> Done:
     """Run a command in a thread, as `run` does."""
-    ready = execute.apply(thread, Request(argv, timeout=seconds, env=env))
+    ready = execute.apply(thread, Request(argv, cwd="/", timeout=seconds, env=env))
     return finish(lambda streams: execute.run(ready._replace(request=ready.request._replace(streams=streams))))
 
 

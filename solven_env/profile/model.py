@@ -52,12 +52,15 @@ class LimitsSection(NamedTuple):
 
 
 class SandboxSection(NamedTuple):
-    """The profile's `sandbox`. `allow` lists private IPv4 addresses and networks that `internet` may reach."""
+    """The profile's `sandbox`. `allow` lists private IPv4 addresses and networks that `internet` may reach. Commands
+    start in `workdir`, a path inside.
+    """
 
     backend: str = "bubblewrap"
     network: Network = "none"
     allow: tuple[str, ...] = ()
     limits: LimitsSection = LimitsSection()
+    workdir: str = "/"
 
 
 class Mount(NamedTuple):

@@ -26,7 +26,7 @@ SYSTEM = (
     Mount("/run", kind="tmpfs", why="sockets and process ids of programs"),
 )
 
-FILE, LINK, MOUNT = "a file", "a link", "a mount"
+FILE, LINK, MOUNT, WORKDIR = "a file", "a link", "a mount", "the working directory"
 _ONE_KIND = {"/proc": "proc", "/dev": "dev", "/run": "tmpfs"}
 _TEMPORARY = ".solven-env-"
 _RESERVED = "/run/solven-env"
@@ -81,7 +81,7 @@ def place_problem(path: str, reserved: Iterable[str]) -> str:
 
 
 class Occupant(NamedTuple):
-    """A file, link or mount at an absolute path inside, and its place in the profile.
+    """A file, link, mount or the working directory at an absolute path inside, and its place in the profile.
 
     Nothing of the sorts in `excludes` may stand beneath it.
     """
@@ -89,7 +89,7 @@ class Occupant(NamedTuple):
     path: str
     what: str
     where: Location
-    excludes: tuple[str, ...] = (FILE, LINK, MOUNT)
+    excludes: tuple[str, ...] = (FILE, LINK, MOUNT, WORKDIR)
 
 
 def occupant(mount: Mount, where: Location) -> Occupant:
@@ -97,7 +97,7 @@ def occupant(mount: Mount, where: Location) -> Occupant:
 
     A file of the workspace, `bin/hello` say, may stand beneath it too: the mount hides it, but only from commands.
     """
-    return Occupant(mount.target, MOUNT, where, excludes=() if mount.kind == "tmpfs" else (LINK,))
+    return Occupant(mount.target, MOUNT, where, excludes=(WORKDIR,) if mount.kind == "tmpfs" else (LINK, WORKDIR))
 
 
 def check_occupants(document: Document, occupants: Iterable[Occupant]) -> None:

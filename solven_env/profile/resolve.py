@@ -48,6 +48,9 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
     }
     unset = frozenset(declaration.inputs.keys() - values.keys())
     expand = Expander(document, context, unset, templating.Work())
+    reserved = tuple(row.TARGET for row in declaration.ecosystems)
+    workdir, begun = _workdir(document, expand, reserved)
+    context["profile"] = {"name": data.get("name", ""), "release": data.get("release", ""), "workdir": workdir}
     env = {
         name: text
         for name, written in data.get("env", {}).items()
@@ -55,12 +58,11 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
     }
     prepend = tuple(_prepend(document, expand))
     taken: list[Occupant] = []
-    reserved = tuple(row.TARGET for row in declaration.ecosystems)
     profile = Profile(
         file=document.file,
         name=data.get("name", ""),
         release=data.get("release", ""),
-        sandbox=_sandbox(data.get("sandbox", {})),
+        sandbox=_sandbox(data.get("sandbox", {}), workdir),
         mounts=mounts.merge(_mounts(document, expand, reserved, taken)),
         env=env,
         path=prepend,
@@ -75,7 +77,7 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
     )
     stated = {place.path for place in taken if place.what == mounts.MOUNT}
     system = [mounts.occupant(mount, document.at_value()) for mount in mounts.SYSTEM if mount.target not in stated]
-    mounts.check_occupants(document, [*system, *taken])
+    mounts.check_occupants(document, [*system, *taken, *begun])
     return profile
 
 
@@ -84,9 +86,24 @@ def _packages(declaration: Declaration) -> dict[str, Section | None]:
     return {name: section for name, (row, section) in found.items() if section or row.IS_STATED_WHEN_ABSENT}
 
 
-def _sandbox(section: Mapping[str, Any]) -> SandboxSection:
+def _sandbox(section: Mapping[str, Any], workdir: str) -> SandboxSection:
     allow = tuple(entry for entry in section.get("allow", ()) if entry is not None)
-    return SandboxSection(**{**section, "allow": allow, "limits": LimitsSection(**section.get("limits", {}))})
+    limits = LimitsSection(**section.get("limits", {}))
+    return SandboxSection(**{**section, "allow": allow, "workdir": workdir, "limits": limits})
+
+
+def _workdir(document: Document, expand: Expander, reserved: Collection[str]) -> tuple[str, list[Occupant]]:
+    """The working directory, and what it occupies: nothing if it is the workspace itself."""
+    written = document.data.get("sandbox", {}).get("workdir", "/")
+    where = document.at_value("sandbox", "workdir")
+    path = expand.path(written, where)
+    if path is None or path == "/":
+        return "/", []
+    problem = absolute_problem(path) or mounts.place_problem(path, reserved)
+    if problem:
+        document.report(where, f"the working directory {quoted(path)} {problem}", "Write a path inside the workspace.")
+        return "/", []
+    return path, [Occupant(path, mounts.WORKDIR, where, excludes=())]
 
 
 def _programs(section: Mapping[str, Any]) -> Iterator[Program]:

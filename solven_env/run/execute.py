@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.config import common_uid
-from solven_env.errors import UsageError
+from solven_env.errors import SandboxError, UsageError
 from solven_env.packages.ecosystems import ECOSYSTEMS
+from solven_env.reconcile.model import parents
 from solven_env.run import launch
 from solven_env.run.launch import Site, Stacked
 from solven_env.sandbox import backends
 from solven_env.system import directories
 from solven_env.threads import sessions, uids
+from solven_env.workspace.root import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,6 +90,7 @@ def apply(thread: Thread, request: Request, progress: Callable[[str], None] = la
 
         directory = str(layers.kept_by(home, chosen.backend))
     plan, planned = _plan(thread, chosen, request, had.uid, tools, stacks)
+    _have_workdir(thread, chosen, planned, had.uid)
     return Launch(plan, planned, chosen.backend, str(directories.runtime()), directory, had.turn, used)
 
 
@@ -148,6 +152,30 @@ def _plan(
     )
     plan = launch.launch_plan(settings, site, stacks, tools, chosen.network)
     return plan, launch.planned(request, settings, tools)
+
+
+def _have_workdir(thread: Thread, chosen: _Chosen, planned: Request, uid: int | None) -> None:
+    """Make the working directory of the profile in the workspace if the command starts there and it is missing.
+
+    Object storage keeps no empty directories. SandboxError for a link or a file in its place: nothing is followed.
+    """
+    if planned.directory != launch.workdir(chosen.record.settings) or planned.directory == "/":
+        return
+    path = planned.directory[1:]
+    root = thread._replace(owner=None if uid is None else Owner(uid, uid)).open_root()
+    if root is None:  # staging says it
+        return
+    with root:
+        for directory in (*parents(path), path):
+            with suppress(FileExistsError):
+                root.mkdir(directory)
+            found = root.stat(directory)
+            if found is None or found.kind != "directory":
+                raise SandboxError(
+                    "not a directory, where the profile has its working directory",
+                    fix=f"solven-env apply PROFILE {thread.name} keeps it and puts it right; --cwd / starts elsewhere.",
+                    location=f"/{directory}",
+                )
 
 
 def _packages(

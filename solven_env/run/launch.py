@@ -122,23 +122,24 @@ def launch_plan(
 
 
 def planned(request: Request, settings: Mapping[str, Any], tools: host_tools.Tools) -> Request:
-    """The request with its whole environment, and the limits of the settings.
+    """The request with its whole environment, its working directory, and the limits of the settings.
 
     The environment is the profile's variables, PATH, what tools need, and what the request brings. PWD is left to the
     sandbox.
     """
+    cwd = workdir(settings) if request.cwd is None else request.cwd
     variables = {
         "HOME": "/",
         "XDG_CACHE_HOME": host_tools.CACHE,
         **dict(tools.variables),
         **settings["env"],
         "PATH": ":".join(path(settings)),
-        "SOLVEN_ENV_CWD": request.cwd,
+        "SOLVEN_ENV_CWD": cwd,
         **({"TERM": request.terminal} if request.terminal else {}),
         **request.env,
     }
     variables.pop("PWD", None)
-    return request._replace(env=variables, limits=limits(settings["limits"]))
+    return request._replace(cwd=cwd, env=variables, limits=limits(settings["limits"]))
 
 
 def path(settings: Mapping[str, Any]) -> tuple[str, ...]:
@@ -150,6 +151,12 @@ def user(settings: Mapping[str, Any]) -> str:
     """The name that `whoami` tells: USER of `env`, if that can be a user's name."""
     name = settings["env"].get("USER", _DEFAULT_USER)
     return name if _USER.fullmatch(name) and name not in ("root", "nobody") else _DEFAULT_USER
+
+
+def workdir(settings: Mapping[str, Any]) -> str:
+    """The path inside at which commands start. A record without one says `/`."""
+    found: str = settings.get("workdir", "/")
+    return found
 
 
 def size(text: str | None) -> int | None:

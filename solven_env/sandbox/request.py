@@ -21,10 +21,11 @@ _LONGEST = 131_071
 class Request(NamedTuple):
     """One command: its words, or a text for a login shell, and what it is to have. None is what the profile says.
 
-    `env` is added to the profile's variables; a planned request (`run.launch.planned`) has the whole environment there,
-    and its `limits`. PWD is always `cwd`, a path inside. `timeout` is in seconds of wall time; `keep_alive` is how many
-    seconds the session stays after this command has left (of several the latest end counts). `streams` are descriptors
-    of the caller's; `terminal` is TERM where one of them is a terminal, else empty.
+    `env` is added to the profile's variables; a planned request (`run.launch.planned`) has the whole environment
+    there, its `cwd` and its `limits`. PWD is always `cwd`, a path inside. `timeout` is in seconds of wall time;
+    `keep_alive` is how many seconds the session stays after this command has left (of several the latest end
+    counts). `streams` are descriptors of the caller's; `terminal` is TERM where one of them is a terminal, else
+    empty.
 
     Text holds bytes that are not UTF-8 as surrogates (PEP 383).
 
@@ -34,7 +35,7 @@ class Request(NamedTuple):
 
     command: Sequence[str] = ()
     shell: str | None = None
-    cwd: str = "/"
+    cwd: str | None = None
     env: Mapping[str, str] = _NO_VARIABLES
     network: str | None = None
     backend: str | None = None
@@ -48,6 +49,11 @@ class Request(NamedTuple):
     def argv(self) -> tuple[str, ...]:
         """The words that are executed."""
         return tuple(self.command) if self.shell is None else (*SHELL, self.shell)
+
+    @property
+    def directory(self) -> str:
+        """The path inside at which it starts: `/` if nobody names one."""
+        return "/" if self.cwd is None else self.cwd
 
 
 def terminal(streams: tuple[int, int, int], environ: Mapping[str, str]) -> str:
@@ -83,12 +89,12 @@ def check(request: Request, backends: Collection[str]) -> Request:
         refuse("command", "a sequence of words is needed, not text", "Pass a list, or the text as shell=….")
     if (request.shell is None) == (not request.command):
         refuse("command", "give either a command or --shell TEXT")
-    texts = {"command": request.argv, "cwd": (request.cwd,), "env": (*request.env.keys(), *request.env.values())}
+    texts = {"command": request.argv, "cwd": (request.directory,), "env": (*request.env.keys(), *request.env.values())}
     for field, values in texts.items():
         for value in values:
             if not isinstance(value, str):
                 refuse(field, f"text is needed, not {type(value).__name__}", "Pass str.")
-    if not request.cwd.startswith("/"):
+    if not request.directory.startswith("/"):
         refuse("cwd", f"{request.cwd!r} is not absolute", "It is a path inside: begin it with /.")
     if request.network not in (None, *NETWORKS):
         refuse("network", f"unknown network {request.network}; use {listed(NETWORKS)}")
@@ -111,10 +117,10 @@ def check_fits(request: Request) -> None:
     """Refuse (SandboxError) a planned request whose words or variables no execve(2) takes."""
     if not request.argv:
         raise SandboxError("a command has at least one word")
-    if not request.cwd.startswith("/"):
-        raise SandboxError("the working directory of a command is absolute", location=request.cwd)
+    if not request.directory.startswith("/"):
+        raise SandboxError("the working directory of a command is absolute", location=request.directory)
     # A backend may pass variables as a list that U+0000 separates: one in a value would begin an option of its own.
-    texts = (*request.argv, request.cwd, *request.env.keys(), *request.env.values())
+    texts = (*request.argv, request.directory, *request.env.keys(), *request.env.values())
     if any("\0" in text for text in texts):
         raise SandboxError("a command, its working directory and its variables have no U+0000 in them")
     for name, value in request.env.items():
@@ -138,7 +144,7 @@ def encode_request(request: Request) -> dict[str, Any]:
     return {
         "argv": [*map(str.__str__, request.argv)],  # plain even where a caller's is a kind of str
         "env": [(str.__str__(name), str.__str__(value)) for name, value in request.env.items()],
-        "cwd": str.__str__(request.cwd),
+        "cwd": str.__str__(request.directory),
         "timeout": None if request.timeout is None else float(request.timeout),
         "limits": request.limits._asdict(),
         "keep_alive": float(request.keep_alive),

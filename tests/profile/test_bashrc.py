@@ -218,20 +218,22 @@ def test_no_value_breaks_out_of_its_quotes(
 
 @settings(max_examples=15, deadline=None)
 @given(
-    st.lists(st.tuples(st.dictionaries(NAME, VALUE, max_size=3), st.lists(VALUE, max_size=3)), min_size=1, max_size=20)
+    st.lists(
+        st.tuples(st.dictionaries(NAME, VALUE, max_size=3), st.lists(VALUE, max_size=3), VALUE), min_size=1, max_size=20
+    )
 )
 def test_the_template_s_quoting_does_not_rely_on_validation(
-    tmp_path_factory: pytest.TempPathFactory, examples: list[tuple[dict[str, str], list[str]]]
+    tmp_path_factory: pytest.TempPathFactory, examples: list[tuple[dict[str, str], list[str], str]]
 ) -> None:
     directory = tmp_path_factory.mktemp("sourced")
     read = ProfileSource(b"", "p.yaml", Path("nowhere")).read_template
-    for index, (env, parts) in enumerate(examples):
-        context = {"env": env, "path": {"prepend": parts}, "profile": {"name": "x"}}
+    for index, (env, parts, workdir) in enumerate(examples):
+        context = {"env": env, "path": {"prepend": parts}, "profile": {"name": "x", "workdir": workdir}}
         (directory / str(index)).write_bytes(templating.render("bashrc.j2", read, context).encode())
     script = f'for i in "$@"; do ( . "$0/$i"; {ENV} -0 ); printf "END\\0"; done'
     done = bash("--norc", "-euc", script, directory, *map(str, range(len(examples))))
     assert done.stderr == b""
-    for output, (env, _) in zip(done.stdout.split(b"END\0"), examples, strict=False):
+    for output, (env, *_) in zip(done.stdout.split(b"END\0"), examples, strict=False):
         assert env.items() <= environment(output).items()
 
 

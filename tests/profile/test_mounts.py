@@ -87,3 +87,46 @@ mounts:
         Mount("/cache", kind="tmpfs", size="1GiB"),
     )
     assert Mount("/run", kind="tmpfs") in mounts
+
+
+FIX = "Write a path inside the workspace."
+
+
+@pytest.mark.parametrize(
+    ("workdir", "sections", "expected"),
+    [
+        ("project", "", "'project' is not an absolute path inside"),
+        ('""', "", "'' is not an absolute path inside"),
+        ("/a//b", "", f"'/a//b' is not in its shortest form. {FIX}"),
+        ("/a/../b", "", f"'/a/../b' is not in its shortest form. {FIX}"),
+        ("/a/", "", f"'/a/' is not in its shortest form. {FIX}"),
+        ("/proc/self", "", f"'/proc/self' stands in /proc, which is the sandbox's own. {FIX}"),
+        ("/.venv", "", f"'/.venv' stands in /.venv, which solven-env fills. {FIX}"),
+        ("/node_modules/x", "", f"'/node_modules/x' stands in /node_modules, which solven-env fills. {FIX}"),
+        ("/run/solven-env", "", f"'/run/solven-env' stands in /run/solven-env, which solven-env fills. {FIX}"),
+        ("/.solven-env-x.tmp", "", "has a name that solven-env gives to temporary files"),
+        ("/usr", "", "the working directory stands at /usr, where a mount stands already. Remove one of the two"),
+        ("/proc", "", "the working directory stands at /proc, where a mount stands already"),
+        ("/run/x", "", "the working directory at /run/x cannot stand beneath a mount at /run. Choose another path."),
+        ("/tmp/x/y", "", "the working directory at /tmp/x/y cannot stand beneath a mount at /tmp"),
+        ("/usr/src", "", "the working directory at /usr/src cannot stand beneath a mount at /usr"),
+        ("/opt/x", "mounts: [/opt]\n", "the working directory at /opt/x cannot stand beneath a mount at /opt"),
+        ("/l/x", "links: {l: {to: skills/x}}\n", "the working directory at /l/x cannot stand beneath a link at /l"),
+        ("/f", "dotfiles: {f: {content: x}}\n", "the working directory stands at /f, where a file stands already"),
+        ("/f/x", "dotfiles: {f: {content: x}}\n", "the working directory at /f/x cannot stand beneath a file at /f"),
+    ],
+)
+def test_where_the_working_directory_may_not_be(workdir: str, sections: str, expected: str) -> None:
+    (told,) = mistakes(f"{HEAD}{sections}sandbox:\n  workdir: {workdir}\n")
+    where, _, message = told.partition(" ")
+    assert where == f"{5 + bool(sections)}:12:"
+    assert expected in message
+
+
+def test_the_working_directory_holds_files_mounts_and_links() -> None:
+    beneath = "dotfiles: {p/q/f: {content: x}}\nlinks: {p/q/l: {to: skills/x}}\nmounts: [/p/q/m]\n"
+    assert resolve(f"{HEAD}{beneath}sandbox: {{workdir: /p/q}}\n").sandbox.workdir == "/p/q"
+    assert resolve(f"{HEAD}sandbox: {{workdir: /}}\n").sandbox.workdir == "/"
+    assert resolve(HEAD).sandbox.workdir == "/"
+    assert resolve(f"{HEAD}sandbox: {{workdir: '/p/{{{{ thread }}}}'}}\n").sandbox.workdir == "/p/t1"
+    assert resolve(f"{HEAD}sandbox: {{workdir: /p}}\nenv: {{P: '{{{{ profile.workdir }}}}'}}\n").env == {"P": "/p"}

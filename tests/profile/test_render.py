@@ -98,7 +98,7 @@ def test_what_a_template_finds() -> None:
     files, diagnostics = render(resolve(text), lambda name: template, unread)
     assert diagnostics == ()
     assert json.loads(files[0].data) == [
-        {"name": "x", "release": "1.0.0"},
+        {"name": "x", "release": "1.0.0", "workdir": "/"},
         "t1",
         "b",
         {"version": "3.13", "packages": ["a", "b>=1"]},

@@ -232,7 +232,7 @@ def test_wrong_usage_is_2(bare: World, arguments: tuple[str, ...]) -> None:
         (("true",), {"shell": "true"}, UsageError),
         (("true", 1), {}, UsageError),
         (("true",), {"env": {"A": 1}}, UsageError),
-        (("true",), {"cwd": None}, UsageError),
+        (("true",), {"cwd": 5}, UsageError),
         (("true",), {"timeout": "5"}, UsageError),
         (("true",), {"timeout": float("inf")}, UsageError),
         (("true",), {"keep_alive": None}, UsageError),

@@ -38,7 +38,11 @@ BUILDS = {
 SETTINGS = settings(
     profile(env={"A": "b"})._replace(
         sandbox=SandboxSection(
-            "proot", "internet", ("192.0.2.7",), LimitsSection(processes=40, memory="4GiB", enforce="strict")
+            "proot",
+            "internet",
+            ("192.0.2.7",),
+            LimitsSection(processes=40, memory="4GiB", enforce="strict"),
+            "/project",
         ),
         mounts=(Mount("/opt", source="/opt", optional=True, why="tools"), Mount("/tmp", "tmpfs", size="1GiB")),
         links=(Link("a/b", "skills/x/y"), Link("c", "threads/t-2.x", "read-write", True)),
@@ -117,7 +121,7 @@ DAMAGES: tuple[tuple[str, object], ...] = (
     *((f"profile|{key}", MISSING) for key in PROFILE),
     *each("inputs", None, {"a": ["b"]}),
     *each("settings", "x", {}, None),
-    *((f"settings|{key}", MISSING) for key in SETTINGS if key not in ("allow", "programs")),
+    *((f"settings|{key}", MISSING) for key in SETTINGS if key not in ("allow", "programs", "workdir")),
     *((f"settings|{key}", 5) for key in SETTINGS),
     *((f"settings|mounts|0|{key}", value) for key in SETTINGS["mounts"][0] for value in MISSING_OR_NUMBER),
     *((f"settings|programs|tesseract|{key}", value) for key in ("why", "package") for value in MISSING_OR_NUMBER),
@@ -126,6 +130,7 @@ DAMAGES: tuple[tuple[str, object], ...] = (
     *((f"settings|links|0|{key}", value) for key in SETTINGS["links"][0] for value in MISSING_OR_NUMBER),
     *(("settings|links|0|path", path) for path in NO_PATHS),
     *(("settings|links|0|to", path) for path in (*NO_PATHS, ".solven-env", "threads", "threads/a/b", "threads/.x")),
+    *(("settings|workdir", path) for path in ("project", "/a/../b", "/a//b", "", None)),
     *((f"settings|limits|{key}", []) for key in SETTINGS["limits"]),
     ("settings|limits|memory", "4 GiB"),
     ("settings|python|version", "../3.12"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from solven_env.reconcile import replacing
+from solven_env.reconcile import compare, replacing
 from solven_env.reconcile.kinds import kind
 from solven_env.reconcile.model import DIRECTORY, State, name_in, parents
 from solven_env.state.records import Recorded
@@ -28,7 +28,6 @@ WORKSPACE = "directory:/"
 desired_here = kind.basic_desired_here
 observe_host = kind.basic_observe_host
 look = kind.basic_look
-judge = kind.basic_judge
 further_changes = kind.no_further_changes
 reason = kind.basic_reason
 
@@ -39,8 +38,10 @@ def is_name(name: str, ecosystems: Collection[str]) -> bool:
 
 
 def desired(desired: Desired, profile: Profile, files: Sequence[RenderedFile]) -> Desired:
-    """The workspace. Directories in it come with the files that they hold: `above`."""
-    return desired._replace(states={**desired.states, WORKSPACE: DIRECTORY})
+    """The workspace, and the working directory. Other directories come with the files that they hold: `above`."""
+    workdir = profile.sandbox.workdir
+    beneath = above((f"{workdir[1:]}/",)) if workdir != "/" else {}
+    return desired._replace(states={**desired.states, WORKSPACE: DIRECTORY, **beneath})
 
 
 def above(paths: Iterable[str]) -> dict[str, State]:
@@ -59,6 +60,18 @@ def observe(root: Root, name: str, *, is_dropped: bool) -> State | None:
         return DIRECTORY._replace(names=root.list(name, with_temporaries=False))
     except FileNotFoundError:
         return DIRECTORY
+
+
+def judge(seen: Seen, found: State | None, desired: Desired) -> Cause | None:
+    """The table of `compare`; but a directory that we made and that holds no file of ours may be missing: object
+    storage keeps no empty directories, and `run` makes the working directory again.
+    """
+    if found is None and seen.recorded is not None and seen.address != WORKSPACE:
+        beneath = f"{name_in(seen.address)}/"
+        files = (name_in(address) for address, state in desired.states.items() if state.type == "file")
+        if not any(name.startswith(beneath) for name in files):
+            return None
+    return compare.judge(seen.desired, found, seen.recorded)
 
 
 def removals(dropped: Sequence[Seen], desired: Desired, gone: Collection[str]) -> Iterator[tuple[Seen, Cause]]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from solven_env.reconcile.compare import Seen
 from solven_env.reconcile.kinds import directory
 from tests.reconcile.states import DIR, LINK, text, wanted
+
+if TYPE_CHECKING:
+    from solven_env.reconcile.model import State
 
 
 def test_the_directories_above_paths() -> None:
@@ -34,3 +39,30 @@ def holding(address: str, *names: str) -> Seen:
 def test_directories_go_when_nothing_is_left_in_them(dropped: list[Seen], gone: set[str], going: list[str]) -> None:
     found = list(directory.removals(dropped, wanted({}), gone))
     assert [(each.address, cause) for each, cause in found] == [(address, "pending") for address in going]
+
+
+@pytest.mark.parametrize(
+    ("states", "observed", "recorded", "cause"),
+    [
+        ({}, None, None, "pending"),
+        ({}, None, DIR, None),
+        ({}, DIR, DIR, None),
+        ({}, DIR, None, None),
+        ({}, LINK, DIR, "drift"),
+        ({}, text("f"), None, "conflict"),
+        ({"directory:a/b": DIR}, None, DIR, None),
+        ({"file:a/f": text("f")}, None, DIR, "drift"),
+        ({"file:ab": text("f")}, None, DIR, None),
+    ],
+)
+def test_one_that_holds_no_file_of_ours_may_be_missing(
+    states: dict[str, State], observed: State | None, recorded: State | None, cause: str | None
+) -> None:
+    """Object storage keeps no empty directories."""
+    seen = Seen("directory:a", DIR, observed, recorded)
+    desired = wanted({})._replace(states={"directory:a": DIR, **states})
+    assert directory.judge(seen, observed, desired) == cause
+
+
+def test_the_workspace_itself_may_not_be_missing() -> None:
+    assert directory.judge(Seen("directory:/", DIR, None, DIR), None, wanted({})) == "drift"

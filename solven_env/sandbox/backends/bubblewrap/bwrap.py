@@ -49,7 +49,7 @@ def arguments(
         *("--die-with-parent", "--cap-drop", "ALL", *(() if controlled else ("--new-session",))),
         *("--args", str(environment), "--seccomp", str(seccomp), "--json-status-fd", str(status)),
         # Every mount beneath is nodev already but for the nodes of /dev, which --bind would make nodev too.
-        *("--dev-bind", root, "/", "--chdir", request.cwd),
+        *("--dev-bind", root, "/", "--chdir", request.directory),
         # Even without limits: for a missing program bubblewrap itself ends with 1, like any command.
         *("--", *((SETSID, "--ctty") if controlled else ()), starter(plan), *limits.options(request.limits, hard)),
         *("--", *request.argv),

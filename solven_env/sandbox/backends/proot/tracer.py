@@ -63,14 +63,14 @@ def arguments(root: str, bindings: Sequence[Binding], plan: LaunchPlan, request:
         *(() if uid == SANDBOX_UID else ("-i", f"{SANDBOX_UID}:{SANDBOX_UID}")),
         # The mark keeps proot from following a link at the target's last component.
         *(word for each in bindings for word in ("-b", f"{each.source}:{each.target}!")),
-        *(() if request.cwd == "/" else (ENV, f"--chdir={request.cwd}")),
+        *(() if request.directory == "/" else (ENV, f"--chdir={request.directory}")),
         *(SETSID, "--fork", starter(plan), "--core=0:0", "--", *request.argv),
     ]
 
 
 def environment(request: Request) -> dict[str, str]:
     """The command's variables. proot itself is started with them, and hands them on as they are."""
-    return {**request.env, "PWD": request.cwd}
+    return {**request.env, "PWD": request.directory}
 
 
 def filter_program(machine: str | None = None) -> bytes:
