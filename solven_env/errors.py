@@ -24,7 +24,7 @@ class SolvenError(Exception):
     """
 
     page = ""
-    """The page of the documentation that explains this kind of error."""
+    """The name of the page that explains this kind of error; empty for none."""
     details: tuple[str, ...] = ()
     """Lines that say more, such as each place that was searched."""
     further: tuple[SolvenError, ...] = ()
@@ -53,13 +53,13 @@ def raise_together(errors: Sequence[SolvenError]) -> None:
 class UsageError(SolvenError):
     """The caller asked for something impossible: an invalid thread id, an unknown input, a missing file."""
 
-    page = "docs/cli.md"
+    page = "cli"
 
 
 class UnknownStorageError(UsageError):
     """This host's configuration has no storage of the name that was given."""
 
-    page = "docs/hosts.md"
+    page = "hosts"
 
 
 class DocumentError(SolvenError):
@@ -76,14 +76,14 @@ class DocumentError(SolvenError):
 class ProfileError(DocumentError):
     """The profile, or a document beside it, is invalid."""
 
-    page = "docs/profile.md"
+    page = "profile"
     what = "profile"
 
 
 class ConfigError(DocumentError):
     """The host configuration is invalid."""
 
-    page = "docs/hosts.md"
+    page = "hosts"
     what = "host configuration"
 
 
@@ -93,7 +93,7 @@ class ConflictError(SolvenError):
     `changes` is the plan, if nothing was written; `generation` is the last one that was applied, 0 for none.
     """
 
-    page = "docs/reconciling.md"
+    page = "reconciling"
 
     def __init__(
         self,
@@ -112,13 +112,13 @@ class ConflictError(SolvenError):
 class HeldError(SolvenError):
     """Another apply holds the thread."""
 
-    page = "docs/reconciling.md"
+    page = "reconciling"
 
 
 class WorkspaceError(SolvenError):
     """The workspace or its storage cannot be read or written."""
 
-    page = "docs/reconciling.md"
+    page = "reconciling"
 
 
 class ExchangeUnsupportedError(WorkspaceError):
@@ -128,13 +128,13 @@ class ExchangeUnsupportedError(WorkspaceError):
 class StorageError(SolvenError):
     """The storage is not mounted, or another storage stands where the configuration or this host expects it."""
 
-    page = "docs/hosts.md"
+    page = "hosts"
 
 
 class StateError(SolvenError):
     """The state of a thread cannot be read or written, or another program changed it meanwhile."""
 
-    page = "docs/reconciling.md"
+    page = "reconciling"
 
 
 class DamagedRecordError(StateError):
@@ -144,31 +144,40 @@ class DamagedRecordError(StateError):
 class LockError(SolvenError):
     """The lock of a profile's packages is missing, or does not belong to the packages that the profile names now."""
 
-    page = "docs/builds.md"
+    page = "builds"
 
 
 class BuildError(SolvenError):
     """Packages could not be resolved, fetched or installed. `message` ends with the last lines of uv or Bun."""
 
-    page = "docs/builds.md"
+    page = "builds"
 
 
 class StoreError(SolvenError):
     """The directory of builds or of layers cannot be read or written."""
 
-    page = "docs/builds.md"
+    page = "builds"
 
 
 class PlatformError(SolvenError):
     """This machine lacks what the operation needs: a feature of the kernel, a program, an interpreter."""
 
-    page = "docs/sandbox.md"
+    page = "sandbox"
 
 
 class SandboxError(SolvenError):
     """The sandbox could not start as asked. A command's own failure is an exit status, and never this error."""
 
-    page = "docs/sandbox.md"
+    page = "sandbox"
+
+
+def to_read(page: str) -> str:
+    """The command that prints a page of the documentation, wherever solven-env is installed.
+
+    >>> to_read("profile")
+    'solven-env docs profile'
+    """
+    return f"solven-env docs {page}"
 
 
 def printable(text: str) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from solven_env import errors
-from solven_env.errors import counted, printable
+from solven_env.errors import counted, printable, to_read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,11 +88,11 @@ def error_text(
 
 
 def _text(error: errors.SolvenError, *, thread: str | None, storage: str | None, profile: str | None) -> str:
-    see = f"See {error.page}." if error.page else ""
+    see = f"See: {to_read(error.page)}" if error.page else ""
     if isinstance(error, _EXPLAINED):
         named = f"--profile {shlex.quote(profile)}" if profile not in (None, "-") else ""  # "-" cannot be read again
         doctor = with_storage(" ".join(filter(None, ("solven-env doctor", thread, named))), storage)
-        see = f"See {error.page}, or run: {printable(doctor)}"
+        see = f"{see}, or run: {printable(doctor)}"
     if isinstance(error, errors.DocumentError):
         lines = [str(diagnostic) for diagnostic in error.diagnostics]
         return "\n".join([*lines, f"error: {counted(len(lines), 'mistake')} in the {error.what}. {see}"])

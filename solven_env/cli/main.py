@@ -29,6 +29,7 @@ COMMANDS = {
     "stop": "End a thread's session with all its commands.",
     "status": "Show where a workspace differs from what was applied.",
     "doctor": "Find what is wrong with this host, a profile or a thread.",
+    "docs": "Print a page of the documentation.",
 }
 """Each command's module is `solven_env.cli.<name>`; its function is called `command`."""
 

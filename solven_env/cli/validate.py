@@ -87,7 +87,7 @@ def _validate(profile: str, thread: str, given: Mapping[str, str]) -> _Validated
 def _say(found: Iterable[_Validated]) -> None:
     from solven_env.cli.errors import error_text
     from solven_env.cli.output import note, say
-    from solven_env.errors import ProfileError, counted
+    from solven_env.errors import ProfileError, counted, to_read
     from solven_env.profile.source import STANDARD_INPUT, STANDARD_INPUT_NAME
 
     count = 0
@@ -102,4 +102,4 @@ def _say(found: Iterable[_Validated]) -> None:
             note(f"{name}: valid")
         count += len(each.mistakes)
     if count:
-        note(f"{counted(count, 'mistake')}. See {ProfileError.page}.")
+        note(f"{counted(count, 'mistake')}. See: {to_read(ProfileError.page)}")

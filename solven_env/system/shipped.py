@@ -1,4 +1,4 @@
-"""The profiles, schemas and templates that come with solven-env: inside the wheel, or at the top of a checkout."""
+"""Profiles, schemas, templates and pages that come with solven-env: inside the wheel, or at the top of a checkout."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ _PACKAGE = Path(__file__).parents[1]
 
 @functools.cache
 def directory(kind: str) -> Path:
-    """The directory of the shipped `profiles`, `schemas` or `templates`."""
+    """The directory of the shipped `profiles`, `schemas`, `templates` or `docs`."""
     packaged = _PACKAGE / "_shipped" / kind
     return packaged if packaged.is_dir() else _PACKAGE.parent / kind
+
+
+def pages() -> dict[str, Path]:
+    """The pages of the documentation by name, in alphabetical order.
+
+    >>> pages()["profile"].name
+    'profile.md'
+    """
+    return {path.stem: path for path in sorted(directory("docs").glob("*.md"))}

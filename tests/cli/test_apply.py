@@ -81,10 +81,10 @@ def test_a_missing_input_and_a_missing_lock_are_told_together(cli: Cli) -> None:
         assert told.stderr.splitlines() == [
             "error: the profile needs a value for 'who'.",
             "  Pass --set who=VALUE, or give a default.",
-            "  See docs/cli.md.",
+            "  See: solven-env docs cli",
             "error: p.lock: the lock of the profile's packages is missing.",
             "  Run: solven-env lock p.yaml",
-            "  See docs/builds.md, or run: solven-env doctor t1 --profile p.yaml",
+            "  See: solven-env docs builds, or run: solven-env doctor t1 --profile p.yaml",
         ]
     error = json.loads(cli("apply", profile, "t1", "--format", "json").stdout)["threads"][0]["error"]
     assert (error["code"], [(each["code"], each["fix"]) for each in error["further"]]) == (
@@ -117,7 +117,7 @@ def test_a_missing_interpreter_is_a_line_then_a_line_for_each_place_then_the_pag
     assert places[0] == "  PATH, and what uv has installed: none"
     assert f"  {cli.directory}/home/.asdf/installs/python: none" in places
     assert places[-1].startswith("  fetching with uv: ")
-    assert page == "  See docs/hosts.md, or run: solven-env doctor t1 --profile p.yaml"
+    assert page == "  See: solven-env docs hosts, or run: solven-env doctor t1 --profile p.yaml"
 
 
 def test_inputs_are_recorded_when_given_and_only_then(cli: Cli) -> None:

@@ -55,7 +55,7 @@ def test_what_cannot_be_locked_leaves_the_lock_as_it_was(cli: Cli) -> None:
     failed = cli("lock", profile)
     assert (failed.returncode, failed.stdout) == (1, "")
     assert "Traceback" not in failed.stderr
-    assert "See docs/builds.md, or run: solven-env doctor" in failed.stderr
+    assert "See: solven-env docs builds, or run: solven-env doctor" in failed.stderr
     assert not (cli.directory / "team.lock").exists()
 
 

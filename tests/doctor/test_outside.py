@@ -563,7 +563,7 @@ def test_an_error_that_doctor_explains_names_it(
     (shared.base / "lockless.yaml").write_bytes(shared.profile.read_bytes())
     done = shared.cli(*words.split(), **environ)
     assert done.returncode == code
-    assert (f"or run: solven-env {told}\n" if told else "See docs/cli.md.\n") in done.stderr.decode()
+    assert (f"or run: solven-env {told}\n" if told else "See: solven-env docs cli\n") in done.stderr.decode()
 
 
 def _everything(base: Path) -> dict[str, tuple[int, int]]:

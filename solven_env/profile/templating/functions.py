@@ -16,6 +16,7 @@ from jinja2.filters import FILTERS, make_attrgetter
 from jinja2.runtime import BlockReference, LoopContext, Macro
 from jinja2.utils import Cycler, Joiner, Namespace, pass_environment
 
+from solven_env.errors import to_read
 from solven_env.profile.templating.problem import TemplateError
 from solven_env.profile.templating.quoting import as_json, shell, toml
 from solven_env.profile.templating.work import STEP, bits, kind, spend, weigh
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from jinja2 import Environment
 
-LISTED = "docs/profile.md lists what there is."
+LISTED = f"See what there is: {to_read('profile')}"
 NEVER_THE_SAME = frozenset({"lipsum", "random"})
 
 MAX_RANGE = 100_000

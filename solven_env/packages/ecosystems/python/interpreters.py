@@ -108,7 +108,7 @@ def lacking(version: str, looked: Iterable[str]) -> PlatformError:
     """The error for a version that this host lacks; `looked` says of each place what is there."""
     error = PlatformError(f"there is no Python {version} on this host", fix=installing(version))
     error.details = tuple(looked)
-    error.page = "docs/hosts.md"
+    error.page = "hosts"
     return error
 
 

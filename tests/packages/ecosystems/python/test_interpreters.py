@@ -113,7 +113,7 @@ def test_without_one_the_error_says_where_it_looked(environ: dict[str, str], tmp
     with pytest.raises(PlatformError, match=r"no Python 3\.99") as caught:
         find_python("3.99", bare(environ, tmp_path))
     error = caught.value
-    assert (error.message, error.page) == ("there is no Python 3.99 on this host", "docs/hosts.md")
+    assert (error.message, error.page) == ("there is no Python 3.99 on this host", "hosts")
     assert error.fix.endswith("uv python install 3.99")
     places = (f"{liar} is Python {FULL}", f"{tmp_path}/home/.asdf/installs/python: none", "fetching with uv: ")
     for place in ("PATH, and what uv has installed: none", *places):
