@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.main
@@ -15,6 +15,9 @@ from typer.core import TyperCommand, TyperGroup
 
 from solven_env import __version__
 from solven_env.errors import SolvenError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 WRONG_USAGE = 2
 
@@ -36,6 +39,16 @@ COMMANDS = {
 
 # What typer hands to these classes has types that are not public: Any.
 class _Command(TyperCommand):
+    check_words: Callable[[list[str], dict[str, bool]], None] | None = None
+    """A module's own check of its words, before they are parsed. True for an option that has a value."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Read the words, once the module has checked them."""
+        if self.check_words is not None:
+            options: list[Any] = [each for each in self.get_params(ctx) if each.param_type_name == "option"]
+            self.check_words(args, {name: not each.is_flag for each in options for name in each.opts})
+        return super().parse_args(ctx, args)
+
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The parts of the usage line without the braces that typer puts around what is required."""
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
@@ -51,14 +64,19 @@ class _LazyGroup(TyperGroup):
         application = _typer(add_completion=False)
         module = importlib.import_module(f"solven_env.cli.{cmd_name}")
         application.command(cmd_name, cls=_Command, short_help=COMMANDS[cmd_name])(module.command)
-        return typer.main.get_command(application)
+        command: Any = typer.main.get_command(application)
+        command.check_words = getattr(module, "check_words", None)
+        return command
 
     def invoke(self, ctx: Any) -> object:
         try:
             return super().invoke(ctx)
         except typer.TyperException as error:
             if error.exit_code == WRONG_USAGE:  # an unknown option, a missing argument
-                _print_as_json(error)
+                _print_as_json(UsageError(error.format_message().rstrip(".")))
+            raise
+        except UsageError as error:
+            _print_as_json(error)
             raise
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
@@ -66,15 +84,15 @@ class _LazyGroup(TyperGroup):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-def _print_as_json(error: typer.TyperException) -> None:
-    """Print the document of `--format json` for arguments that typer could not read."""
+def _print_as_json(error: UsageError) -> None:
+    """Print the document of `--format json` for words that could not be read."""
     words = sys.argv[1:]
     if "--format=json" in words or ("--format", "json") in pairwise(words):
         from solven_env.cli.output import error_document, print_json
 
         command = next((word for word in words if word in COMMANDS), "")
-        told = UsageError(error.format_message().rstrip("."), fix=f"See solven-env {command} --help.")
-        print_json(error_document(command, None, told, WRONG_USAGE))
+        error.fix = error.fix or f"See solven-env {command} --help."
+        print_json(error_document(command, None, error, WRONG_USAGE))
 
 
 def _typer(**settings: bool) -> typer.Typer:

@@ -12,7 +12,7 @@ import typer
 from solven_env.cli.options import Format, FormatOption, StorageOption, ThreadArgument
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
     from types import FrameType
 
     from solven_env.sandbox.limits import Reached
@@ -92,6 +92,73 @@ def command(
         run(thread, request, env, storage=storage)
 
 
+def check_words(words: Sequence[str], options: Mapping[str, bool]) -> None:
+    """Refuse (UsageError) words whose '--' is missing or stands before the thread, with the line that is right.
+
+    `options` are those of `run`; True for one whose value may be the next word. One of ours behind the command's name
+    is refused too: nobody but the caller knows whose it is.
+
+        >>> check_words(["thread-1", "ls", "-la"], {"--cwd": True})
+        Traceback (most recent call last):
+        solven_env.errors.UsageError: -la stands behind the command ls, and no '--' before it. Write: …
+    """
+    from solven_env.errors import UsageError
+
+    names, option = read_words(words, options)
+    if not names and "--" in words:
+        at = words.index("--")
+        thread, *command = words[at + 1 :] or ["THREAD"]
+        if command and command[0].startswith("-"):
+            raise UsageError("no thread is named before '--'", fix=corrected(words[:at], "THREAD", [thread, *command]))
+        raise UsageError("'--' stands before the thread", fix=corrected(words[:at], thread, command))
+    if option is None:
+        return
+    if len(names) == 1:
+        fix = corrected((), "THREAD", words[names[0] :])
+        raise UsageError(f"{option} is no option of run, and a command stands behind '--'", fix=fix)
+    name = words[names[1]]
+    fix = corrected(words[: names[1]], "", words[names[1] :])
+    if option.partition("=")[0] in options:
+        fix += f". If {option} is meant for run, write it before {name}."
+    raise UsageError(f"{option} stands behind the command {name}, and no '--' before it", fix=fix)
+
+
+def read_words(words: Sequence[str], options: Mapping[str, bool]) -> tuple[list[int], str | None]:
+    """The places of the words before '--' that are no options: the thread, then a command and what it is given; and
+    the option that cannot be one of ours: behind a command's name, or, where no '--' comes, of no name like ours.
+    """
+    names: list[int] = []
+    is_value = False
+    for place, word in enumerate(words):
+        if is_value:
+            is_value = False
+        elif word == "--":
+            break
+        elif not word.startswith("-") or word == "-":
+            names.append(place)
+        elif len(names) > 1 or (names and "--" not in words and not _is_like(word, options)):
+            return names, word
+        else:
+            is_value = options.get(word, False)
+    return names, None
+
+
+def _is_like(word: str, options: Iterable[str]) -> bool:
+    """True for an option of ours and for a slip of the pen: for that one there are words already."""
+    from difflib import get_close_matches
+
+    name = word.partition("=")[0]
+    return name in options or bool(get_close_matches(name, options))
+
+
+def corrected(before: Sequence[str], thread: str, command: Sequence[str]) -> str:
+    """The fix: the whole command line as it is meant."""
+    import shlex
+
+    words = ["solven-env", "run", *before, *filter(None, (thread,)), "--", *(command or ("COMMAND",))]
+    return f"Write: {shlex.join(words)}"
+
+
 def run(thread: str, request: Request, env: Iterable[str] | None, *, storage: str | None) -> None:
     """Run what is requested, with the variables of --env, and exit with its status."""
     from solven_env import api
@@ -128,7 +195,10 @@ def _tell(thread: str, request: Request, env: Iterable[str] | None, *, storage: 
 
 
 def _variables(given: Iterable[str]) -> dict[str, str]:
-    """`NAME=VALUE` as it is; `NAME` passes the caller's value, if it has one, without showing it in any argument."""
+    """`NAME=VALUE` as it is; `NAME` passes the caller's value without showing it in any argument.
+
+    UsageError for a name that is empty, or that the caller does not have.
+    """
     from solven_env.errors import UsageError
 
     variables = {}
@@ -140,6 +210,11 @@ def _variables(given: Iterable[str]) -> dict[str, str]:
             variables[name] = value
         elif name in os.environ:
             variables[name] = os.environ[name]
+        else:
+            raise UsageError(
+                f"--env {name} passes the caller's variable, and the caller has none of this name",
+                fix=f"Export it first, or write --env {name}=VALUE.",
+            )
     return variables
 
 

@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from solven_env.cli.options import StorageOption, ThreadArgument
 from solven_env.cli.run import BackendOption, CwdOption, EnvOption, KeepAliveOption, NetworkOption, TimeoutOption, run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def check_words(words: Sequence[str], options: Mapping[str, bool]) -> None:
+    """Refuse (UsageError) a command behind the thread: `run` is for that."""
+    from solven_env.cli.run import corrected, read_words
+    from solven_env.errors import UsageError
+
+    names, _ = read_words(words, options)
+    command = words[names[1] :] if len(names) > 1 else words[words.index("--") :] if "--" in words else ()
+    if command:
+        thread = words[names[0]] if names else "THREAD"
+        raise UsageError(
+            "shell takes no command", fix=corrected((), thread, [each for each in command if each != "--"])
+        )
 
 
 def command(

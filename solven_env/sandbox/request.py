@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from solven_env.errors import SandboxError, UsageError
+from solven_env.errors import UsageError
 from solven_env.sandbox.limits import Limits, Reached
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +16,14 @@ SHELL = (*LOGIN, "-c")
 _NO_VARIABLES: Mapping[str, str] = {}
 _LONGEST = 131_071
 """Bytes; MAX_ARG_STRLEN in execve(2), whose last byte ends the text."""
+_LONGEST_PATH = 4095
+"""Bytes; PATH_MAX in limits.h, whose last byte ends the path."""
+_MOST = 6 << 20
+"""Bytes of all words and variables, however large the stack may grow: three quarters of _STK_LIM in execve(2)."""
+_POINTER = 8
+"""Bytes that execve(2) counts for each text, beside the byte that ends it."""
+_OURS = 4096
+"""Bytes that are left to the words with which a backend starts the command."""
 
 
 class Request(NamedTuple):
@@ -94,8 +102,7 @@ def check(request: Request, backends: Collection[str]) -> Request:
         for value in values:
             if not isinstance(value, str):
                 refuse(field, f"text is needed, not {type(value).__name__}", "Pass str.")
-    if not request.directory.startswith("/"):
-        refuse("cwd", f"{request.cwd!r} is not absolute", "It is a path inside: begin it with /.")
+    check_fits(request)
     if request.network not in (None, *NETWORKS):
         refuse("network", f"unknown network {request.network}; use {listed(NETWORKS)}")
     if request.backend not in (None, *backends):
@@ -114,29 +121,50 @@ def listed(names: Collection[str]) -> str:
 
 
 def check_fits(request: Request) -> None:
-    """Refuse (SandboxError) a planned request whose words or variables no execve(2) takes."""
+    """Refuse what no execve(2) takes: UsageError, which begins with the field's name.
+
+    A backend may pass variables as a list that U+0000 separates: one in a value would begin an option of its own.
+    """
+    import os
+
     if not request.argv:
-        raise SandboxError("a command has at least one word")
+        raise UsageError("command: at least one word is needed")
     if not request.directory.startswith("/"):
-        raise SandboxError("the working directory of a command is absolute", location=request.directory)
-    # A backend may pass variables as a list that U+0000 separates: one in a value would begin an option of its own.
-    texts = (*request.argv, request.directory, *request.env.keys(), *request.env.values())
-    if any("\0" in text for text in texts):
-        raise SandboxError("a command, its working directory and its variables have no U+0000 in them")
+        raise UsageError(f"cwd: {request.directory!r} is not absolute", fix="It is a path inside: begin it with /.")
+    _length("cwd", "the path", request.directory, _LONGEST_PATH)
+    size = 0
+    for number, argument in enumerate(request.argv):
+        what = "the text" if request.shell is not None else f"argument {number}"
+        size += _length("command", what, argument, _LONGEST) + _POINTER
     for name, value in request.env.items():
         if not name or "=" in name:
-            raise SandboxError("the name of a variable is not empty and has no '='", location=name)
-        _check_length(f"the variable {name[:100]} with its value", f"{name}={value}")
-    for number, argument in enumerate(request.argv):
-        _check_length(f"argument {number} of the command", argument)
+            fix = "Use a name with at least one character and without '='."
+            raise UsageError(f"env: {name[:100]!r} is no name of a variable", fix=fix)
+        size += _length("env", f"the variable {name[:100]}", f"{name}={value}", _LONGEST) + _POINTER
+    most = min(os.sysconf("SC_ARG_MAX"), _MOST) - _OURS
+    if size > most:
+        raise UsageError(f"command: its words and variables have {size} bytes, and the kernel takes {most}", fix=_FIX)
 
 
-def _check_length(what: str, text: str) -> None:
-    length = len(text.encode("utf-8", "surrogateescape"))
-    if length > _LONGEST:
-        raise SandboxError(
-            f"{what} has {length} bytes, and the kernel takes {_LONGEST}", fix="Pass it by a file or standard input."
-        )
+_FIX = "Pass it by a file or standard input."
+_FIXES = {"cwd": "Name a directory inside."}
+
+
+def _length(field: str, what: str, text: str, most: int) -> int:
+    """The bytes that a text takes in an argument list; UsageError for more than `most`, and for what none can hold."""
+    fix = _FIXES.get(field, _FIX)
+    if "\0" in text:
+        raise UsageError(f"{field}: {what} has a NUL character (U+0000), which ends every text", fix=fix)
+    try:
+        length = len(text.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"{field}: {what} has a lone surrogate, which is no character",
+            fix="Pass bytes that are not UTF-8 as os.fsdecode reads them.",
+        ) from None
+    if length > most:
+        raise UsageError(f"{field}: {what} has {length} bytes, and the kernel takes {most}", fix=fix)
+    return length + 1
 
 
 def encode_request(request: Request) -> dict[str, Any]:

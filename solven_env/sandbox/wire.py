@@ -18,7 +18,7 @@ import marshal
 import os
 import struct
 
-from solven_env.errors import SandboxError
+from solven_env.errors import SandboxError, UsageError
 from solven_env.system.blocks import holding, suppress
 from solven_env.system.plain import Socket, socket
 from solven_env.typed import TYPE_CHECKING
@@ -26,6 +26,8 @@ from solven_env.typed import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, Literal, TypeAlias
+
+    from solven_env.errors import SolvenError
 
     Request: TypeAlias = tuple[dict[str, Any], tuple[int, int, int]]
     """A document and the command's streams."""
@@ -155,11 +157,18 @@ def receive_terminal(connection: Socket) -> tuple[dict[str, Any] | None, tuple[i
     return dict(unpack(message)) if message else None, terminal
 
 
-def send_failure(connection: Socket, error: SandboxError) -> None:
+def send_failure(connection: Socket, error: SolvenError) -> None:
     """An error on its way to the launcher; `failure` makes it one again."""
-    send(connection, "failed", message=error.message, fix=error.fix, location=error.location)
+    send(connection, "failed", **encode_error(error))
 
 
-def failure(message: dict[str, Any]) -> SandboxError:
-    """The error of a `failed` message."""
-    return SandboxError(message["message"], fix=message["fix"], location=message["location"])
+def encode_error(error: SolvenError) -> dict[str, Any]:
+    """An error as plain data; `failure` is the way back."""
+    told = {"message": error.message, "fix": error.fix, "location": error.location}
+    return told | {"is_usage": isinstance(error, UsageError)}
+
+
+def failure(message: dict[str, Any]) -> SolvenError:
+    """The error of a `failed` message: UsageError, or SandboxError for every other kind."""
+    kind = UsageError if message.get("is_usage") else SandboxError  # a holder of an earlier release does not say it
+    return kind(message["message"], fix=message["fix"], location=message["location"])

@@ -61,6 +61,11 @@ _syscall = _libc.syscall
 _syscall.restype = ctypes.c_long
 
 
+# include/uapi/linux/capability.h
+_CAPABILITY_VERSION_3 = 0x20080522
+_CAPABILITY_SETS = ("effective", "permitted", "inheritable")
+
+
 class _MountAttr(ctypes.Structure):
     _fields_ = (
         ("attr_set", ctypes.c_uint64),
@@ -168,6 +173,22 @@ def forbid_new_privileges() -> None:
     """PR_SET_NO_NEW_PRIVS (prctl(2)): no set-uid program gives this process or its children anything any more."""
     one, zero = ctypes.c_ulong(1), ctypes.c_ulong(0)
     _check("no_new_privs", _libc.prctl(ctypes.c_int(_PR_SET_NO_NEW_PRIVS), one, zero, zero, zero))
+
+
+class _Capabilities(ctypes.Structure):
+    _fields_ = tuple((f"{kind}_{half}", ctypes.c_uint32) for half in range(2) for kind in _CAPABILITY_SETS)
+
+
+def rest_capabilities() -> None:
+    """Empty the effective set of this thread's capabilities (capset(2)), so that modes of files hold for us too.
+
+    The permitted set stays: the next execve by the uid 0 of a user namespace makes it effective again.
+    """
+    about = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    held = _Capabilities()
+    _check("capget", _libc.capget(about, ctypes.byref(held)))
+    held.effective_0 = held.effective_1 = 0
+    _check("capset", _libc.capset(about, ctypes.byref(held)))
 
 
 def signal_when_parent_ends(number: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from solven_env.errors import SandboxError
+from solven_env.errors import SandboxError, UsageError
 from solven_env.sandbox import limits, refusal, wire
 from solven_env.sandbox.launch_plan import SANDBOX_UID, SETSID, LaunchPlan, starter
 from solven_env.typed import TYPE_CHECKING
@@ -56,8 +56,8 @@ def arguments(
     ]
     too_many = len(line) + 3 * len(request.env) - _MOST_WORDS
     if too_many > 0:
-        raise SandboxError(
-            f"a command of {len(request.argv)} words and {len(request.env)} variables has {too_many} words more than "
+        raise UsageError(
+            f"command: its {len(request.argv)} words and {len(request.env)} variables are {too_many} words more than "
             "bubblewrap takes",
             fix="Pass them by a file or standard input, to xargs(1) for example.",
         )
@@ -83,10 +83,10 @@ def exit_status(lines: bytes) -> int | None:
 
 def failure_report(error: SolvenError) -> bytes:
     """The text that replaces bubblewrap's lines if we are stopped before it; `failure` reads it."""
-    return _FAILED + wire.pack({"message": error.message, "fix": error.fix, "location": error.location})
+    return _FAILED + wire.pack(wire.encode_error(error))
 
 
-def failure(lines: bytes, program: str) -> SandboxError:
+def failure(lines: bytes, program: str) -> SolvenError:
     """The reason why the command never ran, from the same lines: we were stopped, or bubblewrap gave up.
 
     Its version is asked for only now: before each command that would cost a third of a start.
@@ -95,7 +95,7 @@ def failure(lines: bytes, program: str) -> SandboxError:
     from solven_env.sandbox.host_programs import lacking_starter
 
     if lines.startswith(_FAILED):
-        return SandboxError(**wire.unpack(lines.removeprefix(_FAILED)))
+        return wire.failure(wire.unpack(lines.removeprefix(_FAILED)))
     found = bubblewrap.too_old(program) or lacking_starter()
     if found is not None:
         return SandboxError(found.message, fix=found.fix, location=found.location)

@@ -11,7 +11,7 @@ from solven_env.system.plain import signal
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from solven_env.errors import SandboxError
+    from solven_env.errors import SolvenError
     from solven_env.sandbox.limits import Reached
     from solven_env.sandbox.request import Request
     from solven_env.sandbox.roots.sources import Memory
@@ -62,7 +62,7 @@ def attend(running: Running) -> None:
         kill(running, TIMED_OUT)
 
 
-def end(running: Running, program: str, tmp: Memory | None) -> tuple[int | SandboxError, tuple[Reached, ...]]:
+def end(running: Running, program: str, tmp: Memory | None) -> tuple[int | SolvenError, tuple[Reached, ...]]:
     """Reap a first process that has ended: the command's status, or why there was none, and the limits it reached.
 
     `program` is the bubblewrap that it was, `tmp` the /tmp that it had.

@@ -13,7 +13,7 @@ import os
 import select
 import time
 
-from solven_env.errors import SandboxError
+from solven_env.errors import SandboxError, SolvenError
 from solven_env.sandbox import cgroups, refusal, runtime, seccomp, signals, wire
 from solven_env.sandbox.backends.bubblewrap import counting, ending, session_roots, starting
 from solven_env.sandbox.launch_plan import decode_plan
@@ -151,7 +151,7 @@ def _hear(session: Session, client: int) -> None:
         where, hidden = session_roots.have(session.roots, plan)
         running = _start(session, session.roots.staged[where], document, streams, terminal)
     except Exception as error:  # one launcher's plan, however wrong, ends no other's command
-        if not isinstance(error, SandboxError):
+        if not isinstance(error, SolvenError):
             error = SandboxError(f"the sandbox could not be staged: {error!r}")
         _part(session, client, error)
     else:
@@ -239,7 +239,7 @@ def _stop_watching(session: Session, watch: Watch) -> None:
 
 
 def _part(
-    session: Session, client: int, outcome: int | SandboxError | None = None, found: tuple[Reached, ...] = ()
+    session: Session, client: int, outcome: int | SolvenError | None = None, found: tuple[Reached, ...] = ()
 ) -> None:
     """Let a launcher go, with what became of its command.
 
@@ -252,7 +252,7 @@ def _part(
         session.poll.unregister(client)
     session.poll.modify(session.listener, select.EPOLLIN)
     _end_when_over(session)
-    if isinstance(outcome, SandboxError):
+    if isinstance(outcome, SolvenError):
         wire.send_failure(connection, outcome)
     elif outcome is not None:
         wire.send(connection, "exited", status=outcome, limits=[each._asdict() for each in found])

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 
-from solven_env.errors import SolvenError
+from solven_env.errors import SolvenError, UsageError
 from solven_env.sandbox import cgroups, limits, signals
 from solven_env.sandbox.backends.bubblewrap import bwrap
 from solven_env.sandbox.backends.bubblewrap.ending import Running
 from solven_env.sandbox.roots import staging
 from solven_env.sandbox.roots.namespaces import STAGE, drop_rights
 from solven_env.system import mounting
+from solven_env.system.blocks import holding
 from solven_env.system.plain import signal
+from solven_env.system.syscalls import HOLD_DIRECTORY, RESOLVE_IN_ROOT, openat2
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 
     from solven_env.sandbox.backends.bubblewrap.session_roots import StagedRoot
     from solven_env.sandbox.request import Request
+
+
+_NO_DIRECTORY = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.ENAMETOOLONG)
 
 
 class Start(NamedTuple):
@@ -96,6 +102,8 @@ def _become(asked: Start, *, seccomp: int, status: int) -> NoReturn:
             file.write(bwrap.environment_arguments(request))
         os.lseek(environment, 0, os.SEEK_SET)
         drop_rights(root.plan)
+        mounting.rest_capabilities()
+        _check_directory(request.directory)
         os.setsid()
         controlled = os.isatty(request.streams[0])
         for number, stream in enumerate(request.streams):
@@ -113,6 +121,21 @@ def _become(asked: Start, *, seccomp: int, status: int) -> NoReturn:
         os.write(status, bwrap.failure_report(told))
     finally:
         os._exit(125)
+
+
+def _check_directory(path: str) -> None:
+    """Refuse (UsageError) a working directory that the command could not enter: looked up as the command will, in the
+    staged root, whose links lead nowhere else. What fails otherwise, bubblewrap tells.
+    """
+    try:
+        with holding(os.open(STAGE, HOLD_DIRECTORY)) as root:
+            os.close(openat2(root, f"{path}/.", HOLD_DIRECTORY, resolve=RESOLVE_IN_ROOT))
+    except OSError as error:
+        if error.errno in _NO_DIRECTORY:
+            raise UsageError(
+                f"cwd: {path} is no directory inside that a command can enter: {error.strerror}",
+                fix="Make it first, or let the command begin elsewhere.",
+            ) from error
 
 
 def limit_open_files(soft: int | None = None) -> int:

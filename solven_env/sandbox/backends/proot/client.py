@@ -8,7 +8,6 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from solven_env.errors import SandboxError
 from solven_env.sandbox import wire
 from solven_env.sandbox.launch_plan import LaunchPlan, encode_plan
 from solven_env.sandbox.limits import reached, time_limit
@@ -102,7 +101,7 @@ def _start(document: dict[str, Any], pipes: tuple[int, int], streams: tuple[int,
 def _outcome(said: bytes, request: Request, progress: Callable[[str], None], *, is_whole: bool) -> Ended:
     document = json.loads(said)
     if "failed" in document:
-        raise SandboxError(**document["failed"])
+        raise wire.failure(document["failed"])
     if document["hidden"]:
         progress(targets.hidden(document["hidden"]))
     limit = time_limit(request.limits, request.timeout)

@@ -15,7 +15,7 @@ import signal
 from contextlib import ExitStack, suppress
 
 from solven_env.errors import SandboxError, SolvenError
-from solven_env.sandbox import runtime, seccomp, signals
+from solven_env.sandbox import runtime, seccomp, signals, wire
 from solven_env.sandbox.backends.proot import bindings, on_disk, placeholders, tracer, waiting
 from solven_env.sandbox.backends.proot.bindings import Sources
 from solven_env.sandbox.launch_plan import SANDBOX_UID, LaunchPlan, check_plan, decode_plan
@@ -64,7 +64,7 @@ def main(request: str, lifeline: str, report: str) -> None:
         _report(int(report), asked, int(lifeline), is_alone=True)
     elif os.geteuid() == 0:
         # The uid that commands get could pass no directory above the workspace and the store that is root's alone.
-        _write(int(report), failed=_words(_NO_NAMESPACE))
+        _write(int(report), failed=wire.encode_error(_NO_NAMESPACE))
     else:
         mounting.adopt_orphans()
         _report(int(report), asked, int(lifeline), is_alone=False)
@@ -102,18 +102,14 @@ def _report(report: int, order: Order, lifeline: int, *, is_alone: bool) -> None
         outcome, hidden = _run(order, lifeline, is_alone=is_alone)
         _write(report, **outcome._asdict(), hidden=hidden)
     except SolvenError as error:
-        _write(report, failed=_words(error))
+        _write(report, failed=wire.encode_error(error))
     except Exception as error:  # the launcher tells it; a traceback has no place on the command's standard error
-        _write(report, failed=_words(SandboxError(f"the sandbox could not be staged: {error!r}")))
+        _write(report, failed=wire.encode_error(SandboxError(f"the sandbox could not be staged: {error!r}")))
 
 
 def _write(report: int, **values: object) -> None:
     with suppress(BrokenPipeError):  # the launcher is gone
         os.write(report, json.dumps(values).encode())
-
-
-def _words(error: SolvenError) -> dict[str, str]:
-    return {"message": error.message, "fix": error.fix, "location": error.location}
 
 
 def _run(order: Order, lifeline: int, *, is_alone: bool) -> tuple[waiting.Exit, list[str]]:
@@ -143,7 +139,7 @@ def _run(order: Order, lifeline: int, *, is_alone: bool) -> tuple[waiting.Exit, 
         stack.enter_context(placeholders.present(workspace, places, record, session, owner))
         child = _start(plan, request, where, shown)
         try:
-            return waiting.wait(child, lifeline, limit[0] if limit else None), hidden
+            return waiting.wait(child, lifeline, limit[0] if limit else None, request.directory), hidden
         finally:
             waiting.end(child, is_alone=is_alone)
             if not is_alone:

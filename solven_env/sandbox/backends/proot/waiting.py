@@ -11,13 +11,14 @@ import select
 import signal
 import time
 
-from solven_env.errors import SandboxError, SolvenError
+from solven_env.errors import SandboxError, SolvenError, UsageError
 from solven_env.sandbox import host_programs  # now: the stage may come to lie over our own modules
 from solven_env.typed import NamedTuple
 
 _TIMED_OUT = 124
 _KILLED = 128 + signal.SIGKILL
 _PATIENCE = 3.0  # seconds that proot has to end its programs
+_NOT_ENTERED = 125
 _LONGEST_WAIT = 86400.0  # seconds; poll counts milliseconds in an int, and a timeout may be infinite
 _MOMENT = 0.002  # seconds
 _EXITING = 4  # PF_EXITING among a process's flags
@@ -30,10 +31,11 @@ class Exit(NamedTuple):
     is_out_of_time: bool = False
 
 
-def wait(child: int, lifeline: int, timeout: float | None) -> Exit:
+def wait(child: int, lifeline: int, timeout: float | None, cwd: str) -> Exit:
     """The command's exit status; 124 when its time was up, 137 when it was killed or its launcher is gone.
 
-    SandboxError when proot could not start it. Whatever is left of it is left to `end`.
+    SandboxError when proot could not start it, UsageError when it could not enter its working directory. Whatever is
+    left of it is left to `end`.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     woken, wakes = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -44,7 +46,7 @@ def wait(child: int, lifeline: int, timeout: float | None) -> Exit:
     events.register(lifeline, select.POLLIN)
     main = None
     while True:
-        main, status = _look(child, main)
+        main, status = _look(child, main, cwd)
         if status is not None:
             return Exit(status)
         left = _LONGEST_WAIT if deadline is None else deadline - time.monotonic()
@@ -76,7 +78,7 @@ def end(child: int, *, is_alone: bool) -> None:
         time.sleep(_MOMENT)
 
 
-def _look(child: int, main: int | None) -> tuple[int | None, int | None]:
+def _look(child: int, main: int | None, cwd: str) -> tuple[int | None, int | None]:
     """Find which of our children the command is, if it is known by now, and its end, if it has ended."""
     while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
         main = main or _command(child)
@@ -84,7 +86,7 @@ def _look(child: int, main: int | None) -> tuple[int | None, int | None]:
             return main, _status(child, os.waitpid(main, 0)[1])
         if ended.si_pid == child:
             if main is None:
-                raise _not_started()
+                raise _not_started(ended.si_status, cwd)
             found = os.waitid(os.P_PID, main, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             return main, _KILLED if found is None else _status(child, os.waitpid(main, 0)[1])
         if main is None:
@@ -94,7 +96,13 @@ def _look(child: int, main: int | None) -> tuple[int | None, int | None]:
     return main, None
 
 
-def _not_started() -> SolvenError:
+def _not_started(status: int, cwd: str) -> SolvenError:
+    """The reason why there is no command. env(1) alone ends with 125, where it cannot enter the working directory."""
+    if status == _NOT_ENTERED and cwd != "/":
+        return UsageError(
+            f"cwd: {cwd} is no directory inside that a command can enter; what env(1) says stands on standard error",
+            fix="Make it first, or let the command begin elsewhere.",
+        )
     return host_programs.lacking_starter() or SandboxError(
         "proot could not start the command; what it says stands on standard error",
         fix="If that is about tracing, proot needs ptrace(2): see kernel.yama.ptrace_scope, and whether the container "
