@@ -15,7 +15,7 @@ from solven_env.doctor.asked_for import backend_answer, limits_answer, network_a
 from solven_env.documents.answers import Answer, Question, broken, limited, ok, run
 from solven_env.errors import SolvenError, WorkspaceError, printable
 from solven_env.packages import builds as needed
-from solven_env.packages import layers, store, verifying
+from solven_env.packages import host_tools, layers, store, verifying
 from solven_env.reconcile import kinds
 from solven_env.sandbox import backends
 from solven_env.sandbox.launch_plan import Bind
@@ -209,7 +209,7 @@ def builds(asked: AskedThread) -> Answer | None:
 
 
 def layers_of(asked: AskedThread) -> Answer | None:
-    """The thread's layers belong to whom commands run as, and to nobody else's reach."""
+    """The thread's layers, and what it installed beside them, belong to whom commands run as."""
     assert asked.record is not None
     if asked.thread.storage_id is None:
         return None
@@ -221,6 +221,10 @@ def layers_of(asked: AskedThread) -> Answer | None:
             problem = supplies.rights(path, asked.uid)
             if problem:
                 return problem._replace(detail=f"a layer of the {kind} packages: {problem.detail}")
+    local = layers.where_local(home)
+    problem = supplies.rights(local, asked.uid) if local.exists() else None
+    if problem:
+        return problem._replace(detail=f"what the thread sees at {host_tools.LOCAL}: {problem.detail}")
     return ok(f"{len(names)} in {home.path}") if names else None
 
 

@@ -34,7 +34,7 @@ ask login 9 bash --login -c "$environment"
 ask bare-login 9 env -i HOME=/ TERM=dumb bash --login -c "$environment"
 ask interactive 9 env -i HOME=/ TERM=dumb bash -i -c "$environment"
 ask which 9 sh -c 'for name in "$@"; do printf "%s=%s\n" "$name" "$(command -v "$name")"; done' - \
-    bash python pip uv bun node npm
+    bash python pip uv uvx bun bunx node npm
 ask id 9 id -u
 ask mounts 9 cat /proc/self/mountinfo
 ask interfaces 9 cat /proc/net/dev
@@ -42,7 +42,7 @@ ask null 9 sh -c 'works() { [ -c "$1" ] && head -c 1 "$1" >"/tmp/$0" && [ "$(wc 
         rm "/tmp/$0" || { echo "$1 does not work, and is: $(ls -ld "$1" 2>&1)"; exit 1; }; }
     works /dev/null 0; works /dev/zero 1; works /dev/urandom 1
     echo gone >/dev/null || { echo "/dev/null takes nothing"; exit 1; }' "$file"
-for place in / /tmp/ $python $bun; do
+for place in / /tmp/ /run/solven-env/local/ $python $bun; do
     ask "write $place" 9 sh -c 'set -eC; umask 077; echo kept >"$1"; [ "$(cat "$1")" = kept ]; rm "$1"; [ ! -e "$1" ]' \
         - "$place$file"
 done
@@ -50,10 +50,12 @@ if [ -n "$python" ]; then
     ask python 30 python -c 'import sys; print(sys.executable, sys.prefix, "%d.%d" % sys.version_info[:2])'
     ask pip 30 pip --version
     ask uv 30 uv --version
+    ask uvx 30 uvx --version
     ask packages 120 python -c "$PYTHON_PROBE" "$@"
 fi
 if [ -n "$bun" ]; then
     ask bun 30 bun --version
+    ask bunx 30 bunx --version
     ask node 30 node --version
     ask modules 60 bun -e "$BUN_PROBE"
 fi

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from solven_env.doctor import script
 from solven_env.documents.answers import Answer, Question, broken, limited, ok
 from solven_env.errors import printable
+from solven_env.packages import host_tools
 from solven_env.packages.ecosystems import python as python_row
 
 if TYPE_CHECKING:
@@ -90,11 +91,11 @@ def modules(inside: Inside) -> Answer | None:
 
 
 def programs(inside: Inside) -> Answer | None:
-    """uv, pip and bun are there and start; node too, where npm is told of apart."""
+    """uv, pip, Bun and what they run tools with are there and start; node too, where npm is told of apart."""
     which = _which(inside)
     wanted = [
-        *(("pip", "uv") if inside.settings["python"] else ()),
-        *(("bun", "node") if inside.settings["bun"] else ()),
+        *(("pip", "uv", "uvx") if inside.settings["python"] else ()),
+        *(("bun", "bunx", "node") if inside.settings["bun"] else ()),
     ]
     for name in wanted:
         said = inside.answer(name)
@@ -104,7 +105,8 @@ def programs(inside: Inside) -> Answer | None:
         if said.status:
             return broken(f"{name} does not start", f"it says: {said.words() or 'nothing'}", fix)
     if "node" in wanted and not which.get("npm"):
-        return limited(f"{', '.join(wanted)} start; there is no npm", "this host has none where sandboxes see it")
+        cause = "this host has none where sandboxes see it"
+        return limited(f"{', '.join(wanted)} start; there is no npm and no npx", cause)
     return ok(f"{', '.join(wanted)} start") if wanted else None
 
 
@@ -126,7 +128,7 @@ def _sets_nothing(inside: Inside) -> bool:
 
 
 def _wanted_path(inside: Inside) -> list[str]:
-    return [*inside.settings["path"], "/run/solven-env/bin"]
+    return list(dict.fromkeys((*inside.settings["path"], *host_tools.PATH)))
 
 
 def _path_fix(inside: Inside, shell: str) -> str:

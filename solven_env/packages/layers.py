@@ -1,6 +1,7 @@
 """Layers: a thread's own changes to a build, in directories on this host that an overlay is mounted with.
 
     <data>/layers/<storage id>/<thread>/<incarnation>/<kind>-<instance of the build>[.<number>]/{upper,work}
+    <data>/layers/<storage id>/<thread>/<incarnation>/local/files     what it installed beside its packages; see `local`
 
 A layer belongs to one *instance* of a build: above another one the kernel's overlay is undefined. So a build that was
 made again, or another build, begins a new layer, and the old one stays until it is collected. So it does when a fresh
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
     from solven_env.packages.store import Build
     from solven_env.sandbox.backends.protocol import Backend
+
+
+_LOCAL = "local"
 
 
 class Home(NamedTuple):
@@ -50,11 +54,29 @@ def layer(home: Home, build: Build, uid: int | None) -> Layer:
     place(home, build)
     made = where(home, build)
     for directory in (made.upper, made.work):
-        with refusals_told(directory):
-            make_directory(directory)
-            if uid is not None and directory.stat().st_uid != uid:
-                os.chown(directory, uid, uid)
+        _give(directory, uid)
     return made
+
+
+def local(home: Home, uid: int | None) -> Path:
+    """The thread's directory that its commands see at `host_tools.LOCAL`, made where it is missing; as `layer`."""
+    make(home)
+    made = where_local(home)
+    make_private(made.parent)
+    _give(made, uid)
+    return made
+
+
+def where_local(home: Home) -> Path:
+    """Path of `local`, which may not exist."""
+    return home.path / _LOCAL / "files"
+
+
+def _give(directory: Path, uid: int | None) -> None:
+    with refusals_told(directory):
+        make_directory(directory)
+        if uid is not None and directory.stat().st_uid != uid:
+            os.chown(directory, uid, uid)
 
 
 def where(home: Home, build: Build) -> Layer:
@@ -113,6 +135,13 @@ def _number(home: Home, build: Build) -> int:
             return 0
     numbers = (name.removeprefix(f"{_name(build, 0)}.") for name in names)
     return max((int(number) for number in numbers if number.isdecimal()), default=0)
+
+
+def owned(home: Home) -> tuple[Path, ...]:
+    """The directories here whose contents belong to the thread's uid."""
+    layered = (home.path / f"{kind}-{instance}" for kind, instance in instances(home))
+    local = where_local(home).parent
+    return (*layered, local) if local.exists() else tuple(layered)
 
 
 def instances(home: Home) -> frozenset[tuple[str, str]]:

@@ -136,7 +136,7 @@ def open_root(builder: Builder, directory: Path) -> Root:
 
 def _plan(place: BuildSandbox) -> LaunchPlan:
     builder = place.builder
-    tool_mounts, links = host_tools.tool_mounts(place.tools, [mount.target for mount in SYSTEM])
+    tool_mounts = host_tools.tool_mounts(place.tools, [mount.target for mount in SYSTEM])
     targets = [mount.target for mount in (*SYSTEM, *tool_mounts)]
     packages = builder.host.registries.directories if place.fetches else ()
     return LaunchPlan(
@@ -151,10 +151,11 @@ def _plan(place: BuildSandbox) -> LaunchPlan:
             *(Bind(target, str(path)) for target, path in place.readable.items()),
         ),
         files=(
+            *place.tools.files,
             *etc.identity("user"),
             *(_configuration(builder.host) if place.fetches else etc.resolver("none")),
         ),
-        links=links,
+        links=host_tools.tool_links(place.tools),
         network="host" if place.fetches else "none",
         uid=builder.uid,
         gid=builder.uid,

@@ -198,7 +198,8 @@ def _packages(
             progress(f"{need.kind}: {need.ecosystem.TARGET} is broken, since commands removed {lost} of it; {fix}")
     sections = {need.kind: need.section for need in needs}
     tools = [row.tools(sections.get(name), builder.host) for name, row in ECOSYSTEMS.items()]
-    return host_tools.joined([*tools, host_tools.trusting(builder.host.certificates)]), stacks, tuple(used)
+    tools += [host_tools.local(layers.local(home, uid)), host_tools.trusting(builder.host.certificates)]
+    return host_tools.joined(tools), stacks, tuple(used)
 
 
 def _known_packages(thread: Thread, chosen: _Chosen, home: Home) -> tuple[Tools, list[Stacked], tuple[ToldBuild, ...]]:
@@ -220,4 +221,5 @@ def _known_packages(thread: Thread, chosen: _Chosen, home: Home) -> tuple[Tools,
     certificates = builds.builder(thread.config, os.environ, backend).host.certificates
     sections = {need.kind: need.section for need in needs}
     tools = [row.known_tools(sections.get(name), directories.cache()) for name, row in ECOSYSTEMS.items()]
-    return host_tools.joined([*tools, host_tools.trusting(certificates)]), stacks, tuple(told)
+    tools += [host_tools.local(layers.where_local(home)), host_tools.trusting(certificates)]
+    return host_tools.joined(tools), stacks, tuple(told)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _OURS = {
     host_tools.RUN: "what every sandbox has of the host, under fixed names",
+    host_tools.LOCAL: "what the thread installs beside its packages, as in ~/.local",
     certificates.INSIDE: "the certificate authorities that the host trusts",
 }
 """Reasons for what no profile names."""

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from solven_env.sandbox.request import Request
     from solven_env.system.networks import Network
 
-_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _UNITS = {"KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _DEFAULT_USER = "user"
@@ -102,16 +101,16 @@ def launch_plan(
     mounts: list[Mount] = [_mount(each, tmp_size) for each in settings["mounts"]]
     mounts += [_link(each, site) for each in settings["links"]]
     mounts += [_build(*stacked, None if site.builder == site.uid else site.builder) for stacked in stacks]
-    tool_mounts, links = host_tools.tool_mounts(tools, [mount.target for mount in mounts])
+    tool_mounts = host_tools.tool_mounts(tools, [mount.target for mount in mounts])
+    # A profile that mounts an /etc of its own has its own users and its own resolver too.
+    has_etc = any(isinstance(mount, Etc) for mount in mounts)
+    files = (*etc.identity(user(settings)), *etc.shells(), *etc.resolver(network)) if has_etc else ()
     return LaunchPlan(
         session=site.session,
         workspace=site.workspace,
         mounts=(*mounts, *tool_mounts),
-        # A profile that mounts an /etc of its own has its own users and its own resolver too.
-        files=(*etc.identity(user(settings)), *etc.shells(), *etc.resolver(network))
-        if any(isinstance(mount, Etc) for mount in mounts)
-        else (),
-        links=links,
+        files=(*tools.files, *files),
+        links=host_tools.tool_links(tools),
         network=network,
         allow=tuple(settings.get("allow", ())) if network == "internet" else (),
         uid=site.uid,
@@ -124,13 +123,13 @@ def launch_plan(
 def planned(request: Request, settings: Mapping[str, Any], tools: host_tools.Tools) -> Request:
     """The request with its whole environment, its working directory, and the limits of the settings.
 
-    The environment is the profile's variables, PATH, what tools need, and what the request brings. PWD is left to the
-    sandbox.
+    The environment is ours (`host_tools.VARIABLES`), what tools need, the profile's variables, PATH, and what the
+    request brings: of two values the later one in this order. PWD is left to the sandbox.
     """
     cwd = workdir(settings) if request.cwd is None else request.cwd
     variables = {
         "HOME": "/",
-        "XDG_CACHE_HOME": host_tools.CACHE,
+        **dict(host_tools.VARIABLES),
         **dict(tools.variables),
         **settings["env"],
         "PATH": ":".join(path(settings)),
@@ -144,7 +143,7 @@ def planned(request: Request, settings: Mapping[str, Any], tools: host_tools.Too
 
 def path(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """The directories in which commands look for programs, the first one first."""
-    return tuple(dict.fromkeys((*settings["path"], host_tools.BIN, *_SYSTEM_PATH.split(":"))))
+    return host_tools.path(settings["path"])
 
 
 def user(settings: Mapping[str, Any]) -> str:

@@ -48,7 +48,8 @@ def find(settings: Mapping[str, Any], storage: Path | None, keys: Iterable[str])
     if not programs:
         return ()
     tools = _tools(settings)
-    given = {*(each.target for each in tools.mounts), *(each.path for each in tools.links)}
+    given = {each.target for each in tools.mounts} | {each.path for each in tools.files}
+    given |= {each.path for each in tools.links}
     shown, path = _shown(settings, storage, keys), launch.path(settings)
     return tuple(
         MissingProgram(name, each["why"], each["package"])

@@ -214,7 +214,7 @@ def _is_live(thread: Thread, record: Record, turn: int) -> bool:
 
 
 def _give(thread: Thread, record: Record, home: layers.Home, uid: int) -> None:
-    """Give the thread's layers and, last, its workspace from whichever uid of a thread's they have to this one."""
+    """Give what the thread has here and, last, its workspace from whichever uid of a thread's they have to this one."""
     from solven_env.workspace.adoption import adopt
 
     former = {thread.config.sandbox.uid, _owner(thread)} - {0}
@@ -223,8 +223,7 @@ def _give(thread: Thread, record: Record, home: layers.Home, uid: int) -> None:
     def is_former(owner: int) -> bool:
         return owner in former or _is_a_threads(thread, record, home, owner)
 
-    for kind, instance in layers.instances(home):
-        path = home.path / f"{kind}-{instance}"
+    for path in layers.owned(home):
         with refusals_told(path):
             directory = os.open(path, READ_DIRECTORY)
         with holding(directory):

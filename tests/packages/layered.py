@@ -54,7 +54,7 @@ class Layered:
                 host_tools.trusting(self.builder.host.certificates),
             )
         )
-        mounts, links = host_tools.tool_mounts(tools, [mount.target for mount in making.SYSTEM])
+        mounts = host_tools.tool_mounts(tools, [mount.target for mount in making.SYSTEM])
         overlays = []
         for build in self.builds:
             layer = layers.layer(home(self.base), build, UID)
@@ -67,8 +67,8 @@ class Layered:
             session=f"test-{self.base.name}",
             workspace=str(self.base / "workspace"),
             mounts=(*making.SYSTEM, *mounts, *overlays),
-            files=etc.identity("user"),
-            links=links,
+            files=(*tools.files, *etc.identity("user")),
+            links=host_tools.tool_links(tools),
             uid=UID,
             gid=UID,
             program=self.builder.program,

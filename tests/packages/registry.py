@@ -38,13 +38,16 @@ class Registry:
         self.pages[f"/simple/{name.replace('_', '-')}/"] = ("text/html", page.encode())
         self.pages[f"/files/{file}"] = ("application/octet-stream", data)
 
-    def add_npm(self, name: str, version: str) -> None:
-        data = tarball({"package/package.json": json.dumps({"name": name, "version": version}).encode()})
+    def add_npm(self, name: str, version: str, program: str = "") -> None:
+        """A package that brings a `program` of its name, as text, or nothing."""
+        manifest = {"name": name, "version": version, **({"bin": {name: "program"}} if program else {})}
+        files = {"package/package.json": json.dumps(manifest).encode(), "package/program": program.encode()}
+        data = tarball(files)
         integrity = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
         dist = {"tarball": f"{self.address}/{name}/-/{name}-{version}.tgz", "integrity": integrity}
         about = json.loads(self.pages.get(f"/{name}", ("", b'{"versions": {}}'))[1])
         about |= {"name": name, "dist-tags": {"latest": version}}
-        about["versions"][version] = {"name": name, "version": version, "dist": dist}
+        about["versions"][version] = {**manifest, "dist": dist}
         self.pages[f"/{name}"] = ("application/json", json.dumps(about).encode())
         self.pages[f"/{name}/-/{name}-{version}.tgz"] = ("application/octet-stream", data)
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs GNU env a
 
 BASH = shutil.which("bash") or "bash"
 SYSTEM = "/usr/local/bin:/usr/bin:/bin"
-PARTS = ["/.venv/bin", "/node_modules/.bin", "/run/solven-env/bin"]
+PARTS = ["/.venv/bin", "/node_modules/.bin", "/run/solven-env/bin", "/run/solven-env/local/bin"]
 ENV = shutil.which("env") or "env"
 SOURCE = '. "$0"; '
 PRINT = f"exec {ENV} -0"
@@ -79,7 +79,7 @@ def test_sourcing_sets_what_r4_and_r5_say_and_prints_nothing(home: Path, options
         (SYSTEM, [*PARTS, *SYSTEM.split(":")]),
         (":".join(PARTS), PARTS),
         (f"{':'.join(PARTS)}:/bin", [*PARTS, "/bin"]),
-        (f"{PARTS[1]}:/bin", [PARTS[0], PARTS[2], PARTS[1], "/bin"]),
+        (f"{PARTS[1]}:/bin", [PARTS[0], *PARTS[2:], PARTS[1], "/bin"]),
         ("", PARTS),
         (None, PARTS),
     ],
@@ -204,7 +204,7 @@ def test_no_value_breaks_out_of_its_quotes(
             rendered(resolve(profile({**env, **through}, path, inputs)))["rc"].encode()
         )
         values = {**env, **{f"I{name.upper()}": value for name, value in inputs.items()}}
-        expected.append((values, [*path, PARTS[2], *SYSTEM.split(":")]))
+        expected.append((values, [*path, *PARTS[2:], *SYSTEM.split(":")]))
     script = f'for i in "$@"; do ( . "$0/$i"; {ENV} -0 ); printf "END\\0"; done'
     done = bash("--norc", "-euc", script, directory, *map(str, range(len(examples))))
     assert done.stderr == b""

@@ -46,7 +46,7 @@ def test_variables_and_path_are_right_whatever_way_leads_there(thread: World, wa
     found = json.loads(done.out)
     assert {name: found.get(name) for name in VARIABLES} == VARIABLES
     path = found["PATH"].split(":")
-    assert path[:3] == ["/.venv/bin", "/node_modules/.bin", "/run/solven-env/bin"]
+    assert path[:4] == ["/.venv/bin", "/node_modules/.bin", "/run/solven-env/bin", "/run/solven-env/local/bin"]
     assert {"/usr/bin", "/bin"} < set(path)
     assert len(path) == len(set(path)), path
 
@@ -87,11 +87,9 @@ def test_the_files_of_shells_are_ours_on_every_host(either: World) -> None:
 
 
 def test_programs_resolve_and_work(thread: World) -> None:
-    names = "python pip uv bun node"
-    assert thread.out(f"for name in {names}; do command -v $name; done").split()[:2] == [
-        "/.venv/bin/python",
-        "/.venv/bin/pip",
-    ]
+    names = "python python3 pip pip3 uv uvx bun bunx node"
+    venv = [f"/.venv/bin/{name}" for name in names.split()[:4]]
+    assert thread.out(f"for name in {names}; do command -v $name; done").split()[:4] == venv
     assert thread.run(shell="which python; command -v uv bun").lines == [
         "/.venv/bin/python",
         "/run/solven-env/bin/uv",

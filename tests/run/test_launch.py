@@ -27,6 +27,7 @@ MOVABLE = Interpreter("/opt/p/bin/python3.12", "/opt/p", "3.12.1", "", "", True,
 TOOLS = joined((python.sandbox_tools(None), bun.sandbox_tools(None), trusting(Path("/c/authorities.pem"))))
 PLAIN = joined((python.sandbox_tools(None), bun.sandbox_tools(None)))
 NONE = Tools()
+OURS = ["/run/solven-env/bin", "/run/solven-env/local/bin"]
 
 
 def mount(**about: Any) -> dict[str, Any]:
@@ -113,9 +114,12 @@ def test_tools_have_their_fixed_names(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown["/run/solven-env/bin/bun"] == "/opt/bun"
     assert shown["/run/solven-env/python"] == "/opt/p"
     assert shown["/run/solven-env/certificates.pem"] == "/c/authorities.pem"
-    assert made.links == (STARTER, StagedLink("/run/solven-env/bin/node", "bun"))
+    names = ("uvx", "python", "python3", "python3.12", "pip", "pip3")
+    assert {file.path for file in made.files if file.mode == 0o755} == {f"/run/solven-env/bin/{name}" for name in names}
+    bunx = StagedLink("/run/solven-env/bin/bunx", "bun")
+    assert made.links == (STARTER, bunx, StagedLink("/run/solven-env/bin/node", "bun"))
     monkeypatch.setattr(bun, "NODE", ("/bin/sh",))
-    assert plan(tools=bun.sandbox_tools(Path("/opt/bun"))).links == (STARTER,)
+    assert plan(tools=bun.sandbox_tools(Path("/opt/bun"))).links == (STARTER, bunx)
     fixed = MOVABLE._replace(prefix="/home/ada/py/3.12", is_movable=False)
     made = plan(tools=python.sandbox_tools(fixed))
     assert StagedLink("/run/solven-env/python", "/home/ada/py/3.12") in made.links
@@ -155,10 +159,10 @@ def test_sizes(text: str, size: int | None) -> None:
 @pytest.mark.parametrize(
     ("prepended", "first"),
     [
-        ([], ["/run/solven-env/bin", "/usr/local/sbin"]),
-        (["/.venv/bin", "/node_modules/.bin"], ["/.venv/bin", "/node_modules/.bin", "/run/solven-env/bin"]),
-        (["/usr/bin", "/.venv/bin"], ["/usr/bin", "/.venv/bin", "/run/solven-env/bin", "/usr/local/sbin"]),
-        (["/run/solven-env/bin", "/a", "/a"], ["/run/solven-env/bin", "/a", "/usr/local/sbin"]),
+        ([], [*OURS, "/usr/local/sbin"]),
+        (["/.venv/bin", "/node_modules/.bin"], ["/.venv/bin", "/node_modules/.bin", *OURS]),
+        (["/usr/bin", "/.venv/bin"], ["/usr/bin", "/.venv/bin", *OURS, "/usr/local/sbin"]),
+        ([OURS[0], "/a", "/a"], [OURS[0], "/a", OURS[1], "/usr/local/sbin"]),
     ],
 )
 def test_path_has_the_profiles_parts_first_and_each_once(prepended: list[str], first: list[str]) -> None:
@@ -172,9 +176,14 @@ def test_the_environment_is_built_from_nothing(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("OUTSIDE", "sesame")
     found = environment(settings(env={"A": "1", "PWD": "/x", "HOME": "/"}), PLAIN, cwd="/usr")
     caches = {name for name, value in found.items() if value.startswith("/var/cache/solven-env")}
-    assert caches == {"XDG_CACHE_HOME", "UV_CACHE_DIR", "MPLCONFIGDIR", "BUN_INSTALL", "BUN_INSTALL_CACHE_DIR"}
-    fixed = {"HOME": "/", "UV_LINK_MODE": "copy", "UV_PYTHON_DOWNLOADS": "never", "SOLVEN_ENV_CWD": "/usr", "A": "1"}
-    assert {name: value for name, value in found.items() if name not in {*caches, "PATH"}} == fixed
+    assert caches == {"XDG_CACHE_HOME", "UV_CACHE_DIR", "MPLCONFIGDIR", "BUN_INSTALL_CACHE_DIR", "NPM_CONFIG_CACHE"}
+    own = {name for name, value in found.items() if value.startswith("/run/solven-env/local")}
+    assert own == {
+        *("XDG_DATA_HOME", "XDG_STATE_HOME", "PYTHONUSERBASE", "PIPX_BIN_DIR", "PIPX_MAN_DIR"),
+        *("BUN_INSTALL", "NPM_CONFIG_PREFIX"),
+    }
+    fixed = {"HOME": "/", "LANG": "C.UTF-8", "UV_LINK_MODE": "copy", "SOLVEN_ENV_CWD": "/usr", "A": "1"}
+    assert {name: value for name, value in found.items() if name not in {*caches, *own, "PATH"}} == fixed
 
 
 @pytest.mark.parametrize(
@@ -183,6 +192,8 @@ def test_the_environment_is_built_from_nothing(monkeypatch: pytest.MonkeyPatch) 
         ({}, {"A": "given"}, {"A": "given"}),
         ({"A": "profile"}, {"A": "given"}, {"A": "given"}),
         ({"UV_CACHE_DIR": "/c"}, {}, {"UV_CACHE_DIR": "/c"}),
+        ({"LANG": "de_DE.UTF-8"}, {}, {"LANG": "de_DE.UTF-8"}),
+        ({"XDG_DATA_HOME": "/d"}, {"XDG_STATE_HOME": "/s"}, {"XDG_DATA_HOME": "/d", "XDG_STATE_HOME": "/s"}),
         ({"PATH": "/evil"}, {}, {"PATH": environment(settings(), NONE)["PATH"]}),
         ({}, {"PATH": "/mine"}, {"PATH": "/mine"}),
         ({}, {"PWD": "/mine"}, {"PWD": None}),

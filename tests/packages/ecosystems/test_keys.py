@@ -37,8 +37,8 @@ PINNED = {"version": "1.3.0", "sha256": "00"}
 @pytest.mark.parametrize(
     ("uid", "key"),
     [
-        (None, "python-315ed15a73bbe9eb4368559aa30dc6a5c198f8bd"),
-        (61000, "python-9bfc7a3fdea97ba7058b313fdd3d1cd881f7b327"),
+        (None, "python-c8f8ac8be0b050460a7f9056130019ceea4c2831"),
+        (61000, "python-65d16626e24e0b7acc2d2344bc1c2fbba0454cdf"),
     ],
 )
 def test_python_builds_keep_their_keys(uid: int | None, key: str) -> None:

@@ -37,8 +37,11 @@ IS_STATED_WHEN_ABSENT = True
 NEEDED = ()
 """A build can do without any package: `bun remove` takes them away, and `bun install` brings them back."""
 _VARIABLES = (
-    ("BUN_INSTALL", f"{host_tools.CACHE}/bun"),
+    ("BUN_INSTALL", host_tools.LOCAL),
     ("BUN_INSTALL_CACHE_DIR", f"{host_tools.CACHE}/bun/install/cache"),
+    # the host's npm, where it has one
+    ("NPM_CONFIG_CACHE", f"{host_tools.CACHE}/npm"),
+    ("NPM_CONFIG_PREFIX", host_tools.LOCAL),
 )
 WHYS = MappingProxyType(
     {
@@ -201,11 +204,12 @@ def package(path: str) -> AddedPackage | None:
 
 
 def sandbox_tools(path: Path | None) -> host_tools.Tools:
-    """Bun where there is one, which is called node too where the host shows none."""
+    """Bun where there is one, which is called bunx too, and node where the host shows none: it looks at its name."""
     if path is None:
         return host_tools.Tools(variables=_VARIABLES)
-    links = () if any(map(os.path.exists, NODE)) else (StagedLink(f"{host_tools.BIN}/node", "bun"),)
-    return host_tools.Tools((Bind(f"{host_tools.BIN}/bun", str(path)),), links, variables=_VARIABLES)
+    names = ("bunx",) if any(map(os.path.exists, NODE)) else ("bunx", "node")
+    links = tuple(StagedLink(f"{host_tools.BIN}/{name}", "bun") for name in names)
+    return host_tools.Tools((Bind(f"{host_tools.BIN}/bun", str(path)),), links=links, variables=_VARIABLES)
 
 
 def tools(section: Bun | None, host: Toolchain) -> host_tools.Tools:

@@ -39,9 +39,22 @@ NEEDED = ("pyvenv.cfg", "bin/python", "lib")
 _VARIABLES = (
     ("UV_CACHE_DIR", f"{host_tools.CACHE}/uv"),
     ("UV_LINK_MODE", "copy"),
-    ("UV_PYTHON_DOWNLOADS", "never"),
     ("MPLCONFIGDIR", f"{host_tools.CACHE}/matplotlib"),
+    # pip install --user, and pipx; uv's tools and interpreters follow XDG_DATA_HOME
+    ("PYTHONUSERBASE", host_tools.LOCAL),
+    ("PIPX_BIN_DIR", f"{host_tools.LOCAL}/bin"),
+    ("PIPX_MAN_DIR", f"{host_tools.LOCAL}/share/man"),
 )
+_RECIPE = 2
+"""The version of how a build is made, part of its key: 2 says in pyvenv.cfg that pip stays."""
+_PIP = """\
+# The pip of the virtual environment that is active, /.venv where none is: the host's is for another Python.
+place=${VIRTUAL_ENV:-/.venv}
+if [ -x "$place/bin/pip" ]; then
+    exec "$place/bin/pip" "$@"
+fi
+echo "pip: there is none in $place. Type: uv pip ${*:-install PACKAGE}" >&2
+exit 127"""
 WHYS = MappingProxyType(
     {
         f"{host_tools.BIN}/uv": "uv, which adds Python packages",
@@ -193,6 +206,7 @@ def key_inputs(section: Python, lock: bytes | None, interpreter: Interpreter, ui
         "interpreter": interpreter._asdict(),
         "uv": uv().version,
         "uid": uid,
+        "recipe": _RECIPE,
     }
 
 
@@ -230,13 +244,26 @@ def package(path: str) -> AddedPackage | None:
 
 
 def sandbox_tools(interpreter: Interpreter | None) -> host_tools.Tools:
-    """uv, which every sandbox has, and an interpreter where there is one."""
-    program = host_tools.Tools((Bind(f"{host_tools.BIN}/uv", str(uv().path)),), variables=_VARIABLES)
+    """uv, which every sandbox has, and an interpreter where there is one, with its names and those of pip.
+
+    The names are scripts, not links: by a link `python -m venv` would make environments that do not start (an
+    interpreter of python-build-standalone finds its library beside its own name), or that name another directory than
+    uv's. uv looks for interpreters by these names on PATH, and passes those of virtual environments.
+    """
+    program = host_tools.Tools(
+        mounts=(Bind(f"{host_tools.BIN}/uv", str(uv().path)),),
+        files=(host_tools.script("uvx", f'exec {host_tools.BIN}/uv tool uvx "$@"'),),
+        variables=_VARIABLES,
+    )
     if interpreter is None:
         return program
+    minor = ".".join(interpreter.version.split(".")[:2])
+    start = f'exec {INTERPRETER}/bin/python{minor} "$@"'
+    names = {**dict.fromkeys(("python", "python3", f"python{minor}"), start), **dict.fromkeys(("pip", "pip3"), _PIP)}
+    found = program._replace(files=(*program.files, *(host_tools.script(*each) for each in names.items())))
     if interpreter.is_movable:
-        return program._replace(mounts=(*program.mounts, Bind(INTERPRETER, interpreter.prefix)))
-    return program._replace(links=(StagedLink(INTERPRETER, interpreter.prefix),), places=(interpreter.prefix,))
+        return found._replace(mounts=(*found.mounts, Bind(INTERPRETER, interpreter.prefix)))
+    return found._replace(links=(StagedLink(INTERPRETER, interpreter.prefix),), places=(interpreter.prefix,))
 
 
 def tools(section: Python | None, host: Toolchain) -> host_tools.Tools:

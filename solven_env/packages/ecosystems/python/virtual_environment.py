@@ -107,7 +107,16 @@ def _install(
             place.run(*argv, purpose="the Python packages cannot be installed", fix="Lock again, or ask `doctor`.")
     shutil.rmtree(offered)
     with making.open_root(builder, tree) as root:
+        _keep_pip(root)
         _forget_times(root, f"lib/python{section.version}/site-packages")
+
+
+def _keep_pip(root: Root) -> None:
+    """Let uv sync leave pip, which is in no project: uv keeps it in environments that its --seed made.
+
+    crates/uv-installer/src/plan.rs. --seed itself would take the newest pip, which no lock pins.
+    """
+    root.replace("pyvenv.cfg", root.read("pyvenv.cfg") + b"seed = true\n", 0o644)
 
 
 def _forget_times(root: Root, site: str) -> None:
