@@ -11,7 +11,7 @@ from itertools import filterfalse
 from typing import TYPE_CHECKING, Literal
 
 from solven_env.errors import UsageError
-from solven_env.report import DoctorReport, LockReport, Report, ThreadReport, thread_report
+from solven_env.report import DoctorReport, LockReport, Report, thread_report
 from solven_env.system import directories
 from solven_env.threads.thread import Thread
 from solven_env.workspace.storage import check_readers, thread_id
@@ -119,6 +119,8 @@ def status(
 
     >>> solven_env.status("thread-42").threads[0].state
     'in-sync'
+
+    `NeverAppliedError` for a thread that was never applied.
     """
     from solven_env.profile.source import find_profile
     from solven_env.run import execute
@@ -127,24 +129,19 @@ def status(
     found = Thread.find(thread, storage)
     if inputs and profile is None:
         raise UsageError("inputs are of use to a profile only", fix="Name the profile (--profile), or leave them out.")
-    record = found.record()
-    if profile is not None:
-        computed = planning.plan(found, record, find_profile(profile), inputs or {}, ())[0]
-    elif record is None or not record.generation:
-        return Report("status", (ThreadReport(thread, "new", 0, is_interrupted=record is not None),))
-    else:
-        computed = planning.plan_drift(found, record)
-    builds = tuple(build["key"] for build in computed.desired.builds.values())
-    report = thread_report(computed)._replace(builds=builds)
-    if record is not None and record.generation:
-        # A profile may ask for other builds than those that commands run above now.
-        running_now = computed if profile is None else planning.plan_drift(found, record)
-        report = report._replace(
-            added=found.added(record, running_now.desired.builds),
-            missing_links=found.missing_links(record),
-            unenforced=execute.unenforced(record),
-            session=sessions.look(found, record),
-        )
+    record = found.applied()
+    drift = planning.plan_drift(found, record)
+    # A profile may ask for other builds than those that commands run above now.
+    computed = drift if profile is None else planning.plan(found, record, find_profile(profile), inputs or {}, ())[0]
+    report = thread_report(computed)._replace(
+        profile=record.profile["name"],
+        release=record.profile["release"],
+        builds=tuple(build["key"] for build in computed.desired.builds.values()),
+        added=found.added(record, drift.desired.builds),
+        missing_links=found.missing_links(record),
+        unenforced=execute.unenforced(record),
+        session=sessions.look(found, record),
+    )
     return Report("status", (report,))
 
 
@@ -223,7 +220,11 @@ def apply(
     if missing:
         progress(f"programs: {missing_programs.told(missing)}. {missing_programs.fix(missing)}")
     report = thread_report(computed)._replace(
-        changes=changes, generation=applied.generation, kept=applied.kept, missing_programs=missing
+        changes=changes,
+        generation=applied.generation,
+        kept=applied.kept,
+        kept_at=tuple(each.kept and found.state.location(each.kept) for each in applied.kept),
+        missing_programs=missing,
     )
     return Report("apply", (report,))
 

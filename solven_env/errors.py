@@ -180,6 +180,12 @@ def to_read(page: str) -> str:
     return f"solven-env docs {page}"
 
 
+class NeverAppliedError(SandboxError):
+    """The thread was never applied, or its first apply was interrupted: nothing is known of it."""
+
+    page = "docs/reconciling.md"
+
+
 def printable(text: str) -> str:
     """`text` on one line, safe for a terminal: control characters and lone surrogates become escapes.
 

@@ -36,12 +36,18 @@ class ThreadReport(NamedTuple):
     generation: int
     changes: tuple[Change, ...] = ()
     kept: tuple[Kept, ...] = ()
+    kept_at: tuple[str, ...] = ()
+    """For each of `kept`, the path of its bytes or of what was moved; empty for a link, which is told whole."""
     missing_programs: tuple[MissingProgram, ...] = ()
     """The programs that the profile needs of the host and commands would not find. Only `apply` fills it."""
     is_interrupted: bool = False
     """True if an earlier apply began and did not end. The next apply finishes it."""
+    profile: str = ""
+    """The name of the profile that was applied last. Only `status` fills it, and all below."""
+    release: str = ""
+    """The release of that profile."""
     builds: tuple[str, ...] = ()
-    """The keys of the thread's builds that are complete on this host. Only `status` fills it, and all below."""
+    """The keys of the thread's builds that are complete on this host."""
     added: tuple[Added, ...] = ()
     """The packages that commands added to each build."""
     missing_links: tuple[str, ...] = ()
@@ -84,6 +90,7 @@ class Report(NamedTuple):
         threads = [thread.to_json() for thread in self.threads]
         if self.command == "status":
             for thread, described in zip(self.threads, threads, strict=True):
+                described["profile"] = {"name": thread.profile, "release": thread.release}
                 described["builds"] = list(thread.builds)
                 described["added"] = {each.kind: _added(each) for each in thread.added}
                 described["missing_links"] = list(thread.missing_links)
@@ -92,7 +99,10 @@ class Report(NamedTuple):
                 described["session"] = thread.session._asdict() if thread.session else None
         if self.command == "apply":
             for thread, described in zip(self.threads, threads, strict=True):
-                described["kept"] = [each._asdict() for each in thread.kept]
+                described["kept"] = [
+                    {**each._asdict(), "location": location}
+                    for each, location in zip(thread.kept, thread.kept_at, strict=True)
+                ]
                 described["missing_programs"] = [each._asdict() for each in thread.missing_programs]
         return document(self.command, threads)
 

@@ -13,7 +13,15 @@ import pytest
 
 import solven_env
 from solven_env import api
-from solven_env.errors import ConflictError, HeldError, ProfileError, StateError, UsageError, WorkspaceError
+from solven_env.errors import (
+    ConflictError,
+    HeldError,
+    NeverAppliedError,
+    ProfileError,
+    StateError,
+    UsageError,
+    WorkspaceError,
+)
 from solven_env.state import LocalState
 from tests.profiles import write_profile
 from tests.trees import snapshot
@@ -62,8 +70,9 @@ NEW = [
 
 def test_looking_at_a_new_thread_makes_nothing(profile: Path, storage: Path) -> None:
     assert told(solven_env.diff(profile, "t1", storage=storage)) == ("new", NEW)
-    assert told(solven_env.status("t1", storage=storage)) == ("new", [])
-    assert told(solven_env.status("t1", profile=profile, storage=storage)) == ("new", NEW)
+    for named in (None, profile):
+        with pytest.raises(NeverAppliedError, match="thread t1 was never applied"):
+            solven_env.status("t1", profile=named, storage=storage)
     computed = solven_env.plan(profile, "t1", storage=storage)
     assert [change.address for change in computed.changes] == [address for _, _, address in NEW]
     assert not storage.exists()

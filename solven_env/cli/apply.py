@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -89,14 +90,11 @@ def _say_result(report: ThreadReport, dry_run: bool) -> None:
     from solven_env.cli.output import say
     from solven_env.errors import counted, printable
 
-    copied = [kept for kept in report.kept if not kept.is_moved]
-    for kept in copied:
-        say(f"  kept the former {printable(kept.path)}{f' -> {printable(kept.target)}' if kept.target else ''}")
-    if copied:
-        say(f"  in .solven-env/threads/{report.thread}/generations/{report.generation} of the storage")
-    for kept in (kept for kept in report.kept if kept.is_moved):
-        say(f"  moved the former {printable(kept.path)} whole")
-        say(f"  to .solven-env/{printable(kept.kept)} of the storage")
+    for kept, location in zip(report.kept, report.kept_at, strict=True):
+        what = "moved the whole former" if kept.is_moved else "kept the former"
+        say(f"  {what} {printable(kept.path)}{f' -> {printable(kept.target)}' if kept.target else ''}")
+        if location:
+            say(f"      {printable(shlex.quote(location))}")
     count = counted(len(report.changes), "change")
     if dry_run:
         say(f"{report.thread}: {count} to make; nothing was written.")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _SHOWN = 8
 """Number of added packages that are named for each build; `--format json` names all."""
 
+_STATES = {"in-sync": "in sync with", "drift": "drift from"}
+
 
 def command(
     thread: ThreadArgument,
@@ -54,8 +56,8 @@ def command(
         print_json(report.to_json())
     else:
         for each in report.threads:
-            applied = f"generation {each.generation}" if each.generation else "never applied"
-            say(f"{each.thread}: {each.state.replace('-', ' ')}, {applied}")
+            state = _STATES.get(each.state, f"{each.state} since")
+            say(f"{each.thread}: {state} {each.profile} {each.release}, generation {each.generation}")
             say_changes(each)
             for key in each.builds:
                 say(f"  build {key}")

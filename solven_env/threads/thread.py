@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from solven_env import config
-from solven_env.errors import SandboxError, StateError
+from solven_env.errors import NeverAppliedError, StateError
 from solven_env.packages.ecosystems import ECOSYSTEMS, rows
 from solven_env.reconcile import kinds
 from solven_env.sandbox import backends
@@ -81,11 +81,12 @@ class Thread(NamedTuple):
         return look(self.state, self.name, vocabulary())
 
     def applied(self) -> Record:
-        """The record of the last apply; SandboxError, which names `apply`, where there was none."""
+        """The record of the last apply; NeverAppliedError, which names `apply`, if there was none."""
         found = self.record()
         if found is None or not found.generation:
             fix = f"Run: solven-env apply PROFILE {self.name}"
-            raise SandboxError(f"thread {self.name} was never applied", fix=fix)
+            interrupted = "; its first apply was interrupted" if found else ""
+            raise NeverAppliedError(f"thread {self.name} was never applied{interrupted}", fix=fix)
         return found
 
     def restore_record(self, progress: Callable[[str], None]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import solven_env
-from solven_env.errors import HeldError
+from solven_env.errors import HeldError, NeverAppliedError
 from tests.profiles import write_profile
 
 CHECKOUT = Path(__file__).parents[2]
@@ -82,7 +82,9 @@ def test_a_second_apply_is_refused_while_the_first_one_writes(profile: Path, tmp
         assert "thread t1 is held by another apply" in errors
         with pytest.raises(HeldError):
             solven_env.apply(profile, "t1", storage=storage)
-        assert solven_env.status("t1", storage=storage).threads[0].is_interrupted
+        assert solven_env.diff(profile, "t1", storage=storage).threads[0].is_interrupted
+        with pytest.raises(NeverAppliedError, match="its first apply was interrupted"):
+            solven_env.status("t1", storage=storage)
         assert finish(first)[0] == 0
     check(profile, storage)
 

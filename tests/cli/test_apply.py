@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,8 +28,31 @@ def test_the_way_of_a_thread(cli: Cli, snapshot: SnapshotAssertion) -> None:
     hello.write_text("echo agent\n")
     cli.write("profile.yaml", PROFILE.replace("echo hi", "echo you"))
     steps += [cli("apply", profile, "t1"), cli("apply", profile, "t1", "--on-conflict", "overwrite")]
-    assert [(step.returncode, step.stdout, step.stderr) for step in steps] == snapshot
+    storage = str(cli.storage)
+    assert [(step.returncode, step.stdout.replace(storage, "STORAGE"), step.stderr) for step in steps] == snapshot
     assert hello.read_text() == "echo you\n"
+
+
+def test_what_was_kept_is_told_with_a_path_to_copy_it_from(cli: Cli) -> None:
+    """Pasted into a shell: a file's bytes, a directory that was moved whole with a name that needs quotes."""
+    content = 'dotfiles: {file: {content: x}, "a dir\'s": {content: x}, link: {content: x}}\n'
+    profile = cli.write("profile.yaml", PROFILE.partition("dotfiles:")[0] + content)
+    workspace = cli.workspace()
+    (workspace / "a dir's").mkdir(parents=True)
+    (workspace / "a dir's/inner").write_text("in it\n")
+    (workspace / "file").write_text("mine\n")
+    (workspace / "link").symlink_to("file")
+    done = cli("apply", profile, "t1", "--on-conflict", "overwrite")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert "  kept the former link -> file" in lines
+    to = cli.storage.parent / "copies"
+    to.mkdir()
+    for what, copied in (("kept the former file", "file"), ("moved the whole former a dir's", "directory")):
+        path = lines[lines.index(f"  {what}") + 1].strip()
+        subprocess.run(["sh", "-c", f"cp -r {path} {to}/{copied}"], check=True)
+    assert (to / "file").read_text() == "mine\n"
+    assert (to / "directory/inner").read_text() == "in it\n"
 
 
 def test_a_second_apply_changes_no_inode(cli: Cli) -> None:

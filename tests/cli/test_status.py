@@ -11,8 +11,13 @@ if TYPE_CHECKING:
 
 def test_status_of_a_thread_that_was_never_applied(cli: Cli) -> None:
     result = cli("status", "t9")
-    assert (result.returncode, result.stdout) == (0, "t9: new, never applied\n")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: thread t9 was never applied.\n  Run: solven-env apply PROFILE t9\n")
     assert not cli.storage.exists()
+    document = json.loads(cli("status", "t9", "--profile", cli.write("profile.yaml"), "--format", "json").stdout)
+    (thread,) = document["threads"]
+    assert (thread["state"], thread["generation"], thread["error"]["code"]) == ("failed", 0, 1)
+    assert thread["error"]["fix"] == "Run: solven-env apply PROFILE t9"
 
 
 def test_status_json(cli: Cli) -> None:
@@ -39,6 +44,7 @@ def test_status_json(cli: Cli) -> None:
                         "after": document["threads"][0]["changes"][0]["after"],
                     }
                 ],
+                "profile": {"name": "small", "release": "1.0.0"},
                 "builds": [],
                 "added": {},
                 "missing_links": [],
