@@ -109,6 +109,20 @@ def test_pending_drift_and_conflict(profile: Path, storage: Path) -> None:
     assert bashrc.read_text() == "edited"
 
 
+def test_a_file_is_said_to_change_by_what_it_renders_alone(profile: Path, storage: Path) -> None:
+    files = {"a": {"content": "{{ env.A }}"}, "b": {"content": "{{ profile.release }}"}, "c": {"content": "x"}}
+    write_profile(profile, files, env={"A": "1", "B": "1"})
+    solven_env.apply(profile, "t1", storage=storage)
+    write_profile(profile, files | {"c": {"content": "y"}}, env={"A": "2", "B": "2"}, release="2.0.0")
+    changes = only(solven_env.diff(profile, "t1", storage=storage)).changes
+    assert {change.address: change.reason for change in changes} == {
+        "file:a": "the profile changed env.A",
+        "file:b": "the profile changed release",
+        "file:c": "the profile changed it",
+        "settings:launch": "the profile changed env.A, env.B, release",
+    }
+
+
 def test_an_edit_of_env_or_limits_alone_is_a_change(profile: Path, storage: Path) -> None:
     solven_env.apply(profile, "t1", storage=storage)
     for sections, names in (

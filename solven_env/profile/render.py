@@ -34,6 +34,8 @@ class RenderedFile(NamedTuple):
     data: bytes
     mode: str
     own: Literal["whole", "keys"]
+    reads: frozenset[str] = frozenset()
+    """The names that its texts read, as in `templating.reads`."""
 
     @property
     def digest(self) -> str:
@@ -61,8 +63,8 @@ def render(
     files, diagnostics, work = [], [], templating.Work()
     for dotfile in profile.dotfiles:
         outcome = _render_one(profile, dotfile, read_template, read_source, work)
-        if isinstance(outcome, bytes):
-            files.append(RenderedFile(dotfile.path, outcome, dotfile.mode, dotfile.own))
+        if isinstance(outcome, RenderedFile):
+            files.append(outcome)
         elif outcome is not None:
             diagnostics.append(outcome)
     return tuple(files), tuple(diagnostics)
@@ -70,16 +72,21 @@ def render(
 
 def _render_one(
     profile: Profile, dotfile: Dotfile, read_template: ReadTemplate, read_source: ReadSource, work: templating.Work
-) -> bytes | Diagnostic | None:
-    """The bytes, or the mistake; None if the mistake is reported already: a part is missing, the work is used up."""
+) -> RenderedFile | Diagnostic | None:
+    """The file, or the mistake; None if the mistake is reported already: a part is missing, the work is used up."""
+    texts: dict[str, str] = {}
     try:
         if dotfile.form == "source":
-            return read_source(dotfile.text)
+            return RenderedFile(dotfile.path, read_source(dotfile.text), dotfile.mode, dotfile.own)
         if work.is_spent:
             return None
         if dotfile.form == "content":
-            return templating.expand(dotfile.text, profile.context, work).encode()
-        return templating.render(dotfile.text, _reader(read_template), profile.context, work).encode()
+            text = templating.expand(dotfile.text, profile.context, work)
+            reads = templating.reads(dotfile.text)
+        else:
+            text = templating.render(dotfile.text, _reader(read_template, texts), profile.context, work)
+            reads = frozenset().union(*(templating.reads(each, name) for name, each in texts.items()))
+        return RenderedFile(dotfile.path, text.encode(), dotfile.mode, dotfile.own, reads)
     except SourceError as problem:
         return Diagnostic(dotfile.location, f"{quoted(dotfile.text)} {problem}", problem.fix)
     except templating.TemplateError as problem:
@@ -88,14 +95,20 @@ def _render_one(
         return _diagnostic(profile, dotfile, problem)
 
 
-def _reader(read_template: ReadTemplate) -> ReadTemplate:
-    """`read_template` with errors that pass through a template that includes another one."""
+def _reader(read_template: ReadTemplate, texts: dict[str, str]) -> ReadTemplate:
+    """`read_template` with errors that pass through a template that includes another one.
+
+    `texts` gets all that it reads, by name.
+    """
 
     def read(name: str) -> str | None:
         try:
-            return read_template(name)
+            text = read_template(name)
         except SourceError as problem:
             raise templating.TemplateError(f"the template {quoted(name)} {problem}", fix=problem.fix) from None
+        if text is not None:
+            texts[name] = text
+        return text
 
     return read
 

@@ -21,7 +21,7 @@ from typing import Any
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from solven_env.reconcile.model import Cause, Desired, State
     from solven_env.state.records import Record
@@ -95,6 +95,16 @@ def changed_settings(record: Record | None, desired: Desired) -> tuple[str, ...]
     before = {**record.settings, **{key: record.profile.get(key) for key in about}, "inputs": record.inputs}
     after = {**desired.settings, **{key: desired.profile.get(key) for key in about}, "inputs": desired.inputs}
     return tuple(_differences(before, after, ""))
+
+
+def is_read(changed: str, names: Collection[str]) -> bool:
+    """True if what reads these names reads a changed setting, or a part or the whole of it.
+
+    >>> is_read("release", {"profile.release"}), is_read("path", {"path.prepend"}), is_read("env.A", {"env.B"})
+    (True, True, False)
+    """
+    name = {"name": "profile.name", "release": "profile.release"}.get(changed, changed.removeprefix("inputs."))
+    return any(f"{name}.".startswith(f"{read}.") or f"{read}.".startswith(f"{name}.") for read in names)
 
 
 def _differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str) -> Iterator[str]:

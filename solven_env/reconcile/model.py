@@ -80,6 +80,8 @@ class Desired(NamedTuple):
     """The state of each resource, by address."""
     own: Mapping[str, str]
     """`whole` or `keys` for the address of each file."""
+    reads: Mapping[str, frozenset[str]] = {}
+    """For a resource that the profile makes of its settings, the names of those that it is made of: `env.LANG`."""
     brought: Mapping[str, str] = {}
     """Files that another resource brings: the address of each, and of what brings it."""
     hiding: frozenset[str] = frozenset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from solven_env.reconcile import compare
 from solven_env.reconcile.compare import Seen, changed_settings
 from solven_env.reconcile.kinds import KINDS, kind_of, state_of
 from solven_env.reconcile.model import Change, Desired, Plan, State, name_in
@@ -86,7 +87,8 @@ def _additions(
         found = None if name_in(address) in gone else each.observed
         cause = kind_of(address).judge(each, found, desired)
         if cause:
-            additions.append(_change(each, cause, found, changed))
+            read = desired.reads.get(address, frozenset())
+            additions.append(_change(each, cause, found, [name for name in changed if compare.is_read(name, read)]))
     rows = list(KINDS)
     return sorted(additions, key=lambda change: (rows.index(change.kind), change.name != "/", change.name))
 

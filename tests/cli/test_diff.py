@@ -37,7 +37,7 @@ def test_exit_codes_of_each_state(cli: Cli) -> None:
             cli("status", "t1", "--profile", profile, "--exit-code").returncode,
         )
 
-    assert codes() == (0, 3, 3)
+    assert codes() == (0, 3, 1)  # status is of what was applied
     cli("apply", profile, "t1")
     assert codes() == (0, 0, 0)
     assert codes(edited) == (0, 3, 3)
@@ -104,7 +104,7 @@ def test_colour_is_for_terminals_only(cli: Cli) -> None:
     def on_a_terminal(**environ: str) -> bytes:
         main, replica = pty.openpty()
         process = subprocess.Popen(
-            [sys.executable, "-m", "solven_env", "status", "t1", "--profile", profile],
+            [sys.executable, "-m", "solven_env", "diff", profile, "t1"],
             cwd=cli.directory,
             env={
                 **os.environ,

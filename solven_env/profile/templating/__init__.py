@@ -24,7 +24,19 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-__all__ = ["LITERAL", "MAX_TEXT", "TemplateError", "Work", "as_json", "expand", "render", "shell", "toml", "undeclared"]
+__all__ = [
+    "LITERAL",
+    "MAX_TEXT",
+    "TemplateError",
+    "Work",
+    "as_json",
+    "expand",
+    "reads",
+    "render",
+    "shell",
+    "toml",
+    "undeclared",
+]
 
 # Jinja makes every line end a "\n" (newline_sequence). U+0000 occurs in no profile: documents/ refuses it.
 _RETURN = "\0r"
@@ -58,7 +70,29 @@ def render(
     if text is None:
         raise TemplateError(f"there is no template '{name}'", template=name)
     environment = templates().overlay(loader=_Loader(read))
-    return _render(_load(environment, _template_code(text, name)), context, work or Work())
+    return _render(_load(environment, _template(text, name)[0]), context, work or Work())
+
+
+def reads(text: str, template: str = "") -> frozenset[str]:
+    """The names that an expression text reads, or the template of this name: `python.version`, `env` for all of it.
+
+    What the template includes has names of its own. Raises `TemplateError`.
+    """
+    if template:
+        return _template(text, template)[1]
+    return _names(_parsed(text.replace("\r", _RETURN))) if "{{" in text else frozenset()
+
+
+def _names(tree: nodes.Template) -> frozenset[str]:
+    found, owners = set(), set()
+    methods = {id(call.node) for call in tree.find_all(nodes.Call)}  # `env.items()` reads all of it
+    for part in tree.find_all((nodes.Getattr, nodes.Getitem)):
+        owner = part.node  # type: ignore[attr-defined]
+        key = part.attr if isinstance(part, nodes.Getattr) else getattr(part.arg, "value", None)  # type: ignore[attr-defined]
+        if isinstance(owner, nodes.Name) and isinstance(key, str) and id(part) not in methods:
+            found.add(f"{owner.name}.{key}")
+            owners.add(id(owner))
+    return frozenset(found | {name.name for name in tree.find_all(nodes.Name) if id(name) not in owners})
 
 
 class _Loader(jinja2.BaseLoader):
@@ -77,7 +111,7 @@ class _Loader(jinja2.BaseLoader):
         if text is None:
             raise jinja2.TemplateNotFound(name)
         spend(len(text) + _LOAD * STEP)
-        return _load(environment, _template_code(text, name))
+        return _load(environment, _template(text, name)[0])
 
 
 def _load(environment: jinja2.Environment, code: CodeType) -> jinja2.Template:
@@ -85,9 +119,10 @@ def _load(environment: jinja2.Environment, code: CodeType) -> jinja2.Template:
 
 
 @functools.lru_cache(maxsize=256)
-def _template_code(text: str, name: str) -> CodeType:
+def _template(text: str, name: str) -> tuple[CodeType, frozenset[str]]:
     with _reading(name):
-        return templates().compile(text, name=name, filename=name)
+        tree = templates().parse(text, name, name)
+        return templates().compile(tree, name=name, filename=name), _names(tree)
 
 
 @functools.lru_cache(maxsize=1024)

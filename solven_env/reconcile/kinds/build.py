@@ -40,6 +40,7 @@ def desired_here(desired: Desired, record: Record | None, host: HostFacts) -> De
     states = {address_of(each.name): State(TYPE, each.identity) for each in host.builds}
     found = desired._replace(
         states={**desired.states, **states},
+        reads={**desired.reads, **{address_of(each.name): frozenset({each.name}) for each in host.builds}},
         builds={each.name: each.recorded for each in host.builds if each.recorded},
         locks=host.locks,
     )
@@ -68,8 +69,11 @@ def reason(
 ) -> str:
     """Words about a build of this host."""
     if found is None:
-        missing = "this host does not have it"
-        return missing if cause == "drift" else kind.basic_reason(cause, desired, found, recorded, changed)
+        if cause == "drift":
+            return "this host does not have it"
+        if recorded is not None and not changed:  # another lock, or builds are made in another way now
+            return "it is another build than that of the last apply"
+        return kind.basic_reason(cause, desired, found, recorded, changed)
     if cause == "drift":
         return _LOST
     return kind.basic_reason(cause, desired, found, None, ()) + (f", and {_LOST}" if recorded is not None else "")

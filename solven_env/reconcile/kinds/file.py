@@ -51,6 +51,7 @@ def ask(name: str, desired: Desired, files: Sequence[RenderedFile]) -> Desired:
             **{f"{name}:{each.path}": _state(each.data, each.mode) for each in files},
         },
         own={**desired.own, **{f"{name}:{each.path}": each.own for each in files}},
+        reads={**desired.reads, **{f"{name}:{each.path}": each.reads for each in files}},
     )
 
 
@@ -65,6 +66,7 @@ def bring(desired: Desired, path: str, data: bytes | None, *, by: str) -> Desire
     return desired._replace(
         states={**desired.states, address: state},
         own={**desired.own, address: "keys"},
+        reads={**desired.reads, address: desired.reads.get(by, frozenset())},
         brought={**desired.brought, address: by},
     )
 

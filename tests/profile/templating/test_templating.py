@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from solven_env.profile.templating import TemplateError, as_json, expand, render, shell, toml, undeclared
+from solven_env.profile.templating import TemplateError, as_json, expand, reads, render, shell, toml, undeclared
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 
@@ -157,3 +157,17 @@ def test_an_expression_reaches_nothing_of_python() -> None:
     for text in ("{{ a.__init__.__globals__ }}", "{{ ''.format.__self__ }}", "{{ '{0.__class__}'.format(a) }}"):
         with pytest.raises(TemplateError):
             expand(text, {"a": "x"})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain", set()),
+        ("{{ thread }}-{{ env.A }}{{ env['B'] }}", {"thread", "env.A", "env.B"}),
+        ("{{ env.items() | list }}{{ python.version | json }}", {"env", "python.version"}),
+        ("{{ env[thread] }}", {"env", "thread"}),
+    ],
+)
+def test_the_settings_that_a_text_reads(text: str, expected: set[str]) -> None:
+    assert reads(text) == reads(text, "a.j2") == expected
+    assert reads("{% if env.C %}{{ env.D }}{% endif %}{% include 'x' %}", "b.j2") == {"env.C", "env.D"}

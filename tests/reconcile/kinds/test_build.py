@@ -49,7 +49,7 @@ def test_what_this_host_has(need: NeededBuild, states: dict[str, State]) -> None
     ("found", "recorded", "told"),
     [
         (None, None, "pending create: the profile asks for it"),
-        (None, "sha256:old", "pending create: the profile changed release"),
+        (None, "sha256:old", "pending create: it is another build than that of the last apply"),
         (None, "sha256:new", "drift create: this host does not have it"),
         (LOST, None, "pending replace: the profile asks for it"),
         (
