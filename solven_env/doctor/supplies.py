@@ -17,7 +17,7 @@ from solven_env.packages import certificates, store, tools
 from solven_env.packages.asking import host_away, said
 from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.packages.ecosystems.python import interpreters, remembered
-from solven_env.system.failures import failure
+from solven_env.system.publishing import failure_of_ours
 from solven_env.threads import claims, uids
 
 if TYPE_CHECKING:
@@ -104,8 +104,10 @@ def directory(path: Path, kind: type[SolvenError], uid: int | None = None) -> An
         if problem:
             return problem
     if number:
-        error = failure(kind, found.get("where", str(path)), OSError(number, os.strerror(number)))
-        raise type(error)(error.message, fix=_mended(number, found) or error.fix, location=error.location)
+        where = found.get("where", str(path))
+        error = failure_of_ours(kind, str(path), OSError(number, os.strerror(number)))
+        what = error.message if where == str(path) else f"{path} cannot be made: {error.message}"
+        raise kind(what, fix=_mended(number, found) or error.fix, location=where)
     return _judge(path, found)
 
 

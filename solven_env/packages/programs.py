@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import shlex
 import signal
 import subprocess
 from typing import TYPE_CHECKING
 
 from solven_env.errors import BuildError, printable
+from solven_env.system import directories
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _LAST_LINES = 12
+_DISKS = {
+    errno.ENOSPC: "Free space: df {0} shows how much the builds have. Then try again.",
+    errno.EDQUOT: "Free space in {0}, or raise the quota, and try again.",
+    errno.EROFS: "Mount it read-write.",
+}
+"""Fixes for what a disk refuses to uv and Bun, by errno, whose words they pass on; `{0}` is our cache."""
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -42,8 +52,13 @@ def run(
 
 
 def failure(purpose: str, output: bytes, fix: str = "") -> BuildError:
-    """The error of a program that failed, with the end of what it said."""
-    return BuildError(f"{purpose}: {last_words(output)}", fix=fix)
+    """The error of a program that failed, with the end of what it said.
+
+    `fix` gives way if what it said is that a disk of this host is full or read-only.
+    """
+    words = last_words(output)
+    said = next((fix for number, fix in _DISKS.items() if os.strerror(number) in words), "")
+    return BuildError(f"{purpose}: {words}", fix=said.format(shlex.quote(str(directories.cache()))) or fix)
 
 
 def last_words(output: bytes) -> str:

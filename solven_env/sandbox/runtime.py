@@ -164,4 +164,5 @@ def locked(directory: int) -> holding:
 
 
 def _closed(path: str, error: OSError) -> SandboxError:
-    return SandboxError(f"the runtime directory cannot be opened: {error.strerror}", location=path)
+    fix = "Let XDG_RUNTIME_DIR name a directory of yours."
+    return SandboxError(f"the runtime directory cannot be opened: {error.strerror}", location=path, fix=fix)

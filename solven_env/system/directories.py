@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from solven_env.system.blocks import suppress
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,6 +41,23 @@ def runtime() -> Path:
     return given[0] / _NAME if given else fallback
 
 
+def elsewhere(path: str) -> str:
+    """The fix if one of our directories cannot be made since `path`, above or beneath it, refuses; else empty.
+
+    A service account often has a HOME that is not there.
+    """
+    fixes = {
+        cache(): "Let HOME name a directory of yours, or XDG_CACHE_HOME and XDG_DATA_HOME.",
+        data(): "Let HOME name a directory of yours, or XDG_CACHE_HOME and XDG_DATA_HOME.",
+        runtime(): "Let XDG_RUNTIME_DIR name a directory of yours.",
+    }
+    for own, fix in fixes.items():
+        is_about_it = Path(path) in (own, *own.parents) or own in Path(path).parents
+        if is_about_it and not os.path.lexists(own):
+            return fix
+    return ""
+
+
 def named(variable: str, default: Path, environ: Mapping[str, str]) -> Path:
     """The directory that a variable names, else `default`."""
     return next(iter(_absolute(environ.get(variable, ""))), default)
@@ -51,9 +69,18 @@ def listed(variable: str, default: str, environ: Mapping[str, str]) -> tuple[Pat
 
 
 def _own(variable: str, beneath_home: str) -> Path:
-    known = os.path.expanduser("~")
-    home = next(iter(_absolute(known)), Path("/"))
-    return named(variable, home / beneath_home, os.environ) / _NAME
+    return named(variable, _home() / beneath_home, os.environ) / _NAME
+
+
+def _home() -> Path:
+    """HOME, or without an absolute one this user's home as the system has it."""
+    given = _absolute(os.environ.get("HOME", ""))
+    if not given:
+        import pwd
+
+        with suppress(KeyError):  # a container's uid without an entry
+            given = _absolute(pwd.getpwuid(os.geteuid()).pw_dir)
+    return given[0] if given else Path("/")
 
 
 def _absolute(*paths: str) -> tuple[Path, ...]:

@@ -7,21 +7,26 @@ a live one has by locks alone, never by its age.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import shlex
 import shutil
 import stat
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from solven_env.errors import StoreError
+from solven_env.errors import SolvenError, StoreError
+from solven_env.system import directories
 from solven_env.system.blocks import READ_DIRECTORY, holding
 from solven_env.system.durable import make_directory, rename_over, write_over
 from solven_env.system.failures import failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_Kind = TypeVar("_Kind", bound=SolvenError)
 
 _STAGED = ".new-"
 _SCRATCH = "use-scratch.lock"
@@ -36,7 +41,8 @@ def make_private(path: Path) -> Path:
         make_directory(path, 0o700)  # as the XDG specification says of parents
         about = path.stat()
         if about.st_uid != os.geteuid():
-            raise StoreError("this directory belongs to another user", fix="Move it away.", location=str(path))
+            fix = f"Move it away: sudo mv {shlex.quote(str(path))} {shlex.quote(f'{path}.aside')}"
+            raise StoreError(f"this directory belongs to uid {about.st_uid}, not to you", fix=fix, location=str(path))
         if stat.S_IMODE(about.st_mode) != 0o700:
             path.chmod(0o700)
     return path
@@ -48,7 +54,15 @@ def refusals_told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise failure(StoreError, str(error.filename or path), error) from error
+        raise failure_of_ours(StoreError, str(error.filename or path), error) from error
+
+
+def failure_of_ours(kind: type[_Kind], location: str, error: OSError) -> _Kind:
+    """As `failure`; where a directory of ours cannot be made at all, the fix is to have it somewhere else."""
+    made = failure(kind, location, error)
+    if error.errno in (errno.EACCES, errno.EROFS):
+        made.fix = directories.elsewhere(location) or made.fix
+    return made
 
 
 @contextmanager

@@ -36,7 +36,7 @@ from solven_env.state.storage_root import StorageRoot, is_mount_point
 from solven_env.system import names
 from solven_env.system.durable import make_directory
 from solven_env.system.failures import failures_as
-from solven_env.system.publishing import locked, refusals_told
+from solven_env.system.publishing import failure_of_ours, locked, refusals_told
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -95,8 +95,10 @@ def settle(data: Path, root: StorageRoot, asked: Storage, progress: Callable[[st
     judged = _judge(data, root, asked)
     if judged.id is not None and judged.is_noted:
         return judged.id
-    with failures_as(StorageError, str(root.path)):
+    try:
         root.make()
+    except OSError as error:
+        raise failure_of_ours(StorageError, str(root.path), error) from error
     place, path = data / "known", _absolute(root.path)
     with locked(place, _digest(path)):  # a bucket's mount would let two at once draw two
         own = storage_id(LocalState(root), asked.id)

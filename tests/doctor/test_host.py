@@ -193,7 +193,9 @@ def test_a_cache_that_this_user_may_not_write(shared: World, tmp_path: Path) -> 
     told = doctor(shared, XDG_CACHE_HOME=str(tmp_path), only=("cache",))
     assert told.broken() == {"cache"}
     assert f"Run: chmod u+rwx {tmp_path}/solven-env" in told.fix("cache")
-    assert "give this user access" in doctor(shared, XDG_CACHE_HOME="/usr", only=("cache",)).fix("cache")
+    told = doctor(shared, XDG_CACHE_HOME="/usr", only=("cache",))
+    assert "/usr/solven-env cannot be made: permission denied" in told.cause("cache")
+    assert "XDG_CACHE_HOME" in told.fix("cache")
 
 
 @mounts

@@ -24,3 +24,16 @@ def test_a_status_that_nobody_keeps_is_not_taken_for_a_good_one(tmp_path: Path) 
         signal.signal(signal.SIGCHLD, former)
     with pytest.raises(BuildError, match="it said nothing"):
         programs.run(["/bin/false"], cwd=tmp_path, environ={}, purpose="nothing could be locked")
+
+
+@pytest.mark.parametrize(
+    ("said", "fix"),
+    [
+        (b"error: no such package", "Ask."),
+        (b"error: Failed to copy cause: No space left on device (os error 28)", "Free space: df "),
+        (b"error: Disk quota exceeded (os error 122)", "Free space in "),
+        (b"error: Read-only file system (os error 30)", "Mount it read-write."),
+    ],
+)
+def test_a_disk_that_refuses_is_mended_by_no_index(said: bytes, fix: str) -> None:
+    assert programs.failure("the packages cannot be fetched", said, "Ask.").fix.startswith(fix)

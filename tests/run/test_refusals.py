@@ -108,6 +108,24 @@ def test_a_tun_device_that_cannot_be_opened_is_named(bare: World) -> None:
     assert "Or use --network none." in said
 
 
+@pytest.mark.skipif(not ROOT, reason="mounts something")
+def test_a_layer_on_a_file_system_that_is_read_only_is_named(bare: World) -> None:
+    profile = write_profile(bare.base / "python.yaml", {}, python={"version": "3.12"})
+    for arguments in (("apply", str(profile), "t2"), ("run", "t2", "--", "true")):
+        assert bare.cli(*arguments).returncode == 0
+    frozen = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1"; shift; exec "$@"'
+    prefix = ("unshare", "--mount", "sh", "-c", frozen, "sh", str(bare.base / "data"))
+    said = refused(bare, "t2", "--", "true", prefix=prefix)
+    assert "/upper: the thread's layer is on a file system that is read-only." in said
+    assert "Mount it read-write." in said
+
+
+def test_a_runtime_directory_that_cannot_be_made_is_to_be_elsewhere(bare: World) -> None:
+    said = refused(bare, XDG_RUNTIME_DIR="/proc/1")
+    assert "the runtime directory cannot be opened" in said
+    assert "Let XDG_RUNTIME_DIR name a directory of yours." in said
+
+
 def test_an_old_bubblewrap_is_refused_with_its_version(bare: World) -> None:
     old = bare.base / "bwrap"
     old.write_text(

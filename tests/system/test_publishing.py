@@ -89,8 +89,9 @@ def test_our_directories_are_closed_to_others(tmp_path: Path) -> None:
 def test_another_users_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     os.chown(tmp_path / "theirs", 61000, 61000)
-    with pytest.raises(StoreError, match="another user"):
+    with pytest.raises(StoreError, match="belongs to uid 61000, not to you") as caught:
         make_private(tmp_path / "theirs")
+    assert caught.value.fix == f"Move it away: sudo mv {tmp_path}/theirs {tmp_path}/theirs.aside"
 
 
 def test_a_file_is_published_once(tmp_path: Path) -> None:

@@ -233,6 +233,10 @@ def _no_overlay(mount: Overlay, error: OSError) -> SandboxError:
             location=mount.upper,
             fix=f"Begin a new one: mv {directory!r} {directory + '.old'!r}",
         )
+    if os.statvfs(mount.upper).f_flag & os.ST_RDONLY:
+        return SandboxError(
+            "the thread's layer is on a file system that is read-only", location=mount.upper, fix="Mount it read-write."
+        )
     return SandboxError(f"the layer cannot be mounted: {error}", location=mount.upper)
 
 

@@ -130,10 +130,11 @@ def _first(candidates: Iterable[Path], version: str, looked: list[str]) -> Inter
 def _candidates(version: str, host: Toolchain, own: Path, looked: list[str]) -> Iterator[Path]:
     """Paths of interpreters, the cheapest to look for first; `looked` gets a line for each place without one."""
     by_uv = _found_by_uv(version, host)
-    if by_uv is not None:
+    if isinstance(by_uv, Path):
         yield by_uv
     else:
-        looked.append("PATH, and what uv has installed: none")
+        looked.append(f"PATH, and what uv has installed: {by_uv}")
+        yield from _on_path(version, host)  # uv can fail for a reason of its own: its cache, say
     for folder in dict.fromkeys((*folders(host.environ), *folders({"HOME": _home_on_record()}), own)):
         installed = _installed(folder, version)
         yield from installed
@@ -149,20 +150,34 @@ def _fetched(version: str, host: Toolchain, own: Path, looked: list[str]) -> Ite
     yield from _installed(own, version)
 
 
-def _found_by_uv(version: str, host: Toolchain) -> Path | None:
-    """The answer of `uv python find`, with shims left out of PATH: they are no interpreters, and one may only fail."""
-    shimless = [part for part in host.environ.get("PATH", "").split(":") if Path(part).name != _SHIMS]
+def _found_by_uv(version: str, host: Toolchain) -> Path | str:
+    """The answer of `uv python find`, or why it has none."""
     options = ("--system", "--no-project", "--no-python-downloads")  # --quiet would leave out the very path
     done = subprocess.run(  # noqa: S603
         [uv().path, "python", "find", *options, f"cpython@{version}"],
         cwd=neutral(host.cache),
-        env={**host.environ, "PATH": ":".join(shimless)},
+        env={**host.environ, "PATH": ":".join(_shimless(host))},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
     )
     said = os.fsdecode(done.stdout).strip()
-    return Path(said) if done.returncode == 0 and said else None
+    if done.returncode == 0 and said:
+        return Path(said)
+    words = programs.last_words(done.stderr)
+    return "none" if words.startswith("No interpreter found") else words
+
+
+def _on_path(version: str, host: Toolchain) -> Iterator[Path]:
+    for part in _shimless(host):
+        path = Path(part) / f"python{version}"
+        if path.is_absolute() and os.access(path, os.X_OK):
+            yield path
+
+
+def _shimless(host: Toolchain) -> list[str]:
+    """The directories of PATH without shims: these are no interpreters, and one may only fail."""
+    return [part for part in host.environ.get("PATH", "").split(":") if Path(part).name != _SHIMS]
 
 
 def _installed(folder: Path, version: str) -> list[Path]:

@@ -121,6 +121,18 @@ def test_without_one_the_error_says_where_it_looked(environ: dict[str, str], tmp
     assert not (tmp_path / "cache/tools/python-3.99.json").exists()
 
 
+def test_a_uv_that_fails_by_itself_hides_no_interpreter(environ: dict[str, str], tmp_path: Path) -> None:
+    """Its cache is full, or no directory: the Python on PATH is taken all the same, and else the reason is told."""
+    (tmp_path / "uv-cache").touch()
+    broken = {"UV_CACHE_DIR": str(tmp_path / "uv-cache")}
+    found = find_python(VERSION, bare(environ, tmp_path, PATH=str(PREFIX / "bin"), **broken))
+    assert found.prefix == str(PREFIX)
+    with pytest.raises(PlatformError) as caught:
+        find_python("3.99", bare(environ, tmp_path, **broken))
+    assert caught.value.details[0].startswith("PATH, and what uv has installed: ")
+    assert "uv-cache" in caught.value.details[0]
+
+
 def test_the_newest_version_is_the_last_that_our_uv_can_fetch() -> None:
     """After an upgrade of uv, NEWEST follows: a profile may name what uv can have."""
     options = ("--only-downloads", "--all-versions", "--output-format", "json")
