@@ -183,7 +183,7 @@ def to_read(page: str) -> str:
 class NeverAppliedError(SandboxError):
     """The thread was never applied, or its first apply was interrupted: nothing is known of it."""
 
-    page = "docs/reconciling.md"
+    page = "reconciling"
 
 
 def printable(text: str) -> str:

@@ -87,20 +87,20 @@ def command(
 
 
 def _say_result(report: ThreadReport, dry_run: bool) -> None:
-    from solven_env.cli.output import say
+    from solven_env.cli.output import say, tell
     from solven_env.errors import counted, printable
 
     for kept, location in zip(report.kept, report.kept_at, strict=True):
         what = "moved the whole former" if kept.is_moved else "kept the former"
-        say(f"  {what} {printable(kept.path)}{f' -> {printable(kept.target)}' if kept.target else ''}")
+        tell(f"{what} {printable(kept.path)}{f' -> {printable(kept.target)}' if kept.target else ''}", indent=2)
         if location:
             say(f"      {printable(shlex.quote(location))}")
     count = counted(len(report.changes), "change")
     if dry_run:
-        say(f"{report.thread}: {count} to make; nothing was written.")
+        tell(f"{report.thread}: {count} to make; nothing was written.")
     elif report.changes:
-        say(f"{report.thread}: applied as generation {report.generation}, {count}.")
+        tell(f"{report.thread}: applied as generation {report.generation}, {count}.")
     elif report.is_interrupted:
-        say(f"{report.thread}: finished what an interrupted apply began, as generation {report.generation}.")
+        tell(f"{report.thread}: finished what an interrupted apply began, as generation {report.generation}.")
     else:
-        say(f"{report.thread}: in sync, nothing to do (generation {report.generation}).")
+        tell(f"{report.thread}: in sync, nothing to do (generation {report.generation}).")

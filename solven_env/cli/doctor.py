@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import textwrap
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,15 +9,11 @@ import typer
 from solven_env.cli.options import Format, FormatOption, StorageOption
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from solven_env.doctor.listing import ListedFile, Listing
     from solven_env.doctor.questions import Finding
     from solven_env.report import DoctorReport
 
 _MARKS = {"ok": ("✓", "+"), "limited": ("!", "~"), "broken": ("✗", "-")}
-_NARROWEST = 40
-"""Columns; a terminal that nobody told its size has none."""
 _TYPES = {"directory": "d", "symlink": "l", "file": "-", "other": "?"}
 
 
@@ -98,17 +91,18 @@ class _Spoken:
         self.heading = ""
 
     def say(self, finding: Finding) -> None:
-        from solven_env.cli.output import say
+        from solven_env.cli.output import tell
         from solven_env.errors import printable
 
         heading = self.headings[finding.subject]
         if heading != self.heading:
-            for line in _wrapped(printable(heading), 0):
-                say(line, "@")
+            tell(printable(heading), sign="@")
             self.heading = heading
         mark, sign = _MARKS[finding.answer.level]
-        for line in _lines(mark, _to_paste(finding, self.storage)):
-            say(line, sign if line.startswith(f"  {mark}") else "")
+        answer = _to_paste(finding, self.storage).answer
+        tell(f"{mark} {finding.question}: {printable(answer.detail)}", indent=2, sign=sign)
+        for text in filter(None, (answer.cause, answer.fix)):
+            tell(printable(text), indent=6, hang=0)
 
 
 def _to_paste(finding: Finding, storage: str | None) -> Finding:
@@ -119,41 +113,15 @@ def _to_paste(finding: Finding, storage: str | None) -> Finding:
     return finding._replace(answer=answer._replace(fix=with_storage(answer.fix, storage)))
 
 
-def _lines(mark: str, finding: Finding) -> Iterator[str]:
-    from solven_env.errors import printable
-
-    answer = finding.answer
-    yield from _wrapped(f"{mark} {finding.question}: {printable(answer.detail)}", 2)
-    for text in filter(None, (answer.cause, answer.fix)):
-        yield from _wrapped(printable(text), 6)
-
-
-def _wrapped(text: str, indent: int) -> list[str]:
-    """On a terminal as wide as that is, though a path or a word of a command stays whole; elsewhere one line, which
-    programs like grep(1) find whole phrases in.
-    """
-    if not sys.stdout.isatty():
-        return [" " * indent + text]
-    return textwrap.wrap(
-        text,
-        max(os.get_terminal_size(sys.stdout.fileno()).columns, _NARROWEST),
-        initial_indent=" " * indent,
-        subsequent_indent=" " * max(indent, 4),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
 def _say_sum(report: DoctorReport) -> None:
-    from solven_env.cli.output import say
+    from solven_env.cli.output import tell
 
     levels = [finding.answer.level for finding in report.findings]
     words = {"ok": "fine", "limited": "with less", "broken": "broken"}
     counts = ", ".join(f"{levels.count(level)} {word}" for level, word in words.items() if level in levels)
-    say(f"{counts or 'No question applies here'}.")
+    tell(f"{counts or 'No question applies here'}.")
     if report.not_asked:
-        for line in _wrapped(f"Not asked, since what they need is broken: {', '.join(report.not_asked)}.", 0):
-            say(line)
+        tell(f"Not asked, since what they need is broken: {', '.join(report.not_asked)}.")
 
 
 def _say_listing(listed: Listing) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from solven_env import errors
+from solven_env.cli.wrapping import wrapped
 from solven_env.errors import counted, printable, to_read
 
 if TYPE_CHECKING:
@@ -60,8 +61,15 @@ def exit_codes(all_but_usage: int | None = None) -> Iterator[None]:
     try:
         yield
     except errors.SolvenError as error:
-        print(error_text(error), file=sys.stderr)
+        print_error(error_text(error))
         sys.exit(exit_code(error, all_but_usage))
+
+
+def print_error(text: str) -> None:
+    """Print the text of an error on standard error, each of its lines wrapped as `wrapping.wrapped` says."""
+    for line in text.splitlines():
+        shown = line.lstrip(" ")
+        print(*wrapped(shown, sys.stderr, indent=len(line) - len(shown)), sep="\n", file=sys.stderr)
 
 
 def with_storage(text: str, storage: str | None) -> str:

@@ -37,7 +37,7 @@ def command(
       solven-env lock profiles/solven.yaml --check --resolve
     """
     from solven_env import api
-    from solven_env.cli.output import errors_told, note, print_json, say
+    from solven_env.cli.output import errors_told, note, print_json, tell
     from solven_env.errors import UsageError
     from solven_env.report import document
 
@@ -52,8 +52,8 @@ def command(
         described = {"path": str(report.path), "files": list(report.files), "changed": list(report.changed)}
         print_json(document("lock", lock=described))
     elif not report.files:
-        say(f"{profile}: no packages, so nothing to lock.")
+        tell(f"{profile}: no packages, so nothing to lock.")
     elif report.changed:
-        say(f"{report.path}: {', '.join(report.changed)} changed.")
+        tell(f"{report.path}: {', '.join(report.changed)} changed.")
     else:
-        say(f"{report.path}: up to date.")
+        tell(f"{report.path}: up to date.")

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from solven_env import errors
-from solven_env.cli.errors import INTERRUPTED, PENDING, error_text, exit_code, with_storage
+from solven_env.cli.errors import INTERRUPTED, PENDING, error_text, exit_code, print_error, with_storage
 from solven_env.cli.options import Format
+from solven_env.cli.wrapping import wrapped
 from solven_env.errors import printable
 from solven_env.report import document, error_json
 
@@ -31,9 +32,15 @@ def say(line: str = "", sign: str = "") -> None:
         print(f"\033[{colour}m{line}\033[0m" if colour and _is_coloured() else line)
 
 
-def note(line: str) -> None:
-    """Print one line of prose on standard error."""
-    print(printable(line), file=sys.stderr)
+def tell(text: str, *, indent: int = 0, hang: int = 2, sign: str = "") -> None:
+    """Print one line of prose as `say` does, wrapped as `wrapping.wrapped` says."""
+    for line in wrapped(text, sys.stdout, indent=indent, hang=hang):
+        say(line, sign)
+
+
+def note(text: str) -> None:
+    """Print one line of prose on standard error, wrapped as `wrapping.wrapped` says."""
+    print(*wrapped(printable(text), sys.stderr), sep="\n", file=sys.stderr)
 
 
 def print_json(document: object) -> None:
@@ -74,7 +81,7 @@ def errors_told(
         code = exit_code(error, all_but_usage)
         if chosen is Format.JSON:
             print_json(error_document(command, thread, error, code, storage))
-        print(error_text(error, thread=thread, storage=storage, profile=profile), file=sys.stderr)
+        print_error(error_text(error, thread=thread, storage=storage, profile=profile))
         sys.exit(code)
     except KeyboardInterrupt:
         interrupted = errors.SolvenError("interrupted", fix="Run the command again.")
@@ -88,12 +95,8 @@ def say_changes(report: ThreadReport) -> None:
     for change in report.changes:
         sign = "!" if change.cause == "conflict" else SIGNS[change.action]
         reason = "" if change.action == "create" and change.cause == "pending" else _NOTES[change.cause] + change.reason
-        line = f"{sign} {change.kind} {printable(change.name)}"
-        if reason and len(line) + len(reason) > 74:
-            say(f"  {line}", sign)
-            say(f"      {reason}")
-        else:
-            say(f"  {line}{f'  ({reason})' if reason else ''}", sign)
+        line = f"{sign} {change.kind} {printable(change.name)}{f'  ({reason})' if reason else ''}"
+        tell(line, indent=2, hang=4, sign=sign)
 
 
 def pending_code(report: Report) -> int:

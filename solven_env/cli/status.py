@@ -47,7 +47,7 @@ def command(
       solven-env status thread-42 --profile solven --exit-code
     """
     from solven_env import api
-    from solven_env.cli.output import errors_told, pending_code, print_json, say, say_changes
+    from solven_env.cli.output import errors_told, pending_code, print_json, say_changes, tell
     from solven_env.errors import printable
 
     with errors_told("status", thread, chosen, storage=storage, profile=profile):
@@ -57,21 +57,21 @@ def command(
     else:
         for each in report.threads:
             state = _STATES.get(each.state, f"{each.state} since")
-            say(f"{each.thread}: {state} {each.profile} {each.release}, generation {each.generation}")
+            tell(f"{each.thread}: {state} {each.profile} {each.release}, generation {each.generation}")
             say_changes(each)
             for key in each.builds:
-                say(f"  build {key}")
+                tell(f"build {key}", indent=2)
             added = "; ".join(filter(None, map(_told_added, each.added)))
             if added:
-                say(f"  added inside: {added}")
+                tell(f"added inside: {added}", indent=2)
             for path in each.missing_links:
-                say(f"  link {printable(path)} leads nowhere yet, and is left out")
+                tell(f"link {printable(path)} leads nowhere yet, and is left out", indent=2)
             for limit, why, fix in each.unenforced:
-                say(f"  limit {limit} is not enforced: {why}. {fix}")
+                tell(f"limit {limit} is not enforced: {why}. {fix}", indent=2)
             if each.session:
-                say(f"  session {_told(each.session, thread, storage)}")
+                tell(f"session {_told(each.session, thread, storage)}", indent=2)
             if each.is_interrupted:
-                say("  an apply was interrupted; the next one finishes it")
+                tell("an apply was interrupted; the next one finishes it", indent=2)
     if exit_code:
         raise typer.Exit(pending_code(report))
 

@@ -85,18 +85,17 @@ def _validate(profile: str, thread: str, given: Mapping[str, str]) -> _Validated
 
 
 def _say(found: Iterable[_Validated]) -> None:
-    from solven_env.cli.errors import error_text
-    from solven_env.cli.output import note, say
+    from solven_env.cli.errors import error_text, print_error
+    from solven_env.cli.output import note, tell
     from solven_env.errors import ProfileError, counted, to_read
     from solven_env.profile.source import STANDARD_INPUT, STANDARD_INPUT_NAME
 
     count = 0
     for each in found:
         for mistake in each.mistakes:
-            say(str(mistake))
+            tell(str(mistake))
         if each.error:
-            for line in error_text(each.error).splitlines():
-                note(line)
+            print_error(error_text(each.error))
         elif not each.mistakes:
             name = STANDARD_INPUT_NAME if each.profile == STANDARD_INPUT else each.profile
             note(f"{name}: valid")

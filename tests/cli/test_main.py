@@ -46,7 +46,7 @@ def test_a_closed_pipe_is_no_traceback(cli: Cli) -> None:
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("arguments", ["--help", "render solven", "status t1", "validate solven --format json"])
+@pytest.mark.parametrize("arguments", ["--help", "render solven", "docs", "validate solven --format json"])
 @pytest.mark.parametrize(("redirection", "code"), [(">&-", 0), ("2>&-", 0), (">&- 2>&-", 0), (">/dev/full", 1)])
 def test_an_output_that_is_closed_or_full_is_no_traceback(
     cli: Cli, arguments: str, redirection: str, code: int
