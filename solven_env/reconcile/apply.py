@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from solven_env.errors import ConflictError, WorkspaceError
 from solven_env.reconcile.keep import Keeper, Kept
-from solven_env.reconcile.kinds import kind_of, state_of
+from solven_env.reconcile.kinds import directory, kind_of, state_of
 from solven_env.reconcile.model import name_in
 from solven_env.reconcile.replacing import changed_meanwhile, look
 from solven_env.state import contents
@@ -59,6 +59,9 @@ def let_in(plan: Plan, open_root: Callable[[], Root]) -> tuple[Change, ...]:
                     if change.before is None or change.before.type == "file" or not root.let_owner_in(change.name):
                         fix = "Run as the user that owns it, or give this user access."
                         raise WorkspaceError(change.reason, fix=fix, location=shown(change.name))
+                    recorded = plan.base.resources.get(change.address) if plan.base else None
+                    if recorded is not None and recorded.mode:
+                        root.set_mode(change.name, int(recorded.mode, 8))
     return plan.closed
 
 
@@ -110,6 +113,7 @@ def apply(
             state.check_held(plan.thread)
             with _changing(change.name):
                 _note_mode(entries, change, kind_of(change.address).apply(root, change, keeper, renew))
+        _note_modes(entries, root)
         root.sync()
     done = Record(
         incarnation=base.incarnation,
@@ -164,11 +168,11 @@ def _prepare(root: Root, keeper: Keeper, plan: Plan) -> None:
         root.adopt()
     if os.geteuid() != 0:  # whom no mode keeps out
         ours = (change for change in plan.changes if kind_of(change.address).LIES == "workspace")
-        for directory in sorted({posixpath.dirname(change.name).strip("/") for change in ours}):
-            if directory and root.closed_directory(f"{directory}/x") is None:
+        for above in sorted({posixpath.dirname(change.name).strip("/") for change in ours}):
+            if above and root.closed_directory(f"{above}/x") is None:
                 # Nothing may be there, or a link in its place: it is the changes that tell what cannot be done.
                 with suppress(OSError, WorkspaceError):
-                    root.let_owner_in(directory)
+                    root.let_owner_in(above)
     if plan.is_interrupted:
         _clear(root, keeper, plan)
     keeper.copy(change.name for change in plan.changes if change.keep)
@@ -176,9 +180,18 @@ def _prepare(root: Root, keeper: Keeper, plan: Plan) -> None:
 
 def _note_mode(entries: dict[str, Recorded], change: Change, left: model.State | None) -> None:
     """Note in the record where the storage keeps no modes: else every look would find a difference."""
-    if change.after and left and left.type == "file":
+    if change.after and change.after.mode and left:
         kept = change.after.mode if left.mode == change.after.mode else ""
         entries[change.address] = entries[change.address]._replace(mode=kept)
+
+
+def _note_modes(entries: dict[str, Recorded], root: Root) -> None:
+    """Note the modes of directories that an earlier release recorded without, where they are as it left them."""
+    for address, entry in entries.items():
+        if entry.kind == "directory" and not entry.mode and address != directory.WORKSPACE:
+            found = root.stat(name_in(address))
+            if found is not None and f"{found.mode:04o}" == directory.MADE.mode:
+                entries[address] = entry._replace(mode=directory.MADE.mode)
 
 
 def _clear(root: Root, keeper: Keeper, plan: Plan) -> None:
@@ -188,20 +201,20 @@ def _clear(root: Root, keeper: Keeper, plan: Plan) -> None:
     entries = [*plan.entries.values(), *plan.base.resources.values(), *chain.from_iterable(intended.values())]
     ours = {entry.digest for entry in entries if entry.digest}
     names = {name_in(each) for each in (*plan.entries, *plan.desired.states, *plan.base.resources, *intended)}
-    for directory in sorted({posixpath.dirname(name) for name in names - {"/"}}):
-        found = root.temporaries(directory)
-        leftovers = [name for name in found[:_LEFTOVERS] if _is_leftover(root, keeper, directory, name, ours)]
+    for above in sorted({posixpath.dirname(name) for name in names - {"/"}}):
+        found = root.temporaries(above)
+        leftovers = [name for name in found[:_LEFTOVERS] if _is_leftover(root, keeper, above, name, ours)]
         for name in leftovers:
-            root.remove(posixpath.join(directory, name))
-        keeper.sweep(directory, [name for name in found if name not in leftovers])
+            root.remove(posixpath.join(above, name))
+        keeper.sweep(above, [name for name in found if name not in leftovers])
     for address, entry in plan.entries.items():
         if state_of(entry).type == "directory":
             root.adopt_directory(name_in(address).strip("/"))
 
 
-def _is_leftover(root: Root, keeper: Keeper, directory: str, name: str, ours: Collection[str]) -> bool:
+def _is_leftover(root: Root, keeper: Keeper, above: str, name: str, ours: Collection[str]) -> bool:
     """True if nothing is lost with a temporary file: its bytes are ours, none at all, or kept already."""
-    found = look(root, posixpath.join(directory, name))
+    found = look(root, posixpath.join(above, name))
     if found is None or found.type != "file":
         return False
     return found.digest in ours or not found.size or keeper.has(found.digest)

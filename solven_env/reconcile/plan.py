@@ -98,7 +98,8 @@ def _change(each: Seen, cause: Cause, found: State | None, changed: Sequence[str
     action: Action = "create" if found is None else "remove" if each.desired is None else "replace"
     reason = kind.reason(cause, each.desired, found, each.recorded, changed)
     is_foreign = found is not None and kind.LIES == "workspace" and not each.is_ours
-    return Change(each.address, action, cause, reason, found, each.desired, keep=is_foreign)
+    stays = found is not None and found.type == "directory" and compare.same_bytes(found, each.desired)
+    return Change(each.address, action, cause, reason, found, each.desired, keep=is_foreign and not stays)
 
 
 def _entries(desired: Desired, seen: Mapping[str, Seen], additions: Iterable[Change]) -> dict[str, Recorded]:

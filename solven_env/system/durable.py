@@ -139,6 +139,12 @@ def set_rights(descriptor: int, mode: int, owner: tuple[int, int] | None) -> Non
             os.fchmod(descriptor, mode)
 
 
+def chmod_held(descriptor: int, mode: int) -> None:
+    """Give exactly these permission bits to what is open, with `O_PATH` too, as far as it can hold them."""
+    with _as_far_as_offered():
+        os.chmod(f"/proc/self/fd/{descriptor}", mode)
+
+
 def chown(descriptor: int, owner: tuple[int, int]) -> bool:
     """Give what is open (with `O_PATH` too) to `owner`; False where the file system keeps no owners."""
     with _as_far_as_offered():

@@ -18,7 +18,15 @@ from typing import Literal
 
 from solven_env.errors import ExchangeUnsupportedError, WorkspaceError
 from solven_env.system.blocks import READ_DIRECTORY_ITSELF
-from solven_env.system.durable import NOT_OFFERED, rename_new, set_rights, sync_directory, write_new, write_over
+from solven_env.system.durable import (
+    NOT_OFFERED,
+    chmod_held,
+    rename_new,
+    set_rights,
+    sync_directory,
+    write_new,
+    write_over,
+)
 from solven_env.system.failures import failures_as, shown
 from solven_env.system.syscalls import (
     HOLD_DIRECTORY,
@@ -186,6 +194,17 @@ class Root:
         with failures_as(WorkspaceError, path), self._opened(path, HOLD_DIRECTORY | os.O_NOFOLLOW) as opened:
             let_owner_in(opened)
             return os.access(f"/proc/self/fd/{opened}", os.R_OK | os.W_OK | os.X_OK)
+
+    def set_mode(self, path: str, mode: int) -> None:
+        """Give the directory at `path` exactly these permission bits, as far as the file system keeps them.
+
+        WorkspaceError, and nothing done, where it belongs to somebody else.
+        """
+        with failures_as(WorkspaceError, path), self._opened(path, HOLD_DIRECTORY | os.O_NOFOLLOW) as opened:
+            uid = os.fstat(opened).st_uid
+            if uid != os.geteuid() and (self.owner is None or uid != self.owner.uid):
+                raise _refusal(path, "it belongs to another user, and keeps its mode", "Have its owner change it.")
+            chmod_held(opened, mode)
 
     def is_ours(self, path: str) -> bool:
         """True where the thing at `path` belongs to the effective user of this process."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import shutil
 import stat
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from solven_env.errors import ConflictError, SolvenError, StateError, WorkspaceError
-from solven_env.reconcile.apply import Applied
+from solven_env.reconcile.apply import Applied, let_in
+from solven_env.state.storage_root import StorageRoot
 from solven_env.system import durable
 from solven_env.workspace import root as root_module
 from solven_env.workspace.root import Owner
+from solven_env.workspace.storage import create_workspace
 from tests import mounts
 from tests.reconcile.states import text, wanted
 from tests.reconcile.threads import Thread
@@ -26,6 +29,8 @@ from tests.trees import snapshot
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from solven_env.reconcile.model import Desired
 
 FILES = {".bashrc": text("old"), "bin/hello": text("hello", "0755")}
 ASKED = wanted(FILES)
@@ -384,6 +389,83 @@ def test_a_workspace_that_keeps_its_owner_out_lets_him_in(users_place: Path, mod
         thread.check_in_sync(EDITED)
 
     as_user(act)
+
+
+# Modes of directories
+
+
+@pytest.mark.parametrize("bits", [0o000, 0o500, 0o700, 0o775, 0o777, 0o1777, 0o2755])
+def test_the_mode_of_a_directory_that_we_made_is_put_right(thread: Thread, bits: int) -> None:
+    asked = wanted({"d/a/f": text("f"), "own/f": text("f")})
+    (thread.workspace / "own").mkdir(parents=True)
+    (thread.workspace / "own").chmod(0o700)
+    thread.apply(asked)
+    thread.check_in_sync(asked)
+    (thread.workspace / "d/mine").mkdir()
+    for each in ("d/mine", "own", "d/a", "d"):
+        (thread.workspace / each).chmod(bits)
+    changes = thread.plan(asked).changes
+    if os.geteuid() == 0:
+        assert [(change.address, change.cause) for change in changes] == [
+            ("directory:d", "drift"),
+            ("directory:d/a", "drift"),
+        ]
+        assert changes[0].reason == f"the workspace changed its mode, which is {bits:04o} now"
+    apply_opening(thread, asked)
+    thread.check_in_sync(asked)
+    assert modes(thread, "d", "d/a") == [0o755, 0o755]
+    if os.geteuid() == 0 or bits & 0o700 == 0o700:
+        assert modes(thread, "own", "d/mine") == [bits, bits]
+    assert thread.kept() == []
+
+
+def apply_opening(thread: Thread, asked: Desired) -> None:
+    """Apply, and open first what keeps an ordinary user out, as `api.apply` does."""
+    while thread.plan(asked).closed:
+        let_in(thread.plan(asked), lambda: create_workspace(StorageRoot(thread.storage), thread.name, thread.owner))
+    thread.apply(asked)
+
+
+def modes(thread: Thread, *paths: str) -> list[int]:
+    """The permission bits of directories of the workspace."""
+    return [mode(thread.workspace / path) for path in paths]
+
+
+def test_a_closed_directory_of_ours_gets_its_mode_back(users_place: Path) -> None:
+    thread = Thread(users_place / "storage")
+
+    def act() -> None:
+        thread.apply(ASKED)
+        (thread.workspace / "bin").chmod(0)
+        apply_opening(thread, ASKED)
+        assert modes(thread, "bin") == [0o755]
+        thread.check_in_sync(ASKED)
+
+    as_user(act)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a directory to another user")
+def test_a_directory_of_another_user_keeps_its_mode(tmp_path: Path) -> None:
+    thread = Thread(tmp_path, owner=Owner(USER, USER))
+    thread.apply(ASKED)
+    place = thread.workspace / "bin"
+    os.chown(place, 4711, 4711)
+    place.chmod(0o700)
+    with pytest.raises(WorkspaceError, match="belongs to another user"):
+        thread.apply(ASKED)
+    assert modes(thread, "bin") == [0o700]
+
+
+def test_a_record_of_an_earlier_release_gains_the_modes_with_the_next_change(thread: Thread) -> None:
+    thread.apply(ASKED)
+    path = thread.state / "state.json"
+    record = json.loads(path.read_text())
+    record["resources"]["directory:bin"]["mode"] = ""
+    path.write_text(json.dumps(record, sort_keys=True) + "\n")
+    thread.check_in_sync(ASKED)
+    thread.apply(EDITED)
+    (thread.workspace / "bin").chmod(0o700)
+    assert [change.address for change in thread.plan(EDITED).changes] == ["directory:bin"]
 
 
 # A storage that keeps no modes

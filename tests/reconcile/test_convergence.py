@@ -92,10 +92,10 @@ class Convergence(RuleBasedStateMachine):
             remove(self.thread.workspace / path)
 
     @precondition(lambda self: self.thread.workspace.is_dir())
-    @rule(path=st.sampled_from(PATHS), mode=st.sampled_from((0o640, 0o700)))
+    @rule(path=st.sampled_from((*PATHS, "d/mine", "mine")), mode=st.sampled_from((0o640, 0o700)))
     def chmod(self, path: str, mode: int) -> None:
         place = self.thread.workspace / path
-        if real_directory(place.parent) and place.is_file() and not place.is_symlink():
+        if real_directory(place.parent) and (place.is_file() or place.is_dir()) and not place.is_symlink():
             place.chmod(mode)
 
     @rule()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from solven_env.reconcile.kinds.directory import MADE
 from solven_env.reconcile.model import HostFacts, NeededBuild, State
 from solven_env.reconcile.observing import observe
 from solven_env.state.storage_root import StorageRoot
@@ -41,7 +42,7 @@ def test_names_are_looked_at_in_directories_that_are_dropped(thread: Thread) -> 
         dropped = observe(root, wanted({}), thread.record(), NO_HOST)
     assert kept.states["directory:d"].names == ()
     assert dropped.states["directory:d"].names == ("f", "mine")
-    assert kept.states == dropped.states == {"directory:/": DIR, "directory:d": DIR, "file:d/f": text("a")}
+    assert kept.states == dropped.states == {"directory:/": DIR, "directory:d": MADE, "file:d/f": text("a")}
 
 
 def test_what_is_recorded_or_intended_is_looked_at_too(thread: Thread) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from solven_env.reconcile.compare import Seen
     from solven_env.reconcile.keep import Keeper
     from solven_env.reconcile.model import Cause, Change, Desired
+    from solven_env.state.records import Record
     from solven_env.workspace.root import Root
 
 LIES = "workspace"
@@ -24,12 +25,12 @@ TYPE = "directory"
 IS_RECORDED = True
 
 WORKSPACE = "directory:/"
+MADE = DIRECTORY._replace(mode="0755")
+"""State of a directory that we make. One that was there before keeps the mode that it has."""
 
 desired_here = kind.basic_desired_here
 observe_host = kind.basic_observe_host
-look = kind.basic_look
 further_changes = kind.no_further_changes
-reason = kind.basic_reason
 
 
 def is_name(name: str, ecosystems: Collection[str]) -> bool:
@@ -50,16 +51,45 @@ def above(paths: Iterable[str]) -> dict[str, State]:
 
 
 def observe(root: Root, name: str, *, is_dropped: bool) -> State | None:
-    """State of what stands at `name`, without its mode. The names in a dropped directory are looked at, without those
-    that an interrupted apply left and the next one removes.
+    """State of what stands at `name`; the mode of the workspace itself is not our subject. The names in a dropped
+    directory are looked at, without those that an interrupted apply left and the next one removes.
     """
-    found = DIRECTORY if name == "/" else replacing.look(root, name)
-    if not is_dropped or found != DIRECTORY:
+    if name == "/":
+        return DIRECTORY
+    found = _observed(root, name)
+    if not is_dropped or found is None or found.type != TYPE:
         return found
     try:
-        return DIRECTORY._replace(names=root.list(name, with_temporaries=False))
+        return found._replace(names=root.list(name, with_temporaries=False))
     except FileNotFoundError:
-        return DIRECTORY
+        return found
+
+
+def _observed(root: Root, name: str) -> State | None:
+    entry = root.stat(name)
+    is_directory = entry is not None and entry.kind == "directory"
+    return DIRECTORY._replace(mode=f"{entry.mode:04o}") if entry and is_directory else replacing.look(root, name)
+
+
+def look(seen: Seen, desired: Desired, record: Record | None) -> Seen:
+    """The states with the mode of a directory that we make or made, and without it everywhere else: of the agent's
+    directories, where the storage keeps no modes or an earlier release recorded none, and where it is dropped.
+    """
+    left = (*seen.intended, *((seen.last,) if seen.last else ()))
+    makes = seen.observed is None or seen.observed.type != TYPE
+    is_compared = seen.address != WORKSPACE and seen.desired is not None and (makes or any(each.mode for each in left))
+
+    def adapted(state: State | None) -> State | None:
+        if state is None or state.type != TYPE:
+            return state
+        return state._replace(mode=(state.mode or MADE.mode) if is_compared else "")
+
+    return seen._replace(
+        desired=adapted(seen.desired),
+        observed=adapted(seen.observed),
+        last=adapted(seen.last),
+        intended=tuple(filter(None, map(adapted, seen.intended))),
+    )
 
 
 def judge(seen: Seen, found: State | None, desired: Desired) -> Cause | None:
@@ -86,14 +116,26 @@ def removals(dropped: Sequence[Seen], desired: Desired, gone: Collection[str]) -
             yield each, "pending"
 
 
+def reason(
+    cause: Cause, desired: State | None, found: State | None, recorded: State | None, changed: Sequence[str]
+) -> str:
+    """Words about the mode of a directory that stays, and those of `kind` about all else."""
+    if found is None or found.type != TYPE:
+        return kind.basic_reason(cause, desired, found, recorded, changed)
+    by = "the workspace changed its mode" if cause == "drift" else "an interrupted apply left its mode"
+    return f"{by}, which is {found.mode} now"
+
+
 def entry(seen: Seen, desired: Desired, *, is_made: bool) -> Recorded | None:
-    """The workspace, and the directories that we made."""
-    is_ours = is_made or seen.recorded or seen.address == WORKSPACE
-    return Recorded("directory") if is_ours else None
+    """The workspace, and the directories that we made, with their mode where the storage keeps modes."""
+    if seen.address == WORKSPACE:
+        return Recorded("directory")
+    mode = MADE.mode if is_made else seen.recorded.mode if seen.recorded else ""
+    return Recorded("directory", mode=mode) if is_made or seen.recorded else None
 
 
 def apply(root: Root, change: Change, keeper: Keeper, renew: Callable[[str], None]) -> State | None:
-    """Make the directory, or remove it while it is empty."""
+    """Make the directory, give it its mode, or remove it while it is empty."""
     if change.name == "/":
         return DIRECTORY  # opening the workspace made it
     if change.after is None:
@@ -102,10 +144,13 @@ def apply(root: Root, change: Change, keeper: Keeper, renew: Callable[[str], Non
         except OSError:
             return DIRECTORY  # no longer empty: it is the agent's now
         return None
+    if change.before is not None and change.before.type == TYPE:
+        root.set_mode(change.name, int(change.after.mode, 8))
+        return _observed(root, change.name)
     if change.before is not None:
         replacing.take_away(root, change, keeper)
     root.mkdir(change.name)
-    return DIRECTORY
+    return _observed(root, change.name)
 
 
 def address_of(path: str) -> str:

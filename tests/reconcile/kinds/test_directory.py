@@ -8,6 +8,7 @@ import pytest
 
 from solven_env.reconcile.compare import Seen
 from solven_env.reconcile.kinds import directory
+from solven_env.reconcile.kinds.directory import MADE
 from tests.reconcile.states import DIR, LINK, text, wanted
 
 if TYPE_CHECKING:
@@ -66,3 +67,40 @@ def test_one_that_holds_no_file_of_ours_may_be_missing(
 
 def test_the_workspace_itself_may_not_be_missing() -> None:
     assert directory.judge(Seen("directory:/", DIR, None, DIR), None, wanted({})) == "drift"
+
+
+def having(mode: str) -> State:
+    return DIR._replace(mode=mode)
+
+
+MODES = (
+    # what is there, what the last apply and interrupted ones left, the cause, the mode of the next record
+    (None, None, (), "pending", "0755"),
+    (having("0755"), MADE, (), None, "0755"),
+    (having("0700"), MADE, (), "drift", "0755"),
+    (having("0000"), MADE, (), "drift", "0755"),
+    (having("1777"), MADE, (), "drift", "0755"),
+    (LINK, MADE, (), "drift", "0755"),
+    (having("0700"), None, (MADE,), "pending", "0755"),
+    (having("0700"), DIR, (MADE,), "pending", "0755"),
+    (having("0755"), DIR, (MADE,), None, "0755"),
+    (having("0777"), DIR, (), None, ""),  # a storage without modes, or a record of an earlier release
+    (LINK, DIR, (), "drift", "0755"),
+    (having("0700"), None, (), None, None),  # the agent's
+)
+
+
+@pytest.mark.parametrize(("observed", "last", "intended", "cause", "mode"), MODES)
+def test_the_mode_of_a_directory_that_we_made_is_compared(
+    observed: State | None, last: State | None, intended: tuple[State, ...], cause: str | None, mode: str | None
+) -> None:
+    desired = wanted({"a/f": text("f")})
+    seen = directory.look(Seen("directory:a", DIR, observed, last, intended), desired, None)
+    assert directory.judge(seen, seen.observed, desired) == cause
+    entry = directory.entry(seen, desired, is_made=cause is not None)
+    assert (entry and entry.mode) == mode
+
+
+def test_a_dropped_directory_goes_whatever_its_mode() -> None:
+    seen = directory.look(Seen("directory:a", None, having("0700"), MADE), wanted({}), None)
+    assert [each.address for each, _ in directory.removals([seen], wanted({}), set())] == ["directory:a"]
