@@ -38,9 +38,6 @@ __all__ = [
     "undeclared",
 ]
 
-# Jinja makes every line end a "\n" (newline_sequence). U+0000 occurs in no profile: documents/ refuses it.
-_RETURN = "\0r"
-
 _LOAD = 100
 """The steps that it takes to read a template that another one includes."""
 
@@ -49,14 +46,14 @@ def expand(text: str, context: Mapping[str, object], work: Work | None = None) -
     """`text` with its `{{ }}` expressions replaced, paid for from `work`. Raises `TemplateError`."""
     if "{{" not in text:
         return text
-    return _render(_expression(text.replace("\r", _RETURN)), context, work or Work()).replace(_RETURN, "\r")
+    return _render(_expression(text), context, work or Work())
 
 
 def undeclared(text: str) -> frozenset[str]:
     """The names that the `{{ }}` expressions of `text` take from outside. Raises `TemplateError`."""
     if "{{" not in text:
         return frozenset()
-    return _undeclared(text.replace("\r", _RETURN))
+    return _undeclared(text)
 
 
 def render(
@@ -80,7 +77,7 @@ def reads(text: str, template: str = "") -> frozenset[str]:
     """
     if template:
         return _template(text, template)[1]
-    return _names(_parsed(text.replace("\r", _RETURN))) if "{{" in text else frozenset()
+    return _names(_parsed(text)) if "{{" in text else frozenset()
 
 
 def _names(tree: nodes.Template) -> frozenset[str]:

@@ -8,6 +8,7 @@ or called pays for the size of its values. Nothing is computed while a text is c
 from __future__ import annotations
 
 import functools
+import re
 from typing import TYPE_CHECKING, Any
 
 import jinja2
@@ -15,7 +16,7 @@ import jinja2.sandbox
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator
 from jinja2.filters import _GroupTuple
-from jinja2.lexer import TokenStream
+from jinja2.lexer import TOKEN_DATA, TOKEN_STRING, Lexer, TokenStream
 from jinja2.runtime import BlockReference, LoopContext, TemplateReference
 from jinja2.utils import Cycler, Namespace, missing
 from jinja2.visitor import NodeTransformer
@@ -111,6 +112,35 @@ def _counted(tokens: Iterable[Token], name: str) -> Iterator[Token]:
 _OF_JINJA = (LoopContext, Namespace, Cycler, BlockReference, TemplateReference, jinja2.environment.TemplateModule)
 
 
+class _Lexer(Lexer):
+    """Jinja's lexer, but for the ends of lines, which stay as a text has them: Jinja makes all of them one."""
+
+    def tokeniter(
+        self, source: str, name: str | None, filename: str | None = None, state: str | None = None
+    ) -> Iterator[tuple[int, str, str]]:
+        tokens = super().tokeniter(source, name, filename, state)
+        if "\r" not in source:
+            yield from tokens
+            return
+        ends = _LINE_END.findall(source)
+        for line, token, text in tokens:
+            yield line, token, _with_ends(text, ends[line - 1 :]) if token in (TOKEN_DATA, TOKEN_STRING) else text
+
+    def _normalize_newlines(self, value: str) -> str:
+        return value
+
+
+_LEXERS: dict[str, _Lexer] = {}
+"""The lexers, by what begins a statement."""
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+def _with_ends(text: str, ends: list[str]) -> str:
+    """`text` with these ends of lines, in their order."""
+    first, *lines = text.split("\n")
+    return first + "".join(map(str.__add__, ends, lines))
+
+
 class _Generator(CodeGenerator):
     """Writes what is woven in. Jinja lets nobody add types of nodes: two that autoescaping alone uses stand for it."""
 
@@ -169,6 +199,14 @@ class Language(jinja2.sandbox.SandboxedEnvironment):
         self.filters = dict(FILTERED)
         self.tests = dict(TESTED)
         self.globals = dict(GLOBALS)
+
+    @property
+    def lexer(self) -> Lexer:
+        """One lexer for each of the two languages: an overlay copies what its environment has."""
+        found = _LEXERS.get(self.block_start_string)
+        if found is None:
+            _LEXERS[self.block_start_string] = found = _Lexer(self)
+        return found
 
     def _tokenize(
         self, source: str, name: str | None, filename: str | None = None, state: str | None = None

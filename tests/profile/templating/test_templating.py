@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from solven_env.profile.templating import TemplateError, as_json, expand, reads, render, shell, toml, undeclared
+from solven_env.profile.templating import (
+    TemplateError,
+    as_json,
+    expand,
+    language,
+    reads,
+    render,
+    shell,
+    toml,
+    undeclared,
+)
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 
@@ -53,6 +63,9 @@ def test_toml_and_json_read_what_was_quoted(value: str) -> None:
         ("{% if %} {# c #} ${#x} }} {", "{% if %} {# c #} ${#x} }} {"),
         ("{% if %}{{ n }}{# c #}", "{% if %}7{# c #}"),
         ("\r{{ n }}\r\n\n", "\r7\r\n\n"),
+        ("\r\n{{\r\n n\r }}\n\r\n", "\r\n7\n\r\n"),
+        ("{{ 'x\r\ny' }}\r", "x\r\ny\r"),
+        ("{{ r }}\n", "1\r2\r\n\n"),
         ("{{ a | replace('{', '<') }}", "<< b }}"),
         ("{{- n -}} x", "7x"),
         ("{{ u | default('') }}", ""),
@@ -60,7 +73,49 @@ def test_toml_and_json_read_what_was_quoted(value: str) -> None:
     ],
 )
 def test_only_expressions_are_special_in_a_profile(text: str, expected: str) -> None:
-    assert expand(text, {"a": "{{ b }}", "n": 7}) == expected
+    assert expand(text, {"a": "{{ b }}", "n": 7, "r": "1\r2\r\n"}) == expected
+
+
+LINES = (
+    "x {{ n }}\r\ny\r\n",
+    "x\r\n\r\n{{ n }}\n\ny\r\n\r",
+    "{# a\r\n comment #}\r\nx\r\n",
+    "a\r\n{% if n %}\r\nx\r\n  {% endif %}\r\ny\r\n",
+    "{% for i in [1, 2] %}\r\n{{ i }}\r\n{% endfor %}\nz",
+    "a\r\n\r\n{%- if n -%}\r\n\r\nx\r\n{%- endif +%}\r\n{{- n -}}\r\n y\r\n",
+    "a\r\n{% raw %}\r\n{{ x }}\r\n{% endraw %}\r\ny\r\n",
+    "{% set s %}\r\na\r\nb\n{% endset %}{{ s }}\r\n",
+    "{{ [1,\r\n2]\r\n}}\r\n{{ 'a\r\nb' }}\r\nc\r\n",
+    "\r\r\r\n\n\r",
+)
+
+
+@pytest.mark.parametrize("text", LINES)
+def test_the_ends_of_lines_stay_as_they_are(text: str) -> None:
+    """With LF alone the same lines come out; those of CR LF keep it, and no other gains it."""
+    rendered = render("t", {"t": text}.get, {"n": 7})
+    with_lf = render("t", {"t": re.sub("\r\n?", "\n", text)}.get, {"n": 7})
+    assert re.sub("\r\n?", "\n", rendered) == with_lf
+    if "\n" not in text.replace("\r\n", "") and "\r" not in text.replace("\r\n", ""):
+        assert rendered == with_lf.replace("\n", "\r\n")
+
+
+def test_statements_stay_text_in_a_profile_once_a_template_was_rendered() -> None:
+    language.expressions.cache_clear()
+    assert render("t", {"t": "{% if true %}1{% endif %}"}.get, {}) == "1"
+    assert expand("{% if %}{{ 2 }}", {}) == "{% if %}2"
+
+
+def test_a_template_and_what_it_includes_keep_their_own_ends_of_lines() -> None:
+    texts = {"t": "a\r\n{% include 'lf' %}\r\nb\n{% include 'crlf' %}c\r", "lf": "1\n2\n", "crlf": "3\r\n4\r\n"}
+    assert render("t", texts.get, {}) == "a\r\n1\n2\nb\n3\r\n4\r\nc\r"
+    mixed = "1\r\n{% if true %}\n2\n{% endif %}\r\n3\r4\n{{ 5 }}\r\n"
+    assert render("t", {"t": mixed}.get, {}) == "1\r\n2\n3\r4\n5\r\n"
+
+
+@given(st.lists(st.sampled_from(("\r\n", "\n", "\r", "x", " ", "{{ 1 }}")), max_size=12).map("".join))
+def test_what_holds_no_statement_keeps_every_end(text: str) -> None:
+    assert render("t", {"t": text}.get, {}) == text.replace("{{ 1 }}", "1")
 
 
 @pytest.mark.parametrize(
