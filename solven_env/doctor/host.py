@@ -20,6 +20,7 @@ from solven_env.system import directories
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from solven_env.sandbox.backends.protocol import BackendQuestion
@@ -83,15 +84,24 @@ def namespaces(host: Host) -> Answer:
 
 
 def apparmor(_: Host) -> Answer | None:
-    """Ubuntu's switch, which refuses user namespaces to programs without a profile."""
-    value = refusal.read_setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
-    if not value:
-        return None
-    if value == "0" or os.geteuid() == 0:
-        return ok(f"kernel.apparmor_restrict_unprivileged_userns={value}")
+    """Ubuntu's switch, which refuses user namespaces to programs without a profile (docs/hosts.md)."""
+    return judge_apparmor(refusal.read_setting, is_root=os.geteuid() == 0)
+
+
+def judge_apparmor(read: Callable[[str], str], *, is_root: bool) -> Answer | None:
+    """The same by the files of the system that `read` reads. The question `sandbox` then really starts one."""
+    value = read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+    switch = f"kernel.apparmor_restrict_unprivileged_userns={value}"
+    own = read("/proc/self/attr/apparmor/current") or read("/proc/self/attr/current")
+    if value in ("", "0"):
+        return ok(switch) if value else None
+    if is_root:  # whose bubblewrap makes the first one, as an ordinary user
+        return ok(f"{switch}: bubblewrap needs a profile")
+    if own.endswith(" (unconfined)"):  # a profile that only names the program, such as the one of docs/hosts.md
+        return ok(f"{switch}: this Python has the profile {own}")
     return limited(
-        "kernel.apparmor_restrict_unprivileged_userns=1",
-        "programs without an AppArmor profile may not make user namespaces",
+        switch,
+        "programs without an AppArmor profile may not make user namespaces, and this Python has none",
         "Run: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from solven_env.doctor import host
 from solven_env.sandbox import cgroups
 from tests.doctor.doctor import doctor, edited
 from tests.run.world import CHECKOUT
@@ -313,3 +314,23 @@ def test_a_storage_that_the_host_does_not_know(shared: World) -> None:
     told = doctor(shared, SOLVEN_ENV_STORAGE="prod")
     assert told.broken() == {"storage"}
     assert "knows no storage 'prod'" in told.cause("storage")
+
+
+@pytest.mark.parametrize(
+    ("value", "label", "is_root", "level", "said"),
+    [
+        ("", "", False, None, ""),
+        ("0", "unconfined", False, "ok", "=0"),
+        ("1", "unconfined", False, "limited", "this Python has none"),
+        ("1", "docker-default (enforce)", False, "limited", "this Python has none"),
+        ("1", "solven-env (unconfined)", False, "ok", "this Python has the profile solven-env (unconfined)"),
+        ("1", "unconfined", True, "ok", "bubblewrap needs a profile"),
+    ],
+)
+def test_the_switch_of_apparmor_and_the_profile_of_who_makes_the_namespace(
+    value: str, label: str, is_root: bool, level: str | None, said: str
+) -> None:
+    files = {"/proc/sys/kernel/apparmor_restrict_unprivileged_userns": value, "/proc/self/attr/current": label}
+    answer = host.judge_apparmor(lambda path: files.get(path, ""), is_root=is_root)
+    assert (answer and answer.level) == level
+    assert answer is None or said in f"{answer.detail} {answer.cause}"
