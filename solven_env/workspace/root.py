@@ -12,11 +12,12 @@ import os
 import posixpath
 import re
 import stat
+import sys
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Literal
 
-from solven_env.errors import ExchangeUnsupportedError, WorkspaceError
+from solven_env.errors import ExchangeUnsupportedError, PlatformError, WorkspaceError
 from solven_env.system.blocks import READ_DIRECTORY_ITSELF
 from solven_env.system.durable import (
     NOT_OFFERED,
@@ -471,6 +472,12 @@ def _no_way_out(path: str) -> WorkspaceError:
 def _check(path: str) -> None:
     if "\0" in path or not {"", ".", ".."}.isdisjoint(path.split("/")):
         raise _refusal(path, f"{shown(path)!r} is no path within a workspace", "Use names with `/` between them.")
+    if not path.isascii() and sys.getfilesystemencoding() != "utf-8":
+        raise PlatformError(
+            f"this process writes file names as {sys.getfilesystemencoding()}, and a workspace has them as UTF-8",
+            fix="Start Python with PYTHONUTF8=1, or in a locale of UTF-8: LC_ALL=C.UTF-8.",
+            location=shown(path),
+        )
     try:
         os.fsencode(path)
     except UnicodeEncodeError:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -85,3 +86,77 @@ def test_json_of_a_usage_that_is_wrong(cli: Cli, arguments: tuple[str, ...], com
     assert document["error"]["code"] == 2
     assert document["error"]["message"].startswith(message)
     assert message in result.stderr
+
+
+NAMES = """\
+version: 1
+name: small
+release: 1.0.0
+env: {GRUSS: "grüß {{ thread }} €"}
+dotfiles:
+  é/ü.txt: {content: "ÿ € {{ env.GRUSS }}\\n"}
+  tmpl: {template: vörlage.j2}
+  bytes: {source: quëlle}
+"""
+VERBS = (
+    ("validate", "prôfil.yaml"),
+    ("render", "prôfil.yaml"),
+    ("render", "prôfil.yaml", "--out", "äus"),
+    ("diff", "prôfil.yaml", "t1"),
+    ("apply", "prôfil.yaml", "t1"),
+    ("status", "t1"),
+    ("status", "t1", "--profile", "prôfil.yaml", "--format", "json"),
+    ("run", "t1", "--explain", "--format", "json", "--env", "É=ß", "--", "echo", "é"),
+    ("run", "t1", "--env", "É=ß", "--", "sh", "-c", 'env | grep -a É; cat /é/ü.txt; ls /é; echo "$1"', "sh", "é"),
+    ("run", "t1", "--cwd", "/é", "--shell", "pwd; touch ñeu; rm ü.txt"),
+    ("diff", "prôfil.yaml", "t1", "--format", "json"),
+    ("apply", "prôfil.yaml", "t1", "--set", "ü=1"),
+    ("apply", "prôfil.yaml", "t1"),
+    ("validate", "fehlt-é.yaml"),
+)
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+def test_the_locale_changes_nothing(tmp_path: Path) -> None:
+    said = {}
+    for name, environ in (("utf8", {"LC_ALL": "C.UTF-8"}), ("ascii", ASCII), ("posix", {**ASCII, "LC_ALL": "POSIX"})):
+        (place := tmp_path / name).mkdir()
+        for file, text in (("prôfil.yaml", NAMES), ("vörlage.j2", "{{ thread }} ö\n"), ("quëlle", "ä\n")):
+            (place / file).write_text(text, encoding="utf-8")
+        said[name] = [_outcome(place, arguments, environ) for arguments in VERBS]
+        found = {os.fsencode(path.relative_to(place)) for path in place.rglob("*") if "threads" in path.parts}
+        assert "stör/threads/t1/é/ü.txt".encode() in found
+        assert "stör/threads/t1/é/ñeu".encode() in found
+        assert (place / "äus/é/ü.txt").read_bytes() == "ÿ € grüß example €\n".encode()
+    assert said["utf8"] == said["ascii"] == said["posix"]
+    assert [outcome[0] for outcome in said["utf8"]] == [0] * 11 + [2, 0, 2]
+
+
+def _outcome(place: Path, arguments: tuple[str, ...], environ: dict[str, str]) -> tuple[int, bytes, bytes]:
+    """The status and what is said, but for the directory, and for names that are drawn."""
+    base = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "SOLVEN_ENV_STORAGE": "./stör"}
+    homes = {
+        "XDG_RUNTIME_DIR": str(place.parent),
+        "XDG_DATA_HOME": str(place / "data"),
+        "XDG_CACHE_HOME": str(place / "c"),
+    }
+    package = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    words = [os.fsencode(sys.executable), b"-m", b"solven_env", *(each.encode() for each in arguments)]
+    done = subprocess.run(
+        words, cwd=place, env={**base, **homes, **package, **environ}, capture_output=True, check=False
+    )
+    drawn = re.compile(rb"[0-9a-f]{16,}")
+    here = os.fsencode(place)
+    out, err = (drawn.sub(b"X", text.replace(here, b".")) for text in (done.stdout, done.stderr))
+    return done.returncode, out, err
+
+
+def test_a_program_in_another_locale_is_told_of_it(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(NAMES.split("  tmpl")[0], encoding="utf-8")
+    text = "import solven_env\ntry: solven_env.apply('./p.yaml', 't1', storage='./s')\nexcept Exception as e: print(ascii(str(e)))"
+    environ = {**ASCII, "PYTHONPATH": str(Path(__file__).parents[2]), "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", text], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True
+    )
+    assert "writes file names as ascii" in done.stdout
+    assert "PYTHONUTF8=1" in done.stdout
