@@ -379,7 +379,8 @@ def stop(thread: str, *, storage: str | Path | None = None) -> bool:
 def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str], None] = lambda _: None) -> LockReport:
     """Pin a profile's packages: write its lock beside it. Versions of the present lock stay where they still fit.
 
-    `progress` is told what is being done, a line at a time. `BuildError` when the packages cannot be resolved.
+    `progress` is told what is being done, a line at a time (`packages.steps`). `BuildError` when the packages cannot
+    be resolved.
     """
     from solven_env.packages import lock_files, locks, resolving, toolchain
     from solven_env.packages.ecosystems import rows
@@ -391,7 +392,7 @@ def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str]
     directory = _lock_directory(source)
     if not locks.to_lock(sections):
         return LockReport(directory)
-    host = toolchain.host(directories.cache(), os.environ)
+    host = toolchain.host(directories.cache(), os.environ).telling(progress)
     known = {} if upgrade else lock_files.read(directory)
     files = locks.files(resolving.resolve(sections, known, host, progress), sections)
     return LockReport(directory, tuple(files), lock_files.write(directory, files))
@@ -420,7 +421,7 @@ def check_lock(
     if resolve:
         from solven_env.packages import resolving, toolchain
 
-        host = toolchain.host(directories.cache(), os.environ)
+        host = toolchain.host(directories.cache(), os.environ).telling(progress)
         resolving.check_resolved(found, sections, host, progress, where=where, fix=locks.relock(name))
     return LockReport(directory, tuple(locks.files(found, sections)))
 

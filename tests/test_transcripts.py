@@ -37,6 +37,7 @@ MASKS = (
     (r"\b[0-9a-f]{40}\b", "DIGEST"),
     (r"sha256:([0-9a-f]{64}|…)", "DIGEST"),
     (r"\b\d+\.\d+\.\d+\b", "VERSION"),
+    (r"(?m)^  \S.* …\n", ""),  # how far a slow step is
     (r"\b\d+(\.\d+)? s\b", "TIME"),
     (r"\b\d+(\.\d+)? GiB free\b.*", "SPACE"),
     (r"(?m)^(\d+|…) fine(, (\d+|…) with less)?\.$", "COUNTS"),

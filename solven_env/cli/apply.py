@@ -59,9 +59,11 @@ def command(
       solven-env apply profile.yaml thread-42 --on-conflict overwrite
     """
     from solven_env import api
-    from solven_env.cli.output import errors_told, note, print_json, say_changes
+    from solven_env.cli import progress
+    from solven_env.cli.output import errors_told, print_json, say_changes
 
-    with errors_told("apply", thread, chosen, storage=storage, profile=profile):
+    told = errors_told("apply", thread, chosen, storage=storage, profile=profile)
+    with told, progress.shown() as shown:
         given = given_inputs(settings, inputs)
         if dry_run:
             report = api.diff(
@@ -76,7 +78,7 @@ def command(
                 unset=unset or (),
                 on_conflict=on_conflict.value,
                 restore_record=restore_record,
-                progress=note,
+                progress=shown,
             )
     if chosen is Format.JSON:
         print_json({**report.to_json(), "command": "apply"})

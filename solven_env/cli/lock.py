@@ -37,17 +37,18 @@ def command(
       solven-env lock profiles/solven.yaml --check --resolve
     """
     from solven_env import api
-    from solven_env.cli.output import errors_told, note, print_json, tell
+    from solven_env.cli import progress
+    from solven_env.cli.output import errors_told, print_json, tell
     from solven_env.errors import UsageError
     from solven_env.report import document
 
-    with errors_told("lock", None, chosen, profile=profile):
+    with errors_told("lock", None, chosen, profile=profile), progress.shown() as shown:
         if resolve and not check:
             raise UsageError("--resolve needs --check", fix="Add --check, or leave --resolve out.")
         if check:
-            report = api.check_lock(profile, resolve=resolve, progress=note)
+            report = api.check_lock(profile, resolve=resolve, progress=shown)
         else:
-            report = api.lock(profile, upgrade=upgrade, progress=note)
+            report = api.lock(profile, upgrade=upgrade, progress=shown)
     if chosen is Format.JSON:
         described = {"path": str(report.path), "files": list(report.files), "changed": list(report.changed)}
         print_json(document("lock", lock=described))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SIGNS = {"create": "+", "replace": "~", "remove": "-"}
 _COLOURS = {"+": 32, "-": 31, "~": 33, "!": 31, "@": 36}
+_LEFT = {"apply": "The next apply goes on.", "lock": "The lock is as it was."}
+"""What an interrupt leaves of a command when it came in no step."""
 _NOTES = {"drift": "drift: ", "conflict": "conflict: ", "pending": ""}
 
 
@@ -83,10 +85,16 @@ def errors_told(
             print_json(error_document(command, thread, error, code, storage))
         print_error(error_text(error, thread=thread, storage=storage, profile=profile))
         sys.exit(code)
-    except KeyboardInterrupt:
-        interrupted = errors.SolvenError("interrupted", fix="Run the command again.")
+    except KeyboardInterrupt as interrupt:
+        doing = "".join(interrupt.args)  # as `cli.progress` has it
+        fix = _LEFT.get(command, "Run the command again.")
+        if doing and command in ("apply", "run"):
+            fix = f"The next {command} removes what is left of it, and begins it anew."
+        interrupted = errors.SolvenError(f"interrupted while {doing}" if doing else "interrupted", fix=fix)
         if chosen is Format.JSON:
             print_json(error_document(command, thread, interrupted, INTERRUPTED))
+        if doing or command in _LEFT:  # what ends the command of a run is no affair of ours
+            print(error_text(interrupted).removeprefix("error: "), file=sys.stderr)
         raise
 
 

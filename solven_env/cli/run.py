@@ -162,18 +162,19 @@ def corrected(before: Sequence[str], thread: str, command: Sequence[str]) -> str
 def run(thread: str, request: Request, env: Iterable[str] | None, *, storage: str | None) -> None:
     """Run what is requested, with the variables of --env, and exit with its status."""
     from solven_env import api
-    from solven_env.cli import orphans
+    from solven_env.cli import orphans, progress
     from solven_env.cli.errors import exit_codes
-    from solven_env.cli.output import errors_told, note
+    from solven_env.cli.output import errors_told
     from solven_env.sandbox.request import terminal
 
-    with exit_codes(NOT_STARTED), errors_told("run", thread, Format.TEXT, storage=storage, all_but_usage=NOT_STARTED):
+    told = errors_told("run", thread, Format.TEXT, storage=storage, all_but_usage=NOT_STARTED)
+    with exit_codes(NOT_STARTED), told, progress.shown() as shown:
         asked = request._replace(env=_variables(env or ()), terminal=terminal(request.streams, os.environ))
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) != signal.SIG_IGN:  # as nohup(1) left it
                 signal.signal(number, _end)
         orphans.end_with_parent()
-        status = api.run(thread, asked, storage=storage, progress=note, on_limit=_say_limit)
+        status = api.run(thread, asked, storage=storage, progress=shown, on_limit=_say_limit)
     sys.exit(status)
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import time
 from contextlib import ExitStack, contextmanager
 
 from solven_env.config import common_uid
 from solven_env.errors import BuildError, StoreError, counted
 from solven_env.packages import lock_files, locks, store
 from solven_env.packages.ecosystems import ECOSYSTEMS
+from solven_env.packages.steps import step
 from solven_env.state.records import lock_key
 from solven_env.system import directories
 from solven_env.typed import TYPE_CHECKING, NamedTuple
@@ -135,11 +135,11 @@ def obtain(
         return found
     _believe(need)
     count = counted(len(need.section.packages), "package")
-    progress(f"making the {need.kind} build ({count} and what they need) …")
-    begun = time.monotonic()
-    able = _with_program(builder, config, environ)
+    doing, done = f"making the {need.kind} build ({count} and what they need)", f"made the {need.kind} build"
+    able = _with_program(builder._replace(host=builder.host.telling(progress)), config, environ)
     try:
-        made = need.ecosystem.install(need.section, need.lock, able)
+        with step(progress, doing, done):
+            return need.ecosystem.install(need.section, need.lock, able)
     except BuildError as error:
         changed = _changed(need, config)
         if changed is None:
@@ -150,8 +150,6 @@ def obtain(
             fix=error.fix,
             location=error.location,
         ) from error
-    progress(f"made the {need.kind} build in {time.monotonic() - begun:.1f} s")
-    return made
 
 
 def _changed(need: Need, config: Config) -> Build | None:

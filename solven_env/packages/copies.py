@@ -16,6 +16,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from solven_env.packages.layers import place
+from solven_env.packages.steps import step
 from solven_env.system.blocks import READ_DIRECTORY
 from solven_env.system.publishing import locked, refusals_told, staged
 from solven_env.system.syscalls import sync_file_system
@@ -41,8 +42,8 @@ def copy(home: Home, build: Build, uid: int | None, progress: Callable[[str], No
         return target
     with locked(target.parent, "copy"):
         if not target.exists():
-            progress(f"copying the {build.kind} build for {home.thread} …")
-            with staged(target) as stage, refusals_told(stage):
+            doing, done = f"copying the {build.kind} build for {home.thread}", f"copied the {build.kind} build"
+            with step(progress, doing, done), staged(target) as stage, refusals_told(stage):
                 _copy_directory(build.tree, stage, uid)
                 _sync(stage)
     return target

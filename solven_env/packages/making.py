@@ -112,7 +112,10 @@ def make(
     writable: Mapping[str, Path] = MappingProxyType({}),
     readable: Mapping[str, Path] = MappingProxyType({}),
 ) -> Iterator[BuildSandbox]:
-    """A place with a workspace and a cache of its own in `stage`, both empty, and removed at the end of the block."""
+    """A place with a workspace and a cache of its own in `stage`, both empty, and removed at the end of the block.
+
+    After an interrupt it is left: `stage` is, too.
+    """
     import tempfile
 
     with refusals_told(stage):
@@ -123,8 +126,10 @@ def make(
         (own / "record").mkdir(0o700)
         give(builder, workspace, cache)
         yield BuildSandbox(builder, tools, workspace, cache, fetches, writable, readable)
-    finally:
+    except Exception:
         shutil.rmtree(own, ignore_errors=True)
+        raise
+    shutil.rmtree(own, ignore_errors=True)
 
 
 def open_root(builder: Builder, directory: Path) -> Root:

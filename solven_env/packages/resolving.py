@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from solven_env.errors import BuildError, LockError
 from solven_env.packages.ecosystems import ECOSYSTEMS
+from solven_env.packages.steps import step
 from solven_env.system.publishing import scratch
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def resolve(sections: Sections, known: Mapping[str, bytes], host: Toolchain, pro
     for name, section in sections.items():
         if section and section.packages:
             row = ECOSYSTEMS[name]
-            progress(f"locking {section.told()}")
-            lock[name] = row.resolve(section, _preferred(row, known, host, progress), host)
+            with step(progress, f"locking {section.told()}", f"locked {section.told()}"):
+                lock[name] = row.resolve(section, _preferred(row, known, host, progress), host)
     return lock
 
 
@@ -49,8 +50,8 @@ def check_resolved(
     for name, text in lock.items():
         row, section = ECOSYSTEMS[name], sections[name]
         assert section is not None
-        progress(f"resolving {section.told()}")
-        row.compare(section, text, host, f"{where}/{row.LOCK}", fix=fix)
+        with step(progress, f"resolving {section.told()}", f"resolved {section.told()}"):
+            row.compare(section, text, host, f"{where}/{row.LOCK}", fix=fix)
 
 
 def _preferred(row: Ecosystem, known: Mapping[str, bytes], host: Toolchain, progress: Callable[[str], None]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import re
 import subprocess
@@ -12,7 +13,7 @@ from solven_env.system.publishing import make_private, refusals_told
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 
@@ -34,7 +35,15 @@ class Toolchain:
     def __init__(self, cache: Path, environ: Mapping[str, str]) -> None:
         self.cache = cache
         """Our own directory (`<cache>/solven-env`)."""
+        self.progress: Callable[[str], None] = lambda _: None
+        """The callback that is told of what is fetched and made; see `packages.steps`."""
         self._given = environ
+
+    def telling(self, progress: Callable[[str], None]) -> Toolchain:
+        """The same host, which tells `progress`."""
+        same = copy.copy(self)
+        same.progress = progress
+        return same
 
     @functools.cached_property
     def certificates(self) -> Path | None:

@@ -185,6 +185,7 @@ def _packages(
 
     record, backend = chosen.record, chosen.backend
     builder = builds.builder(thread.config, os.environ, backend, chosen.program)
+    host = builder.host.telling(progress)
     stacks, used = [], []
     needs = thread.needs(record)
     for need in needs:
@@ -197,7 +198,7 @@ def _packages(
             fix = f"solven-env apply PROFILE {thread.name} begins anew"
             progress(f"{need.kind}: {need.ecosystem.TARGET} is broken, since commands removed {lost} of it; {fix}")
     sections = {need.kind: need.section for need in needs}
-    tools = [row.tools(sections.get(name), builder.host) for name, row in ECOSYSTEMS.items()]
+    tools = [row.tools(sections.get(name), host) for name, row in ECOSYSTEMS.items()]
     tools += [host_tools.local(layers.local(home, uid)), host_tools.trusting(builder.host.certificates)]
     return host_tools.joined(tools), stacks, tuple(used)
 

@@ -80,7 +80,9 @@ def locked(directory: Path, name: str) -> Iterator[None]:
 
 @contextmanager
 def staged(target: Path) -> Iterator[Path]:
-    """A new directory beside `target`, which gets its name when the block ends well, and is removed when it does not.
+    """A new directory beside `target`, which gets its name when the block ends well, and is removed when it fails.
+
+    After an interrupt it is left as after a kill, for the next sweep: to remove a build takes seconds.
 
     What had the name until then keeps it until that moment, and is removed once nobody uses it. Leftovers are swept
     first, so whoever calls this holds the lock of `target`.
@@ -95,8 +97,10 @@ def staged(target: Path) -> Iterator[Path]:
         yield directory
         with refusals_told(target), holding(os.open(target.parent, READ_DIRECTORY)) as parent:
             rename_over(parent, directory.name, target.name)
-    finally:
+    except Exception:
         remove_unless_used(directory)
+        raise
+    remove_unless_used(directory)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 
 from solven_env.errors import SandboxError, WorkspaceError
 from solven_env.packages import layers
+from solven_env.packages.steps import step
 from solven_env.state.records import Record
 from solven_env.system import directories, processes
 from solven_env.system.blocks import READ_DIRECTORY, holding
@@ -89,8 +90,8 @@ def for_apply(
                 progress(f"uid: {thread.name} keeps {kept} while its commands live; an apply after them gives it {uid}")
                 uid = kept
             else:
-                progress(f"uid: giving {thread.name} to {uid} …")
-                _give(thread, fresh, home, uid)
+                with step(progress, f"uid: giving {thread.name} to {uid}", f"uid: gave {thread.name} to {uid}"):
+                    _give(thread, fresh, home, uid)
         fcntl.flock(turn, fcntl.LOCK_SH)
         yield thread._replace(owner=Owner(uid, uid)), fresh._replace(uid=None if uid == common else uid)
 

@@ -135,7 +135,7 @@ def test_a_missing_interpreter_is_a_line_then_a_line_for_each_place_then_the_pag
     profile = cli.write("p.yaml", f"{PROFILE}python: {{version: '{NEWEST}'}}\n")
     told = cli("apply", profile, "t1", UV_OFFLINE="1", XDG_CACHE_HOME=str(cli.directory / "cache"))
     assert told.returncode == 1
-    _, first, *places, page = told.stderr.splitlines()
+    _, _, first, *places, page = told.stderr.splitlines()  # after what was begun
     assert first.startswith(f"error: there is no Python {NEWEST} on this host. Run: ")
     assert first.endswith(f"uv python install {NEWEST}")
     assert places[0] == "  PATH, and what uv has installed: none"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from solven_env.errors import BuildError, PlatformError
+from solven_env.packages.steps import step
 from solven_env.packages.tools import Tool
 from solven_env.system.publishing import locked, refusals_told, staged
 
@@ -62,7 +63,8 @@ def find(host: Toolchain) -> Tool:
     if not is_there(tool):
         with locked(tool.path.parents[1], tool.path.parent.name):
             if not is_there(tool):
-                _bring(host, tool)
+                with step(host.progress, f"fetching Bun {tool.version}", f"fetched Bun {tool.version}"):
+                    _bring(host, tool)
     return tool
 
 

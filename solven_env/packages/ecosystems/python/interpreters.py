@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from solven_env.errors import BuildError, PlatformError
 from solven_env.packages import programs
 from solven_env.packages.ecosystems.python.remembered import Interpreter, recall, remember
+from solven_env.packages.steps import step
 from solven_env.packages.toolchain import neutral, run_uv
 from solven_env.packages.tools import uv
 from solven_env.system import directories
@@ -144,7 +145,8 @@ def _candidates(version: str, host: Toolchain, own: Path, looked: list[str]) -> 
 
 def _fetched(version: str, host: Toolchain, own: Path, looked: list[str]) -> Iterator[Path]:
     try:
-        run_uv(host, "python", "install", "--no-bin", "--install-dir", own, version, purpose="uv")
+        with step(host.progress, f"fetching Python {version}", f"fetched Python {version}"):
+            run_uv(host, "python", "install", "--no-bin", "--install-dir", own, version, purpose="uv")
     except BuildError as error:
         looked.append(f"fetching with uv: {error.message.rpartition('cause: ')[2].removeprefix('uv: ')}")
     yield from _installed(own, version)

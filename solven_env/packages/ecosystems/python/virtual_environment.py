@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from typing import TYPE_CHECKING
 
+from solven_env.errors import counted
 from solven_env.packages import host_tools, locks, making, store
 from solven_env.packages.ecosystems import python as row
 from solven_env.packages.ecosystems.python import pins, pip_pin, requirements_txt, wheels
 from solven_env.packages.ecosystems.python.interpreters import find_python
+from solven_env.packages.steps import watched, within
 from solven_env.profile import pep508
 from solven_env.system.durable import make_directory
 from solven_env.system.publishing import refusals_told
@@ -54,6 +57,7 @@ def _fill(stage: Path, section: row.Python, lock: bytes, interpreter: Interprete
     needed = {(pin.name, pin.version): wheels.requirements_of(wheel) for pin, wheel in found.items()}
     pins.refuse_unasked(locked, section.packages, needed, environment, row.LOCK, fix=locks.AGAIN)
     _install(section, found, tools, builder, stage)
+    within(builder.host.progress, "writing it to disk")
     if uv_lock is not None:
         (stage / row.WORKSPACE_LOCK).write_bytes(uv_lock)
 
@@ -66,6 +70,7 @@ def _lock_project(
     First with the lock's versions as constraints, then without: they are no part of the project, and uv keeps the
     versions that stand in a lock.
     """
+    within(builder.host.progress, "making the workspace's uv.lock")
     with making.make(builder, tools, stage, fetches=True) as place:
         for constraints in (locked, ()):
             place.write("pyproject.toml", _manifest(section, constraints).encode())
@@ -93,6 +98,9 @@ def _install(
         for wheel in found.values():
             (offered / wheel.name).hardlink_to(wheel)
     shown = {"writable": {row.TARGET: tree}, "readable": {_WHEELS: offered}}
+    told = {"purpose": "the Python packages cannot be installed", "fix": "Lock again, or ask `doctor`."}
+    progress = builder.host.progress
+    within(progress, f"installing {counted(len(found), 'package')}")
     with making.make(builder, tools, stage, fetches=False, **shown) as place:
         place.write("names.txt", "".join(f"{pin.name}=={pin.version}\n" for pin in found).encode())
         for argv in (
@@ -102,13 +110,20 @@ def _install(
                 *("--python", f"{row.TARGET}/bin/python", "--no-index", "--find-links", _WHEELS, "--no-build"),
                 *("--no-deps", "--no-compile-bytecode", "--link-mode", "copy"),
             ),
-            (_executable(section), "-I", "-S", "-c", _COMPILE, f"{row.TARGET}/lib"),
         ):
-            place.run(*argv, purpose="the Python packages cannot be installed", fix="Lock again, or ask `doctor`.")
+            place.run(*argv, **told)
+        with watched(progress, "compiling bytecode", lambda: _compiled(tree)):
+            place.run(_executable(section), "-I", "-S", "-c", _COMPILE, f"{row.TARGET}/lib", **told)
     shutil.rmtree(offered)
     with making.open_root(builder, tree) as root:
         _keep_pip(root)
         _forget_times(root, f"lib/python{section.version}/site-packages")
+
+
+def _compiled(tree: Path) -> str:
+    """The number of files with bytecode, of all that can have some."""
+    names = [name for _, _, files in os.walk(tree) for name in files]
+    return f"{sum(name.endswith('.pyc') for name in names)} of {sum(name.endswith('.py') for name in names)} files"
 
 
 def _keep_pip(root: Root) -> None:

@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from solven_env.errors import BuildError
+from solven_env.errors import BuildError, counted
 from solven_env.packages import host_tools, making
 from solven_env.packages.ecosystems.python import INTERPRETER
 from solven_env.packages.ecosystems.python.requirements_txt import print_pins
+from solven_env.packages.steps import watched, within
 from solven_env.profile.pep508 import canonical
 from solven_env.system.blocks import holding
 from solven_env.system.publishing import locked, refusals_told, staged
@@ -105,18 +106,27 @@ def _fetch(
     uv has no command that only fetches: it links them into a directory, too, that nobody looks at.
     """
     minor = ".".join(interpreter.version.split(".")[:2])
+    progress = builder.host.progress
     with making.make(builder, tools, stage, fetches=True) as place:
         place.write("python.txt", print_pins(missing).encode())
-        place.run(
-            *(f"{host_tools.BIN}/uv", "pip", "install", *builder.host.registries.options),
-            *("--quiet", "--no-python-downloads", "--python", f"{INTERPRETER}/bin/python{minor}"),
-            *("--target", "/unused", "--link-mode", "symlink", "--require-hashes", "--no-build", "--no-deps"),
-            *("--no-compile-bytecode", "-r", "/python.txt"),
-            purpose=_PURPOSE,
-            fix=_FIX,
-        )
-        for pin, directory in _unpacked(place.cache / "uv", missing).items():
+        cache = place.cache / "uv"
+        with watched(progress, "fetching packages", lambda: f"{len(_archives(cache))} of {len(missing)}"):
+            place.run(
+                *(f"{host_tools.BIN}/uv", "pip", "install", *builder.host.registries.options),
+                *("--quiet", "--no-python-downloads", "--python", f"{INTERPRETER}/bin/python{minor}"),
+                *("--target", "/unused", "--link-mode", "symlink", "--require-hashes", "--no-build", "--no-deps"),
+                *("--no-compile-bytecode", "-r", "/python.txt"),
+                purpose=_PURPOSE,
+                fix=_FIX,
+            )
+        within(progress, f"keeping {counted(len(missing), 'package')}")
+        for pin, directory in _unpacked(cache, missing).items():
             _keep(directory, places[pin])
+
+
+def _archives(cache: Path) -> list[Path]:
+    """The directories of the wheels that uv has unpacked in a cache."""
+    return sorted(cache.glob("archive-v*/*"))
 
 
 def _unpacked(cache: Path, pins: Sequence[Pin]) -> Mapping[Pin, Path]:
@@ -126,7 +136,7 @@ def _unpacked(cache: Path, pins: Sequence[Pin]) -> Mapping[Pin, Path]:
     """
     wanted = {(pin.name, Version(pin.version)): pin for pin in pins}
     found: dict[Pin, Path] = {}
-    for directory in sorted(cache.glob("archive-v*/*")):
+    for directory in _archives(cache):
         infos = [info for info in map(_INFO.fullmatch, os.listdir(directory)) if info]
         pin = wanted.pop((canonical(infos[0][1]), Version(infos[0][2])), None) if len(infos) == 1 else None
         if pin is None:
