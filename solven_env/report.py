@@ -73,6 +73,7 @@ class ThreadReport(NamedTuple):
                     "reason": change.reason,
                     "before": _state(change.before),
                     "after": _state(change.after),
+                    **({"versions": [each._asdict() for each in change.versions]} if change.versions else {}),
                 }
                 for change in self.changes
             ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from solven_env.cli.options import (
@@ -25,10 +27,15 @@ def command(
     settings: SetOption = None,
     inputs: InputsOption = None,
     unset: UnsetOption = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Show the lines of changed locks too, not only the versions.")
+    ] = False,
     exit_code: ExitCodeOption = False,
     chosen: FormatOption = Format.TEXT,
 ) -> None:
     """Show what apply would change: a unified diff for each file, a line for each other change.
+
+    Of a lock in the workspace that a build brings, one line says which versions change.
 
     Creates nothing and takes no lock. Prints nothing on standard output when the thread is in sync.
 
@@ -48,7 +55,7 @@ def command(
         print_json(report.to_json())
     else:
         for each in report.threads:
-            say_diff(each)
+            say_diff(each, full=full)
             if each.is_interrupted:
                 note(f"{each.thread}: an apply was interrupted; the next one finishes it.")
             elif not each.changes:

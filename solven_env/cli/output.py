@@ -16,14 +16,17 @@ from solven_env.errors import printable
 from solven_env.report import document, error_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from solven_env.packages.locks import VersionChange
     from solven_env.report import Report, ThreadReport
 
 SIGNS = {"create": "+", "replace": "~", "remove": "-"}
 _COLOURS = {"+": 32, "-": 31, "~": 33, "!": 31, "@": 36}
 _LEFT = {"apply": "The next apply goes on.", "lock": "The lock is as it was."}
 """What an interrupt leaves of a command when it came in no step."""
+_SHOWN = 8
+"""The changed versions of a lock that a line of a plan names."""
 _NOTES = {"drift": "drift: ", "conflict": "conflict: ", "pending": ""}
 
 
@@ -103,8 +106,21 @@ def say_changes(report: ThreadReport) -> None:
     for change in report.changes:
         sign = "!" if change.cause == "conflict" else SIGNS[change.action]
         reason = "" if change.action == "create" and change.cause == "pending" else _NOTES[change.cause] + change.reason
+        if change.versions and change.cause == "pending":
+            reason = told_versions(change.versions, _SHOWN)
         line = f"{sign} {change.kind} {printable(change.name)}{f'  ({reason})' if reason else ''}"
         tell(line, indent=2, hang=4, sign=sign)
+
+
+def told_versions(versions: Sequence[VersionChange], most: int) -> str:
+    """The versions that a lock changes, at most so many of them, in words.
+
+    >>> from solven_env.packages.locks import VersionChange as Each
+    >>> told_versions([Each("pandas", "2.2.3", "2.3.0"), Each("six", "", "1.17.0"), Each("x", "1", "")], 2)
+    'pandas 2.2.3 → 2.3.0, + six 1.17.0, and 1 more'
+    """
+    told = [printable(str(each)) for each in versions[:most]]
+    return ", ".join(told) + (f", and {len(versions) - most} more" if len(versions) > most else "")
 
 
 def pending_code(report: Report) -> int:

@@ -6,7 +6,7 @@ import difflib
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from solven_env.cli.output import SIGNS, say
+from solven_env.cli.output import SIGNS, say, tell, told_versions
 from solven_env.errors import printable
 from solven_env.profile.model import DEFAULT_MODE
 from solven_env.reconcile import kinds
@@ -24,22 +24,32 @@ _NO_FILES = {"directory": "[a directory]", "symlink": "[a symbolic link]"}
 _NO_NEWLINE = "\0"  # occurs in no file that is shown
 
 
-def say_diff(report: ThreadReport) -> None:
-    """Print every change: files as unified diffs, other changes as lines of a plan."""
+def say_diff(report: ThreadReport, *, full: bool = False) -> None:
+    """Print every change: files as unified diffs, other changes as lines of a plan.
+
+    A lock that a build brings is told by the versions that change, and shown as a diff too with `full`.
+    """
     for change in report.changes:
-        for line in _lines(change):
+        if change.versions:
+            tell(f"{printable(change.name)}: {told_versions(change.versions, len(change.versions))}")
+        for line in _lines(change) if full or not change.versions else _notes(change):
             say(line, line[0] if line[:1] in "+-@!" and line[:3] not in ("+++", "---") else "")
 
 
 def _lines(change: Change) -> Iterator[str]:
     name = printable(change.name)
-    if change.cause != "pending":
-        yield f"{'!' if change.cause == 'conflict' else '#'} {change.cause}: {name}: {change.reason}"
+    yield from _notes(change)
     if kinds.is_file(change):
         yield from _file_lines(name, change.before, change.after)
     else:
         reason = f"  ({change.reason})" if change.action != "create" else ""
         yield f"{SIGNS[change.action]} {change.kind} {name}{reason}"
+
+
+def _notes(change: Change) -> Iterator[str]:
+    if change.cause != "pending":
+        sign = "!" if change.cause == "conflict" else "#"
+        yield f"{sign} {change.cause}: {printable(change.name)}: {change.reason}"
 
 
 def _file_lines(name: str, before: State | None, after: State | None) -> Iterator[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import LockError
 from solven_env.packages.ecosystems import ECOSYSTEMS
@@ -88,6 +88,38 @@ def check(found: Mapping[str, bytes], sections: Sections, *, profile: str, where
         row = ECOSYSTEMS[name]
         row.believe(found[row.LOCK], section, f"{where}/{row.LOCK}", fix=fix)
     return {name: found[ECOSYSTEMS[name].LOCK] for name in wanted}
+
+
+class VersionChange(NamedTuple):
+    """One package that two locks pin differently: its versions in each, empty for none."""
+
+    name: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        if not self.before:
+            return f"+ {self.name} {self.after}"
+        return f"{self.name} {self.before} → {self.after}" if self.after else f"- {self.name} {self.before}"
+
+
+def version_changes(kind: str, before: bytes, after: bytes) -> tuple[VersionChange, ...]:
+    """The differences between two locks of the ecosystem called `kind`; empty texts pin nothing.
+
+    Changed versions come first, then added packages, then removed ones. LockError for a text that is no lock.
+    """
+    old, new = (_versions(kind, text) for text in (before, after))
+    names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    names.sort(key=lambda name: (name not in old, name not in new) if name in new else (True, True))
+    return tuple(VersionChange(name, old.get(name, ""), new.get(name, "")) for name in names)
+
+
+def _versions(kind: str, lock: bytes) -> dict[str, str]:
+    """The version of each package; several, of which each is for other machines, are joined."""
+    found: dict[str, list[str]] = {}
+    for name, version in ECOSYSTEMS[kind].pinned(lock) if lock else ():
+        found.setdefault(name, []).append(version)
+    return {name: " and ".join(versions) for name, versions in found.items()}
 
 
 def _digest(data: bytes) -> str:

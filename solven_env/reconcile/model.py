@@ -10,6 +10,7 @@ from solven_env.typed import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from solven_env.packages.locks import VersionChange
     from solven_env.state.records import Record, Recorded
 
 Action = Literal["create", "replace", "remove"]
@@ -58,6 +59,8 @@ class Change(NamedTuple):
     after: State | None
     keep: bool = False
     """True if `before` is not as we wrote it, so that it goes into the generation first."""
+    versions: tuple[VersionChange, ...] = ()
+    """For a lock in the workspace that a build brings: the versions that the profile pins otherwise than before."""
 
     @property
     def kind(self) -> str:

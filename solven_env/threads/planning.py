@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solven_env.errors import LockError, PlatformError, UsageError, raise_together
-from solven_env.packages import builds
+from solven_env.packages import builds, locks
 from solven_env.packages.ecosystems import ECOSYSTEMS, rows
 from solven_env.profile.prepare import packages, prepare
 from solven_env.reconcile.desired import desired, desired_here, recorded_as_desired
 from solven_env.reconcile.kinds.mount_point import PLACE
-from solven_env.reconcile.model import DIRECTORY, HostFacts, NeededBuild, State
+from solven_env.reconcile.model import DIRECTORY, HostFacts, NeededBuild, State, name_in
 from solven_env.reconcile.observing import observe
 from solven_env.reconcile.plan import plan as make_plan
 from solven_env.sandbox import backends
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from solven_env.packages.store import Build
     from solven_env.profile.model import Mount
     from solven_env.profile.source import ProfileSource
-    from solven_env.reconcile.model import Desired, Plan
+    from solven_env.reconcile.model import Change, Desired, Plan
     from solven_env.sandbox.backends.protocol import Backend
     from solven_env.state.records import Record
     from solven_env.threads.thread import Thread
@@ -104,7 +104,22 @@ def _plan(
     root = thread.open_root()
     with root or nullcontext():
         observed = observe(root, wanted, record, host)
-    return make_plan(thread.name, wanted, observed, record), tuple(need for need, build in found if build is None)
+    computed = make_plan(thread.name, wanted, observed, record)
+    changes = tuple(_with_versions(change, computed, needs, thread) for change in computed.changes)
+    return computed._replace(changes=changes), tuple(need for need, build in found if build is None)
+
+
+def _with_versions(change: Change, computed: Plan, needs: Sequence[Need], thread: Thread) -> Change:
+    """The change, with the versions that become others if it is that of a lock which a build brings."""
+    by = computed.desired.brought.get(change.address)
+    if by is None or change.action != "replace" or computed.base is None:
+        return change
+    need = next(need for need in needs if need.kind == name_in(by))
+    before = thread.recorded_lock(computed.base, need.kind)
+    try:
+        return change._replace(versions=locks.version_changes(need.kind, before or b"", need.lock or b""))
+    except LockError:  # of a lock that an older solven-env believed
+        return change
 
 
 def _needed(thread: Thread, need: Need, build: Build | None, record: Record | None, backend: Backend) -> NeededBuild:

@@ -155,13 +155,18 @@ class Thread(NamedTuple):
         links = record.settings["links"]
         return tuple(link["path"] for link in links if link["optional"] and storages.is_missing(self.root, link["to"]))
 
+    def recorded_lock(self, record: Record, kind: str) -> bytes | None:
+        """The text of the lock of the recorded packages of a kind; None if there is none, or if it is gone."""
+        digest = record.builds.get(kind, {}).get("lock", "")
+        return contents.read(self.state, lock_key(digest), digest) if digest else None
+
     def _lock(self, record: Record, kind: str) -> bytes:
         """The text of the lock of the recorded packages of a kind.
 
         `StateError` where it is gone or damaged: no build is taken for what they need then.
         """
         digest = record.builds.get(kind, {}).get("lock", "")
-        text = contents.read(self.state, lock_key(digest), digest) if digest else None
+        text = self.recorded_lock(record, kind)
         if text is None:
             raise StateError(
                 f"the recorded lock of the {kind} packages is gone or damaged",

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +11,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from solven_env.packages import lock_files, locks
+from solven_env.packages.ecosystems import rows
+from solven_env.profile.prepare import packages
+from solven_env.profile.source import find_profile
 from tests.cli.conftest import PROFILE
+from tests.run.world import DATA, World, new_world
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from syrupy.assertion import SnapshotAssertion
 
     from tests.cli.conftest import Cli
@@ -45,6 +54,40 @@ def test_exit_codes_of_each_state(cli: Cli) -> None:
     assert codes() == (0, 3, 3)
     assert codes(edited) == (0, 4, 4)
     assert cli("status", "t1", "--exit-code").returncode == 3
+
+
+@pytest.fixture
+def world(caches: Path) -> Iterator[World]:
+    """A host with the builds of the small profile."""
+    world = new_world(caches)
+    yield world
+    world.close()
+
+
+def test_a_changed_lock_is_told_by_its_versions(world: World) -> None:
+    """Whatever is known of the new build: nothing, here. --full shows the lines too."""
+    assert world.cli("apply", str(world.profile), "t1").returncode == 0
+    changed = DATA.joinpath("small.yaml").read_text().replace("[six]", "[six, packaging]")
+    profile = world.base / "small.yaml"
+    profile.write_text(changed)
+    pip = next(line for line in DATA.joinpath("small.lock/python.txt").read_text().splitlines() if "pip==" in line)
+    pins = ["packaging==24.0 \\", pip.partition(" ")[0] + " \\", "six==1.0.0 \\"]
+    text = "".join(f"{pin}\n    --hash=sha256:{'a' * 64}\n" for pin in pins).encode()
+    lock = {"python": text, "bun": DATA.joinpath("small.lock/bun.lock").read_bytes()}
+    sections = packages(find_profile(profile), rows(), {})
+    lock_files.write(world.base / "small.lock", locks.files(lock, sections))
+    shown = world.cli("diff", str(profile), "t1").stdout.decode()
+    (line,) = (line for line in shown.splitlines() if line.startswith("uv.lock: "))
+    assert re.fullmatch(r"uv\.lock: six 1\.\d+\.0 → 1\.0\.0, \+ packaging 24\.0", line)
+    assert "--- uv.lock" not in shown
+    assert line.removeprefix("uv.lock: ") in world.cli("apply", str(profile), "t1", "--dry-run").stdout.decode()
+    full = world.cli("diff", str(profile), "t1", "--full").stdout.decode()
+    assert line in full
+    assert full.count("\n-") > shown.count("\n-") + 10
+    (thread,) = json.loads(world.cli("diff", str(profile), "t1", "--format", "json").stdout)["threads"]
+    told = {change["address"]: change.get("versions") for change in thread["changes"]}
+    assert told.pop("file:uv.lock")[1] == {"name": "packaging", "before": "", "after": "24.0"}
+    assert not any(told.values())
 
 
 def test_diff_is_empty_when_in_sync(cli: Cli) -> None:

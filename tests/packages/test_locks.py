@@ -10,7 +10,7 @@ from solven_env.errors import LockError
 from solven_env.packages import lock_files
 from solven_env.packages.ecosystems.bun import Bun
 from solven_env.packages.ecosystems.python import Python
-from solven_env.packages.locks import Lock, Sections, check, digest, files
+from solven_env.packages.locks import Lock, Sections, check, digest, files, version_changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,3 +127,32 @@ def test_files_are_written_when_they_differ_and_others_stay(tmp_path: Path) -> N
     assert lock_files.write(place, without) == ("bun.lock", "lock.json")
     assert sorted(path.name for path in place.iterdir()) == ["README", "lock.json", "python.txt"]
     assert (place / "python.txt").stat().st_mode & 0o777 == 0o644
+
+
+def pinned(**versions: str) -> bytes:
+    return "".join(
+        f"{name}=={version} \\\n    --hash=sha256:{'a' * 64}\n" for name, version in versions.items()
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (pinned(a="1"), pinned(a="1"), []),
+        (pinned(a="1", b="1", d="1"), pinned(b="2", c="1", d="1"), ["b 1 → 2", "+ c 1", "- a 1"]),
+        (b"", pinned(a="1"), ["+ a 1"]),
+        (pinned(a="1"), b"", ["- a 1"]),
+    ],
+)
+def test_the_versions_that_two_locks_pin_differently(before: bytes, after: bytes, told: list[str]) -> None:
+    assert [str(each) for each in version_changes("python", before, after)] == told
+
+
+def test_the_versions_of_other_machines_and_of_other_places_in_the_tree() -> None:
+    two = pinned(a="1").replace(b" \\", b" ; sys_platform == 'linux' \\")
+    two += pinned(a="2").replace(b" \\", b" ; sys_platform != 'linux' \\")
+    assert [str(each) for each in version_changes("python", pinned(a="1"), two)] == ["a 1 → 1 and 2"]
+    after = BUN_TEXT.replace("7.0.0", "7.0.1")
+    assert [str(each) for each in version_changes("bun", LOCK["bun"], after.encode())] == ["is-number 7.0.0 → 7.0.1"]
+    with pytest.raises(LockError):
+        version_changes("bun", b"{", b"")

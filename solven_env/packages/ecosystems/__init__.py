@@ -47,6 +47,9 @@ class Ecosystem(SectionKind, Protocol):
     def believe(self, text: bytes, section: Any, file: str, *, fix: str = "") -> object:
         """Parse a lock. LockError at `file:line` for what its grammar has not, and where it is not the section's."""
 
+    def pinned(self, lock: bytes) -> Iterable[tuple[str, str]]:
+        """Each package of a lock, with a version that is pinned. LockError for what its grammar has not."""
+
     def check_known(self, text: bytes, host: Toolchain) -> object:
         """Raise LockError for a lock whose versions are not to be kept when the profile is locked again."""
 

@@ -11,7 +11,7 @@ from solven_env.packages.host_tools import Tools
 from solven_env.state.grammar import table_with, text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from solven_env.documents.document import Document
@@ -88,6 +88,11 @@ def believe(lock: bytes, section: Toy, file: str, *, fix: str = "") -> object:
     if lock != resolve(section, b"", None):
         raise LockError("this is not the toy that the profile asks for", fix=fix, location=f"{file}:1")
     return lock
+
+
+def pinned(lock: bytes) -> Iterable[tuple[str, str]]:
+    """The toy and its version."""
+    return [("toy", lock.decode().strip())]
 
 
 def check_known(lock: bytes, host: Toolchain) -> object:

@@ -16,7 +16,7 @@ from solven_env.sandbox.launch_plan import Bind, StagedLink
 from solven_env.state.grammar import table_of, table_with, text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from solven_env.documents.answers import Answer
@@ -135,6 +135,13 @@ def believe(text: bytes, section: Bun, file: str, *, fix: str = "") -> BunLock:
     lock = bun_lock.parse(text, file, fix=fix)
     tree.check(lock, section, file, fix=fix)
     return lock
+
+
+def pinned(lock: bytes) -> Iterable[tuple[str, str]]:
+    """The key of each package, `a/b` for a b that only a has, with its version."""
+    from solven_env.packages.ecosystems.bun import bun_lock
+
+    return [(package.key, package.version) for package in bun_lock.parse(lock, LOCK).packages.values()]
 
 
 def check_known(text: bytes, host: Toolchain) -> object:

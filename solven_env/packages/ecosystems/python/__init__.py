@@ -18,7 +18,7 @@ from solven_env.sandbox.launch_plan import Bind, StagedLink
 from solven_env.state.grammar import list_of, table_with, text, text_that
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from solven_env.documents.document import Document
@@ -167,6 +167,13 @@ def believe(text: bytes, section: Python, file: str, *, fix: str = "") -> tuple[
     found = requirements_txt.parse(text, file, fix=fix)
     pins.check(found, section, file, fix=fix)
     return found
+
+
+def pinned(lock: bytes) -> Iterable[tuple[str, str]]:
+    """Each pin's name and version."""
+    from solven_env.packages.ecosystems.python import requirements_txt
+
+    return [(pin.name, pin.version) for pin in requirements_txt.parse(lock, LOCK)]
 
 
 def check_known(text: bytes, host: Toolchain) -> object:  # noqa: ARG001 - digests are the index's, and none of these is kept
