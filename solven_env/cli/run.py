@@ -100,7 +100,7 @@ def check_words(words: Sequence[str], options: Mapping[str, bool]) -> None:
 
         >>> check_words(["thread-1", "ls", "-la"], {"--cwd": True})
         Traceback (most recent call last):
-        solven_env.errors.UsageError: -la stands behind the command ls, and no '--' before it. Write: …
+        solven_env.errors.UsageError: -la stands behind the command ls, and no '--' before it. Write: solven-env run thread-1 -- ls -la
     """
     from solven_env.errors import UsageError
 

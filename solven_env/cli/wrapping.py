@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 _NARROWEST = 40
 """Columns; a terminal that nobody told its size has none."""
 
-_COMMAND = re.compile(r"(?:^|(?<= ))(?:Run|run|Type|Write): \S.*$")
-"""A command for the reader to paste, with the word before it. It ends its line."""
+_COMMAND = re.compile(r"(?:^|(?<= ))(?:Run|run|Type|Write|Quote it): \S.*$")
+"""Text for the reader to paste, mostly a command, with the words before it. It ends its line."""
 
 
 def wrapped(text: str, stream: TextIO | None, *, indent: int = 0, hang: int = 2) -> list[str]:
