@@ -98,9 +98,9 @@ def check_words(words: Sequence[str], options: Mapping[str, bool]) -> None:
     `options` are those of `run`; True for one whose value may be the next word. One of ours behind the command's name
     is refused too: nobody but the caller knows whose it is.
 
-        >>> check_words(["thread-1", "ls", "-la"], {"--cwd": True})
+        >>> check_words(["thread-1", "ls", "-la"], {"--cwd": True})  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        solven_env.errors.UsageError: -la stands behind the command ls, and no '--' before it. Write: solven-env run thread-1 -- ls -la
+        solven_env.errors.UsageError: -la stands behind the command ls, and no '--' before it. Write: ...
     """
     from solven_env.errors import UsageError
 
