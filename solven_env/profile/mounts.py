@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from solven_env.profile.model import Mount
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -30,11 +32,23 @@ FILE, LINK, MOUNT, WORKDIR = "a file", "a link", "a mount", "the working directo
 _ONE_KIND = {"/proc": "proc", "/dev": "dev", "/run": "tmpfs"}
 _TEMPORARY = ".solven-env-"
 _RESERVED = "/run/solven-env"
+_PLAIN = re.compile(r"[\w./@:,=~-]+")
 
 
 def merge(mounts: Iterable[Mount]) -> tuple[Mount, ...]:
     """The system mounts, each replaced by the mount with the same target, then the other mounts in their order."""
     return tuple(({mount.target: mount for mount in SYSTEM} | {mount.target: mount for mount in mounts}).values())
+
+
+def outermost(targets: Iterable[str]) -> tuple[str, ...]:
+    """The paths inside that a tool which searches `/` has to leave alone: those of `targets` that lie beneath no other,
+    sorted. One with a character that patterns give a meaning is left out.
+
+    >>> outermost(["/usr", "/proc", "/usr/share/x", "/a*"])
+    ('/proc', '/usr')
+    """
+    known = sorted(filter(_PLAIN.fullmatch, targets))
+    return tuple(each for each in known if not any(each.startswith(f"{other}/") for other in known))
 
 
 def is_beneath(path: str, ancestor: str) -> bool:

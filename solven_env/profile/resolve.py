@@ -50,7 +50,8 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
     expand = Expander(document, context, unset, templating.Work())
     reserved = tuple(row.TARGET for row in declaration.ecosystems)
     workdir, begun = _workdir(document, expand, reserved)
-    context["profile"] = {"name": data.get("name", ""), "release": data.get("release", ""), "workdir": workdir}
+    told = {"name": data.get("name", ""), "release": data.get("release", ""), "workdir": workdir}
+    context["profile"] = told
     env = {
         name: text
         for name, written in data.get("env", {}).items()
@@ -58,18 +59,28 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
     }
     prepend = tuple(_prepend(document, expand))
     taken: list[Occupant] = []
+    merged = mounts.merge(_mounts(document, expand, reserved, taken))
+    dotfiles = tuple(_dotfiles(document, expand, reserved, taken))
+    links = tuple(_links(document, expand, values, reserved, taken))
+    packed = (row.TARGET for row in declaration.ecosystems if packages.get(row.NAME))
+    mounted = mounts.outermost([*(each.target for each in merged), *(f"/{each.path}" for each in links), *packed])
     profile = Profile(
         file=document.file,
         name=data.get("name", ""),
         release=data.get("release", ""),
         sandbox=_sandbox(data.get("sandbox", {}), workdir),
-        mounts=mounts.merge(_mounts(document, expand, reserved, taken)),
+        mounts=merged,
         env=env,
         path=prepend,
         packages=packages,
-        dotfiles=tuple(_dotfiles(document, expand, reserved, taken)),
-        links=tuple(_links(document, expand, values, reserved, taken)),
-        context={**context, "env": env, "path": {"prepend": list(prepend)}},
+        dotfiles=dotfiles,
+        links=links,
+        context={
+            **context,
+            "env": env,
+            "path": {"prepend": list(prepend)},
+            "profile": {**told, "mounted": list(mounted)},
+        },
         unset=unset,
         programs=tuple(_programs(data.get("programs", {}))),
         is_partial=bool(document.taken_out or document.unread),

@@ -97,13 +97,20 @@ def changed_settings(record: Record | None, desired: Desired) -> tuple[str, ...]
     return tuple(_differences(before, after, ""))
 
 
+_READ_AS = {
+    **{name: f"profile.{name}" for name in ("name", "release", "workdir")},
+    **dict.fromkeys(("mounts", "links"), "profile.mounted"),
+}
+"""Names by which templates read settings, where they are others."""
+
+
 def is_read(changed: str, names: Collection[str]) -> bool:
     """True if what reads these names reads a changed setting, or a part or the whole of it.
 
     >>> is_read("release", {"profile.release"}), is_read("path", {"path.prepend"}), is_read("env.A", {"env.B"})
     (True, True, False)
     """
-    name = {"name": "profile.name", "release": "profile.release"}.get(changed, changed.removeprefix("inputs."))
+    name = _READ_AS.get(changed, changed.removeprefix("inputs."))
     return any(f"{name}.".startswith(f"{read}.") or f"{read}.".startswith(f"{name}.") for read in names)
 
 

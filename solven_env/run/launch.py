@@ -8,8 +8,9 @@ from typing import Any, cast
 from solven_env.errors import SandboxError
 from solven_env.packages import host_tools
 from solven_env.packages.ecosystems import ECOSYSTEMS
+from solven_env.profile.mounts import outermost
 from solven_env.sandbox.backends import DEFAULT
-from solven_env.sandbox.launch_plan import Bind, Dev, Etc, LaunchPlan, Overlay, Proc, Tmpfs
+from solven_env.sandbox.launch_plan import Bind, Dev, Etc, LaunchPlan, Overlay, Proc, StagedFile, Tmpfs
 from solven_env.sandbox.limits import Limits
 from solven_env.sandbox.roots import etc
 from solven_env.typed import TYPE_CHECKING, NamedTuple
@@ -104,12 +105,13 @@ def launch_plan(
     tool_mounts = host_tools.tool_mounts(tools, [mount.target for mount in mounts])
     # A profile that mounts an /etc of its own has its own users and its own resolver too.
     has_etc = any(isinstance(mount, Etc) for mount in mounts)
-    files = (*etc.identity(user(settings)), *etc.shells(), *etc.resolver(network)) if has_etc else ()
+    targets = outermost(mount.target for mount in (*mounts, *tool_mounts))
+    ours = (*etc.identity(user(settings)), *etc.shells(), *etc.git(targets), *etc.resolver(network))
     return LaunchPlan(
         session=site.session,
         workspace=site.workspace,
         mounts=(*mounts, *tool_mounts),
-        files=(*tools.files, *files),
+        files=(*tools.files, *_ignored(tool_mounts), *(ours if has_etc else ())),
         links=host_tools.tool_links(tools),
         network=network,
         allow=tuple(settings.get("allow", ())) if network == "internet" else (),
@@ -131,6 +133,7 @@ def planned(request: Request, settings: Mapping[str, Any], tools: host_tools.Too
         "HOME": "/",
         **dict(host_tools.VARIABLES),
         **dict(tools.variables),
+        "PYTEST_ADDOPTS": " ".join(f"--ignore={target}" for target in mounted(settings)),
         **settings["env"],
         "PATH": ":".join(path(settings)),
         "SOLVEN_ENV_CWD": cwd,
@@ -150,6 +153,13 @@ def user(settings: Mapping[str, Any]) -> str:
     """The name that `whoami` tells: USER of `env`, if that can be a user's name."""
     name = settings["env"].get("USER", _DEFAULT_USER)
     return name if _USER.fullmatch(name) and name not in ("root", "nobody") else _DEFAULT_USER
+
+
+def mounted(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """The paths inside that stand in the workspace and are none of the thread's own files."""
+    links = (f"/{link['path']}" for link in settings["links"])
+    packages = (row.TARGET for name, row in ECOSYSTEMS.items() if settings.get(name))
+    return outermost([*(mount["target"] for mount in settings["mounts"]), *links, *packages])
 
 
 def workdir(settings: Mapping[str, Any]) -> str:
@@ -187,6 +197,14 @@ def _mount(each: Mapping[str, Any], tmp_size: int | None) -> Mount:
     if target == "/etc" and each["source"] == "/etc":
         return Etc(target)
     return Bind(target, each["source"], optional=each["optional"])
+
+
+def _ignored(tool_mounts: Sequence[Mount]) -> tuple[StagedFile, ...]:
+    """Files that keep rg, fd and ruff, started in `/`, out of an interpreter that is shown at its own path: no ignore
+    file of a profile names that path, which is another one on each host.
+    """
+    places = (each.target for each in tool_mounts if isinstance(each, Tmpfs) and each.target != host_tools.RUN)
+    return tuple(StagedFile(f"{place}/.ignore", b"*\n") for place in places)
 
 
 def _build(build: Build, layer: Layer | str, owner: int | None) -> Mount:

@@ -1,6 +1,7 @@
 """Rendered files: the shipped ones for every valid profile, and what does not render."""
 
 import json
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from solven_env.profile.render import SourceError, digest, render
 from solven_env.profile.source import ProfileSource
 from tests.checking import HEAD, SOLVEN, diagnose, load, mistakes, rendered, resolve, subsets
 
-SHIPPED = (".bashrc", ".bash_profile", "pyproject.toml", "package.json")
+SHIPPED = (".bashrc", ".bash_profile", "pyproject.toml", "package.json", ".ignore", "bunfig.toml")
 HOSTILE = {"user_id": "'; touch /tmp/x; $(id) `id` \\\n\"}]\u2028 é😀 {{ thread }} %s ${HOME} #", "ticket_id": "t-42"}
 
 
@@ -60,6 +61,29 @@ def test_a_section_without_packages(text: str) -> None:
     assert json.loads(files["package.json"])["dependencies"] == {}
 
 
+def test_the_files_that_keep_tools_to_the_workspaces_own() -> None:
+    """They name what the profile mounts: the outermost of it, without what a pattern would read as another path."""
+    dotfiles = (
+        f"{DOTFILES[:-2]}, .ignore: {{template: ignore.j2}}, bunfig.toml: {{template: bunfig.toml.j2}}}}\n"
+        "mounts: [/opt/tools, /opt/tools/deep, '/opt/a[b]', '/opt/x y']\nlinks: {.s/l: {to: skills/x}}\n"
+    )
+    expected = sorted(["/.s/l", "/opt/tools", *MOUNTED])
+    files = rendered(resolve(HEAD + dotfiles + 'python: {version: "3.12"}\nbun: {}\n'))
+    assert files[".ignore"].splitlines()[1:] == expected
+    ignored = tomllib.loads(files["bunfig.toml"])["test"]["pathIgnorePatterns"]
+    assert ignored == [f"{path[1:]}/**" for path in expected]
+    tools = tomllib.loads(files["pyproject.toml"])["tool"]
+    assert tools["ruff"]["extend-exclude"] == expected
+    excluded = re.compile(tools["mypy"]["exclude"])
+    for path in ("usr/x.py", ".venv/", "opt/tools/", ".s/l/x.py", "lib64/"):
+        assert excluded.search(path), path
+    for path in ("usr.py", "user/usr/", "xvenv/", "opt/a.py", "opt/toolsx/", "library/"):
+        assert not excluded.search(path), path
+    without = rendered(resolve(HEAD + dotfiles))
+    assert {"/.venv", "/node_modules"}.isdisjoint(without[".ignore"].splitlines())
+    assert "tool" not in tomllib.loads(without["pyproject.toml"])
+
+
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 HARD = st.text(st.sampled_from("\"'\\\n\r\t]}[{,#=$`\x7f\x85\u2028é😀a "), max_size=12)
 
@@ -69,16 +93,22 @@ HARD = st.text(st.sampled_from("\"'\\\n\r\t]}[{,#=$`\x7f\x85\u2028é😀a "), ma
 def test_no_value_breaks_out_of_toml_or_json(packages: list[str], ranges: dict[str, str], version: str) -> None:
     # What no valid profile holds is rendered too: quoting does not rely on validation.
     read = ProfileSource(b"", "p.yaml", Path("nowhere")).read_template
-    context = {"python": {"version": version, "packages": packages}, "bun": {"packages": ranges}}
-    project = tomllib.loads(templating.render("pyproject.toml.j2", read, context))
-    assert project == {
-        "project": {
-            "name": "workspace",
-            "version": "0.1.0",
-            "requires-python": f">={version}",
-            "dependencies": packages,
-        }
+    context = {
+        "python": {"version": version, "packages": packages},
+        "bun": {"packages": ranges},
+        "profile": {"mounted": ["/.venv", *packages]},
     }
+    document = tomllib.loads(templating.render("pyproject.toml.j2", read, context))
+    assert document["project"] == {
+        "name": "workspace",
+        "version": "0.1.0",
+        "requires-python": f">={version}",
+        "dependencies": packages,
+    }
+    assert document["tool"]["ruff"] == {"extend-exclude": ["/.venv", *packages]}
+    assert document["tool"].keys() == {"ruff", "mypy", "setuptools"}
+    ignored = tomllib.loads(templating.render("bunfig.toml.j2", read, context))
+    assert ignored == {"test": {"pathIgnorePatterns": [".venv/**", *(f"{text[1:]}/**" for text in packages)]}}
     package = json.loads(templating.render("package.json.j2", read, context))
     assert package == {"name": "workspace", "module": "index.ts", "type": "module", "dependencies": ranges}
 
@@ -92,13 +122,19 @@ def test_content_comes_out_as_it_was_written(text: str) -> None:
     assert rendered(resolve(profile)) == {"a": f"<{text}\r\n>"}
 
 
+MOUNTED = [
+    *("/.venv", "/bin", "/dev", "/etc", "/lib", "/lib64", "/node_modules"),
+    *("/proc", "/run", "/sbin", "/sys", "/tmp", "/usr", "/var"),
+]
+
+
 def test_what_a_template_finds() -> None:
     text = HEAD + "".join(SECTIONS.values()) + "dotfiles: {a: {template: a.j2}}\n"
     template = "{{ [profile, thread, a, python, bun, env, path] | json }}"
     files, diagnostics = render(resolve(text), lambda name: template, unread)
     assert diagnostics == ()
     assert json.loads(files[0].data) == [
-        {"name": "x", "release": "1.0.0", "workdir": "/"},
+        {"name": "x", "release": "1.0.0", "workdir": "/", "mounted": MOUNTED},
         "t1",
         "b",
         {"version": "3.13", "packages": ["a", "b>=1"]},

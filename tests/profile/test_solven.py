@@ -54,13 +54,11 @@ def test_r5_what_path_begins_with_and_one_place_for_the_version() -> None:
 
 
 def test_r6_pyproject() -> None:
-    assert tomllib.loads(FILES["pyproject.toml"]) == {
-        "project": {
-            "name": "workspace",
-            "version": "0.1.0",
-            "requires-python": ">=3.12",
-            "dependencies": list(PROFILE.packages["python"].packages if PROFILE.packages["python"] else ()),
-        }
+    assert tomllib.loads(FILES["pyproject.toml"])["project"] == {
+        "name": "workspace",
+        "version": "0.1.0",
+        "requires-python": ">=3.12",
+        "dependencies": list(PROFILE.packages["python"].packages if PROFILE.packages["python"] else ()),
     }
 
 
@@ -97,6 +95,8 @@ def test_r9_the_files_of_a_shell() -> None:
         ".bash_profile",
         "pyproject.toml",
         "package.json",
+        ".ignore",
+        "bunfig.toml",
     ]
     exported = [line for line in FILES[".bashrc"].splitlines() if line.startswith("export ")]
     assert exported == [

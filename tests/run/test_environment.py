@@ -86,6 +86,22 @@ def test_the_files_of_shells_are_ours_on_every_host(either: World) -> None:
     assert either.out("bash --login -ic 'echo \"$PS1\"' 2>/dev/null") == "\\u@\\h:\\w\\$ \n"
 
 
+def test_git_ignores_what_is_mounted_in_a_repository_at_the_top_and_in_no_other(either: World) -> None:
+    """git add took the host's programs along, and git clean -fd the packages."""
+    text = "export HOME=/; git init -q /; mkdir -p /sub/bin; touch /sub/bin/x /own; "
+    seen = either.out(f"{text} git -C / status --short").splitlines()
+    assert seen == ["?? hello", "?? own", "?? sub/"]
+    assert either.out("git -C / clean -fdn").splitlines() == [
+        f"Would remove {name}" for name in ("hello", "own", "sub/")
+    ]
+    assert either.out("git init -q /sub; git -C /sub status --short; rm -rf /sub/.git") == "?? bin/\n"
+    assert either.out("echo own > /.gitignore; git -C / status --short").splitlines() == [
+        "?? .gitignore",
+        "?? hello",
+        "?? sub/",
+    ]
+
+
 def test_programs_resolve_and_work(thread: World) -> None:
     names = "python python3 pip pip3 uv uvx bun bunx node"
     venv = [f"/.venv/bin/{name}" for name in names.split()[:4]]

@@ -183,7 +183,25 @@ def test_the_environment_is_built_from_nothing(monkeypatch: pytest.MonkeyPatch) 
         *("BUN_INSTALL", "NPM_CONFIG_PREFIX"),
     }
     fixed = {"HOME": "/", "LANG": "C.UTF-8", "UV_LINK_MODE": "copy", "SOLVEN_ENV_CWD": "/usr", "A": "1"}
-    assert {name: value for name, value in found.items() if name not in {*caches, *own, "PATH"}} == fixed
+    others = {*caches, *own, "PATH", "PYTEST_ADDOPTS"}
+    assert {name: value for name, value in found.items() if name not in others} == fixed
+
+
+def test_what_stands_in_the_workspace_and_is_none_of_the_threads_files_is_named() -> None:
+    link = {"path": "s/x", "to": "skills/x", "access": "read-only", "optional": False}
+    recorded = settings(links=[link], mounts=[*SYSTEM, mount(target="/usr/share/x", source="/x")], python={})
+    assert launch.mounted(recorded) == ("/dev", "/etc", "/log", "/proc", "/run", "/s/x", "/tmp", "/usr")
+    assert "/.venv" in launch.mounted({**recorded, "python": {"version": "3.12"}})
+    assert environment(recorded, NONE)["PYTEST_ADDOPTS"].split()[:2] == ["--ignore=/dev", "--ignore=/etc"]
+    files = {file.path: file.content for file in plan({"links": [link]}).files}
+    assert b"\n/s/x\n" in files["/etc/solven-env/gitignore"]
+    assert b"\n/usr\n" in files["/etc/solven-env/gitignore"]
+
+
+def test_an_interpreter_at_its_own_path_is_no_part_of_a_search() -> None:
+    files = {file.path: file.content for file in plan(tools=Tools(places=("/home/u/python", "/usr/x"))).files}
+    assert files["/home/.ignore"] == b"*\n"
+    assert [path for path in files if path.endswith(".ignore")] == ["/home/.ignore"]
 
 
 @pytest.mark.parametrize(
@@ -192,6 +210,7 @@ def test_the_environment_is_built_from_nothing(monkeypatch: pytest.MonkeyPatch) 
         ({}, {"A": "given"}, {"A": "given"}),
         ({"A": "profile"}, {"A": "given"}, {"A": "given"}),
         ({"UV_CACHE_DIR": "/c"}, {}, {"UV_CACHE_DIR": "/c"}),
+        ({"PYTEST_ADDOPTS": "-q"}, {}, {"PYTEST_ADDOPTS": "-q"}),
         ({"LANG": "de_DE.UTF-8"}, {}, {"LANG": "de_DE.UTF-8"}),
         ({"XDG_DATA_HOME": "/d"}, {"XDG_STATE_HOME": "/s"}, {"XDG_DATA_HOME": "/d", "XDG_STATE_HOME": "/s"}),
         ({"PATH": "/evil"}, {}, {"PATH": environment(settings(), NONE)["PATH"]}),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.run.world import World
 
-WORKDIR = "/work/it's mine $HOME"
+WORKDIR = "/place/it's mine $HOME"
 
 
 def profile(world: World, workdir: str | None = WORKDIR, **sections: Any) -> Path:
@@ -71,7 +71,7 @@ def test_it_belongs_to_the_sandboxs_user_and_a_missing_one_is_in_sync(working: W
         assert working.run("pwd").lines == [WORKDIR]
 
 
-@pytest.mark.parametrize("place", ["work", WORKDIR[1:]])
+@pytest.mark.parametrize("place", ["place", WORKDIR[1:]])
 @pytest.mark.parametrize("plant", ["link", "dangling", "file"])
 def test_what_stands_in_its_place_is_named_and_never_followed(working: World, place: str, plant: str) -> None:
     """Not even a link to a directory that is there."""
@@ -79,7 +79,7 @@ def test_what_stands_in_its_place_is_named_and_never_followed(working: World, pl
     outside.mkdir()
     planted = working.workspace() / place
     workdir(working).rmdir()
-    if place == "work":
+    if place == "place":
         planted.rmdir()
     if plant == "file":
         planted.write_text("mine")
@@ -102,16 +102,16 @@ def test_on_adoption_it_is_a_conflict(bare: World, plant: str) -> None:
     new = bare.workspace("t2")
     new.mkdir(parents=True)
     if plant == "file":
-        (new / "work").write_text("mine")
+        (new / "place").write_text("mine")
     else:
-        (new / "work").symlink_to("/etc")
-    with pytest.raises(ConflictError, match="work: a"):
+        (new / "place").symlink_to("/etc")
+    with pytest.raises(ConflictError, match="place: a"):
         bare.apply("t2", profile=profile(bare))
-    assert os.path.lexists(new / "work")
+    assert os.path.lexists(new / "place")
 
 
 def test_a_release_that_drops_it_removes_it_while_it_is_empty_and_ours(bare: World) -> None:
-    theirs = bare.workspace("theirs") / "work"
+    theirs = bare.workspace("theirs") / "place"
     theirs.mkdir(parents=True)
     for thread in ("empty", "full", "theirs"):
         bare.apply(thread, profile=profile(bare))
@@ -120,7 +120,7 @@ def test_a_release_that_drops_it_removes_it_while_it_is_empty_and_ours(bare: Wor
         bare.apply(thread, profile=profile(bare, None))
         assert bare.run("pwd", thread=thread).lines == ["/"]
         assert bare.status(thread).state == "in-sync"
-    assert not (bare.workspace("empty") / "work").exists()
+    assert not (bare.workspace("empty") / "place").exists()
     assert (bare.workspace("full") / WORKDIR[1:] / "mine").read_text() == "mine"
     assert list(theirs.iterdir()) == []
 

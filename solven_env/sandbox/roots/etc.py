@@ -3,7 +3,7 @@
 Whatever no program needs to run stays outside: pip.conf, npmrc, ssh, shadow, sudoers, apt's and docker's logins, and
 profile.d, where hosts set variables for their own users: proxies with passwords, tokens, mirrors. What
 is copied or bound must be readable by everyone on the host, whoever reads it here. passwd, group, hosts and what else
-the caller decides come with the plan (`identity`, `shells`, `resolver`).
+the caller decides come with the plan (`identity`, `shells`, `git`, `resolver`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,10 @@ import stat
 
 from solven_env.sandbox.launch_plan import SANDBOX_UID, StagedFile
 from solven_env.system import mounting
+from solven_env.typed import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _COPIED = (
     "adjtime",
@@ -154,6 +158,19 @@ def shells() -> tuple[StagedFile, ...]:
     lose the profile's. bash, dash, ash, ksh and mksh read /etc/profile as login shells.
     """
     return StagedFile("/etc/profile", _PROFILE), StagedFile("/etc/bash.bashrc", _BASHRC)
+
+
+def git(mounted: Iterable[str]) -> tuple[StagedFile, ...]:
+    """git's configuration: in a repository at `/`, and in no other, git ignores the paths that are `mounted`.
+
+    `git add`, `git status` and `git clean` else took the host's programs and the packages for files of the thread.
+    """
+    excludes = "# Written by solven-env: what is mounted in the workspace.\n" + "".join(f"{path}\n" for path in mounted)
+    return (
+        StagedFile("/etc/gitconfig", b'[includeIf "gitdir:/.git"]\n\tpath = /etc/solven-env/gitconfig\n'),
+        StagedFile("/etc/solven-env/gitconfig", b"[core]\n\texcludesFile = /etc/solven-env/gitignore\n"),
+        StagedFile("/etc/solven-env/gitignore", excludes.encode()),
+    )
 
 
 def resolver(network: str) -> tuple[StagedFile, ...]:
