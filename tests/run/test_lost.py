@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 WORKS = "python -c 'import six, sys; sys.exit(sys.prefix != \"/.venv\")' && test -e /node_modules/is-number"
 DESTROYED = (
     "rm -rf /.venv 2>/dev/null",
-    "rm -rf .venv 2>/dev/null; uv sync 2>/dev/null",
     "rm /.venv/pyvenv.cfg",
     "rm -r /.venv/bin; mkdir /.venv/bin",
     "mv /.venv/bin /.venv/gone",
     "rm -r /.venv/lib",
 )
 USABLE = (
+    "rm -rf .venv 2>/dev/null || uv sync --offline 2>/dev/null || python -V",  # uv makes it anew, and finds no package
     "rm -rf /node_modules 2>/dev/null || :",
     "bun remove is-number",
     "rm -r /.venv/bin && mkdir /.venv/bin && ln -s /run/solven-env/python/bin/python3 /.venv/bin/python",
