@@ -90,7 +90,9 @@ def apply(thread: Thread, request: Request, progress: Callable[[str], None] = la
 
         directory = str(layers.kept_by(home, chosen.backend))
     plan, planned = _plan(thread, chosen, request, had.uid, tools, stacks)
-    _have_workdir(thread, chosen, planned, had.uid)
+    if planned.directory == launch.workdir(chosen.record.settings) != "/":
+        launch.check_workdir(planned.directory, plan)
+        _have_workdir(thread, planned.directory[1:], had.uid)
     return Launch(plan, planned, chosen.backend, str(directories.runtime()), directory, had.turn, used)
 
 
@@ -154,14 +156,11 @@ def _plan(
     return plan, launch.planned(request, settings, tools)
 
 
-def _have_workdir(thread: Thread, chosen: _Chosen, planned: Request, uid: int | None) -> None:
-    """Make the working directory of the profile in the workspace if the command starts there and it is missing.
+def _have_workdir(thread: Thread, path: str, uid: int | None) -> None:
+    """Make the profile's working directory in the workspace where it is missing: object storage keeps no empty ones.
 
-    Object storage keeps no empty directories. SandboxError for a link or a file in its place: nothing is followed.
+    SandboxError for a link or a file in its place: nothing is followed.
     """
-    if planned.directory != launch.workdir(chosen.record.settings) or planned.directory == "/":
-        return
-    path = planned.directory[1:]
     root = thread._replace(owner=None if uid is None else Owner(uid, uid)).open_root()
     if root is None:  # staging says it
         return

@@ -8,7 +8,7 @@ from typing import Any, cast
 from solven_env.errors import SandboxError
 from solven_env.packages import host_tools
 from solven_env.packages.ecosystems import ECOSYSTEMS
-from solven_env.profile.mounts import outermost
+from solven_env.profile.mounts import is_beneath, outermost
 from solven_env.sandbox.backends import DEFAULT
 from solven_env.sandbox.launch_plan import Bind, Dev, Etc, LaunchPlan, Overlay, Proc, StagedFile, Tmpfs
 from solven_env.sandbox.limits import Limits
@@ -166,6 +166,17 @@ def workdir(settings: Mapping[str, Any]) -> str:
     """The path inside at which commands start. A record without one says `/`."""
     found: str = settings.get("workdir", "/")
     return found
+
+
+def check_workdir(workdir: str, plan: LaunchPlan) -> None:
+    """Refuse (SandboxError) a working directory that this host's own mounts hide, which no profile can know."""
+    for mount in plan.mounts:
+        if is_beneath(workdir, mount.target):
+            raise SandboxError(
+                f"the profile's working directory is hidden by what this host shows at {mount.target}",
+                fix="Name another one in sandbox.workdir, or start elsewhere: --cwd /",
+                location=workdir,
+            )
 
 
 def size(text: str | None) -> int | None:

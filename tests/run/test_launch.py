@@ -198,6 +198,15 @@ def test_what_stands_in_the_workspace_and_is_none_of_the_threads_files_is_named(
     assert b"\n/usr\n" in files["/etc/solven-env/gitignore"]
 
 
+def test_a_working_directory_that_the_host_hides_is_refused() -> None:
+    made = plan(tools=Tools(places=("/home/u/python",)))
+    launch.check_workdir("/homes", made)
+    for workdir in ("/home", "/home/project", "/home/u/python/x"):
+        with pytest.raises(SandboxError, match="is hidden by what this host shows at /home") as told:
+            launch.check_workdir(workdir, made)
+        assert told.value.location == workdir
+
+
 def test_an_interpreter_at_its_own_path_is_no_part_of_a_search() -> None:
     files = {file.path: file.content for file in plan(tools=Tools(places=("/home/u/python", "/usr/x"))).files}
     assert files["/home/.ignore"] == b"*\n"
