@@ -11,7 +11,7 @@ from itertools import filterfalse
 from typing import TYPE_CHECKING, Literal
 
 from solven_env.errors import UsageError
-from solven_env.report import DoctorReport, LockReport, Report, thread_report
+from solven_env.report import DoctorReport, LockReport, RenderReport, Report, thread_report
 from solven_env.system import directories
 from solven_env.threads.thread import Thread
 from solven_env.workspace.storage import check_readers, thread_id
@@ -67,6 +67,35 @@ def render(
 
     source, thread = find_profile(profile), thread_id(thread)
     return prepare(source, thread, rows(), given=inputs or {}, environ=os.environ, recorded={}).files
+
+
+def render_to(
+    profile: str | Path,
+    directory: str | Path,
+    *,
+    thread: str = EXAMPLE_THREAD,
+    inputs: Mapping[str, str] | None = None,
+    check: bool = False,
+    on_conflict: OnConflict = "fail",
+) -> RenderReport:
+    """Write a profile's rendered files into a directory, and remove what only an earlier render wrote there.
+
+        >>> [each.path for each in solven_env.render_to("team.yaml", "rendered", check=True).differences]
+        ['.bashrc']
+
+    With `check` nothing is written. `ConflictError`, and nothing written, when the directory holds changes that would
+    be lost, unless `on_conflict` is "overwrite", which keeps no copy of them. A file that an earlier render wrote, that
+    this one does not, and that was edited since, stays.
+    """
+    from pathlib import Path
+
+    from solven_env.profile import rendered_directory
+
+    _check_on_conflict(on_conflict)
+    files, out = render(profile, thread=thread, inputs=inputs), Path(directory)
+    if check:
+        return RenderReport(out, files, rendered_directory.compare(out, files))
+    return RenderReport(out, files, rendered_directory.write(out, files, overwrite=on_conflict == "overwrite"))
 
 
 def plan(
@@ -177,8 +206,7 @@ def apply(
     from solven_env.sandbox import backends
     from solven_env.threads import planning, uids
 
-    if on_conflict not in ("fail", "overwrite"):
-        raise UsageError(f"on_conflict cannot be {on_conflict!r}", fix="Pass 'fail' or 'overwrite'.")
+    _check_on_conflict(on_conflict)
     found, source, given = Thread.find(thread, storage), find_profile(profile), inputs or {}
     if found.record(recover=restore_record) is None:
         planning.check(found, source, given, unset)  # an invalid profile or input leaves no trace of a new thread
@@ -227,6 +255,11 @@ def apply(
         missing_programs=missing,
     )
     return Report("apply", (report,))
+
+
+def _check_on_conflict(on_conflict: str) -> None:
+    if on_conflict not in ("fail", "overwrite"):
+        raise UsageError(f"on_conflict cannot be {on_conflict!r}", fix="Pass 'fail' or 'overwrite'.")
 
 
 def _plan_all(

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from solven_env.doctor.questions import Finding
     from solven_env.errors import SolvenError
     from solven_env.packages.added import Added
+    from solven_env.profile.render import RenderedFile
+    from solven_env.profile.rendered_directory import Difference
     from solven_env.reconcile.keep import Kept
     from solven_env.reconcile.model import Change, Plan, State
     from solven_env.run.missing_programs import MissingProgram
@@ -114,6 +116,14 @@ class LockReport(NamedTuple):
     path: Path
     files: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
+
+
+class RenderReport(NamedTuple):
+    """A directory of rendered files: how it differed from them before anything was written."""
+
+    path: Path
+    files: tuple[RenderedFile, ...]
+    differences: tuple[Difference, ...] = ()
 
 
 class DoctorReport(NamedTuple):

@@ -35,10 +35,11 @@ ALLOWED = {
     "doctor/trials.py": "scratch directories",
     "doctor/supplies.py": "the host's programs, and what uv and Bun are asked in scratch directories",
     "threads/planning.py": "whether what a mount of the profile shows of the host is a directory",
+    "profile/rendered_directory.py": "`render --out`, where the caller says, and through no link beneath it",
     "profile/source.py": "reads the profile and what lies beside it, where the caller says",
 }
 ALLOWED_DIRECTORIES = {
-    "cli/": "standard input and `--out` directories, where the caller says",
+    "cli/": "standard input, terminals and pages of the documentation",
     "sandbox/": "stages roots by descriptor, beneath openat2 and through no link (tests/hostile holds it to that)",
     "packages/": "our own store and tools, and the lock beside the profile; it is given no path of a workspace",
 }

@@ -19,7 +19,7 @@ class Format(StrEnum):
 
 
 class OnConflict(StrEnum):
-    """The answer to changes in the workspace that would be lost: fail, or keep a copy and overwrite them."""
+    """The answer to changes that would be lost: fail, or overwrite them (`apply` keeps a copy, `render` none)."""
 
     FAIL = "fail"
     OVERWRITE = "overwrite"
