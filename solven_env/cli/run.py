@@ -182,7 +182,7 @@ def _tell(thread: str, request: Request, env: Iterable[str] | None, *, storage: 
     """Say what `run` would start, and start nothing."""
     from solven_env import api
     from solven_env.cli.errors import exit_codes
-    from solven_env.cli.output import errors_told, print_json, say
+    from solven_env.cli.output import errors_told, print_json, tell
     from solven_env.report import document
     from solven_env.run import explanation
 
@@ -192,7 +192,7 @@ def _tell(thread: str, request: Request, env: Iterable[str] | None, *, storage: 
         print_json(document("run", [told.to_json() | {"error": None}]))
     else:
         for line in explanation.text(told):
-            say(line)
+            tell(line, hang=explanation.MARGIN + 2)
 
 
 def _variables(given: Iterable[str]) -> dict[str, str]:

@@ -60,14 +60,22 @@ class _Chosen(NamedTuple):
 
 
 def run(prepared: Launch, progress: Callable[[str], None] = lambda _: None) -> Ended:
-    """Start the command and wait for its end. `progress` is told of directories that are mounted upon."""
-    return prepared.backend.run(
+    """Start the command and wait for its end. `progress` is told of directories that are mounted upon, and of a network
+    that a command which failed had lacked.
+    """
+    ended = prepared.backend.run(
         prepared.plan,
         prepared.request,
         runtime_dir=prepared.runtime,
         directory=prepared.directory,
         progress=progress,
     )
+    if ended.lacked_network:
+        progress(
+            "network: the command tried to reach a name or an address outside, and its network is none. Set "
+            "sandbox.network in the profile, or use --network internet."
+        )
+    return ended
 
 
 def apply(thread: Thread, request: Request, progress: Callable[[str], None] = lambda _: None) -> Launch:

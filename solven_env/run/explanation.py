@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from solven_env.sandbox.request import Request
     from solven_env.state.records import Record
 
+MARGIN = 11
+"""Columns before the text of each line, where the first line of a section has its name."""
+
 _OURS = {
     host_tools.RUN: "what every sandbox has of the host, under fixed names",
     host_tools.LOCAL: "what the thread installs beside its packages, as in ~/.local",
@@ -188,7 +191,7 @@ def _limits(recorded: Mapping[str, Any], unenforced: Collection[Unenforced]) -> 
 
 def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
     for number, line in enumerate(lines):
-        yield f"{title if not number else '':11}{line}"
+        yield f"{title if not number else '':{MARGIN}}{line}"
 
 
 def _limit(limit: ToldLimit) -> str:

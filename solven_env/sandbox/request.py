@@ -72,10 +72,14 @@ def terminal(streams: tuple[int, int, int], environ: Mapping[str, str]) -> str:
 
 
 class Ended(NamedTuple):
-    """The end of a command: its status, and the limits that it reached."""
+    """The end of a command: its status, and the limits that it reached.
+
+    `lacked_network`: it failed in the network `none`, after it had tried to reach a name or an address outside.
+    """
 
     status: int
     limits: tuple[Reached, ...] = ()
+    lacked_network: bool = False
 
 
 def check(request: Request, backends: Collection[str]) -> Request:

@@ -12,6 +12,7 @@ import pytest
 import solven_env
 from tests.run.world import tree
 from tests.sandbox.running import ROOT
+from tests.sandbox.terminals import Terminal
 
 if TYPE_CHECKING:
     from tests.run.world import World
@@ -102,3 +103,26 @@ def test_a_format_is_of_use_to_an_explanation_only(thread: World) -> None:
     done = thread.cli("run", "t1", "--format", "json", "--", "true")
     assert done.returncode == 2
     assert b"--explain" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (("--explain", "--", "sh", "-c", "true"), 0),
+        (("--explain", "--backend", "proot", "--", "true"), 0),
+        (("--network", "none", "--", "getent", "hosts", "name.invalid"), 2),
+        (("--timeout", "0.1", "--", "sleep", "9"), 124),
+        (("--cwd", "/not/there", "--", "true"), 2),
+        (("--network", "all", "--", "true"), 2),
+        (("ls", "--timeout", "5"), 2),
+    ],
+)
+def test_what_run_says_keeps_to_a_terminal_of_80_columns(bare: World, arguments: tuple[str, ...], status: int) -> None:
+    """A word that is longer, a path for example, stays whole; so does a command to be pasted."""
+    with Terminal() as terminal:
+        terminal.start(bare.command("run", "t1", *arguments), bare.environ)
+        assert terminal.status() == status
+        lines = terminal.shown.decode().splitlines()
+    assert lines
+    long = [line.strip() for line in lines if len(line) > 80]
+    assert [line for line in long if " " in line and not line.startswith("Write: ")] == []

@@ -156,3 +156,57 @@ def test_a_killed_holder_is_137_and_the_next_run_works(bare: World) -> None:
     assert process.wait() == 137
     wait_until_alone(bare.base.name)
     assert bare.run("true").status == 0
+
+
+LACKING = b"network: the command tried to reach a name or an address outside, and its network is none. "
+PYTHON = "python3 -c 'import socket; {}'"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_told"),
+    [
+        ("getent hosts example.com", True),
+        ("getent ahosts example.com", True),
+        (PYTHON.format('socket.getaddrinfo("example.com", 80, flags=socket.AI_ADDRCONFIG)'), True),
+        (PYTHON.format('socket.create_connection(("198.51.100.2", 80))'), True),
+        (PYTHON.format('socket.create_connection(("2001:db8::1", 80))'), True),
+        (PYTHON.format('socket.socket(type=socket.SOCK_DGRAM).sendto(b"x", ("198.51.100.2", 9))'), True),
+        ("getent hosts example.com >/dev/null 2>&1", True),
+        ("exec >&- 2>&- <&-; getent hosts example.com", True),
+        ("getent hosts example.com; true", False),
+        ("false", False),
+        ("getent hosts localhost; false", False),
+        (PYTHON.format('socket.create_connection(("127.0.0.1", 81))'), False),
+        (PYTHON.format('socket.socket(type=socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", 81))') + "; false", False),
+        ("nothing-of-this-name", False),
+    ],
+)
+def test_a_download_that_fails_without_a_network_is_explained(bare: World, text: str, is_told: bool) -> None:
+    """By what the kernel counts: no stream is read for it, and nothing is written to standard output."""
+    done = bare.cli("run", "t1", "--network", "none", "--", "sh", "-c", text)
+    assert (LACKING + b"Set sandbox.network" in done.stderr) == is_told, done.stderr
+    assert LACKING not in done.stdout
+    assert not is_told or done.stderr.endswith(b"--network internet.\n")
+
+
+def test_it_is_told_of_no_command_that_shared_the_network_with_another(bare: World) -> None:
+    """The kernel counts by network: which of the two it was cannot be known."""
+    waiting = "until [ -e /tmp/done ]; do sleep 0.05; done; exit 3"
+    one = bare.start(
+        "run", "t1", "--network", "none", "--", "sh", "-c", f"touch /begun; {waiting}", stderr=subprocess.PIPE
+    )
+    wait_for_file(bare.workspace() / "begun")
+    other = bare.cli(
+        "run", "t1", "--network", "none", "--", "sh", "-c", "getent hosts x.example; touch /tmp/done; exit 4"
+    )
+    _, told = one.communicate()
+    assert (one.returncode, other.returncode) == (3, 4)
+    assert LACKING not in told + other.stderr
+    alone = bare.cli("run", "t1", "--network", "none", "--", "getent", "hosts", "x.example")
+    assert LACKING in alone.stderr
+
+
+@pytest.mark.parametrize("network", ["host"])
+def test_with_a_network_nothing_is_told_of_it(bare: World, network: str) -> None:
+    done = bare.cli("run", "t1", "--network", network, "--", "sh", "-c", "getent hosts name.invalid; exit 1")
+    assert LACKING not in done.stderr

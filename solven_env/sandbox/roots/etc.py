@@ -90,6 +90,10 @@ _LARGEST = 4 << 20
 _NAMESERVER = "10.0.2.3"
 """Address at which slirp4netns passes questions on to the host's resolver."""
 
+_UNREACHABLE = "192.0.2.1"
+"""An address for documentation (RFC 5737), which no host has."""
+_NOBODY = "# Written by solven-env. The network is none: there is no way to this address."
+
 _PROFILE = b"""\
 # Written by solven-env. A login shell keeps the environment that it is started with, PATH above all.
 if [ -n "${PS1-}" ]; then
@@ -178,9 +182,9 @@ def resolver(network: str) -> tuple[StagedFile, ...]:
 
     For `internet` the host's resolver is asked wherever it listens, on loopback or in a private network. Its `search`
     stays outside: what a name means shall not depend on the host, nor a sandbox learn the names of its networks. For
-    `none` there is nobody to ask, and the host's resolver is no business of the sandbox's.
+    `none` it is an address to which there is no way, as each question is then counted (`network.attempts`).
     """
-    texts = {"internet": f"nameserver {_NAMESERVER}\n", "none": ""}
+    texts = {"internet": f"nameserver {_NAMESERVER}\n", "none": f"{_NOBODY}\nnameserver {_UNREACHABLE}\n"}
     return (StagedFile("/etc/resolv.conf", texts[network].encode()),) if network in texts else ()
 
 

@@ -35,6 +35,7 @@ class Running:
         self.verdict: int | None = None  # the status that is decided already: killed or timed out
         allowed = request.limits.processes
         self.watch = counting.Watch(pid, status, allowed) if allowed is not None else None
+        self.unreached: int | None = None  # what was counted at its start (`network.attempts`); None: not counted
         self.pidfd = os.pidfd_open(pid)
 
 

@@ -17,6 +17,7 @@ from solven_env.errors import SandboxError, SolvenError
 from solven_env.sandbox import cgroups, refusal, runtime, seccomp, signals, wire
 from solven_env.sandbox.backends.bubblewrap import counting, ending, session_roots, starting
 from solven_env.sandbox.launch_plan import decode_plan
+from solven_env.sandbox.network import attempts
 from solven_env.sandbox.request import check_fits, decode_request
 from solven_env.sandbox.roots import devices, namespaces
 from solven_env.system.blocks import suppress
@@ -149,7 +150,9 @@ def _hear(session: Session, client: int) -> None:
         plan = decode_plan(told)
         terminal = devices.open_terminal(streams, plan.uid, plan.gid)
         where, hidden = session_roots.have(session.roots, plan)
+        unreached = _begin_to_count(session, where)
         running = _start(session, session.roots.staged[where], document, streams, terminal)
+        running.unreached = unreached
     except Exception as error:  # one launcher's plan, however wrong, ends no other's command
         if not isinstance(error, SolvenError):
             error = SandboxError(f"the sandbox could not be staged: {error!r}")
@@ -219,12 +222,30 @@ def _reap(session: Session, client: int) -> None:
         _stop_watching(session, running.watch)
     program = session.roots.staged[running.root].plan.program
     outcome, found = ending.end(running, program, session_roots.find_tmp(session.roots, running.root))
+    failed = isinstance(outcome, int) and outcome != 0
+    lacked = failed and running.unreached is not None and _attempts(session, running.root) > running.unreached
     session.poll.unregister(running.pidfd)
     os.close(running.pidfd)
     del session.ending[running.pidfd]
     session.kept_until = max(session.kept_until, time.monotonic() + running.keep_alive)
-    _part(session, client, outcome, found)
+    _part(session, client, outcome, found, lacked_network=lacked)
     _drop_roots(session)
+
+
+def _begin_to_count(session: Session, where: str) -> int | None:
+    """The attempts in a root's network `none` so far; None where another command is in it: whose would they be?"""
+    if session.roots.staged[where].plan.network != "none":
+        return None
+    others = [each for _, each in session.clients.values() if each is not None and each.root == where]
+    for each in others:
+        each.unreached = None
+    return None if others else _attempts(session, where)
+
+
+def _attempts(session: Session, where: str) -> int:
+    network = session.roots.staged[where].network
+    assert network is not None
+    return attempts.count(network.namespace)
 
 
 def _drop_roots(session: Session) -> None:
@@ -239,7 +260,12 @@ def _stop_watching(session: Session, watch: Watch) -> None:
 
 
 def _part(
-    session: Session, client: int, outcome: int | SolvenError | None = None, found: tuple[Reached, ...] = ()
+    session: Session,
+    client: int,
+    outcome: int | SolvenError | None = None,
+    found: tuple[Reached, ...] = (),
+    *,
+    lacked_network: bool = False,
 ) -> None:
     """Let a launcher go, with what became of its command.
 
@@ -255,7 +281,8 @@ def _part(
     if isinstance(outcome, SolvenError):
         wire.send_failure(connection, outcome)
     elif outcome is not None:
-        wire.send(connection, "exited", status=outcome, limits=[each._asdict() for each in found])
+        limits = [each._asdict() for each in found]
+        wire.send(connection, "exited", status=outcome, limits=limits, lacked_network=lacked_network)
     connection.close()
 
 

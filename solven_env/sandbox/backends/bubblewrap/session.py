@@ -59,6 +59,7 @@ class Process:
         self.deadline = time.monotonic() + self.limit[0] if self.limit else None
         self.status: int | None = None
         self.limits: tuple[Reached, ...] = ()
+        self.lacked_network = False
 
     def wait(self) -> int:
         """Its exit status: 128 and more for a signal, 124 when its time was up, 137 when it was killed.
@@ -79,6 +80,7 @@ class Process:
             else:
                 self.status = int(message["status"])
                 self.limits = tuple(Reached(**each) for each in message["limits"])
+                self.lacked_network = message.get("lacked_network", False)  # a holder of an earlier release
                 if self.limit and not is_whole and self.status not in (_TIMED_OUT, _KILLED):
                     seconds, name = self.limit
                     self.status, self.limits = _TIMED_OUT, (*self.limits, reached(name, seconds))
@@ -129,7 +131,7 @@ def run(
     """
     with start(plan, request, runtime_dir, progress) as process:
         try:
-            return Ended(process.wait(), process.limits)
+            return Ended(process.wait(), process.limits, process.lacked_network)
         except BaseException:
             process.kill()
             while wire.receive(process.connection) is not None:
