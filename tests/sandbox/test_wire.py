@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from solven_env.errors import SandboxError
+from solven_env.errors import SandboxError, SolvenError, UsageError
 from solven_env.sandbox import wire
 from solven_env.system.plain import pair
 
@@ -42,14 +42,15 @@ def test_the_end_of_a_launcher_is_heard() -> None:
         assert wire.receive(theirs) is None
 
 
-def test_a_failure_comes_as_the_error_that_it_was() -> None:
+@pytest.mark.parametrize("kind", [SandboxError, UsageError])
+def test_a_failure_comes_as_the_error_that_it_was(kind: type[SolvenError]) -> None:
     ours, theirs = pair()
     with ours, theirs:
-        wire.send_failure(ours, SandboxError("what", fix="do", location="where"))
+        wire.send_failure(ours, kind("what", fix="do", location="where"))
         message = wire.receive(theirs)
         assert message is not None
         error = wire.failure(message)
-        assert (error.message, error.fix, error.location) == ("what", "do", "where")
+        assert (type(error), error.message, error.fix, error.location) == (kind, "what", "do", "where")
 
 
 @pytest.mark.parametrize("packed", [b"", wire.pack({"a": 1})[:-1]])
