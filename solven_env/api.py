@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from solven_env.profile.source import ProfileSource
     from solven_env.reconcile.model import Change, Plan
     from solven_env.run.explanation import Explanation
+    from solven_env.run.missing_programs import MissingProgram
     from solven_env.sandbox.limits import Reached
     from solven_env.sandbox.request import Request
 
@@ -167,7 +168,7 @@ def status(
         release=record.profile["release"],
         builds=tuple(build["key"] for build in computed.desired.builds.values()),
         added=found.added(record, drift.desired.builds),
-        missing_links=found.missing_links(record),
+        missing_links=found.missing_links(record.settings, optional=True),
         unenforced=execute.unenforced(record),
         session=sessions.look(found, record),
     )
@@ -202,7 +203,6 @@ def apply(
     from solven_env.profile.source import find_profile
     from solven_env.reconcile.apply import apply as apply_plan
     from solven_env.reconcile.kinds import lies_on_host
-    from solven_env.run import missing_programs
     from solven_env.sandbox import backends
     from solven_env.threads import planning, uids
 
@@ -243,10 +243,7 @@ def apply(
         found.close_to_others()
     for name in applied.locks:
         progress(f"lock: the recorded text of the {name} packages was gone or damaged, and is written again")
-    keys = [build["key"] for build in computed.desired.builds.values()]
-    missing = missing_programs.find(settings, found.storage, keys)
-    if missing:
-        progress(f"programs: {missing_programs.told(missing)}. {missing_programs.fix(missing)}")
+    missing = _tell_missing(found, computed, progress)
     report = thread_report(computed)._replace(
         changes=changes,
         generation=applied.generation,
@@ -260,6 +257,26 @@ def apply(
 def _check_on_conflict(on_conflict: str) -> None:
     if on_conflict not in ("fail", "overwrite"):
         raise UsageError(f"on_conflict cannot be {on_conflict!r}", fix="Pass 'fail' or 'overwrite'.")
+
+
+def _tell_missing(found: Thread, computed: Plan, progress: Callable[[str], None]) -> tuple[MissingProgram, ...]:
+    """Tell `progress` of links that lead nowhere, and of programs of the host that commands would not find.
+
+    Returns the programs.
+    """
+    settings = computed.desired.settings
+    for path in found.missing_links(settings, optional=False):
+        see = f"see solven-env doctor {found.name}"
+        progress(f"link: /{path} leads nowhere, and no command starts until it does; {see}")
+    if not settings.get("programs"):
+        return ()
+    from solven_env.run import missing_programs
+
+    keys = [build["key"] for build in computed.desired.builds.values()]
+    missing = missing_programs.find(settings, found.storage, keys)
+    if missing:
+        progress(f"programs: {missing_programs.told(missing)}. {missing_programs.fix(missing)}")
+    return missing
 
 
 def _plan_all(

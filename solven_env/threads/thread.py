@@ -21,6 +21,7 @@ from solven_env.workspace import storage as storages
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+    from typing import Any
 
     from solven_env.config import Config
     from solven_env.packages.added import Added
@@ -150,10 +151,13 @@ class Thread(NamedTuple):
 
         return Home(directories.data(), self.storage_id or "", self.name, record.incarnation)
 
-    def missing_links(self, record: Record) -> tuple[str, ...]:
-        """The paths inside of optional links that lead nowhere now, so that commands do without them."""
-        links = record.settings["links"]
-        return tuple(link["path"] for link in links if link["optional"] and storages.is_missing(self.root, link["to"]))
+    def missing_links(self, settings: Mapping[str, Any], *, optional: bool) -> tuple[str, ...]:
+        """The paths inside of links that lead nowhere now.
+
+        Commands do without the `optional` ones; without one of the others none starts.
+        """
+        links = [link for link in settings["links"] if link["optional"] == optional]
+        return tuple(link["path"] for link in links if storages.is_missing(self.root, link["to"]))
 
     def recorded_lock(self, record: Record, kind: str) -> bytes | None:
         """The text of the lock of the recorded packages of a kind; None if there is none, or if it is gone."""

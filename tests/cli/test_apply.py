@@ -131,6 +131,18 @@ def test_a_mount_that_this_host_lacks_is_told_by_apply(cli: Cli) -> None:
     assert not cli.storage.exists()
 
 
+def test_a_link_that_leads_nowhere_is_told_by_apply(cli: Cli) -> None:
+    """It is no error, since its target may come with another thread; and an optional one is status's to tell."""
+    links = "links: {a: {to: skills/x}, b: {to: skills/y, optional: true}}\n"
+    profile = cli.write("p.yaml", f"{PROFILE}{links}")
+    done = cli("apply", profile, "t1")
+    assert done.returncode == 0
+    line = "link: /a leads nowhere, and no command starts until it does; see solven-env doctor t1"
+    assert done.stderr.splitlines() == [line]
+    (cli.storage / "skills/x").mkdir(parents=True)
+    assert cli("apply", profile, "t1").stderr == ""
+
+
 def test_a_missing_interpreter_is_a_line_then_a_line_for_each_place_then_the_page(cli: Cli) -> None:
     profile = cli.write("p.yaml", f"{PROFILE}python: {{version: '{NEWEST}'}}\n")
     told = cli("apply", profile, "t1", UV_OFFLINE="1", XDG_CACHE_HOME=str(cli.directory / "cache"))
