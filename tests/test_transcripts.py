@@ -1,5 +1,7 @@
 """The pages as a newcomer types them: in order, in an empty directory, with an empty HOME, on a terminal.
 
+The newcomer has no checkout: what is typed is the wheel, installed with its dependencies into an empty environment.
+
 What the pages show is held against what the terminal shows; a line of "…" in a page stands for lines left out, and what
 differs from one host to the next is masked.
 """
@@ -15,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,20 +49,20 @@ MASKS = (
 
 @dataclass(frozen=True)
 class Desk:
-    """Where a newcomer sits: an empty directory and an empty home."""
+    """Where a newcomer sits: an empty directory, an empty home, and the environment with what was installed."""
 
     directory: Path
     home: Path
+    prefix: Path
 
     def show(self, *argv: str) -> tuple[int, str]:
         """The status of a command, and what a terminal of 24 lines and 80 columns shows of it."""
         master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
-        passed = {name: value for name, value in os.environ.items() if PASSED.fullmatch(name)}
+        elsewhere = [part for part in os.environ["PATH"].split(":") if part != f"{sys.prefix}/bin"]
         environ = {
-            "UV_CACHE_DIR": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")) + "/uv",
-            **passed,
-            "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}",
+            **_passed(),
+            "PATH": ":".join([f"{self.prefix}/bin", *elsewhere]),
             "HOME": str(self.home),
             "TERM": "dumb",
             "NO_COLOR": "1",
@@ -71,6 +74,11 @@ class Desk:
             shown = b"".join(_read(master))
         os.close(master)
         return program.returncode, shown.decode().replace("\r\n", "\n").replace(str(self.home), HOME)
+
+
+def _passed() -> dict[str, str]:
+    cache = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+    return {"UV_CACHE_DIR": f"{cache}/uv", **{name: os.environ[name] for name in os.environ if PASSED.fullmatch(name)}}
 
 
 def _read(master: int) -> Iterator[bytes]:
@@ -118,7 +126,7 @@ def check_page(page: Path, desk: Desk) -> None:
                 status, shown = desk.show("sh", "-c", command)
                 assert status == 0, f"{block.place}: {command}: {shown}"
         elif block.kind == "python":
-            status, shown = desk.show(sys.executable, "-c", block.text)
+            status, shown = desk.show("python", "-c", block.text)
             assert status == 0, f"{block.place}: {shown}"
         elif block.kind == "console":
             for place, command, output in typed(block):
@@ -127,10 +135,35 @@ def check_page(page: Path, desk: Desk) -> None:
                 assert status == 0, place
 
 
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
+    out = tmp_path_factory.mktemp("wheel")
+    argv = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(out)]
+    subprocess.run(argv, cwd=pages.TOP, check=True, capture_output=True)
+    (built,) = out.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment that was empty, and got the wheel with what it depends on. (uv is pip, ten times as fast.)"""
+    prefix = tmp_path_factory.mktemp("installed") / "venv"
+    for argv in (
+        ["uv", "venv", "--quiet", "--no-project", "--python", sys.executable, str(prefix)],
+        ["uv", "pip", "install", "--quiet", "--python", str(prefix), str(wheel)],
+    ):
+        done = subprocess.run(
+            argv, cwd=wheel.parent, env={**os.environ, **_passed()}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    return prefix
+
+
 @pytest.fixture
-def desk() -> Iterator[Desk]:
+def desk(installed: Path) -> Iterator[Desk]:
     base = Path(tempfile.mkdtemp(prefix="solven-desk-"))
-    desk = Desk(base / "here", base / "home")
+    desk = Desk(base / "here", base / "home", installed)
     desk.directory.mkdir()
     desk.home.mkdir()
     yield desk
@@ -138,6 +171,21 @@ def desk() -> Iterator[Desk]:
     for thread in threads.iterdir() if threads.exists() else ():
         desk.show("solven-env", "stop", thread.name)  # where a page's own `stop` was not reached
     remove(base)
+
+
+def test_the_wheel_has_what_is_shipped(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name.partition("_shipped/")[2] for name in archive.namelist() if "/_shipped/" in name}
+    shipped = ("docs", "profiles", "schemas", "templates")
+    files = (path for name in shipped for path in (pages.TOP / name).rglob("*") if path.is_file())
+    assert names == {str(path.relative_to(pages.TOP)) for path in files}
+
+
+def test_what_is_typed_is_what_was_installed(desk: Desk) -> None:
+    status, shown = desk.show("python", "-c", "import solven_env; print(solven_env.__file__)")
+    assert (status, Path(shown.strip()).is_relative_to(desk.prefix)) == (0, True)
+    status, shown = desk.show("solven-env", "docs", "cli")
+    assert (status, shown) == (0, (pages.TOP / "docs/cli.md").read_text())
 
 
 def test_the_first_page_and_then_the_others(desk: Desk) -> None:
