@@ -20,7 +20,7 @@ from solven_env.profile import rendered_list
 from solven_env.profile.rendered_list import RenderedList
 from solven_env.system.blocks import READ_DIRECTORY_ITSELF, holding
 from solven_env.system.durable import write_over
-from solven_env.system.failures import failure, shown
+from solven_env.system.failures import failure, failures_as, shown
 from solven_env.typed import NamedTuple
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def compare(out: Path, files: Sequence[RenderedFile]) -> tuple[Difference, ...]:
     >>> compare(Path("rendered"), solven_env.render("team.yaml"))  # doctest: +SKIP
     (Difference(path='.bashrc', difference='changed', reason='the profile renders other bytes', is_edited=False),)
     """
+    _refuse_link(out)
     try:
         with _opened(out) as directory:
             return _compare(out, directory, files, _read_list(out, directory)).differences
@@ -94,14 +95,16 @@ def write(out: Path, files: Sequence[RenderedFile], *, overwrite: bool = False) 
         if rendered_list.is_list(file.path):
             message = f"the profile renders {shown(file.path)}, which is where the list of rendered files lies"
             raise UsageError(message, fix="Give this dotfile another name.")
-    _make(out)
+    _refuse_link(out)
+    with _told(out, UsageError):
+        out.mkdir(parents=True, exist_ok=True)
     with _opened(out) as directory:
         before = _read_list(out, directory)
         found = _compare(out, directory, files, before)
         _refuse_losses(out, found, overwrite)
         for each in found.differences:
             if each.difference == "left-over" and not each.is_edited:
-                with _told(out, each.path), _parent(directory, each.path) as (parent, name):
+                with _told(out / each.path), _parent(directory, each.path) as (parent, name):
                     os.unlink(name, dir_fd=parent)
         needed = {above for file in files for above in _above(file.path)}
         _remove_empty(directory, before.directories - needed)
@@ -109,40 +112,34 @@ def write(out: Path, files: Sequence[RenderedFile], *, overwrite: bool = False) 
         differing = {each.path for each in found.differences}
         for file in files:
             if file.path in differing:
-                with _told(out, file.path):
+                with _told(out / file.path):
                     _write(directory, file, made)
         listed = rendered_list.listing(files, made)
         if listed != before:
-            with _told(out, rendered_list.NAME):
+            with _told(out / rendered_list.NAME):
                 write_over(directory, rendered_list.NAME, _temporary(), listed.dump(), mode=0o644)
     return found.differences
 
 
-def _make(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        if not out.is_symlink():  # which `_opened` tells
-            raise failure(UsageError, str(out), error) from error
+def _refuse_link(out: Path) -> None:
+    with _told(out, UsageError):
+        is_link = out.is_symlink()  # one that comes later is refused by the flags of `_opened`
+    if is_link:
+        message = "this is a symbolic link, and none is followed: anybody may have put it into the repository"
+        raise UsageError(message, fix="Name the directory that it leads to.", location=shown(str(out)))
 
 
 @contextmanager
 def _opened(out: Path) -> Iterator[int]:
-    if out.is_symlink():
-        message = "this is a symbolic link, and none is followed: anybody may have put it into the repository"
-        raise UsageError(message, fix="Name the directory that it leads to.", location=shown(str(out)))
-    try:
+    """The open directory; FileNotFoundError where there is none."""
+    with failures_as(UsageError, str(out)):
         directory = os.open(out, READ_DIRECTORY_ITSELF)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise failure(UsageError, str(out), error) from error
     with holding(directory):
         yield directory
 
 
 def _read_list(out: Path, directory: int) -> RenderedList:
-    with _told(out, rendered_list.NAME):
+    with _told(out / rendered_list.NAME):
         try:
             opened = os.open(rendered_list.NAME, _READ, dir_fd=directory)
         except FileNotFoundError:
@@ -172,14 +169,14 @@ def _compare(out: Path, directory: int, files: Iterable[RenderedFile], before: R
     left = []
     for path, listed in sorted(before.files.items()):
         if path not in rendered:
-            with _told(out, path):
+            with _told(out / path):
                 standing = _look(directory, path)
             if standing and standing.kind != "no way":
                 left.append(_left_over(path, is_edited=standing.digest != listed.digest))
     gone = {each.path for each in left if not each.is_edited}
     differences, blocked = [], set()
     for file in files:
-        with _told(out, file.path):
+        with _told(out / file.path):
             standing = _look(directory, file.path)
             if standing and _makes_room(directory, file.path, standing, gone, before.directories):
                 standing = None
@@ -313,9 +310,9 @@ def _temporary() -> str:
 
 
 @contextmanager
-def _told(out: Path, path: str) -> Iterator[None]:
-    """Raise what the system refuses as an error that names the file."""
+def _told(place: Path, kind: type[SolvenError] = SolvenError) -> Iterator[None]:
+    """Raise what the system refuses at a place as an error that names it."""
     try:
         yield
     except OSError as error:
-        raise failure(SolvenError, str(out / path), error) from error
+        raise failure(kind, str(place), error) from error

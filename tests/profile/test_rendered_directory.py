@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env.errors import ConflictError, SolvenError, UsageError
-from solven_env.profile import rendered_list
+from solven_env.profile import rendered_directory, rendered_list
 from solven_env.profile.render import RenderedFile
 from solven_env.profile.rendered_directory import compare, write
+from solven_env.system.durable import write_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -282,6 +283,37 @@ def test_a_person_keeps_an_empty_directory(out: Path) -> None:
     assert tree(out) == {"bin": "/"}
 
 
+def test_a_directory_that_a_person_used_is_the_persons_from_then_on(out: Path) -> None:
+    write(out, files({"a": "1", "bin/b": "2"}))
+    (out / "bin/mine").write_text("mine")
+    write(out, files({"a": "1"}))
+    (out / "bin/mine").unlink()
+    write(out, files({"a": "2"}))
+    assert tree(out) == {"a": "2", "bin": "/"}
+
+
+@pytest.mark.parametrize("after", range(3))
+def test_a_render_that_was_cut_off_is_finished_by_the_next(
+    out: Path, after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(out, files({"a": "1", "b": "1", "d/e": "1"}))
+    second = files({"a": "2", "f/b": "2"})
+    written: list[object] = []
+
+    def cut_off(*arguments: object, **named: object) -> None:
+        if len(written) == after:
+            raise KeyboardInterrupt
+        written.append(arguments)
+        write_over(*arguments, **named)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(rendered_directory, "write_over", cut_off)
+        write(out, second)
+    write(out, second)
+    assert tree(out) == {"a": "2", "f": "/", "f/b": "2"}
+    assert listed(out) == ["a", "f/b"]
+
+
 def test_an_edited_left_over_is_the_persons_from_then_on(out: Path) -> None:
     write(out, files({"a": "1", "b": "2"}))
     (out / "b").write_text("mine")
@@ -361,4 +393,6 @@ def test_what_is_no_directory_is_wrong_usage(out: Path) -> None:
             act(out, files({"a": "1"}))
         with pytest.raises(UsageError):
             act(out / "inner", files({"a": "1"}))
+        with pytest.raises(UsageError, match="too long"):
+            act(out.with_name("x" * 300), files({"a": "1"}))
     assert out.read_text() == "mine"
