@@ -65,6 +65,7 @@ class Desk:
             "PATH": ":".join([f"{self.prefix}/bin", *elsewhere]),
             "HOME": str(self.home),
             "TERM": "dumb",
+            **{f"GIT_{who}_{what}": "ada@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
             "NO_COLOR": "1",
         }
         with subprocess.Popen(
