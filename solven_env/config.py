@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from solven_env.errors import ConfigError
+from solven_env.errors import ConfigError, PlatformError
 from solven_env.system import directories, shipped
 from solven_env.system.networks import NETWORKS
 from solven_env.typed import TYPE_CHECKING, NamedTuple
@@ -116,6 +116,27 @@ def common_uid(config: Config) -> int | None:
     An ordinary user's commands and files are that user's. The gid has the same number.
     """
     return config.sandbox.uid if os.geteuid() == 0 else None
+
+
+def check_uid(config: Config) -> None:
+    """Raise PlatformError if this process is root of a user namespace in which the common uid does not exist.
+
+    `unshare --map-root-user` and some containers have root alone (user_namespaces(7)).
+    """
+    uid = common_uid(config)
+    if uid is None:
+        return
+    try:
+        lines = Path("/proc/self/uid_map").read_text().splitlines()
+    except OSError:
+        return
+    ranges = ((int(first), int(count)) for first, _, count in map(str.split, lines))
+    if not any(first <= uid < first + count for first, count in ranges):
+        raise PlatformError(
+            f"there is no uid {uid} in this user namespace, whose root this process is",
+            fix="Start solven-env as an ordinary user, or let sandbox.uid in the host configuration be a uid that "
+            "/proc/self/uid_map has.",
+        )
 
 
 def _range(uids: Mapping[str, int]) -> range:

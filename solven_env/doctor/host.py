@@ -74,6 +74,7 @@ def config(_: Host) -> Answer:
 
 def namespaces(host: Host) -> Answer:
     """The namespaces of a session and of a command are made, as whom they are made by."""
+    configuration.check_uid(host.config)
     found = look("namespaces", str(host.uid or 0))
     if found is None:
         return broken("no answer within 10 seconds", "making namespaces hangs")

@@ -65,7 +65,11 @@ class Thread(NamedTuple):
         return found._replace(storage_id=known.find(directories.data(), found.root, found.asked))
 
     def settled(self, progress: Callable[[str], None]) -> Thread:
-        """The thread in a storage that has an id, and of which this host knows where it is."""
+        """The thread in a storage that has an id, and of which this host knows where it is.
+
+        PlatformError if the sandbox's user does not exist here.
+        """
+        config.check_uid(self.config)
         return self._replace(storage_id=known.settle(directories.data(), self.root, self.asked, progress))
 
     @property

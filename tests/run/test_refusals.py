@@ -139,6 +139,17 @@ def test_an_old_bubblewrap_is_refused_with_its_version(bare: World) -> None:
     assert str(old) in refused(bare)
 
 
+def test_a_root_without_the_sandboxs_user_is_told(bare: World) -> None:
+    """What `unshare --map-root-user` gives: no other uid, so that nothing can be given to the sandbox's."""
+    prefix = ("unshare", "--user", "--map-root-user")
+    said = refused(bare, prefix=prefix, XDG_RUNTIME_DIR=str(bare.base / "other"))
+    assert "there is no uid 61000 in this user namespace, whose root this process is" in said
+    assert "Start solven-env as an ordinary user" in said
+    applied = bare.cli("apply", str(bare.profile), "t5", prefix=prefix)
+    assert (applied.returncode, b"there is no uid 61000" in applied.stderr) == (1, True)
+    assert b"there is no uid 61000" in bare.cli("doctor", "--only", "namespaces", prefix=prefix).stdout
+
+
 def test_refused_namespaces_name_the_command_that_allows_them(bare: World) -> None:
     said = refused(bare, prefix=REFUSING)
     assert "the limit of user namespaces is 0 (user.max_user_namespaces=0)" in said
