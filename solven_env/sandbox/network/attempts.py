@@ -10,42 +10,35 @@ from __future__ import annotations
 
 import os
 
-from solven_env.system import mounting
-from solven_env.system.blocks import holding, suppress
+from solven_env.system.blocks import suppress
+from solven_env.typed import TYPE_CHECKING
 
-_IPV4 = "/proc/self/net/snmp"
-_IPV6 = "/proc/self/net/snmp6"
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-
-def count(namespace: int) -> int:
-    """Number of packets and connections in a network namespace to which there was no way, from its beginning.
-
-    This process is in that namespace meanwhile, and must have no other thread.
-    """
-    with holding(os.open("/proc/self/ns/net", os.O_RDONLY)) as home:
-        mounting.join_namespace(namespace, mounting.CLONE_NEWNET)
-        try:
-            return _count()
-        finally:
-            mounting.join_namespace(home, mounting.CLONE_NEWNET)
+COUNTERS = ("/proc/self/net/snmp", "/proc/self/net/snmp6")
+_LARGEST = 1 << 16
 
 
-def _count() -> int:
+def counters() -> list[int]:
+    """Descriptors of the counters of this process's network namespace: they count for it, whoever reads them."""
+    opened = []
+    for path in COUNTERS:
+        with suppress(FileNotFoundError):  # a kernel without IPv6
+            opened.append(os.open(path, os.O_RDONLY))
+    return opened
+
+
+def count(opened: Iterable[int]) -> int:
+    """Number of packets and connections to which there was no way, since the namespace of these counters began."""
     found = 0
     names: list[bytes] = []
-    for line in _lines(_IPV4):
+    for line in b"".join(os.pread(counter, _LARGEST, 0) for counter in opened).splitlines():
         if line.startswith(b"Ip:"):  # twice: the names, then the numbers
             words = line.split()
             if names:
                 found += int(words[names.index(b"OutNoRoutes")])
             names = words
-    for line in _lines(_IPV6):
-        if line.startswith(b"Ip6OutNoRoutes"):
+        elif line.startswith(b"Ip6OutNoRoutes"):
             found += int(line.split()[1])
     return found
-
-
-def _lines(path: str) -> list[bytes]:
-    with suppress(FileNotFoundError), open(path, "rb") as file:  # a kernel without IPv6 has one of them
-        return file.read().splitlines()
-    return []

@@ -21,7 +21,7 @@ import struct
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import wire
-from solven_env.sandbox.network import netlink
+from solven_env.sandbox.network import attempts, netlink
 from solven_env.sandbox.network.walls import GATEWAY_AND_DNS, Net, parse, walls
 from solven_env.system import mounting
 from solven_env.system.blocks import suppress
@@ -63,10 +63,14 @@ class Helper(NamedTuple):
 
 
 class Network(NamedTuple):
-    """A descriptor of a root's own namespace, and who carries its packets, for `internet`."""
+    """A descriptor of a root's own namespace, and who carries its packets, for `internet`.
+
+    `counters` are the kernel's of the namespace, open for `attempts.count`: for `none`, where nobody carries any.
+    """
 
     namespace: int
-    helper: Helper | None
+    helper: Helper | None = None
+    counters: tuple[int, ...] = ()
 
 
 class Surroundings(NamedTuple):
@@ -88,8 +92,9 @@ def make(plan: LaunchPlan, host: Surroundings) -> Network | None:
     if plan.network == "host":
         return None
     if plan.network == "none":
-        return Network(_namespace(None), None)
-    namespace = _namespace(walls(map(parse, plan.allow), host.own))
+        namespace, *counters = _namespace(None)
+        return Network(namespace, counters=tuple(counters))
+    (namespace,) = _namespace(walls(map(parse, plan.allow), host.own))
     try:
         return Network(namespace, _start_helper(plan.slirp4netns, namespace, host.resolver))
     except BaseException:
@@ -99,7 +104,8 @@ def make(plan: LaunchPlan, host: Surroundings) -> Network | None:
 
 def end(network: Network) -> None:
     """Let go of the namespace, and see its helper's end."""
-    os.close(lose_helper(network).namespace)
+    for descriptor in (lose_helper(network).namespace, *network.counters):
+        os.close(descriptor)
 
 
 def lose_helper(network: Network) -> Network:
@@ -109,8 +115,9 @@ def lose_helper(network: Network) -> Network:
     return network._replace(helper=None)
 
 
-def _namespace(closed: Iterable[Net] | None) -> int:
-    """A descriptor of a new network namespace whose loopback is up; with a filtered tap0 and walls where there are any.
+def _namespace(closed: Iterable[Net] | None) -> list[int]:
+    """A descriptor of a new network namespace whose loopback is up; with a filtered tap0 and walls where there are any,
+    else followed by those of its counters.
 
     A child makes it: without privilege there is no way back into the host's (setns needs rights over that one).
     """
@@ -123,18 +130,19 @@ def _namespace(closed: Iterable[Net] | None) -> int:
             if closed is not None:
                 netlink.make_unreachable(closed)
                 _make_tap()
-            wire.send_descriptors(theirs, b"ready", [os.open("/proc/self/ns/net", os.O_RDONLY)])
+            opened = [os.open("/proc/self/ns/net", os.O_RDONLY), *(attempts.counters() if closed is None else ())]
+            wire.send_descriptors(theirs, b"ready", opened)
         except OSError as error:
             theirs.send(str(error).encode())
         finally:
             os._exit(0)
     theirs.close()
     with ours:
-        said, descriptors = wire.receive_descriptors(ours, 1)
+        said, descriptors = wire.receive_descriptors(ours, 1 + len(attempts.COUNTERS))
     os.waitpid(child, 0)
     if not descriptors:
         raise SandboxError(f"no network namespace could be made: {said.decode()}")
-    return descriptors[0]
+    return descriptors
 
 
 def _raise_loopback() -> None:

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 _KILLED = 128 + signal.SIGKILL
 _LONGEST_WAIT = 86400.0  # seconds; epoll_wait counts milliseconds in an int, and a timeout may be infinite
 _OWN_DESCRIPTORS = 64
-# Its connection, two pidfds and a status; the namespace, the pidfd and the leash of a network; a terminal on its way.
+# Its connection, two pidfds and a status; the namespace, and the pidfd and the leash or the counters, of a network; a
+# terminal on its way.
 _DESCRIPTORS_A_COMMAND = 9
 
 
@@ -245,7 +246,7 @@ def _begin_to_count(session: Session, where: str) -> int | None:
 def _attempts(session: Session, where: str) -> int:
     network = session.roots.staged[where].network
     assert network is not None
-    return attempts.count(network.namespace)
+    return attempts.count(network.counters)
 
 
 def _drop_roots(session: Session) -> None:
