@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SIGNS = {"create": "+", "replace": "~", "remove": "-"}
 _COLOURS = {"+": 32, "-": 31, "~": 33, "!": 31, "@": 36}
 _LEFT = {"apply": "The next apply goes on.", "lock": "The lock is as it was."}
-"""What an interrupt leaves of a command when it came in no step."""
+"""Words about the state after an interrupt that came in no step, by command."""
 _SHOWN = 8
 """The changed versions of a lock that a line of a plan names."""
 _NOTES = {"drift": "drift: ", "conflict": "conflict: ", "pending": ""}

@@ -67,7 +67,7 @@ class _Plain:
             self.say(line)
 
     def current(self) -> str:
-        """What goes on, in words that follow 'while'; empty where nothing does."""
+        """The step that goes on, in words that follow 'while'; empty without one."""
         detail = f" ({self.within.removesuffix(' …')})" if self.within else ""
         return f"{_brief(self.begun[-1])}{detail}" if self.begun else ""
 

@@ -22,7 +22,10 @@ _PERIOD = 0.5
 
 
 class Doing(str):
-    """What goes on from now on. An indented one says more of the step that began last, up to twice a second."""
+    """A line about the step that goes on from now on.
+
+    An indented one says more of the step that began last, up to twice a second.
+    """
 
     __slots__ = ()
 
