@@ -34,6 +34,7 @@ ALLOWED = {
     "doctor/looks.py": "whether a directory of ours or a storage answers, in a process of its own",
     "doctor/trials.py": "scratch directories",
     "doctor/supplies.py": "the host's programs, and what uv and Bun are asked in scratch directories",
+    "run/missing_programs.py": "looks at the host's programs, builds and shared directories; at nothing an agent writes",
     "threads/planning.py": "whether what a mount of the profile shows of the host is a directory",
     "profile/rendered_directory.py": "`render --out`, where the caller says, and through no link beneath it",
     "profile/source.py": "reads the profile and what lies beside it, where the caller says",
