@@ -150,7 +150,7 @@ def test_a_signal_leaves_the_terminal_as_it_was(
 
 def test_what_cannot_start_on_a_terminal_is_told_there(bare: World, terminal: Terminal) -> None:
     terminal.start(bare.command("shell", "t1", "--cwd", "/nowhere"), bare.environ)
-    assert terminal.status() == 125
+    assert terminal.status() == 2
     assert b"/nowhere" in terminal.shown
     assert terminal.settings() == terminal.before
 
