@@ -81,7 +81,7 @@ THE_REST = [
     "tests/run/test_refusals.py tests/run/test_explain.py tests/run/test_statuses.py",
     "tests/run/test_planted_links.py tests/run/test_sessions.py tests/run/test_streams.py",
     "tests/state/test_recovering.py",
-    "tests/run/test_proot.py",
+    "tests/run/test_proot.py tests/run/test_programs.py",
     "tests/test_transcripts.py",
 ]
 if os.environ.get("SOLVEN_ENV_TEST_AS_USER") == "all":
