@@ -76,7 +76,8 @@ def test_what_was_interrupted_is_not_believed(build: Build, home: Home, monkeypa
         patched.setattr(copies, "_sync", fails)
         copies.copy(home, build, UID)
     directory = place(home, build)
-    assert [name for name in os.listdir(directory) if not name.endswith(".lock")] == []
+    (left,) = (name for name in os.listdir(directory) if not name.endswith(".lock"))
+    assert left.startswith(".new-copy-")  # for the next one to sweep: an interrupt waits for nothing
     (directory / ".new-copy-killed").mkdir()
     assert listing(copies.copy(home, build, UID)) == listing(build.tree)
     assert sorted(os.listdir(directory)) == [".copy.lock", "copy"]
@@ -89,5 +90,5 @@ def test_two_that_ask_at_once_get_one(build: Build, home: Home) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(said) == 1
+    assert [line.split()[0] for line in said] == ["copying", "copied"]
     assert listing(place(home, build) / "copy") == listing(build.tree)

@@ -107,7 +107,7 @@ def test_a_build_that_is_made_again_stays_below_those_that_use_it(
         patched.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:1/simple")
         patched.setenv("UV_HTTP_RETRIES", "0")
         assert world.out("cat /.venv/new", "t2", progress=told.append) == "new\n"
-        assert ["left as it is" in line and "as it is" in line for line in told] == [False, True]
+        assert [line for line in told if "left as it is" in line] == told[-1:]
         with pytest.raises(BuildError, match="left as it is"):
             world.apply("t2")
     wheels.with_name("aside").rename(wheels)
@@ -152,7 +152,7 @@ def test_status_names_the_builds_and_what_optional_links_miss(thread: World) -> 
         "interrupted",
         "unenforced",
     }
-    assert set(told) == known | {"session"}
+    assert set(told) == known | {"session", "profile"}
 
 
 def test_a_killed_first_apply_is_finished_by_the_next(lone_world: World) -> None:
