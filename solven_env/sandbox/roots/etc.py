@@ -184,7 +184,9 @@ def resolver(network: str) -> tuple[StagedFile, ...]:
     stays outside: what a name means shall not depend on the host, nor a sandbox learn the names of its networks. For
     `none` it is an address to which there is no way, as each question is then counted (`network.attempts`).
     """
-    texts = {"internet": f"nameserver {_NAMESERVER}\n", "none": f"{_NOBODY}\nnameserver {_UNREACHABLE}\n"}
+    # Under proot, which has the host's network whatever is asked, the question is sent and waits for an answer.
+    nobody = f"{_NOBODY}\nnameserver {_UNREACHABLE}\noptions timeout:1 attempts:1\n"
+    texts = {"internet": f"nameserver {_NAMESERVER}\n", "none": nobody}
     return (StagedFile("/etc/resolv.conf", texts[network].encode()),) if network in texts else ()
 
 
