@@ -154,9 +154,9 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["uv", "venv", "--quiet", "--no-project", "--python", sys.executable, str(prefix)],
         ["uv", "pip", "install", "--quiet", "--python", str(prefix), str(wheel)],
     ):
-        done = subprocess.run(
-            argv, cwd=wheel.parent, env={**os.environ, **_passed()}, capture_output=True, text=True, check=False
-        )
+        # The host's certificates, by uv's name for it and its older one, as in scripts/environment.
+        environ = {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1", **os.environ, **_passed()}
+        done = subprocess.run(argv, cwd=wheel.parent, env=environ, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     return prefix
 

@@ -87,6 +87,8 @@ class _LazyGroup(TyperGroup):
 def _print_as_json(error: UsageError) -> None:
     """Print the document of `--format json` for words that could not be read."""
     words = sys.argv[1:]
+    if words[:1] == ["run"] and "--explain" not in words:  # it reports nothing: --format is the command's own
+        return
     if "--format=json" in words or ("--format", "json") in pairwise(words):
         from solven_env.cli.output import error_document, print_json
 

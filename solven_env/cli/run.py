@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -113,8 +114,12 @@ def check_words(words: Sequence[str], options: Mapping[str, bool]) -> None:
         raise UsageError("'--' stands before the thread", fix=corrected(words[:at], thread, command))
     if option is None:
         return
-    if len(names) == 1:
+    at = words.index(option)
+    if len(names) == 1 and at == names[0] + 1:
         fix = corrected((), "THREAD", words[names[0] :])
+        raise UsageError(f"{option} is no option of run, and a command stands behind '--'", fix=fix)
+    if len(names) == 1:
+        fix = corrected(words[:at], "", words[at:])
         raise UsageError(f"{option} is no option of run, and a command stands behind '--'", fix=fix)
     name = words[names[1]]
     fix = corrected(words[: names[1]], "", words[names[1] :])
@@ -155,8 +160,17 @@ def corrected(before: Sequence[str], thread: str, command: Sequence[str]) -> str
     """The fix: the whole command line as it is meant."""
     import shlex
 
-    words = ["solven-env", "run", *before, *filter(None, (thread,)), "--", *(command or ("COMMAND",))]
-    return f"Write: {shlex.join(words)}"
+    words = [*before, *filter(None, (thread,)), "--", *(command or ("COMMAND",))]
+    shown = [_without_value(word, above) for above, word in pairwise(("", *words))]
+    return f"Write: {shlex.join(('solven-env', 'run', *shown))}"
+
+
+def _without_value(word: str, above: str) -> str:
+    """A word of the caller's without the value of a variable: it may be a secret, and an error goes into logs."""
+    option, equals, given = word.partition("=")
+    if option == "--env" and equals:
+        return f"{option}={_without_value(given, option)}"
+    return f"{option}=…" if above == "--env" and equals else word
 
 
 def run(thread: str, request: Request, env: Iterable[str] | None, *, storage: str | None) -> None:

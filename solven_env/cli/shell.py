@@ -19,10 +19,10 @@ def check_words(words: Sequence[str], options: Mapping[str, bool]) -> None:
     names, _ = read_words(words, options)
     command = words[names[1] :] if len(names) > 1 else words[words.index("--") :] if "--" in words else ()
     if command:
-        thread = words[names[0]] if names else "THREAD"
-        raise UsageError(
-            "shell takes no command", fix=corrected((), thread, [each for each in command if each != "--"])
-        )
+        before = words[: len(words) - len(command)]
+        named = "" if names else "THREAD"
+        fix = corrected(before, named, [each for each in command if each != "--"])
+        raise UsageError("shell takes no command", fix=fix)
 
 
 def command(

@@ -27,29 +27,26 @@ _NO_NEWLINE = "\0"  # occurs in no file that is shown
 def say_diff(report: ThreadReport, *, full: bool = False) -> None:
     """Print every change: files as unified diffs, other changes as lines of a plan.
 
-    A lock that a build brings is told by the versions that change, and shown as a diff too with `full`.
+    A lock that a build brings is told by the versions that change. It is shown as a diff too with `full`, and if the
+    workspace changed it: nobody could see what would be lost.
     """
     for change in report.changes:
         if change.versions:
             tell(f"{printable(change.name)}: {told_versions(change.versions, len(change.versions))}")
-        for line in _lines(change) if full or not change.versions else _notes(change):
+        is_told = change.versions and change.cause == "pending" and not full
+        for line in () if is_told else _lines(change):
             say(line, line[0] if line[:1] in "+-@!" and line[:3] not in ("+++", "---") else "")
 
 
 def _lines(change: Change) -> Iterator[str]:
     name = printable(change.name)
-    yield from _notes(change)
+    if change.cause != "pending":
+        yield f"{'!' if change.cause == 'conflict' else '#'} {change.cause}: {name}: {change.reason}"
     if kinds.is_file(change):
         yield from _file_lines(name, change.before, change.after)
     else:
         reason = f"  ({change.reason})" if change.action != "create" else ""
         yield f"{SIGNS[change.action]} {change.kind} {name}{reason}"
-
-
-def _notes(change: Change) -> Iterator[str]:
-    if change.cause != "pending":
-        sign = "!" if change.cause == "conflict" else "#"
-        yield f"{sign} {change.cause}: {printable(change.name)}: {change.reason}"
 
 
 def _file_lines(name: str, before: State | None, after: State | None) -> Iterator[str]:

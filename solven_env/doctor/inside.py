@@ -76,6 +76,8 @@ def start(inside: Inside) -> Answer:
     mark, file = secrets.token_hex(12), f".solven-env-{secrets.token_hex(8)}.tmp"
     command = script.argv(mark, file, has_python=bool(python), has_bun=bool(bun), packages=inside.packages("python"))
     try:
+        if inside.settings.get("workdir", "/") != "/":
+            trials.start_in(inside.asked.thread, ("true",), {}, _SECONDS, cwd=None)
         done = inside.run(command, **script.variables(inside.packages("bun")))
     except SandboxError as error:
         return _not_started(inside, error)

@@ -118,9 +118,11 @@ def start_alone(
         )
 
 
-def start_in(thread: Thread, argv: Sequence[str], env: Mapping[str, str], seconds: float) -> Done:
-    """Run a command in a thread, as `run` does."""
-    ready = execute.apply(thread, Request(argv, cwd="/", timeout=seconds, env=env))
+def start_in(
+    thread: Thread, argv: Sequence[str], env: Mapping[str, str], seconds: float, cwd: str | None = "/"
+) -> Done:
+    """Run a command in a thread, as `run` does. Without a `cwd` it starts where the profile says."""
+    ready = execute.apply(thread, Request(argv, cwd=cwd, timeout=seconds, env=env))
     return finish(lambda streams: execute.run(ready._replace(request=ready.request._replace(streams=streams))))
 
 

@@ -73,6 +73,7 @@ def compare(out: Path, files: Sequence[RenderedFile]) -> tuple[Difference, ...]:
     >>> compare(Path("rendered"), solven_env.render("team.yaml"))  # doctest: +SKIP
     (Difference(path='.bashrc', difference='changed', reason='the profile renders other bytes', is_edited=False),)
     """
+    _check_names(out, files)
     _refuse_link(out)
     try:
         with _opened(out) as directory:
@@ -95,6 +96,7 @@ def write(out: Path, files: Sequence[RenderedFile], *, overwrite: bool = False) 
         if rendered_list.is_list(file.path):
             message = f"the profile renders {shown(file.path)}, which is where the list of rendered files lies"
             raise UsageError(message, fix="Give this dotfile another name.")
+    _check_names(out, files)
     _refuse_link(out)
     with _told(out, UsageError):
         out.mkdir(parents=True, exist_ok=True)
@@ -119,6 +121,18 @@ def write(out: Path, files: Sequence[RenderedFile], *, overwrite: bool = False) 
             with _told(out / rendered_list.NAME):
                 write_over(directory, rendered_list.NAME, _temporary(), listed.dump(), mode=0o644)
     return found.differences
+
+
+def _check_names(out: Path, files: Sequence[RenderedFile]) -> None:
+    """Refuse (UsageError) names that this process cannot write: a NUL, or what an ASCII locale has no bytes for."""
+    for text in (str(out), *(file.path for file in files)):
+        try:
+            is_name = b"\0" not in os.fsencode(text)
+        except UnicodeEncodeError:
+            is_name = False
+        if not is_name:
+            fix = "Choose another name, or start Python with PYTHONUTF8=1."
+            raise UsageError("this process cannot write a file of this name", fix=fix, location=shown(text))
 
 
 def _refuse_link(out: Path) -> None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.config import common_uid
-from solven_env.errors import SandboxError, UsageError
+from solven_env.errors import SandboxError, UsageError, WorkspaceError
 from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.reconcile.model import parents
 from solven_env.run import launch
@@ -45,6 +45,8 @@ class Launch(NamedTuple):
     backend: Backend
     runtime: str
     directory: str = ""
+    workdir_of: str = ""
+    """The thread, if the command starts in the directory that its profile names."""
     turn: holding | None = None
     used: tuple[holding, ...] = ()
 
@@ -63,13 +65,18 @@ def run(prepared: Launch, progress: Callable[[str], None] = lambda _: None) -> E
     """Start the command and wait for its end. `progress` is told of directories that are mounted upon, and of a network
     that a command which failed had lacked.
     """
-    ended = prepared.backend.run(
-        prepared.plan,
-        prepared.request,
-        runtime_dir=prepared.runtime,
-        directory=prepared.directory,
-        progress=progress,
-    )
+    try:
+        ended = prepared.backend.run(
+            prepared.plan,
+            prepared.request,
+            runtime_dir=prepared.runtime,
+            directory=prepared.directory,
+            progress=progress,
+        )
+    except UsageError as error:
+        if prepared.workdir_of and error.message.startswith("cwd:"):  # the caller named none
+            raise _no_workdir(prepared.workdir_of, prepared.request.directory) from error
+        raise
     if ended.lacked_network:
         progress(
             "network: the command tried to reach a name or an address outside, and its network is none. Set "
@@ -98,10 +105,12 @@ def apply(thread: Thread, request: Request, progress: Callable[[str], None] = la
 
         directory = str(layers.kept_by(home, chosen.backend))
     plan, planned = _plan(thread, chosen, request, had.uid, tools, stacks)
-    if planned.directory == launch.workdir(chosen.record.settings) != "/":
+    has_workdir = planned.directory == launch.workdir(chosen.record.settings) != "/"
+    if has_workdir:
         launch.check_workdir(planned.directory, plan)
         _have_workdir(thread, planned.directory[1:], had.uid)
-    return Launch(plan, planned, chosen.backend, str(directories.runtime()), directory, had.turn, used)
+    named = thread.name if has_workdir and request.cwd is None else ""
+    return Launch(plan, planned, chosen.backend, str(directories.runtime()), directory, named, had.turn, used)
 
 
 def tell(thread: Thread, request: Request) -> Explanation:
@@ -167,22 +176,31 @@ def _plan(
 def _have_workdir(thread: Thread, path: str, uid: int | None) -> None:
     """Make the profile's working directory in the workspace where it is missing: object storage keeps no empty ones.
 
-    SandboxError for a link or a file in its place: nothing is followed.
+    SandboxError for a link or a file in its place, and for a directory that keeps us out: nothing is followed.
     """
     root = thread._replace(owner=None if uid is None else Owner(uid, uid)).open_root()
     if root is None:  # staging says it
         return
     with root:
         for directory in (*parents(path), path):
-            with suppress(FileExistsError):
-                root.mkdir(directory)
-            found = root.stat(directory)
+            try:
+                with suppress(FileExistsError):
+                    root.mkdir(directory)
+                found = root.stat(directory)
+            except WorkspaceError as error:
+                raise _no_workdir(thread.name, f"/{path}") from error
             if found is None or found.kind != "directory":
                 raise SandboxError(
                     "not a directory, where the profile has its working directory",
                     fix=f"solven-env apply PROFILE {thread.name} keeps it and puts it right; --cwd / starts elsewhere.",
                     location=f"/{directory}",
                 )
+
+
+def _no_workdir(thread: str, path: str) -> SandboxError:
+    """The error for a working directory of the profile that a command cannot enter: a command closed it."""
+    fix = f"solven-env apply PROFILE {thread} opens what apply made; --cwd / starts elsewhere, to open the rest."
+    return SandboxError("the profile's working directory cannot be entered", fix=fix, location=path)
 
 
 def _packages(

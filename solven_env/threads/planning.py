@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solven_env.errors import LockError, PlatformError, UsageError, raise_together
@@ -78,8 +77,8 @@ def _wanted(
 
 
 def missing_sources(mounts: Iterable[Mount]) -> tuple[Mount, ...]:
-    """The mounts whose host paths are not on this host, optional ones too."""
-    return tuple(mount for mount in mounts if mount.kind == "bind" and not Path(mount.source).exists())
+    """The mounts whose host paths are not there, or out of this user's reach; optional ones too."""
+    return tuple(mount for mount in mounts if mount.kind == "bind" and not os.path.exists(mount.source))  # noqa: PTH110
 
 
 def _unmountable(mounts: Iterable[Mount]) -> Iterator[PlatformError]:
@@ -89,7 +88,7 @@ def _unmountable(mounts: Iterable[Mount]) -> Iterator[PlatformError]:
         listed = ", ".join(f"{mount.source} (mounted at {mount.target})" for mount in lost)
         yield PlatformError(
             f"the profile mounts what is not on this host: {listed}",
-            fix="Provide it, or write 'optional: true' for the mount in the profile.",
+            fix="Provide it, let this user reach it, or write 'optional: true' for the mount in the profile.",
         )
 
 

@@ -39,6 +39,10 @@ MISPLACED = (
     ("-- ls -la", "THREAD -- ls -la"),
     ("ls -la", "THREAD -- ls -la"),
     ("ls --color", "THREAD -- ls --color"),
+    ("t1 --cwd /x -x", "t1 --cwd /x -- -x"),
+    # no value of a variable: an error goes into logs
+    ("t1 --env TOKEN=sekrit ls -l", "t1 --env 'TOKEN=…' -- ls -l"),
+    ("--env=TOKEN=sekrit t1 ls -l", "'--env=TOKEN=…' t1 -- ls -l"),
     ("t1 --timout 5", None),  # a slip of the pen: typer names the option that is meant
     ("t1 --shel x", None),
     ("t1 --color -- ls", None),

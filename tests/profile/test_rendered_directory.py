@@ -396,3 +396,13 @@ def test_what_is_no_directory_is_wrong_usage(out: Path) -> None:
         with pytest.raises(UsageError, match="too long"):
             act(out.with_name("x" * 300), files({"a": "1"}))
     assert out.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800b"])
+def test_a_name_that_no_process_can_write_is_wrong_usage(tmp_path: Path, name: str) -> None:
+    for act in (compare, write):
+        with pytest.raises(UsageError, match="cannot write a file of this name"):
+            act(tmp_path / name, files({"a": "1"}))
+        with pytest.raises(UsageError, match="cannot write a file of this name"):
+            act(tmp_path, files({name: "1"}))
+    assert not list(tmp_path.iterdir())

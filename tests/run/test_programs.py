@@ -107,6 +107,10 @@ def test_pip_says_what_to_type_where_there_is_none(mixed: World) -> None:
         done = mixed.run(shell=f"{name} install acme")
         assert (done.status, done.out) == (127, "")
         assert done.err.splitlines()[-1] == "pip: there is none in /.venv. Type: uv pip install acme"
+    for planted in ("ln -sf /run/solven-env/bin/pip /.venv/bin/pip", "rm /.venv/bin/pip; mkdir /.venv/bin/pip"):
+        done = mixed.run(shell=f"{planted}; pip3 install acme")
+        assert (done.status, done.err.splitlines()[-1][:28]) == (127, "pip: there is none in /.venv")
+    mixed.out("rmdir /.venv/bin/pip")
     done = mixed.run(shell="uv venv -q /own; . /own/bin/activate; pip")
     assert (done.status, done.err.splitlines()[-1]) == (
         127,

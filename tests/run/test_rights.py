@@ -113,6 +113,7 @@ def test_what_a_command_closes_is_a_line_of_status_each_and_opened_by_apply(worl
     report = world.status()
     assert [(change.cause, change.address) for change in report.changes] == [
         ("drift", "directory:d"),
+        ("drift", "directory:p"),
         ("drift", "file:a"),
         ("drift", "file:p/q"),
     ]
@@ -121,13 +122,26 @@ def test_what_a_command_closes_is_a_line_of_status_each_and_opened_by_apply(worl
     assert told.count("its mode 0000 keeps its owner out, whom apply lets in again") == 1
     applied = world.apply()
     assert [change.address for change in applied.changes] == [
-        *("directory:d", "directory:d/e"),
+        *("directory:d", "directory:d/e", "directory:p"),
         *("file:a", "file:d/e/f", "file:p/q"),
     ]
     assert world.status().state == "in-sync"
     assert world.out("cat /d/e/f /a /p/q; ls /d/e/own") == "f\na\nq\n/d/e/own\n"
     assert [mode(world.workspace() / name) for name in ("d", "d/e", "p", "own")] == [0o700, 0o700, 0o700, 0]
     (world.workspace() / "own").chmod(0o700)  # to be removed with the rest
+
+
+@pytest.mark.skipif(ROOT, reason="no mode keeps root out")
+def test_a_mount_out_of_reach_is_told(world: World) -> None:
+    (world.base / "closed/x").mkdir(parents=True)
+    (world.base / "closed").chmod(0)
+    for optional in (True, False):
+        mounts = [{"source": f"{world.base}/closed/x", "target": "/opt/x", "optional": optional}]
+        world.profile = write_profile(world.base / "mount.yaml", {}, mounts=mounts)
+        done = world.cli("apply", str(world.profile), "t1")
+        assert done.returncode == (0 if optional else 1), done.stderr
+        assert b"Traceback" not in done.stderr
+    (world.base / "closed").chmod(0o700)
 
 
 @pytest.mark.parametrize("backend", ["bubblewrap", "proot"])

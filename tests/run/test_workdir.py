@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import solven_env
-from solven_env.errors import ConflictError, SandboxError
+from solven_env.errors import ConflictError, SandboxError, UsageError
 from tests.profiles import write_profile
 from tests.run.world import UID
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from solven_env.doctor.questions import Finding
     from tests.run.world import World
 
 WORKDIR = "/place/it's mine $HOME"
@@ -137,3 +138,25 @@ def test_a_release_that_adds_it_is_told(bare: World) -> None:
     bare.apply(profile=profile(bare, "/project"))
     record = json.loads((bare.storage / ".solven-env/threads/t1/state.json").read_bytes())
     assert record["settings"]["workdir"] == "/project"
+
+
+def test_one_that_a_command_closed_is_told_as_the_profiles_and_opened_by_apply(bare: World) -> None:
+    """The caller named no directory: it is no wrong usage of his. What apply did not make, `--cwd /` leads to."""
+    bare.profile = profile(bare)
+    bare.apply()
+    for closed in ("/place", WORKDIR):
+        bare.run("chmod", "000", closed, cwd="/")
+        with pytest.raises(SandboxError, match="the profile's working directory cannot be entered") as caught:
+            bare.run("true")
+        assert caught.value.location == WORKDIR
+        with pytest.raises(UsageError, match="cwd: "):
+            bare.run("true", cwd=f"{WORKDIR}/deeper")
+        assert bare.cli("run", "t1", "--", "true").returncode == 125
+        (answer,) = (each.answer for each in doctor(bare) if each.question == "start")
+        assert "working directory cannot be entered" in answer.detail
+        bare.apply()
+        assert bare.run("pwd").lines == [WORKDIR]
+
+
+def doctor(world: World) -> tuple[Finding, ...]:
+    return solven_env.doctor("t1", storage=world.storage, only=("start",)).findings

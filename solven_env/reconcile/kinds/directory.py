@@ -73,11 +73,13 @@ def _observed(root: Root, name: str) -> State | None:
 
 def look(seen: Seen, desired: Desired, record: Record | None) -> Seen:
     """The states with the mode of a directory that we make or made, and without it everywhere else: of the agent's
-    directories, where the storage keeps no modes or an earlier release recorded none, and where it is dropped.
+    directories, where the storage keeps no modes, and where it is dropped. Of one that an earlier release recorded
+    without, the mode counts if it keeps its owner out.
     """
     left = (*seen.intended, *((seen.last,) if seen.last else ()))
     makes = seen.observed is None or seen.observed.type != TYPE
-    is_compared = seen.address != WORKSPACE and seen.desired is not None and (makes or any(each.mode for each in left))
+    is_noted = any(each.mode for each in left) or (bool(left) and _keeps_out(seen.observed))
+    is_compared = seen.address != WORKSPACE and seen.desired is not None and (makes or is_noted)
 
     def adapted(state: State | None) -> State | None:
         if state is None or state.type != TYPE:
@@ -90,6 +92,11 @@ def look(seen: Seen, desired: Desired, record: Record | None) -> Seen:
         last=adapted(seen.last),
         intended=tuple(filter(None, map(adapted, seen.intended))),
     )
+
+
+def _keeps_out(state: State | None) -> bool:
+    """True for a directory whose owner lacks a right."""
+    return state is not None and bool(state.mode) and int(state.mode, 8) & 0o700 != 0o700
 
 
 def judge(seen: Seen, found: State | None, desired: Desired) -> Cause | None:
@@ -120,7 +127,7 @@ def reason(
     cause: Cause, desired: State | None, found: State | None, recorded: State | None, changed: Sequence[str]
 ) -> str:
     """Words about the mode of a directory that stays, and those of `kind` about all else."""
-    if found is None or found.type != TYPE:
+    if desired is None or found is None or found.type != TYPE:
         return kind.basic_reason(cause, desired, found, recorded, changed)
     by = "the workspace changed its mode" if cause == "drift" else "an interrupted apply left its mode"
     return f"{by}, which is {found.mode} now"

@@ -84,6 +84,7 @@ MODES = (
     (having("0700"), None, (MADE,), "pending", "0755"),
     (having("0700"), DIR, (MADE,), "pending", "0755"),
     (having("0755"), DIR, (MADE,), None, "0755"),
+    (having("0000"), DIR, (), "drift", "0755"),  # closed since: a record of an earlier release
     (having("0777"), DIR, (), None, ""),  # a storage without modes, or a record of an earlier release
     (LINK, DIR, (), "drift", "0755"),
     (having("0700"), None, (), None, None),  # the agent's
@@ -99,6 +100,13 @@ def test_the_mode_of_a_directory_that_we_made_is_compared(
     assert directory.judge(seen, seen.observed, desired) == cause
     entry = directory.entry(seen, desired, is_made=cause is not None)
     assert (entry and entry.mode) == mode
+
+
+def test_why_a_directory_changes() -> None:
+    assert (
+        directory.reason("drift", DIR, having("0700"), MADE, ()) == "the workspace changed its mode, which is 0700 now"
+    )
+    assert directory.reason("pending", None, DIR, MADE, ()) == "the profile no longer asks for it"
 
 
 def test_a_dropped_directory_goes_whatever_its_mode() -> None:

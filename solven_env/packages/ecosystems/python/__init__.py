@@ -50,8 +50,9 @@ _RECIPE = 2
 _PIP = """\
 # The pip of the virtual environment that is active, /.venv where none is: the host's is for another Python.
 place=${VIRTUAL_ENV:-/.venv}
-if [ -x "$place/bin/pip" ]; then
-    exec "$place/bin/pip" "$@"
+pip=$place/bin/pip
+if [ -f "$pip" ] && [ -x "$pip" ] && ! [ "$pip" -ef "$0" ] && ! [ "$pip" -ef /run/solven-env/bin/pip ]; then
+    exec "$pip" "$@"
 fi
 echo "pip: there is none in $place. Type: uv pip ${*:-install PACKAGE}" >&2
 exit 127"""
