@@ -127,7 +127,7 @@ def test_what_a_command_closes_is_a_line_of_status_each_and_opened_by_apply(worl
     ]
     assert world.status().state == "in-sync"
     assert world.out("cat /d/e/f /a /p/q; ls /d/e/own") == "f\na\nq\n/d/e/own\n"
-    assert [mode(world.workspace() / name) for name in ("d", "d/e", "p", "own")] == [0o700, 0o700, 0o700, 0]
+    assert [mode(world.workspace() / name) for name in ("d", "d/e", "p", "own")] == [0o755, 0o755, 0o755, 0]
     (world.workspace() / "own").chmod(0o700)  # to be removed with the rest
 
 
