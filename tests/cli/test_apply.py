@@ -126,7 +126,7 @@ def test_a_mount_that_this_host_lacks_is_told_by_apply(cli: Cli) -> None:
         assert (told.returncode, told.stdout) == (1, "")
         assert told.stderr.splitlines()[:2] == [
             "error: the profile mounts what is not on this host: /no/where (mounted at /no/where).",
-            "  Provide it, or write 'optional: true' for the mount in the profile.",
+            "  Provide it, let this user reach it, or write 'optional: true' for the mount in the profile.",
         ]
     assert not cli.storage.exists()
 

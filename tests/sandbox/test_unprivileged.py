@@ -65,7 +65,7 @@ SUBSET = [
     "tests/sandbox/test_signals.py",
     "tests/hostile/test_isolation.py tests/hostile/test_daemons.py tests/hostile/test_kills.py "
     "tests/hostile/test_crowds.py tests/run/test_mount_points.py",
-    "tests/run/test_environment.py tests/run/test_packages.py tests/run/test_isolation.py",
+    "tests/run/test_packages.py tests/run/test_isolation.py",
     "tests/run/test_limits.py tests/run/test_rights.py tests/run/test_lost.py tests/packages/test_lost.py "
     "tests/run/test_store.py::test_what_is_lost_is_seen_and_mended_by_the_next_apply_and_by_the_next_run "
     "tests/run/test_store.py::test_a_build_that_is_made_again_stays_below_those_that_use_it "
@@ -81,7 +81,7 @@ THE_REST = [
     "tests/run/test_refusals.py tests/run/test_explain.py tests/run/test_statuses.py",
     "tests/run/test_planted_links.py tests/run/test_sessions.py tests/run/test_streams.py",
     "tests/state/test_recovering.py",
-    "tests/run/test_proot.py tests/run/test_programs.py",
+    "tests/run/test_proot.py tests/run/test_programs.py tests/run/test_environment.py",
     "tests/test_transcripts.py",
 ]
 if os.environ.get("SOLVEN_ENV_TEST_AS_USER") == "all":
