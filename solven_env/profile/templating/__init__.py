@@ -70,6 +70,7 @@ def render(
     return _render(_load(environment, _template(text, name)[0]), context, work or Work())
 
 
+@functools.lru_cache(maxsize=1024)  # each rendering asks
 def reads(text: str, template: str = "") -> frozenset[str]:
     """The names that an expression text reads, or the template of this name: `python.version`, `env` for all of it.
 
