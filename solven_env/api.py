@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal
 
 from solven_env.errors import UsageError
 from solven_env.report import DoctorReport, LockReport, RenderReport, Report, thread_report
-from solven_env.system import directories
 from solven_env.threads.thread import Thread
 from solven_env.workspace.storage import check_readers, thread_id
 
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from solven_env.doctor.questions import Finding
     from solven_env.documents.diagnostics import Diagnostic
     from solven_env.packages.builds import Need
+    from solven_env.packages.making import Builder
+    from solven_env.profile.model import Profile
     from solven_env.profile.render import RenderedFile
     from solven_env.profile.source import ProfileSource
     from solven_env.reconcile.model import Change, Plan
@@ -432,20 +433,20 @@ def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str]
     `progress` is told what is being done, a line at a time (`packages.steps`). `BuildError` when the packages cannot
     be resolved.
     """
-    from solven_env.packages import lock_files, locks, resolving, toolchain
+    from solven_env.packages import lock_files, locks, resolving
     from solven_env.packages.ecosystems import rows
-    from solven_env.profile.prepare import packages
+    from solven_env.profile.prepare import example
     from solven_env.profile.source import find_profile
 
     source = find_profile(profile)
-    sections = packages(source, rows(), os.environ)
-    directory = _lock_directory(source)
+    found = example(source, rows(), os.environ)
+    sections, directory = found.packages, _lock_directory(source)
     if not locks.to_lock(sections):
         return LockReport(directory)
-    host = toolchain.host(directories.cache(), os.environ).telling(progress)
     known = {} if upgrade else lock_files.read(directory)
-    files = locks.files(resolving.resolve(sections, known, host, progress), sections)
-    return LockReport(directory, tuple(files), lock_files.write(directory, files))
+    texts, remarks = resolving.resolve(sections, known, _lock_builder(found, progress), progress)
+    files = locks.files(texts, sections)
+    return LockReport(directory, tuple(files), lock_files.write(directory, files), remarks)
 
 
 def check_lock(
@@ -458,22 +459,32 @@ def check_lock(
     """
     from solven_env.packages import lock_files, locks
     from solven_env.packages.ecosystems import rows
-    from solven_env.profile.prepare import packages
+    from solven_env.profile.prepare import example
     from solven_env.profile.source import find_profile
 
     source = find_profile(profile)
-    sections = packages(source, rows(), os.environ)
-    directory = _lock_directory(source)
+    profiled = example(source, rows(), os.environ)
+    sections, directory = profiled.packages, _lock_directory(source)
     where, name = str(directory), str(profile)
     found = locks.check(lock_files.read(directory), sections, profile=name, where=where)
     if not locks.to_lock(sections):
         return LockReport(directory)
     if resolve:
-        from solven_env.packages import resolving, toolchain
+        from solven_env.packages import resolving
 
-        host = toolchain.host(directories.cache(), os.environ).telling(progress)
-        resolving.check_resolved(found, sections, host, progress, where=where, fix=locks.relock(name))
+        builder = _lock_builder(profiled, progress)
+        resolving.check_resolved(found, sections, builder, progress, where=where, fix=locks.relock(name))
     return LockReport(directory, tuple(locks.files(found, sections)))
+
+
+def _lock_builder(profile: Profile, progress: Callable[[str], None]) -> Builder:
+    """The means of this host to lock; nothing of its sandbox is looked for before something must be built."""
+    from solven_env import config
+    from solven_env.packages import builds
+    from solven_env.sandbox import backends
+
+    builder = builds.builder(config.load(os.environ), os.environ, backends.find(profile.sandbox.backend))
+    return builder._replace(host=builder.host.telling(progress))
 
 
 def _checked(request: Request) -> Request:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from solven_env.doctor.questions import Finding
     from solven_env.errors import SolvenError
     from solven_env.packages.added import Added
+    from solven_env.packages.locks import Remark
     from solven_env.profile.render import RenderedFile
     from solven_env.profile.rendered_directory import Difference
     from solven_env.reconcile.keep import Kept
@@ -111,11 +112,15 @@ class Report(NamedTuple):
 
 
 class LockReport(NamedTuple):
-    """A profile's lock: its directory, the names of its files (none without packages), and which of them changed."""
+    """A profile's lock: its directory, the names of its files (none without packages), and which of them changed.
+
+    `remarks` are what there is to say of single packages. Only `lock` fills them.
+    """
 
     path: Path
     files: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
 
 class RenderReport(NamedTuple):

@@ -108,7 +108,9 @@ def _fields(schema: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]
         default = f"`{json.dumps(field['default'])}`" if "default" in field else ""
         yield above + name, "required" if name in schema.get("required", ()) else default
         yield from _fields(field, f"{above}{name}.")
-        yield from _fields(field["items"].get("then", {}) if "items" in field else {}, f"{above}{name}[].")
+        items = field.get("items", {})
+        for each in (items, items.get("then", {}), *items.get("anyOf", ())):
+            yield from _fields(each, f"{above}{name}[].")
         of_any_name = field.get("additionalProperties")
         yield from _fields(of_any_name if isinstance(of_any_name, dict) else {}, f"{above}{name}.*.")
 

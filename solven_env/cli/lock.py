@@ -22,6 +22,12 @@ def command(
         bool,
         typer.Option("--resolve", help="With --check: also ask the indexes whether they have each pin and digest."),
     ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Exit with 1 when a version is held back for want of wheels; write all the same."
+        ),
+    ] = False,
     chosen: FormatOption = Format.TEXT,
 ) -> None:
     """Pin a profile's packages: write python.txt, bun.lock and lock.json into PROFILE.lock/, beside the profile.
@@ -40,6 +46,7 @@ def command(
     from solven_env.cli import progress
     from solven_env.cli.output import errors_told, print_json, tell
     from solven_env.errors import UsageError
+    from solven_env.packages.locks import HELD_BACK
     from solven_env.report import document
 
     with errors_told("lock", None, chosen, profile=profile), progress.shown() as shown:
@@ -50,7 +57,12 @@ def command(
         else:
             report = api.lock(profile, upgrade=upgrade, progress=shown)
     if chosen is Format.JSON:
-        described = {"path": str(report.path), "files": list(report.files), "changed": list(report.changed)}
+        described = {
+            "path": str(report.path),
+            "files": list(report.files),
+            "changed": list(report.changed),
+            "remarks": [remark._asdict() for remark in report.remarks],
+        }
         print_json(document("lock", lock=described))
     elif not report.files:
         tell(f"{profile}: no packages, so nothing to lock.")
@@ -58,3 +70,8 @@ def command(
         tell(f"{report.path}: {', '.join(report.changed)} changed.")
     else:
         tell(f"{report.path}: up to date.")
+    if chosen is not Format.JSON:
+        for remark in report.remarks:
+            tell(remark.message)
+    if strict and any(remark.kind == HELD_BACK for remark in report.remarks):
+        raise typer.Exit(1)

@@ -49,7 +49,7 @@ class Need(NamedTuple):
     @property
     def identity(self) -> str:
         """`sha256:…` of what is needed, the same on every host."""
-        text = json.dumps({"kind": self.kind, **self.section._asdict()}, sort_keys=True, default=dict).encode()
+        text = json.dumps({"kind": self.kind, **self.section.recorded()}, sort_keys=True).encode()
         return "sha256:" + hashlib.sha256(text + b"\0" + (self.lock or b"")).hexdigest()
 
 
@@ -136,7 +136,7 @@ def obtain(
     _believe(need)
     count = counted(len(need.section.packages), "package")
     doing, done = f"making the {need.kind} build ({count} and what they need)", f"made the {need.kind} build"
-    able = _with_program(builder._replace(host=builder.host.telling(progress)), config, environ)
+    able = with_program(builder._replace(host=builder.host.telling(progress)), config, environ)
     try:
         with step(progress, doing, done):
             return need.ecosystem.install(need.section, need.lock, able)
@@ -167,8 +167,8 @@ def _believe(need: Need) -> None:
     need.ecosystem.believe(need.lock, need.section, file, fix=fix)
 
 
-def _with_program(builder: Builder, config: Config, environ: Mapping[str, str]) -> Builder:
-    """The same with the backend's program, which is new enough."""
+def with_program(builder: Builder, config: Config, environ: Mapping[str, str]) -> Builder:
+    """The same builder with the backend's program, which is new enough."""
     able = builder._replace(program=builder.program or builder.backend.locate(config.sandbox, environ))
     old = builder.backend.too_old(able.program)
     if old is not None:

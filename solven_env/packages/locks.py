@@ -1,4 +1,4 @@
-"""The lock of a profile's packages: `<profile>.lock/{python.txt,bun.lock,lock.json}`, as data. Pure.
+"""The lock of a profile's packages: `<profile>.lock/{python.txt,builds.txt,bun.lock,lock.json}`, as data. Pure.
 
 python.txt is a universal requirements file with hashes, bun.lock is Bun's own; both name versions and digests and no
 host, so that every mirror can serve them. lock.json ties them to the sections that they were resolved from. It stands
@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import LockError
+from solven_env.packages import lock_text
 from solven_env.packages.ecosystems import ECOSYSTEMS
 
 if TYPE_CHECKING:
@@ -30,9 +31,33 @@ Lock = Mapping[str, bytes]
 """The texts of a lock, by the name of their ecosystem: of those that have packages."""
 
 
+class Remark(NamedTuple):
+    """Something that `lock` says of a package beside its files. `kind` is one of REMARKS."""
+
+    kind: str
+    package: str
+    version: str
+    """The version that is locked; empty for none."""
+    message: str
+    """All of it in one line, the package's name first."""
+
+
+HELD_BACK = "held-back"
+REMARKS = (HELD_BACK, "platforms", "scripts")
+"""The kinds of remarks, in the order in which they are told: a version below the newest that fits, one that some
+machines cannot have, install scripts that do not run."""
+
+
+class Resolution(NamedTuple):
+    """A new lock of one ecosystem, as one text (`lock_text`), and what there is to say of it."""
+
+    text: bytes
+    remarks: tuple[Remark, ...] = ()
+
+
 def names() -> tuple[str, ...]:
     """The names of all files that a lock can have, lock.json last."""
-    return (*(row.LOCK for row in ECOSYSTEMS.values()), ABOUT)
+    return (*(name for row in ECOSYSTEMS.values() for name in row.LOCKS), ABOUT)
 
 
 def digest(sections: Sections) -> str:
@@ -53,7 +78,11 @@ def to_lock(sections: Sections) -> dict[str, Section]:
 
 def files(lock: Lock, sections: Sections) -> dict[str, bytes]:
     """The files of a lock that was just resolved for these sections; lock.json last, so that writers end with it."""
-    texts = {ECOSYSTEMS[name].LOCK: text for name, text in lock.items()}
+    texts = {
+        file: content
+        for name, text in lock.items()
+        for file, content in lock_text.split(ECOSYSTEMS[name].LOCKS, text).items()
+    }
     about = {
         "format": FORMAT,
         "asked": digest(sections),
@@ -79,15 +108,19 @@ def check(found: Mapping[str, bytes], sections: Sections, *, profile: str, where
         raise LockError(f"the lock has format {stated}, this solven-env reads {FORMAT}", fix=fix, location=where)
     if asked != digest(sections):
         raise LockError("the lock is out of date: the profile's packages changed", fix=fix, location=where)
-    for name in sorted(ECOSYSTEMS[each].LOCK for each in wanted):
+    needed = {each: ECOSYSTEMS[each].LOCKS for each in wanted}
+    needed = {each: (first, *(name for name in others if name in written)) for each, (first, *others) in needed.items()}
+    for name in sorted(name for each in needed.values() for name in each):
         if name not in found:
             raise LockError(f"the lock has no {name}", fix=fix, location=where)
         if written.get(name) != _digest(found[name]):
             raise LockError(f"{name} was changed since it was locked: restore it or lock anew", fix=fix, location=where)
+    lock = {}
     for name, section in wanted.items():
         row = ECOSYSTEMS[name]
-        row.believe(found[row.LOCK], section, f"{where}/{row.LOCK}", fix=fix)
-    return {name: found[ECOSYSTEMS[name].LOCK] for name in wanted}
+        lock[name] = lock_text.join(row.LOCKS, {file: found[file] for file in needed[name]})
+        row.believe(lock[name], section, f"{where}/{row.LOCKS[0]}", fix=fix)
+    return lock
 
 
 class VersionChange(NamedTuple):

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from solven_env.errors import BuildError, LockError
+from solven_env.packages import lock_text
 from solven_env.packages.ecosystems import ECOSYSTEMS
+from solven_env.packages.locks import REMARKS, Remark
 from solven_env.packages.steps import step
 from solven_env.system.publishing import scratch
 
@@ -20,27 +22,34 @@ if TYPE_CHECKING:
 
     from solven_env.packages.ecosystems import Ecosystem
     from solven_env.packages.locks import Lock, Sections
+    from solven_env.packages.making import Builder
     from solven_env.packages.toolchain import Toolchain
 
 
-def resolve(sections: Sections, known: Mapping[str, bytes], host: Toolchain, progress: Callable[[str], None]) -> Lock:
-    """The lock for these sections. Versions of a lock that is `known` (its files by name) stay where they still fit.
+def resolve(
+    sections: Sections, known: Mapping[str, bytes], builder: Builder, progress: Callable[[str], None]
+) -> tuple[Lock, tuple[Remark, ...]]:
+    """The lock for these sections, and what there is to say of it.
+
+    Versions of a lock that is `known` (its files by name) stay where they still fit.
 
     Of what is known nothing but versions is believed: digests are the index's, and a text that is no lock is left out,
     of which `progress` is told. BuildError with the last lines of what resolves: an unknown package, one without a
     wheel, no network.
     """
-    lock = {}
+    lock, remarks = {}, list[Remark]()
     for name, section in sections.items():
         if section and section.packages:
             row = ECOSYSTEMS[name]
             with step(progress, f"locking {section.told()}", f"locked {section.told()}"):
-                lock[name] = row.resolve(section, _preferred(row, known, host, progress), host)
-    return lock
+                known_text = _preferred(row, known, builder.host, progress)
+                lock[name], more = row.resolve(section, known_text, builder)
+                remarks += more
+    return lock, tuple(sorted(remarks, key=lambda remark: REMARKS.index(remark.kind)))
 
 
 def check_resolved(
-    lock: Lock, sections: Sections, host: Toolchain, progress: Callable[[str], None], *, where: str, fix: str
+    lock: Lock, sections: Sections, builder: Builder, progress: Callable[[str], None], *, where: str, fix: str
 ) -> None:
     """Hold a lock that is believed against what the indexes say now, its versions preferred, and write nothing.
 
@@ -51,12 +60,12 @@ def check_resolved(
         row, section = ECOSYSTEMS[name], sections[name]
         assert section is not None
         with step(progress, f"resolving {section.told()}", f"resolved {section.told()}"):
-            row.compare(section, text, host, f"{where}/{row.LOCK}", fix=fix)
+            row.compare(section, text, builder, f"{where}/{row.LOCKS[0]}", fix=fix)
 
 
 def _preferred(row: Ecosystem, known: Mapping[str, bytes], host: Toolchain, progress: Callable[[str], None]) -> bytes:
     """The known text of an ecosystem's lock, where there is one and it may be kept to."""
-    text = known.get(row.LOCK, b"")
+    text = lock_text.join(row.LOCKS, known)
     if text:
         try:
             row.check_known(text, host)

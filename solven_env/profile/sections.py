@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 class Section(Protocol):
-    """An ecosystem's part of a profile: a named tuple, so that `_asdict` says which build is needed."""
+    """An ecosystem's part of a profile."""
 
     @property
     def packages(self) -> Collection[str]:
         """The packages that are asked for; of a mapping, the names."""
 
     def recorded(self) -> dict[str, Any]:
-        """The section as JSON: in records, and under the ecosystem's name in expressions and templates."""
+        """The section as JSON: in records, in what tells one need from another, in expressions and templates."""
 
     def asked(self) -> dict[str, Any]:
         """The section in the digest that ties a lock to its profile, order aside."""
@@ -28,8 +28,6 @@ class Section(Protocol):
 
     def told(self) -> str:
         """The packages in words: `2 Python packages for Python 3.12`."""
-
-    def _asdict(self) -> dict[str, Any]: ...
 
 
 class SectionKind(Protocol):

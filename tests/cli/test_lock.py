@@ -48,7 +48,7 @@ def test_without_packages_there_is_nothing_to_lock(cli: Cli) -> None:
     profile = cli.write("small.yaml", PROFILE)
     assert cli("lock", profile).stdout == "small.yaml: no packages, so nothing to lock.\n"
     document = json.loads(cli("lock", profile, "--format", "json").stdout)
-    assert document["lock"] == {"path": "small.lock", "files": [], "changed": []}
+    assert document["lock"] == {"path": "small.lock", "files": [], "changed": [], "remarks": []}
     assert not (cli.directory / "small.lock").exists()
 
 

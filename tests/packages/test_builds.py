@@ -30,7 +30,7 @@ BUN = Bun({"is-number": "^7.0.0"})
 
 
 def test_both_builds_are_what_a_thread_needs(builder: Builder, directory: Path) -> None:
-    lock = resolving.resolve({"python": PYTHON, "bun": BUN}, {}, builder.host, lambda _: None)
+    lock, _ = resolving.resolve({"python": PYTHON, "bun": BUN}, {}, builder, lambda _: None)
     made = virtual_environment.build(PYTHON, lock["python"], builder), node_modules.build(BUN, lock["bun"], builder)
     assert (
         virtual_environment.build(PYTHON, lock["python"], builder),
@@ -88,7 +88,7 @@ def test_another_lock_uid_or_interpreter_is_another_build(builder: Builder) -> N
 
 def test_what_does_not_fit_its_digest_is_not_installed(environ: dict[str, str], runtime: str, directory: Path) -> None:
     builder = Builder(toolchain.host(directory / "cache", environ), UID, runtime, bubblewrap, BWRAP)
-    lock = pip_compile.resolve(Python(VERSION, ("six",)), b"", builder.host)
+    lock = pip_compile.resolve(Python(VERSION, ("six",)), b"", builder).text
     wrong = re.sub(rb"sha256:[0-9a-f]+", b"sha256:" + b"0" * 64, lock)
     with pytest.raises(BuildError, match=r"(?i)hash mismatch"):
         virtual_environment.build(Python(VERSION, ("six",)), wrong, builder)
@@ -104,7 +104,7 @@ def test_credentials_serve_the_build_and_are_in_none_of_it(
         private = {**environ, "UV_CACHE_DIR": str(directory / "uv"), "PIP_EXTRA_INDEX_URL": address}
         builder = Builder(toolchain.host(directory / "cache", private), UID, runtime, bubblewrap, BWRAP)
         wanted = Python(VERSION, ("solven-acme",))
-        made = virtual_environment.build(wanted, pip_compile.resolve(wanted, b"", builder.host), builder)
+        made = virtual_environment.build(wanted, pip_compile.resolve(wanted, b"", builder).text, builder)
     found = subprocess.run(["grep", "-rlF", "sesame", made.path], capture_output=True, text=True, check=False)
     assert found.stdout == ""
     assert b"solven-acme" in (store.workspace_lock(made, "uv.lock") or b"")
@@ -155,10 +155,10 @@ def test_a_hosts_own_authority_is_trusted_here_and_inside(
         shutil.copytree(host.cache / "tools", directory / "cache/tools")
         stranger = Builder(toolchain.host(directory / "cache", here), UID, runtime, bubblewrap, BWRAP)
         with pytest.raises(BuildError, match=r"(?i)certificate"):
-            pip_compile.resolve(wanted, b"", stranger.host)
+            pip_compile.resolve(wanted, b"", stranger)
         trusting = {**here, "NODE_EXTRA_CA_CERTS": str(directory / "authority.pem")}
         builder = Builder(toolchain.host(directory / "cache", trusting), UID, runtime, bubblewrap, BWRAP)
-        lock = resolving.resolve({"python": wanted, "bun": packages}, {}, builder.host, lambda _: None)
+        lock, _ = resolving.resolve({"python": wanted, "bun": packages}, {}, builder, lambda _: None)
         assert store.is_whole(virtual_environment.build(wanted, lock["python"], builder))
         made = node_modules.build(packages, lock["bun"], builder)
     assert (made.tree / "solven-acme/package.json").exists()

@@ -23,7 +23,7 @@ PYTHON, BUN = Python(VERSION, ("six",)), Bun({"is-number": "^7.0.0"})
 def test_what_is_made_is_found_and_what_is_lost_is_not(environ: dict[str, str], tmp_path: Path, runtime: str) -> None:
     cache = tmp_path / "cache"
     builder = Builder(toolchain.host(cache, environ), UID, runtime, bubblewrap, BWRAP)
-    lock = resolving.resolve({"python": PYTHON, "bun": BUN}, {}, builder.host, lambda _: None)
+    lock, _ = resolving.resolve({"python": PYTHON, "bun": BUN}, {}, builder, lambda _: None)
     sections = {"python": PYTHON, "bun": BUN}
 
     def find(name: str) -> store.Build | None:

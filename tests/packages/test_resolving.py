@@ -12,7 +12,9 @@ from solven_env.packages import toolchain
 from solven_env.packages.ecosystems.bun import Bun, locking
 from solven_env.packages.ecosystems.bun.locking import without_addresses
 from solven_env.packages.ecosystems.python import Python, pip_compile
+from solven_env.packages.making import Builder
 from solven_env.packages.resolving import check_resolved, resolve
+from solven_env.sandbox.backends import bubblewrap
 from tests.packages.registry import basic, serve
 
 if TYPE_CHECKING:
@@ -23,9 +25,14 @@ if TYPE_CHECKING:
 PINS = re.compile(r"^([a-z-]+)==([^ ]+) \\$", re.MULTILINE)
 
 
+def locker(host: toolchain.Toolchain) -> Builder:
+    """A builder that starts no sandbox: what is resolved here needs none."""
+    return Builder(host, None, "", bubblewrap)
+
+
 def test_python_is_pinned_with_digests_and_pip_along(environ: dict[str, str], tmp_path: Path) -> None:
     host = toolchain.host(tmp_path / "cache", environ)
-    text = pip_compile.resolve(Python("3.12", ("six", "packaging>=23")), b"", host).decode()
+    text = pip_compile.resolve(Python("3.12", ("six", "packaging>=23")), b"", locker(host)).text.decode()
     assert list(dict(PINS.findall(text))) == ["packaging", "pip", "six"]
     assert text.splitlines()[0].startswith("# Made by `solven-env lock` for Python 3.12")
     assert text.count("--hash=sha256:") >= 3
@@ -35,10 +42,10 @@ def test_python_is_pinned_with_digests_and_pip_along(environ: dict[str, str], tm
 
 def test_versions_stay_until_they_no_longer_fit(environ: dict[str, str], tmp_path: Path) -> None:
     host = toolchain.host(tmp_path / "cache", environ)
-    old = pip_compile.resolve(Python("3.12", ("packaging==23.0",)), b"", host)
-    kept = pip_compile.resolve(Python("3.12", ("packaging>=22",)), old, host)
+    old = pip_compile.resolve(Python("3.12", ("packaging==23.0",)), b"", locker(host)).text
+    kept = pip_compile.resolve(Python("3.12", ("packaging>=22",)), old, locker(host)).text
     assert kept == old
-    newer = pip_compile.resolve(Python("3.12", ("packaging>=24",)), old, host).decode()
+    newer = pip_compile.resolve(Python("3.12", ("packaging>=24",)), old, locker(host)).text.decode()
     assert int(dict(PINS.findall(newer))["packaging"].split(".")[0]) >= 24
 
 
@@ -48,7 +55,7 @@ def test_versions_stay_until_they_no_longer_fit(environ: dict[str, str], tmp_pat
 )
 def test_what_cannot_be_locked_is_told_in_uvs_words(host: toolchain.Toolchain, package: str, said: str) -> None:
     with pytest.raises(BuildError, match=said) as caught:
-        pip_compile.resolve(Python("3.12", (package,)), b"", host)
+        pip_compile.resolve(Python("3.12", (package,)), b"", locker(host))
     assert package in caught.value.message
     assert "\n" not in str(caught.value)
 
@@ -59,11 +66,11 @@ def test_a_private_index_is_used_and_its_credentials_stay_out(environ: dict[str,
         address = registry.address.replace("//", "//ada:sesame@") + "/simple"
         private = {**environ, "UV_CACHE_DIR": str(tmp_path / "uv"), "PIP_EXTRA_INDEX_URL": address}
         known = toolchain.host(tmp_path / "cache", private)
-        text = pip_compile.resolve(Python("3.12", ("solven-acme",)), b"", known).decode()
+        text = pip_compile.resolve(Python("3.12", ("solven-acme",)), b"", locker(known)).text.decode()
         wrong = {"PIP_EXTRA_INDEX_URL": address.replace("sesame", "wrong-one"), "UV_CACHE_DIR": str(tmp_path / "uv2")}
         stranger = toolchain.host(tmp_path / "cache", {**private, **wrong})
         with pytest.raises(BuildError) as caught:
-            pip_compile.resolve(Python("3.12", ("solven-acme==1.0",)), b"", stranger)
+            pip_compile.resolve(Python("3.12", ("solven-acme==1.0",)), b"", locker(stranger))
     assert "solven-acme==1.0" in text
     assert "sesame" not in text and "://" not in text
     assert "wrong-one" not in str(caught.value)
@@ -74,7 +81,7 @@ def test_a_proxy_is_asked(environ: dict[str, str], tmp_path: Path) -> None:
         proxy.add_wheel("solven_acme", "1.0")
         behind = {"HTTP_PROXY": proxy.address, "PIP_EXTRA_INDEX_URL": "http://packages.invalid/simple"}
         host = toolchain.host(tmp_path / "cache", {**environ, **behind, "UV_CACHE_DIR": str(tmp_path / "uv")})
-        text = pip_compile.resolve(Python("3.12", ("solven-acme",)), b"", host).decode()
+        text = pip_compile.resolve(Python("3.12", ("solven-acme",)), b"", locker(host)).text.decode()
     assert "solven-acme==1.0" in text
     assert "http://packages.invalid/simple/solven-acme/" in proxy.seen
 
@@ -83,7 +90,7 @@ def test_no_network_is_one_clear_error(environ: dict[str, str], tmp_path: Path) 
     nowhere = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "UV_HTTP_RETRIES": "0"}
     host = toolchain.host(tmp_path / "cache", {**environ, **nowhere, "UV_CACHE_DIR": str(tmp_path / "uv")})
     with pytest.raises(BuildError, match="Connection refused") as caught:
-        pip_compile.resolve(Python("3.12", ("six",)), b"", host)
+        pip_compile.resolve(Python("3.12", ("six",)), b"", locker(host))
     assert "package index" in caught.value.fix
 
 
@@ -128,13 +135,13 @@ def test_of_a_known_python_lock_versions_alone_are_kept(environ: dict[str, str],
     """uv keeps the digests of its output file unasked, forged ones, too: to lock anew mended nothing."""
     host, told = toolchain.host(tmp_path / "cache", environ), list[str]()
     known = {"python.txt": FORGED_SIX.encode()}
-    made = resolve({"python": Python("3.12", ("six",))}, known, host, told.append)["python"]
+    made = resolve({"python": Python("3.12", ("six",))}, known, locker(host), told.append)[0]["python"]
     assert b"six==1.16.0 " in made and b"0" * 64 not in made
     assert told[0] == "locking 1 Python package for Python 3.12 …"
     with serve() as registry:
         for line in (f"--extra-index-url {registry.address}/simple", f"-r {registry.address}/r.txt"):
             known = {"python.txt": f"{FORGED_SIX}{line}\n".encode()}
-            made = resolve({"python": Python("3.12", ("six",))}, known, host, told.append)["python"]
+            made = resolve({"python": Python("3.12", ("six",))}, known, locker(host), told.append)[0]["python"]
             assert b"six==1.16.0" not in made and registry.address.encode() not in made
             assert told[-2] == "python.txt:5: this is an option, and a lock has none: its versions are not kept"
         assert registry.seen == []
@@ -150,7 +157,7 @@ def test_of_a_known_bun_lock_nothing_that_is_forged_is_kept(
         host, bun, told = toolchain.host(caches / "solven-env", environ), Bun({"solven-acme": "^1.0.0"}), list[str]()
         genuine = locking.resolve(bun, b"", host)
         assert b"solven-acme@1.2.4" in genuine
-        assert resolve({"bun": bun}, {"bun.lock": genuine}, host, told.append)["bun"] == genuine
+        assert resolve({"bun": bun}, {"bun.lock": genuine}, locker(host), told.append)[0]["bun"] == genuine
         assert told[0] == "locking 1 JavaScript package …"
         digest = genuine.split(b'"sha512-')[1].split(b'"')[0]
         for forged, said in (
@@ -159,7 +166,7 @@ def test_of_a_known_bun_lock_nothing_that_is_forged_is_kept(
             (genuine.replace(b"{}", b'{ "dependencies": { "evil": "1" } }'), "the registry says otherwise"),
             (genuine.replace(b'4", ""', f'4", "{stranger.address}/x.tgz"'.encode()), "solven-acme has an address"),
         ):
-            assert resolve({"bun": bun}, {"bun.lock": forged}, host, told.append)["bun"] == genuine
+            assert resolve({"bun": bun}, {"bun.lock": forged}, locker(host), told.append)[0]["bun"] == genuine
             assert told[-2].startswith("bun.lock:13: ") and said in told[-2], told
         assert stranger.seen == []
 
@@ -173,17 +180,17 @@ def test_a_lock_is_held_against_the_indexes(environ: dict[str, str], caches: Pat
         alone = {"UV_DEFAULT_INDEX": f"{registry.address}/simple", "UV_CACHE_DIR": str(tmp_path / "uv")}
         host = toolchain.host(caches / "solven-env", {**environ, **alone})
         python, bun = Python("3.12", ("solven-acme",)), Bun({"solven-acme": "^1.0.0"})
-        lock = {"python": pip_compile.resolve(python, b"", host), "bun": locking.resolve(bun, b"", host)}
+        lock = {"python": pip_compile.resolve(python, b"", locker(host)).text, "bun": locking.resolve(bun, b"", host)}
         sections: Sections = {"python": python, "bun": bun}
         told = list[str]()
 
         def refused(changed: Lock) -> str:
             with pytest.raises(LockError) as caught:
-                check_resolved(changed, sections, host, told.append, where="p.lock", fix="Run: it")
+                check_resolved(changed, sections, locker(host), told.append, where="p.lock", fix="Run: it")
             assert caught.value.fix == "Run: it"
             return f"{caught.value.location}: {caught.value.message}"
 
-        check_resolved(lock, sections, host, told.append, where="p.lock", fix="Run: it")
+        check_resolved(lock, sections, locker(host), told.append, where="p.lock", fix="Run: it")
         begun = [line for line in told if line.endswith(" …")]
         assert begun == ["resolving 1 Python package for Python 3.12 …", "resolving 1 JavaScript package …"]
         more = lock["python"] + f"solven-evil==1.0 \\\n    --hash=sha256:{'0' * 64}\n".encode()

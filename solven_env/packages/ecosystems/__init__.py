@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from solven_env.documents.answers import Question
     from solven_env.packages.added import AddedPackage
     from solven_env.packages.host_tools import Tools
+    from solven_env.packages.locks import Resolution
     from solven_env.packages.making import Builder
     from solven_env.packages.store import Build
     from solven_env.packages.toolchain import Toolchain
@@ -26,8 +27,8 @@ class Ecosystem(SectionKind, Protocol):
 
     RECORDED: Check
     """The grammar of the section in a record."""
-    LOCK: str
-    """The file of the lock beside the profile."""
+    LOCKS: Sequence[str]
+    """The files of the lock beside the profile, of which the first is always there; inside they are one text."""
     WORKSPACE_LOCK: str
     """The lock file in the workspace, which the agent may change."""
     NEEDED: Sequence[str]
@@ -53,10 +54,10 @@ class Ecosystem(SectionKind, Protocol):
     def check_known(self, text: bytes, host: Toolchain) -> object:
         """Raise LockError for a lock whose versions are not to be kept when the profile is locked again."""
 
-    def resolve(self, section: Any, known: bytes, host: Toolchain) -> bytes:
-        """The text of a new lock. Versions of `known` (empty or checked) stay where they fit. BuildError."""
+    def resolve(self, section: Any, known: bytes, builder: Builder) -> Resolution:
+        """A new lock. Versions of `known` (empty or checked) stay where they fit. BuildError."""
 
-    def compare(self, section: Any, lock: bytes, host: Toolchain, file: str, *, fix: str) -> None:
+    def compare(self, section: Any, lock: bytes, builder: Builder, file: str, *, fix: str) -> None:
         """LockError at the first line of a lock that the indexes say otherwise now."""
 
     def known_key(self, section: Any, lock: bytes | None, cache: Path, uid: int | None) -> str | None:

@@ -111,7 +111,7 @@ def test_no_code_of_a_package_runs_while_a_build_is_made(
         publish(registry, victim)
         builder = build_with(registry)
         both = Python(VERSION, ("solven-evil", "solven-six"))
-        lock = pip_compile.resolve(both, b"", builder.host)
+        lock = pip_compile.resolve(both, b"", builder).text
         made = virtual_environment.build(both, lock, builder)
         assert not (made.tree / "ran").exists()
         assert [path for path in registry.seen if "stolen" in path] == []
@@ -122,7 +122,7 @@ def test_no_code_of_a_package_runs_while_a_build_is_made(
         assert list((made.tree / SITE / "__pycache__").glob("solven_evil.*"))
         # and another profile's package is what its lock says
         alone = Python(VERSION, ("solven-six",))
-        other = virtual_environment.build(alone, pip_compile.resolve(alone, b"", builder.host), builder)
+        other = virtual_environment.build(alone, pip_compile.resolve(alone, b"", builder).text, builder)
         assert (other.tree / SITE / "solven_six.py").read_bytes() == b"ANSWER = 6\n"
 
 
@@ -138,14 +138,14 @@ def test_what_installs_and_compiles_has_neither_network_nor_credentials(
         publish(registry, victim)
         builder = build_with(registry)
         both = Python(VERSION, ("solven-evil", "solven-six"))
-        lock = pip_compile.resolve(both, b"", builder.host)
+        lock = pip_compile.resolve(both, b"", builder).text
         made = virtual_environment.build(both, lock, builder)
         assert (made.tree / "ran").exists()  # it ran, and came nowhere
         assert [path for path in registry.seen if "stolen" in path] == []
         assert victim.read_bytes() == SECRET
         assert SECRET not in (store.workspace_lock(made, "uv.lock") or b"")
         alone = Python(VERSION, ("solven-six",))
-        other = virtual_environment.build(alone, pip_compile.resolve(alone, b"", builder.host), builder)
+        other = virtual_environment.build(alone, pip_compile.resolve(alone, b"", builder).text, builder)
         assert (other.tree / SITE / "solven_six.py").read_bytes() == b"ANSWER = 6\n"
 
 
@@ -160,7 +160,7 @@ def test_a_wheel_is_believed_for_the_digests_of_its_lock_alone(
         builder = build_with(registry)
         for text in (b"ANSWER = 'another'\n", b"ANSWER = 6\n"):
             registry.add_wheel("solven_six", "1.0", {"solven_six.py": text})
-            lock = pip_compile.resolve(wanted, b"", uncached(builder).host)
+            lock = pip_compile.resolve(wanted, b"", uncached(builder)).text
             made = virtual_environment.build(wanted, lock, builder)
             answers.append((made.tree / SITE / "solven_six.py").read_bytes())
     assert answers == [b"ANSWER = 'another'\n", b"ANSWER = 6\n"]
@@ -172,7 +172,7 @@ def test_a_package_that_nobody_asked_for_is_refused_at_its_line(
     with serve(basic("ada", TOKEN)) as registry:
         publish(registry, victim)
         builder = build_with(registry)
-        lock = pip_compile.resolve(Python(VERSION, ("solven-evil", "solven-six")), b"", builder.host)
+        lock = pip_compile.resolve(Python(VERSION, ("solven-evil", "solven-six")), b"", builder).text
         line = 1 + lock.splitlines().index(next(each for each in lock.splitlines() if each.startswith(b"solven-evil")))
         with pytest.raises(LockError, match="nothing asks for solven-evil") as caught:
             virtual_environment.build(Python(VERSION, ("solven-six",)), lock, builder)
@@ -184,7 +184,7 @@ def test_a_wheel_that_lost_its_end_is_fetched_again(build_with: Callable[..., Bu
         publish(registry, victim)
         builder = build_with(registry)
         wanted = Python(VERSION, ("solven-six",))
-        lock = pip_compile.resolve(wanted, b"", builder.host)
+        lock = pip_compile.resolve(wanted, b"", builder).text
         made = virtual_environment.build(wanted, lock, builder)
         shutil.rmtree(made.path)
         for wheel in (builder.host.cache / "wheels").glob("solven-six-*/*.whl"):

@@ -12,9 +12,9 @@ import pytest
 
 from solven_env.packages import locks, store
 from solven_env.packages.builds import Need
-from solven_env.packages.ecosystems import bun, python
-from solven_env.packages.ecosystems.bun import Bun
-from solven_env.packages.ecosystems.python import Python
+from solven_env.packages.ecosystems import ECOSYSTEMS, bun, python
+from solven_env.packages.ecosystems.bun import Bun, Registry
+from solven_env.packages.ecosystems.python import Index, Python
 from solven_env.packages.ecosystems.python.remembered import Interpreter
 
 INTERPRETER = Interpreter(
@@ -101,3 +101,19 @@ def test_lock_json_keeps_its_bytes() -> None:
     }
     assert list(files) == ["python.txt", "bun.lock", "lock.json"]
     assert files["lock.json"].decode() == json.dumps(about, indent=2) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "section"),
+    [
+        ("python", PYTHON),
+        ("python", PYTHON._replace(allow_builds=("jieba",), indexes=(Index("own"), Index("cpu", ("torch",))))),
+        ("bun", BUN),
+        ("bun", BUN._replace(trusted=("docx",), registries=(Registry("own", ("@a",)),))),
+    ],
+)
+def test_a_section_is_recorded_whole_and_what_is_empty_not_at_all(kind: str, section: Python | Bun) -> None:
+    recorded = json.loads(json.dumps(section.recorded()))
+    ECOSYSTEMS[kind].RECORDED(recorded, kind)
+    assert ECOSYSTEMS[kind].section(recorded) == section
+    assert all(recorded.values())

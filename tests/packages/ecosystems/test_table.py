@@ -29,7 +29,7 @@ def words(path: Path) -> list[str]:
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     names = "|".join(re.escape(row) for row in ECOSYSTEMS)
     files = "|".join(
-        re.escape(text) for row in ECOSYSTEMS.values() for text in (row.TARGET, row.LOCK, row.WORKSPACE_LOCK)
+        re.escape(text) for row in ECOSYSTEMS.values() for text in (row.TARGET, *row.LOCKS, row.WORKSPACE_LOCK)
     )
     pattern = re.compile(rf"(?<![\w.-])(?:{names})(?![\w-])|{files}")
     return [

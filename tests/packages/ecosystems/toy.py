@@ -8,6 +8,7 @@ from solven_env.documents.answers import Answer, Question, ok
 from solven_env.errors import LockError
 from solven_env.packages import making, store
 from solven_env.packages.host_tools import Tools
+from solven_env.packages.locks import Resolution
 from solven_env.state.grammar import table_with, text
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 NAME = "toy"
 TARGET = "/toy"
-LOCK = "toy.txt"
+LOCKS = ("toy.txt",)
 WORKSPACE_LOCK = "toy.lock"
 IS_STATED_WHEN_ABSENT = False
 RECORDED = table_with({"version": text})
@@ -85,7 +86,7 @@ def section(recorded: Mapping[str, Any]) -> Toy:
 
 
 def believe(lock: bytes, section: Toy, file: str, *, fix: str = "") -> object:
-    if lock != resolve(section, b"", None):
+    if lock != resolve(section, b"", None).text:
         raise LockError("this is not the toy that the profile asks for", fix=fix, location=f"{file}:1")
     return lock
 
@@ -99,11 +100,11 @@ def check_known(lock: bytes, host: Toolchain) -> object:
     return lock
 
 
-def resolve(section: Toy, known: bytes, host: Toolchain | None) -> bytes:
-    return f"toy {section.version}\n".encode()
+def resolve(section: Toy, known: bytes, builder: Builder | None) -> Resolution:
+    return Resolution(f"toy {section.version}\n".encode())
 
 
-def compare(section: Toy, lock: bytes, host: Toolchain, file: str, *, fix: str) -> None:
+def compare(section: Toy, lock: bytes, builder: Builder, file: str, *, fix: str) -> None:
     believe(lock, section, file, fix=fix)
 
 

@@ -13,7 +13,7 @@ from solven_env.errors import counted
 from solven_env.packages import host_tools, store
 from solven_env.packages.ecosystems.bun import program
 from solven_env.sandbox.launch_plan import Bind, StagedLink
-from solven_env.state.grammar import table_of, table_with, text
+from solven_env.state.grammar import list_of, table_of, table_with, text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from solven_env.packages.added import AddedPackage
     from solven_env.packages.ecosystems.bun.asked import AskedHost
     from solven_env.packages.ecosystems.bun.bun_lock import BunLock
+    from solven_env.packages.locks import Resolution
     from solven_env.packages.making import Builder
     from solven_env.packages.store import Build
     from solven_env.packages.toolchain import Toolchain
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 NAME = "bun"
 TARGET = "/node_modules"
 LOCK = "bun.lock"
+LOCKS = (LOCK,)
 WORKSPACE_LOCK = "bun.lock"
+LOCKS = (LOCK,)
 IS_STATED_WHEN_ABSENT = True
 NEEDED = ()
 """A build can do without any package: `bun remove` takes them away, and `bun install` brings them back."""
@@ -50,7 +53,10 @@ WHYS = MappingProxyType(
     }
 )
 LISTING = ("bun", "pm", "ls")
-RECORDED = table_with({"packages": table_of(text)})
+RECORDED = table_with(
+    {"packages": table_of(text)},
+    {"trusted": list_of(text), "registries": list_of(table_with({"name": text, "scopes": list_of(text)}))},
+)
 NODE = ("/usr/bin/node", "/usr/local/bin/node", "/bin/node")
 
 _NPM_NAME = "[A-Za-z0-9~-][A-Za-z0-9._~-]*"
@@ -79,18 +85,30 @@ QUESTIONS = (Question("bun", _ask_bun, ("uv",)), Question("node", _ask_node))
 REGISTRY = Question("npm registry", _ask_registry, ("uv",))
 
 
+class Registry(NamedTuple):
+    """A registry by its name in the host's configuration, and the scopes (`@company`) whose packages come from it."""
+
+    name: str
+    scopes: tuple[str, ...]
+
+
 class Bun(NamedTuple):
-    """The section: names and npm version ranges."""
+    """The section: names and npm version ranges. `trusted` has the packages whose install scripts run."""
 
     packages: Mapping[str, str]
+    trusted: tuple[str, ...] = ()
+    registries: tuple[Registry, ...] = ()
 
     def recorded(self) -> dict[str, Any]:
-        """The section as JSON."""
-        return {"packages": dict(self.packages)}
+        """The section as JSON, empty `trusted` and `registries` left out: earlier versions knew of neither."""
+        registries = [{"name": registry.name, "scopes": list(registry.scopes)} for registry in self.registries]
+        more = {"trusted": list(self.trusted), "registries": registries}
+        return {"packages": dict(self.packages), **{name: value for name, value in more.items() if value}}
 
     def asked(self) -> dict[str, Any]:
-        """The section in a lock's digest."""
-        return self.recorded()
+        """The section in a lock's digest, order aside."""
+        registries = (each._replace(scopes=tuple(sorted(each.scopes))) for each in self.registries)
+        return Bun(self.packages, tuple(sorted(self.trusted)), tuple(sorted(registries))).recorded()
 
     def names(self) -> tuple[str, ...]:
         """The packages by name."""
@@ -120,12 +138,20 @@ def read(document: Document) -> Bun | None:
     written = document.data.get(NAME)
     if written is None:
         return Bun({}) if (NAME,) in document.taken_out else None
-    return Bun(written.get("packages", {}))
+    registries = (
+        Registry(each.get("name", ""), tuple(filter(None, each.get("scopes", ()))))
+        for each in filter(None, written.get("registries", ()))
+    )
+    return Bun(written.get("packages", {}), tuple(filter(None, written.get("trusted", ()))), tuple(registries))
 
 
 def section(recorded: Mapping[str, Any]) -> Bun:
     """The section as a record has it."""
-    return Bun(recorded["packages"])
+    return Bun(
+        recorded["packages"],
+        tuple(recorded.get("trusted", ())),
+        tuple(Registry(each["name"], tuple(each["scopes"])) for each in recorded.get("registries", ())),
+    )
 
 
 def believe(text: bytes, section: Bun, file: str, *, fix: str = "") -> BunLock:
@@ -151,18 +177,19 @@ def check_known(text: bytes, host: Toolchain) -> object:
     return locking.genuine(text, LOCK, host)
 
 
-def resolve(section: Bun, known: bytes, host: Toolchain) -> bytes:
+def resolve(section: Bun, known: bytes, builder: Builder) -> Resolution:
     """The text of bun.lock; see `locking`."""
     from solven_env.packages.ecosystems.bun import locking
+    from solven_env.packages.locks import Resolution
 
-    return locking.resolve(section, known, host)
+    return Resolution(locking.resolve(section, known, builder.host))
 
 
-def compare(section: Bun, lock: bytes, host: Toolchain, file: str, *, fix: str) -> None:
+def compare(section: Bun, lock: bytes, builder: Builder, file: str, *, fix: str) -> None:
     """LockError at the first package that the registry's resolution has not, has otherwise or has besides."""
     from solven_env.packages.ecosystems.bun import locking
 
-    locking.compare(section, lock, host, file, fix=fix)
+    locking.compare(section, lock, builder.host, file, fix=fix)
 
 
 def known_key(section: Bun, lock: bytes | None, cache: Path, uid: int | None) -> str:  # noqa: ARG001 - it is pinned
@@ -174,7 +201,7 @@ def key_inputs(section: Bun, lock: bytes | None, uid: int | None) -> dict[str, o
     """Everything that determines the bytes of the build as `lock` pins it; None stands for no packages."""
     version, pin = program.pin()
     return {
-        "packages": dict(section.packages),
+        **section.asked(),
         "lock": hashlib.sha256(lock).hexdigest() if lock is not None else None,
         "bun": {"version": version, "sha256": pin["sha256"]},
         "uid": uid,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from solven_env.packages.added import AddedPackage
     from solven_env.packages.ecosystems.python.remembered import Interpreter
     from solven_env.packages.ecosystems.python.requirements_txt import Pin
+    from solven_env.packages.locks import Resolution
     from solven_env.packages.making import Builder
     from solven_env.packages.store import Build
     from solven_env.packages.toolchain import Toolchain
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 NAME = "python"
 TARGET = "/.venv"
 LOCK = "python.txt"
+LOCKS = (LOCK, "builds.txt")
 WORKSPACE_LOCK = "uv.lock"
 IS_STATED_WHEN_ABSENT = True
 NEEDED = ("pyvenv.cfg", "bin/python", "lib")
@@ -68,7 +70,8 @@ DEFAULT_VERSION = "3.12"
 NEWEST = "3.16"
 """The newest version that there is: the last one that our uv can fetch."""
 RECORDED = table_with(
-    {"version": text_that(re.compile(r"3\.[0-9]{1,3}").fullmatch, "version of Python"), "packages": list_of(text)}
+    {"version": text_that(re.compile(r"3\.[0-9]{1,3}").fullmatch, "version of Python"), "packages": list_of(text)},
+    {"allow_builds": list_of(text), "indexes": list_of(table_with({"name": text, "packages": list_of(text)}))},
 )
 INTERPRETER = f"{host_tools.RUN}/python"
 """The prefix of the interpreter inside."""
@@ -90,19 +93,44 @@ QUESTIONS = ()
 REGISTRY = Question("package index", _ask_index, ("uv",))
 
 
+class Index(NamedTuple):
+    """An index by its name in the host's configuration, and the canonical names of the packages that it serves.
+
+    Without packages it takes the default index's place.
+    """
+
+    name: str
+    packages: tuple[str, ...] = ()
+
+
 class Python(NamedTuple):
-    """The section: `version` is major and minor, `packages` are requirements (PEP 508)."""
+    """The section: `version` is major and minor, `packages` are requirements (PEP 508).
+
+    `allow_builds` has the canonical names of the packages that are built from their source.
+    """
 
     version: str
     packages: tuple[str, ...] = ()
+    allow_builds: tuple[str, ...] = ()
+    indexes: tuple[Index, ...] = ()
 
     def recorded(self) -> dict[str, Any]:
-        """The section as JSON."""
-        return {"version": self.version, "packages": list(self.packages)}
+        """The section as JSON, empty `allow_builds` and `indexes` left out: earlier versions knew of neither."""
+        indexes = [{"name": index.name, "packages": list(index.packages)} for index in self.indexes]
+        more = {"allow_builds": list(self.allow_builds), "indexes": indexes}
+        packages = {"version": self.version, "packages": list(self.packages)}
+        return {**packages, **{name: value for name, value in more.items() if value}}
 
     def asked(self) -> dict[str, Any]:
         """The section in a lock's digest, order aside."""
-        return {"version": self.version, "packages": sorted(self.packages)}
+        indexes = (index._replace(packages=tuple(sorted(index.packages))) for index in self.indexes)
+        ordered = Python(
+            self.version,
+            tuple(sorted(self.packages)),
+            tuple(sorted(self.allow_builds)),
+            tuple(sorted(indexes)),
+        )
+        return ordered.recorded()
 
     def names(self) -> tuple[str, ...]:
         """The packages by name, without those that a marker leaves out on some host."""
@@ -152,12 +180,34 @@ def read(document: Document) -> Python | None:
         # a section that was taken out is no missing one: what refers to it is not wrong
         return Python(DEFAULT_VERSION) if (NAME,) in document.taken_out else None
     packages = [package for package in written.get("packages", ()) if package is not None]
-    return Python(written.get("version", DEFAULT_VERSION), tuple(packages))
+    return Python(
+        written.get("version", DEFAULT_VERSION),
+        tuple(packages),
+        tuple(map(_canonical, filter(None, written.get("allow_builds", ())))),
+        tuple(map(_index, filter(None, written.get("indexes", ())))),
+    )
+
+
+def _index(written: str | Mapping[str, Any]) -> Index:
+    if isinstance(written, str):
+        return Index(written)
+    return Index(written.get("name", ""), tuple(map(_canonical, filter(None, written.get("packages", ())))))
+
+
+def _canonical(name: str) -> str:
+    from solven_env.profile import pep508
+
+    return pep508.canonical(name)
 
 
 def section(recorded: Mapping[str, Any]) -> Python:
     """The section as a record has it."""
-    return Python(recorded["version"], tuple(recorded["packages"]))
+    return Python(
+        recorded["version"],
+        tuple(recorded["packages"]),
+        tuple(recorded.get("allow_builds", ())),
+        tuple(Index(index["name"], tuple(index["packages"])) for index in recorded.get("indexes", ())),
+    )
 
 
 def believe(text: bytes, section: Python, file: str, *, fix: str = "") -> tuple[Pin, ...]:
@@ -184,18 +234,18 @@ def check_known(text: bytes, host: Toolchain) -> object:  # noqa: ARG001 - diges
     return requirements_txt.parse(text, LOCK)
 
 
-def resolve(section: Python, known: bytes, host: Toolchain) -> bytes:
-    """The text of python.txt; see `pip_compile`."""
+def resolve(section: Python, known: bytes, builder: Builder) -> Resolution:
+    """The text of python.txt and builds.txt; see `pip_compile`."""
     from solven_env.packages.ecosystems.python import pip_compile
 
-    return pip_compile.resolve(section, known, host)
+    return pip_compile.resolve(section, known, builder)
 
 
-def compare(section: Python, lock: bytes, host: Toolchain, file: str, *, fix: str) -> None:
+def compare(section: Python, lock: bytes, builder: Builder, file: str, *, fix: str) -> None:
     """LockError at the first pin that the index's resolution has not, has otherwise or has besides."""
     from solven_env.packages.ecosystems.python import pins, requirements_txt
 
-    resolved = requirements_txt.parse(resolve(section, lock, host), LOCK)
+    resolved = requirements_txt.parse(resolve(section, lock, builder).text, LOCK)
     pins.compare(requirements_txt.parse(lock, file), resolved, file, fix=fix)
 
 
@@ -208,8 +258,7 @@ def known_key(section: Python, lock: bytes | None, cache: Path, uid: int | None)
 def key_inputs(section: Python, lock: bytes | None, interpreter: Interpreter, uid: int | None) -> dict[str, object]:
     """Everything that determines the bytes of the build as `lock` pins it; None stands for no packages."""
     return {
-        "version": section.version,
-        "packages": sorted(section.packages),
+        **section.asked(),
         "lock": hashlib.sha256(pip_pin.alone() if lock is None else lock).hexdigest(),
         "interpreter": interpreter._asdict(),
         "uv": uv().version,

@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING
 from solven_env.packages.ecosystems import python as row
 from solven_env.packages.ecosystems.python import requirements_txt
 from solven_env.packages.ecosystems.python.pip_pin import with_pip
+from solven_env.packages.locks import Resolution
 from solven_env.packages.resolving import directory_away, told_of
 from solven_env.packages.toolchain import run_uv
 
 if TYPE_CHECKING:
-    from solven_env.packages.toolchain import Toolchain
+    from solven_env.packages.making import Builder
 
 _HEADER = "# Made by `solven-env lock` for Python {version}: versions and digests, and no host. Do not edit.\n"
 _FIX = "Change the profile's python.packages, or let this host reach its package index."
 
 
-def resolve(section: row.Python, known: bytes, host: Toolchain) -> bytes:
+def resolve(section: row.Python, known: bytes, builder: Builder) -> Resolution:
     """python.txt, pip locked along. Any interpreter will do: what is resolved holds for every platform.
 
     `known` is empty or by the grammar. uv has its versions alone: it would keep the digests, too, unasked.
     """
+    host = builder.host
     with directory_away(host.cache) as scratch:
         output = scratch / row.LOCK
         pins = requirements_txt.parse(known, row.LOCK) if known else ()
@@ -40,4 +42,4 @@ def resolve(section: row.Python, known: bytes, host: Toolchain) -> bytes:
     # A requirement by address, say: its host, and credentials perhaps, would be written down.
     with told_of("uv", _FIX):
         row.believe(text, section, row.LOCK)
-    return text
+    return Resolution(text)
