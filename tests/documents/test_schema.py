@@ -174,7 +174,16 @@ MODE = "a mode from 0000 to 0777 (set-uid, set-gid and sticky bits are not allow
             'env: {"A\\n\\e[31m": x}\n',
             [r"4:7: 'A\n\x1b[31m' is not a variable's name: letters, digits and '_', no digit first. Write, for example, MPLBACKEND."],
         ),
-        ("bun: {packages: {Docx: '1'}}\n", ["4:18: 'Docx' is not the name of an npm package. Write, for example, docx."]),
+        *(
+            (
+                f"bun: {{packages: {{{name}: '1'}}}}\n",
+                [
+                    f"4:18: '{name}' is not the name of an npm package: letters, digits and '._-', no '.' or '_' first, "
+                    "or one behind '@scope/'. Write, for example, docx."
+                ],
+            )
+            for name in ("_docx", ".docx", "a b", "x/y", "node_modules")
+        ),
         (
             "inputs: {User: {}}\n",
             ["4:10: 'User' is not an input's name: lower-case letters, digits and '_', a letter first. Write, for example, user_id."],

@@ -183,7 +183,7 @@ env:
   : x
 path: {prepend: [bin, /x, /x, "/y:z"]}
 python: {version: 3.10, packages: [pandas, Pandas, "numpy=1", ""]}
-bun: {packages: {docx: latest, Docx: "1", x: 1.0}}
+bun: {packages: {docx: latest, .docx: "1", x: 1.0}}
 dotfiles:
   ../a: {content: x}
   .bashrc: {template: bashrc.j2, mode: 0755, owns: keys}

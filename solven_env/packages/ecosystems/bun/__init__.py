@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -58,9 +57,6 @@ RECORDED = table_with(
     {"trusted": list_of(text), "registries": list_of(table_with({"name": text, "scopes": list_of(text)}))},
 )
 NODE = ("/usr/bin/node", "/usr/local/bin/node", "/bin/node")
-
-_NPM_NAME = "[A-Za-z0-9~-][A-Za-z0-9._~-]*"
-_INSTALLED = re.compile(f"(?:@{_NPM_NAME}/)?{_NPM_NAME}")
 
 
 def _ask_bun(host: AskedHost) -> Answer:
@@ -130,7 +126,7 @@ def check(document: Document) -> None:
         if problem:
             path = (NAME, "packages", name)
             message = f"{path_text(path)}: {quoted(wanted)} {problem}"
-            document.report(document.at_value(*path), message, "Write, for example, ^8.0.0.")
+            document.report(document.at_value(*path), message, f"Write, for example, {npm.example(wanted)}.")
 
 
 def read(document: Document) -> Bun | None:
@@ -233,8 +229,9 @@ def tops(build: Build) -> tuple[str, ...]:  # noqa: ARG001 - they are the tree's
 def package(path: str) -> AddedPackage | None:
     """The package of a directory in node_modules, or in a scope there."""
     from solven_env.packages.added import AddedPackage
+    from solven_env.profile import npm
 
-    return AddedPackage(path) if _INSTALLED.fullmatch(path) else None
+    return AddedPackage(path) if npm.is_name(path) else None
 
 
 def sandbox_tools(path: Path | None) -> host_tools.Tools:

@@ -12,6 +12,7 @@ from typing import Any
 
 from solven_env.documents.diagnostics import quoted
 from solven_env.errors import LockError
+from solven_env.profile.npm import NAME
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -27,16 +28,14 @@ _BLANKS = re.compile(r"[ \n]*+")
 _TOKEN = re.compile(r'"[ !#-\[\]-~]*+"|-?[0-9]{1,9}|true|false|null|[{}\[\]:,]|\Z')
 _WORDS = {"true": True, "false": False, "null": None}
 
-_PART = r"(?!\.)[A-Za-z0-9._~-]{1,214}"
-_NAME_TEXT = rf"(?:@{_PART}/)?{_PART}"
-_NAME = re.compile(_NAME_TEXT)
-_KEY = re.compile(rf"{_NAME_TEXT}(?:/{_NAME_TEXT})*+")
+_NAME = re.compile(NAME)
+_KEY = re.compile(rf"{NAME}(?:/{NAME})*+")
 _NUMBER = "(?:0|[1-9][0-9]{0,15})"
 _VERSION = rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?"
-_PIN = re.compile(rf"({_NAME_TEXT})@({_VERSION})")
+_PIN = re.compile(rf"({NAME})@({_VERSION})")
 _DIGEST = re.compile(r"sha512-[A-Za-z0-9+/]{85}[AQgw]==")  # of 64 bytes (https://www.w3.org/TR/SRI)
 _RANGE = re.compile(r"(?!\.)(?!.*\.(?:tgz|tar|tar\.gz)\Z)[A-Za-z0-9 .*<>=~^|+_,-]*+")
-_ALIAS = re.compile(rf"npm:({_NAME_TEXT})(?:@({_RANGE.pattern}))?")
+_ALIAS = re.compile(rf"npm:{NAME}(?:@{_RANGE.pattern})?")
 _PATH = re.compile(r"(?:\./)?(?!/)(?!(?:.*/)?\.\.(?:/|\Z))[ -~]+")
 _WORD = re.compile(r"!?[a-z0-9_]+")
 
@@ -89,12 +88,6 @@ def parse(text: bytes, file: str, *, field: str = "dependencies", fix: str = "")
         return _lock(_document(text), field)
     except _RefusedError as refused:
         raise LockError(refused.what, fix=fix, location=f"{file}:{refused.line}") from None
-
-
-def alias(text: str) -> tuple[str, str] | None:
-    """The name and the range that `npm:name@range` asks for under another name; None for a plain range."""
-    found = _ALIAS.fullmatch(text)
-    return (found[1], found[2] or "*") if found else None
 
 
 def split_key(key: str) -> tuple[str, ...]:

@@ -102,7 +102,7 @@ def _asked(lock: BunLock, bun: Bun, needs: Mapping[str, Mapping[str, str]], file
             if key is None:
                 continue
             package = lock.packages.get(key)
-            if package is not None and package.name != (bun_lock.alias(text) or (name,))[0]:
+            if package is not None and package.name != (npm.alias(text) or (name,))[0]:
                 what = f"{key} is {package.name}, and {above or 'the profile'} asks for another package"
                 raise LockError(what, fix=fix, location=f"{file}:{package.line}")
             if key not in asked:

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from solven_env.errors import LockError
-from solven_env.packages.ecosystems.bun.bun_lock import BunLock, alias, parse, split_key
+from solven_env.packages.ecosystems.bun.bun_lock import BunLock, parse, split_key
 from solven_env.system import shipped
 
 DIGEST = "sha512-" + base64.b64encode(bytes(range(64))).decode()
@@ -56,9 +56,6 @@ def test_what_bun_writes_is_read() -> None:
     assert lock.packages["a/c-cjs"].about == {"bundled": True}
     assert lock.packages["a"].digest == DIGEST
     assert split_key("a/@s/b/c") == ("a", "@s/b", "c")
-    assert alias("npm:@s/b@^2.0.0") == ("@s/b", "^2.0.0")
-    assert alias("npm:b") == ("b", "*")
-    assert alias("^1.0.0") is None
 
 
 def test_our_own_lock_is_read() -> None:
