@@ -7,7 +7,7 @@ import re
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
@@ -47,6 +47,31 @@ def parse(text: str) -> Requirement | None:
         tuple(sorted(map(canonical, found.extras))),
         str(found.specifier),
     )
+
+
+def united(packages: Iterable[str]) -> tuple[str, ...]:
+    """The requirements, with those of the same package and marker joined into one at the place of the first.
+
+    Their extras are added up, and the ranges hold together, as pip reads them. A single one stays as it is written.
+
+    >>> united(["httpx[http2]>=0.27", "six", "httpx[cli]<1"])
+    ('httpx[cli,http2]<1,>=0.27', 'six')
+    """
+    same: dict[tuple[str, str], dict[str, None]] = {}
+    for text in packages:
+        found = parse(text)
+        same.setdefault((found.name, found.marker) if found else (text, ""), {})[text] = None
+    return tuple(next(iter(texts)) if len(texts) == 1 else _joined(tuple(texts)) for texts in same.values())
+
+
+def _joined(texts: Sequence[str]) -> str:
+    from packaging.requirements import Requirement as Pep508
+
+    first, *others = map(Pep508, texts)
+    for each in others:
+        first.extras |= each.extras
+        first.specifier &= each.specifier
+    return str(first)
 
 
 def canonical(name: str) -> str:

@@ -31,6 +31,7 @@ PIP = "pip==26.3"
         (("six",), ("six==1.0", PIP)),
         (("Six[x]>=1,<2",), ("six==1.0", PIP)),
         (("pip>20",), (PIP,)),
+        (pep508.united(("six[x]>=1", "six[y]<2")), ("six==1.0", PIP)),
         (("zope.interface",), ("zope-interface==7", PIP)),
         (("numpy>=2.0rc1",), ("numpy==2.0rc2", PIP)),
         (("numpy",), ("numpy==1 ; python_full_version < '3.13'", "numpy==2 ; python_full_version >= '3.13'", PIP)),
@@ -49,6 +50,7 @@ def test_a_lock_that_has_all_is_taken(packages: tuple[str, ...], found: tuple[st
     [
         (("six",), (PIP,), FILE, "no pin for six, which"),
         (("six",), ("six==1",), FILE, "no pin for pip, which"),
+        (pep508.united(("six", "six>=2")), ("six==1", PIP), f"{FILE}:2", "six 1 is not what the profile asks for: six>=2"),
         (("six>=2",), ("six==1", PIP), f"{FILE}:2", "six 1 is not what the profile asks for: six>=2"),
         (("pip<20",), (PIP,), f"{FILE}:2", "pip 26.3 is not"),
         (("numpy>=2",), ("numpy==2 ; os_name == 'nt'", "numpy==1 ; os_name != 'nt'", PIP), f"{FILE}:4", "numpy 1 is not"),
@@ -80,6 +82,7 @@ METADATA: dict[tuple[str, str], tuple[str, ...]] = {
         (("a[fast]",), WEB, None),
         (("a[FAST]", "zlib; sys_platform == 'win32'"), WEB, None),
         (("a", "d", "e"), WEB, None),
+        (pep508.united(("a", "d[x]", "d[y]")), WEB, None),
         (("a",), WEB, "d 1"),
         (("a", "d[y]"), WEB, "e 1"),
         (("a[fast]; sys_platform == 'win32'",), WEB, "a 1"),

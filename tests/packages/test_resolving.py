@@ -14,6 +14,7 @@ from solven_env.packages.ecosystems.bun.locking import without_addresses
 from solven_env.packages.ecosystems.python import Python, pip_compile
 from solven_env.packages.making import Builder
 from solven_env.packages.resolving import check_resolved, resolve
+from solven_env.profile import pep508
 from solven_env.sandbox.backends import bubblewrap
 from tests.packages.registry import basic, serve
 
@@ -58,6 +59,12 @@ def test_what_cannot_be_locked_is_told_in_uvs_words(host: toolchain.Toolchain, p
         pip_compile.resolve(Python("3.12", (package,)), b"", locker(host))
     assert package in caught.value.message
     assert "\n" not in str(caught.value)
+
+
+def test_ranges_that_exclude_each_other_are_both_named(host: toolchain.Toolchain) -> None:
+    asked = pep508.united(("packaging[x]>=25", "packaging<24"))
+    with pytest.raises(BuildError, match=r"packaging\[x\]<24 and packaging\[x\]>=25, which are incompatible"):
+        pip_compile.resolve(Python("3.12", asked), b"", locker(host))
 
 
 def test_a_private_index_is_used_and_its_credentials_stay_out(environ: dict[str, str], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from solven_env.packages.ecosystems import python
 from solven_env.packages.ecosystems.python import NEWEST
 from tests.checking import HEAD, SOLVEN, load, mistakes
 
@@ -110,6 +111,17 @@ def test_a_python_package_stands_once_for_each_marker() -> None:
     packages = "[requests, Requests, \"a_b; python_version<'3.9'\", \"A.B; python_version>='3.9'\"]"
     text = f'{HEAD}python: {{version: "3.12", packages: {packages}}}\n'
     assert mistakes(text) == ["4:48: 'requests' stands here twice. Keep one of the two."]
+
+
+def test_a_python_package_may_stand_again_with_other_extras_or_ranges() -> None:
+    packages = '[httpx, "httpx[http2]>=0.27", "HTTPX[cli]<1", six, "httpx; os_name == \'nt\'", "six"]'
+    declared = load(f'{HEAD}python: {{version: "3.12", packages: {packages}}}\n')
+    assert [str(each) for each in declared.document.diagnostics] == [
+        "p.yaml:4:114: 'six' stands here twice. Keep one of the two."
+    ]
+    section = python.read(declared.document)
+    assert section == python.Python("3.12", ("httpx[cli,http2]<1,>=0.27", "six", "httpx; os_name == 'nt'"))
+    assert section.names() == ("httpx", "six")
 
 
 def test_packages_are_checked_where_the_version_is_wrong() -> None:

@@ -155,7 +155,7 @@ def check(document: Document) -> None:
     if int(version.partition(".")[2]) > int(NEWEST.partition(".")[2]):
         message = f"there is no Python {version}: this solven-env knows versions up to {NEWEST}"
         document.report(document.at_value(NAME, "version"), message, f"Write, for example, {inline(DEFAULT_VERSION)}.")
-    seen: set[tuple[str, str]] = set()
+    seen: set[pep508.Requirement] = set()
     for index, asked in enumerate(section.get("packages", ())):
         if asked is None:
             continue
@@ -168,13 +168,15 @@ def check(document: Document) -> None:
         name = requirement.name
         if requirement.has_address:
             document.report(where, f"'{name}' is given by its address", "Write its name and a range of versions.")
-        elif (name, requirement.marker) in seen:
+        elif requirement in seen:  # of two that differ, both hold: `pep508.united`
             document.report(where, f"'{name}' stands here twice", "Keep one of the two.")
-        seen.add((name, requirement.marker))
+        seen.add(requirement)
 
 
 def read(document: Document) -> Python | None:
-    """The section of a profile."""
+    """The section of a profile, the requirements of one package united."""
+    from solven_env.profile import pep508
+
     written = document.data.get(NAME)
     if written is None:
         # a section that was taken out is no missing one: what refers to it is not wrong
@@ -182,7 +184,7 @@ def read(document: Document) -> Python | None:
     packages = [package for package in written.get("packages", ()) if package is not None]
     return Python(
         written.get("version", DEFAULT_VERSION),
-        tuple(packages),
+        pep508.united(packages),
         tuple(map(_canonical, filter(None, written.get("allow_builds", ())))),
         tuple(map(_index, filter(None, written.get("indexes", ())))),
     )
