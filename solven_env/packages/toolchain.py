@@ -76,10 +76,21 @@ def default_index() -> str:
     return found[1] if found else ""
 
 
-def run_uv(host: Toolchain, *arguments: str | Path, purpose: str, stdin: str = "", fix: str = "") -> str:
-    """Run uv on the host, away from any project, and give what it printed. BuildError with its last lines."""
+def run_uv(
+    host: Toolchain,
+    *arguments: str | Path,
+    purpose: str,
+    stdin: str = "",
+    fix: str = "",
+    directory: Path | None = None,
+) -> str:
+    """Run uv on the host, away from any project, and give what it printed. BuildError with its last lines.
+
+    Where it starts in a `directory`, that one has a uv.toml of its own.
+    """
     argv = [uv().path, *arguments, *(host.registries.options if arguments[0] == "pip" else ())]
-    return programs.run(argv, cwd=neutral(host.cache), environ=host.environ, purpose=purpose, stdin=stdin, fix=fix)
+    cwd = directory or neutral(host.cache)
+    return programs.run(argv, cwd=cwd, environ=host.environ, purpose=purpose, stdin=stdin, fix=fix)
 
 
 def neutral(cache: Path) -> Path:

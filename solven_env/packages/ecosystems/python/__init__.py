@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.documents.answers import Answer, Question, limited, ok
 from solven_env.errors import counted
-from solven_env.packages import host_tools, store
+from solven_env.packages import host_tools, lock_text, store
 from solven_env.packages.ecosystems.python import pip_pin
 from solven_env.packages.ecosystems.python.remembered import recall
 from solven_env.packages.tools import uv
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from solven_env.documents.document import Document
     from solven_env.packages.added import AddedPackage
+    from solven_env.packages.ecosystems.python import builds_txt
     from solven_env.packages.ecosystems.python.remembered import Interpreter
     from solven_env.packages.ecosystems.python.requirements_txt import Pin
     from solven_env.packages.locks import Resolution
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 NAME = "python"
 TARGET = "/.venv"
 LOCK = "python.txt"
-LOCKS = (LOCK, "builds.txt")
+BUILDS = "builds.txt"
+LOCKS = (LOCK, BUILDS)
 WORKSPACE_LOCK = "uv.lock"
 IS_STATED_WHEN_ABSENT = True
 NEEDED = ("pyvenv.cfg", "bin/python", "lib")
@@ -212,28 +214,54 @@ def section(recorded: Mapping[str, Any]) -> Python:
     )
 
 
-def believe(text: bytes, section: Python, file: str, *, fix: str = "") -> tuple[Pin, ...]:
-    """The pins of a python.txt. LockError at `file:line` for what its grammar has not, or where it lacks a package."""
-    # 3 ms: a run believes no lock, its build is there
-    from solven_env.packages.ecosystems.python import pins, requirements_txt
+class Locked(NamedTuple):
+    """A parsed lock: the pins of python.txt, and the sections of builds.txt."""
 
-    found = requirements_txt.parse(text, file, fix=fix)
-    pins.check(found, section, file, fix=fix)
+    pins: tuple[Pin, ...]
+    builds: tuple[builds_txt.BuildPins, ...]
+
+
+def locked(text: bytes, file: str, *, fix: str = "") -> Locked:
+    """The text of a lock, parsed. LockError at `file:line` for what the grammars have not.
+
+    `file` is that of python.txt, which builds.txt lies beside, or has another name: then it holds the whole text.
+    """
+    # 3 ms: a run believes no lock, its build is there
+    from solven_env.packages.ecosystems.python import builds_txt, requirements_txt
+
+    parts = lock_text.split(LOCKS, text)
+    found = requirements_txt.parse(parts[LOCK], file, fix=fix)
+    if BUILDS not in parts:
+        return Locked(found, ())
+    where, before = builds_place(parts[LOCK], file)
+    return Locked(found, builds_txt.parse(parts[BUILDS], where, fix=fix, before=before))
+
+
+def builds_place(pins: bytes, file: str) -> tuple[str, int]:
+    """The file that builds.txt is in, where `pins` are in `file`, and how many lines stand there before it."""
+    if posixpath.basename(file) == LOCK:
+        return posixpath.join(posixpath.dirname(file), BUILDS), 0
+    return file, pins.count(b"\n") + 1
+
+
+def believe(text: bytes, section: Python, file: str, *, fix: str = "") -> Locked:
+    """The parsed lock. LockError at `file:line` for what its grammars have not, or where it lacks a package."""
+    from solven_env.packages.ecosystems.python import builds_txt, pins
+
+    found = locked(text, file, fix=fix)
+    pins.check(found.pins, section, file, fix=fix)
+    builds_txt.check(found.builds, found.pins, section.allow_builds, builds_place(b"", file)[0], fix=fix)
     return found
 
 
 def pinned(lock: bytes) -> Iterable[tuple[str, str]]:
     """Each pin's name and version."""
-    from solven_env.packages.ecosystems.python import requirements_txt
-
-    return [(pin.name, pin.version) for pin in requirements_txt.parse(lock, LOCK)]
+    return [(pin.name, pin.version) for pin in locked(lock, LOCK).pins]
 
 
 def check_known(text: bytes, host: Toolchain) -> object:  # noqa: ARG001 - digests are the index's, and none of these is kept
     """The pins of a lock, by the grammar."""
-    from solven_env.packages.ecosystems.python import requirements_txt
-
-    return requirements_txt.parse(text, LOCK)
+    return locked(text, LOCK)
 
 
 def resolve(section: Python, known: bytes, builder: Builder) -> Resolution:
@@ -245,10 +273,11 @@ def resolve(section: Python, known: bytes, builder: Builder) -> Resolution:
 
 def compare(section: Python, lock: bytes, builder: Builder, file: str, *, fix: str) -> None:
     """LockError at the first pin that the index's resolution has not, has otherwise or has besides."""
-    from solven_env.packages.ecosystems.python import pins, requirements_txt
+    from solven_env.packages.ecosystems.python import builds_txt, pins
 
-    resolved = requirements_txt.parse(resolve(section, lock, builder).text, LOCK)
-    pins.compare(requirements_txt.parse(lock, file), resolved, file, fix=fix)
+    found, resolved = locked(lock, file), locked(resolve(section, lock, builder).text, LOCK)
+    pins.compare(found.pins, resolved.pins, file, fix=fix)
+    builds_txt.compare(found.builds, resolved.builds, builds_place(b"", file)[0], fix=fix)
 
 
 def known_key(section: Python, lock: bytes | None, cache: Path, uid: int | None) -> str | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.packages.ecosystems import python as row
 from solven_env.packages.ecosystems.python import requirements_txt
@@ -13,33 +14,95 @@ from solven_env.packages.resolving import directory_away, told_of
 from solven_env.packages.toolchain import run_uv
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from solven_env.packages.ecosystems.python.requirements_txt import Pin
     from solven_env.packages.making import Builder
+    from solven_env.packages.toolchain import Toolchain
 
 _HEADER = "# Made by `solven-env lock` for Python {version}: versions and digests, and no host. Do not edit.\n"
 _FIX = "Change the profile's python.packages, or let this host reach its package index."
 
 
-def resolve(section: row.Python, known: bytes, builder: Builder) -> Resolution:
-    """python.txt, pip locked along. Any interpreter will do: what is resolved holds for every platform.
+class Declared(NamedTuple):
+    """The metadata of an sdist, which uv takes as given, so that it builds nothing to learn it."""
 
-    `known` is empty or by the grammar. uv has its versions alone: it would keep the digests, too, unasked.
-    """
-    host = builder.host
-    with directory_away(host.cache) as scratch:
-        output = scratch / row.LOCK
-        pins = requirements_txt.parse(known, row.LOCK) if known else ()
-        output.write_text(requirements_txt.print_pins(pins, with_digests=False))
-        run_uv(
-            host,
-            *("pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-build"),
-            *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
-            *("--python", sys.executable, "--python-version", section.version, "--output-file", output, "-"),
-            purpose=f"the Python packages cannot be locked for Python {section.version}",
-            stdin="\n".join(with_pip(section.packages)) + "\n",
-            fix=_FIX,
-        )
-        text = _HEADER.format(version=section.version).encode() + output.read_bytes()
+    name: str
+    version: str
+    """Empty for all versions that have none of their own."""
+    requires: tuple[str, ...] = ()
+    requires_python: str = ""
+    extras: tuple[str, ...] = ()
+
+
+def resolve(section: row.Python, known: bytes, builder: Builder) -> Resolution:
+    """python.txt, pip locked along."""
+    before = row.locked(known, row.LOCK) if known else row.Locked((), ())
+    text = compile_profile(section, before.pins, builder.host)
     # A requirement by address, say: its host, and credentials perhaps, would be written down.
     with told_of("uv", _FIX):
         row.believe(text, section, row.LOCK)
     return Resolution(text)
+
+
+def compile_profile(
+    section: row.Python, preferred: Iterable[Pin], host: Toolchain, declared: Sequence[Declared] = ()
+) -> bytes:
+    """python.txt as uv resolves the packages of a profile."""
+    pins = compile_pins(
+        with_pip(section.packages),
+        section.version,
+        preferred,
+        host,
+        declared,
+        purpose=f"the Python packages cannot be locked for Python {section.version}",
+        fix=_FIX,
+    )
+    return _HEADER.format(version=section.version).encode() + pins
+
+
+def compile_pins(
+    requirements: Iterable[str],
+    version: str,
+    preferred: Iterable[Pin],
+    host: Toolchain,
+    declared: Sequence[Declared] = (),
+    *,
+    purpose: str,
+    fix: str,
+) -> bytes:
+    """The pins of requirements, for every platform: any interpreter of the host will do.
+
+    Of `preferred` uv has the versions alone: it would keep the digests, too, unasked. All packages are wheels, but for
+    those that are `declared`, which are sdists. No code of a package runs.
+    """
+    sdists = dict.fromkeys(each.name for each in declared)
+    sources = ("--only-binary", ":all:", *(f"--no-binary={name}" for name in sdists)) if sdists else ("--no-build",)
+    with directory_away(host.cache) as scratch:
+        output = scratch / row.LOCK
+        output.write_text(requirements_txt.print_pins(preferred, with_digests=False))
+        (scratch / "uv.toml").write_text("".join(map(_told_to_uv, declared)))
+        run_uv(
+            host,
+            *("pip", "compile", "--quiet", "--universal", "--generate-hashes", *sources),
+            *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
+            *("--python", sys.executable, "--python-version", version, "--output-file", output, "-"),
+            purpose=purpose,
+            stdin="\n".join(requirements) + "\n",
+            fix=fix,
+            directory=scratch,
+        )
+        return output.read_bytes()
+
+
+def _told_to_uv(declared: Declared) -> str:
+    """An entry of uv.toml. JSON's strings are TOML's, as far as names and requirements (PEP 508) go."""
+    lines = {
+        "name": declared.name,
+        "version": declared.version,
+        "requires-dist": declared.requires,
+        "requires-python": declared.requires_python,
+        "provides-extra": declared.extras,
+    }
+    told = (f"{name} = {json.dumps(value)}" for name, value in lines.items() if value or name == "requires-dist")
+    return "\n".join(("[[dependency-metadata]]", *told)) + "\n"

@@ -31,7 +31,9 @@ _VERSION = (
     rf"(?:{_NUMBER}!)?{_NUMBER}(?:\.{_NUMBER})*+(?:(?:a|b|rc){_NUMBER})?(?:\.post{_NUMBER})?(?:\.dev{_NUMBER})?"
     r"(?:\+[a-z0-9]+(?:\.[a-z0-9]+)*+)?"
 )
-_PIN = re.compile(rf"({_NAME})==({_VERSION})(?: ; ([ -~]+))? \\")
+NAMED = rf"({_NAME})==({_VERSION})"
+"""The pattern of a pin's name and version, in their normal forms."""
+_PIN = re.compile(rf"{NAMED}(?: ; ([ -~]+))? \\")
 _DIGEST = re.compile(r"    --hash=sha256:([0-9a-f]{64})( \\)?")
 _COMMENT = re.compile(r"#[ -~]*+(?<!\\)")
 
@@ -63,11 +65,14 @@ class Pin(NamedTuple):
     line: int
 
 
-def parse(text: bytes, file: str, *, fix: str = "") -> tuple[Pin, ...]:
-    """The pins of a python.txt. LockError at `file:line` with `fix` for anything that the grammar has not."""
+def parse(text: bytes, file: str, *, fix: str = "", before: int = 0) -> tuple[Pin, ...]:
+    """The pins of a python.txt. LockError at `file:line` with `fix` for anything that the grammar has not.
+
+    `before` counts the lines of the file that stand before the text.
+    """
 
     def refused(message: str, line: int) -> LockError:
-        return LockError(message, fix=fix, location=f"{file}:{line}")
+        return LockError(message, fix=fix, location=f"{file}:{before + line}")
 
     if len(text) > MAX_BYTES:
         raise refused(f"the lock has more than {MAX_BYTES >> 20} MiB", 1)
@@ -99,7 +104,7 @@ def parse(text: bytes, file: str, *, fix: str = "") -> tuple[Pin, ...]:
             digests.append(digest[1])
             continues = digest[2] is not None
             number += 1
-        pins.append(Pin(name, version, marker, tuple(digests), begun))
+        pins.append(Pin(name, version, marker, tuple(digests), before + begun))
         if len(pins) > MAX_PINS:
             raise refused(f"the lock pins more than {MAX_PINS} packages", begun)
     if not pins:

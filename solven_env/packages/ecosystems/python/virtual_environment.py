@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from solven_env.errors import counted
 from solven_env.packages import host_tools, locks, making, store
 from solven_env.packages.ecosystems import python as row
-from solven_env.packages.ecosystems.python import pins, pip_pin, requirements_txt, wheels
+from solven_env.packages.ecosystems.python import pins, pip_pin, wheels
 from solven_env.packages.ecosystems.python.interpreters import find_python
 from solven_env.packages.steps import watched, within
 from solven_env.profile import pep508
@@ -48,7 +48,7 @@ def build(section: row.Python, lock: bytes | None, builder: Builder) -> store.Bu
 
 
 def _fill(stage: Path, section: row.Python, lock: bytes, interpreter: Interpreter, builder: Builder) -> None:
-    locked = requirements_txt.parse(lock, row.LOCK, fix=locks.AGAIN)
+    locked = row.locked(lock, row.LOCK, fix=locks.AGAIN).pins
     environment = pep508.environment(interpreter.version)
     applicable = pins.applicable(locked, environment, row.LOCK, fix=locks.AGAIN)
     tools = host_tools.joined((row.sandbox_tools(interpreter), host_tools.trusting(builder.host.certificates)))

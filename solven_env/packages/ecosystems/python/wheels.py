@@ -16,7 +16,6 @@ import json
 import os
 import re
 import shutil
-import stat
 import zipfile
 from email.parser import BytesParser
 from typing import TYPE_CHECKING
@@ -25,15 +24,15 @@ from packaging.version import Version
 
 from solven_env.errors import BuildError, counted
 from solven_env.packages import host_tools, making
-from solven_env.packages.ecosystems.python import INTERPRETER
+from solven_env.packages.ecosystems.python import INTERPRETER, archives
 from solven_env.packages.ecosystems.python.requirements_txt import print_pins
 from solven_env.packages.steps import watched, within
 from solven_env.profile.pep508 import canonical
-from solven_env.system.blocks import holding
+from solven_env.system.blocks import READ_DIRECTORY_ITSELF
 from solven_env.system.publishing import locked, refusals_told, staged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from solven_env.packages.ecosystems.python.remembered import Interpreter
@@ -45,9 +44,6 @@ _METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
 _LARGEST = 16 << 20  # bytes, as a file of a workspace that is read
 _PURPOSE = "the Python packages cannot be fetched"
 _FIX = "Let this host reach its package index, or lock again."
-_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_PIECE = 1 << 20
-_EXECUTABLE = 0o111
 
 
 def obtain(
@@ -154,36 +150,9 @@ def _keep(unpacked: Path, place: Path) -> None:
             return
         shutil.rmtree(place, ignore_errors=True)
         with staged(place) as stage, refusals_told(unpacked):
-            descriptor = os.open(unpacked, _FLAGS | os.O_DIRECTORY)
+            descriptor = os.open(unpacked, READ_DIRECTORY_ITSELF)
             (info,) = filter(_INFO.fullmatch, os.listdir(descriptor))
-            _pack(descriptor, stage / f"{info.removesuffix('.dist-info')}-py3-none-any.whl")
-
-
-def _pack(directory: int, wheel: Path) -> None:
-    with wheel.open("xb") as file, zipfile.ZipFile(file, "w") as archive:
-        for path, descriptor in _files(directory, ""):
-            about = os.fstat(descriptor)
-            entry = zipfile.ZipInfo(path)
-            entry.external_attr = (stat.S_IFREG | (0o755 if about.st_mode & _EXECUTABLE else 0o644)) << 16
-            entry.file_size = about.st_size
-            with open(descriptor, "rb", buffering=0) as source, archive.open(entry, "w") as target:
-                shutil.copyfileobj(source, target, _PIECE)
-        os.fchmod(file.fileno(), 0o644)
-
-
-def _files(directory: int, above: str) -> Iterator[tuple[str, int]]:
-    """The files beneath an open directory, which is closed: path, and a descriptor that the caller closes.
-
-    Each name is opened in its open parent, and none is a link: what stands there is a stranger's.
-    """
-    with holding(directory):
-        for name in sorted(os.listdir(directory)):
-            descriptor = os.open(name, _FLAGS, dir_fd=directory)
-            kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
-            if kind == stat.S_IFDIR:
-                yield from _files(descriptor, f"{above}{name}/")
-            elif kind == stat.S_IFREG:
-                yield f"{above}{name}", descriptor
-            else:
-                os.close(descriptor)
-                raise BuildError(f"{_PURPOSE}: a wheel holds something else than files: {above}{name}", fix=_FIX)
+            named = info.removesuffix(".dist-info")
+            archives.pack(
+                archives.of_directory(descriptor, f"the wheel of {named}"), stage / f"{named}-py3-none-any.whl"
+            )
