@@ -427,26 +427,43 @@ def stop(thread: str, *, storage: str | Path | None = None) -> bool:
     return sessions.stop(thread, storage)
 
 
-def lock(profile: str | Path, *, upgrade: bool = False, progress: Callable[[str], None] = lambda _: None) -> LockReport:
+def lock(
+    profile: str | Path,
+    *,
+    upgrade: bool = False,
+    upgrade_packages: Collection[str] = (),
+    progress: Callable[[str], None] = lambda _: None,
+) -> LockReport:
     """Pin a profile's packages: write its lock beside it. Versions of the present lock stay where they still fit.
 
-    `progress` is told what is being done, a line at a time (`packages.steps`). `BuildError` when the packages cannot
-    be resolved.
+        >>> solven_env.lock("team.yaml", upgrade_packages=["httpx"]).versions["python.txt"]
+        (VersionChange(name='httpx', before='0.27.0', after='0.28.1'),)
+
+    With `upgrade` all versions are the newest that fit; with `upgrade_packages` those of these packages of the lock
+    (`httpx`, or `python:httpx` where Bun has one of that name too), and what they force to move. `progress` is told
+    what is being done, a line at a time (`packages.steps`). `UsageError` for a package that the lock does not have,
+    `BuildError` when the packages cannot be resolved.
     """
     from solven_env.packages import lock_files, locks, resolving
     from solven_env.packages.ecosystems import rows
     from solven_env.profile.prepare import example
     from solven_env.profile.source import find_profile
 
+    if upgrade and upgrade_packages:
+        raise UsageError("upgrade moves all packages, upgrade_packages some", fix="Leave one of them out.")
     source = find_profile(profile)
     found = example(source, rows(), os.environ)
     sections, directory = found.packages, _lock_directory(source)
     if not locks.to_lock(sections):
         return LockReport(directory)
-    known = {} if upgrade else lock_files.read(directory)
-    texts, remarks = resolving.resolve(sections, known, _lock_builder(found, progress), progress)
+    present = lock_files.read(directory)
+    before = locks.readable(present)
+    moving = locks.named(upgrade_packages, before)
+    known = {} if upgrade else present
+    texts, remarks = resolving.resolve(sections, known, _lock_builder(found, progress), progress, moving=moving)
     files = locks.files(texts, sections)
-    return LockReport(directory, tuple(files), lock_files.write(directory, files), remarks)
+    changed = lock_files.write(directory, files)
+    return LockReport(directory, tuple(files), changed, remarks, locks.counts(texts), locks.changes(before, texts))
 
 
 def check_lock(

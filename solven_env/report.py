@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from solven_env.doctor.questions import Finding
     from solven_env.errors import SolvenError
     from solven_env.packages.added import Added
-    from solven_env.packages.locks import Remark
+    from solven_env.packages.locks import Remark, VersionChange
     from solven_env.profile.render import RenderedFile
     from solven_env.profile.rendered_directory import Difference
     from solven_env.reconcile.keep import Kept
@@ -114,13 +114,30 @@ class Report(NamedTuple):
 class LockReport(NamedTuple):
     """A profile's lock: its directory, the names of its files (none without packages), and which of them changed.
 
-    `remarks` are what there is to say of single packages. Only `lock` fills them.
+    What `lock --check` reports has no more than these.
     """
 
     path: Path
     files: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     remarks: tuple[Remark, ...] = ()
+    """The lines that there are to say of single packages."""
+    pinned: Mapping[str, int] = {}
+    """The number of packages that a file pins, by its name."""
+    versions: Mapping[str, tuple[VersionChange, ...]] = {}
+    """The versions that changed, by the name of the file; those of a file that was not there before are all new."""
+
+    def to_json(self) -> dict[str, object]:
+        """The report as plain data, in the format that users rely on."""
+        described = {
+            "path": str(self.path),
+            "files": list(self.files),
+            "changed": list(self.changed),
+            "remarks": [remark._asdict() for remark in self.remarks],
+            "pinned": dict(self.pinned),
+            "versions": {file: [each._asdict() for each in changes] for file, changes in self.versions.items()},
+        }
+        return document("lock", lock=described)
 
 
 class RenderReport(NamedTuple):

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from solven_env.cli.options import Format, FormatOption, ProfileArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from solven_env.packages.locks import Remark
+    from solven_env.report import LockReport
+
+_HEADINGS = {
+    "held-back": "Held back, since a newer version has no wheel",
+    "platforms": "Not for every machine",
+    "scripts": "Install scripts that do not run",
+}
+"""Words above the remarks of a kind, by `locks.REMARKS`."""
+_IN_A_LINE = 8
+"""The number of changed versions that one line tells; of more, each has its own."""
+_PAGE = "builds"
+"""The page that explains all of them."""
 
 
 def command(
@@ -14,6 +32,16 @@ def command(
     upgrade: Annotated[
         bool, typer.Option("--upgrade", help="Take the newest versions that fit, instead of those in the present lock.")
     ] = False,
+    upgrade_package: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--upgrade-package",
+            metavar="NAME",
+            help="Take the newest version of this package that fits, and keep all others as far as it lets them; may "
+            "be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     check: Annotated[
         bool,
         typer.Option("--check", help="Write nothing. Exit with 7 when the lock is missing, out of date or not valid."),
@@ -25,53 +53,92 @@ def command(
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict", help="Exit with 1 when a version is held back for want of wheels; write all the same."
+            "--strict",
+            help="Exit with 1 when a version is below the newest that fits, since that has no wheel. The lock is "
+            "written all the same.",
         ),
     ] = False,
     chosen: FormatOption = Format.TEXT,
 ) -> None:
     """Pin a profile's packages: write python.txt, bun.lock and lock.json into PROFILE.lock/, beside the profile.
 
-    Asks the package indexes that pip, uv, npm and Bun are configured for, and writes no address of theirs. Exits with 1
-    when the packages cannot be resolved.
+    Asks the package indexes that pip, uv, npm and Bun are configured for, and writes no address of theirs. Says which
+    versions changed, and what there is to know of single packages. Exits with 1 when the packages cannot be resolved.
+
+    The NAME of --upgrade-package is any package of the lock. One that both Python and Bun have moves in both;
+    python:NAME or bun:NAME means one of them.
 
     \b
     Examples:
       solven-env lock profiles/solven.yaml
       solven-env lock profiles/solven.yaml --upgrade
+      solven-env lock profiles/solven.yaml --upgrade-package httpx
       solven-env lock profiles/solven.yaml --check
       solven-env lock profiles/solven.yaml --check --resolve
     """
     from solven_env import api
     from solven_env.cli import progress
-    from solven_env.cli.output import errors_told, print_json, tell
-    from solven_env.errors import UsageError
+    from solven_env.cli.output import errors_told, print_json
     from solven_env.packages.locks import HELD_BACK
-    from solven_env.report import document
 
+    named = upgrade_package or []
     with errors_told("lock", None, chosen, profile=profile), progress.shown() as shown:
-        if resolve and not check:
-            raise UsageError("--resolve needs --check", fix="Add --check, or leave --resolve out.")
+        _refuse_together(upgrade=upgrade, named=named, check=check, resolve=resolve, strict=strict)
         if check:
             report = api.check_lock(profile, resolve=resolve, progress=shown)
         else:
-            report = api.lock(profile, upgrade=upgrade, progress=shown)
+            report = api.lock(profile, upgrade=upgrade, upgrade_packages=named, progress=shown)
     if chosen is Format.JSON:
-        described = {
-            "path": str(report.path),
-            "files": list(report.files),
-            "changed": list(report.changed),
-            "remarks": [remark._asdict() for remark in report.remarks],
-        }
-        print_json(document("lock", lock=described))
-    elif not report.files:
-        tell(f"{profile}: no packages, so nothing to lock.")
-    elif report.changed:
-        tell(f"{report.path}: {', '.join(report.changed)} changed.")
+        print_json(report.to_json())
     else:
-        tell(f"{report.path}: up to date.")
-    if chosen is not Format.JSON:
-        for remark in report.remarks:
-            tell(remark.message)
+        tell_lock(report, profile)
     if strict and any(remark.kind == HELD_BACK for remark in report.remarks):
         raise typer.Exit(1)
+
+
+def _refuse_together(*, upgrade: bool, named: Sequence[str], check: bool, resolve: bool, strict: bool) -> None:
+    """UsageError for options of which one has no meaning beside, or without, another."""
+    from solven_env.errors import UsageError
+
+    if resolve and not check:
+        raise UsageError("--resolve needs --check", fix="Add --check, or leave --resolve out.")
+    if upgrade and named:
+        fix = "Leave one of them out."
+        raise UsageError("--upgrade moves all packages, --upgrade-package some", fix=fix)
+    for option, given in (("--upgrade", upgrade), ("--upgrade-package", named), ("--strict", strict)):
+        if check and given:
+            raise UsageError(f"--check resolves nothing anew, and {option} would", fix="Leave one of them out.")
+
+
+def tell_lock(report: LockReport, profile: str) -> None:
+    """Print what was written, the versions that changed, and last the remarks, by their kinds."""
+    from solven_env.cli.output import tell, told_versions
+    from solven_env.errors import counted, printable
+
+    if not report.files:
+        tell(f"{profile}: no packages, so nothing to lock.")
+        return
+    tell(f"{report.path}: {', '.join(report.changed)} changed." if report.changed else f"{report.path}: up to date.")
+    for file in dict.fromkeys((*report.versions, *report.pinned)):
+        changes, pinned = report.versions.get(file, ()), report.pinned.get(file, 0)
+        if pinned and len(changes) == pinned and not any(each.before for each in changes):
+            tell(f"{file}: {counted(pinned, 'package')} pinned", indent=2)
+        elif len(changes) > _IN_A_LINE:
+            tell(f"{file}: {len(changes)} versions changed", indent=2)
+            for each in changes:
+                tell(printable(str(each)), indent=4)
+        elif changes:
+            tell(f"{file}: {told_versions(changes, len(changes))}", indent=2)
+        elif file in report.changed:
+            tell(f"{file}: the same versions; ranges, markers or digests changed", indent=2)
+    _tell_remarks(report.remarks)
+
+
+def _tell_remarks(remarks: Sequence[Remark]) -> None:
+    from solven_env.cli.output import tell
+    from solven_env.errors import printable
+
+    for kind, each in groupby(remarks, lambda remark: remark.kind):
+        tell(f"{_HEADINGS[kind]} (solven-env docs {_PAGE}):")
+        for remark in each:
+            tell(printable(remark.message), indent=2)

@@ -11,13 +11,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from solven_env.errors import LockError
+from solven_env.documents.diagnostics import closest, quoted
+from solven_env.errors import LockError, UsageError
 from solven_env.packages import lock_text
 from solven_env.packages.ecosystems import ECOSYSTEMS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from solven_env.profile.sections import Section
 
 FORMAT = 1
@@ -145,6 +149,53 @@ def version_changes(kind: str, before: bytes, after: bytes) -> tuple[VersionChan
     names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
     names.sort(key=lambda name: (name not in old, name not in new) if name in new else (True, True))
     return tuple(VersionChange(name, old.get(name, ""), new.get(name, "")) for name in names)
+
+
+def changes(before: Lock, after: Lock) -> dict[str, tuple[VersionChange, ...]]:
+    """The `version_changes` of two locks, by the first file of each ecosystem that has any."""
+    found = {
+        row.LOCKS[0]: version_changes(kind, before.get(kind, b""), after.get(kind, b""))
+        for kind, row in ECOSYSTEMS.items()
+    }
+    return {file: versions for file, versions in found.items() if versions}
+
+
+def readable(found: Mapping[str, bytes]) -> Lock:
+    """The texts of the lock files that were found, without those that are no lock of ours. Nothing is believed."""
+    lock = {}
+    for kind, row in ECOSYSTEMS.items():
+        text = lock_text.join(row.LOCKS, found)
+        with suppress(LockError):
+            if text and row.names_in(text):
+                lock[kind] = text
+    return lock
+
+
+def named(texts: Iterable[str], lock: Lock) -> dict[str, frozenset[str]]:
+    """The packages of a lock that `texts` name, by ecosystem.
+
+    A text is a name as people write it, or an ecosystem and a name (`python:httpx`) where only one is meant. UsageError
+    for a package that the lock does not have.
+    """
+    chosen: dict[str, set[str]] = {}
+    for text in texts:
+        kind, colon, name = text.partition(":")
+        kinds, name = ((kind,), name) if colon and kind in ECOSYSTEMS else (tuple(ECOSYSTEMS), text)
+        known = {kind: ECOSYSTEMS[kind].names_in(lock[kind]) for kind in kinds if kind in lock}
+        hits = [kind for kind, names in known.items() if ECOSYSTEMS[kind].canonical(name) in names]
+        if not hits:
+            near = closest(name, {each for names in known.values() for each in names})
+            files = " and ".join(ECOSYSTEMS[kind].LOCKS[0] for kind in known)
+            fix = f"Did you mean '{near}'?" if near else f"Its packages stand in {files}." if files else ""
+            raise UsageError(f"the lock has no package {quoted(text)}", fix=fix)
+        for kind in hits:
+            chosen.setdefault(kind, set()).add(ECOSYSTEMS[kind].canonical(name))
+    return {kind: frozenset(names) for kind, names in chosen.items()}
+
+
+def counts(lock: Lock) -> dict[str, int]:
+    """The number of packages that a lock pins, by the first file of each ecosystem."""
+    return {ECOSYSTEMS[kind].LOCKS[0]: len(_versions(kind, text)) for kind, text in lock.items()}
 
 
 def _versions(kind: str, lock: bytes) -> dict[str, str]:

@@ -7,6 +7,7 @@ registries are used and not written.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from solven_env.errors import BuildError, LockError
@@ -17,7 +18,7 @@ from solven_env.packages.steps import step
 from solven_env.system.publishing import scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from solven_env.packages.ecosystems import Ecosystem
@@ -27,11 +28,18 @@ if TYPE_CHECKING:
 
 
 def resolve(
-    sections: Sections, known: Mapping[str, bytes], builder: Builder, progress: Callable[[str], None]
+    sections: Sections,
+    known: Mapping[str, bytes],
+    builder: Builder,
+    progress: Callable[[str], None],
+    *,
+    moving: Mapping[str, Collection[str]] = MappingProxyType({}),
+    doing: tuple[str, str] = ("locking", "locked"),
 ) -> tuple[Lock, tuple[Remark, ...]]:
     """The lock for these sections, and what there is to say of it.
 
-    Versions of a lock that is `known` (its files by name) stay where they still fit.
+    Versions of a lock that is `known` (its files by name) stay where they still fit, but for those of the packages in
+    `moving`, by ecosystem. `doing` are the words for `progress`, while it goes on and at its end.
 
     Of what is known nothing but versions is believed: digests are the index's, and a text that is no lock is left out,
     of which `progress` is told. BuildError with the last lines of what resolves: an unknown package, one without a
@@ -41,8 +49,10 @@ def resolve(
     for name, section in sections.items():
         if section and section.packages:
             row = ECOSYSTEMS[name]
-            with step(progress, f"locking {section.told()}", f"locked {section.told()}"):
+            with step(progress, f"{doing[0]} {section.told()}", f"{doing[1]} {section.told()}"):
                 known_text = _preferred(row, known, builder.host, progress)
+                if known_text and moving.get(name):
+                    known_text = row.released(section, known_text, moving[name], builder)
                 lock[name], more = row.resolve(section, known_text, builder)
                 remarks += more
     return lock, tuple(sorted(remarks, key=lambda remark: REMARKS.index(remark.kind)))

@@ -5,11 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
+from solven_env.cli.lock import tell_lock
+from solven_env.packages.locks import REMARKS, Remark, VersionChange
+from solven_env.report import LockReport
 from tests.cli.conftest import PROFILE
 
 if TYPE_CHECKING:
@@ -24,7 +30,12 @@ def test_a_profile_is_locked_once_and_checked(cli: Cli) -> None:
     assert (missing.returncode, missing.stdout) == (7, "")
     assert "Run: solven-env lock team.yaml\n" in missing.stderr
     made = cli("lock", profile)
-    assert (made.returncode, made.stdout) == (0, "team.lock: python.txt, bun.lock, lock.json changed.\n"), made.stderr
+    made_text = (
+        "team.lock: python.txt, bun.lock, lock.json changed.\n"
+        "  python.txt: 2 packages pinned\n"
+        "  bun.lock: 1 package pinned\n"
+    )
+    assert (made.returncode, made.stdout) == (0, made_text), made.stderr
     begun = [line for line in made.stderr.splitlines() if line.startswith("locking")]
     assert begun == ["locking 1 Python package for Python 3.12 …", "locking 1 JavaScript package …"]
     names = sorted(path.name for path in (cli.directory / "team.lock").iterdir())
@@ -48,7 +59,14 @@ def test_without_packages_there_is_nothing_to_lock(cli: Cli) -> None:
     profile = cli.write("small.yaml", PROFILE)
     assert cli("lock", profile).stdout == "small.yaml: no packages, so nothing to lock.\n"
     document = json.loads(cli("lock", profile, "--format", "json").stdout)
-    assert document["lock"] == {"path": "small.lock", "files": [], "changed": [], "remarks": []}
+    assert document["lock"] == {
+        "path": "small.lock",
+        "files": [],
+        "changed": [],
+        "remarks": [],
+        "pinned": {},
+        "versions": {},
+    }
     assert not (cli.directory / "small.lock").exists()
 
 
@@ -94,11 +112,80 @@ def test_a_forged_digest_is_found_in_the_index_and_mended(cli: Cli) -> None:
     assert (path.read_text(), about.read_text()) == genuine
 
 
-def test_to_resolve_is_to_check(cli: Cli) -> None:
-    refused = cli("lock", cli.write("team.yaml", PACKAGES), "--resolve")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--resolve",), "--resolve needs --check"),
+        (("--upgrade", "--upgrade-package", "six"), "--upgrade moves all packages, --upgrade-package some"),
+        (("--check", "--upgrade"), "--check resolves nothing anew, and --upgrade would"),
+        (("--check", "--upgrade-package", "six"), "--check resolves nothing anew, and --upgrade-package would"),
+        (("--check", "--strict"), "--check resolves nothing anew, and --strict would"),
+        (("--upgrade-package", "six"), "the lock has no package 'six'"),
+    ],
+)
+def test_options_that_have_no_meaning_together_are_refused(cli: Cli, options: tuple[str, ...], message: str) -> None:
+    refused = cli("lock", cli.write("team.yaml", PACKAGES), *options)
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert "--check" in refused.stderr
+    assert refused.stderr.startswith(f"error: {message}.")
     assert not (cli.directory / "team.lock").exists()
+
+
+def test_one_package_is_upgraded_and_the_others_stay(cli: Cli) -> None:
+    """Of both ecosystems: what a package needs moves with it only if it must, a package that others need by itself."""
+    old = 'python: {version: "3.12", packages: [packaging==23.0, six==1.16.0]}\n'
+    old += "bun: {packages: {debug: 4.1.0, ms: 2.1.1, is-number: 7.0.0}}\n"
+    profile = cli.write("team.yaml", PROFILE + old)
+    assert cli("lock", profile).returncode == 0
+    new = 'python: {version: "3.12", packages: [packaging, six]}\nbun: {packages: {debug: ^4.1.0, is-number: ">=6"}}\n'
+    cli.write("team.yaml", PROFILE + new)
+    freed = cli("lock", profile)
+    said = (
+        "team.lock: bun.lock, lock.json changed.\n  bun.lock: the same versions; ranges, markers or digests changed\n"
+    )
+    assert freed.stdout == said, freed.stderr
+    moved = json.loads(cli("lock", profile, "--upgrade-package", "ms", "--format", "json").stdout)["lock"]
+    assert moved["versions"] == {"bun.lock": [{"name": "ms", "before": "2.1.1", "after": "2.1.3"}]}
+    assert moved["changed"] == ["bun.lock", "lock.json"]
+    both = cli("lock", profile, "--upgrade-package", "bun:debug", "--upgrade-package", "Packaging")
+    lines = both.stdout.splitlines()
+    assert lines[0] == "team.lock: python.txt, bun.lock, lock.json changed."
+    assert re.fullmatch(r"  python\.txt: packaging 23\.0 → [0-9.]+", lines[1])
+    assert re.fullmatch(r"  bun\.lock: debug 4\.1\.0 → 4\.[0-9.]+", lines[2])
+    unknown = cli("lock", profile, "--upgrade-package", "packagin")
+    assert unknown.returncode == 2
+    assert "Did you mean 'packaging'?" in unknown.stderr
+    everything = cli("lock", profile, "--upgrade")
+    assert "  python.txt: six 1.16.0 → " in everything.stdout
+
+
+def test_remarks_come_last_by_their_kinds(capsys: pytest.CaptureFixture[str]) -> None:
+    changes = (
+        VersionChange("httpx", "0.27.0", "0.28.1"),
+        VersionChange("h2", "", "4.1.0"),
+        VersionChange("x", "1", ""),
+    )
+    many = tuple(VersionChange(f"p{number}", "", "1") for number in range(9))
+    remarks = (
+        Remark("held-back", "hydra-core", "0.11.3", "hydra-core 0.11.3; 1.3.8 needs antlr4, which has no wheel"),
+        Remark("held-back", "rouge", "0.0.4", "rouge 0.0.4; 0.1.2 has no wheel"),
+        *(Remark(kind, "a", "1", f"a 1: {kind}") for kind in REMARKS[1:]),
+    )
+    files = ("python.txt", "bun.lock", "lock.json")
+    pinned, versions = {"python.txt": 9, "bun.lock": 20}, {"python.txt": changes, "bun.lock": many}
+    tell_lock(LockReport(Path("t.lock"), files, files, remarks, pinned, versions), "t.yaml")
+    assert capsys.readouterr().out.splitlines() == [
+        "t.lock: python.txt, bun.lock, lock.json changed.",
+        "  python.txt: httpx 0.27.0 → 0.28.1, + h2 4.1.0, - x 1",
+        "  bun.lock: 9 versions changed",
+        *(f"    + p{number} 1" for number in range(9)),
+        "Held back, since a newer version has no wheel (solven-env docs builds):",
+        "  hydra-core 0.11.3; 1.3.8 needs antlr4, which has no wheel",
+        "  rouge 0.0.4; 0.1.2 has no wheel",
+        "Not for every machine (solven-env docs builds):",
+        "  a 1: platforms",
+        "Install scripts that do not run (solven-env docs builds):",
+        "  a 1: scripts",
+    ]
 
 
 def test_standard_input_has_no_lock_and_a_wrong_profile_is_told(cli: Cli) -> None:

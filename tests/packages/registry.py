@@ -38,9 +38,10 @@ class Registry:
         self.pages[f"/simple/{name.replace('_', '-')}/"] = ("text/html", page.encode())
         self.pages[f"/files/{file}"] = ("application/octet-stream", data)
 
-    def add_npm(self, name: str, version: str, program: str = "") -> None:
-        """A package that brings a `program` of its name, as text, or nothing."""
-        manifest = {"name": name, "version": version, **({"bin": {name: "program"}} if program else {})}
+    def add_npm(self, name: str, version: str, program: str = "", needs: dict[str, str] | None = None) -> None:
+        """A package that brings a `program` of its name, as text, or nothing, and `needs` ranges of others."""
+        more = {"bin": {name: "program"} if program else None, "dependencies": needs}
+        manifest = {"name": name, "version": version, **{key: value for key, value in more.items() if value}}
         files = {"package/package.json": json.dumps(manifest).encode(), "package/program": program.encode()}
         data = tarball(files)
         integrity = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()

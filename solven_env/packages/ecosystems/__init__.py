@@ -8,7 +8,7 @@ from solven_env.packages.ecosystems import bun, python
 from solven_env.profile.sections import SectionKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from solven_env.documents.answers import Question
@@ -51,11 +51,20 @@ class Ecosystem(SectionKind, Protocol):
     def pinned(self, lock: bytes) -> Iterable[tuple[str, str]]:
         """Each package of a lock, with a version that is pinned. LockError for what its grammar has not."""
 
+    def names_in(self, lock: bytes) -> Collection[str]:
+        """The names of a lock's packages, canonical and each once. LockError for what its grammar has not."""
+
+    def canonical(self, name: str) -> str:
+        """The canonical form of a package's name, as `names_in` has it."""
+
     def check_known(self, text: bytes, host: Toolchain) -> object:
         """Raise LockError for a lock whose versions are not to be kept when the profile is locked again."""
 
     def resolve(self, section: Any, known: bytes, builder: Builder) -> Resolution:
         """A new lock. Versions of `known` (empty or checked) stay where they fit. BuildError."""
+
+    def released(self, section: Any, known: bytes, names: Collection[str], builder: Builder) -> bytes:
+        """A lock that was checked, in which the versions of these packages of it are not kept any more. BuildError."""
 
     def compare(self, section: Any, lock: bytes, builder: Builder, file: str, *, fix: str) -> None:
         """LockError at the first line of a lock that the indexes say otherwise now."""

@@ -12,7 +12,7 @@ from solven_env.packages.locks import Resolution
 from solven_env.state.grammar import table_with, text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from solven_env.documents.document import Document
@@ -94,6 +94,18 @@ def believe(lock: bytes, section: Toy, file: str, *, fix: str = "") -> object:
 def pinned(lock: bytes) -> Iterable[tuple[str, str]]:
     """The toy and its version."""
     return [("toy", lock.decode().strip())]
+
+
+def names_in(lock: bytes) -> Collection[str]:
+    return {"toy"}
+
+
+def canonical(name: str) -> str:
+    return name
+
+
+def released(section: Toy, known: bytes, names: Collection[str], builder: Builder) -> bytes:
+    return b""
 
 
 def check_known(lock: bytes, host: Toolchain) -> object:

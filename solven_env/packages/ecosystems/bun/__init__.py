@@ -166,6 +166,18 @@ def pinned(lock: bytes) -> Iterable[tuple[str, str]]:
     return [(package.key, package.version) for package in bun_lock.parse(lock, LOCK).packages.values()]
 
 
+def names_in(lock: bytes) -> Collection[str]:
+    """The names that packages are installed under, at whatever place."""
+    from solven_env.packages.ecosystems.bun import bun_lock
+
+    return {bun_lock.split_key(key)[-1] for key, _ in pinned(lock)}
+
+
+def canonical(name: str) -> str:
+    """The name as it is: npm tells JSONStream and jsonstream apart."""
+    return name
+
+
 def check_known(text: bytes, host: Toolchain) -> object:
     """LockError for a lock whose digests are not the registry's: Bun would keep them unasked."""
     from solven_env.packages.ecosystems.bun import locking
@@ -179,6 +191,13 @@ def resolve(section: Bun, known: bytes, builder: Builder) -> Resolution:
     from solven_env.packages.locks import Resolution
 
     return Resolution(locking.resolve(section, known, builder.host))
+
+
+def released(section: Bun, known: bytes, names: Collection[str], builder: Builder) -> bytes:
+    """The lock with the newest versions of these packages that fit; see `upgrading`."""
+    from solven_env.packages.ecosystems.bun import upgrading
+
+    return upgrading.released(section, known, names, builder.host)
 
 
 def compare(section: Bun, lock: bytes, builder: Builder, file: str, *, fix: str) -> None:

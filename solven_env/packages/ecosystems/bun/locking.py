@@ -38,7 +38,7 @@ def resolve(section: row.Bun, known: bytes, host: Toolchain) -> bytes:
         with told_of("Bun", _FIX):
             row.believe(text, section, row.LOCK)
         (scratch / row.LOCK).write_bytes(text)
-        _run_bun(scratch, host, "--lockfile-only", "--frozen-lockfile")
+        run_bun(scratch, host, "install", "--lockfile-only", "--frozen-lockfile")
     return text
 
 
@@ -86,7 +86,7 @@ def _lock_by_bun(manifest: str, known: bytes, scratch: Path, host: Toolchain) ->
     (scratch / "package.json").write_text(manifest)
     if known:
         (scratch / row.LOCK).write_bytes(known)
-    _run_bun(scratch, host, "--lockfile-only")
+    run_bun(scratch, host, "install", "--lockfile-only")
     return without_addresses((scratch / row.LOCK).read_text()).encode()
 
 
@@ -100,13 +100,14 @@ def without_addresses(lock: str) -> str:
     return _ADDRESS.sub(r'\1""', lock)
 
 
-def _run_bun(directory: Path, host: Toolchain, *options: str) -> None:
+def run_bun(directory: Path, host: Toolchain, command: str, *options: str) -> None:
+    """Run `install` or `update` in a directory with a package.json. BuildError."""
     home = directory / "home"
     home.mkdir(exist_ok=True)
     (home / ".npmrc").write_bytes(host.registries.npmrc)
     own = {"HOME": str(home), "XDG_CONFIG_HOME": str(home), "BUN_INSTALL": str(home), "DO_NOT_TRACK": "1"}
     programs.run(
-        [program.find(host).path, "install", "--ignore-scripts", "--no-progress", "--no-summary", *options],
+        [program.find(host).path, command, "--ignore-scripts", "--no-progress", "--no-summary", *options],
         cwd=directory,
         environ={**host.environ, **own, "BUN_INSTALL_CACHE_DIR": str(home / "cache")},
         purpose="the JavaScript packages cannot be locked",

@@ -18,7 +18,7 @@ from solven_env.sandbox.launch_plan import Bind, StagedLink
 from solven_env.state.grammar import list_of, table_with, text, text_that
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from solven_env.documents.document import Document
@@ -187,7 +187,7 @@ def read(document: Document) -> Python | None:
     return Python(
         written.get("version", DEFAULT_VERSION),
         pep508.united(packages),
-        tuple(map(_canonical, filter(None, written.get("allow_builds", ())))),
+        tuple(map(canonical, filter(None, written.get("allow_builds", ())))),
         tuple(map(_index, filter(None, written.get("indexes", ())))),
     )
 
@@ -195,13 +195,7 @@ def read(document: Document) -> Python | None:
 def _index(written: str | Mapping[str, Any]) -> Index:
     if isinstance(written, str):
         return Index(written)
-    return Index(written.get("name", ""), tuple(map(_canonical, filter(None, written.get("packages", ())))))
-
-
-def _canonical(name: str) -> str:
-    from solven_env.profile import pep508
-
-    return pep508.canonical(name)
+    return Index(written.get("name", ""), tuple(map(canonical, filter(None, written.get("packages", ())))))
 
 
 def section(recorded: Mapping[str, Any]) -> Python:
@@ -259,6 +253,18 @@ def pinned(lock: bytes) -> Iterable[tuple[str, str]]:
     return [(pin.name, pin.version) for pin in locked(lock, LOCK).pins]
 
 
+def names_in(lock: bytes) -> Collection[str]:
+    """The names of the pins."""
+    return {name for name, _ in pinned(lock)}
+
+
+def canonical(name: str) -> str:
+    """The canonical name (PEP 503)."""
+    from solven_env.profile import pep508
+
+    return pep508.canonical(name)
+
+
 def check_known(text: bytes, host: Toolchain) -> object:  # noqa: ARG001 - digests are the index's, and none of these is kept
     """The pins of a lock, by the grammar."""
     return locked(text, LOCK)
@@ -269,6 +275,15 @@ def resolve(section: Python, known: bytes, builder: Builder) -> Resolution:
     from solven_env.packages.ecosystems.python import pip_compile
 
     return pip_compile.resolve(section, known, builder)
+
+
+def released(section: Python, known: bytes, names: Collection[str], builder: Builder) -> bytes:  # noqa: ARG001
+    """The lock without the pins of these packages: uv then takes the newest that fit among the others."""
+    from solven_env.packages.ecosystems.python import requirements_txt
+
+    files = lock_text.split(LOCKS, known)
+    pins = [pin for pin in requirements_txt.parse(files[LOCK], LOCK) if pin.name not in names]
+    return lock_text.join(LOCKS, {**files, LOCK: requirements_txt.print_pins(pins).encode()})
 
 
 def compare(section: Python, lock: bytes, builder: Builder, file: str, *, fix: str) -> None:
