@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from solven_env.api import doctor as doctor
     from solven_env.api import explain as explain
     from solven_env.api import lock as lock
+    from solven_env.api import outdated as outdated
     from solven_env.api import plan as plan
     from solven_env.api import render as render
     from solven_env.api import render_to as render_to
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from solven_env.errors import SolvenError as SolvenError
     from solven_env.report import DoctorReport as DoctorReport
     from solven_env.report import LockReport as LockReport
+    from solven_env.report import OutdatedReport as OutdatedReport
     from solven_env.report import RenderReport as RenderReport
     from solven_env.report import Report as Report
     from solven_env.report import ThreadReport as ThreadReport
@@ -42,12 +44,14 @@ _HOMES = {
     **dict.fromkeys(
         (
             *("apply", "check_lock", "contents", "diff", "doctor", "explain", "lock"),
-            *("plan", "render", "render_to", "run", "status", "stop", "validate"),
+            *("outdated", "plan", "render", "render_to", "run", "status", "stop", "validate"),
         ),
         "solven_env.api",
     ),
     **dict.fromkeys(("Diagnostic", "Location"), "solven_env.documents.diagnostics"),
-    **dict.fromkeys(("DoctorReport", "LockReport", "RenderReport", "Report", "ThreadReport"), "solven_env.report"),
+    **dict.fromkeys(
+        ("DoctorReport", "LockReport", "OutdatedReport", "RenderReport", "Report", "ThreadReport"), "solven_env.report"
+    ),
     "SolvenError": "solven_env.errors",
 }
 

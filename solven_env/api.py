@@ -11,7 +11,7 @@ from itertools import filterfalse
 from typing import TYPE_CHECKING, Literal
 
 from solven_env.errors import UsageError
-from solven_env.report import DoctorReport, LockReport, RenderReport, Report, thread_report
+from solven_env.report import DoctorReport, LockReport, OutdatedReport, RenderReport, Report, thread_report
 from solven_env.threads.thread import Thread
 from solven_env.workspace.storage import check_readers, thread_id
 
@@ -464,6 +464,36 @@ def lock(
     files = locks.files(texts, sections)
     changed = lock_files.write(directory, files)
     return LockReport(directory, tuple(files), changed, remarks, locks.counts(texts), locks.changes(before, texts))
+
+
+def outdated(profile: str | Path, *, progress: Callable[[str], None] = lambda _: None) -> OutdatedReport:
+    """Report what `lock` with `upgrade` would move, and what the profile's own ranges keep below the newest version.
+
+        >>> solven_env.outdated("team.yaml").packages["python.txt"]
+        (OutdatedPackage(name='httpx', locked='0.27.0', upgrade='0.28.1', newest='1.0.0', held_by='httpx<1'),)
+
+    Writes nothing. `LockError` when the lock is missing, out of date with the profile or not valid, `BuildError` when
+    the packages cannot be resolved. `progress` is told as by `lock`.
+    """
+    from solven_env.packages import lock_files, locks, resolving
+    from solven_env.packages.ecosystems import rows
+    from solven_env.profile.prepare import example
+    from solven_env.profile.source import find_profile
+
+    source = find_profile(profile)
+    profiled = example(source, rows(), os.environ)
+    sections, directory = profiled.packages, _lock_directory(source)
+    found = locks.check(lock_files.read(directory), sections, profile=str(profile), where=str(directory))
+    if not found:
+        return OutdatedReport(directory)
+    builder = _lock_builder(profiled, progress)
+    texts, remarks = resolving.resolve(sections, {}, builder, progress, doing=("resolving", "resolved"))
+    held = resolving.newest(texts, sections, builder, progress)
+    return OutdatedReport(
+        directory,
+        locks.outdated(found, texts, held),
+        tuple(remark for remark in remarks if remark.kind == locks.HELD_BACK),
+    )
 
 
 def check_lock(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from solven_env.doctor.questions import Finding
     from solven_env.errors import SolvenError
     from solven_env.packages.added import Added
-    from solven_env.packages.locks import Remark, VersionChange
+    from solven_env.packages.locks import OutdatedPackage, Remark, VersionChange
     from solven_env.profile.render import RenderedFile
     from solven_env.profile.rendered_directory import Difference
     from solven_env.reconcile.keep import Kept
@@ -138,6 +138,31 @@ class LockReport(NamedTuple):
             "versions": {file: [each._asdict() for each in changes] for file, changes in self.versions.items()},
         }
         return document("lock", lock=described)
+
+
+class OutdatedReport(NamedTuple):
+    """The packages that `lock --upgrade` would move, or that the profile's own ranges keep from moving further."""
+
+    path: Path
+    packages: Mapping[str, tuple[OutdatedPackage, ...]] = {}
+    """By the name of the lock's file; those that nothing is to be said of are left out."""
+    remarks: tuple[Remark, ...] = ()
+    """The remarks of `lock --upgrade` about versions that are held back for want of wheels."""
+
+    @property
+    def moving(self) -> int:
+        """The number of packages that would move, be added or be removed."""
+        return sum(each.locked != each.upgrade for packages in self.packages.values() for each in packages)
+
+    def to_json(self) -> dict[str, object]:
+        """The report as plain data, in the format that users rely on."""
+        packages = {file: [each._asdict() for each in listed] for file, listed in self.packages.items()}
+        described = {
+            "path": str(self.path),
+            "packages": packages,
+            "remarks": [remark._asdict() for remark in self.remarks],
+        }
+        return document("outdated", outdated=described)
 
 
 class RenderReport(NamedTuple):

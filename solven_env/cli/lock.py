@@ -131,10 +131,11 @@ def tell_lock(report: LockReport, profile: str) -> None:
             tell(f"{file}: {told_versions(changes, len(changes))}", indent=2)
         elif file in report.changed:
             tell(f"{file}: the same versions; ranges, markers or digests changed", indent=2)
-    _tell_remarks(report.remarks)
+    tell_remarks(report.remarks)
 
 
-def _tell_remarks(remarks: Sequence[Remark]) -> None:
+def tell_remarks(remarks: Sequence[Remark]) -> None:
+    """Print a heading for each kind of remarks, which names its page, and the remarks below it."""
     from solven_env.cli.output import tell
     from solven_env.errors import printable
 

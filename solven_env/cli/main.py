@@ -25,6 +25,7 @@ COMMANDS = {
     "validate": "Check profiles and print every mistake, each with its place.",
     "render": "Print or write the rendered files of a profile.",
     "lock": "Pin the packages of a profile: versions and digests, beside it.",
+    "outdated": "Show which packages of a lock have newer versions.",
     "diff": "Show what apply would change in a thread's workspace.",
     "apply": "Make a thread's workspace match a profile.",
     "run": "Run a command in a thread's sandbox.",

@@ -20,7 +20,7 @@ from solven_env.packages import lock_text
 from solven_env.packages.ecosystems import ECOSYSTEMS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from solven_env.profile.sections import Section
 
@@ -140,6 +140,27 @@ class VersionChange(NamedTuple):
         return f"{self.name} {self.before} → {self.after}" if self.after else f"- {self.name} {self.before}"
 
 
+class NewestVersion(NamedTuple):
+    """The newest version that there is of a package, where the profile's own range keeps it out of the lock."""
+
+    name: str
+    version: str
+    held_by: str
+    """The range, as the profile has it."""
+
+
+class OutdatedPackage(NamedTuple):
+    """One package: its version in the lock, and the one that `lock --upgrade` would have; empty for none."""
+
+    name: str
+    locked: str
+    upgrade: str
+    newest: str = ""
+    """The newest version that there is, if the profile's own range keeps it out."""
+    held_by: str = ""
+    """That range, as the profile has it."""
+
+
 def version_changes(kind: str, before: bytes, after: bytes) -> tuple[VersionChange, ...]:
     """The differences between two locks of the ecosystem called `kind`; empty texts pin nothing.
 
@@ -158,6 +179,22 @@ def changes(before: Lock, after: Lock) -> dict[str, tuple[VersionChange, ...]]:
         for kind, row in ECOSYSTEMS.items()
     }
     return {file: versions for file, versions in found.items() if versions}
+
+
+def outdated(
+    before: Lock, after: Lock, held: Mapping[str, Sequence[NewestVersion]]
+) -> dict[str, tuple[OutdatedPackage, ...]]:
+    """Differences between a lock and one that was resolved without it, and the versions held out, by file."""
+    found = {}
+    for kind, text in after.items():
+        old, new = _versions(kind, before.get(kind, b"")), _versions(kind, text)
+        newest = {each.name: each for each in held.get(kind, ())}
+        changed = [change.name for change in version_changes(kind, before.get(kind, b""), text)]
+        found[ECOSYSTEMS[kind].LOCKS[0]] = tuple(
+            OutdatedPackage(name, old.get(name, ""), new.get(name, ""), *(newest[name][1:] if name in newest else ()))
+            for name in dict.fromkeys((*changed, *newest))
+        )
+    return {file: packages for file, packages in found.items() if packages}
 
 
 def readable(found: Mapping[str, bytes]) -> Lock:

@@ -18,11 +18,11 @@ from solven_env.packages.steps import step
 from solven_env.system.publishing import scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from solven_env.packages.ecosystems import Ecosystem
-    from solven_env.packages.locks import Lock, Sections
+    from solven_env.packages.locks import Lock, NewestVersion, Sections
     from solven_env.packages.making import Builder
     from solven_env.packages.toolchain import Toolchain
 
@@ -56,6 +56,19 @@ def resolve(
                 lock[name], more = row.resolve(section, known_text, builder)
                 remarks += more
     return lock, tuple(sorted(remarks, key=lambda remark: REMARKS.index(remark.kind)))
+
+
+def newest(
+    lock: Lock, sections: Sections, builder: Builder, progress: Callable[[str], None]
+) -> dict[str, Sequence[NewestVersion]]:
+    """The packages that the profile's own ranges hold below the newest version, by ecosystem.
+
+    The lock is one that was just resolved without another.
+
+    BuildError as for `resolve`.
+    """
+    with step(progress, "asking for the newest versions", "asked for the newest versions"):
+        return {name: ECOSYSTEMS[name].newest(sections[name], text, builder) for name, text in lock.items()}
 
 
 def check_resolved(

@@ -112,6 +112,17 @@ def satisfies(version: str, text: str) -> bool:
     return given[:kept] == least[:kept] and given >= least
 
 
+def is_newer(version: str, other: str) -> bool:
+    """True if an exact version is above another one (https://semver.org, 11).
+
+    >>> is_newer("10.0.0", "9.1.0"), is_newer("1.0.0-rc.1", "1.0.0")
+    (True, False)
+    """
+    from semantic_version import Version
+
+    return bool(Version(version) > Version(other))
+
+
 def _spec(text: str) -> Any:
     from semantic_version import NpmSpec  # 20 ms: only for ranges that are not plain
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from solven_env.documents.answers import Question
     from solven_env.packages.added import AddedPackage
     from solven_env.packages.host_tools import Tools
-    from solven_env.packages.locks import Resolution
+    from solven_env.packages.locks import NewestVersion, Resolution
     from solven_env.packages.making import Builder
     from solven_env.packages.store import Build
     from solven_env.packages.toolchain import Toolchain
@@ -65,6 +65,9 @@ class Ecosystem(SectionKind, Protocol):
 
     def released(self, section: Any, known: bytes, names: Collection[str], builder: Builder) -> bytes:
         """A lock that was checked, in which the versions of these packages of it are not kept any more. BuildError."""
+
+    def newest(self, section: Any, lock: bytes, builder: Builder) -> Sequence[NewestVersion]:
+        """The packages that the profile's own ranges hold below the newest version, in a lock just made. BuildError."""
 
     def compare(self, section: Any, lock: bytes, builder: Builder, file: str, *, fix: str) -> None:
         """LockError at the first line of a lock that the indexes say otherwise now."""

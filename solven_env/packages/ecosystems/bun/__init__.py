@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from solven_env.packages.added import AddedPackage
     from solven_env.packages.ecosystems.bun.asked import AskedHost
     from solven_env.packages.ecosystems.bun.bun_lock import BunLock
-    from solven_env.packages.locks import Resolution
+    from solven_env.packages.locks import NewestVersion, Resolution
     from solven_env.packages.making import Builder
     from solven_env.packages.store import Build
     from solven_env.packages.toolchain import Toolchain
@@ -198,6 +198,13 @@ def released(section: Bun, known: bytes, names: Collection[str], builder: Builde
     from solven_env.packages.ecosystems.bun import upgrading
 
     return upgrading.released(section, known, names, builder.host)
+
+
+def newest(section: Bun, lock: bytes, builder: Builder) -> list[NewestVersion]:
+    """The packages that the profile's ranges hold below the registry's latest version; see `upgrading`."""
+    from solven_env.packages.ecosystems.bun import upgrading
+
+    return upgrading.held(section, lock, builder.host)
 
 
 def compare(section: Bun, lock: bytes, builder: Builder, file: str, *, fix: str) -> None:

@@ -63,10 +63,10 @@ def _in_registry(lock: BunLock, host: Toolchain) -> Mapping[str, LockedPackage]:
     """
     asked = {f"{package.name}@{package.version}" for package in lock.packages.values()}
     try:
-        return _ask_registry(asked, "dependencies", host)
+        return ask_registry(asked, "dependencies", host)
     except BuildError:
         # As optional ones, what the registry has not is left out. Any version of each says whether it answers at all.
-        found = _ask_registry(
+        found = ask_registry(
             {*asked, *(package.name for package in lock.packages.values())}, "optionalDependencies", host
         )
         if not found:
@@ -74,7 +74,8 @@ def _in_registry(lock: BunLock, host: Toolchain) -> Mapping[str, LockedPackage]:
         return found
 
 
-def _ask_registry(asked: Collection[str], field: str, host: Toolchain) -> dict[str, LockedPackage]:
+def ask_registry(asked: Collection[str], field: str, host: Toolchain) -> dict[str, LockedPackage]:
+    """The packages that the registry has for `name@range` or `name@tag`, by these texts. BuildError."""
     named = {f"pinned-{number}": pin for number, pin in enumerate(sorted(asked))}
     manifest = {"name": "workspace", field: {name: f"npm:{pin}" for name, pin in named.items()}}
     with directory_away(host.cache) as scratch, told_of("Bun", _FIX):

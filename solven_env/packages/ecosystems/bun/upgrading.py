@@ -1,4 +1,4 @@
-"""Newer versions of single packages of a bun.lock while the others stay: `lock --upgrade-package`.
+"""Newer versions of single packages of a bun.lock while the others stay, and versions that ranges keep out.
 
 `bun update NAME` moves a direct dependency and what its new version forces, and leaves the rest as it is. It moves no
 package that only others depend on, and a lock from which an entry was taken is ignored as a whole (both measured with
@@ -11,7 +11,9 @@ import json
 from typing import TYPE_CHECKING
 
 from solven_env.packages.ecosystems.bun import LOCK, bun_lock, locking
+from solven_env.packages.locks import NewestVersion
 from solven_env.packages.resolving import directory_away
+from solven_env.profile import npm
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -35,6 +37,19 @@ def released(section: Bun, known: bytes, names: Collection[str], host: Toolchain
                 (scratch / "package.json").write_text(json.dumps(manifest))
                 locking.run_bun(scratch, host, "update", "--lockfile-only", name)
         return locking.without_addresses((scratch / LOCK).read_text()).encode()
+
+
+def held(section: Bun, lock: bytes, host: Toolchain) -> list[NewestVersion]:
+    """The packages of which the profile's range excludes the version that the registry calls the latest. BuildError."""
+    locked = bun_lock.parse(lock, LOCK).packages
+    asked = {name: npm.alias(text) or (name, text) for name, text in section.packages.items()}
+    latest = locking.ask_registry({f"{real}@latest" for real, _ in asked.values()}, "dependencies", host)
+    found = []
+    for name, (real, wanted) in asked.items():
+        version = latest[f"{real}@latest"].version
+        if not npm.satisfies(version, wanted) and npm.is_newer(version, locked[name].version):
+            found.append(NewestVersion(name, version, f"{name} {section.packages[name]}"))
+    return found
 
 
 def _ranges(name: str, section: Bun, lock: BunLock) -> list[str]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from solven_env.packages.ecosystems.python import builds_txt
     from solven_env.packages.ecosystems.python.remembered import Interpreter
     from solven_env.packages.ecosystems.python.requirements_txt import Pin
-    from solven_env.packages.locks import Resolution
+    from solven_env.packages.locks import NewestVersion, Resolution
     from solven_env.packages.making import Builder
     from solven_env.packages.store import Build
     from solven_env.packages.toolchain import Toolchain
@@ -284,6 +284,13 @@ def released(section: Python, known: bytes, names: Collection[str], builder: Bui
     files = lock_text.split(LOCKS, known)
     pins = [pin for pin in requirements_txt.parse(files[LOCK], LOCK) if pin.name not in names]
     return lock_text.join(LOCKS, {**files, LOCK: requirements_txt.print_pins(pins).encode()})
+
+
+def newest(section: Python, lock: bytes, builder: Builder) -> list[NewestVersion]:
+    """The packages that the profile's requirements hold below the newest version; see `newest_versions`."""
+    from solven_env.packages.ecosystems.python import newest_versions
+
+    return newest_versions.held(section, locked(lock, LOCK).pins, builder.host)
 
 
 def compare(section: Python, lock: bytes, builder: Builder, file: str, *, fix: str) -> None:

@@ -1,0 +1,66 @@
+"""The newest versions that the index has of the profile's Python packages, its ranges aside."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from solven_env.packages.ecosystems.python import LOCK, requirements_txt
+from solven_env.packages.locks import NewestVersion
+from solven_env.packages.resolving import directory_away
+from solven_env.packages.toolchain import run_uv
+from solven_env.profile import pep508
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from solven_env.packages.ecosystems.python import Python
+    from solven_env.packages.ecosystems.python.requirements_txt import Pin
+    from solven_env.packages.toolchain import Toolchain
+
+
+def held(section: Python, pins: Sequence[Pin], host: Toolchain) -> list[NewestVersion]:
+    """The packages of which a requirement of the profile excludes the newest version, and the pins an older one.
+
+    uv is asked for the bare names, without what they need, so that no package is looked into. BuildError.
+    """
+    from packaging.version import Version
+
+    found = []
+    newest, pinned = _latest(_ask(section, host)), _latest(pins)
+    for text in section.packages:
+        asked = pep508.parse(text)
+        if asked is None or asked.name not in newest or asked.name not in pinned:
+            continue
+        version = newest[asked.name]
+        if Version(version) > Version(pinned[asked.name]) and not pep508.satisfies(version, asked.specifier):
+            found.append(NewestVersion(asked.name, version, text))
+    return found
+
+
+def _ask(section: Python, host: Toolchain) -> tuple[Pin, ...]:
+    asked = filter(None, map(pep508.parse, section.packages))
+    bare = [f"{each.name} ; {each.marker}" if each.marker else each.name for each in asked]
+    with directory_away(host.cache) as scratch:
+        output = scratch / LOCK
+        run_uv(
+            host,
+            *("pip", "compile", "--quiet", "--universal", "--no-deps", "--generate-hashes", "--only-binary", ":all:"),
+            *(option for name in section.allow_builds for option in ("--no-binary", name)),
+            *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
+            *("--python", sys.executable, "--python-version", section.version, "--output-file", output, "-"),
+            purpose="the index does not say which versions are the newest",
+            stdin="\n".join(bare) + "\n",
+            fix="Let this host reach its package index.",
+        )
+        return requirements_txt.parse(output.read_bytes(), LOCK)
+
+
+def _latest(pins: Sequence[Pin]) -> dict[str, str]:
+    """The highest version of each package: other machines may have another pin."""
+    from packaging.version import Version
+
+    found: dict[str, str] = {}
+    for pin in pins:
+        found[pin.name] = max(pin.version, found.get(pin.name, pin.version), key=Version)
+    return found
