@@ -225,8 +225,7 @@ def apply(
             progress(notice)
         if lacking:
             builder = builds.builder(found.config, os.environ, backend)
-            for need in lacking:
-                builds.obtain(need, builder, found.config, os.environ, progress)
+            builds.obtain(lacking, builder, found.config, os.environ, progress)
             # Once more, with the exact bytes of what the builds bring.
             computed, _ = planning.plan(found, computed.base, source, given, unset)
             made = filter(lies_on_host, changes)
@@ -531,7 +530,7 @@ def _lock_builder(profile: Profile, progress: Callable[[str], None]) -> Builder:
     from solven_env.sandbox import backends
 
     builder = builds.builder(config.load(os.environ), os.environ, backends.find(profile.sandbox.backend))
-    return builder._replace(host=builder.host.telling(progress))
+    return builder.telling(progress)
 
 
 def _checked(request: Request) -> Request:

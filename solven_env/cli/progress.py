@@ -1,4 +1,4 @@
-"""Progress of what takes seconds: a live line with the time on a terminal, plain lines elsewhere.
+"""Progress of what takes seconds: live lines with the time on a terminal, plain lines elsewhere.
 
 Rich costs 60 ms to import: it is, when a step begins and standard error is a terminal.
 """
@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from solven_env.cli.output import note
@@ -18,17 +19,17 @@ from solven_env.packages.steps import Doing, Finished
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
 _PERIOD = 5.0
-"""Seconds between two plain lines at least that say how far one step is."""
+"""Seconds between two plain lines at least that say how far a step is."""
 
 
 @contextmanager
 def shown() -> Iterator[Callable[[str], None]]:
-    """The callback for a verb's `progress`. After the block nothing is left of a live line.
+    """The callback for a verb's `progress`. After the block nothing is left of live lines.
 
-    An interrupt is told with the step that it came in.
+    An interrupt is told with the steps that it came in.
     """
     steps = _OnTerminal() if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb" else _Plain()
     try:
@@ -41,51 +42,61 @@ def shown() -> Iterator[Callable[[str], None]]:
 
 
 class _Plain:
-    """Lines one after the other. `begun` are the steps that go on, the outermost first."""
+    """Lines one after the other. Lines come from several threads where several steps go on."""
 
     def __init__(self) -> None:
-        self.begun: list[str] = []
-        self.within = ""
+        self.begun: dict[tuple[str, ...], str] = {}
+        """The steps that go on, by `Doing.steps`, and what each is doing now."""
         self.said = time.monotonic()
+        self._turn = Lock()
 
     def tell(self, line: str) -> None:
         """Take a line of `packages.steps`, or another one."""
-        if isinstance(line, Doing) and line.startswith(" "):
-            self.within = line.strip()
-            self.go_on()
-            return
-        if isinstance(line, Doing):
-            self.begun.append(line)
-            self.within = ""
-            self.begin()
-            return
-        if isinstance(line, Finished):
-            self.begun[-1:] = []
-            self.within = ""
-            self.end()
-        if line:
-            self.say(line)
+        with self._turn:
+            if isinstance(line, Doing) and line.startswith(" "):
+                if line.steps in self.begun:
+                    self.begun[line.steps] = line.strip()
+                    self.go_on(line.steps)
+                return
+            if isinstance(line, Doing):
+                self.begun[line.steps] = ""
+                self.begin(line.steps)
+                return
+            if isinstance(line, Finished):
+                self.begun.pop(line.steps, None)
+                self.end(line.steps)
+            if line:
+                self.say(line)
 
     def current(self) -> str:
-        """The step that goes on, in words that follow 'while'; empty without one."""
-        detail = f" ({self.within.removesuffix(' …')})" if self.within else ""
-        return f"{_brief(self.begun[-1])}{detail}" if self.begun else ""
+        """The steps that go on, in words that follow 'while'; empty without one."""
+        return " and ".join(self.words(steps, "{} ({})") for steps in self.innermost())
+
+    def innermost(self) -> list[tuple[str, ...]]:
+        """The steps that go on without another one inside of them."""
+        around = {steps[:-1] for steps in self.begun}
+        return [steps for steps in self.begun if steps not in around]
+
+    def words(self, steps: tuple[str, ...], form: str) -> str:
+        """One step, with what it is doing now in the given form."""
+        step, detail = _brief(steps[-1]), self.begun[steps].removesuffix(" …")
+        return form.format(step, detail) if detail else step
 
     def say(self, line: str) -> None:
         """Print a line that stays."""
         self.said = time.monotonic()
         note(line)
 
-    def begin(self) -> None:
+    def begin(self, steps: tuple[str, ...]) -> None:
         """Show the step that has begun."""
-        self.say(self.begun[-1])
+        self.say(steps[-1])
 
-    def go_on(self) -> None:
+    def go_on(self, steps: tuple[str, ...]) -> None:
         """Show how far it is."""
         if time.monotonic() - self.said >= _PERIOD:
-            self.say(f"  {self.within}")
+            self.say(f"  {self.begun[steps]}")
 
-    def end(self) -> None:
+    def end(self, steps: tuple[str, ...]) -> None:
         """Show no more of the step that has ended."""
 
     def close(self) -> None:
@@ -93,42 +104,48 @@ class _Plain:
 
 
 class _OnTerminal(_Plain):
-    """One live line for the step that goes on, with the seconds since it began."""
+    """A live line for each step that goes on, with the seconds since it began."""
 
     def __init__(self) -> None:
         super().__init__()
         self.live: Progress | None = None
+        self.lines: dict[tuple[str, ...], TaskID] = {}
 
-    def begin(self) -> None:
+    def begin(self, steps: tuple[str, ...]) -> None:
         """Show the step in the place of the one around it."""
         if self.live is None:
             self.live = _live()
             self.live.start()
-        for task in self.live.task_ids:
-            self.live.update(task, visible=False)
-        self.live.add_task(printable(self.begun[-1]))
+        self.lines[steps] = self.live.add_task(printable(steps[-1]), visible=False)
+        self.show()
 
-    def go_on(self) -> None:
+    def go_on(self, steps: tuple[str, ...]) -> None:
         """Add to its line how far it is."""
-        if self.live and self.begun:
-            description = f"{_brief(self.begun[-1])}: {self.within}"
-            self.live.update(self.live.task_ids[-1], description=printable(description))
+        if self.live and steps in self.lines:
+            description = f"{self.words(steps, '{}: {}')} …"
+            self.live.update(self.lines[steps], description=printable(description))
 
-    def end(self) -> None:
+    def end(self, steps: tuple[str, ...]) -> None:
         """Show the step around it again."""
-        if self.live is None:
-            return
-        self.live.remove_task(self.live.task_ids[-1])
-        if self.begun:
-            self.live.update(self.live.task_ids[-1], visible=True)
-        else:
-            self.close()
+        if self.live and steps in self.lines:
+            self.live.remove_task(self.lines.pop(steps))
+            self.show()
+            if not self.begun:
+                self.close()
+
+    def show(self) -> None:
+        """Show the lines of the innermost steps alone."""
+        if self.live:
+            innermost = self.innermost()
+            for steps, task in self.lines.items():
+                self.live.update(task, visible=steps in innermost)
 
     def close(self) -> None:
-        """Take the line away."""
+        """Take the lines away."""
         if self.live is not None:
             self.live.stop()
             self.live = None
+            self.lines.clear()
 
 
 def _brief(step: str) -> str:

@@ -18,6 +18,7 @@ from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.packages.steps import step
 from solven_env.state.records import lock_key
 from solven_env.system import directories
+from solven_env.system.at_once import at_once
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -88,24 +89,39 @@ def known_key(need: Need, config: Config) -> str | None:
 
 
 def obtain_to_use(
-    need: Need, builder: Builder, config: Config, environ: Mapping[str, str], progress: Callable[[str], None]
-) -> tuple[Build, holding]:
-    """As `obtain`, and what keeps the build from being removed until it is closed.
+    needs: Sequence[Need], builder: Builder, config: Config, environ: Mapping[str, str], progress: Callable[[str], None]
+) -> list[tuple[Build, holding]]:
+    """As `obtain`, each build with what keeps it from being removed until it is closed.
 
     One that was changed and cannot be made again is used as it is, and `progress` told so.
     """
-    while True:
-        try:
-            build = obtain(need, builder, config, environ, progress)
-        except BuildError as error:
-            changed = _changed(need, config)
-            if changed is None:
-                raise
-            progress(f"{error.message}; the command has it as it is")
-            build = changed
-        used = store.use(build)
-        if used is not None:  # else made again just now, or removed
-            return build, used
+    found = [_in_use(find(need, config)) for need in needs]
+    lacking = [need for need, each in zip(needs, found, strict=True) if each is None]
+    if not lacking:
+        return [each for each in found if each is not None]
+
+    def obtained(need: Need) -> tuple[Build, holding]:
+        while True:
+            try:
+                (build,) = obtain((need,), builder, config, environ, progress)
+            except BuildError as error:
+                changed = _changed(need, config)
+                if changed is None:
+                    raise
+                progress(f"{error.message}; the command has it as it is")
+                build = changed
+            used = _in_use(build)
+            if used is not None:  # else made again just now, or removed
+                return used
+
+    made = iter(at_once([functools.partial(obtained, need) for need in lacking]))
+    return [each or next(made) for each in found]
+
+
+def _in_use(build: Build | None) -> tuple[Build, holding] | None:
+    """The build with what keeps it from being removed; None where it is there no more."""
+    used = store.use(build) if build is not None else None
+    return (build, used) if build is not None and used is not None else None
 
 
 @contextmanager
@@ -122,24 +138,32 @@ def used(builds: Iterable[Mapping[str, str]]) -> Iterator[None]:
 
 
 def obtain(
-    need: Need, builder: Builder, config: Config, environ: Mapping[str, str], progress: Callable[[str], None]
-) -> Build:
-    """The build that meets the need, made where this host lacks it, of which `progress` is told.
+    needs: Sequence[Need], builder: Builder, config: Config, environ: Mapping[str, str], progress: Callable[[str], None]
+) -> list[Build]:
+    """The builds that meet the needs. Those that this host lacks are made at once, of which `progress` is told.
 
-    LockError where its lock is none of ours: what a record names lies on the storage, and is believed no more than a
+    LockError where a lock is none of ours: what a record names lies on the storage, and is believed no more than a
     file beside a profile. The lock of a build that is there was read when it was made: the digest is part of its key.
-    BuildError where it cannot be made; one that is there and was changed is left as it is, and the error says so.
+    BuildError where one cannot be made; one that is there and was changed is left as it is, and the error says so.
+    Where several fail, the first error has the others as its `further`.
     """
-    found = find(need, config)
-    if found is not None:
-        return found
-    _believe(need)
+    found = [find(need, config) for need in needs]
+    lacking = [need for need, build in zip(needs, found, strict=True) if build is None]
+    if lacking:
+        for need in lacking:
+            _believe(need)
+        able = with_program(builder, config, environ)
+        made = iter(at_once([functools.partial(_make, need, able, config, progress) for need in lacking]))
+        return [build or next(made) for build in found]
+    return [build for build in found if build is not None]
+
+
+def _make(need: Need, builder: Builder, config: Config, progress: Callable[[str], None]) -> Build:
     count = counted(len(need.section.packages), "package")
     doing, done = f"making the {need.kind} build ({count} and what they need)", f"made the {need.kind} build"
-    able = with_program(builder._replace(host=builder.host.telling(progress)), config, environ)
     try:
-        with step(progress, doing, done):
-            return need.ecosystem.install(need.section, need.lock, able)
+        with step(progress, doing, done) as tell:
+            return need.ecosystem.install(need.section, need.lock, builder.telling(tell))
     except BuildError as error:
         changed = _changed(need, config)
         if changed is None:

@@ -26,7 +26,7 @@ from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace.root import Owner, Root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from solven_env.packages.toolchain import Toolchain
     from solven_env.sandbox.backends.protocol import Backend
@@ -52,6 +52,10 @@ class Builder(NamedTuple):
     runtime: str
     backend: Backend
     program: str = ""
+
+    def telling(self, progress: Callable[[str], None]) -> Builder:
+        """The same builder, whose host tells `progress`."""
+        return self._replace(host=self.host.telling(progress))
 
 
 class BuildSandbox(NamedTuple):

@@ -11,7 +11,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from solven_env.errors import BuildError, printable
-from solven_env.system import directories
+from solven_env.system import at_once, directories
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,18 +37,32 @@ def run(
             f"{purpose}: this process ignores SIGCHLD, so that nobody learns how a program ends",
             fix="Call signal.signal(signal.SIGCHLD, signal.SIG_DFL) first.",
         )
-    done = subprocess.run(  # noqa: S603 - programs of ours, by absolute path
+    process = subprocess.Popen(  # noqa: S603 - programs of ours, by absolute path
         [str(part) for part in argv],
         cwd=cwd,
         env=dict(environ),
-        input=stdin.encode(),
-        capture_output=True,
-        check=False,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         umask=0o022,  # what it installs is for the sandbox's uid to read, whatever root's umask
     )
-    if done.returncode:
-        raise failure(purpose, done.stderr or done.stdout, fix)
-    return done.stdout.decode(errors="replace")
+    with process:
+        try:
+            said, complained = _communicate(process, stdin.encode())
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        raise failure(purpose, complained or said, fix)
+    return said.decode(errors="replace")
+
+
+def _communicate(process: subprocess.Popen[bytes], stdin: bytes) -> tuple[bytes, bytes]:
+    while True:
+        try:
+            return process.communicate(stdin, timeout=at_once.wait())
+        except subprocess.TimeoutExpired:
+            at_once.check()
 
 
 def failure(purpose: str, output: bytes, fix: str = "") -> BuildError:

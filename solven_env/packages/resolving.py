@@ -49,11 +49,11 @@ def resolve(
     for name, section in sections.items():
         if section and section.packages:
             row = ECOSYSTEMS[name]
-            with step(progress, f"{doing[0]} {section.told()}", f"{doing[1]} {section.told()}"):
+            with step(progress, f"{doing[0]} {section.told()}", f"{doing[1]} {section.told()}") as tell:
                 known_text = _preferred(row, known, builder.host, progress)
                 if known_text and moving.get(name):
                     known_text = row.released(section, known_text, moving[name], builder)
-                lock[name], more = row.resolve(section, known_text, builder)
+                lock[name], more = row.resolve(section, known_text, builder.telling(tell))
                 remarks += more
     return lock, tuple(sorted(remarks, key=lambda remark: REMARKS.index(remark.kind)))
 
@@ -82,8 +82,8 @@ def check_resolved(
     for name, text in lock.items():
         row, section = ECOSYSTEMS[name], sections[name]
         assert section is not None
-        with step(progress, f"resolving {section.told()}", f"resolved {section.told()}"):
-            row.compare(section, text, builder, f"{where}/{row.LOCKS[0]}", fix=fix)
+        with step(progress, f"resolving {section.told()}", f"resolved {section.told()}") as tell:
+            row.compare(section, text, builder.telling(tell), f"{where}/{row.LOCKS[0]}", fix=fix)
 
 
 def _preferred(row: Ecosystem, known: Mapping[str, bytes], host: Toolchain, progress: Callable[[str], None]) -> bytes:

@@ -1,10 +1,11 @@
 """The lines that `progress` gets of steps that take seconds: what is done, how far it is, and that it has ended.
 
     making the python build (20 packages and what they need) …      Doing: a step begins
-      fetching packages: 3 of 34 …                                  Doing, indented: more of the step that was told last
-    made the python build in 31.4 s                                 Finished: that step has ended
+      fetching Python packages: 3 of 34 …                           Doing, indented: more of a step that goes on
+    made the python build in 31.4 s                                 Finished: a step has ended
 
-Every other line is plain text about something else. All of them can be printed as they are.
+Every other line is plain text about something else. All of them can be printed as they are: several steps may go on at
+the same time, and no line leaves open which one it is about. `steps` of a line says it to programs.
 """
 
 from __future__ import annotations
@@ -16,49 +17,61 @@ from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Self
 
 _PERIOD = 0.5
 """Seconds between two looks at what is counted."""
 
 
-class Doing(str):
-    """A line about the step that goes on from now on.
+class _Line(str):
+    """A line about a step: `steps` are the first lines of the steps around it, the outermost first, and its own."""
 
-    An indented one says more of the step that began last, up to twice a second.
-    """
+    steps: tuple[str, ...]
 
-    __slots__ = ()
+    def __new__(cls, text: str, steps: tuple[str, ...] = ()) -> Self:
+        line = super().__new__(cls, text)
+        line.steps = steps
+        return line
 
 
-class Finished(str):
-    """The end of the step that began last; empty where it failed."""
+class Doing(_Line):
+    """A line about a step that goes on from now on. An indented one says more of it, up to twice a second."""
 
-    __slots__ = ()
+
+class Finished(_Line):
+    """The end of a step; empty where it failed."""
 
 
 @contextmanager
-def step(progress: Callable[[str], None], doing: str, done: str) -> Iterator[None]:
+def step(progress: Callable[[str], None], doing: str, done: str) -> Iterator[Callable[[str], None]]:
     """Tell `progress` of a step that the block does, and how many seconds it took.
 
-    An interrupt is no end: whoever has the callback knows then what was interrupted.
+    The block gets the callback for lines about parts of the step. An interrupt is no end: whoever has the callback
+    knows then what was interrupted.
 
-    >>> with step(print, "counting to one", "counted to one"):
-    ...     pass
-    counting to one …
-    counted to one in 0.0 s
+    >>> with step(print, "counting to two", "counted to two") as tell:
+    ...     within(tell, "one")
+    counting to two …
+      one …
+    counted to two in 0.0 s
     """
     begun = time.monotonic()
-    progress(Doing(f"{doing} …"))
+    first = f"{doing} …"
+
+    def tell(line: str) -> None:
+        progress(type(line)(line, (first, *line.steps)) if isinstance(line, _Line) else line)
+
+    progress(Doing(first, (first,)))
     try:
-        yield
+        yield tell
     except Exception:
-        progress(Finished())
+        progress(Finished("", (first,)))
         raise
-    progress(Finished(f"{done} in {time.monotonic() - begun:.1f} s"))
+    progress(Finished(f"{done} in {time.monotonic() - begun:.1f} s", (first,)))
 
 
 def within(progress: Callable[[str], None], doing: str) -> None:
-    """Tell `progress` what the step that goes on is doing now.
+    """Tell `progress`, which a step gave, what it is doing now.
 
     >>> within(print, "writing it to disk")
       writing it to disk …
@@ -68,7 +81,7 @@ def within(progress: Callable[[str], None], doing: str) -> None:
 
 @contextmanager
 def watched(progress: Callable[[str], None], doing: str, count: Callable[[], str]) -> Iterator[None]:
-    """Tell `progress` what the step that goes on is doing, with each new count, while the block does it.
+    """Tell `progress`, which a step gave, what it is doing, with each new count, while the block does it.
 
     `count` runs in a thread of its own. It may look at what another program is just making: an OSError is no count.
     """

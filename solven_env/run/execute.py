@@ -213,8 +213,8 @@ def _packages(
     host = builder.host.telling(progress)
     stacks, used = [], []
     needs = thread.needs(record)
-    for need in needs:
-        build, held = builds.obtain_to_use(need, builder, thread.config, os.environ, progress)
+    found = builds.obtain_to_use(needs, builder, thread.config, os.environ, progress)
+    for need, (build, held) in zip(needs, found, strict=True):
         used.append(held)
         own = layers.layer(home, build, uid) if backend.HAS_MOUNTS else str(copies.copy(home, build, uid, progress))
         stacks.append(Stacked(build, own))

@@ -30,7 +30,7 @@ import time
 from contextlib import contextmanager, suppress
 
 from solven_env.errors import SandboxError
-from solven_env.system import pipes
+from solven_env.system import at_once, pipes
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -168,10 +168,13 @@ class Streams:
 
 
 def relay(parts: Sequence[Part], until: int) -> None:
-    """Copy until the descriptor `until` can be read."""
-    waits = _Waits({until: select.POLLIN})
+    """Copy until the descriptor `until` can be read. KeyboardInterrupt in a thread that is to end (`at_once`)."""
+    interruption = at_once.interruption()
+    waits = _Waits({each: select.POLLIN for each in (until, interruption) if each is not None})
     with _no_signal():
         while until not in (ready := waits.ready(parts)):
+            if interruption in ready:
+                raise KeyboardInterrupt
             for part in parts:
                 part.move(ready)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from solven_env.errors import SolvenError, StoreError
-from solven_env.system import directories
+from solven_env.system import at_once, directories
 from solven_env.system.blocks import READ_DIRECTORY, holding
 from solven_env.system.durable import make_directory, rename_over, write_over
 from solven_env.system.failures import failure
@@ -71,7 +71,7 @@ def locked(directory: Path, name: str) -> Iterator[None]:
     with refusals_told(directory):
         descriptor = _open_lock(make_private(directory), name)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        at_once.lock(descriptor)
         yield
     finally:
         fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child that was forked meanwhile may hold it open

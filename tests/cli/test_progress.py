@@ -25,13 +25,30 @@ from solven_env.packages.steps import step, watched, within
 progress._PERIOD = 1.0
 counts = iter(range(1, 1000))
 with progress.shown() as tell:
-    with step(tell, "making the toy build (2 packages and what they need)", "made the toy build"):
+    with step(tell, "making the toy build (2 packages and what they need)", "made the toy build") as inside:
         tell("a notice")
-        with step(tell, "fetching Toy 1.0", "fetched Toy 1.0"):
+        with step(inside, "fetching Toy 1.0", "fetched Toy 1.0"):
             time.sleep(0.3)
-        with watched(tell, "counting", lambda: f"{next(counts)} of 9"):
+        with watched(inside, "counting", lambda: f"{next(counts)} of 9"):
             time.sleep(2.4)
 print("done", "rich" in sys.modules)
+"""
+
+
+TWO = """
+import time
+from solven_env.cli import progress
+from solven_env.packages.steps import step, within
+with progress.shown() as tell:
+    first, second = step(tell, "making one (1)", "made one"), step(tell, "making two (2)", "made two")
+    inside, other = first.__enter__(), second.__enter__()
+    within(inside, "one part")
+    within(other, "another")
+    with step(other, "fetching it", "fetched it"):
+        time.sleep(0.3)
+        first.__exit__(None, None, None)
+        time.sleep(0.3)
+        raise KeyboardInterrupt
 """
 
 
@@ -91,6 +108,15 @@ def test_a_terminal_has_a_live_line_with_the_time_and_nothing_of_it_is_left(tmp_
     assert last, terminal.shown
 
 
+def test_a_terminal_shows_two_steps_that_go_on_at_once(tmp_path: Path) -> None:
+    terminal = Terminal(["-c", TWO], _environ(), tmp_path)
+    terminal.end()
+    both = r"making one: one part … \S*0:00:0\S*\s+\S* fetching it …\s+\S*0:00:0"
+    assert re.search(both, terminal.shown), terminal.shown
+    assert terminal.shown.splitlines()[-1] == "KeyboardInterrupt: fetching it"
+    assert re.search(r"made one in 0\.\d s\r\n", terminal.shown)
+
+
 def test_a_dumb_terminal_gets_plain_lines(tmp_path: Path) -> None:
     terminal = Terminal(["-c", SLOW], _environ(TERM="dumb"), tmp_path)
     assert terminal.end() == 0
@@ -113,8 +139,7 @@ def _processes(mark: str) -> list[str]:
 @pytest.mark.parametrize(
     ("step", "told"),
     [
-        ("making the workspace's uv.lock", "while making the python build (making the workspace's uv.lock)."),
-        ("fetching packages", "while making the python build (fetching packages"),
+        ("fetching Python packages", "while making the python build (fetching Python packages"),
         ("compiling bytecode", "while making the python build (compiling bytecode"),
     ],
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -9,11 +10,17 @@ from solven_env.packages.steps import Doing, Finished, step, watched, within
 
 def test_a_step_tells_its_begin_and_its_end() -> None:
     told: list[str] = []
-    with step(told.append, "making it (2 parts)", "made it"):
-        within(told.append, "first")
-    assert told[:2] == ["making it (2 parts) …", "  first …"]
-    assert told[2].startswith("made it in 0.")
-    assert list(map(type, told)) == [Doing, Doing, Finished]
+    with step(told.append, "making it (2 parts)", "made it") as tell:
+        within(tell, "first")
+        with step(tell, "fetching it", "fetched it"):
+            tell("a notice")
+    assert [re.sub(r"0\.\d", "N", line) for line in told] == [
+        *("making it (2 parts) …", "  first …", "fetching it …", "a notice", "fetched it in N s", "made it in N s")
+    ]
+    whole, part = ("making it (2 parts) …",), ("making it (2 parts) …", "fetching it …")
+    assert [(type(line), getattr(line, "steps", None)) for line in told] == [
+        *((Doing, whole), (Doing, whole), (Doing, part), (str, None), (Finished, part), (Finished, whole))
+    ]
 
 
 def test_a_step_that_fails_ends_without_a_word() -> None:

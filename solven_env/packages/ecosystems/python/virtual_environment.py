@@ -14,6 +14,7 @@ from solven_env.packages.ecosystems.python import pins, pip_pin, wheels
 from solven_env.packages.ecosystems.python.interpreters import find_python
 from solven_env.packages.steps import watched, within
 from solven_env.profile import pep508
+from solven_env.system.at_once import at_once
 from solven_env.system.durable import make_directory
 from solven_env.system.publishing import refusals_told
 
@@ -52,14 +53,21 @@ def _fill(stage: Path, section: row.Python, lock: bytes, interpreter: Interprete
     environment = pep508.environment(interpreter.version)
     applicable = pins.applicable(locked, environment, row.LOCK, fix=locks.AGAIN)
     tools = host_tools.joined((row.sandbox_tools(interpreter), host_tools.trusting(builder.host.certificates)))
-    uv_lock = _lock_project(section, locked, tools, builder, stage) if section.packages else None
-    found = wheels.obtain(applicable, interpreter, tools, builder, stage)
+    found: dict[Pin, Path] = {}
+
+    def fetch() -> None:
+        found.update(wheels.obtain(applicable, interpreter, tools, builder, stage))
+
+    def lock_project() -> None:
+        if section.packages:
+            content = _lock_project(section, locked, tools, builder, stage)
+            (stage / row.WORKSPACE_LOCK).write_bytes(content)
+
+    at_once([fetch, lock_project])
     needed = {(pin.name, pin.version): wheels.requirements_of(wheel) for pin, wheel in found.items()}
     pins.refuse_unasked(locked, section.packages, needed, environment, row.LOCK, fix=locks.AGAIN)
     _install(section, found, tools, builder, stage)
-    within(builder.host.progress, "writing it to disk")
-    if uv_lock is not None:
-        (stage / row.WORKSPACE_LOCK).write_bytes(uv_lock)
+    within(builder.host.progress, "writing the Python build to disk")
 
 
 def _lock_project(
@@ -70,7 +78,6 @@ def _lock_project(
     First with the lock's versions as constraints, then without: they are no part of the project, and uv keeps the
     versions that stand in a lock.
     """
-    within(builder.host.progress, "making the workspace's uv.lock")
     with making.make(builder, tools, stage, fetches=True) as place:
         for constraints in (locked, ()):
             place.write("pyproject.toml", _manifest(section, constraints).encode())
@@ -100,7 +107,7 @@ def _install(
     shown = {"writable": {row.TARGET: tree}, "readable": {_WHEELS: offered}}
     told = {"purpose": "the Python packages cannot be installed", "fix": "Lock again, or ask `doctor`."}
     progress = builder.host.progress
-    within(progress, f"installing {counted(len(found), 'package')}")
+    within(progress, f"installing {counted(len(found), 'Python package')}")
     with making.make(builder, tools, stage, fetches=False, **shown) as place:
         place.write("names.txt", "".join(f"{pin.name}=={pin.version}\n" for pin in found).encode())
         for argv in (

@@ -106,7 +106,7 @@ def _fetch(
     with making.make(builder, tools, stage, fetches=True) as place:
         place.write("python.txt", print_pins(missing).encode())
         cache = place.cache / "uv"
-        with watched(progress, "fetching packages", lambda: f"{len(_archives(cache))} of {len(missing)}"):
+        with watched(progress, "fetching Python packages", lambda: f"{len(_archives(cache))} of {len(missing)}"):
             place.run(
                 *(f"{host_tools.BIN}/uv", "pip", "install", *builder.host.registries.options),
                 *("--quiet", "--no-python-downloads", "--python", f"{INTERPRETER}/bin/python{minor}"),
@@ -115,7 +115,7 @@ def _fetch(
                 purpose=_PURPOSE,
                 fix=_FIX,
             )
-        within(progress, f"keeping {counted(len(missing), 'package')}")
+        within(progress, f"keeping {counted(len(missing), 'Python package')}")
         for pin, directory in _unpacked(cache, missing).items():
             _keep(directory, places[pin])
 

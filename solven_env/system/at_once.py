@@ -1,0 +1,124 @@
+"""Several calls at the same time, in threads of this process, which all end before their caller goes on.
+
+Python gives an interrupt to the main thread alone, which waits for the others then. So whoever waits long in such a
+thread, for a process or a lock, looks at `interruption` too, and raises the KeyboardInterrupt of its caller.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import select
+import time
+from _thread import get_ident
+
+from solven_env.errors import SolvenError, raise_together
+from solven_env.typed import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeVar
+
+    _T = TypeVar("_T")
+
+_PERIOD = 0.05
+"""Seconds between two looks of a thread that waits for what has no descriptor."""
+
+_interruptions: dict[int, int] = {}
+"""By thread, the reading end of a pipe whose writing end is closed when the caller is interrupted."""
+
+
+def at_once(calls: Sequence[Callable[[], _T]]) -> list[_T]:
+    """Make all calls at the same time, wait for all of them, and give their results in order.
+
+        >>> at_once([lambda: 1, lambda: 2])
+        [1, 2]
+
+    A single call is made in this thread. Where calls raise a SolvenError, the first one is raised, with the others as
+    its `further`. An exception in this thread while it waits, KeyboardInterrupt above all, ends the calls first.
+    """
+    if len(calls) < 2:
+        return [call() for call in calls]
+    import threading  # nothing that starts a command waits for it
+
+    inherited = interruption()
+    reading, writing = os.pipe() if inherited is None else (inherited, None)
+    results: dict[int, _T] = {}
+    raised: dict[int, BaseException] = {}
+
+    # Not by Thread.join: interrupted, it takes a thread that goes on for one that has ended (bpo-45274's mending).
+    ended = [threading.Event() for _ in calls]
+
+    def work(number: int, call: Callable[[], _T]) -> None:
+        _interruptions[get_ident()] = reading
+        try:
+            results[number] = call()
+        except BaseException as error:
+            raised[number] = error
+        finally:
+            del _interruptions[get_ident()]
+            ended[number].set()
+
+    begun = []
+    try:
+        for number, call in enumerate(calls):
+            threading.Thread(target=work, args=(number, call), daemon=True).start()
+            begun.append(ended[number])
+        for each in ended:
+            each.wait()
+    except BaseException:
+        if writing is not None:
+            os.close(writing)
+            writing = None
+        for each in begun:
+            each.wait()
+        raise
+    finally:
+        if writing is not None:
+            os.close(writing)
+        if inherited is None:
+            os.close(reading)
+    errors = [raised[number] for number in sorted(raised)]
+    for error in errors:
+        if not isinstance(error, SolvenError):
+            raise error
+    raise_together([error for error in errors if isinstance(error, SolvenError)])
+    return [results[number] for number in range(len(calls))]
+
+
+def interruption() -> int | None:
+    """The descriptor that can be read as soon as this thread shall end; None in a thread that Python interrupts."""
+    return _interruptions.get(get_ident())
+
+
+def wait() -> float | None:
+    """Seconds that this thread may wait before it calls `check`; None for as long as it likes."""
+    return None if interruption() is None else _PERIOD
+
+
+def check() -> None:
+    """Raise KeyboardInterrupt if this thread shall end."""
+    descriptor = interruption()
+    if descriptor is not None:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        if poll.poll(0):
+            raise KeyboardInterrupt
+
+
+def lock(descriptor: int) -> None:
+    """Wait for the whole lock (flock(2)) of an open file."""
+    if interruption() is None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return
+    while True:
+        check()
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno != errno.EWOULDBLOCK:
+                raise
+            time.sleep(_PERIOD)
+        else:
+            return
