@@ -153,6 +153,7 @@ def status(
 
     `NeverAppliedError` for a thread that was never applied.
     """
+    from solven_env.packages import builds
     from solven_env.profile.source import find_profile
     from solven_env.run import execute
     from solven_env.threads import planning, sessions
@@ -172,6 +173,7 @@ def status(
         missing_links=found.missing_links(record.settings, optional=True),
         unenforced=execute.unenforced(record),
         session=sessions.look(found, record),
+        remarks=builds.remarks(computed.desired.builds),
     )
     return Report("status", (report,))
 
@@ -250,6 +252,7 @@ def apply(
         kept=applied.kept,
         kept_at=tuple(each.kept and found.state.location(each.kept) for each in applied.kept),
         missing_programs=missing,
+        remarks=builds.remarks(computed.desired.builds),
     )
     return Report("apply", (report,))
 

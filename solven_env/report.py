@@ -43,6 +43,8 @@ class ThreadReport(NamedTuple):
     """For each of `kept`, the path of its bytes or of what was moved; empty for a link, which is told whole."""
     missing_programs: tuple[MissingProgram, ...] = ()
     """The programs that the profile needs of the host and commands would not find. Only `apply` fills it."""
+    remarks: tuple[Remark, ...] = ()
+    """Remarks about the builds' packages: whose install scripts did not run. `apply` and `status` fill it."""
     is_interrupted: bool = False
     """True if an earlier apply began and did not end. The next apply finishes it."""
     profile: str = ""
@@ -99,6 +101,7 @@ class Report(NamedTuple):
                 described["added"] = {each.kind: _added(each) for each in thread.added}
                 described["missing_links"] = list(thread.missing_links)
                 described["interrupted"] = thread.is_interrupted
+                described["remarks"] = [each._asdict() for each in thread.remarks]
                 described["unenforced"] = [each._asdict() for each in thread.unenforced]
                 described["session"] = thread.session._asdict() if thread.session else None
         if self.command == "apply":
@@ -108,6 +111,7 @@ class Report(NamedTuple):
                     for each, location in zip(thread.kept, thread.kept_at, strict=True)
                 ]
                 described["missing_programs"] = [each._asdict() for each in thread.missing_programs]
+                described["remarks"] = [each._asdict() for each in thread.remarks]
         return document(self.command, threads)
 
 

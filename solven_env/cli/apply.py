@@ -91,12 +91,15 @@ def command(
 def _say_result(report: ThreadReport, dry_run: bool) -> None:
     from solven_env.cli.output import say, tell
     from solven_env.errors import counted, printable
+    from solven_env.packages.locks import told
 
     for kept, location in zip(report.kept, report.kept_at, strict=True):
         what = "moved the whole former" if kept.is_moved else "kept the former"
         tell(f"{what} {printable(kept.path)}{f' -> {printable(kept.target)}' if kept.target else ''}", indent=2)
         if location:
             say(f"      {printable(shlex.quote(location))}")
+    for line in told(report.remarks):
+        tell(line, indent=2)
     count = counted(len(report.changes), "change")
     if dry_run:
         tell(f"{report.thread}: {count} to make; nothing was written.")

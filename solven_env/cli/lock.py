@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _HEADINGS = {
     "held-back": "Held back, since a newer version has no wheel",
     "platforms": "Not for every machine",
-    "scripts": "Install scripts that do not run",
+    "scripts": "Install scripts that did not run",
+    "trusted": "Trusted for nothing",
 }
 """Words above the remarks of a kind, by `locks.REMARKS`."""
 _IN_A_LINE = 8
@@ -138,8 +139,9 @@ def tell_remarks(remarks: Sequence[Remark]) -> None:
     """Print a heading for each kind of remarks, which names its page, and the remarks below it."""
     from solven_env.cli.output import tell
     from solven_env.errors import printable
+    from solven_env.packages.locks import told
 
     for kind, each in groupby(remarks, lambda remark: remark.kind):
         tell(f"{_HEADINGS[kind]} (solven-env docs {_PAGE}):")
-        for remark in each:
-            tell(printable(remark.message), indent=2)
+        for line in told(tuple(each)):
+            tell(printable(line), indent=2)

@@ -49,6 +49,7 @@ def command(
     from solven_env import api
     from solven_env.cli.output import errors_told, pending_code, print_json, say_changes, tell
     from solven_env.errors import printable
+    from solven_env.packages.locks import told
 
     with errors_told("status", thread, chosen, storage=storage, profile=profile):
         report = api.status(thread, profile=profile, storage=storage, inputs=given_inputs(settings, inputs))
@@ -64,6 +65,8 @@ def command(
             added = "; ".join(filter(None, map(_told_added, each.added)))
             if added:
                 tell(f"added inside: {added}", indent=2)
+            for line in told(each.remarks):
+                tell(line, indent=2)
             for path in each.missing_links:
                 tell(f"link {printable(path)} leads nowhere yet, and is left out", indent=2)
             for limit, why, fix in each.unenforced:

@@ -74,7 +74,8 @@ def builder(config: Config, environ: Mapping[str, str], backend: Backend, progra
     if host.certificates is not None and not host.certificates.exists():  # deleted with the store
         _host.cache_clear()
         host = _host(variables)
-    return Builder(host, common_uid(config), str(directories.runtime()), backend, program)
+    networks = config.sandbox.networks
+    return Builder(host, common_uid(config), str(directories.runtime()), backend, program, networks)
 
 
 def find(need: Need, config: Config) -> Build | None:
@@ -214,6 +215,12 @@ def describe(need: Need, build: Build) -> dict[str, str]:
         "instance": build.instance,
         "lock": hashlib.sha256(need.lock).hexdigest() if need.lock is not None else "",
     }
+
+
+def remarks(named: Mapping[str, Mapping[str, str]]) -> tuple[locks.Remark, ...]:
+    """Remarks about the packages of builds, which are named as records do, by ecosystem; none of a missing one."""
+    found = [(kind, store.read(directories.cache(), each["key"])) for kind, each in named.items()]
+    return tuple(each for kind, build in found if build is not None for each in ECOSYSTEMS[kind].remarks(build))
 
 
 def texts(needs: Sequence[Need]) -> dict[str, bytes]:

@@ -20,7 +20,7 @@ from solven_env.packages import lock_text
 from solven_env.packages.ecosystems import ECOSYSTEMS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from solven_env.profile.sections import Section
 
@@ -46,10 +46,21 @@ class Remark(NamedTuple):
     """All of it in one line, the package's name first."""
 
 
-HELD_BACK = "held-back"
-REMARKS = (HELD_BACK, "platforms", "scripts")
+HELD_BACK, SCRIPTS, TRUSTED = "held-back", "scripts", "trusted"
+REMARKS = (HELD_BACK, "platforms", SCRIPTS, TRUSTED)
 """The kinds of remarks, in the order in which they are told: a version below the newest that fits, one that some
-machines cannot have, install scripts that do not run."""
+machines cannot have, install scripts that did not run, a trusted package that has none."""
+
+
+def told(remarks: Sequence[Remark]) -> Iterator[str]:
+    """The lines in which remarks are told: each in its own, but for packages whose scripts did not run."""
+    unrun = [remark for remark in remarks if remark.kind == SCRIPTS]
+    for remark in remarks:
+        if remark.kind != SCRIPTS or len(unrun) == 1:
+            yield remark.message
+        elif remark is unrun[0]:
+            *first, last = (f"{each.package} {each.version}" for each in unrun)
+            yield f"{', '.join(first)} and {last} have install scripts that did not run: see bun.trusted"
 
 
 class Resolution(NamedTuple):

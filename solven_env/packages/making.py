@@ -1,8 +1,9 @@
 """Running uv and Bun in a sandbox of a thread's own shape, as its uid, to fill a build, with nothing of any thread.
 
-There are two kinds of places. One that *fetches* has the host's network, credentials and configuration of registries;
-no interpreter that could run a package's code starts there. One that does not has none of the three, so that whatever
-a package made run there could tell nobody and take nothing. Neither has a cache that another build believes.
+There are three kinds of places. One that *fetches* has the host's network, credentials and configuration of
+registries; no interpreter that could run a package's code starts there. One that does not has none of the three, so
+that whatever a package made run there could tell nobody and take nothing. One in which a package's scripts run has the
+network `internet`, and neither credentials nor configuration. None has a cache that another build believes.
 
 Paths, shebangs and owners come out as threads will see them. What a place leaves is a stranger's: it is read and
 written through `open_root`.
@@ -11,7 +12,6 @@ written through `open_root`.
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -21,7 +21,8 @@ from solven_env.sandbox.launch_plan import Bind, Dev, Etc, LaunchPlan, Mount, Pr
 from solven_env.sandbox.request import Request
 from solven_env.sandbox.roots import etc
 from solven_env.system.blocks import READ_DIRECTORY_ITSELF
-from solven_env.system.publishing import refusals_told
+from solven_env.system.networks import NETWORKS
+from solven_env.system.publishing import refusals_told, remove_tree
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace.root import Owner, Root
 
@@ -30,9 +31,13 @@ if TYPE_CHECKING:
 
     from solven_env.packages.toolchain import Toolchain
     from solven_env.sandbox.backends.protocol import Backend
+    from solven_env.sandbox.request import Ended
+    from solven_env.system.networks import Network
 
 _CONFIG = f"{host_tools.RUN}/config"
 _CACHE = f"{host_tools.RUN}/cache"
+_MOST_SAID = 1 << 20
+"""Bytes of a program's output that are looked at, from its end."""
 SYSTEM: tuple[Mount, ...] = (
     *(Bind(path, path, optional=True) for path in ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/sys")),
     *(Etc(), Proc(), Dev()),
@@ -44,7 +49,8 @@ class Builder(NamedTuple):
     """Means of this host to build. `uid` owns builds under root (with its group); None for an ordinary user.
 
     `runtime` is the directory of sessions' sockets, `program` the path of the backend's program, empty before it is
-    looked for. The bytes are the same under every backend: the shape is, and paths with it.
+    looked for. `networks` are those that the host's configuration allows to code of packages. The bytes are the same
+    under every backend: the shape is, and paths with it.
     """
 
     host: Toolchain
@@ -52,6 +58,7 @@ class Builder(NamedTuple):
     runtime: str
     backend: Backend
     program: str = ""
+    networks: tuple[Network, ...] = NETWORKS
 
     def telling(self, progress: Callable[[str], None]) -> Builder:
         """The same builder, whose host tells `progress`."""
@@ -61,7 +68,7 @@ class Builder(NamedTuple):
 class BuildSandbox(NamedTuple):
     """One sandbox for building, whose `/` is the host directory `workspace`. `cache` is one for uv's and Bun's caches.
 
-    `writable` and `readable` are host directories by target.
+    `writable` and `readable` are host directories by target. `network` is that of a place that does not fetch.
     """
 
     builder: Builder
@@ -71,6 +78,7 @@ class BuildSandbox(NamedTuple):
     fetches: bool
     writable: Mapping[str, Path]
     readable: Mapping[str, Path]
+    network: Network = "none"
 
     def write(self, name: str, content: bytes) -> None:
         """Have a file of ours in the workspace, over whatever stands there."""
@@ -84,16 +92,47 @@ class BuildSandbox(NamedTuple):
 
     def run(self, *argv: str, purpose: str, fix: str) -> None:
         """Run one program at `/` to its end. BuildError with its last lines, SandboxError where none can be started."""
-        import tempfile  # which brings `random`: 2 ms of every run that makes nothing
+        ended, said = self.start(Request(argv))
+        if ended.status:
+            raise programs.failure(purpose, said, fix)
 
-        with tempfile.TemporaryFile() as nothing, tempfile.TemporaryFile() as said:
-            streams = (nothing.fileno(), said.fileno(), said.fileno())
-            request = Request(argv, env=_environment(self), streams=streams)
-            builder, record = self.builder, self.workspace.with_name("record")
+    def start(self, request: Request) -> tuple[Ended, bytes]:
+        """Run a request to its end, its `env` added to the place's; what it printed, of both streams.
+
+        SandboxError where none can be started.
+        """
+        builder, record = self.builder, self.workspace.with_name("record")
+        with open(os.devnull, "rb") as nothing, _last_said() as (writing, said):
+            streams = (nothing.fileno(), writing, writing)
+            request = request._replace(env={**_environment(self), **request.env}, streams=streams)
             ended = builder.backend.run(_plan(self), request, runtime_dir=builder.runtime, directory=str(record))
-            if ended.status:
-                said.seek(0)
-                raise programs.failure(purpose, said.read(), fix)
+        return ended, bytes(said)
+
+
+@contextmanager
+def _last_said() -> Iterator[tuple[int, bytearray]]:
+    """The end of a pipe to write to, and the last bytes that were written there, complete when the block ends.
+
+    No file of ours: a script may print until the disk is full.
+    """
+    import threading
+
+    said = bytearray()
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+
+    def keep_last() -> None:
+        while more := os.read(reading, 1 << 16):
+            said.extend(more)
+            del said[:-_MOST_SAID]
+
+    reader = threading.Thread(target=keep_last, name="solven-env said", daemon=True)
+    reader.start()
+    try:
+        yield writing, said
+    finally:
+        os.close(writing)
+        reader.join()
+        os.close(reading)
 
 
 def give(builder: Builder, *directories: Path) -> None:
@@ -115,8 +154,11 @@ def make(
     fetches: bool,
     writable: Mapping[str, Path] = MappingProxyType({}),
     readable: Mapping[str, Path] = MappingProxyType({}),
+    network: Network = "none",
 ) -> Iterator[BuildSandbox]:
     """A place with a workspace and a cache of its own in `stage`, both empty, and removed at the end of the block.
+
+    One that `fetches` has the host's network, any other the `network` that is given.
 
     After an interrupt it is left: `stage` is, too.
     """
@@ -129,11 +171,11 @@ def make(
     try:
         (own / "record").mkdir(0o700)
         give(builder, workspace, cache)
-        yield BuildSandbox(builder, tools, workspace, cache, fetches, writable, readable)
+        yield BuildSandbox(builder, tools, workspace, cache, fetches, writable, readable, network)
     except Exception:
-        shutil.rmtree(own, ignore_errors=True)
+        remove_tree(own)
         raise
-    shutil.rmtree(own, ignore_errors=True)
+    remove_tree(own)
 
 
 def open_root(builder: Builder, directory: Path) -> Root:
@@ -162,14 +204,24 @@ def _plan(place: BuildSandbox) -> LaunchPlan:
         files=(
             *place.tools.files,
             *etc.identity("user"),
-            *(_configuration(builder.host) if place.fetches else etc.resolver("none")),
+            *(_configuration(builder.host) if place.fetches else etc.resolver(place.network)),
         ),
         links=host_tools.tool_links(place.tools),
-        network="host" if place.fetches else "none",
+        network="host" if place.fetches else place.network,
         uid=builder.uid,
         gid=builder.uid,
         program=builder.program,
+        slirp4netns=_slirp4netns(place),
     )
+
+
+def _slirp4netns(place: BuildSandbox) -> str:
+    """The program that makes the network `internet`, where it is needed. PlatformError where this host has none."""
+    if place.fetches or place.builder.backend.network(place.network) != "internet":
+        return ""
+    from solven_env.sandbox.network import locate_slirp4netns
+
+    return locate_slirp4netns(search=os.environ.get("PATH"))
 
 
 def _configuration(host: Toolchain) -> tuple[StagedFile, ...]:
@@ -195,10 +247,11 @@ def _environment(place: BuildSandbox) -> dict[str, str]:
         "BUN_INSTALL_CACHE_DIR": f"{_CACHE}/bun",
         "DO_NOT_TRACK": "1",
     }
-    if not place.fetches:
-        return own
     host = place.builder.host
-    trusted = certificates.variables(certificates.INSIDE) if host.certificates else {}
+    has_network = place.fetches or place.network != "none"
+    trusted = certificates.variables(certificates.INSIDE) if has_network and host.certificates else {}
+    if not place.fetches:
+        return {**own, **trusted}
     return {
         **own,
         "NETRC": f"{_CONFIG}/netrc",

@@ -160,8 +160,8 @@ def _are_untouched(tree: Path, paths: list[bytes], times: list[int]) -> bool:
         return False
 
 
-def workspace_lock(build: Build, name: str) -> bytes | None:
-    """The lock file `name` with which a workspace of this build begins; None where there are no packages."""
+def file_beside(build: Build, name: str) -> bytes | None:
+    """The file `name` that an ecosystem left beside the tree, a lock for workspaces say; None where it left none."""
     try:
         return (build.path / name).read_bytes()
     except FileNotFoundError:

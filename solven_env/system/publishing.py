@@ -118,7 +118,7 @@ def scratch(directory: Path) -> Iterator[Path]:
         try:
             yield made
         finally:
-            shutil.rmtree(made)
+            remove_tree(made)
 
 
 def sweep_scratch(directory: Path) -> None:
@@ -166,10 +166,31 @@ def remove_unless_used(path: Path) -> bool:
             aside = path.with_name(f"{_STAGED}{path.name}-{os.urandom(4).hex()}")
             path = path.rename(aside)
         if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
+            remove_tree(path)
         else:
             path.unlink(missing_ok=True)
         return not os.path.lexists(path)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory as far as it can be removed, whoever filled it.
+
+    Code of packages may have left trees that are deeper than Python's stack and its open files, and as an ordinary user
+    directories that keep their owner out: rm(1) and chmod(1) of the system take these, and follow no link.
+    """
+    with suppress(OSError, RecursionError):
+        shutil.rmtree(path)
+        return
+    if os.geteuid():
+        _run_quietly("chmod", "-R", "u+rwX", "--", str(path))
+    _run_quietly("rm", "-rf", "--", str(path))
+
+
+def _run_quietly(*argv: str) -> None:
+    import subprocess
+
+    with suppress(OSError):
+        subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603
 
 
 def publish_file(path: Path, content: bytes, *, mode: int) -> None:

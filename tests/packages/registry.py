@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 
@@ -38,17 +38,29 @@ class Registry:
         self.pages[f"/simple/{name.replace('_', '-')}/"] = ("text/html", page.encode())
         self.pages[f"/files/{file}"] = ("application/octet-stream", data)
 
-    def add_npm(self, name: str, version: str, program: str = "", needs: dict[str, str] | None = None) -> None:
-        """A package that brings a `program` of its name, as text, or nothing, and `needs` ranges of others."""
-        more = {"bin": {name: "program"} if program else None, "dependencies": needs}
-        manifest = {"name": name, "version": version, **{key: value for key, value in more.items() if value}}
-        files = {"package/package.json": json.dumps(manifest).encode(), "package/program": program.encode()}
-        data = tarball(files)
+    def add_npm(
+        self,
+        name: str,
+        version: str,
+        program: str = "",
+        needs: Mapping[str, str] | None = None,
+        files: Mapping[str, str] | None = None,
+        **more: object,
+    ) -> None:
+        """A package that brings a `program` of its name, as text, and other `files`, and `needs` ranges of others.
+
+        `more` are other fields of its package.json.
+        """
+        own = {"bin": {name: "program"} if program else None, "dependencies": needs}
+        manifest = {"name": name, "version": version, **{key: value for key, value in own.items() if value}, **more}
+        texts = {"package.json": json.dumps(manifest), "program": program, **(files or {})}
+        data = tarball({f"package/{path}": text.encode() for path, text in texts.items()})
         integrity = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
         dist = {"tarball": f"{self.address}/{name}/-/{name}-{version}.tgz", "integrity": integrity}
         about = json.loads(self.pages.get(f"/{name}", ("", b'{"versions": {}}'))[1])
         about |= {"name": name, "dist-tags": {"latest": version}}
-        about["versions"][version] = {**manifest, "dist": dist}
+        scripts = {"preinstall", "install", "postinstall"} & dict(more.get("scripts", {})).keys()  # type: ignore[call-overload]
+        about["versions"][version] = {**manifest, "dist": dist, **({"hasInstallScript": True} if scripts else {})}
         self.pages[f"/{name}"] = ("application/json", json.dumps(about).encode())
         self.pages[f"/{name}/-/{name}-{version}.tgz"] = ("application/octet-stream", data)
 

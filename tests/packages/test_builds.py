@@ -39,7 +39,7 @@ def test_both_builds_are_what_a_thread_needs(builder: Builder, directory: Path) 
     thread = Layered(builder, directory / "t", made, VERSION)
     thread.write("pyproject.toml", virtual_environment._manifest(PYTHON, ()).encode())
     thread.write("package.json", locking.package_json(BUN).encode())
-    thread.write("uv.lock", store.workspace_lock(made[0], "uv.lock") or b"")
+    thread.write("uv.lock", store.file_beside(made[0], "uv.lock") or b"")
     thread.write("bun.lock", lock["bun"])
     assert thread.shell("cd /; python -c 'import six, sys; print(sys.executable, sys.prefix, six.__file__)'") == (
         f"/.venv/bin/python /.venv /.venv/lib/python{VERSION}/site-packages/six.py\n"
@@ -65,7 +65,7 @@ def test_both_builds_are_what_a_thread_needs(builder: Builder, directory: Path) 
 
 def test_without_packages_there_is_a_pip_and_an_empty_directory(builder: Builder, directory: Path) -> None:
     made = virtual_environment.build(Python(VERSION), None, builder), node_modules.build(Bun({}), None, builder)
-    assert store.workspace_lock(made[0], "uv.lock") is None
+    assert store.file_beside(made[0], "uv.lock") is None
     thread = Layered(builder, directory / "t", made, VERSION)
     assert (
         next(line.split()[0] for line in thread.shell("uv pip list -p /.venv --format freeze").splitlines())[:5]
@@ -107,7 +107,7 @@ def test_credentials_serve_the_build_and_are_in_none_of_it(
         made = virtual_environment.build(wanted, pip_compile.resolve(wanted, b"", builder).text, builder)
     found = subprocess.run(["grep", "-rlF", "sesame", made.path], capture_output=True, text=True, check=False)
     assert found.stdout == ""
-    assert b"solven-acme" in (store.workspace_lock(made, "uv.lock") or b"")
+    assert b"solven-acme" in (store.file_beside(made, "uv.lock") or b"")
 
 
 CERTIFICATES = """

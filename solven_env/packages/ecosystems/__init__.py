@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from solven_env.documents.answers import Question
     from solven_env.packages.added import AddedPackage
     from solven_env.packages.host_tools import Tools
-    from solven_env.packages.locks import NewestVersion, Resolution
+    from solven_env.packages.locks import NewestVersion, Remark, Resolution
     from solven_env.packages.making import Builder
     from solven_env.packages.store import Build
     from solven_env.packages.toolchain import Toolchain
@@ -77,6 +77,9 @@ class Ecosystem(SectionKind, Protocol):
 
     def install(self, section: Any, lock: bytes | None, builder: Builder) -> Build:
         """Make the build. BuildError, LockError, PlatformError."""
+
+    def remarks(self, build: Build) -> Sequence[Remark]:
+        """Remarks about the packages of a build."""
 
     def workspace_lock(self, lock: bytes, build: Build | None) -> bytes | None:
         """The bytes of the lock file that a workspace begins with; None while the build that brings it is missing."""

@@ -117,7 +117,7 @@ def test_no_code_of_a_package_runs_while_a_build_is_made(
         assert [path for path in registry.seen if "stolen" in path] == []
         assert victim.read_bytes() == SECRET
         assert stat.S_IMODE(victim.stat().st_mode) == 0o600
-        assert SECRET not in (store.workspace_lock(made, "uv.lock") or b"")
+        assert SECRET not in (store.file_beside(made, "uv.lock") or b"")
         assert (made.tree / SITE / "solven_evil.pth").exists()  # it is installed, and compiled
         assert list((made.tree / SITE / "__pycache__").glob("solven_evil.*"))
         # and another profile's package is what its lock says
@@ -143,7 +143,7 @@ def test_what_installs_and_compiles_has_neither_network_nor_credentials(
         assert (made.tree / "ran").exists()  # it ran, and came nowhere
         assert [path for path in registry.seen if "stolen" in path] == []
         assert victim.read_bytes() == SECRET
-        assert SECRET not in (store.workspace_lock(made, "uv.lock") or b"")
+        assert SECRET not in (store.file_beside(made, "uv.lock") or b"")
         alone = Python(VERSION, ("solven-six",))
         other = virtual_environment.build(alone, pip_compile.resolve(alone, b"", builder).text, builder)
         assert (other.tree / SITE / "solven_six.py").read_bytes() == b"ANSWER = 6\n"

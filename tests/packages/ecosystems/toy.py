@@ -8,7 +8,7 @@ from solven_env.documents.answers import Answer, Question, ok
 from solven_env.errors import LockError
 from solven_env.packages import making, store
 from solven_env.packages.host_tools import Tools
-from solven_env.packages.locks import Resolution
+from solven_env.packages.locks import Remark, Resolution
 from solven_env.state.grammar import table_with, text
 
 if TYPE_CHECKING:
@@ -140,6 +140,11 @@ def install(section: Toy, lock: bytes | None, builder: Builder) -> Build:
 
     inputs = key_inputs(lock, builder.uid)
     return store.obtain(builder.host.cache, store.key(NAME, inputs), inputs, fill)
+
+
+def remarks(build: Build) -> tuple[Remark, ...]:
+    """None: nothing of a package is left undone in a build."""
+    return ()
 
 
 def workspace_lock(lock: bytes, build: Build | None) -> bytes:

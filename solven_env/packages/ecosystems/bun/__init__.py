@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +16,7 @@ from solven_env.sandbox.launch_plan import Bind, StagedLink
 from solven_env.state.grammar import list_of, table_of, table_with, text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from solven_env.documents.answers import Answer
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from solven_env.packages.added import AddedPackage
     from solven_env.packages.ecosystems.bun.asked import AskedHost
     from solven_env.packages.ecosystems.bun.bun_lock import BunLock
-    from solven_env.packages.locks import NewestVersion, Resolution
+    from solven_env.packages.locks import NewestVersion, Remark, Resolution
     from solven_env.packages.making import Builder
     from solven_env.packages.store import Build
     from solven_env.packages.toolchain import Toolchain
@@ -34,7 +35,6 @@ TARGET = "/node_modules"
 LOCK = "bun.lock"
 LOCKS = (LOCK,)
 WORKSPACE_LOCK = "bun.lock"
-LOCKS = (LOCK,)
 IS_STATED_WHEN_ABSENT = True
 NEEDED = ()
 """A build can do without any package: `bun remove` takes them away, and `bun install` brings them back."""
@@ -56,6 +56,9 @@ RECORDED = table_with(
     {"packages": table_of(text)},
     {"trusted": list_of(text), "registries": list_of(table_with({"name": text, "scopes": list_of(text)}))},
 )
+SCRIPTS = "scripts.json"
+"""The file beside a build's tree that says whose install scripts did not run (`scripts.written`)."""
+NO_SCRIPTS = b"[]\n"
 NODE = ("/usr/bin/node", "/usr/local/bin/node", "/bin/node")
 
 
@@ -151,11 +154,15 @@ def section(recorded: Mapping[str, Any]) -> Bun:
 
 
 def believe(text: bytes, section: Bun, file: str, *, fix: str = "") -> BunLock:
-    """Parse a bun.lock. LockError at `file:line` for bad syntax, a missing package or a superfluous one."""
-    from solven_env.packages.ecosystems.bun import bun_lock, tree
+    """Parse a bun.lock. LockError at `file:line` for bad syntax, a missing package or a superfluous one.
+
+    LockError for a trusted package that the lock does not have, too.
+    """
+    from solven_env.packages.ecosystems.bun import bun_lock, scripts, tree
 
     lock = bun_lock.parse(text, file, fix=fix)
     tree.check(lock, section, file, fix=fix)
+    scripts.check_trusted(lock, section, file)
     return lock
 
 
@@ -186,11 +193,14 @@ def check_known(text: bytes, host: Toolchain) -> object:
 
 
 def resolve(section: Bun, known: bytes, builder: Builder) -> Resolution:
-    """The text of bun.lock; see `locking`."""
-    from solven_env.packages.ecosystems.bun import locking
+    """The text of bun.lock, and remarks about install scripts; see `locking`. LockError for a wrong `trusted`."""
+    from solven_env.packages.ecosystems.bun import bun_lock, locking, scripts
     from solven_env.packages.locks import Resolution
 
-    return Resolution(locking.resolve(section, known, builder.host))
+    text = locking.resolve(section, known, builder.host)
+    lock = bun_lock.parse(text, LOCK)
+    scripts.check_trusted(lock, section, LOCK)
+    return Resolution(text, scripts.remarks_of_lock(lock, section))
 
 
 def released(section: Bun, known: bytes, names: Collection[str], builder: Builder) -> bytes:
@@ -224,10 +234,30 @@ def key_inputs(section: Bun, lock: bytes | None, uid: int | None) -> dict[str, o
     version, pin = program.pin()
     return {
         **section.asked(),
+        **({"node": _node()} if section.trusted else {}),  # whose binaries the scripts build or fetch
         "lock": hashlib.sha256(lock).hexdigest() if lock is not None else None,
         "bun": {"version": version, "sha256": pin["sha256"]},
         "uid": uid,
     }
+
+
+def _node() -> list[int] | None:
+    """The size and the modification time of the host's node; None where there is none."""
+    for path in NODE:
+        with suppress(OSError):
+            about = os.stat(path)
+            return [about.st_size, about.st_mtime_ns]
+    return None
+
+
+def remarks(build: Build) -> Sequence[Remark]:
+    """The packages of a build whose install scripts did not run, and trusted ones without any."""
+    text = store.file_beside(build, SCRIPTS)
+    if text is None or text == NO_SCRIPTS:  # of an earlier version, or of packages without any
+        return ()
+    from solven_env.packages.ecosystems.bun import scripts
+
+    return scripts.remarks_of_build(text)
 
 
 def install(section: Bun, lock: bytes | None, builder: Builder) -> Build:

@@ -36,7 +36,7 @@ def resolve(section: row.Bun, known: bytes, host: Toolchain) -> bytes:
     with directory_away(host.cache) as scratch:
         text = _lock_by_bun(package_json(section), known, scratch, host)
         with told_of("Bun", _FIX):
-            row.believe(text, section, row.LOCK)
+            tree.check(bun_lock.parse(text, row.LOCK), section, row.LOCK)
         (scratch / row.LOCK).write_bytes(text)
         run_bun(scratch, host, "install", "--lockfile-only", "--frozen-lockfile")
     return text

@@ -34,7 +34,7 @@ def check(lock: BunLock, bun: Bun, file: str, *, fix: str = "") -> None:
             raise LockError(what, fix=fix, location=f"{file}:{found.line}")
     for package in lock.packages.values():
         for name in package.needs.keys() - package.may_need.keys():
-            if _find(lock.packages, package.key, name) is None:
+            if place_of(lock.packages, package.key, name) is None:
                 what = f"the lock has no {name}, which {package.key} needs"
                 raise LockError(what, fix=fix, location=f"{file}:{package.line}")
     needs = {key: {**package.may_need, **package.needs} for key, package in lock.packages.items()}
@@ -80,6 +80,13 @@ def compare_registry(found: BunLock, registry: Mapping[str, LockedPackage], file
             raise LockError(f"the registry says otherwise what {name} needs", fix=fix, location=location)
 
 
+def place_of(places: Container[str], key: str, name: str) -> str | None:
+    """The place of what `name` is for the package at `key`: the nearest one upwards, as Node looks for it."""
+    above = bun_lock.split_key(key)
+    nearest = ("/".join((*above[:depth], name)) for depth in range(len(above), -1, -1))
+    return next((place for place in nearest if place in places), None)
+
+
 def _refuse_unasked(lock: BunLock, asked: Container[str], installed: Container[str], file: str, fix: str) -> None:
     for key, package in lock.packages.items():
         if key in installed and key not in asked:
@@ -98,7 +105,7 @@ def _asked(lock: BunLock, bun: Bun, needs: Mapping[str, Mapping[str, str]], file
     while pending:
         above, ranges = pending.pop()
         for name, text in ranges.items():
-            key = _find(needs, above, name)
+            key = place_of(needs, above, name)
             if key is None:
                 continue
             package = lock.packages.get(key)
@@ -109,13 +116,6 @@ def _asked(lock: BunLock, bun: Bun, needs: Mapping[str, Mapping[str, str]], file
                 asked.add(key)
                 pending.append((key, needs[key]))
     return asked
-
-
-def _find(places: Container[str], key: str, name: str) -> str | None:
-    """The place of what `name` is for the package at `key`: the nearest one upwards, as Node looks for it."""
-    above = bun_lock.split_key(key)
-    nearest = ("/".join((*above[:depth], name)) for depth in range(len(above), -1, -1))
-    return next((place for place in nearest if place in places), None)
 
 
 def _optional(manifest: Mapping[str, object]) -> dict[str, str]:

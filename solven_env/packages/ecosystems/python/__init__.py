@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from solven_env.packages.ecosystems.python import builds_txt
     from solven_env.packages.ecosystems.python.remembered import Interpreter
     from solven_env.packages.ecosystems.python.requirements_txt import Pin
-    from solven_env.packages.locks import NewestVersion, Resolution
+    from solven_env.packages.locks import NewestVersion, Remark, Resolution
     from solven_env.packages.making import Builder
     from solven_env.packages.store import Build
     from solven_env.packages.toolchain import Toolchain
@@ -327,9 +327,14 @@ def install(section: Python, lock: bytes | None, builder: Builder) -> Build:
     return virtual_environment.build(section, lock, builder)
 
 
+def remarks(build: Build) -> tuple[Remark, ...]:  # noqa: ARG001
+    """None: nothing of a package is left undone in a build."""
+    return ()
+
+
 def workspace_lock(lock: bytes, build: Build | None) -> bytes | None:  # noqa: ARG001 - python.txt is none of uv's own
     """The `uv.lock` that the build brings."""
-    return store.workspace_lock(build, WORKSPACE_LOCK) if build is not None else None
+    return store.file_beside(build, WORKSPACE_LOCK) if build is not None else None
 
 
 def recorded_files(root: Root) -> Iterator[tuple[str, bytes, int]]:

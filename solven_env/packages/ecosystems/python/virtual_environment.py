@@ -104,11 +104,11 @@ def _install(
         make_directory(offered)
         for wheel in found.values():
             (offered / wheel.name).hardlink_to(wheel)
-    shown = {"writable": {row.TARGET: tree}, "readable": {_WHEELS: offered}}
+    writable, readable = {row.TARGET: tree}, {_WHEELS: offered}
     told = {"purpose": "the Python packages cannot be installed", "fix": "Lock again, or ask `doctor`."}
     progress = builder.host.progress
     within(progress, f"installing {counted(len(found), 'Python package')}")
-    with making.make(builder, tools, stage, fetches=False, **shown) as place:
+    with making.make(builder, tools, stage, fetches=False, writable=writable, readable=readable) as place:
         place.write("names.txt", "".join(f"{pin.name}=={pin.version}\n" for pin in found).encode())
         for argv in (
             (_UV, "venv", "--quiet", "--allow-existing", "--no-project", "-p", _executable(section), row.TARGET),
