@@ -60,7 +60,8 @@ def told(remarks: Sequence[Remark]) -> Iterator[str]:
             yield remark.message
         elif remark is unrun[0]:
             *first, last = (f"{each.package} {each.version}" for each in unrun)
-            yield f"{', '.join(first)} and {last} have install scripts that did not run: see bun.trusted"
+            cure = remark.message.rpartition(": ")[2]
+            yield f"{', '.join(first)} and {last} have install scripts that did not run: {cure}"
 
 
 class Resolution(NamedTuple):

@@ -183,8 +183,10 @@ def test_remarks_come_last_by_their_kinds(capsys: pytest.CaptureFixture[str]) ->
         "  rouge 0.0.4; 0.1.2 has no wheel",
         "Not for every machine (solven-env docs builds):",
         "  a 1: platforms",
-        "Install scripts that do not run (solven-env docs builds):",
+        "Install scripts that did not run (solven-env docs builds):",
         "  a 1: scripts",
+        "Trusted for nothing (solven-env docs builds):",
+        "  a 1: trusted",
     ]
 
 

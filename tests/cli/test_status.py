@@ -49,6 +49,7 @@ def test_status_json(cli: Cli) -> None:
                 "added": {},
                 "missing_links": [],
                 "interrupted": False,
+                "remarks": [],
                 "unenforced": [],
                 "session": None,
             }
