@@ -472,7 +472,7 @@ def outdated(profile: str | Path, *, progress: Callable[[str], None] = lambda _:
     """Report what `lock` with `upgrade` would move, and what the profile's own ranges keep below the newest version.
 
         >>> solven_env.outdated("team.yaml").packages["python.txt"]
-        (OutdatedPackage(name='httpx', locked='0.27.0', upgrade='0.28.1', newest='1.0.0', held_by='httpx<1'),)
+        (OutdatedPackage(name='httpx', locked='0.27.0', upgrade='0.28.1', newest='1.0.0', held_by='<1'),)
 
     Writes nothing. `LockError` when the lock is missing, out of date with the profile or not valid, `BuildError` when
     the packages cannot be resolved. `progress` is told as by `lock`.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from solven_env.packages.locks import OutdatedPackage
     from solven_env.report import OutdatedReport
 
-_TITLES = ("package", "locked", "upgrade", "newest")
+_TITLES = ("package", "locked", "upgrade", "newest", "kept out by")
 _NONE = "-"
 
 
@@ -67,8 +67,7 @@ def tell_outdated(report: OutdatedReport, profile: str) -> None:
 def _row(package: OutdatedPackage) -> tuple[str, ...]:
     from solven_env.errors import printable
 
-    newest = f"{package.newest}, kept out by {package.held_by}" if package.newest else ""
-    return (*(printable(text) or _NONE for text in package[:3]), printable(newest))
+    return (*(printable(text) or _NONE for text in package[:3]), *map(printable, package[3:]))
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Iterable[str]:

@@ -152,6 +152,9 @@ WHOLE = bun_lock(ASKED, A, B1, B2, C, D)
 def test_a_bun_lock_that_has_all_is_taken() -> None:
     tree.check(WHOLE, Bun(ASKED), BUN_FILE)
     tree.check(bun_lock({"b": "2.x"}, B2), Bun({"b": "2.x"}), BUN_FILE)
+    aliased = {"x": "^1.0.0", "b": "npm:other@2.x"}  # x finds what the profile calls b
+    found = bun_lock(aliased, ("x", "x@1.0.0", {"b": "*"}, {}), ("b", "other@2.0.0", {}, {}))
+    tree.check(found, Bun(aliased), BUN_FILE)
 
 
 @pytest.mark.parametrize(
@@ -166,6 +169,7 @@ def test_a_bun_lock_that_has_all_is_taken() -> None:
         (bun_lock(ASKED, A, B1, B2, C, D, ("b/a", "a@1.0.0", {}, {})), ASKED, 6, "nothing asks for a 1.0.0 at b/a"),
         (bun_lock(ASKED, A, B1, B2, C, ("d-cjs", "evil@1.0.0", {}, {})), ASKED, 5, "d-cjs is evil"),
         (bun_lock({"b": "2"}, ("b", "evil@2.0.0", {}, {})), {"b": "2"}, 1, "b is evil"),
+        (bun_lock({"b": "npm:c@2"}, ("b", "evil@2.0.0", {}, {})), {"b": "npm:c@2"}, 1, "b is evil"),
         (bun_lock(ASKED, A, ("a/b", "evil@1.0.0", {}, {}), B2), ASKED, 2, "a/b is evil"),
     ],
 )  # fmt: skip

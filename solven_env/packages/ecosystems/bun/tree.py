@@ -98,8 +98,9 @@ def _asked(lock: BunLock, bun: Bun, needs: Mapping[str, Mapping[str, str]], file
     """The keys of the packages that the profile's ask for, and what those ask for.
 
     `needs` has, by key, the ranges by name of every package that is there. LockError where the lock has a package of
-    another name at a place.
+    another name at a place. What the profile has under another name of its own is that name for others too.
     """
+    chosen = {name: (npm.alias(text) or (name,))[0] for name, text in bun.packages.items()}
     asked: set[str] = set()
     pending: list[tuple[str, Mapping[str, str]]] = [("", bun.packages)]
     while pending:
@@ -109,7 +110,8 @@ def _asked(lock: BunLock, bun: Bun, needs: Mapping[str, Mapping[str, str]], file
             if key is None:
                 continue
             package = lock.packages.get(key)
-            if package is not None and package.name != (npm.alias(text) or (name,))[0]:
+            names = ((npm.alias(text) or (name,))[0], chosen.get(key))
+            if package is not None and package.name not in names:
                 what = f"{key} is {package.name}, and {above or 'the profile'} asks for another package"
                 raise LockError(what, fix=fix, location=f"{file}:{package.line}")
             if key not in asked:

@@ -48,7 +48,7 @@ def held(section: Bun, lock: bytes, host: Toolchain) -> list[NewestVersion]:
     for name, (real, wanted) in asked.items():
         version = latest[f"{real}@latest"].version
         if not npm.satisfies(version, wanted) and npm.is_newer(version, locked[name].version):
-            found.append(NewestVersion(name, version, f"{name} {section.packages[name]}"))
+            found.append(NewestVersion(name, version, section.packages[name]))
     return found
 
 

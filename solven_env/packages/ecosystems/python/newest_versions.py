@@ -34,7 +34,7 @@ def held(section: Python, pins: Sequence[Pin], host: Toolchain) -> list[NewestVe
             continue
         version = newest[asked.name]
         if Version(version) > Version(pinned[asked.name]) and not pep508.satisfies(version, asked.specifier):
-            found.append(NewestVersion(asked.name, version, text))
+            found.append(NewestVersion(asked.name, version, asked.specifier))
     return found
 
 
