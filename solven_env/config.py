@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,13 @@ FILE = "config.yaml"
 
 LAST_UID = 2**32 - 3
 """The highest uid. 2^32 - 1 is no uid, and many systems keep the one before it free (nobody of 32 bits)."""
+
+_SCHEMES = {"indexes": ("https", "http", "file"), "registries": ("https", "http")}
+_CREDENTIALS = {"indexes": "password", "registries": "token"}
+_PLACES = {"environment": ("name", "COMPANY_TOKEN"), "file": ("path", "/run/secrets/company")}
+"""By the `from` of a secret, the key that says where it is, and an example of its value."""
+_OF_ADDRESSES = re.compile(r"[A-Za-z0-9:/._~%+,=&\[\]-]+")
+"""Characters of addresses that mean nothing else in a uv.toml, an .npmrc or a variable of uv's."""
 
 
 class HostSandbox(NamedTuple):
@@ -53,15 +61,44 @@ class Storage(NamedTuple):
     name: str = ""
 
 
+class Secret(NamedTuple):
+    """The place of a password or token: a variable of the caller's environment, or a file, by its absolute path."""
+
+    variable: str = ""
+    path: str = ""
+
+
+class HostIndex(NamedTuple):
+    """An index of Python packages: its address, which holds no credentials, and whom uv says it is."""
+
+    url: str
+    username: str = ""
+    password: Secret | None = None
+
+
+class HostRegistry(NamedTuple):
+    """A registry of npm packages: its address, which holds no credentials, and the token that Bun shows it."""
+
+    url: str
+    token: Secret | None = None
+
+
 _NO_STORAGES: Mapping[str, Storage] = {}
+_NO_INDEXES: Mapping[str, HostIndex] = {}
+_NO_REGISTRIES: Mapping[str, HostRegistry] = {}
 
 
 class Config(NamedTuple):
-    """The configuration of a host; all defaults without a file. `default_storage` is a name in `storages`."""
+    """The configuration of a host; all defaults without a file. `default_storage` is a name in `storages`.
+
+    Profiles name what is in `indexes` and `registries`.
+    """
 
     default_storage: str | None = None
     storages: Mapping[str, Storage] = _NO_STORAGES
     sandbox: HostSandbox = HostSandbox()
+    indexes: Mapping[str, HostIndex] = _NO_INDEXES
+    registries: Mapping[str, HostRegistry] = _NO_REGISTRIES
 
 
 def parse(text: bytes, file: str, schema: bytes, find_group: Callable[[str], int | None] = lambda _: None) -> Config:
@@ -83,6 +120,7 @@ def parse(text: bytes, file: str, schema: bytes, find_group: Callable[[str], int
     _check(document)
     group = _group(document, find_group)
     _check_uids(document, group)
+    _check_sources(document)
     if document.diagnostics:
         raise ConfigError(ordered(document.diagnostics))
     return _config(document.data, group)
@@ -108,6 +146,13 @@ def load(environ: Mapping[str, str]) -> Config:
     if named:
         raise _unusable(Path(named), f"{VARIABLE} names this file, which is missing", "Name another, or unset it.")
     return Config()
+
+
+def place(environ: Mapping[str, str]) -> Path:
+    """The file of the host configuration: the one that is read, else the one in which the user would begin it."""
+    named = environ.get(VARIABLE)
+    places = [Path(named)] if named else [directory / FILE for directory in directories.configuration()]
+    return next((path for path in places if path.is_file()), places[0])
 
 
 def common_uid(config: Config) -> int | None:
@@ -188,6 +233,57 @@ def _check_uids(document: Document, group: int | None) -> None:
         document.report(document.at_value("sandbox", "uids", "first"), message, "Choose a range without it.")
 
 
+def _check_sources(document: Document) -> None:
+    """Report what is no plain address of an index or a registry, and secrets whose place is not said.
+
+    What is written as an address is not repeated: it may hold a password.
+    """
+    for section, credential in _CREDENTIALS.items():
+        for name, source in (document.data.get(section) or {}).items():
+            _check_address(document, section, name, source.get("url"))
+            if credential in source:
+                _check_secret(document, (section, name, credential), source[credential])
+            if section == "indexes" and credential in source and "username" not in source:
+                where = document.at_key(section, name, credential)
+                document.report(where, f"indexes.{name} has a password and no username", "Add 'username: NAME'.")
+
+
+def _check_address(document: Document, section: str, name: str, url: str | None) -> None:
+    from urllib.parse import urlsplit
+
+    if url is None:
+        return
+    schemes = _SCHEMES[section]
+    try:
+        parts = urlsplit(url)
+        is_whole = parts.scheme in schemes and bool(parts.hostname or parts.scheme == "file") and parts.port != 0
+    except ValueError:
+        is_whole = False
+    message, fix = "", "Write, for example, https://packages.example.com/simple."
+    if "@" in url:
+        message = "has credentials in its address"
+        fix = f"Leave them out, and write '{_CREDENTIALS[section]}: {{from: environment, name: COMPANY_TOKEN}}' beside."
+    elif not is_whole:
+        message = f"has no address that begins with {', '.join(f'{scheme}://' for scheme in schemes)}"
+    elif not _OF_ADDRESSES.fullmatch(url):
+        message = "has an address with something else in it than letters, digits and :/._~%+,=&[]-"
+    if message:
+        document.report(document.at_value(section, name, "url"), f"{section}.{name} {message}", fix)
+
+
+def _check_secret(document: Document, path: tuple[str, ...], secret: Mapping[str, str]) -> None:
+    if "from" not in secret:  # a mistake of another kind
+        return
+    wanted, example = _PLACES[secret["from"]]
+    for key, _ in _PLACES.values():
+        if key != wanted and key in secret:
+            message = f"{'.'.join(path)}: '{key}' says nothing of what is from {secret['from']}"
+            document.report(document.at_key(*path, key), message, f"Write '{wanted}: {example}' instead.")
+            return
+    if wanted not in secret and (*path, wanted) not in document.taken_out:
+        document.report(document.at_key(*path), f"{'.'.join(path)} has no '{wanted}'", f"Add '{wanted}: {example}'.")
+
+
 def _group(document: Document, find_group: Callable[[str], int | None]) -> int | None:
     written: str | int | None = document.data.get("sandbox", {}).get("group")
     if not isinstance(written, str):
@@ -213,4 +309,16 @@ def _config(data: Mapping[str, Any], group: int | None) -> Config:
         name: Storage(**storage | {"root": Path(storage["root"]), "name": name})
         for name, storage in data.get("storages", {}).items()
     }
-    return Config(data.get("default_storage"), storages, HostSandbox(**sandbox))
+    indexes = {
+        name: HostIndex(index["url"], index.get("username", ""), _secret(index.get("password")))
+        for name, index in data.get("indexes", {}).items()
+    }
+    registries = {
+        name: HostRegistry(registry["url"], _secret(registry.get("token")))
+        for name, registry in data.get("registries", {}).items()
+    }
+    return Config(data.get("default_storage"), storages, HostSandbox(**sandbox), indexes, registries)
+
+
+def _secret(written: Mapping[str, str] | None) -> Secret | None:
+    return None if written is None else Secret(written.get("name", ""), written.get("path", ""))

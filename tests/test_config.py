@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from solven_env.config import Config, HostSandbox, Storage, load, parse
+from solven_env.config import Config, HostIndex, HostRegistry, HostSandbox, Secret, Storage, load, parse
 from solven_env.errors import ConfigError
 from solven_env.system import shipped
 
@@ -18,9 +18,14 @@ default_storage: prod
 storages:
   prod: {root: /srv/agents, id: agents-prod, require_mount: true}
   b: {root: "/mnt/b c"}
+indexes:
+  company: {url: https://packages.acme.test/simple, username: ada, password: {from: file, path: /run/secret}}
+  plain: {url: http://h/s}
+registries: {npm: {url: https://npm.acme.test/, token: {from: environment, name: TOKEN}}}
 sandbox: {uid: 12345, uids: {first: 20000, count: 3}, bwrap: /opt/bwrap, networks: [none, internet]}
 """
 
+FROM = "{from: environment, name: PASSWORD}"
 MISTAKES = [
     ("storage: {}", "1:1: unknown key 'storage'. Did you mean 'storages'?"),
     ("sandbox: {uid: 0}", "1:16: sandbox.uid: 0 is not a user id between 1 and 999999999. Write, for example, 61000."),
@@ -47,6 +52,20 @@ MISTAKES = [
     ("storages: {a: {}}", "1:12: storages.a has no 'root'. Add 'root: /srv/agents'."),
     ("default_storage: a\nstorages: {aa: {root: /x}}", "1:18: there is no storage 'a'. "),
     ("default_storage: prod", "1:18: there is no storage 'prod'. Add 'storages: {prod: {root: /srv/agents}}'."),
+    ("indexes: {c: {}}", "1:11: indexes.c has no 'url'. Add 'url: "),
+    ("indexes: {c/d: {url: https://h}}", "1:11: 'c/d' is not the name of an index: letters, "),
+    ("indexes: {c: {url: 'https://u:pw@h/s'}}", "1:20: indexes.c has credentials in its address. Leave them out, and "),
+    ("indexes: {c: {url: 'ftp://h'}}", "1:20: indexes.c has no address that begins with https://, http://, file://. "),
+    ("indexes: {c: {url: 'https://h:pw/s'}}", "1:20: indexes.c has no address that begins with https://, "),
+    ("indexes: {c: {url: 'https://h/s?token=pw'}}", "1:20: indexes.c has an address with something else in it than "),
+    ("indexes: {c: {url: https://h, username: 'a b'}}", "1:41: indexes.c.username: 'a b' is not a name without "),
+    (f"indexes: {{c: {{url: https://h, password: {FROM}}}}}", "1:31: indexes.c has a password and no username. Add "),
+    ("indexes: {c: {url: https://h, username: a, password: pw}}", "1:54: indexes.c.password must be a mapping, not t"),
+    ("registries: {c: {url: https://h, token: {from: file}}}", "1:34: registries.c.token has no 'path'. Add 'path: "),
+    ("registries: {c: {url: https://h, token: {from: environment, path: /x}}}", "1:61: registries.c.token: 'path' "),
+    ("registries: {c: {url: https://h, token: {from: vault}}}", "1:48: registries.c.token.from: 'vault' is not envi"),
+    ("registries: {c: {url: https://h, token: {from: file, path: x}}}", "1:60: registries.c.token.path: 'x' is not an"),
+    ("registries: {c: {url: 'file:///x'}}", "1:23: registries.c has no address that begins with https://, http://. "),
     ("- a", "1:1: the document is a list, not a mapping. Write 'key: value' lines."),
 ]  # fmt: skip
 
@@ -68,6 +87,11 @@ def test_what_is_said_is_read() -> None:
         "prod",
         {"prod": Storage(Path("/srv/agents"), "agents-prod", True, "prod"), "b": Storage(Path("/mnt/b c"), name="b")},
         HostSandbox(12345, "/opt/bwrap", ("none", "internet"), range(20000, 20003)),
+        {
+            "company": HostIndex("https://packages.acme.test/simple", "ada", Secret(path="/run/secret")),
+            "plain": HostIndex("http://h/s"),
+        },
+        {"npm": HostRegistry("https://npm.acme.test/", Secret(variable="TOKEN"))},
     )
 
 
@@ -77,6 +101,7 @@ def test_a_mistake_is_told_with_its_place(text: str, expected: str) -> None:
         parse(text.encode(), "c.yaml", SCHEMA)
     (told,) = map(str, caught.value.diagnostics)
     assert told.startswith(f"c.yaml:{expected}")
+    assert "pw" not in told
 
 
 @pytest.fixture

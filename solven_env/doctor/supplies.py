@@ -196,7 +196,7 @@ def questions() -> tuple[Question[Host], ...]:
         Question("uv", uv),
         *(question for row in ECOSYSTEMS.values() for question in row.QUESTIONS),
         Question("certificates", authorities, ("uv",)),
-        *(row.REGISTRY for row in ECOSYSTEMS.values()),
+        *(question for row in ECOSYSTEMS.values() for question in row.REGISTRIES),
         Question("cache", room(lambda host: host.cache)),
         Question("store", builds, ("cache",)),
         Question("data", room(lambda host: host.data)),

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from solven_env.config import common_uid
 from solven_env.errors import BuildError, StoreError, counted
 from solven_env.packages import lock_files, locks, store
-from solven_env.packages.ecosystems import ECOSYSTEMS
+from solven_env.packages.ecosystems import ECOSYSTEMS, bound
 from solven_env.packages.steps import step
 from solven_env.state.records import lock_key
 from solven_env.system import directories
@@ -75,7 +75,7 @@ def builder(config: Config, environ: Mapping[str, str], backend: Backend, progra
         _host.cache_clear()
         host = _host(variables)
     networks = config.sandbox.networks
-    return Builder(host, common_uid(config), str(directories.runtime()), backend, program, networks)
+    return Builder(host.configured(config), common_uid(config), str(directories.runtime()), backend, program, networks)
 
 
 def find(need: Need, config: Config) -> Build | None:
@@ -153,8 +153,8 @@ def obtain(
     if lacking:
         for need in lacking:
             _believe(need)
-        able = with_program(builder, config, environ)
-        made = iter(at_once([functools.partial(_make, need, able, config, progress) for need in lacking]))
+        able = bound({need.kind: need.section for need in lacking}, with_program(builder, config, environ))
+        made = iter(at_once([functools.partial(_make, need, able[need.kind], config, progress) for need in lacking]))
         return [build or next(made) for build in found]
     return [build for build in found if build is not None]
 
@@ -163,7 +163,7 @@ def _make(need: Need, builder: Builder, config: Config, progress: Callable[[str]
     count = counted(len(need.section.packages), "package")
     doing, done = f"making the {need.kind} build ({count} and what they need)", f"made the {need.kind} build"
     try:
-        with step(progress, doing, done) as tell:
+        with step(progress, doing, done) as tell, builder.host.hiding():
             return need.ecosystem.install(need.section, need.lock, builder.telling(tell))
     except BuildError as error:
         changed = _changed(need, config)

@@ -46,10 +46,11 @@ class Remark(NamedTuple):
     """All of it in one line, the package's name first."""
 
 
-HELD_BACK, SCRIPTS, TRUSTED = "held-back", "scripts", "trusted"
-REMARKS = (HELD_BACK, "platforms", SCRIPTS, TRUSTED)
+HELD_BACK, SCRIPTS, TRUSTED, UNNEEDED = "held-back", "scripts", "trusted", "unneeded"
+REMARKS = (HELD_BACK, "platforms", SCRIPTS, TRUSTED, UNNEEDED)
 """The kinds of remarks, in the order in which they are told: a version below the newest that fits, one that some
-machines cannot have, install scripts that did not run, a trusted package that has none."""
+machines cannot have, install scripts that did not run, a trusted package that has none, one that is bound to an
+index and that nothing needs."""
 
 
 def told(remarks: Sequence[Remark]) -> Iterator[str]:

@@ -32,7 +32,8 @@ _PASSED_IN_ANY_CASE = frozenset(
 )
 _UV_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
 _UV_SOURCES = (*_UV_INDEXES, "UV_FIND_LINKS")
-_UV_SOURCE_KEYS = {"index", "index-url", "extra-index-url", "find-links", "no-index"}
+UV_SOURCE_KEYS = frozenset({"index", "index-url", "extra-index-url", "find-links", "no-index"})
+"""The keys of a uv.toml, and of its table `pip`, that say where packages come from."""
 _REFERENCE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 _CAFILE = re.compile(r"(?m)^\s*cafile\s*=\s*(.*?)\s*$\n?")
 
@@ -148,7 +149,7 @@ def _names_sources(uv_toml: bytes) -> bool:
     except ValueError:
         return False  # uv itself tells what is wrong with it
     pip = document.get("pip")
-    return bool(_UV_SOURCE_KEYS & (document.keys() | (pip.keys() if isinstance(pip, dict) else set())))
+    return bool(UV_SOURCE_KEYS & (document.keys() | (pip.keys() if isinstance(pip, dict) else set())))
 
 
 def _with_proxy(variables: dict[str, str], proxy: str) -> dict[str, str]:

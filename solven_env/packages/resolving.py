@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from solven_env.errors import BuildError, LockError
 from solven_env.packages import lock_text
-from solven_env.packages.ecosystems import ECOSYSTEMS
-from solven_env.packages.locks import REMARKS, Remark
+from solven_env.packages.ecosystems import ECOSYSTEMS, bound
+from solven_env.packages.locks import REMARKS, Remark, to_lock
 from solven_env.packages.steps import step
 from solven_env.system.publishing import scratch
 
@@ -46,15 +46,16 @@ def resolve(
     wheel, no network.
     """
     lock, remarks = {}, list[Remark]()
-    for name, section in sections.items():
-        if section and section.packages:
-            row = ECOSYSTEMS[name]
-            with step(progress, f"{doing[0]} {section.told()}", f"{doing[1]} {section.told()}") as tell:
-                known_text = _preferred(row, known, builder.host, progress)
-                if known_text and moving.get(name):
-                    known_text = row.released(section, known_text, moving[name], builder)
-                lock[name], more = row.resolve(section, known_text, builder.telling(tell))
-                remarks += more
+    asked = to_lock(sections)
+    able = bound(asked, builder)
+    for name, section in asked.items():
+        row, host = ECOSYSTEMS[name], able[name].host
+        with step(progress, f"{doing[0]} {section.told()}", f"{doing[1]} {section.told()}") as tell, host.hiding():
+            known_text = _preferred(row, known, host, progress)
+            if known_text and moving.get(name):
+                known_text = row.released(section, known_text, moving[name], able[name])
+            lock[name], more = row.resolve(section, known_text, able[name].telling(tell))
+            remarks += more
     return lock, tuple(sorted(remarks, key=lambda remark: REMARKS.index(remark.kind)))
 
 
@@ -67,8 +68,13 @@ def newest(
 
     BuildError as for `resolve`.
     """
+    able = bound(to_lock(sections), builder)
+    found = {}
     with step(progress, "asking for the newest versions", "asked for the newest versions"):
-        return {name: ECOSYSTEMS[name].newest(sections[name], text, builder) for name, text in lock.items()}
+        for name, text in lock.items():
+            with able[name].host.hiding():
+                found[name] = ECOSYSTEMS[name].newest(sections[name], text, able[name])
+    return found
 
 
 def check_resolved(
@@ -79,11 +85,12 @@ def check_resolved(
     LockError at `where/FILE:LINE` of the first package that the resolution has not, has otherwise or has besides, or
     that has a digest which the index does not know. BuildError as for `resolve`.
     """
-    for name, text in lock.items():
-        row, section = ECOSYSTEMS[name], sections[name]
-        assert section is not None
-        with step(progress, f"resolving {section.told()}", f"resolved {section.told()}") as tell:
-            row.compare(section, text, builder.telling(tell), f"{where}/{row.LOCKS[0]}", fix=fix)
+    asked = to_lock(sections)
+    able = bound(asked, builder)
+    for name, section in asked.items():
+        row, host = ECOSYSTEMS[name], able[name].host
+        with step(progress, f"resolving {section.told()}", f"resolved {section.told()}") as tell, host.hiding():
+            row.compare(section, lock[name], able[name].telling(tell), f"{where}/{row.LOCKS[0]}", fix=fix)
 
 
 def _preferred(row: Ecosystem, known: Mapping[str, bytes], host: Toolchain, progress: Callable[[str], None]) -> bytes:

@@ -17,25 +17,33 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 
 @dataclass
 class Registry:
-    """`pages` maps a path to what stands there. Anything else is a 404, anything without `authorization` a 401."""
+    """`pages` maps a path to what stands there. Anything else is a 404, anything without `authorization` a 401.
+
+    `watch` is called with each request.
+    """
 
     address: str
     pages: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     authorization: str = ""
     seen: list[str] = field(default_factory=list)
+    watch: Callable[[], None] = lambda: None
 
-    def add_wheel(self, name: str, version: str, files: dict[str, bytes] | None = None) -> None:
-        data = wheel(name, version, files or {f"{name}.py": b"ANSWER = 42\n"})
+    def add_wheel(
+        self, name: str, version: str, files: dict[str, bytes] | None = None, needs: tuple[str, ...] = ()
+    ) -> None:
+        """One more wheel; `needs` are its requirements, with `; extra == '…'` for those of an extra."""
+        data = wheel(name, version, files or {f"{name}.py": b"ANSWER = 42\n"}, needs)
         file = f"{name}-{version}-py3-none-any.whl"
         link = f'<a href="/files/{file}#sha256={hashlib.sha256(data).hexdigest()}">{file}</a>'
-        page = f"<!DOCTYPE html><html><body>{link}</body></html>"
-        self.pages[f"/simple/{name.replace('_', '-')}/"] = ("text/html", page.encode())
+        page = f"/simple/{name.replace('_', '-')}/"
+        _, before = self.pages.get(page, ("", b"<!DOCTYPE html>"))
+        self.pages[page] = ("text/html", before + link.encode())
         self.pages[f"/files/{file}"] = ("application/octet-stream", data)
 
     def add_npm(
@@ -66,14 +74,18 @@ class Registry:
 
 
 @contextmanager
-def serve(authorization: str = "", certificate: Path | None = None) -> Iterator[Registry]:
-    """A registry, by TLS where there is a `certificate` (with its key in one file). It is a proxy too, for HTTP."""
+def serve(authorization: str = "", certificate: Path | None = None, below: str = "") -> Iterator[Registry]:
+    """A registry, by TLS where there is a `certificate` (with its key in one file). It is a proxy too, for HTTP.
+
+    Its pages can be had `below` a path, too.
+    """
     registry = Registry("", authorization=authorization)
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             registry.seen.append(self.path)
-            path = urlsplit(self.path).path
+            registry.watch()
+            path = urlsplit(self.path).path.removeprefix(below)
             if registry.authorization and self.headers.get("Authorization") != registry.authorization:
                 self.send_response(401)
                 self.send_header("WWW-Authenticate", "Basic")
@@ -116,12 +128,16 @@ def serve(authorization: str = "", certificate: Path | None = None) -> Iterator[
         server.server_close()
 
 
-def wheel(name: str, version: str, files: dict[str, bytes]) -> bytes:
+def wheel(name: str, version: str, files: dict[str, bytes], needs: tuple[str, ...] = ()) -> bytes:
     """A wheel (PEP 427) of pure Python."""
     about = f"{name}-{version}.dist-info"
+    extras = {line.partition("extra == '")[2].rstrip("'") for line in needs} - {""}
+    more = [f"Provides-Extra: {extra}" for extra in sorted(extras)] + [f"Requires-Dist: {line}" for line in needs]
     contents = {
         **files,
-        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
+        f"{about}/METADATA": "\n".join(
+            ("Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *more, "")
+        ).encode(),
         f"{about}/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     lines = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from solven_env.errors import BuildError, raise_together
 from solven_env.packages.ecosystems import bun, python
 from solven_env.profile.sections import SectionKind
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from solven_env.packages.making import Builder
     from solven_env.packages.store import Build
     from solven_env.packages.toolchain import Toolchain
+    from solven_env.profile.sections import Section
     from solven_env.state.grammar import Check
     from solven_env.workspace.root import Root
 
@@ -39,11 +41,17 @@ class Ecosystem(SectionKind, Protocol):
     """The command that lists its packages inside."""
     QUESTIONS: Sequence[Question[Any]]
     """The questions that doctor asks of the host about its tools."""
-    REGISTRY: Question[Any]
-    """The question whether its packages are to be had."""
+    REGISTRIES: Sequence[Question[Any]]
+    """The questions whether its packages are to be had: from where this host gets them, and from named sources."""
 
     def section(self, recorded: Mapping[str, Any]) -> Any:
         """The section as a record has it."""
+
+    def bound(self, section: Any, builder: Builder) -> Builder:
+        """The builder whose host asks the sources that the section names.
+
+        BuildError where the host's configuration lacks one, or a secret of it is not to be had.
+        """
 
     def believe(self, text: bytes, section: Any, file: str, *, fix: str = "") -> object:
         """Parse a lock. LockError at `file:line` for what its grammar has not, and where it is not the section's."""
@@ -102,6 +110,21 @@ class Ecosystem(SectionKind, Protocol):
 
 ECOSYSTEMS: dict[str, Ecosystem] = {row.NAME: row for row in (python, bun)}
 """By name, in the order in which they are locked, built and shown."""
+
+
+def bound(sections: Mapping[str, Section], builder: Builder) -> dict[str, Builder]:
+    """The builder of each section, by its name: its host asks the sources that the section names.
+
+    One BuildError tells of all names that the host's configuration lacks.
+    """
+    found, errors = {}, list[BuildError]()
+    for name, section in sections.items():
+        try:
+            found[name] = ECOSYSTEMS[name].bound(section, builder)
+        except BuildError as error:
+            errors.append(error)
+    raise_together(errors)
+    return found
 
 
 def rows() -> tuple[Ecosystem, ...]:

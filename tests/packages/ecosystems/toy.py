@@ -38,7 +38,7 @@ def ask(host: object) -> Answer:
 
 
 QUESTIONS = (Question("toys", ask),)
-REGISTRY = Question("toy registry", ask)
+REGISTRIES = (Question("toy registry", ask),)
 SCHEMA = {
     "title": "Toys",
     "description": "A toy.",
@@ -83,6 +83,10 @@ def read(document: Document) -> Toy | None:
 
 def section(recorded: Mapping[str, Any]) -> Toy:
     return Toy(recorded["version"])
+
+
+def bound(section: Toy, builder: Builder) -> Builder:
+    return builder
 
 
 def believe(lock: bytes, section: Toy, file: str, *, fix: str = "") -> object:

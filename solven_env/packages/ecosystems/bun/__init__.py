@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from solven_env.documents.answers import Answer
     from solven_env.documents.document import Document
     from solven_env.packages.added import AddedPackage
-    from solven_env.packages.ecosystems.bun.asked import AskedHost
+    from solven_env.packages.asking import AskedHost
     from solven_env.packages.ecosystems.bun.bun_lock import BunLock
     from solven_env.packages.locks import NewestVersion, Remark, Resolution
     from solven_env.packages.making import Builder
@@ -80,8 +80,17 @@ def _ask_registry(host: AskedHost) -> Answer | None:
     return asked.npm_registry(host)
 
 
+def _ask_named_registries(host: AskedHost) -> Answer | None:
+    from solven_env.packages.ecosystems.bun import asked
+
+    return asked.named_registries(host)
+
+
 QUESTIONS = (Question("bun", _ask_bun, ("uv",)), Question("node", _ask_node))
-REGISTRY = Question("npm registry", _ask_registry, ("uv",))
+REGISTRIES = (
+    Question("npm registry", _ask_registry, ("uv",)),
+    Question("named registries", _ask_named_registries, ("configuration",)),
+)
 
 
 class Registry(NamedTuple):
@@ -130,6 +139,25 @@ def check(document: Document) -> None:
             path = (NAME, "packages", name)
             message = f"{path_text(path)}: {quoted(wanted)} {problem}"
             document.report(document.at_value(*path), message, f"Write, for example, {npm.example(wanted)}.")
+    _check_registries(document, (document.data.get(NAME) or {}).get("registries", ()))
+
+
+def _check_registries(document: Document, written: Sequence[Mapping[str, Any] | None]) -> None:
+    """Report a registry or a scope that stands twice."""
+    names, scopes = set[str](), dict[str, str]()
+    for number, entry in enumerate(written):
+        name, path = (entry or {}).get("name"), (NAME, "registries", number)
+        if name in names:
+            message = f"the registry '{name}' stands here twice"
+            document.report(document.at_value(*path, "name"), message, "Keep one of the two.")
+        names |= {name} if name else set()
+        for position, scope in enumerate((entry or {}).get("scopes", ())):
+            if scope in scopes:
+                there = "here twice" if scopes[scope] == name else f"at the registry '{scopes[scope]}' too"
+                where = document.at_value(*path, "scopes", position)
+                document.report(where, f"the scope '{scope}' stands {there}", "Keep one of the two.")
+            if scope:
+                scopes.setdefault(scope, name or "")
 
 
 def read(document: Document) -> Bun | None:
@@ -151,6 +179,14 @@ def section(recorded: Mapping[str, Any]) -> Bun:
         tuple(recorded.get("trusted", ())),
         tuple(Registry(each["name"], tuple(each["scopes"])) for each in recorded.get("registries", ())),
     )
+
+
+def bound(section: Bun, builder: Builder) -> Builder:
+    """The builder whose host asks the section's registries. BuildError where the host's configuration lacks one."""
+    from solven_env.packages.named_sources import Bindings
+
+    scopes = {scope: registry.name for registry in section.registries for scope in registry.scopes}
+    return builder._replace(host=builder.host.bound(Bindings(scopes=scopes)))
 
 
 def believe(text: bytes, section: Bun, file: str, *, fix: str = "") -> BunLock:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from solven_env.documents.answers import Answer, broken, limited, ok
-from solven_env.packages.asking import ask_index, fails, host_away, said
+from solven_env.packages import resolving
+from solven_env.packages.asking import ask_each, ask_index, fails, host_away, said
 from solven_env.packages.ecosystems import bun as row
 from solven_env.packages.ecosystems.bun import program
+from solven_env.packages.named_sources import Bindings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from solven_env.packages.asking import AskedHost
+    from solven_env.packages.toolchain import Toolchain
 
-class AskedHost(Protocol):
-    """The host that is asked about."""
-
-    @property
-    def cache(self) -> Path:
-        """Our own directory."""
+_SCOPE = "@solven-env"
+_LACKS = " - 404"
+"""The end of Bun's words for a package that a registry does not have."""
 
 
 def starts(host: AskedHost) -> Answer:
@@ -52,12 +54,32 @@ def npm_registry(host: AskedHost) -> Answer | None:
     if not program.is_there(tool):
         return None
     with host_away() as (about, scratch):
-        home = scratch / "home"
-        home.mkdir()
-        (home / ".npmrc").write_bytes(about.registries.npmrc)
-        (home / "package.json").write_text('{"name": "probe", "dependencies": {"is-number": "*"}}')
-        own = {name: str(home) for name in ("HOME", "XDG_CONFIG_HOME", "BUN_INSTALL", "BUN_INSTALL_CACHE_DIR")}
-        argv = [str(tool.path), "install", "--ignore-scripts", "--no-progress", "--no-summary", "--lockfile-only"]
-        problem = fails(argv, home, {**about.environ, **own, "DO_NOT_TRACK": "1"})
+        problem = _asked(tool.path, about, scratch, "is-number")
     fix = "Let this host reach its registry: .npmrc or npm_config_registry names it, HTTPS_PROXY a proxy."
     return limited("the npm registry is not to be reached", problem, fix) if problem else ok("it answers")
+
+
+def named_registries(host: AskedHost) -> Answer | None:
+    """The registries that the host's configuration names answer; they need not have what they are asked for."""
+    tool = program.of(host.cache)
+    if not program.is_there(tool):
+        return None
+
+    def ask(about: Toolchain, name: str) -> str:
+        bound = about.bound(Bindings(scopes={_SCOPE: name}))
+        with resolving.directory_away(about.cache) as scratch:
+            problem = _asked(tool.path, bound, scratch, f"{_SCOPE}/probe")
+        return "" if _LACKS in problem else bound.bound_sources.without_addresses(problem)
+
+    return ask_each("registry", host.config.registries, host.config, ask)
+
+
+def _asked(bun: Path, about: Toolchain, scratch: Path, package: str) -> str:
+    """The reason why Bun cannot lock a package, in its last words; empty if it can."""
+    home = scratch / "home"
+    home.mkdir()
+    (home / ".npmrc").write_bytes(about.registries.npmrc)
+    (home / "package.json").write_text(json.dumps({"name": "probe", "dependencies": {package: "*"}}))
+    own = {name: str(home) for name in ("HOME", "XDG_CONFIG_HOME", "BUN_INSTALL", "BUN_INSTALL_CACHE_DIR")}
+    argv = [str(bun), "install", "--ignore-scripts", "--no-progress", "--no-summary", "--lockfile-only"]
+    return fails(argv, home, {**about.environ, **own, "DO_NOT_TRACK": "1"})

@@ -18,11 +18,12 @@ from solven_env.sandbox.launch_plan import Bind, StagedLink
 from solven_env.state.grammar import list_of, table_with, text, text_that
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from solven_env.documents.document import Document
     from solven_env.packages.added import AddedPackage
+    from solven_env.packages.asking import AskedHost
     from solven_env.packages.ecosystems.python import builds_txt
     from solven_env.packages.ecosystems.python.remembered import Interpreter
     from solven_env.packages.ecosystems.python.requirements_txt import Pin
@@ -91,8 +92,18 @@ def _ask_index(_: object) -> Answer:
     return limited("the Python package index is not to be reached", problem, fix) if problem else ok("it answers")
 
 
+def _ask_named_indexes(host: AskedHost) -> Answer | None:
+    from solven_env.packages.asking import ask_each, ask_named
+
+    config = host.config
+    return ask_each("index", config.indexes, config, lambda about, name: ask_named(about.asking(name)))
+
+
 QUESTIONS = ()
-REGISTRY = Question("package index", _ask_index, ("uv",))
+REGISTRIES = (
+    Question("package index", _ask_index, ("uv",)),
+    Question("named indexes", _ask_named_indexes, ("uv", "configuration")),
+)
 
 
 class Index(NamedTuple):
@@ -173,6 +184,33 @@ def check(document: Document) -> None:
         elif requirement in seen:  # of two that differ, both hold: `pep508.united`
             document.report(where, f"'{name}' stands here twice", "Keep one of the two.")
         seen.add(requirement)
+    _check_indexes(document, section.get("indexes", ()))
+
+
+def _check_indexes(document: Document, written: Sequence[str | Mapping[str, Any] | None]) -> None:
+    """Report an index or a package that stands twice, and a second index in the default one's place."""
+    names, packages, default = set[str](), dict[str, str](), ""
+    for number, entry in enumerate(written):
+        if entry is None:
+            continue
+        path = (NAME, "indexes", number)
+        index = _index(entry)
+        where = document.at_value(*path) if isinstance(entry, str) else document.at_value(*path, "name")
+        if index.name in names:
+            document.report(where, f"the index '{index.name}' stands here twice", "Keep one of the two.")
+        elif isinstance(entry, str) and default:
+            message = f"'{default}' has the default index's place already, and '{index.name}' cannot have it too"
+            document.report(where, message, f"Write '{{name: {index.name}, packages: […]}}'.")
+        names |= {index.name} - {""}
+        default = default or (entry if isinstance(entry, str) else "")
+        for position, package in enumerate([] if isinstance(entry, str) else entry.get("packages", [])):
+            if package is None:
+                continue
+            name, place = canonical(package), document.at_value(*path, "packages", position)
+            if name in packages:
+                there = "here twice" if packages[name] == index.name else f"at the index '{packages[name]}' too"
+                document.report(place, f"the package '{name}' stands {there}", "Keep one of the two.")
+            packages.setdefault(name, index.name)
 
 
 def read(document: Document) -> Python | None:
@@ -238,6 +276,15 @@ def builds_place(pins: bytes, file: str) -> tuple[str, int]:
     return file, pins.count(b"\n") + 1
 
 
+def bound(section: Python, builder: Builder) -> Builder:
+    """The builder whose host asks the section's indexes. BuildError where the host's configuration lacks one."""
+    from solven_env.packages.named_sources import Bindings
+
+    default = next((index.name for index in section.indexes if not index.packages), "")
+    packages = {package: index.name for index in section.indexes for package in index.packages}
+    return builder._replace(host=builder.host.bound(Bindings(default, packages)))
+
+
 def believe(text: bytes, section: Python, file: str, *, fix: str = "") -> Locked:
     """The parsed lock. LockError at `file:line` for what its grammars have not, or where it lacks a package."""
     from solven_env.packages.ecosystems.python import builds_txt, pins
@@ -272,9 +319,10 @@ def check_known(text: bytes, host: Toolchain) -> object:  # noqa: ARG001 - diges
 
 def resolve(section: Python, known: bytes, builder: Builder) -> Resolution:
     """The text of python.txt and builds.txt; see `pip_compile`."""
-    from solven_env.packages.ecosystems.python import pip_compile
+    from solven_env.packages.ecosystems.python import indexes, pip_compile
 
-    return pip_compile.resolve(section, known, builder)
+    found = pip_compile.resolve(section, known, builder)
+    return found._replace(remarks=(*found.remarks, *indexes.remarks(found.text, builder.host)))
 
 
 def released(section: Python, known: bytes, names: Collection[str], builder: Builder) -> bytes:  # noqa: ARG001

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from solven_env.packages.ecosystems.python import LOCK, requirements_txt
+from solven_env.packages.ecosystems.python import LOCK, indexes, requirements_txt
 from solven_env.packages.locks import NewestVersion
 from solven_env.packages.resolving import directory_away
 from solven_env.packages.toolchain import run_uv
 from solven_env.profile import pep508
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from solven_env.packages.ecosystems.python import Python
     from solven_env.packages.ecosystems.python.requirements_txt import Pin
@@ -27,7 +27,10 @@ def held(section: Python, pins: Sequence[Pin], host: Toolchain) -> list[NewestVe
     from packaging.version import Version
 
     found = []
-    newest, pinned = _latest(_ask(section, host)), _latest(pins)
+    names = [asked.name for asked in map(pep508.parse, section.packages) if asked]
+    newest, pinned = dict[str, str](), _latest(pins)
+    for asking, share in indexes.shares(names, host):
+        newest |= _latest(_ask(section, share, asking))
     for text in section.packages:
         asked = pep508.parse(text)
         if asked is None or asked.name not in newest or asked.name not in pinned:
@@ -38,8 +41,8 @@ def held(section: Python, pins: Sequence[Pin], host: Toolchain) -> list[NewestVe
     return found
 
 
-def _ask(section: Python, host: Toolchain) -> tuple[Pin, ...]:
-    asked = filter(None, map(pep508.parse, section.packages))
+def _ask(section: Python, names: Collection[str], host: Toolchain) -> tuple[Pin, ...]:
+    asked = (each for each in map(pep508.parse, section.packages) if each and each.name in names)
     bare = [f"{each.name} ; {each.marker}" if each.marker else each.name for each in asked]
     with directory_away(host.cache) as scratch:
         output = scratch / LOCK

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.packages.ecosystems import python as row
-from solven_env.packages.ecosystems.python import requirements_txt
+from solven_env.packages.ecosystems.python import indexes, requirements_txt
 from solven_env.packages.ecosystems.python.pip_pin import with_pip
 from solven_env.packages.locks import Resolution
 from solven_env.packages.resolving import directory_away, told_of
@@ -82,17 +82,19 @@ def compile_pins(
         output = scratch / row.LOCK
         output.write_text(requirements_txt.print_pins(preferred, with_digests=False))
         (scratch / "uv.toml").write_text("".join(map(_told_to_uv, declared)))
-        run_uv(
-            host,
-            *("pip", "compile", "--quiet", "--universal", "--generate-hashes", *sources),
-            *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
-            *("--python", sys.executable, "--python-version", version, "--output-file", output, "-"),
-            purpose=purpose,
-            stdin="\n".join(requirements) + "\n",
-            fix=fix,
-            directory=scratch,
-        )
-        return output.read_bytes()
+        asked = (*requirements, *indexes.requirements(host, scratch))
+        with indexes.asked_on_failure(host):
+            run_uv(
+                host,
+                *("pip", "compile", "--quiet", "--universal", "--generate-hashes", *sources, *indexes.options(host)),
+                *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
+                *("--python", sys.executable, "--python-version", version, "--output-file", output, "-"),
+                purpose=purpose,
+                stdin="\n".join(asked) + "\n",
+                fix=fix,
+                directory=scratch,
+            )
+        return indexes.checked(output.read_bytes(), host)
 
 
 def _told_to_uv(declared: Declared) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from solven_env.errors import counted
 from solven_env.packages import host_tools, locks, making, store
 from solven_env.packages.ecosystems import python as row
-from solven_env.packages.ecosystems.python import pins, pip_pin, wheels
+from solven_env.packages.ecosystems.python import indexes, pins, pip_pin, wheels
 from solven_env.packages.ecosystems.python.interpreters import find_python
 from solven_env.packages.steps import watched, within
 from solven_env.profile import pep508
@@ -19,7 +19,7 @@ from solven_env.system.durable import make_directory
 from solven_env.system.publishing import refusals_told
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from solven_env.packages.ecosystems.python.remembered import Interpreter
@@ -79,15 +79,17 @@ def _lock_project(
     versions that stand in a lock.
     """
     with making.make(builder, tools, stage, fetches=True) as place:
-        for constraints in (locked, ()):
-            place.write("pyproject.toml", _manifest(section, constraints).encode())
+        pinned = [f"{pin.name}=={pin.version}" + (f" ; {pin.marker}" if pin.marker else "") for pin in locked]
+        bound, tables = indexes.constraints(builder.host), tuple(indexes.tables(builder.host))
+        for constraints in ([*pinned, *bound], bound):
+            place.write("pyproject.toml", _manifest(section, constraints, tables).encode())
             place.run(
                 *(_UV, "lock", "--quiet", "--no-python-downloads", *builder.host.registries.options, "--no-build"),
                 *("-p", _executable(section)),
                 purpose="the workspace's uv.lock cannot be made",
                 fix="Let this host reach its package index, or lock again.",
             )
-        return place.read(row.WORKSPACE_LOCK)
+        return indexes.checked_lock(place.read(row.WORKSPACE_LOCK), builder.host)
 
 
 def _install(
@@ -157,8 +159,8 @@ def _executable(section: row.Python) -> str:
     return f"{row.INTERPRETER}/bin/python{section.version}"
 
 
-def _manifest(section: row.Python, constraints: Sequence[Pin]) -> str:
-    """pyproject.toml as the shipped pyproject.toml.j2 renders it.
+def _manifest(section: row.Python, constraints: Sequence[str] = (), tables: Iterable[str] = ()) -> str:
+    """pyproject.toml as the shipped pyproject.toml.j2 renders it, with constraints and further tables behind it.
 
     JSON's strings are TOML's, as far as requirements (PEP 508) go.
     """
@@ -170,6 +172,5 @@ def _manifest(section: row.Python, constraints: Sequence[Pin]) -> str:
         f"dependencies = {json.dumps(list(section.packages))}",
     ]
     if constraints:
-        pinned = [f"{pin.name}=={pin.version}" + (f" ; {pin.marker}" if pin.marker else "") for pin in constraints]
-        lines += ["[tool.uv]", f"constraint-dependencies = {json.dumps(pinned)}"]
-    return "\n".join(lines) + "\n"
+        lines += ["[tool.uv]", f"constraint-dependencies = {json.dumps(constraints)}"]
+    return "\n".join((*lines, *tables)) + "\n"

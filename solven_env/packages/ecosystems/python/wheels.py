@@ -24,7 +24,7 @@ from packaging.version import Version
 
 from solven_env.errors import BuildError, counted
 from solven_env.packages import host_tools, making
-from solven_env.packages.ecosystems.python import INTERPRETER, archives
+from solven_env.packages.ecosystems.python import INTERPRETER, archives, indexes
 from solven_env.packages.ecosystems.python.requirements_txt import print_pins
 from solven_env.packages.steps import watched, within
 from solven_env.profile.pep508 import canonical
@@ -56,7 +56,9 @@ def obtain(
     places = {pin: _place(pin, interpreter, builder.host.cache) for pin in pins}
     missing = [pin for pin, place in places.items() if _kept(place) is None]
     if missing:
-        _fetch(places, missing, interpreter, tools, builder, stage)
+        for host, share in indexes.shares((pin.name for pin in missing), builder.host):
+            asked = [pin for pin in missing if pin.name in share]
+            _fetch(places, asked, interpreter, tools, builder._replace(host=host), stage)
     found = {pin: _kept(place) for pin, place in places.items()}
     return {pin: wheel for pin, wheel in found.items() if wheel is not None}
 
