@@ -179,18 +179,19 @@ def version_changes(kind: str, before: bytes, after: bytes) -> tuple[VersionChan
 
     Changed versions come first, then added packages, then removed ones. LockError for a text that is no lock.
     """
-    old, new = (_versions(kind, text) for text in (before, after))
+    return _differences(*(_versions(kind, text) for text in (before, after)))
+
+
+def _differences(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[VersionChange, ...]:
     names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
     names.sort(key=lambda name: (name not in old, name not in new) if name in new else (True, True))
     return tuple(VersionChange(name, old.get(name, ""), new.get(name, "")) for name in names)
 
 
 def changes(before: Lock, after: Lock) -> dict[str, tuple[VersionChange, ...]]:
-    """The `version_changes` of two locks, by the first file of each ecosystem that has any."""
-    found = {
-        row.LOCKS[0]: version_changes(kind, before.get(kind, b""), after.get(kind, b""))
-        for kind, row in ECOSYSTEMS.items()
-    }
+    """The differences between two locks, by the name of the file; files without any are left out."""
+    old, new = _by_file(before), _by_file(after)
+    found = {file: _differences(old.get(file, {}), new.get(file, {})) for file in names()}
     return {file: versions for file, versions in found.items() if versions}
 
 
@@ -236,7 +237,8 @@ def named(texts: Iterable[str], lock: Lock) -> dict[str, frozenset[str]]:
         if not hits:
             near = closest(name, {each for names in known.values() for each in names})
             files = " and ".join(ECOSYSTEMS[kind].LOCKS[0] for kind in known)
-            fix = f"Did you mean '{near}'?" if near else f"Its packages stand in {files}." if files else ""
+            told = f"Its packages stand in {files}." if files else "There is none yet: lock the profile first."
+            fix = f"Did you mean '{near}'?" if near else told
             raise UsageError(f"the lock has no package {quoted(text)}", fix=fix)
         for kind in hits:
             chosen.setdefault(kind, set()).add(ECOSYSTEMS[kind].canonical(name))
@@ -244,14 +246,27 @@ def named(texts: Iterable[str], lock: Lock) -> dict[str, frozenset[str]]:
 
 
 def counts(lock: Lock) -> dict[str, int]:
-    """The number of packages that a lock pins, by the first file of each ecosystem."""
-    return {ECOSYSTEMS[kind].LOCKS[0]: len(_versions(kind, text)) for kind, text in lock.items()}
+    """The number of packages that a lock pins, by the name of the file; files that pin none are left out."""
+    return {file: len(versions) for file, versions in _by_file(lock).items() if versions}
+
+
+def _by_file(lock: Lock) -> dict[str, dict[str, str]]:
+    found = {}
+    for kind, text in lock.items():
+        row = ECOSYSTEMS[kind]
+        found[row.LOCKS[0]] = _versions(kind, text)
+        found |= {file: _joined(pins) for file, pins in row.further_pins(text).items()}
+    return found
 
 
 def _versions(kind: str, lock: bytes) -> dict[str, str]:
+    return _joined(ECOSYSTEMS[kind].pinned(lock) if lock else ())
+
+
+def _joined(pins: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The version of each package; several, of which each is for other machines, are joined."""
     found: dict[str, list[str]] = {}
-    for name, version in ECOSYSTEMS[kind].pinned(lock) if lock else ():
+    for name, version in pins:
         found.setdefault(name, []).append(version)
     return {name: " and ".join(versions) for name, versions in found.items()}
 

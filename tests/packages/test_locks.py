@@ -6,11 +6,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env.errors import LockError
+from solven_env.errors import LockError, UsageError
 from solven_env.packages import lock_files
 from solven_env.packages.ecosystems.bun import Bun
 from solven_env.packages.ecosystems.python import Python
-from solven_env.packages.locks import Lock, Sections, check, digest, files, version_changes
+from solven_env.packages.locks import (
+    Lock,
+    NewestVersion,
+    Sections,
+    changes,
+    check,
+    counts,
+    digest,
+    files,
+    named,
+    outdated,
+    readable,
+    version_changes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,3 +169,66 @@ def test_the_versions_of_other_machines_and_of_other_places_in_the_tree() -> Non
     assert [str(each) for each in version_changes("bun", LOCK["bun"], after.encode())] == ["is-number 7.0.0 → 7.0.1"]
     with pytest.raises(LockError):
         version_changes("bun", b"{", b"")
+
+
+def test_changes_and_counts_are_told_by_file() -> None:
+    builds = b"# builds.txt\n[a==1]\n" + pinned(setuptools="80")
+    before, after = (
+        {"python": pinned(a="1") + builds},
+        {"python": pinned(a="1") + builds.replace(b"=80", b"=81"), **BUN_LOCK},
+    )
+    told = {file: [str(each) for each in found] for file, found in changes(before, after).items()}
+    assert told == {"builds.txt": ["a/setuptools 80 → 81"], "bun.lock": ["+ is-number 7.0.0"]}
+    assert counts(after) == {"python.txt": 1, "builds.txt": 1, "bun.lock": 1}
+    assert counts({"python": pinned(a="1")}) == {"python.txt": 1}
+
+
+def test_what_is_no_lock_is_not_read() -> None:
+    found = {"python.txt": pinned(a="1"), "bun.lock": b"{", "lock.json": b""}
+    assert readable(found) == {"python": pinned(a="1")}
+    assert readable({}) == {}
+
+
+BUN_LOCK = {"bun": LOCK["bun"]}
+BOTH = {"python": pinned(**{"is-number": "1", "six": "1"}), **BUN_LOCK}
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["Six"], {"python": {"six"}}),
+        (["is_number"], {"python": {"is-number"}}),
+        (["is-number", "six"], {"python": {"is-number", "six"}, "bun": {"is-number"}}),
+        (["bun:is-number"], {"bun": {"is-number"}}),
+        ([], {}),
+    ],
+)
+def test_packages_of_a_lock_are_named(texts: list[str], expected: dict[str, set[str]]) -> None:
+    assert named(texts, BOTH) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "lock", "fix"),
+    [
+        ("sixx", BOTH, "Did you mean 'six'?"),
+        ("bun:six", BOTH, "Its packages stand in bun.lock."),
+        ("zzz", BOTH, "Its packages stand in python.txt and bun.lock."),
+        ("six", {}, "There is none yet: lock the profile first."),
+    ],
+)
+def test_a_package_that_a_lock_does_not_have_is_a_mistake(text: str, lock: Lock, fix: str) -> None:
+    with pytest.raises(UsageError, match=f"the lock has no package '{text}'") as caught:
+        named([text], lock)
+    assert caught.value.fix == fix
+
+
+def test_what_is_outdated_moves_or_is_held_by_its_range() -> None:
+    held = {"python": [NewestVersion("b", "9", "<3"), NewestVersion("d", "2", "<2")]}
+    found = outdated({"python": pinned(a="1", b="1", d="1")}, {"python": pinned(b="2", c="1", d="1")}, held)
+    assert [tuple(each) for each in found["python.txt"]] == [
+        ("b", "1", "2", "9", "<3"),
+        ("c", "", "1", "", ""),
+        ("a", "1", "", "", ""),
+        ("d", "1", "1", "2", "<2"),
+    ]
+    assert outdated(BOTH, BOTH, {}) == {}

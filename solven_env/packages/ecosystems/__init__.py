@@ -59,6 +59,9 @@ class Ecosystem(SectionKind, Protocol):
     def pinned(self, lock: bytes) -> Iterable[tuple[str, str]]:
         """Each package of a lock, with a version that is pinned. LockError for what its grammar has not."""
 
+    def further_pins(self, lock: bytes) -> Mapping[str, Iterable[tuple[str, str]]]:
+        """The pins of the lock's files after the first, by file. LockError for what its grammar has not."""
+
     def names_in(self, lock: bytes) -> Collection[str]:
         """The names of a lock's packages, canonical and each once. LockError for what its grammar has not."""
 

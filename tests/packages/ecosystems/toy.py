@@ -100,6 +100,10 @@ def pinned(lock: bytes) -> Iterable[tuple[str, str]]:
     return [("toy", lock.decode().strip())]
 
 
+def further_pins(lock: bytes) -> Mapping[str, Iterable[tuple[str, str]]]:
+    return {}
+
+
 def names_in(lock: bytes) -> Collection[str]:
     return {"toy"}
 

@@ -209,6 +209,11 @@ def pinned(lock: bytes) -> Iterable[tuple[str, str]]:
     return [(package.key, package.version) for package in bun_lock.parse(lock, LOCK).packages.values()]
 
 
+def further_pins(lock: bytes) -> Mapping[str, Iterable[tuple[str, str]]]:  # noqa: ARG001 - there is one file
+    """None: bun.lock is all."""
+    return {}
+
+
 def names_in(lock: bytes) -> Collection[str]:
     """The names that packages are installed under, at whatever place."""
     from solven_env.packages.ecosystems.bun import bun_lock

@@ -300,6 +300,12 @@ def pinned(lock: bytes) -> Iterable[tuple[str, str]]:
     return [(pin.name, pin.version) for pin in locked(lock, LOCK).pins]
 
 
+def further_pins(lock: bytes) -> Mapping[str, Iterable[tuple[str, str]]]:
+    """The pins of builds.txt: `langdetect/setuptools` for what the build of langdetect needs."""
+    sections = locked(lock, LOCK).builds
+    return {BUILDS: [(f"{each.name}/{pin.name}", pin.version) for each in sections for pin in each.pins]}
+
+
 def names_in(lock: bytes) -> Collection[str]:
     """The names of the pins."""
     return {name for name, _ in pinned(lock)}
