@@ -43,6 +43,9 @@ ELSEWHERE = {
     "packages/test_registries.py": "packages/ecosystems/python/pip_settings.py",
     "packages/test_added.py": "packages/ecosystems/bun/tree.py packages/ecosystems/python/wheel_records.py",
     "packages/test_finding.py": "packages/ecosystems/python/remembered.py",
+    "packages/ecosystems/python/test_allowed_builds.py": "packages/ecosystems/python/build_hooks.py"
+    " packages/ecosystems/python/sdists.py packages/ecosystems/python/stand_in.py"
+    " packages/ecosystems/python/walled_builds.py",
     "packages/ecosystems/test_keys.py": "packages/ecosystems/bun/asked.py",
     "profile/test_load.py": "profile/expressions.py",
     "profile/test_resolve.py": "profile/pep508.py profile/sections.py",

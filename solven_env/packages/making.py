@@ -1,9 +1,10 @@
 """Running uv and Bun in a sandbox of a thread's own shape, as its uid, to fill a build, with nothing of any thread.
 
 There are three kinds of places. One that *fetches* has the host's network, credentials and configuration of
-registries; no interpreter that could run a package's code starts there. One that does not has none of the three, so
-that whatever a package made run there could tell nobody and take nothing. One in which a package's scripts run has the
-network `internet`, and neither credentials nor configuration. None has a cache that another build believes.
+registries; no interpreter that could run a package's code starts there (where uv would start one all the same, a
+stand-in is in its place). One that does not has none of the three, so that whatever a package makes run there can tell
+nobody and take nothing: there sdists are built, by their own code. One in which a package's scripts run has the network
+`internet`, and neither credentials nor configuration. None has a cache that another build believes.
 
 Paths, shebangs and owners come out as threads will see them. What a place leaves is a stranger's: it is read and
 written through `open_root`.

@@ -97,6 +97,11 @@ class Toolchain:
             error.message, error.details = hide(error.message), tuple(map(hide, error.details))
             raise
 
+    @property
+    def given(self) -> Mapping[str, str]:
+        """The environment that it was made from. It holds credentials."""
+        return self._given
+
     @functools.cached_property
     def certificates(self) -> Path | None:
         """The file of the authorities that it trusts."""

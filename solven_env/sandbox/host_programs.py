@@ -11,9 +11,10 @@ from solven_env.sandbox.refusal import read_setting
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 # ID or ID_LIKE of os-release(5), and how a package is installed there.
+_FAMILIES = {"ubuntu": "debian", "rhel": "fedora", "centos": "fedora", "opensuse": "suse"}
 _INSTALL = {
     "debian": "sudo apt-get install {}",
     "ubuntu": "sudo apt-get install {}",
@@ -46,23 +47,43 @@ def install_command(packages: Sequence[str], os_release: str) -> str:
         >>> install_command(["sys-apps/bubblewrap", "tesseract-ocr"], "ID=debian")
         'sudo apt-get install bubblewrap tesseract-ocr'
     """
+    known = _distribution(os_release)
+    if not known:
+        return ""
+    begin, _, form = _INSTALL[known].rpartition(" ")
+    names = packages if known == "gentoo" else map(_own_name, packages)
+    return f"{begin} {' '.join(map(form.format, names))}"
+
+
+def _distribution(os_release: str) -> str:
+    """The distribution in our table that the text of os-release(5) names; empty for none of them."""
     fields = dict(re.findall(r'(?m)^(ID|ID_LIKE)="?([^"\n]*)"?$', os_release))
     for system in (fields.get("ID", ""), *fields.get("ID_LIKE", "").split()):
-        for known, command in _INSTALL.items():
+        for known in _INSTALL:
             if system == known or system.startswith(f"{known}-"):
-                begin, _, form = command.rpartition(" ")
-                names = packages if known == "gentoo" else map(_own_name, packages)
-                return f"{begin} {' '.join(map(form.format, names))}"
+                return known
     return ""
+
+
+def installing_of(names: Mapping[str, str]) -> str:
+    """A sentence as of `installing`, for one package that distributions name differently.
+
+    `names` has its name by family: debian, fedora, alpine, arch, suse.
+    """
+    known = _distribution(_os_release())
+    return installing(names.get(_FAMILIES.get(known, known), names["debian"]))
 
 
 def installing(*packages: str) -> str:
     """A sentence that says how packages (`install_command`) are installed on this host."""
-    text = read_setting("/etc/os-release") or read_setting("/usr/lib/os-release")
-    command = install_command(packages, text)
+    command = install_command(packages, _os_release())
     names = ", ".join(map(_own_name, packages))
     them, what = ("it", "package") if len(packages) == 1 else ("them", "packages")
     return f"Install {them}: {command}" if command else f"Install your distribution's {what} {names}."
+
+
+def _os_release() -> str:
+    return read_setting("/etc/os-release") or read_setting("/usr/lib/os-release")
 
 
 def _own_name(package: str) -> str:

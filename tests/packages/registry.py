@@ -39,7 +39,16 @@ class Registry:
     ) -> None:
         """One more wheel; `needs` are its requirements, with `; extra == '…'` for those of an extra."""
         data = wheel(name, version, files or {f"{name}.py": b"ANSWER = 42\n"}, needs)
-        file = f"{name}-{version}-py3-none-any.whl"
+        self._publish(name, f"{name}-{version}-py3-none-any.whl", data)
+
+    def add_sdist(self, name: str, version: str, files: Mapping[str, bytes], data: bytes = b"") -> None:
+        """An sdist of these files beneath its directory, or of these bytes."""
+        top = f"{name}-{version}"
+        about = {"PKG-INFO": f"Metadata-Version: 1.1\nName: {name}\nVersion: {version}\n".encode()}
+        contents = {f"{top}/{path}": content for path, content in {**about, **files}.items()}
+        self._publish(name, f"{top}.tar.gz", data or tarball(contents))
+
+    def _publish(self, name: str, file: str, data: bytes) -> None:
         link = f'<a href="/files/{file}#sha256={hashlib.sha256(data).hexdigest()}">{file}</a>'
         page = f"/simple/{name.replace('_', '-')}/"
         _, before = self.pages.get(page, ("", b"<!DOCTYPE html>"))
@@ -128,7 +137,7 @@ def serve(authorization: str = "", certificate: Path | None = None, below: str =
         server.server_close()
 
 
-def wheel(name: str, version: str, files: dict[str, bytes], needs: tuple[str, ...] = ()) -> bytes:
+def wheel(name: str, version: str, files: Mapping[str, bytes], needs: tuple[str, ...] = ()) -> bytes:
     """A wheel (PEP 427) of pure Python."""
     about = f"{name}-{version}.dist-info"
     extras = {line.partition("extra == '")[2].rstrip("'") for line in needs} - {""}

@@ -435,6 +435,15 @@ def sandbox_tools(interpreter: Interpreter | None) -> host_tools.Tools:
     return found._replace(links=(StagedLink(INTERPRETER, interpreter.prefix),), places=(interpreter.prefix,))
 
 
+def executable(version: str) -> str:
+    """The interpreter inside, by its version, whole or not.
+
+    >>> executable("3.12.1")
+    '/run/solven-env/python/bin/python3.12'
+    """
+    return f"{INTERPRETER}/bin/python{'.'.join(version.split('.')[:2])}"
+
+
 def tools(section: Python | None, host: Toolchain) -> host_tools.Tools:
     """uv and the interpreter, found or fetched."""
     from solven_env.packages.ecosystems.python.interpreters import find_python

@@ -14,10 +14,11 @@ import zipfile
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import BuildError
-from solven_env.system.blocks import holding
+from solven_env.system.blocks import READ_DIRECTORY_ITSELF, holding
+from solven_env.system.publishing import refusals_told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
     from typing import IO
 
@@ -48,6 +49,20 @@ def pack(files: Iterable[Packed], target: Path) -> None:
             with each.content as source, archive.open(entry, "w") as written:
                 shutil.copyfileobj(source, written, _PIECE)
         os.fchmod(file.fileno(), 0o644)
+
+
+def open_beneath(directory: Path, parts: Sequence[str], flags: int = READ_DIRECTORY_ITSELF) -> int:
+    """Open what strangers left beneath a directory of ours, each name in its open parent and none of them a link.
+
+    The last name is opened with `flags`.
+    """
+    with refusals_told(directory):
+        opened = os.open(directory, READ_DIRECTORY_ITSELF)
+        for number, name in enumerate(parts, 1):
+            with holding(opened):
+                last = flags | os.O_NOFOLLOW if number == len(parts) else READ_DIRECTORY_ITSELF
+                opened = os.open(name, last, dir_fd=opened)
+        return opened
 
 
 def of_directory(directory: int, what: str) -> Iterator[Packed]:

@@ -26,20 +26,38 @@ _NOT_NAME = re.compile(r"[^A-Za-z0-9._-]")
 
 def check(pins: Sequence[Pin], python: Python, file: str, *, fix: str = "") -> None:
     """LockError at the file where a package that the profile asks for, or pip, has no pin, or one that does not fit."""
+    refuse_lacking(pins, with_pip(python.packages), python.version, "the profile", file, fix=fix)
+
+
+def refuse_lacking(
+    pins: Sequence[Pin],
+    requirements: Sequence[str],
+    version: str,
+    asker: str,
+    file: str,
+    *,
+    line: int | None = None,
+    fix: str = "",
+) -> None:
+    """LockError where one of the requirements has no pin, or one that does not fit. `asker` says who asks for them.
+
+    `line` is where a pin is missing, None for the whole file; `version` is Python's.
+    """
     found: dict[str, list[Pin]] = {}
     for pin in pins:
         found.setdefault(pin.name, []).append(pin)
-    for text in with_pip(python.packages):
+    for text in requirements:
         asked = pep508.parse(text)
         if asked is None:
             raise LockError(f"'{text}' is no requirement", fix=fix, location=file)
         candidates = found.get(asked.name, [])
         unfit = [pin for pin in candidates if not pep508.satisfies(pin.version, asked.specifier)]
         if unfit and (not asked.marker or len(unfit) == len(candidates)):
-            what = f"{asked.name} {unfit[0].version} is not what the profile asks for: {text}"
+            what = f"{asked.name} {unfit[0].version} is not what {asker} asks for: {text}"
             raise LockError(what, fix=fix, location=f"{file}:{unfit[0].line}")
-        if not candidates and _is_true(asked.marker, pep508.environment(python.version) if asked.marker else {}):
-            raise LockError(f"the lock has no pin for {text}, which the profile asks for", fix=fix, location=file)
+        if not candidates and is_true(asked.marker, pep508.environment(version) if asked.marker else {}):
+            where = file if line is None else f"{file}:{line}"
+            raise LockError(f"the lock has no pin for {text}, which {asker} asks for", fix=fix, location=where)
 
 
 def applicable(pins: Sequence[Pin], environment: Mapping[str, str], file: str, *, fix: str = "") -> tuple[Pin, ...]:
@@ -72,22 +90,41 @@ def refuse_unasked(
     `metadata` has the `Requires-Dist` lines of every pin that applies in `environment`, by its name and version as
     they are pinned.
     """
-    found = {pin.name: pin for pin in applicable(pins, environment, file, fix=fix)}
+    found = applicable(pins, environment, file, fix=fix)
+    refuse_unreached(found, reached(found, with_pip(packages), metadata, environment), file, fix=fix)
+
+
+def refuse_unreached(pins: Sequence[Pin], asked: frozenset[str], file: str, *, fix: str = "") -> None:
+    """LockError at the first pin whose name is not among those that are `asked` for."""
+    for pin in pins:
+        if pin.name not in asked:
+            raise LockError(f"nothing asks for {pin.name} {pin.version}", fix=fix, location=f"{file}:{pin.line}")
+
+
+def reached(
+    pins: Sequence[Pin],
+    requirements: Sequence[str],
+    metadata: Mapping[tuple[str, str], Sequence[str]],
+    environment: Mapping[str, str],
+) -> frozenset[str]:
+    """The names of the pins, of those that apply here, that requirements and what they need ask for.
+
+    `metadata` as for `refuse_unasked`.
+    """
+    found = {pin.name: pin for pin in pins}
     asked: set[tuple[str, str]] = set()
-    pending = [(package, "") for package in with_pip(packages)]
+    pending = [(text, "") for text in requirements]
     while pending:
         text, extra = pending.pop()
         requirement = _lenient(text)
         pin = found.get(requirement.name)
-        if pin is None or not _is_true(requirement.marker, {**environment, "extra": extra}):
+        if pin is None or not is_true(requirement.marker, {**environment, "extra": extra}):
             continue
         for wanted in ("", *requirement.extras):
             if (pin.name, wanted) not in asked:
                 asked.add((pin.name, wanted))
                 pending += ((line, wanted) for line in metadata[pin.name, pin.version])
-    for pin in found.values():
-        if (pin.name, "") not in asked:
-            raise LockError(f"nothing asks for {pin.name} {pin.version}", fix=fix, location=f"{file}:{pin.line}")
+    return frozenset(name for name, _ in asked)
 
 
 def compare(found: Sequence[Pin], resolved: Sequence[Pin], file: str, *, fix: str = "") -> None:
@@ -114,7 +151,7 @@ def _lenient(text: str) -> Requirement:
     return found or pep508.Requirement(pep508.canonical(_NOT_NAME.split(text.strip(), maxsplit=1)[0]))
 
 
-def _is_true(marker: str, environment: Mapping[str, str]) -> bool:
+def is_true(marker: str, environment: Mapping[str, str]) -> bool:
     """Evaluate a marker of a package's metadata; one that makes no sense counts as true."""
     try:
         return pep508.applies(marker, environment)

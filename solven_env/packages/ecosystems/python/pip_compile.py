@@ -6,6 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+from solven_env.packages import lock_text
 from solven_env.packages.ecosystems import python as row
 from solven_env.packages.ecosystems.python import indexes, requirements_txt
 from solven_env.packages.ecosystems.python.pip_pin import with_pip
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from solven_env.packages.toolchain import Toolchain
 
 _HEADER = "# Made by `solven-env lock` for Python {version}: versions and digests, and no host. Do not edit.\n"
-_FIX = "Change the profile's python.packages, or let this host reach its package index."
+FIX = "Change the profile's python.packages, or let this host reach its package index."
 
 
 class Declared(NamedTuple):
@@ -36,11 +37,18 @@ class Declared(NamedTuple):
 
 
 def resolve(section: row.Python, known: bytes, builder: Builder) -> Resolution:
-    """python.txt, pip locked along."""
+    """python.txt, pip locked along, and builds.txt where there are packages that are built from their source."""
     before = row.locked(known, row.LOCK) if known else row.Locked((), ())
-    text = compile_profile(section, before.pins, builder.host)
+    texts = {}
+    if section.allow_builds:
+        from solven_env.packages.ecosystems.python import allowed_builds
+
+        texts = allowed_builds.resolve(section, before, builder)
+    else:
+        texts[row.LOCK] = compile_profile(section, before.pins, builder.host)
+    text = lock_text.join(row.LOCKS, texts)
     # A requirement by address, say: its host, and credentials perhaps, would be written down.
-    with told_of("uv", _FIX):
+    with told_of("uv", FIX):
         row.believe(text, section, row.LOCK)
     return Resolution(text)
 
@@ -56,7 +64,7 @@ def compile_profile(
         host,
         declared,
         purpose=f"the Python packages cannot be locked for Python {section.version}",
-        fix=_FIX,
+        fix=FIX,
     )
     return _HEADER.format(version=section.version).encode() + pins
 
@@ -81,7 +89,7 @@ def compile_pins(
     with directory_away(host.cache) as scratch:
         output = scratch / row.LOCK
         output.write_text(requirements_txt.print_pins(preferred, with_digests=False))
-        (scratch / "uv.toml").write_text("".join(map(_told_to_uv, declared)))
+        (scratch / "uv.toml").write_text("".join(map(declared_to_uv, declared)))
         asked = (*requirements, *indexes.requirements(host, scratch))
         with indexes.asked_on_failure(host):
             run_uv(
@@ -97,8 +105,11 @@ def compile_pins(
         return indexes.checked(output.read_bytes(), host)
 
 
-def _told_to_uv(declared: Declared) -> str:
-    """An entry of uv.toml. JSON's strings are TOML's, as far as names and requirements (PEP 508) go."""
+def declared_to_uv(declared: Declared, above: str = "") -> str:
+    """An entry of uv.toml, or of the table `above` (`tool.uv.`) of a pyproject.toml.
+
+    JSON's strings are TOML's, as far as names and requirements (PEP 508) go.
+    """
     lines = {
         "name": declared.name,
         "version": declared.version,
@@ -107,4 +118,4 @@ def _told_to_uv(declared: Declared) -> str:
         "provides-extra": declared.extras,
     }
     told = (f"{name} = {json.dumps(value)}" for name, value in lines.items() if value or name == "requires-dist")
-    return "\n".join(("[[dependency-metadata]]", *told)) + "\n"
+    return "\n".join((f"[[{above}dependency-metadata]]", *told)) + "\n"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from solven_env.errors import counted
 from solven_env.packages import host_tools, locks, making, store
 from solven_env.packages.ecosystems import python as row
-from solven_env.packages.ecosystems.python import indexes, pins, pip_pin, wheels
+from solven_env.packages.ecosystems.python import indexes, pins, pip_compile, pip_pin, stand_in, wheels
 from solven_env.packages.ecosystems.python.interpreters import find_python
 from solven_env.packages.steps import watched, within
 from solven_env.profile import pep508
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from solven_env.packages.ecosystems.python.pip_compile import Declared
     from solven_env.packages.ecosystems.python.remembered import Interpreter
     from solven_env.packages.ecosystems.python.requirements_txt import Pin
     from solven_env.packages.making import Builder
@@ -49,21 +50,30 @@ def build(section: row.Python, lock: bytes | None, builder: Builder) -> store.Bu
 
 
 def _fill(stage: Path, section: row.Python, lock: bytes, interpreter: Interpreter, builder: Builder) -> None:
-    locked = row.locked(lock, row.LOCK, fix=locks.AGAIN).pins
+    locked, sections = row.locked(lock, row.LOCK, fix=locks.AGAIN)
     environment = pep508.environment(interpreter.version)
     applicable = pins.applicable(locked, environment, row.LOCK, fix=locks.AGAIN)
     tools = host_tools.joined((row.sandbox_tools(interpreter), host_tools.trusting(builder.host.certificates)))
+    sdists = [pin for pin in applicable if pin.name in section.allow_builds]
     found: dict[Pin, Path] = {}
 
     def fetch() -> None:
-        found.update(wheels.obtain(applicable, interpreter, tools, builder, stage))
+        fetched = [pin for pin in applicable if pin not in sdists]
+        found.update(wheels.obtain(fetched, interpreter, tools, builder, stage))
 
-    def lock_project() -> None:
+    def lock_project(tools: host_tools.Tools = tools, declared: Sequence[Declared] = ()) -> None:
         if section.packages:
-            content = _lock_project(section, locked, tools, builder, stage)
+            content = _lock_project(section, locked, tools, declared, builder, stage)
             (stage / row.WORKSPACE_LOCK).write_bytes(content)
 
-    at_once([fetch, lock_project])
+    def build_sdists() -> None:
+        from solven_env.packages.ecosystems.python import allowed_builds
+
+        built = allowed_builds.obtain(sdists, sections, interpreter, builder, stage, row.BUILDS, fix=locks.AGAIN)
+        found.update(built)
+        lock_project(stand_in.tools(interpreter, builder, stage), allowed_builds.declared(section, built))
+
+    at_once([fetch, build_sdists if section.allow_builds else lock_project])
     needed = {(pin.name, pin.version): wheels.requirements_of(wheel) for pin, wheel in found.items()}
     pins.refuse_unasked(locked, section.packages, needed, environment, row.LOCK, fix=locks.AGAIN)
     _install(section, found, tools, builder, stage)
@@ -71,21 +81,29 @@ def _fill(stage: Path, section: row.Python, lock: bytes, interpreter: Interprete
 
 
 def _lock_project(
-    section: row.Python, locked: Sequence[Pin], tools: host_tools.Tools, builder: Builder, stage: Path
+    section: row.Python,
+    locked: Sequence[Pin],
+    tools: host_tools.Tools,
+    declared: Sequence[Declared],
+    builder: Builder,
+    stage: Path,
 ) -> bytes:
     """The uv.lock for the project that a workspace begins with: the versions of the lock, from this host's index.
 
     First with the lock's versions as constraints, then without: they are no part of the project, and uv keeps the
-    versions that stand in a lock.
+    versions that stand in a lock. Where there are `declared` sdists, `tools` have no interpreter that could build one.
     """
+    names = {each.name for each in declared}
+    sources = [f"--no-build-package={pin.name}" for pin in locked if pin.name not in names] if names else ["--no-build"]
     with making.make(builder, tools, stage, fetches=True) as place:
         pinned = [f"{pin.name}=={pin.version}" + (f" ; {pin.marker}" if pin.marker else "") for pin in locked]
         bound, tables = indexes.constraints(builder.host), tuple(indexes.tables(builder.host))
+        tables += tuple(pip_compile.declared_to_uv(each, "tool.uv.") for each in declared)
         for constraints in ([*pinned, *bound], bound):
             place.write("pyproject.toml", _manifest(section, constraints, tables).encode())
             place.run(
-                *(_UV, "lock", "--quiet", "--no-python-downloads", *builder.host.registries.options, "--no-build"),
-                *("-p", _executable(section)),
+                *(_UV, "lock", "--quiet", "--no-python-downloads", *builder.host.registries.options, *sources),
+                *("-p", stand_in.PYTHON if names else _executable(section)),
                 purpose="the workspace's uv.lock cannot be made",
                 fix="Let this host reach its package index, or lock again.",
             )
@@ -106,10 +124,10 @@ def _install(
         make_directory(offered)
         for wheel in found.values():
             (offered / wheel.name).hardlink_to(wheel)
-    writable, readable = {row.TARGET: tree}, {_WHEELS: offered}
     told = {"purpose": "the Python packages cannot be installed", "fix": "Lock again, or ask `doctor`."}
     progress = builder.host.progress
     within(progress, f"installing {counted(len(found), 'Python package')}")
+    writable, readable = {row.TARGET: tree}, {_WHEELS: offered}
     with making.make(builder, tools, stage, fetches=False, writable=writable, readable=readable) as place:
         place.write("names.txt", "".join(f"{pin.name}=={pin.version}\n" for pin in found).encode())
         for argv in (

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from solven_env.packages.ecosystems.python.requirements_txt import Pin
     from solven_env.packages.making import Builder
 
-_INFO = re.compile(r"([A-Za-z0-9._]+)-([A-Za-z0-9.!+_]+)\.dist-info")
+INFO = re.compile(r"([A-Za-z0-9._]+)-([A-Za-z0-9.!+_]+)\.dist-info")
 _METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
 _LARGEST = 16 << 20  # bytes, as a file of a workspace that is read
 _PURPOSE = "the Python packages cannot be fetched"
@@ -54,23 +54,28 @@ def obtain(
     BuildError with uv's last lines: no network, a wheel that does not fit its digest, none for this machine.
     """
     places = {pin: _place(pin, interpreter, builder.host.cache) for pin in pins}
-    missing = [pin for pin, place in places.items() if _kept(place) is None]
+    missing = [pin for pin, place in places.items() if kept(place) is None]
     if missing:
         for host, share in indexes.shares((pin.name for pin in missing), builder.host):
             asked = [pin for pin in missing if pin.name in share]
             _fetch(places, asked, interpreter, tools, builder._replace(host=host), stage)
-    found = {pin: _kept(place) for pin, place in places.items()}
+    found = {pin: kept(place) for pin, place in places.items()}
     return {pin: wheel for pin, wheel in found.items() if wheel is not None}
 
 
 def requirements_of(wheel: Path) -> tuple[str, ...]:
     """The requirements of a wheel in the store: its `Requires-Dist`, as PEP 508 requirements."""
+    metadata = BytesParser().parsebytes(metadata_of(wheel), headersonly=True)
+    return tuple(str(line) for line in metadata.get_all("Requires-Dist", ()))
+
+
+def metadata_of(wheel: Path) -> bytes:
+    """The METADATA of a wheel in the store."""
     with refusals_told(wheel), zipfile.ZipFile(wheel) as archive:
         found = [entry for entry in archive.infolist() if _METADATA.fullmatch(entry.filename)]
         if len(found) != 1 or found[0].file_size > _LARGEST:
             raise BuildError(f"{wheel.name} does not say what it needs: it has no METADATA that can be read", fix=_FIX)
-        metadata = BytesParser().parsebytes(archive.read(found[0]), headersonly=True)
-    return tuple(str(line) for line in metadata.get_all("Requires-Dist", ()))
+        return archive.read(found[0])
 
 
 def _place(pin: Pin, interpreter: Interpreter, cache: Path) -> Path:
@@ -86,7 +91,7 @@ def _place(pin: Pin, interpreter: Interpreter, cache: Path) -> Path:
     return cache / "wheels" / f"{pin.name}-{key}"
 
 
-def _kept(place: Path) -> Path | None:
+def kept(place: Path) -> Path | None:
     """The wheel at a place of the store; None where there is none, or one that a power cut left without its end."""
     return next(filter(zipfile.is_zipfile, place.glob("*.whl")), None)
 
@@ -135,7 +140,7 @@ def _unpacked(cache: Path, pins: Sequence[Pin]) -> Mapping[Pin, Path]:
     wanted = {(pin.name, Version(pin.version)): pin for pin in pins}
     found: dict[Pin, Path] = {}
     for directory in _archives(cache):
-        infos = [info for info in map(_INFO.fullmatch, os.listdir(directory)) if info]
+        infos = [info for info in map(INFO.fullmatch, os.listdir(directory)) if info]
         pin = wanted.pop((canonical(infos[0][1]), Version(infos[0][2])), None) if len(infos) == 1 else None
         if pin is None:
             raise BuildError(f"{_PURPOSE}: uv unpacked something that was not asked for", fix=_FIX)
@@ -148,12 +153,12 @@ def _unpacked(cache: Path, pins: Sequence[Pin]) -> Mapping[Pin, Path]:
 def _keep(unpacked: Path, place: Path) -> None:
     """Pack a directory of uv's cache into a wheel of the store. Two that do so at once end with one."""
     with locked(place.parent, place.name):
-        if _kept(place) is not None:
+        if kept(place) is not None:
             return
         shutil.rmtree(place, ignore_errors=True)
         with staged(place) as stage, refusals_told(unpacked):
             descriptor = os.open(unpacked, READ_DIRECTORY_ITSELF)
-            (info,) = filter(_INFO.fullmatch, os.listdir(descriptor))
+            (info,) = filter(INFO.fullmatch, os.listdir(descriptor))
             named = info.removesuffix(".dist-info")
             archives.pack(
                 archives.of_directory(descriptor, f"the wheel of {named}"), stage / f"{named}-py3-none-any.whl"
