@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import WorkspaceError
-from solven_env.system.blocks import READ_DIRECTORY_ITSELF
+from solven_env.system.blocks import READ_DIRECTORY, READ_DIRECTORY_ITSELF
 from solven_env.workspace.root import Root
 
 if TYPE_CHECKING:
@@ -89,9 +89,16 @@ def _paths(root: Root, tops: Iterable[str]) -> list[str]:
 def _added(root: Root, build: Build, path: str) -> AddedPackage | None:
     """The package at `path`, unless it is none, or the build has it: a file that changes takes its directory along."""
     package = _row(build).package(path)
-    if package and not os.path.lexists(build.tree / path) and _is_directory(root, path):
-        return package
-    return None
+    return package if package and not _has(build, path) and _is_directory(root, path) else None
+
+
+def _has(build: Build, path: str) -> bool:
+    """Tell whether the build has something at a path. A link on the way, which a script may have left, is that."""
+    with Root(os.open(build.tree, READ_DIRECTORY), None) as tree:
+        try:
+            return tree.stat(path) is not None
+        except WorkspaceError:
+            return True
 
 
 def _is_directory(root: Root, path: str) -> bool:

@@ -222,7 +222,7 @@ def _slirp4netns(place: BuildSandbox) -> str:
         return ""
     from solven_env.sandbox.network import locate_slirp4netns
 
-    return locate_slirp4netns(search=os.environ.get("PATH"))
+    return locate_slirp4netns(search=os.environ.get("PATH"), has_choice=False)
 
 
 def _configuration(host: Toolchain) -> tuple[StagedFile, ...]:

@@ -104,6 +104,16 @@ def test_no_link_is_followed(place: str, build: Build, tmp_path: Path) -> None:
     assert names.isdisjoint({"secret", "b", "@a/b", "@a/secret", "left-pad", "idna"})
 
 
+def test_a_link_that_a_script_left_in_a_build_tells_nothing_of_the_host(tmp_path: Path, own: Path) -> None:
+    """Of two names the one that stands behind the link was told from the one that does not."""
+    build = make(tmp_path, "bun")
+    (tmp_path / "elsewhere/secret").mkdir(parents=True)
+    (build.tree / "@a").symlink_to(tmp_path / "elsewhere")
+    for name in ("secret", "none"):
+        (own / "@a" / name).mkdir(parents=True)
+    assert look(build, own) == Added("bun")
+
+
 def test_nothing_but_a_directory_is_a_package(build: Build, own: Path) -> None:
     for top in (own, own / SITE):
         top.mkdir(parents=True, exist_ok=True)

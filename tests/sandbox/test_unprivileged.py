@@ -70,6 +70,7 @@ SUBSET = [
     "tests/run/test_store.py::test_what_is_lost_is_seen_and_mended_by_the_next_apply_and_by_the_next_run "
     "tests/run/test_store.py::test_a_build_that_is_made_again_stays_below_those_that_use_it "
     "tests/packages/test_builds.py::test_both_builds_are_what_a_thread_needs "
+    "tests/packages/ecosystems/bun/test_trusted.py::test_scripts_of_trusted_packages_run_as_npm_runs_them_and_no_others "
     "tests/doctor/test_outside.py::test_a_healthy_thread",
 ]
 # What runs the same code a second time: SOLVEN_ENV_TEST_AS_USER=all adds it.

@@ -5,10 +5,11 @@ from __future__ import annotations
 _TUN = "/dev/net/tun"
 
 
-def locate_slirp4netns(*, search: str | None = None) -> str:
+def locate_slirp4netns(*, search: str | None = None, has_choice: bool = True) -> str:
     """The absolute path of the first slirp4netns on the path list `search`, or among what is meant for administrators.
 
-    PlatformError where there is none, or where it could not open /dev/net/tun.
+    PlatformError where there is none, or where it could not open /dev/net/tun. Its fix names `--network none` where the
+    caller has that choice.
     """
     import errno
     import os
@@ -21,7 +22,7 @@ def locate_slirp4netns(*, search: str | None = None) -> str:
     if found is None:
         raise PlatformError(
             "slirp4netns is not installed, and the network internet needs it",
-            fix=f"With --network none it is not needed. {installing('app-containers/slirp4netns')}",
+            fix=f"{'With --network none it is not needed. ' * has_choice}{installing('app-containers/slirp4netns')}",
         )
     try:
         os.close(os.open(_TUN, os.O_RDWR))
@@ -31,6 +32,6 @@ def locate_slirp4netns(*, search: str | None = None) -> str:
             fix = f"Let everybody open it, which gives no right over any network: sudo chmod 0666 {_TUN}."
         raise PlatformError(
             f"the network internet needs {_TUN}, which cannot be opened: {error.strerror}",
-            fix=f"{fix} Or use --network none.",
+            fix=fix + " Or use --network none." * has_choice,
         ) from error
     return os.path.abspath(found)

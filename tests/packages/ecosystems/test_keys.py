@@ -7,6 +7,7 @@ every host would make all its builds again, and every lock would be out of date.
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +17,9 @@ from solven_env.packages.ecosystems import ECOSYSTEMS, bun, python
 from solven_env.packages.ecosystems.bun import Bun, Registry
 from solven_env.packages.ecosystems.python import Index, Python
 from solven_env.packages.ecosystems.python.remembered import Interpreter
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 INTERPRETER = Interpreter(
     executable="/opt/python/bin/python3.12",
@@ -57,6 +61,21 @@ def test_python_builds_keep_their_keys(uid: int | None, key: str) -> None:
 )
 def test_bun_builds_keep_their_keys(section: Bun, lock: bytes | None, uid: int | None, key: str) -> None:
     assert store.key("bun", {**bun.key_inputs(section, lock, uid), "bun": PINNED}) == key
+
+
+def test_a_trusted_package_and_the_node_that_its_scripts_have_are_part_of_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = tmp_path / "node"
+    monkeypatch.setattr(bun, "NODE", (str(node),))
+    keys = [
+        store.key("bun", bun.key_inputs(section, BUN_LOCK, None)) for section in (BUN, BUN._replace(trusted=("docx",)))
+    ]
+    for text in ("one", "another"):
+        node.write_text(text)
+        keys.append(store.key("bun", bun.key_inputs(BUN._replace(trusted=("docx",)), BUN_LOCK, None)))
+    assert len(set(keys)) == 4
+    assert store.key("bun", bun.key_inputs(BUN, BUN_LOCK, None)) == keys[0]
 
 
 @pytest.mark.parametrize(

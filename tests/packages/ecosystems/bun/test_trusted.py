@@ -152,6 +152,18 @@ def test_a_script_that_fails_ends_the_build_with_its_last_words(
         assert [path.name for path in (builder.host.cache / "builds").glob("[!.]*")] == []
 
 
+def test_where_the_host_has_no_node_bun_runs_scripts_as_node(
+    build_with: Callable[[Registry], Builder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bun, "NODE", ("/nowhere/node",))
+    say = "console.log(process.versions.bun ? 'bun' : 'node')"
+    script = f'/run/solven-env/bin/node -e "{say}" > which; node -e "{say}" >> which'
+    with serve() as registry:
+        registry.add_npm("first", "1.0.0", scripts={"install": script})
+        made = build(Bun({"first": "1"}, ("first",)), build_with(registry))
+        assert (made.tree / "first/which").read_text() == "bun\nbun\n"
+
+
 def test_a_program_that_the_host_lacks_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name, path: None if name in ("make", "g++") else name)
     monkeypatch.setattr("solven_env.sandbox.host_programs.installing", lambda *packages: f"Install {packages}")
