@@ -93,12 +93,9 @@ def _added(root: Root, build: Build, path: str) -> AddedPackage | None:
 
 
 def _has(build: Build, path: str) -> bool:
-    """Tell whether the build has something at a path. A link on the way, which a script may have left, is that."""
+    """Tell whether the build has something at a path. What lies behind a link, which a script may have left, is none."""
     with Root(os.open(build.tree, READ_DIRECTORY), None) as tree:
-        try:
-            return tree.stat(path) is not None
-        except WorkspaceError:
-            return True
+        return tree.stat(path) is not None
 
 
 def _is_directory(root: Root, path: str) -> bool:

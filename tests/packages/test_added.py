@@ -111,7 +111,7 @@ def test_a_link_that_a_script_left_in_a_build_tells_nothing_of_the_host(tmp_path
     (build.tree / "@a").symlink_to(tmp_path / "elsewhere")
     for name in ("secret", "none"):
         (own / "@a" / name).mkdir(parents=True)
-    assert look(build, own) == Added("bun")
+    assert look(build, own) == Added("bun", (AddedPackage("@a/none"), AddedPackage("@a/secret")))
 
 
 def test_nothing_but_a_directory_is_a_package(build: Build, own: Path) -> None:
