@@ -93,7 +93,7 @@ def _added(root: Root, build: Build, path: str) -> AddedPackage | None:
 
 
 def _has(build: Build, path: str) -> bool:
-    """Tell whether the build has something at a path. What lies behind a link, which a script may have left, is none."""
+    """Tell whether the build has something at a path. Behind a link, which a script may have left, it has nothing."""
     with Root(os.open(build.tree, READ_DIRECTORY), None) as tree:
         return tree.stat(path) is not None
 
