@@ -10,10 +10,13 @@ from solven_env.doctor.asked_for import backend_answer, limits_answer, network_a
 from solven_env.documents.answers import Answer, Question, broken, limited, ok, run
 from solven_env.errors import LockError, counted
 from solven_env.packages import builds
+from solven_env.packages.asking import host_away
+from solven_env.packages.ecosystems import bound, rows
 from solven_env.packages.ecosystems import python as python_row
-from solven_env.packages.ecosystems import rows
+from solven_env.packages.making import Builder
 from solven_env.profile import prepare
 from solven_env.reconcile.kinds.settings import settings
+from solven_env.sandbox import backends
 from solven_env.sandbox.launch_plan import Bind
 from solven_env.threads import planning
 
@@ -56,6 +59,17 @@ def interpreter(asked: AskedProfile) -> Answer | None:
     """This host has a Python of its version."""
     python = asked.resolved().packages[python_row.NAME]
     return supplies.python(python.recorded()["version"], asked.host, is_needed=True) if python else None
+
+
+def named_sources(asked: AskedProfile) -> Answer | None:
+    """This host's configuration has the indexes and registries that it names, and their secrets are to be had."""
+    profile = asked.resolved()
+    with host_away() as (about, _):
+        host = about.configured(asked.host.config)
+        builder = Builder(host, asked.host.uid, str(asked.host.runtime), backends.find(profile.sandbox.backend))
+        able = bound({name: section for name, section in profile.packages.items() if section}, builder)
+    names = [name for each in able.values() for name in each.host.bindings.names]
+    return ok(f"this host has {', '.join(dict.fromkeys(names))}") if names else None
 
 
 def sources(asked: AskedProfile) -> Answer:
@@ -107,6 +121,7 @@ QUESTIONS: tuple[Question[AskedProfile], ...] = (
     Question("profile", validity),
     Question("profile's lock", lock, ("profile",)),
     Question("profile's python", interpreter, ("profile", "uv")),
+    Question("profile's sources", named_sources, ("profile", "configuration", "uv")),
     Question("profile's mounts", sources, ("profile",)),
     Question("profile's sockets", shown_sockets, ("profile's mounts",)),
     Question("profile's programs", programs, ("profile",)),

@@ -50,6 +50,11 @@ class Bindings(NamedTuple):
         """The names of all indexes, each once."""
         return tuple(dict.fromkeys(filter(None, (self.default, *self.packages.values()))))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all indexes and registries."""
+        return (*self.indexes, *dict.fromkeys(self.scopes.values()))
+
     def of(self, package: str) -> str:
         """The name of a package's index; empty where it comes from where this host's pip and uv say."""
         return self.packages.get(package, self.default)

@@ -11,6 +11,7 @@ import pytest
 from solven_env.packages.ecosystems.python import NEWEST
 from solven_env.sandbox import cgroups
 from tests.doctor.doctor import doctor, edited
+from tests.packages.registry import basic, serve
 from tests.profiles import write_profile
 from tests.run.world import DATA
 
@@ -49,6 +50,7 @@ def test_a_lock_that_is_out_of_date(shared: World, tmp_path: Path) -> None:
         ({"python": {"version": NEWEST}}, "profile's python", "broken", f"there is no Python {NEWEST} on this host"),
         ({"mounts": [{"source": "/no/where", "target": "/x", "why": "tea"}]}, "profile's mounts", "broken", "/no/where is not on this host it is mounted at /x for: tea"),
         ({"mounts": [{"source": "/no/where", "target": "/x", "optional": True}]}, "profile's mounts", "limited", "/no/where is not on this host"),
+        ({"python": {"version": "3.12", "indexes": ["gone"]}}, "profile's sources", "broken", "the profile names the index 'gone', and this host's configuration has no index of that name"),
         ({"sandbox": {"network": "host"}}, "profile's network", "broken", "the network host is not allowed on this host"),
         ({"sandbox": {"limits": {"processes": 50}}}, "profile's limits", "ok", "enforced: processes"),
         ({"programs": {"sh": {"why": "shells"}}}, "profile's programs", "ok", "sh: found where commands look"),
@@ -96,3 +98,39 @@ def test_a_profile_whose_network_isolates_nothing(shared: World, tmp_path: Path)
 def test_a_profile_that_is_not_there_is_wrong_usage(shared: World) -> None:
     done = shared.cli("doctor", "--profile", "nowhere.yaml")
     assert (done.returncode, done.stdout) == (2, b"")
+
+
+def test_named_sources_are_asked_for_their_names_and_secrets(shared: World, tmp_path: Path) -> None:
+    profile = tmp_path / "named.yaml"
+    profile.write_text(
+        "version: 1\nname: named\nrelease: 1.0.0\n"
+        'python: {version: "3.12", packages: [six], indexes: [{name: company, packages: [six]}]}\n'
+        'bun: {packages: {}, registries: [{name: npm, scopes: ["@company"]}]}\n'
+    )
+    with serve(basic("ada", "sesame")) as index, serve("Bearer sesame") as registry:
+        configured = f"""\
+indexes:
+  company: {{url: "{index.address}/simple", username: ada, password: {{from: environment, name: PASSWORD}}}}
+  down: {{url: "http://127.0.0.1:9/canary"}}
+registries: {{npm: {{url: "{registry.address}", token: {{from: file, path: {tmp_path}/token}}}}}}
+"""
+        asked = ("profile's sources", "named indexes", "named registries")
+        with edited(shared.base / "config.yaml", configured):
+            told = doctor(shared, "--profile", str(profile), only=asked)
+            assert told.level("profile's sources") == "broken"
+            assert "indexes.company.password of the host configuration is not to be had" in told.cause(asked[0])
+            assert "the environment has no PASSWORD" in told.cause("named indexes")
+            assert "/token: No such file" in told.cause("named registries")
+            (tmp_path / "token").write_text("sesame\n")
+            told = doctor(shared, "--profile", str(profile), only=asked, PASSWORD="wrong")
+            assert told.level("profile's sources") == told.level("named registries") == "ok"
+            assert "this host has company, npm" in told.cause("profile's sources")
+            assert "'company': it refuses: 401 Unauthorized" in told.cause("named indexes")
+            assert "'down': " in told.cause("named indexes") and "canary" not in told.cause("named indexes")
+            (tmp_path / "token").write_text("wrong\n")
+            told = doctor(shared, only=("named registries",))
+            assert told.level("named registries") == "limited" and "401" in told.cause("named registries")
+        with edited(shared.base / "config.yaml", configured.replace("  down: ", "  # ")):
+            told = doctor(shared, only=("named indexes",), PASSWORD="sesame")
+            assert told.level("named indexes") == "ok"
+    assert registry.seen[0] == "/@solven-env%2fprobe"

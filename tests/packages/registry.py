@@ -73,13 +73,14 @@ class Registry:
         texts = {"package.json": json.dumps(manifest), "program": program, **(files or {})}
         data = tarball({f"package/{path}": text.encode() for path, text in texts.items()})
         integrity = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
-        dist = {"tarball": f"{self.address}/{name}/-/{name}-{version}.tgz", "integrity": integrity}
+        file = f"{name}/-/{name.rpartition('/')[2]}-{version}.tgz"
+        dist = {"tarball": f"{self.address}/{file}", "integrity": integrity}
         about = json.loads(self.pages.get(f"/{name}", ("", b'{"versions": {}}'))[1])
         about |= {"name": name, "dist-tags": {"latest": version}}
         scripts = {"preinstall", "install", "postinstall"} & dict(more.get("scripts", {})).keys()  # type: ignore[call-overload]
         about["versions"][version] = {**manifest, "dist": dist, **({"hasInstallScript": True} if scripts else {})}
         self.pages[f"/{name}"] = ("application/json", json.dumps(about).encode())
-        self.pages[f"/{name}/-/{name}-{version}.tgz"] = ("application/octet-stream", data)
+        self.pages[f"/{file}"] = ("application/octet-stream", data)
 
 
 @contextmanager
@@ -94,7 +95,7 @@ def serve(authorization: str = "", certificate: Path | None = None, below: str =
         def do_GET(self) -> None:
             registry.seen.append(self.path)
             registry.watch()
-            path = urlsplit(self.path).path.removeprefix(below)
+            path = urlsplit(self.path).path.removeprefix(below).replace("%2f", "/")
             if registry.authorization and self.headers.get("Authorization") != registry.authorization:
                 self.send_response(401)
                 self.send_header("WWW-Authenticate", "Basic")

@@ -124,6 +124,53 @@ def test_a_python_package_may_stand_again_with_other_extras_or_ranges() -> None:
     assert section.names() == ("httpx", "six")
 
 
+INDEXES = [
+    ("[a, b]", "4:40: 'a' has the default index's place already, and 'b' cannot have it too. Write '{name: b, pack"),
+    ("[a, a]", "4:40: the index 'a' stands here twice. Keep one of the two."),
+    ("[a, {name: a, packages: [x]}]", "4:47: the index 'a' stands here twice. Keep one of the two."),
+    ("[{name: a, packages: [X_y, x-y]}]", "4:63: the package 'x-y' stands here twice. Keep one of the two."),
+    (
+        "[{name: a, packages: [x]}, {name: b, packages: [X]}]",
+        "4:84: the package 'x' stands at the index 'a' too. Keep one of the two.",
+    ),
+    ("[{name: a}]", "4:37: python.indexes[0] has no 'packages'. Add 'packages: [\"torch\"]'."),
+    ("[{name: a, packages: []}]", "4:57: python.indexes[0].packages is not a list of at least one package. "),
+    ("[{name: a, packages: ['x*']}]", "4:58: python.indexes[0].packages[0]: 'x*' is not the name of a Python pa"),
+    ("[{name: a, packages: ['x>1']}]", "4:58: python.indexes[0].packages[0]: 'x>1' is not the name of a Python"),
+    ("[https://h/simple]", "4:37: python.indexes[0]: 'https://h/simple' is not the name of an index: letters"),
+    ("[{name: a, packages: [x], url: y}]", "4:62: unknown key 'url' in python.indexes[0]. "),
+]
+
+
+@pytest.mark.parametrize(("indexes", "expected"), INDEXES)
+def test_an_index_or_a_package_of_one_stands_once(indexes: str, expected: str) -> None:
+    (told,) = mistakes(f'{HEAD}python: {{version: "3.12", indexes: {indexes}}}\n')
+    assert told.startswith(expected)
+
+
+REGISTRIES = [
+    ("[{name: a, scopes: ['@x', '@x']}]", "4:45: the scope '@x' stands here twice. Keep one of the two."),
+    (
+        "[{name: a, scopes: ['@x']}, {name: b, scopes: ['@x']}]",
+        "4:66: the scope '@x' stands at the registry 'a' too. Keep one of the two.",
+    ),
+    (
+        "[{name: a, scopes: ['@x']}, {name: a, scopes: ['@y']}]",
+        "4:54: the registry 'a' stands here twice. Keep one of the two.",
+    ),
+    ("[{name: a, scopes: [x]}]", "4:39: bun.registries[0].scopes[0]: 'x' is not a scope such as @company. "),
+    ("[{name: a, scopes: ['@x/y']}]", "4:39: bun.registries[0].scopes[0]: '@x/y' is not a scope such as @com"),
+    ("[{name: a, scopes: []}]", "4:38: bun.registries[0].scopes is not a list of at least one scope. "),
+    ("[a]", "4:20: bun.registries[0] must be a mapping, not text. "),
+]
+
+
+@pytest.mark.parametrize(("registries", "expected"), REGISTRIES)
+def test_a_registry_or_a_scope_of_one_stands_once(registries: str, expected: str) -> None:
+    (told,) = mistakes(f"{HEAD}bun: {{registries: {registries}}}\n")
+    assert told.startswith(expected)
+
+
 def test_packages_are_checked_where_the_version_is_wrong() -> None:
     assert mistakes(f"{HEAD}python: {{version: 3.10, packages: [a=1]}}\n") == [
         '4:19: python.version: 3.10 is read as a number, not as text. Quote it: "3.10".',

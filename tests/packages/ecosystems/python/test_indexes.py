@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from solven_env.config import Config, HostIndex, Secret
 from solven_env.errors import BuildError, LockError
-from solven_env.packages import resolving, store, toolchain
-from solven_env.packages.ecosystems import bound
-from solven_env.packages.ecosystems.python import Index, Python, indexes, virtual_environment
+from solven_env.packages import resolving, toolchain
+from solven_env.packages.ecosystems.python import Index, Python, indexes
 from solven_env.packages.making import Builder
 from solven_env.packages.named_sources import Bindings
 from solven_env.sandbox.backends import bubblewrap
-from tests.packages.layered import UID, Layered
+from tests.packages.layered import UID
 from tests.packages.registry import basic, serve
 from tests.sandbox.running import BWRAP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.packages.registry import Registry
 
@@ -232,43 +230,3 @@ def test_whatever_uv_does_its_answer_is_checked(tmp_path: Path, package: str, pl
     else:
         assert indexes.checked(compiled, host) == pin
         assert indexes.checked_lock(lock, host) == lock
-
-
-def test_a_build_asks_each_index_for_its_own_and_shows_credentials_to_nobody(
-    environ: dict[str, str], runtime: str, directory: Path, host: toolchain.Toolchain
-) -> None:
-    shown = set[str]()
-
-    def look() -> None:
-        for place in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                line = place.read_bytes().decode(errors="replace")
-            except OSError:
-                continue
-            shown.update(canary for canary in ("canary-of-the-address", SECRET) if canary in line)
-
-    with company(environ, directory) as made:
-        wanted = Python(VERSION, ("acme-app[x]", "acme-model"), (), (COMPANY,))
-        made.public.watch = made.private.watch = look
-        builder = made.builder(runtime)
-        lock = resolving.resolve({"python": wanted}, {}, builder, lambda _: None)[0]["python"]
-        made.asked()
-        build = virtual_environment.build(wanted, lock, bound({"python": wanted}, builder)["python"])
-        ours = {"acme-core", "acme-extra", "acme-torch"}
-        assert made.asked() == ({"acme-app", "acme-model", "six", "pip"}, ours)
-    assert shown == set()
-    found = subprocess.run(["grep", "-rlF", SECRET, made.cache], capture_output=True, text=True, check=False)
-    assert found.stdout == ""
-    found = subprocess.run(["grep", "-rlF", "canary-of", made.cache], capture_output=True, text=True, check=False)
-    assert found.stdout.splitlines() == [str(build.path / "uv.lock")]
-    thread = Layered(builder._replace(host=host), directory / "t", (build,), VERSION)
-    manifest = virtual_environment._manifest(wanted)
-    uv_lock = store.file_beside(build, "uv.lock") or b""
-    assert b"[manifest]" not in uv_lock and b"index = " not in uv_lock
-    thread.write("pyproject.toml", manifest.encode())
-    thread.write("uv.lock", uv_lock)
-    assert (
-        thread.shell("cd /; python -c 'import acme_core, acme_extra, acme_torch; print(acme_torch.ANSWER)'") == "42\n"
-    )
-    assert "acme-torch==2.6.0+cpu" in thread.shell("uv pip list -p /.venv --format freeze")
-    assert "Would make no changes" in thread.shell("uv sync --frozen --inexact --no-python-downloads --dry-run")
