@@ -8,7 +8,7 @@ import re
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -178,3 +178,29 @@ def test_each_name_is_asked_of_its_own_source_and_nothing_of_it_is_shown(at_comp
     assert "acme-torch==2.6.0+cpu \\\n" in pins and "acme-app==1.0 \\\n" in pins
     kept = json.loads((world.base / "bound.lock/lock.json").read_text())
     assert sorted(kept["files"]) == ["bun.lock", "python.txt"]
+    check_that_lacking_names_are_told(world)
+    assert served.asked() == [set()] * 4
+
+
+def check_that_lacking_names_are_told(world: World) -> None:
+    """What another host says, whose configuration names nothing."""
+    another: dict[str, Any] = {
+        "SOLVEN_ENV_CONFIG": str(world.base / "empty.yaml"),
+        "XDG_CACHE_HOME": str(world.base / "another"),
+    }
+    (world.base / "empty.yaml").touch()
+    lacking = (
+        "the profile names the index 'company', and this host's configuration has no index of that name",
+        f"Add to {world.base}/empty.yaml: 'indexes: {{company: {{url: \"https://…\"}}}}'.",
+        "the profile names the registry 'company', and this host's configuration has no registry of that name",
+        f"Add to {world.base}/empty.yaml: 'registries: {{company: {{url: \"https://…\"}}}}'.",
+    )
+    for words in (
+        ("lock", "bound.yaml"),
+        ("lock", "bound.yaml", "--check", "--resolve"),
+        ("apply", "bound.yaml", "t8"),
+    ):
+        done = world.cli(*words, **another)
+        assert done.returncode == 1
+        assert all(line in done.stderr.decode() for line in lacking), done.stderr.decode()
+    assert world.cli("validate", "bound.yaml", **another).returncode == 0

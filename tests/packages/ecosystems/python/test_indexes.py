@@ -19,6 +19,7 @@ from solven_env.packages.named_sources import Bindings
 from solven_env.sandbox.backends import bubblewrap
 from tests.packages.layered import UID
 from tests.packages.registry import basic, serve
+from tests.packages.sources import publish_backend, sdist
 from tests.sandbox.running import BWRAP
 
 if TYPE_CHECKING:
@@ -230,3 +231,27 @@ def test_whatever_uv_does_its_answer_is_checked(tmp_path: Path, package: str, pl
     else:
         assert indexes.checked(compiled, host) == pin
         assert indexes.checked_lock(lock, host) == lock
+
+
+def test_builds_and_what_they_need_come_from_their_indexes_too(
+    environ: dict[str, str], runtime: str, directory: Path
+) -> None:
+    """An sdist and its build backend of the company's, which needs something of everybody's; baits of all of them."""
+    entries = (Index("company", ("acme-native", "acme-backend")),)
+    wanted = Python(VERSION, ("acme-native",), ("acme-native",), entries)
+    with company(environ, directory) as made:
+        publish_backend(made.private, "acme_backend")
+        files = sdist("acme_native", "1.0", backend="acme_backend", static=("acme-backend",), build=("acme-public",))
+        made.private.add_sdist("acme_native", "1.0", files)
+        made.public.add_wheel("acme_public", "1.0")
+        for bait in ("acme_native", "acme_backend"):
+            made.public.add_wheel(bait, "9.0")
+        made.private.add_wheel("acme_public", "9.0")
+        builder = made.builder(runtime)
+        lock, remarks = resolving.resolve({"python": wanted}, {}, builder, lambda _: None)
+        names = [line.split()[0] for line in lock["python"].decode().splitlines() if "==" in line]
+        assert names == [
+            *("acme-native==1.0", "pip==26.0", "[acme-native==1.0]", "acme-backend==1.0", "acme-public==1.0")
+        ]
+        assert remarks == ()
+        assert made.asked() == ({"pip", "acme-public"}, {"acme-native", "acme-backend"})
