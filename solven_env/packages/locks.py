@@ -46,8 +46,8 @@ class Remark(NamedTuple):
     """All of it in one line, the package's name first."""
 
 
-HELD_BACK, SCRIPTS, TRUSTED, UNNEEDED = "held-back", "scripts", "trusted", "unneeded"
-REMARKS = (HELD_BACK, "platforms", SCRIPTS, TRUSTED, UNNEEDED)
+HELD_BACK, PLATFORMS, SCRIPTS, TRUSTED, UNNEEDED = "held-back", "platforms", "scripts", "trusted", "unneeded"
+REMARKS = (HELD_BACK, PLATFORMS, SCRIPTS, TRUSTED, UNNEEDED)
 """The kinds of remarks, in the order in which they are told: a version below the newest that fits, one that some
 machines cannot have, install scripts that did not run, a trusted package that has none, one that is bound to an
 index and that nothing needs."""

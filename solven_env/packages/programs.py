@@ -25,6 +25,10 @@ _DISKS = {
 }
 """Fixes for what a disk refuses to uv and Bun, by errno, whose words they pass on; `{0}` is our cache."""
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_HINT = re.compile(r"^hint: ", re.MULTILINE)
+_TRY = re.compile(r" \(try: [^)]*\)")
+_ADVICE = re.compile(r"(?<![\w-])--[a-z]|requires-python|tool\.uv|pyproject|\buv [a-z]+|index strategy")
+"""Words of advice that no reader of ours can follow: options of uv, and tables of a project's file."""
 _STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -32,6 +36,16 @@ def run(
     argv: Sequence[str | Path], *, cwd: Path, environ: Mapping[str, str], purpose: str, stdin: str = "", fix: str = ""
 ) -> str:
     """Run a program to its end and give what it printed. BuildError when it fails: `purpose`, then its last lines."""
+    done = ended(argv, cwd=cwd, environ=environ, purpose=purpose, stdin=stdin)
+    if done.returncode:
+        raise failure(purpose, done.stderr or done.stdout, fix)
+    return done.stdout.decode(errors="replace")
+
+
+def ended(
+    argv: Sequence[str | Path], *, cwd: Path, environ: Mapping[str, str], purpose: str, stdin: str = ""
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a program to its end: its status and all that it printed. BuildError where its status cannot be had."""
     if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:  # then the kernel keeps no status, and Python takes it for 0
         raise BuildError(
             f"{purpose}: this process ignores SIGCHLD, so that nobody learns how a program ends",
@@ -52,16 +66,16 @@ def run(
         except BaseException:
             process.kill()
             raise
-    if process.returncode:
-        raise failure(purpose, complained or said, fix)
-    return said.decode(errors="replace")
+    return subprocess.CompletedProcess(process.args, process.returncode, said, complained)
 
 
 def _communicate(process: subprocess.Popen[bytes], stdin: bytes) -> tuple[bytes, bytes]:
+    given: bytes | None = stdin
     while True:
         try:
-            return process.communicate(stdin, timeout=at_once.wait())
+            return process.communicate(given, timeout=at_once.wait())
         except subprocess.TimeoutExpired:
+            given = None  # it goes on with what it was given first
             at_once.check()
 
 
@@ -76,9 +90,18 @@ def failure(purpose: str, output: bytes, fix: str = "") -> BuildError:
 
 
 def last_words(output: bytes) -> str:
-    """The last lines that a program printed, on one line, without colours and without credentials in addresses."""
-    text = _CREDENTIALS.sub("", _STYLE.sub("", output.decode(errors="replace")))
+    """The last lines that a program printed, on one line, without colours and without credentials in addresses.
+
+    uv's hints are left out where they advise what only callers of uv can do.
+    """
+    text = _without_advice(_CREDENTIALS.sub("", _STYLE.sub("", output.decode(errors="replace"))))
     lines = list(filter(None, (printable(line.strip()) for line in re.split(r"[\r\n]+", text))))
     first = next((number for number, line in enumerate(lines) if line.startswith("error")), 0)
     said = " ".join(lines[first:][-_LAST_LINES:]).removeprefix("error: ").rstrip(".")
     return said or "it said nothing"
+
+
+def _without_advice(text: str) -> str:
+    said, *hints = _HINT.split(text)
+    kept = (hint for hint in (_TRY.sub("", hint) for hint in hints) if not _ADVICE.search(hint))
+    return said + "".join(f"hint: {hint}" for hint in kept)

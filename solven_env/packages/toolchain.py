@@ -178,6 +178,14 @@ def run_uv(
     return programs.run(argv, cwd=cwd, environ=host.environ, purpose=purpose, stdin=stdin, fix=fix)
 
 
+def ask_uv(
+    host: Toolchain, *arguments: str | Path, purpose: str, stdin: str, directory: Path, variables: Mapping[str, str]
+) -> subprocess.CompletedProcess[bytes]:
+    """Run `uv pip` in a directory with a uv.toml of ours, and give its status and all that it printed."""
+    argv = [uv().path, *arguments, *host.registries.options]
+    return programs.ended(argv, cwd=directory, environ={**host.environ, **variables}, purpose=purpose, stdin=stdin)
+
+
 def neutral(cache: Path) -> Path:
     """A directory to start uv in. Its empty uv.toml ends uv's search for a project's settings in the parents."""
     directory = make_private(cache / "empty")

@@ -118,7 +118,8 @@ def scratch(directory: Path) -> Iterator[Path]:
         try:
             yield made
         finally:
-            remove_tree(made)
+            with locked(directory, "scratch"):  # half removed, it would look like what a killed process left
+                remove_tree(made)
 
 
 def sweep_scratch(directory: Path) -> None:

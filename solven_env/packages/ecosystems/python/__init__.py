@@ -349,9 +349,9 @@ def newest(section: Python, lock: bytes, builder: Builder) -> list[NewestVersion
 
 def compare(section: Python, lock: bytes, builder: Builder, file: str, *, fix: str) -> None:
     """LockError at the first pin that the index's resolution has not, has otherwise or has besides."""
-    from solven_env.packages.ecosystems.python import builds_txt, pins
+    from solven_env.packages.ecosystems.python import builds_txt, pins, pip_compile
 
-    found, resolved = locked(lock, file), locked(resolve(section, lock, builder).text, LOCK)
+    found, resolved = locked(lock, file), locked(pip_compile.resolve_text(section, lock, builder)[0], LOCK)
     pins.compare(found.pins, resolved.pins, file, fix=fix)
     builds_txt.compare(found.builds, resolved.builds, builds_place(b"", file)[0], fix=fix)
 

@@ -80,8 +80,12 @@ class _Means(NamedTuple):
         return pep508.environment(self.interpreter.version)
 
 
-def resolve(section: row.Python, before: row.Locked, builder: Builder) -> dict[str, bytes]:
-    """The files of the lock of a profile that allows builds; versions of the one `before` stay where they fit.
+def resolve(
+    section: row.Python, before: row.Locked, builder: Builder, limits: Sequence[str] = ()
+) -> tuple[dict[str, bytes], tuple[Declared, ...]]:
+    """The files of the lock of a profile that allows builds, and what was learned of these.
+
+    Versions of the lock `before` stay where they fit, under the constraints `limits`.
 
     BuildError where an sdist cannot be fetched, does not say what it needs, or needs what has no wheel.
     """
@@ -95,14 +99,15 @@ def resolve(section: row.Python, before: row.Locked, builder: Builder) -> dict[s
         for _ in range(_ROUNDS):
             unknown = [Declared(name, "") for name in section.allow_builds]
             told = [*unknown, *(declared for declared, _ in learned.values())]
-            text = pip_compile.compile_profile(section, before.pins, host, told)
+            text = pip_compile.compile_profile(section, before.pins, host, told, limits)
             with told_of("uv", pip_compile.FIX):
                 pins = requirements_txt.parse(text, row.LOCK)
             built = {(pin.name, pin.version): pin for pin in pins if pin.name in section.allow_builds}
             new = {key: pin for key, pin in built.items() if key not in learned}
             if not new:
                 texts = builds_txt.print_sections(learned[key][1] for key in built)
-                return {row.LOCK: text, **({row.BUILDS: texts.encode()} if texts else {})}
+                files = {row.LOCK: text, **({row.BUILDS: texts.encode()} if texts else {})}
+                return files, tuple(learned[key][0] for key in built)
             for key, pin in new.items():
                 learned[key] = _learn(pin, known.get(key, ()), section.version, means)
     raise BuildError(

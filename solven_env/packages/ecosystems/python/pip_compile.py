@@ -6,6 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+from solven_env.errors import BuildError
 from solven_env.packages import lock_text
 from solven_env.packages.ecosystems import python as row
 from solven_env.packages.ecosystems.python import indexes, requirements_txt
@@ -37,35 +38,64 @@ class Declared(NamedTuple):
 
 
 def resolve(section: row.Python, known: bytes, builder: Builder) -> Resolution:
-    """python.txt, pip locked along, and builds.txt where there are packages that are built from their source."""
+    """python.txt, pip locked along, and builds.txt where packages are built from their source, with remarks.
+
+    BuildError names all packages that cannot be had.
+    """
+    from solven_env.packages.ecosystems.python import wheels_only
+
+    limits: tuple[str, ...] = ()
+    while True:
+        text, declared = resolve_text(section, known, builder, limits)
+        pins = row.locked(text, row.LOCK).pins
+        found = wheels_only.examine(section, pins, builder.host, is_new=not known, declared=declared)
+        if not found.limits:
+            return Resolution(text, found.remarks)
+        limits = (*limits, *found.limits)
+
+
+def resolve_text(
+    section: row.Python, known: bytes, builder: Builder, limits: Sequence[str] = ()
+) -> tuple[bytes, tuple[Declared, ...]]:
+    """The text of a lock, and the metadata of what is built. `limits` are constraints."""
     before = row.locked(known, row.LOCK) if known else row.Locked((), ())
-    texts = {}
+    texts, declared = dict[str, bytes](), tuple[Declared, ...]()
     if section.allow_builds:
         from solven_env.packages.ecosystems.python import allowed_builds
 
-        texts = allowed_builds.resolve(section, before, builder)
+        texts, declared = allowed_builds.resolve(section, before, builder, limits)
     else:
-        texts[row.LOCK] = compile_profile(section, before.pins, builder.host)
+        texts[row.LOCK] = compile_profile(section, before.pins, builder.host, limits=limits)
     text = lock_text.join(row.LOCKS, texts)
     # A requirement by address, say: its host, and credentials perhaps, would be written down.
     with told_of("uv", FIX):
         row.believe(text, section, row.LOCK)
-    return Resolution(text)
+    return text, declared
 
 
 def compile_profile(
-    section: row.Python, preferred: Iterable[Pin], host: Toolchain, declared: Sequence[Declared] = ()
+    section: row.Python,
+    preferred: Iterable[Pin],
+    host: Toolchain,
+    declared: Sequence[Declared] = (),
+    limits: Sequence[str] = (),
 ) -> bytes:
-    """python.txt as uv resolves the packages of a profile."""
-    pins = compile_pins(
-        with_pip(section.packages),
-        section.version,
-        preferred,
-        host,
-        declared,
-        purpose=f"the Python packages cannot be locked for Python {section.version}",
-        fix=FIX,
-    )
+    """python.txt as uv resolves the packages of a profile, under constraints."""
+    from solven_env.packages.ecosystems.python import wheels_only
+
+    try:
+        pins = compile_pins(
+            with_pip(section.packages),
+            section.version,
+            preferred,
+            host,
+            declared,
+            limits,
+            purpose=f"the Python packages cannot be locked for Python {section.version}",
+            fix=FIX,
+        )
+    except BuildError as error:
+        raise wheels_only.explain(section, host, error, declared) from None
     return _HEADER.format(version=section.version).encode() + pins
 
 
@@ -75,6 +105,7 @@ def compile_pins(
     preferred: Iterable[Pin],
     host: Toolchain,
     declared: Sequence[Declared] = (),
+    limits: Sequence[str] = (),
     *,
     purpose: str,
     fix: str,
@@ -84,17 +115,18 @@ def compile_pins(
     Of `preferred` uv has the versions alone: it would keep the digests, too, unasked. All packages are wheels, but for
     those that are `declared`, which are sdists. No code of a package runs.
     """
-    sdists = dict.fromkeys(each.name for each in declared)
-    sources = ("--only-binary", ":all:", *(f"--no-binary={name}" for name in sdists)) if sdists else ("--no-build",)
     with directory_away(host.cache) as scratch:
         output = scratch / row.LOCK
         output.write_text(requirements_txt.print_pins(preferred, with_digests=False))
+        constraints = scratch / "limits.txt"
+        constraints.write_text("".join(f"{limit}\n" for limit in limits))
         (scratch / "uv.toml").write_text("".join(map(declared_to_uv, declared)))
         asked = (*requirements, *indexes.requirements(host, scratch))
+        options = (*sources(declared), *indexes.options(host), "--constraints", str(constraints))
         with indexes.asked_on_failure(host):
             run_uv(
                 host,
-                *("pip", "compile", "--quiet", "--universal", "--generate-hashes", *sources, *indexes.options(host)),
+                *("pip", "compile", "--quiet", "--universal", "--generate-hashes", *options),
                 *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
                 *("--python", sys.executable, "--python-version", version, "--output-file", output, "-"),
                 purpose=purpose,
@@ -103,6 +135,12 @@ def compile_pins(
                 directory=scratch,
             )
         return indexes.checked(output.read_bytes(), host)
+
+
+def sources(declared: Iterable[Declared]) -> tuple[str, ...]:
+    """The options that allow wheels alone, but for packages that are declared."""
+    names = dict.fromkeys(each.name for each in declared)
+    return ("--only-binary", ":all:", *(f"--no-binary={name}" for name in names)) if names else ("--no-build",)
 
 
 def declared_to_uv(declared: Declared, above: str = "") -> str:

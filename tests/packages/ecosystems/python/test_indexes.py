@@ -183,13 +183,13 @@ def test_what_is_bound_and_not_there_is_looked_for_nowhere_else(at_company: Comp
     with pytest.raises(BuildError, match="acme-stray was not found") as caught:
         at_company.lock(section("acme-stray", entries=(Index("company", ("acme-stray",)),)))
     assert "acme-stray" not in at_company.asked()[0]
-    assert caught.value.details == ()
+    assert not any("index" in line for line in caught.value.details)
 
 
 def test_a_refused_password_is_told_without_it_and_without_the_address(at_company: Company) -> None:
     with pytest.raises(BuildError, match="acme-core was not found") as caught:
         at_company.lock(section("acme-core"), PASSWORD="another-canary")
-    assert caught.value.details == ("the index 'company': it refuses: 401 Unauthorized",)
+    assert caught.value.details[-1] == "the index 'company': it refuses: 401 Unauthorized"
     at_company.private.pages.clear()
     at_company.private.pages["/simple/acme-core/"] = ("text/html", b'<a href="http://127.0.0.1:9/x-1.whl">x</a>')
     for said in (str(caught.value),):
