@@ -315,3 +315,9 @@ def test_every_public_name_is_there_and_nothing_else() -> None:
     assert solven_env.apply is api.apply
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         solven_env.nothing  # noqa: B018
+
+
+def test_a_lock_is_upgraded_whole_or_in_part(profile: Path) -> None:
+    with pytest.raises(UsageError, match="upgrade moves all packages, upgrade_packages some"):
+        solven_env.lock(profile, upgrade=True, upgrade_packages=["six"])
+    assert solven_env.outdated(write_profile(profile.with_name("none.yaml"), {})).packages == {}

@@ -127,7 +127,7 @@ def _run(work: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def _last(text: str) -> str:
     """The error in what a command said, without what it did before."""
     at = text.find("error: ")
-    return " ".join(text[max(at, 0) :].split())[:2000]
+    return " ".join(text[at:].split())[:2000] if at >= 0 else " ".join(text.split())[-_LAST:]
 
 
 def main() -> None:
