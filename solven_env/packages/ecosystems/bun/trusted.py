@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from typing import TYPE_CHECKING
 
 from solven_env.errors import BuildError, SandboxError, UsageError
-from solven_env.packages import host_tools, making, programs
+from solven_env.packages import host_tools, lacking, making, programs
 from solven_env.packages.ecosystems import bun as row
 from solven_env.packages.ecosystems.bun import bun_lock, program, scripts
 from solven_env.packages.steps import within
-from solven_env.sandbox import host_programs
 from solven_env.sandbox.limits import Limits
 from solven_env.sandbox.request import Request, check_fits
 from solven_env.system.publishing import refusals_told
@@ -46,19 +44,6 @@ _GYP = tuple(
     for prefix in (f"{above}/npm/node_modules", above)
 )
 """The places of the host's node-gyp, which comes with npm."""
-_PACKAGES = {
-    "node-gyp": "npm",
-    "make": "make",
-    "g++": "g++",
-    "gcc": "gcc",
-    "cc": "gcc",
-    "cmake": "cmake",
-    "python3": "python3",
-    "python": "python3",
-    "git": "git",
-    "curl": "curl",
-}
-"""The distribution's package of each program that scripts start, by its name in their last words."""
 # As the owner of all that is there: into each directory, no set-uid bits, and nothing but files, directories and links.
 _SETTLE = """chmod -R u+rwX,ug-s,-t "$1" && find "$1" ! -type d ! -type f ! -type l -exec rm -f -- {} +"""
 
@@ -112,28 +97,16 @@ def _failure(place: BuildSandbox, each: Scripted, event: str) -> BuildError | No
     )
     lacks = " without a network, as this host's configuration has no 'internet' in sandbox.networks"
     purpose = f"the {event} script of {each.name} {each.version} failed{lacks if place.network == 'none' else ''}"
+    remedy = f"Take {each.name} out of bun.trusted, or lock another version of it."
     try:
         check_fits(request)
     except UsageError as error:  # a NUL character in the script, say
-        return BuildError(f"{purpose}: {error.message}", fix=_fix(each, ""))
+        return BuildError(f"{purpose}: {error.message}", fix=remedy)
     ended, said = place.start(request)
     if not ended.status:
         return None
     reached = "".join(f" at the limit of {each.limit} ({each.value})" for each in ended.limits)
-    return programs.failure(purpose + reached, said, _fix(each, said.decode(errors="replace")))
-
-
-def _fix(each: Scripted, said: str) -> str:
-    missing = {
-        package
-        for name, package in _PACKAGES.items()
-        if re.search(rf"(?i)(?<![\w./-]){re.escape(name)}(?![\w-])", said)
-        and shutil.which(name, path=_SYSTEM_PATH) is None
-        and not (name == "node-gyp" and _node_gyp().files)
-    }
-    if missing:
-        return host_programs.installing(*sorted(missing))
-    return f"Take {each.name} out of bun.trusted, or lock another version of it."
+    return programs.failure(purpose + reached, said, lacking.fix(said.decode(errors="replace")) or remedy)
 
 
 def _environment(each: Scripted, event: str, directory: str) -> dict[str, str]:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import BuildError, WorkspaceError
-from solven_env.packages import host_tools, making, programs
+from solven_env.packages import host_tools, lacking, making, programs
 from solven_env.packages.ecosystems import python as row
-from solven_env.packages.ecosystems.python import archives, build_hooks, build_system, lacking, sdists
+from solven_env.packages.ecosystems.python import archives, build_hooks, build_system, sdists
 from solven_env.sandbox.launch_plan import StagedFile
 from solven_env.sandbox.limits import Limits
 from solven_env.sandbox.request import Request

@@ -10,7 +10,6 @@ from solven_env.errors import BuildError, LockError, SandboxError
 from solven_env.packages import locks, store, toolchain
 from solven_env.packages.ecosystems import bun
 from solven_env.packages.ecosystems.bun import Bun, program, trusted
-from solven_env.packages.ecosystems.bun.scripts import Scripted
 from solven_env.packages.making import Builder
 from solven_env.sandbox.backends import bubblewrap, proot
 from solven_env.system.networks import NETWORKS
@@ -130,7 +129,8 @@ def test_what_is_trusted_is_part_of_the_key_and_of_no_other_build(build_with: Ca
         ("echo one; echo two >&2; exit 3", NETWORKS, "the install script of bad 1.0.0 failed: one two", "Take bad out"),
         ("sleep 60", NETWORKS, r"failed at the limit of timeout \(0.5 s\)", "Take bad out"),
         ("echo a\0b", NETWORKS, "the install script of bad 1.0.0 failed: .* has a NUL character", "Take bad out"),
-        ("node-gypsy-no", NETWORKS, "failed: .*not found", "Take bad out"),
+        ("node-gypsy", NETWORKS, "failed: .*not found", "Install your distribution's package that has node-gypsy."),
+        ("echo 'gyp ERR! stack Error: not found: make'; false", NETWORKS, "found: make", "This host lacks make."),
         ("echo; false", ("none",), "1.0.0 failed without a network, as this host's configuration has", "Take bad out"),
     ],
 )  # fmt: skip
@@ -162,15 +162,6 @@ def test_where_the_host_has_no_node_bun_runs_scripts_as_node(
         registry.add_npm("first", "1.0.0", scripts={"install": script})
         made = build(Bun({"first": "1"}, ("first",)), build_with(registry))
         assert (made.tree / "first/which").read_text() == "bun\nbun\n"
-
-
-def test_a_program_that_the_host_lacks_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.which", lambda name, path: None if name in ("make", "g++") else name)
-    monkeypatch.setattr("solven_env.sandbox.host_programs.installing", lambda *packages: f"Install {packages}")
-    each = Scripted("a", "a", "1.0.0", {}, False, {})
-    assert trusted._fix(each, "gyp ERR! stack Error: not found: make") == "Install ('make',)"
-    assert trusted._fix(each, "sh: 1: g++: not found") == "Install ('g++',)"
-    assert trusted._fix(each, "cmake of /usr/bin/make") == "Take a out of bun.trusted, or lock another version of it."
 
 
 def test_a_backend_without_networks_is_refused_where_the_host_forbids_its_own(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from solven_env.packages.ecosystems.python import lacking
+from solven_env.packages import lacking
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,9 @@ from solven_env.packages.ecosystems.python import lacking
         ("c/_cffi_backend.c:15:10: fatal error: ffi.h: No such file or directory", "libffi's headers", "libffi-dev"),
         ("fatal error: 'openssl/ssl.h' file not found", "OpenSSL's headers", "libssl-dev"),
         ("x.c:1:10: fatal error: foo/bar.h: No such file or directory", "foo/bar.h", ""),
+        ("gyp ERR! stack Error: not found: make", "make", "make"),
+        ("gyp ERR! stack Error: Could not find any Python installation to use", "Python", "python3"),
+        ("sh: 1: node-gyp: not found", "node-gyp", "npm"),
         ("error: [Errno 2] No such file or directory: 'swig'", "swig", ""),
         ("ModuleNotFoundError: No module named 'pkg_resources'", "", ""),
         ("FileNotFoundError: [Errno 2] No such file or directory: '/build/source/README.md'", "", ""),

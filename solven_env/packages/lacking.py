@@ -1,7 +1,8 @@
 """What a build that failed lacks of the host: a compiler, headers, another program. Pure, but for the host's name.
 
 Builds use the compilers of the host, whose /usr they are shown; so its distribution has what they lack. A line counts
-that says of one of these names that it is missing, as gcc, clang, sh, setuptools, CMake, Meson and maturin do.
+that says of one of these names that it is missing, as gcc, clang, sh, setuptools, CMake, Meson, maturin and node-gyp
+do.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from solven_env.sandbox import host_programs
 
 _MISSING = re.compile(
     r"No such file or directory|not found|could (?:not )?be found|must be installed|[Dd]id not find|can't find"
-    r"|[Uu]nknown compiler|no acceptable|unable to execute|Specify MYSQLCLIENT"
+    r"|[Uu]nknown compiler|no acceptable|unable to execute|Specify MYSQLCLIENT|any Python installation"
 )
 _FAMILIES = ("debian", "fedora", "alpine", "arch", "suse")
 _ROWS = tuple(
@@ -43,6 +44,8 @@ _ROWS = tuple(
         ("Rust's compiler", r"cargo|rustc|Rust(?= compiler)", "cargo cargo cargo rust cargo"),
         ("CMake", r"cmake|CMake(?= must)", "cmake cmake cmake cmake cmake"),
         ("pkg-config", r"pkg-config|pkgconf", "pkg-config pkgconf-pkg-config pkgconf pkgconf pkgconf-pkg-config"),
+        ("node-gyp", r"node-gyp", "npm nodejs-npm npm npm npm-default"),
+        ("Python", r"any Python installation", "python3 python3 python3 python python3"),
         ("make", r"g?make", "make make make make make"),
         ("a C++ compiler", r"[gc]\+\+|clang\+\+|cc1plus|CMAKE_CXX_COMPILER", "g++ gcc-c++ g++ gcc gcc-c++"),
         ("a C compiler", r"g?cc|clang|CMAKE_C_COMPILER|C compiler", "gcc gcc build-base gcc gcc"),
