@@ -54,15 +54,20 @@ index and that nothing needs."""
 
 
 def told(remarks: Sequence[Remark]) -> Iterator[str]:
-    """The lines in which remarks are told: each in its own, but for packages whose scripts did not run."""
-    unrun = [remark for remark in remarks if remark.kind == SCRIPTS]
+    """The lines in which remarks are told: each in its own, but for packages of which the same is to be said."""
+    alike: dict[str, list[Remark]] = {}
     for remark in remarks:
-        if remark.kind != SCRIPTS or len(unrun) == 1:
-            yield remark.message
-        elif remark is unrun[0]:
-            *first, last = (f"{each.package} {each.version}" for each in unrun)
-            cure = remark.message.rpartition(": ")[2]
+        said = remark.message.removeprefix(f"{remark.package} {remark.version} has ")
+        alike.setdefault(SCRIPTS if remark.kind == SCRIPTS else said, []).append(remark)
+    for said, each in alike.items():
+        *first, last = (f"{remark.package} {remark.version}" for remark in each)
+        if not first:
+            yield each[0].message
+        elif said == SCRIPTS:
+            cure = each[0].message.rpartition(": ")[2]
             yield f"{', '.join(first)} and {last} have install scripts that did not run: {cure}"
+        else:
+            yield f"{len(each)} packages have {said}: {', '.join(first)} and {last}"
 
 
 class Resolution(NamedTuple):

@@ -168,6 +168,7 @@ def test_remarks_come_last_by_their_kinds(capsys: pytest.CaptureFixture[str]) ->
     remarks = (
         Remark("held-back", "hydra-core", "0.11.3", "hydra-core 0.11.3; 1.3.8 needs antlr4, which has no wheel"),
         Remark("held-back", "rouge", "0.0.4", "rouge 0.0.4; 0.1.2 has no wheel"),
+        *(Remark("platforms", name, "1", f"{name} 1 has no wheel for musl") for name in "abc"),
         *(Remark(kind, "a", "1", f"a 1: {kind}") for kind in REMARKS[1:]),
     )
     files = ("python.txt", "bun.lock", "lock.json")
@@ -182,6 +183,7 @@ def test_remarks_come_last_by_their_kinds(capsys: pytest.CaptureFixture[str]) ->
         "  hydra-core 0.11.3; 1.3.8 needs antlr4, which has no wheel",
         "  rouge 0.0.4; 0.1.2 has no wheel",
         "Not for every machine (solven-env docs builds):",
+        "  3 packages have no wheel for musl: a 1, b 1 and c 1",
         "  a 1: platforms",
         "Install scripts that did not run (solven-env docs builds):",
         "  a 1: scripts",
