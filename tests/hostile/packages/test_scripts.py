@@ -64,9 +64,7 @@ setsid sh -c 'sleep 4444.4444; touch /node_modules/late' >/dev/null 2>&1 &
 nohup sleep 4444.4444 >/dev/null 2>&1 &
 :
 """
-DEEP = """
-i=0; while [ $i -lt 1100 ]; do mkdir d && cd d || exit 0; i=$((i + 1)); done
-"""
+DEEP = "path=$(printf 'd/%.0s' $(seq 1500)); mkdir -p $path; cd $path; "
 
 
 @pytest.fixture

@@ -36,7 +36,8 @@ _SECONDS = 900.0
 _LIMITS = Limits(processes=1024, open_files=4096, file_size=4 << 30, memory=4 << 30)
 _MAX_DEPTH = 128
 _MAX_PATH = 3000
-"""Directories above each other, and bytes of a path, that a tree may have. All that reads one can go so far."""
+_MAX_ENTRIES = 1_000_000
+"""Directories above each other, bytes of a path, and entries that a tree may have: all that reads one can go so far."""
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 _GYP = tuple(
     f"{prefix}/node-gyp/bin/node-gyp.js"
@@ -70,7 +71,7 @@ def run(scripted: Sequence[Scripted], made: Path, stage: Path, tools: host_tools
                         _take_out(place, each)
         told = {"purpose": "what install scripts left cannot be put in order", "fix": ""}
         place.run("/bin/sh", "-c", _SETTLE, "sh", row.TARGET, **told)
-    _check_depth(made)
+    _check_size(made)
 
 
 def _network(builder: Builder) -> Network:
@@ -163,15 +164,17 @@ def _take_out(place: BuildSandbox, each: Scripted) -> None:
     place.run("/bin/sh", "-c", text, "sh", directory, bins, **told)
 
 
-def _check_depth(made: Path) -> None:
-    """BuildError for directories that what reads a build could not go down."""
+def _check_size(made: Path) -> None:
+    """BuildError for a tree that what reads builds could not go down, or would not come to the end of."""
+    entries = 0
     with refusals_told(made):
-        for path, _, __, ___ in os.fwalk(made):
+        for path, directories, files, _ in os.fwalk(made):
             below = os.path.relpath(path, made)
-            if below.count("/") > _MAX_DEPTH or len(os.fsencode(below)) > _MAX_PATH:
+            entries += len(directories) + len(files)
+            if below.count("/") > _MAX_DEPTH or len(os.fsencode(below)) > _MAX_PATH or entries > _MAX_ENTRIES:
                 raise BuildError(
-                    f"an install script left more than {_MAX_DEPTH} directories above each other, or paths of more "
-                    f"than {_MAX_PATH} bytes",
+                    f"an install script left more than {_MAX_DEPTH} directories above each other, paths of more than "
+                    f"{_MAX_PATH} bytes, or more than {_MAX_ENTRIES} files",
                     fix="Take the packages out of bun.trusted, or lock other versions.",
                     location=f"{row.TARGET}/{below[:100]}…",
                 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +23,6 @@ from tests.sandbox.running import BWRAP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from solven_env.system.networks import Network
     from tests.packages.registry import Registry
@@ -150,6 +152,25 @@ def test_a_script_that_fails_ends_the_build_with_its_last_words(
             build(Bun({"bad": "1"}, ("bad",)), builder)
         assert caught.value.fix.startswith(fix)
         assert [path.name for path in (builder.host.cache / "builds").glob("[!.]*")] == []
+
+
+@pytest.mark.skipif(
+    not trusted._node_gyp().files or not Path("/usr/include/node/node_api.h").exists() or shutil.which("g++") is None,
+    reason="compiling needs npm's node-gyp, the headers of node, and a compiler",
+)
+def test_a_binding_is_compiled_without_any_script_and_node_loads_it(build_with: Callable[[Registry], Builder]) -> None:
+    files = {
+        "binding.gyp": '{"targets": [{"target_name": "native", "sources": ["native.c"]}]}',
+        "native.c": """
+            #include <node_api.h>
+            NAPI_MODULE_INIT() { napi_value answer; napi_create_int32(env, 42, &answer); return answer; }
+        """,
+    }
+    with serve() as registry:
+        registry.add_npm("native", "1.0.0", files=files)
+        made = build(Bun({"native": "1"}, ("native",)), build_with(registry))
+    code = f"console.log(require('{made.tree}/native/build/Release/native.node'))"
+    assert subprocess.run(["node", "-e", code], capture_output=True, check=True).stdout == b"42\n"
 
 
 def test_where_the_host_has_no_node_bun_runs_scripts_as_node(
