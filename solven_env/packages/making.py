@@ -28,7 +28,7 @@ from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace.root import Owner, Root
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from solven_env.packages.toolchain import Toolchain
     from solven_env.sandbox.backends.protocol import Backend
@@ -197,7 +197,7 @@ def _plan(place: BuildSandbox) -> LaunchPlan:
         mounts=(
             *SYSTEM,
             *tool_mounts,
-            *host_tools.own_places(packages, targets),
+            *_of_packages(packages, targets),
             Bind(_CACHE, str(place.cache), read_only=False),
             *(Bind(target, str(path), read_only=False) for target, path in place.writable.items()),
             *(Bind(target, str(path)) for target, path in place.readable.items()),
@@ -223,6 +223,14 @@ def _slirp4netns(place: BuildSandbox) -> str:
     from solven_env.sandbox.network import locate_slirp4netns
 
     return locate_slirp4netns(search=os.environ.get("PATH"), has_choice=False)
+
+
+def _of_packages(directories: Sequence[str], targets: Collection[str]) -> list[Mount]:
+    """Mounts that show directories of packages where they are on the host, also those beneath an empty mount."""
+    empty = [mount.target for mount in SYSTEM if isinstance(mount, Tmpfs)]
+    beneath = [path for path in directories if any(path.startswith(f"{target}/") for target in empty)]
+    others = [path for path in directories if path not in beneath]
+    return [*host_tools.own_places(others, targets), *(Bind(path, path) for path in beneath)]
 
 
 def _configuration(host: Toolchain) -> tuple[StagedFile, ...]:

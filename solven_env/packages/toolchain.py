@@ -93,8 +93,9 @@ class Toolchain:
         try:
             yield
         except SolvenError as error:
-            hide = self.bound_sources.without_addresses
-            error.message, error.details = hide(error.message), tuple(map(hide, error.details))
+            for each in (error, *error.further):
+                hide = self.bound_sources.without_addresses
+                each.message, each.details = hide(each.message), tuple(map(hide, each.details))
             raise
 
     @property

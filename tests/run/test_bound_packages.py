@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from tests.packages.registry import basic, serve
+from tests.packages.registry import basic, serve, wheel
 from tests.run.world import World, own_cache
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ path: {prepend: [/.venv/bin, /node_modules/.bin]}
 python:
   version: "3.12"
   packages: ["acme-app[x]", acme-model]
-  indexes: [{name: company, packages: [acme-core, acme-extra, acme-torch]}]
+  indexes: [{name: company, packages: [acme-core, acme-torch]}, {name: disk, packages: [acme-extra]}]
 bun:
   packages: {acme-tool: ^1.0.0, other: "npm:@company/kit@^1.0.0"}
   registries: [{name: company, scopes: ["@company"]}]
@@ -48,9 +48,8 @@ WHEELS = {
     ),
     "private": (
         ("acme_core", "1.0", ("pip",)),
-        ("acme_extra", "1.0", ()),
         ("acme_torch", "2.6.0+cpu", ()),
-        *((bait, "99.0", ()) for bait in ("acme_app", "acme_model", "pip")),
+        *((bait, "99.0", ()) for bait in ("acme_app", "acme_model", "acme_extra", "pip")),
     ),
 }
 
@@ -108,6 +107,11 @@ def at_company(world: World, caches: Path) -> Iterator[tuple[World, Sources]]:
             "COMPANY_PASSWORD": PASSWORD,
         }
         (world.base / "bound.yaml").write_text(PROFILE)
+        page = world.base / "index/simple/acme-extra/index.html"
+        page.parent.mkdir(parents=True)
+        page.write_text('<a href="../../acme_extra-1.0-py3-none-any.whl">acme_extra-1.0-py3-none-any.whl</a>')
+        made = wheel("acme_extra", "1.0", {"acme_extra.py": b""})
+        (world.base / "index/acme_extra-1.0-py3-none-any.whl").write_bytes(made)
         (world.base / "config.yaml").write_text(
             f"""\
 indexes:
@@ -115,6 +119,7 @@ indexes:
     url: {served.company_index.address}/canary-of-the-index/simple
     username: ada
     password: {{from: environment, name: COMPANY_PASSWORD}}
+  disk: {{url: "file://{world.base}/index/simple"}}
 registries:
   company: {{url: {served.company_registry.address}, token: {{from: file, path: {world.base}/token}}}}
 """
@@ -136,7 +141,7 @@ def test_each_name_is_asked_of_its_own_source_and_nothing_of_it_is_shown(at_comp
 
     for source in served:
         source.watch = look
-    theirs = ({"acme-app", "acme-model", "pip"}, {"acme-core", "acme-extra", "acme-torch"})
+    theirs = ({"acme-app", "acme-model", "pip"}, {"acme-core", "acme-torch"})
     npms = ({"acme-tool"}, {"@company/kit", "@company/core"})
     steps: list[tuple[str, ...]] = [
         ("lock", "bound.yaml"),
@@ -161,7 +166,12 @@ def test_each_name_is_asked_of_its_own_source_and_nothing_of_it_is_shown(at_comp
         done = world.cli(*words)
         assert done.returncode == 0, (words, done.stderr.decode())
         printed += done.stdout + done.stderr
-    assert b"42\n" in printed and b"acme-torch==2.6.0+cpu" in printed and b"acme-core==1.0" in printed
+    assert (
+        b"42\n" in printed
+        and b"acme-extra==1.0" in printed
+        and b"acme-torch==2.6.0+cpu" in printed
+        and b"acme-core==1.0" in printed
+    )
     assert b"Would make no changes" in printed and b"(no changes)" in printed
     assert served.asked() == [set()] * 4
     assert shown == set()
@@ -192,6 +202,7 @@ def check_that_lacking_names_are_told(world: World) -> None:
     lacking = (
         "the profile names the index 'company', and this host's configuration has no index of that name",
         f"Add to {world.base}/empty.yaml: 'indexes: {{company: {{url: \"https://…\"}}}}'.",
+        f"Add to {world.base}/empty.yaml: 'indexes: {{disk: {{url: \"https://…\"}}}}'.",
         "the profile names the registry 'company', and this host's configuration has no registry of that name",
         f"Add to {world.base}/empty.yaml: 'registries: {{company: {{url: \"https://…\"}}}}'.",
     )

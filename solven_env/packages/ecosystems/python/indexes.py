@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from solven_env.errors import BuildError
 from solven_env.packages import named_sources
 from solven_env.packages.asking import ask_named
+from solven_env.packages.ecosystems.python import pip_settings
 from solven_env.packages.locks import Remark
 from solven_env.profile.pep508 import canonical
 
@@ -102,14 +103,18 @@ def checked_lock(uv_lock: bytes, host: Toolchain) -> bytes:
 
 def _check(package: str, place: str, host: Toolchain) -> None:
     """BuildError where uv took a package from a place that is not its index, or is the index of others alone."""
-    addresses = host.bound_sources.addresses
-    index = host.bindings.of(package)
-    place = place.rstrip("/")
-    if index and place != addresses[index].rstrip("/"):
+    addresses = {name: _plain(address) for name, address in host.bound_sources.addresses.items()}
+    index, place = host.bindings.of(package), _plain(place)
+    if index and place != addresses[index]:
         raise BuildError(f"uv took {package} from another place than the index '{index}', its own", fix=_FIX)
-    others = [other for other, address in addresses.items() if address.rstrip("/") == place]
+    others = [other for other, address in addresses.items() if address == place]
     if not index and others and place not in host.own_sources:
         raise BuildError(f"uv took {package} from the index '{others[0]}', which serves others alone", fix=_FIX)
+
+
+def _plain(address: str) -> str:
+    """An address as it is compared: uv.lock has the path of an index that is a directory."""
+    return (pip_settings.local_path(address) or address).rstrip("/")
 
 
 def asked_for(package: str, host: Toolchain) -> Toolchain:

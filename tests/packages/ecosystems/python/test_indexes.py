@@ -214,12 +214,19 @@ def test_an_index_that_does_not_answer_is_told_without_its_address(at_company: C
         ("six", "https://acme.test/simple/", "from the index 'company', which serves others alone"),
         ("acme-core", "https://acme.test/simple/", ""),
         ("six", "https://public.test/simple", ""),
+        ("acme-disk", "file:///srv/simple/", ""),
+        ("acme-disk", "/srv/simple", ""),
+        ("acme-disk", "/srv/other", "from another place than the index 'disk'"),
+        ("six", "/srv/simple", "from the index 'disk', which serves others alone"),
     ],
 )
 def test_whatever_uv_does_its_answer_is_checked(tmp_path: Path, package: str, place: str, said: str) -> None:
-    config = Config(indexes={"company": HostIndex("https://acme.test/simple")})
+    sources = {"company": HostIndex("https://acme.test/simple"), "disk": HostIndex("file:///srv/simple")}
+    config = Config(indexes=sources)
     environ = {"HOME": str(tmp_path), "PATH": os.defpath, "PIP_CONFIG_FILE": os.devnull}
-    host = toolchain.host(tmp_path / "cache", environ, config).bound(Bindings(packages={"acme-core": "company"}))
+    host = toolchain.host(tmp_path / "cache", environ, config).bound(
+        Bindings(packages={"acme-core": "company", "acme-disk": "disk"})
+    )
     pin = f"{package}==1.0 \\\n    --hash=sha256:{'0' * 64}\n".encode()
     compiled = pin + (f"    # from {place}\n".encode() if place else b"")
     source = f'{{ registry = "{place}" }}' if place else '{ registry = "/wheels" }'
