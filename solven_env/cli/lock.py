@@ -64,8 +64,9 @@ def command(
 ) -> None:
     """Pin a profile's packages: write python.txt, bun.lock and lock.json into PROFILE.lock/, beside the profile.
 
-    Asks the package indexes that pip, uv, npm and Bun are configured for, and writes no address of theirs. Says which
-    versions changed, and what there is to know of single packages. Exits with 1 when the packages cannot be resolved.
+    Asks the package indexes that pip, uv, npm and Bun are configured for, or that the profile names, and writes no
+    address of theirs. Says which versions changed, and what there is to know of single packages. Exits with 1 when the
+    packages cannot be resolved.
 
     The NAME of --upgrade-package is any package of the lock. One that both Python and Bun have moves in both;
     python:NAME or bun:NAME means one of them.
