@@ -26,7 +26,7 @@ from packaging import tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
-from solven_env.errors import BuildError
+from solven_env.errors import BuildError, SandboxError
 from solven_env.packages import builds, host_tools
 from solven_env.packages.ecosystems import python as row
 from solven_env.packages.ecosystems.python import (
@@ -91,6 +91,7 @@ def resolve(
     """
     host = builder.host
     interpreter = find_python(section.version, host)
+    _refuse_without_walls(builder)
     able = builds.with_program(builder, host.config, host.given)
     known = {(each.name, each.version): each.pins for each in before.builds}
     learned: dict[tuple[str, str], tuple[Declared, BuildPins]] = {}
@@ -174,6 +175,7 @@ def obtain(
     BuildError with the last lines of a build that failed; LockError at `file:line` where builds.txt pins what no build
     asks for, or lacks something that one asks for.
     """
+    _refuse_without_walls(builder)
     means = _Means(interpreter, _tools(interpreter, builder), builder, stage)
     needed = {(section.name, section.version): section for section in sections}
     found = {}
@@ -186,6 +188,16 @@ def obtain(
         assert wheel is not None
         found[pin] = wheel
     return found
+
+
+def _refuse_without_walls(builder: Builder) -> None:
+    """SandboxError where the backend would let what builds reach a network: it isolates nothing else either."""
+    given = builder.backend.network("none")
+    if given != "none":
+        raise SandboxError(
+            f"the backend {builder.backend.NAME} gives packages that are built the network {given}",
+            fix="Use the backend bubblewrap, or take the packages out of python.allow_builds.",
+        )
 
 
 def declared(section: row.Python, found: Mapping[Pin, Path]) -> tuple[Declared, ...]:

@@ -21,6 +21,7 @@ from solven_env.packages.ecosystems.python import archives, build_hooks, build_s
 from solven_env.sandbox.launch_plan import StagedFile
 from solven_env.sandbox.limits import Limits
 from solven_env.sandbox.request import Request
+from solven_env.system.blocks import holding
 from solven_env.system.durable import make_directory
 from solven_env.system.publishing import refusals_told
 
@@ -105,11 +106,11 @@ class WalledBuild(NamedTuple):
         if len(names) != 1:
             raise BuildError(f"the build of {self.what} left {len(names)} files instead of one wheel")
         parts = (_PLACE[1:], "wheel", names[0])
-        opened = archives.open_beneath(self.place.workspace, parts, os.O_RDONLY | os.O_NONBLOCK)
-        with open(opened, "rb") as file:
+        with holding(archives.open_beneath(self.place.workspace, parts, os.O_RDONLY | os.O_NONBLOCK)) as opened:
             if not stat.S_ISREG(os.fstat(opened).st_mode):
                 raise BuildError(f"the build of {self.what} left something else than a wheel: {names[0][:200]!r}")
-            yield names[0], file
+            with open(opened, "rb", closefd=False) as file:
+                yield names[0], file
 
     def _call(self, hook: str) -> None:
         """Call a hook of the backend, as `build_hooks` says."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env.errors import BuildError, LockError
+from solven_env.errors import BuildError, LockError, SandboxError
 from solven_env.packages import lock_text, resolving, toolchain
 from solven_env.packages.ecosystems import python as row
 from solven_env.packages.ecosystems.python import (
@@ -24,7 +24,7 @@ from solven_env.packages.ecosystems.python import (
 )
 from solven_env.packages.ecosystems.python.requirements_txt import Pin
 from solven_env.packages.making import Builder
-from solven_env.sandbox.backends import bubblewrap
+from solven_env.sandbox.backends import bubblewrap, proot
 from tests.packages.layered import UID
 from tests.packages.registry import Registry, serve
 from tests.packages.sources import BACKEND, publish_backend, sdist
@@ -178,6 +178,13 @@ def test_what_an_sdist_may_not_say_is_one_clear_error(
     with pytest.raises(BuildError, match=said) as caught:
         pip_compile.resolve(Python(VERSION, ("solven-acme",), ("solven-acme",)), b"", builder)
     assert "\n" not in str(caught.value)
+
+
+def test_a_backend_without_walls_builds_nothing(registry: Registry, builder: Builder) -> None:
+    registry.add_sdist("solven_acme", "1.0", sdist("solven_acme", "1.0"))
+    with pytest.raises(SandboxError, match="proot gives packages that are built the network host"):
+        pip_compile.resolve(Python(VERSION, ("solven-acme",), ("solven-acme",)), b"", builder._replace(backend=proot))
+    assert registry.seen == []
 
 
 def test_an_sdist_is_held_to_its_digest(registry: Registry, builder: Builder) -> None:
