@@ -15,7 +15,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from solven_env.profile import pep508
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 OLDEST = "3.8"
 """The oldest Python that other Pythons than the profile's are looked for from."""
@@ -115,6 +115,22 @@ def on_linux(releases: Sequence[Release], python: str) -> dict[str, Release]:
             if release.name not in found and _applies(release.marker, environment):
                 found[release.name] = release
     return found
+
+
+def told_machines(lacking: Collection[Machine]) -> str:
+    """Kinds of Linux machines in words.
+
+    >>> told_machines([machine for machine in MACHINES if machine.libc == "musl"])
+    'Linux with musl (Alpine)'
+    """
+    parts = []
+    for libc, system in (("glibc", "Linux with glibc"), ("musl", "Linux with musl (Alpine)")):
+        kinds = {machine for machine in MACHINES if machine.libc == libc}
+        of_libc = [machine for machine in lacking if machine.libc == libc]
+        processors = " and ".join(machine.processor for machine in sorted(of_libc, reverse=True))
+        if processors:
+            parts.append(system if kinds <= set(of_libc) else f"{system} on {processors}")
+    return " and ".join(parts)
 
 
 def _environments(python: str) -> Iterator[dict[str, str]]:

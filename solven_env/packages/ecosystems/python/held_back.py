@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.version import Version
 
-from solven_env.packages.ecosystems.python.file_lists import MACHINES, Release, machines, on_linux
+from solven_env.packages.ecosystems.python.file_lists import MACHINES, Release, machines, on_linux, told_machines
 from solven_env.packages.locks import HELD_BACK, PLATFORMS, Remark
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from solven_env.packages.ecosystems.python.file_lists import Machine
 
 # uv pip compile --annotation-style line
 _ANNOTATED = re.compile(r"([a-z0-9-]+)==(\S+)(?: ; (.*?))?(?: +# via (.*))?")
@@ -87,21 +86,6 @@ def on_some_machines(releases: Mapping[str, Release], python: str) -> tuple[Rema
             message = f"{name} {release.version} has no wheel for {told_machines(lacking)}"
             found.append(Remark(PLATFORMS, name, release.version, message))
     return tuple(found)
-
-
-def told_machines(lacking: Collection[Machine]) -> str:
-    """Kinds of Linux machines in words.
-
-    >>> told_machines([machine for machine in MACHINES if machine.libc == "musl"])
-    'Linux with musl (Alpine)'
-    """
-    parts = []
-    for libc, system in (("glibc", "Linux with glibc"), ("musl", "Linux with musl (Alpine)")):
-        kinds = [machine for machine in MACHINES if machine.libc == libc]
-        processors = [machine.processor for machine in kinds if machine in lacking]
-        if processors:
-            parts.append(system if len(processors) == len(kinds) else f"{system} on {processors[0]}")
-    return " and ".join(parts)
 
 
 def _is_back(version: str, free: str) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import BuildError, counted
-from solven_env.packages.ecosystems.python.file_lists import minor, systems
+from solven_env.packages.ecosystems.python.file_lists import minor, systems, told_machines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from solven_env.packages.ecosystems.python.file_lists import Release
+    from solven_env.packages.ecosystems.python.file_lists import Machine, Release
 
 
 class Lacking(NamedTuple):
@@ -53,6 +53,20 @@ def refusal(python: str, lacking: Sequence[Lacking], unfit: Sequence[Unfit]) -> 
     reasons += [_lacking(each, python) for each in lacking]
     error.details = tuple(reasons)
     return error
+
+
+def not_here(lacking: Sequence[Release], machine: Machine, python: str) -> BuildError:
+    """The error of a lock that is not for a machine: it names all packages that have no wheel there."""
+    named = ", ".join(f"{each.name} {each.version}" for each in lacking)
+    what = "this package has" if len(lacking) == 1 else "these packages have"
+    where = f"this machine, {told_machines([machine])}, and Python {python}"
+    built = [each.name for each in lacking if each.has_sdist]
+    fix = (
+        f"Write python.allow_builds: [{', '.join(built)}] and lock again"
+        if len(built) == len(lacking)
+        else "Lock again"
+    )
+    return BuildError(f"{what} no wheel for {where}: {named}", fix=f"{fix}, or use another kind of host.")
 
 
 def told_pythons(versions: Iterable[str]) -> str:

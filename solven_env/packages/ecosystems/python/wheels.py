@@ -25,6 +25,7 @@ from packaging.version import Version
 from solven_env.errors import BuildError, counted
 from solven_env.packages import host_tools, making
 from solven_env.packages.ecosystems.python import INTERPRETER, archives, indexes
+from solven_env.packages.ecosystems.python.file_lists import Machine
 from solven_env.packages.ecosystems.python.requirements_txt import print_pins
 from solven_env.packages.steps import watched, within
 from solven_env.profile.pep508 import canonical
@@ -38,11 +39,13 @@ if TYPE_CHECKING:
     from solven_env.packages.ecosystems.python.remembered import Interpreter
     from solven_env.packages.ecosystems.python.requirements_txt import Pin
     from solven_env.packages.making import Builder
+    from solven_env.packages.toolchain import Toolchain
 
 INFO = re.compile(r"([A-Za-z0-9._]+)-([A-Za-z0-9.!+_]+)\.dist-info")
 _METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
 _LARGEST = 16 << 20  # bytes, as a file of a workspace that is read
 _PURPOSE = "the Python packages cannot be fetched"
+_HEAD = 4096
 _FIX = "Let this host reach its package index, or lock again."
 
 
@@ -58,9 +61,31 @@ def obtain(
     if missing:
         for host, share in indexes.shares((pin.name for pin in missing), builder.host):
             asked = [pin for pin in missing if pin.name in share]
-            _fetch(places, asked, interpreter, tools, builder._replace(host=host), stage)
+            try:
+                _fetch(places, asked, interpreter, tools, builder._replace(host=host), stage)
+            except BuildError as error:
+                raise _explained(error, asked, interpreter, host) from None
     found = {pin: kept(place) for pin, place in places.items()}
     return {pin: wheel for pin, wheel in found.items() if wheel is not None}
+
+
+def _explained(error: BuildError, pins: Sequence[Pin], interpreter: Interpreter, host: Toolchain) -> BuildError:
+    """The error in the place of uv's where it found no wheel for this machine: it names all packages that have none."""
+    if "wheels" not in error.message:
+        return error
+    from solven_env.packages.ecosystems.python import refusals, wheels_only
+
+    python = ".".join(interpreter.version.split(".")[:2])
+    machine = _machine(interpreter)
+    lacking = wheels_only.lacking_on(machine, [f"{pin.name}=={pin.version}" for pin in pins], python, host)
+    return refusals.not_here(lacking, machine, python) if lacking else error
+
+
+def _machine(interpreter: Interpreter) -> Machine:
+    """The kind of this machine. An ELF file names the loader of its C library at its beginning."""
+    with open(interpreter.executable, "rb") as file:
+        libc = "musl" if b"/ld-musl-" in file.read(_HEAD) else "glibc"
+    return Machine(libc, os.uname().machine)
 
 
 def requirements_of(wheel: Path) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from solven_env.errors import BuildError
     from solven_env.packages.ecosystems.python import Python
+    from solven_env.packages.ecosystems.python.file_lists import Machine
     from solven_env.packages.ecosystems.python.requirements_txt import Pin
     from solven_env.packages.ecosystems.python.uv_questions import UvAnswer
     from solven_env.packages.toolchain import Toolchain
@@ -111,6 +112,12 @@ def explain(section: Python, host: Toolchain, error: BuildError, declared: Seque
                 error.fix = f'Change python.packages, or write python.version: "{other}", for which versions fit.'
                 break
     return error
+
+
+def lacking_on(machine: Machine, requirements: Sequence[str], python: str, host: Toolchain) -> list[Release]:
+    """The releases of requirements that have no wheel for a machine."""
+    releases = _list(requirements, python, host).releases.values()
+    return [release for release in releases if machine not in machines(release.wheels, python)]
 
 
 def _limits(

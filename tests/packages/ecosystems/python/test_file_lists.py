@@ -13,6 +13,7 @@ from solven_env.packages.ecosystems.python.file_lists import (
     other_pythons,
     parse,
     systems,
+    told_machines,
 )
 
 X86, ARM = (Machine("glibc", "x86_64"), Machine("glibc", "aarch64"))
@@ -105,3 +106,19 @@ def test_of_two_pins_linux_has_one() -> None:
     old = Release("acme", "1", "python_full_version < '3.13'", (), has_sdist=False)
     new = Release("acme", "2", "python_full_version >= '3.13'", (), has_sdist=False)
     assert on_linux([new, old], "3.12") == {"acme": old}
+
+
+@pytest.mark.parametrize(
+    ("lacking", "expected"),
+    [
+        ([Machine("glibc", "aarch64")], "Linux with glibc on aarch64"),
+        (
+            [Machine("glibc", "aarch64"), Machine("musl", "aarch64")],
+            "Linux with glibc on aarch64 and Linux with musl (Alpine) on aarch64",
+        ),
+        ([Machine("musl", "ppc64le")], "Linux with musl (Alpine) on ppc64le"),
+        (MACHINES[1:], "Linux with glibc on aarch64 and Linux with musl (Alpine)"),
+    ],
+)
+def test_machines_in_words(lacking: list[Machine], expected: str) -> None:
+    assert told_machines(lacking) == expected

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from solven_env.packages.ecosystems.python.file_lists import MACHINES, Machine, Release
-from solven_env.packages.ecosystems.python.held_back import Graph, graph, on_some_machines, remarks, told_machines
+from solven_env.packages.ecosystems.python.file_lists import Release
+from solven_env.packages.ecosystems.python.held_back import Graph, graph, on_some_machines, remarks
 
 PURE = ("a-1-py3-none-any.whl",)
 WINDOWS = ("a-1-cp312-cp312-win_amd64.whl",)
@@ -115,18 +115,3 @@ def test_machines_without_a_wheel_are_told() -> None:
     assert [tuple(remark) for remark in found] == [
         ("platforms", "b", "1", "b 1 has no wheel for Linux with musl (Alpine)")
     ]
-
-
-@pytest.mark.parametrize(
-    ("lacking", "expected"),
-    [
-        ([Machine("glibc", "aarch64")], "Linux with glibc on aarch64"),
-        (
-            [Machine("glibc", "aarch64"), Machine("musl", "aarch64")],
-            "Linux with glibc on aarch64 and Linux with musl (Alpine) on aarch64",
-        ),
-        (MACHINES[1:], "Linux with glibc on aarch64 and Linux with musl (Alpine)"),
-    ],
-)
-def test_machines_in_words(lacking: list[Machine], expected: str) -> None:
-    assert told_machines(lacking) == expected

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from solven_env.packages.ecosystems.python.file_lists import Release
-from solven_env.packages.ecosystems.python.refusals import Lacking, Unfit, refusal, told_pythons
+from solven_env.packages.ecosystems.python.file_lists import Machine, Release
+from solven_env.packages.ecosystems.python.refusals import Lacking, Unfit, not_here, refusal, told_pythons
 
 WINDOWS = ("p-1-cp312-cp312-win_amd64.whl",)
 MAC = ("m-1-cp312-cp312-macosx_11_0_arm64.whl", *WINDOWS)
@@ -51,3 +51,14 @@ def test_the_fix_of_one_package_is_whole() -> None:
 
 def test_pythons_in_words() -> None:
     assert told_pythons(["3.12"]) == "Python 3.12"
+
+
+def test_packages_that_a_machine_lacks_are_named_together() -> None:
+    lacking = [Release("a", "1", None, (), has_sdist=True), Release("b", "2", None, (), has_sdist=False)]
+    here = Machine("musl", "x86_64")
+    error = not_here(lacking, here, "3.12")
+    where = "this machine, Linux with musl (Alpine) on x86_64, and Python 3.12"
+    assert error.message == f"these packages have no wheel for {where}: a 1, b 2"
+    assert error.fix == "Lock again, or use another kind of host."
+    assert not_here(lacking[:1], here, "3.12").message == f"this package has no wheel for {where}: a 1"
+    assert not_here(lacking[:1], here, "3.12").fix.startswith("Write python.allow_builds: [a] and lock again, or")

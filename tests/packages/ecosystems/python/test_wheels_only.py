@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env.errors import BuildError
-from solven_env.packages.ecosystems.python import Python, wheels_only
+from solven_env.packages import toolchain
+from solven_env.packages.ecosystems import python as row
+from solven_env.packages.ecosystems.python import Python, wheels, wheels_only
+from solven_env.packages.ecosystems.python.interpreters import find_python
 from solven_env.packages.ecosystems.python.pip_compile import Declared
 from solven_env.packages.ecosystems.python.requirements_txt import Pin
 from tests.packages.ecosystems.python.invented import ANY, GLIBC, MUSL, SDIST, WINDOWS, Index
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from solven_env.packages.locks import Resolution
+    from solven_env.packages.making import Builder
 
 
 @pytest.fixture
@@ -170,3 +174,25 @@ def test_strict_fails_and_json_tells(index: Index, tmp_path: Path) -> None:
     assert strict.returncode == 1
     (remark,) = json.loads(strict.stdout)["lock"]["remarks"]
     assert remark == {"kind": "held-back", "package": "alone", "version": "1.0", "message": message}
+
+
+def test_a_build_names_all_that_this_machine_lacks(index: Index, builder: Builder, tmp_path: Path) -> None:
+    index.add("elsewhere", "1.0", WINDOWS, SDIST)
+    index.add("foreign", "1.0", "cp312-cp312-manylinux_2_17_s390x", SDIST)
+    index.add("pure", "1.0", ANY)
+    interpreter = find_python("3.12", builder.host)
+    host = toolchain.host(builder.host.cache, index.environ)
+    digests = re.findall(
+        rb"/files/([a-z]+)-[^#]*#sha256=([0-9a-f]{64})", b"".join(page for _, page in index.registry.pages.values())
+    )
+    pins = [
+        Pin(name, "1.0", None, tuple(digest.decode() for file, digest in digests if file == name.encode()), 0)
+        for name in ("elsewhere", "foreign", "pure")
+    ]
+    with pytest.raises(BuildError) as caught:
+        wheels.obtain(pins, interpreter, row.sandbox_tools(interpreter), builder._replace(host=host), tmp_path)
+    machine = f"Linux with glibc on {os.uname().machine}"
+    assert caught.value.message == (
+        f"these packages have no wheel for this machine, {machine}, and Python 3.12: elsewhere 1.0, foreign 1.0"
+    )
+    assert caught.value.fix.startswith("Write python.allow_builds: [elsewhere, foreign] and lock again")
