@@ -16,6 +16,7 @@ from solven_env.packages.ecosystems.python.pip_pin import with_pip
 from solven_env.packages.ecosystems.python.refusals import Lacking, Unfit, refusal
 from solven_env.packages.ecosystems.python.uv_questions import ANNOTATED, LISTED
 from solven_env.packages.locks import HELD_BACK, Remark
+from solven_env.packages.steps import within
 from solven_env.profile import pep508
 from solven_env.system.at_once import at_once
 
@@ -66,6 +67,7 @@ def examine(
     `is_new` says that no older lock's versions were preferred. BuildError for packages that no Linux machine can have.
     """
     python, wanted = section.version, with_pip(section.packages)
+    within(host.progress, "comparing with newer versions that have no wheel")
     answer = uv_questions.with_sdists(wanted, python, host, _UNIVERSAL, *LISTED, declared=declared)
     if answer.problem:
         return Examined((Remark(HELD_BACK, "", "", f"versions may be held back, uv cannot tell: {answer.problem}"),))
@@ -92,6 +94,7 @@ def examine(
 def explain(section: Python, host: Toolchain, error: BuildError, declared: Sequence[Declared] = ()) -> BuildError:
     """The error in the place of uv's for a profile that cannot be locked: it names all packages that cannot be had."""
     python, wanted = section.version, with_pip(section.packages)
+    within(host.progress, "looking for packages that cannot be had")
     joint = _list(wanted, python, host)
     if joint.problem and not joint.is_about_packages:
         return error
