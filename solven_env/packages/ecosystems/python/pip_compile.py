@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _HEADER = "# Made by `solven-env lock` for Python {version}: versions and digests, and no host. Do not edit.\n"
 FIX = "Change the profile's python.packages, or let this host reach its package index."
 
+_ROUNDS = 10
+
 
 class Declared(NamedTuple):
     """The metadata of an sdist, which uv takes as given, so that it builds nothing to learn it."""
@@ -45,13 +47,14 @@ def resolve(section: row.Python, known: bytes, builder: Builder) -> Resolution:
     from solven_env.packages.ecosystems.python import wheels_only
 
     limits: tuple[str, ...] = ()
-    while True:
+    for _ in range(_ROUNDS):
         text, declared = resolve_text(section, known, builder, limits)
         pins = row.locked(text, row.LOCK).pins
         found = wheels_only.examine(section, pins, builder.host, is_new=not known, declared=declared)
         if not found.limits:
             return Resolution(text, found.remarks)
         limits = (*limits, *found.limits)
+    raise BuildError(f"uv finds no wheels for Linux in {_ROUNDS} resolutions: {'; '.join(limits)}", fix=FIX)
 
 
 def resolve_text(

@@ -38,7 +38,7 @@ _NAMED = re.compile(r"`([A-Za-z0-9._-]+)==([^`\s]+)`")
 
 
 class UvAnswer(NamedTuple):
-    """What uv said: a text where it found a resolution, else why not, in its last words."""
+    """uv's answer: a text if it found a resolution, else the reason why not, in its last words."""
 
     text: str
     problem: str = ""

@@ -1,4 +1,4 @@
-"""The rule 'wheels only' and its price: what `lock` says of it beside a lock, or in the place of one.
+"""The rule 'wheels only' and its price, told beside a lock, or in the place of one.
 
 uv resolves for all platforms, and is content with a wheel for any of them. What Linux machines lack is found in the
 lists of files; what the rule keeps old, in a second resolution that takes sdists too (`uv_questions`).
@@ -48,7 +48,7 @@ class ReleaseList(NamedTuple):
 
 
 class Examined(NamedTuple):
-    """What there is to say of pins. With `limits`, constraints by which uv finds wheels for Linux, resolve again."""
+    """Findings about pins. With `limits`, constraints by which uv finds wheels for Linux, resolve again."""
 
     remarks: tuple[Remark, ...] = ()
     limits: tuple[str, ...] = ()
@@ -69,26 +69,32 @@ def examine(
     python, wanted = section.version, with_pip(section.packages)
     within(host.progress, "comparing with newer versions that have no wheel")
     answer = uv_questions.with_sdists(wanted, python, host, _UNIVERSAL, *LISTED, declared=declared)
-    if answer.problem:
-        return Examined((Remark(HELD_BACK, "", "", f"versions may be held back, uv cannot tell: {answer.problem}"),))
     free = _on_linux(answer, python)
     locked = _versions(file_lists.on_linux([Release(*pin[:3], (), has_sdist=True) for pin in pins], python))
     others = [f"{name}=={version}" for name, version in locked.items() if _versions(free).get(name) != version]
     listed = {**free, **_list(others, python, host).releases}
     needed = {name: each for name, each in listed.items() if name not in section.allow_builds}
     needed = {name: each for name, each in needed.items() if locked.get(name) == each.version}
-    nowhere = [name for name, release in needed.items() if not machines(release.wheels, python)]
+    nowhere = {name: release for name, release in needed.items() if not machines(release.wheels, python)}
     if nowhere:
         return Examined(limits=_limits(section, nowhere, answer, free, host))
     remarks = held_back.on_some_machines(needed, python)
     lacking = _lacking(free, section)
+    if answer.problem:
+        return Examined((_unknown(answer), *remarks))
     if lacking and held_back.differing(locked, _versions(free)):
-        whole = _again(uv_questions.with_sdists, wanted, python, host, declared=answer.declared)
         built = (*_built(section), *declared)
+        whole = _again(uv_questions.with_sdists, wanted, python, host, declared=answer.declared)
         bound = (_again if is_new else _anew)(uv_questions.with_wheels, wanted, python, host, declared=built)
+        if bound.problem or whole.problem:
+            return Examined((_unknown(bound if bound.problem else whole), *remarks))
         graphs = [held_back.graph(each.text, python) for each in (bound, whole)]
         remarks = (*held_back.remarks(locked, graphs[0], graphs[1], lacking, python), *remarks)
     return Examined(remarks)
+
+
+def _unknown(answer: UvAnswer) -> Remark:
+    return Remark(HELD_BACK, "", "", f"versions may be held back, uv cannot tell: {answer.problem}")
 
 
 def explain(section: Python, host: Toolchain, error: BuildError, declared: Sequence[Declared] = ()) -> BuildError:
@@ -124,20 +130,19 @@ def lacking_on(machine: Machine, requirements: Sequence[str], python: str, host:
 
 
 def _limits(
-    section: Python, nowhere: Sequence[str], free: UvAnswer, releases: Mapping[str, Release], host: Toolchain
+    section: Python, nowhere: Mapping[str, Release], free: UvAnswer, releases: Mapping[str, Release], host: Toolchain
 ) -> tuple[str, ...]:
-    """Constraints to older versions of packages that have wheels for Linux. BuildError where there are none."""
+    """Constraints to other versions of packages that have wheels for Linux. BuildError where there are none."""
     python, wanted = section.version, with_pip(section.packages)
-    suspects = _lacking(releases, section)
+    suspects = {**_lacking(releases, section), **nowhere}
     refused = _refused(section, wanted, suspects, free, host, only=nowhere)
     if refused:
         raise refusal(python, refused, ())
-    built = _built(section)
-    answer = uv_questions.with_wheels(wanted, python, host, *_MANYLINUX, *LISTED, declared=built)
-    versions = _versions(_on_linux(answer, python)) if not answer.problem else {}
-    if not versions.keys() >= set(nowhere):
-        raise refusal(python, [Lacking(releases[name], (), ()) for name in nowhere], ())
-    return tuple(f"{name}<={versions[name]}" for name in nowhere)
+    answer = uv_questions.with_wheels(wanted, python, host, *_MANYLINUX, *LISTED, declared=_built(section))
+    versions = _versions(_on_linux(answer, python))
+    if not versions.keys() >= nowhere.keys():
+        raise refusal(python, [Lacking(release, (), ()) for release in nowhere.values()], ())
+    return tuple(f"{name}=={versions[name]} ; sys_platform == 'linux'" for name in nowhere)
 
 
 def _refused(

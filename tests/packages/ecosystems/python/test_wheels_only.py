@@ -119,6 +119,12 @@ def test_an_older_version_with_a_wheel_for_linux_is_taken(index: Index) -> None:
     message = "held-back: windows 1.0; 2.0 has no wheel for Python 3.12 on Linux: see python.allow_builds"
     assert messages(made) == [message]
     assert index.lock("top", known=made.text) == made
+    # A lock that was made when only that was asked for is left.
+    index.add("mended", "1.0", WINDOWS)
+    index.add("mended", "2.0", *GLIBC, *MUSL)
+    digest = "0" * 64
+    known = f"mended==1.0 \\\n    --hash=sha256:{digest}\npip==1.0 \\\n    --hash=sha256:{digest}\n".encode()
+    assert versions(index.lock("mended", known=known)) == {"mended": "2.0"}
 
 
 def test_all_that_cannot_be_had_is_refused_at_once(index: Index) -> None:
