@@ -31,6 +31,8 @@ _TYPES = {
 }
 _PLAIN = re.compile(r"(?!(true|false|null)$)([A-Za-z/^_]|[0-9]+(?=[KMGT]iB|\.[0-9]+\.))[A-Za-z0-9/.^_<>=-]*", re.I)
 """Text that needs no quotes in YAML."""
+_CREDENTIALS = re.compile(r"://[^/\s]*@")
+"""The user and the password in an address, which no message repeats."""
 
 
 def validate(document: Document, schema: bytes) -> None:
@@ -193,7 +195,7 @@ def _wrong_value(mistake: _Mistake) -> Iterator[KeyPath]:
         yield from _not_allowed(mistake, allowed, str(instance))
         return
     if isinstance(instance, str | int):
-        value = quoted(instance) if isinstance(instance, str) else str(instance)
+        value = quoted(_CREDENTIALS.sub("://…@", instance)) if isinstance(instance, str) else str(instance)
         mistake.report(f"{mistake.name}: {value} is not {expects}", mistake.example)
     else:
         mistake.report(f"{mistake.name} is not {expects}", mistake.example)

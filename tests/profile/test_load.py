@@ -137,6 +137,10 @@ INDEXES = [
     ("[{name: a, packages: []}]", "4:57: python.indexes[0].packages is not a list of at least one package. "),
     ("[{name: a, packages: ['x*']}]", "4:58: python.indexes[0].packages[0]: 'x*' is not the name of a Python pa"),
     ("[{name: a, packages: ['x>1']}]", "4:58: python.indexes[0].packages[0]: 'x>1' is not the name of a Python"),
+    (
+        "['https://ada:pw@h/s']",
+        "4:37: python.indexes[0]: 'https://…@h/s' is not the name of an index: letters, ",
+    ),
     ("[https://h/simple]", "4:37: python.indexes[0]: 'https://h/simple' is not the name of an index: letters"),
     ("[{name: a, packages: [x], url: y}]", "4:62: unknown key 'url' in python.indexes[0]. "),
 ]
