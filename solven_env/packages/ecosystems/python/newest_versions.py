@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
-from solven_env.packages.ecosystems.python import LOCK, indexes, requirements_txt
+from solven_env.errors import BuildError
+from solven_env.packages.ecosystems.python import LOCK, indexes, pip_compile, requirements_txt, uv_questions
 from solven_env.packages.locks import NewestVersion
-from solven_env.packages.resolving import directory_away
-from solven_env.packages.toolchain import run_uv
 from solven_env.profile import pep508
 
 if TYPE_CHECKING:
@@ -17,6 +15,11 @@ if TYPE_CHECKING:
     from solven_env.packages.ecosystems.python import Python
     from solven_env.packages.ecosystems.python.requirements_txt import Pin
     from solven_env.packages.toolchain import Toolchain
+
+_OPTIONS = (
+    *("--universal", "--no-deps", "--generate-hashes"),
+    *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
+)
 
 
 def held(section: Python, pins: Sequence[Pin], host: Toolchain) -> list[NewestVersion]:
@@ -43,20 +46,13 @@ def held(section: Python, pins: Sequence[Pin], host: Toolchain) -> list[NewestVe
 
 def _ask(section: Python, names: Collection[str], host: Toolchain) -> tuple[Pin, ...]:
     asked = (each for each in map(pep508.parse, section.packages) if each and each.name in names)
-    bare = [f"{each.name} ; {each.marker}" if each.marker else each.name for each in asked]
-    with directory_away(host.cache) as scratch:
-        output = scratch / LOCK
-        run_uv(
-            host,
-            *("pip", "compile", "--quiet", "--universal", "--no-deps", "--generate-hashes", "--only-binary", ":all:"),
-            *(option for name in section.allow_builds for option in ("--no-binary", name)),
-            *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
-            *("--python", sys.executable, "--python-version", section.version, "--output-file", output, "-"),
-            purpose="the index does not say which versions are the newest",
-            stdin="\n".join(bare) + "\n",
-            fix="Let this host reach its package index.",
-        )
-        return requirements_txt.parse(output.read_bytes(), LOCK)
+    bare = (f"{each.name} ; {each.marker}" if each.marker else each.name for each in asked)
+    declared = [pip_compile.Declared(name, "") for name in section.allow_builds]
+    answer = uv_questions.with_wheels(bare, section.version, host, *_OPTIONS, declared=declared)
+    if answer.problem:
+        what = f"the index does not say which versions are the newest: {answer.problem}"
+        raise BuildError(what, fix="Let this host reach its package index.")
+    return requirements_txt.parse(answer.text.encode(), LOCK)
 
 
 def _latest(pins: Sequence[Pin]) -> dict[str, str]:
