@@ -1,4 +1,4 @@
-"""What a build that failed lacks of the host: a compiler, headers, another program. Pure, but for the host's name.
+"""Parts of the host that a failed build lacks: a compiler, headers, another program. Pure, but for the host's name.
 
 Builds use the compilers of the host, whose /usr they are shown; so its distribution has what they lack. A line counts
 that says of one of these names that it is missing, as gcc, clang, sh, setuptools, CMake, Meson, maturin and node-gyp
@@ -66,7 +66,7 @@ def fix(said: str) -> str:
 
 
 def find(said: str) -> tuple[str, dict[str, str]]:
-    """What is lacking, empty for nothing, and its package in each family of distributions that is known.
+    """The name of what is lacking, empty for nothing, and its package in each family of distributions that is known.
 
     >>> find("error: command 'gcc' failed: No such file or directory")[1]["alpine"]
     'build-base'

@@ -1,7 +1,7 @@
 """Resolving a profile's packages into a lock, on the host and away from any workspace; each ecosystem in its own way.
 
-Nothing of a package runs: Python's come as wheels only, JavaScript's without their scripts. Credentials of the host's
-registries are used and not written.
+Nothing of a package runs on the host: Python's come as wheels, JavaScript's without their scripts. Those that a profile
+allows to be built say what they need in a walled place. Credentials of the host's registries are used and not written.
 """
 
 from __future__ import annotations

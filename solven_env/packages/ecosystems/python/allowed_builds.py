@@ -118,7 +118,7 @@ def resolve(
 
 
 def _learn(pin: Pin, known: Sequence[Pin], version: str, means: _Means) -> tuple[Declared, BuildPins]:
-    """What an sdist needs to run, and what to be built, as it says itself in a walled place."""
+    """The needs of an sdist, to run and to be built, as it says them itself in a walled place."""
     what = f"{pin.name} {pin.version}"
     sdist = sdists.obtain([pin], means.interpreter, means.builder, means.stage)[pin]
     within(means.builder.host.progress, f"asking the source of {what} what it needs")
@@ -201,7 +201,7 @@ def _refuse_without_walls(builder: Builder) -> None:
 
 
 def declared(section: row.Python, found: Mapping[Pin, Path]) -> tuple[Declared, ...]:
-    """What to tell uv of the packages that a profile allows to be built, whose wheels were `found` for this host."""
+    """The metadata that uv is given of the allowed packages, whose wheels were `found` for this host."""
     unknown = (Declared(name, "") for name in section.allow_builds)
     known = (build_system.declared(wheels.metadata_of(wheel), pin.name, pin.version) for pin, wheel in found.items())
     return (*unknown, *known)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _LEGACY = "setuptools.build_meta:__legacy__"
 _DEFAULT = ("setuptools>=40.8.0",)
-"""What pip and uv give to an sdist without a [build-system]: PEP 518 names setuptools and wheel, whose part newer
-versions of setuptools have taken over."""
+"""The requirements of an sdist that names none, as pip and uv have them. PEP 518 names setuptools and wheel, whose part
+newer versions of setuptools have taken over."""
 _LONGEST = 8 << 10
 _MOST = 1000
 
