@@ -169,6 +169,14 @@ def test_versions_are_kept_and_the_lock_is_held_against_both_indexes(at_company:
     assert "acme-core" not in at_company.asked()[0]
 
 
+def test_the_newest_versions_are_asked_of_the_same_indexes(at_company: Company) -> None:
+    wanted, builder = section("acme-core<2", "six<1"), at_company.builder()
+    pins = "".join(f"{name} \\\n    --hash=sha256:{'0' * 64}\n" for name in ("acme-core==1.0", "pip==26.0", "six==0.9"))
+    found = resolving.newest({"python": pins.encode()}, {"python": wanted}, builder, lambda _: None)["python"]
+    assert [(each.name, each.version) for each in found] == [("acme-core", "2.0"), ("six", "1.0")]
+    assert at_company.asked() == ({"six"}, {"acme-core"})
+
+
 def test_a_bound_name_that_nothing_needs_is_told(at_company: Company) -> None:
     entries = (Index("company", ("acme-core", "acme-coer")),)
     _, remarks = resolving.resolve({"python": section("acme-core", entries=entries)}, {}, at_company.builder(), print)
