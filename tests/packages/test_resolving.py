@@ -150,7 +150,7 @@ def test_of_a_known_python_lock_versions_alone_are_kept(environ: dict[str, str],
             known = {"python.txt": f"{FORGED_SIX}{line}\n".encode()}
             made = resolve({"python": Python("3.12", ("six",))}, known, locker(host), told.append)[0]["python"]
             assert b"six==1.16.0" not in made and registry.address.encode() not in made
-            assert told[-2] == "python.txt:5: this is an option, and a lock has none: its versions are not kept"
+            assert "python.txt:5: this is an option, and a lock has none: its versions are not kept" in told[-3:]
         assert registry.seen == []
 
 

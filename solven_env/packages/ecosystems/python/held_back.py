@@ -11,7 +11,7 @@ from solven_env.packages.ecosystems.python.file_lists import MACHINES, Release, 
 from solven_env.packages.locks import HELD_BACK, PLATFORMS, Remark
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 # uv pip compile --annotation-style line
@@ -45,6 +45,21 @@ def differing(versions: Mapping[str, str], free: Mapping[str, str]) -> tuple[str
     return tuple(name for name, version in versions.items() if name in free and _is_back(version, free[name]))
 
 
+def at_least(pins: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Constraints by which a resolution has nothing older than these pins, pre-releases aside.
+
+    An old sdist that is taken for one that needs nothing would make room for newer versions of others.
+
+    >>> at_least([("a", "2"), ("a", "1"), ("b", "3rc1")])
+    ('a>=1',)
+    """
+    oldest: dict[str, Version] = {}
+    for name, text in pins:
+        version = Version(text)
+        oldest[name] = min(version, oldest.get(name, version))
+    return tuple(f"{name}>={version.public}" for name, version in oldest.items() if not version.is_prerelease)
+
+
 def remarks(
     locked: Mapping[str, str], bound: Graph, free: Graph, files: Mapping[str, Release], python: str
 ) -> tuple[Remark, ...]:
@@ -71,7 +86,8 @@ def remarks(
         else:
             others = sorted(bound.parents.get(name, frozenset()) & set(back))
             named = " and ".join(f"{each} {locked[each]}" for each in others)
-            why = f"does not go with {named or 'a package'}, which is held back for want of wheels"
+            are = "are" if len(others) > 1 else "is"
+            why = f"does not go with {named or 'another package'}, which {are} held back for want of wheels"
         message = f"{name} {locked[name]}; {free.versions[name]} {why}"
         found.append(Remark(HELD_BACK, name, locked[name], message))
     return tuple(found)

@@ -69,14 +69,25 @@ def with_wheels(
 
 
 def with_sdists(
-    requirements: Iterable[str], python: str, host: Toolchain, *options: str, declared: Iterable[Declared] = ()
+    requirements: Iterable[str],
+    python: str,
+    host: Toolchain,
+    *options: str,
+    declared: Iterable[Declared] = (),
+    limits: Iterable[str] = (),
 ) -> UvAnswer:
-    """The resolution with wheels and sdists, in which an sdist that would have to be built needs nothing."""
+    """The resolution with wheels and sdists, in which an sdist that would have to be built needs nothing.
+
+    `limits` are constraints.
+    """
     given = tuple(declared)
     with directory_away(host.cache) as scratch:
+        constraints = scratch / "limits.txt"
+        constraints.write_text("".join(f"{limit}\n" for limit in limits))
+        asked = ("--constraints", str(constraints), *options)
         wanted = (*requirements, *indexes.requirements(host, scratch))
         for _ in range(_ROUNDS):
-            answer = _ask(wanted, python, given, options, host, scratch)
+            answer = _ask(wanted, python, given, asked, host, scratch)
             known = {(each.name, each.version) for each in given}
             met = [each for each in answer.declared if (each.name, each.version) not in known]
             if not answer.problem or not met:

@@ -68,7 +68,8 @@ def examine(
     """
     python, wanted = section.version, with_pip(section.packages)
     within(host.progress, "comparing with newer versions that have no wheel")
-    answer = uv_questions.with_sdists(wanted, python, host, _UNIVERSAL, *LISTED, declared=declared)
+    limits = held_back.at_least((pin.name, pin.version) for pin in pins)
+    answer = uv_questions.with_sdists(wanted, python, host, _UNIVERSAL, *LISTED, declared=declared, limits=limits)
     free = _on_linux(answer, python)
     locked = _versions(file_lists.on_linux([Release(*pin[:3], (), has_sdist=True) for pin in pins], python))
     others = [f"{name}=={version}" for name, version in locked.items() if _versions(free).get(name) != version]
@@ -84,7 +85,7 @@ def examine(
         return Examined((_unknown(answer), *remarks))
     if lacking and held_back.differing(locked, _versions(free)):
         built = (*_built(section), *declared)
-        whole = _again(uv_questions.with_sdists, wanted, python, host, declared=answer.declared)
+        whole = _again(uv_questions.with_sdists, wanted, python, host, declared=answer.declared, limits=limits)
         bound = (_again if is_new else _anew)(uv_questions.with_wheels, wanted, python, host, declared=built)
         if bound.problem or whole.problem:
             return Examined((_unknown(bound if bound.problem else whole), *remarks))

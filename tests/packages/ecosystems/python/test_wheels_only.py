@@ -83,6 +83,16 @@ def test_nothing_is_said_where_nothing_is_held_back(index: Index) -> None:
     assert messages(made) == []
 
 
+def test_an_old_source_that_seems_to_need_nothing_blames_nobody(index: Index) -> None:
+    index.add("base", "1.0", ANY)
+    index.add("base", "2.0", ANY)
+    index.add("heavy", "1.0", SDIST)
+    index.add("heavy", "2.0", ANY, needs=("base<2",))
+    made = index.lock("base", "heavy")
+    assert versions(made) == {"base": "1.0", "heavy": "2.0"}
+    assert messages(made) == []
+
+
 def test_a_package_that_is_built_needs_no_wheel(index: Index) -> None:
     index.add("alone", "1.0", ANY)
     index.add("alone", "2.0", SDIST, needs=("below",))
