@@ -5,14 +5,17 @@ from __future__ import annotations
 import compileall
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import solven_env
+from solven_env.system import mounting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +24,8 @@ COMMAND = str(Path(sys.executable).with_name("solven-env"))
 """Our command line, as a user starts it."""
 
 _PACKAGES = "site-packages"
+_END = 0.3
+"""Seconds that a session's holder is given to end."""
 
 Times = dict[str, list[float]]
 """Seconds of each thing that was measured, a round after the other."""
@@ -52,6 +57,21 @@ def once(call: Callable[[], float | None]) -> float:
     own = call()
     took = time.perf_counter() - start
     return took if own is None else own
+
+
+def adopt() -> None:
+    """Become the parent of what loses its own, as sessions' holders do: only then their time is ours."""
+    mounting.adopt_orphans()
+
+
+def processor_seconds() -> float:
+    """Seconds of processors that this process and all that it started, and that has ended, have used by now."""
+    time.sleep(_END)
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def quietly(command: Sequence[str], *, environ: Mapping[str, str] | None = None, cwd: str | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from contextlib import contextmanager
 from itertools import count
@@ -44,6 +45,10 @@ class Bench:
     def apply(self, thread: str) -> None:
         """In this process."""
         solven_env.apply(self.profile, thread)
+
+    def forget(self, what: str = "") -> None:
+        """Remove what this host has of packages: everything, or its `builds` alone."""
+        shutil.rmtree(self.top / "cache" / "solven-env" / what, ignore_errors=True)
 
     def command(self, *arguments: str) -> None:
         """In a process of its own, as a user starts it."""

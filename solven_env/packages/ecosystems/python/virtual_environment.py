@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
 import shutil
 from typing import TYPE_CHECKING
 
 from solven_env.errors import counted
 from solven_env.packages import host_tools, locks, making, store
 from solven_env.packages.ecosystems import python as row
-from solven_env.packages.ecosystems.python import indexes, pins, pip_compile, pip_pin, stand_in, wheels
+from solven_env.packages.ecosystems.python import bytecode, indexes, pins, pip_compile, pip_pin, stand_in, wheels
 from solven_env.packages.ecosystems.python.interpreters import find_python
 from solven_env.packages.steps import watched, within
 from solven_env.profile import pep508
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 _UV = f"{host_tools.BIN}/uv"
 _WHEELS = f"{host_tools.RUN}/wheels"
-# A file that does not compile is a package's own affair: some bring examples for other versions of Python.
-_COMPILE = "import compileall, sys; compileall.compile_dir(sys.argv[1], quiet=2, workers=0)"
+_CACHE = f"{row.TARGET}/.solven-env-cache"
+"""uv's cache while it installs: on the very mount of the environment, so that it unpacks each wheel once, and links."""
 
 
 def build(section: row.Python, lock: bytes | None, builder: Builder) -> store.Build:
@@ -103,7 +104,7 @@ def _lock_project(
             place.write("pyproject.toml", _manifest(section, constraints, tables).encode())
             place.run(
                 *(_UV, "lock", "--quiet", "--no-python-downloads", *builder.host.registries.options, *sources),
-                *("-p", stand_in.PYTHON if names else _executable(section)),
+                *("-p", stand_in.PYTHON if names else row.executable(section.version)),
                 purpose="the workspace's uv.lock cannot be made",
                 fix="Let this host reach its package index, or lock again.",
             )
@@ -116,7 +117,8 @@ def _install(
     """Make the virtual environment, without network and credentials: what a wheel brings is on disk from here on.
 
     No code of a package runs all the same: uv starts the environment's Python before anything is in it, and what
-    compiles is an interpreter that knows nothing of the environment (-I -S: none of its directories, no `.pth`).
+    compiles is an interpreter that knows nothing of the environment (-I -S: none of its directories, no `.pth`). Large
+    wheels bring their bytecode along.
     """
     tree, offered = stage / "tree", stage / "wheels"
     making.give(builder, tree)
@@ -125,23 +127,25 @@ def _install(
         for wheel in found.values():
             (offered / wheel.name).hardlink_to(wheel)
     told = {"purpose": "the Python packages cannot be installed", "fix": "Lock again, or ask `doctor`."}
-    progress = builder.host.progress
+    progress, executable = builder.host.progress, row.executable(section.version)
     within(progress, f"installing {counted(len(found), 'Python package')}")
-    writable, readable = {row.TARGET: tree}, {_WHEELS: offered}
+    tools, writable, readable = bytecode.tools(tools), {row.TARGET: tree}, {_WHEELS: offered}
     with making.make(builder, tools, stage, fetches=False, writable=writable, readable=readable) as place:
         place.write("names.txt", "".join(f"{pin.name}=={pin.version}\n" for pin in found).encode())
         for argv in (
-            (_UV, "venv", "--quiet", "--allow-existing", "--no-project", "-p", _executable(section), row.TARGET),
+            (_UV, "venv", "--quiet", "--allow-existing", "--no-project", "-p", executable, row.TARGET),
             (
                 *(_UV, "pip", "install", "--quiet", "--offline", "--no-python-downloads", "-r", "/names.txt"),
                 *("--python", f"{row.TARGET}/bin/python", "--no-index", "--find-links", _WHEELS, "--no-build"),
-                *("--no-deps", "--no-compile-bytecode", "--link-mode", "copy"),
+                *("--no-deps", "--no-compile-bytecode", "--link-mode", "hardlink", "--cache-dir", _CACHE),
             ),
         ):
             place.run(*argv, **told)
         with watched(progress, "compiling bytecode", lambda: _compiled(tree)):
-            place.run(_executable(section), "-I", "-S", "-c", _COMPILE, f"{row.TARGET}/lib", **told)
+            bytecode.compile_tree(place, executable, f"{row.TARGET}/lib")
     shutil.rmtree(offered)
+    if found:
+        shutil.rmtree(tree / posixpath.basename(_CACHE))
     with making.open_root(builder, tree) as root:
         _keep_pip(root)
         _forget_times(root, f"lib/python{section.version}/site-packages")
@@ -171,10 +175,6 @@ def _forget_times(root: Root, site: str) -> None:
             kept = b"".join(row for row in rows if not row.startswith(f"{noted},".encode()))
             root.replace(record, kept, 0o644)
             root.remove(f"{site}/{noted}")
-
-
-def _executable(section: row.Python) -> str:
-    return f"{row.INTERPRETER}/bin/python{section.version}"
 
 
 def _manifest(section: row.Python, constraints: Sequence[str] = (), tables: Iterable[str] = ()) -> str:
