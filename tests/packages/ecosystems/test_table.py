@@ -17,6 +17,7 @@ ROWS = PACKAGE / "packages/ecosystems"
 
 ABOUT_THEM = {
     "doctor": "asks in words about what commands find of Python and of Bun (requirements R3 to R9)",
+    "packages/lacking.py": "packages of distributions, of which one is called python",
     "packages/making.py": "the cache of Bun, which is a variable of every sandbox that makes a build",
     "profile/expressions.py": "a text for people",
 }
