@@ -110,7 +110,7 @@ def _refuse_together(*, upgrade: bool, named: Sequence[str], check: bool, resolv
         raise UsageError("--upgrade moves all packages, --upgrade-package some", fix=fix)
     for option, given in (("--upgrade", upgrade), ("--upgrade-package", named), ("--strict", strict)):
         if check and given:
-            raise UsageError(f"--check resolves nothing anew, and {option} would", fix="Leave one of them out.")
+            raise UsageError(f"{option} is about a new lock, and --check makes none", fix="Leave one of them out.")
 
 
 def tell_lock(report: LockReport, profile: str) -> None:

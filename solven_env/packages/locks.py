@@ -238,12 +238,12 @@ def named(texts: Iterable[str], lock: Lock) -> dict[str, frozenset[str]]:
         kind, colon, name = text.partition(":")
         kinds, name = ((kind,), name) if colon and kind in ECOSYSTEMS else (tuple(ECOSYSTEMS), text)
         known = {kind: ECOSYSTEMS[kind].names_in(lock[kind]) for kind in kinds if kind in lock}
-        hits = [kind for kind, names in known.items() if ECOSYSTEMS[kind].canonical(name) in names]
+        hits = [kind for kind, theirs in known.items() if ECOSYSTEMS[kind].canonical(name) in theirs]
         if not hits:
-            near = closest(name, {each for names in known.values() for each in names})
+            near = closest(name, {each for theirs in known.values() for each in theirs})
             files = " and ".join(ECOSYSTEMS[kind].LOCKS[0] for kind in known)
-            told = f"Its packages stand in {files}." if files else "There is none yet: lock the profile first."
-            fix = f"Did you mean '{near}'?" if near else told
+            others = f"Its packages stand in {files}." if files else "There is none yet: lock the profile first."
+            fix = f"Did you mean '{near}'?" if near else others
             raise UsageError(f"the lock has no package {quoted(text)}", fix=fix)
         for kind in hits:
             chosen.setdefault(kind, set()).add(ECOSYSTEMS[kind].canonical(name))

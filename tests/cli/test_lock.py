@@ -117,9 +117,9 @@ def test_a_forged_digest_is_found_in_the_index_and_mended(cli: Cli) -> None:
     [
         (("--resolve",), "--resolve needs --check"),
         (("--upgrade", "--upgrade-package", "six"), "--upgrade moves all packages, --upgrade-package some"),
-        (("--check", "--upgrade"), "--check resolves nothing anew, and --upgrade would"),
-        (("--check", "--upgrade-package", "six"), "--check resolves nothing anew, and --upgrade-package would"),
-        (("--check", "--strict"), "--check resolves nothing anew, and --strict would"),
+        (("--check", "--upgrade"), "--upgrade is about a new lock, and --check makes none"),
+        (("--check", "--upgrade-package", "six"), "--upgrade-package is about a new lock, and --check makes none"),
+        (("--check", "--strict"), "--strict is about a new lock, and --check makes none"),
         (("--upgrade-package", "six"), "the lock has no package 'six'"),
     ],
 )
