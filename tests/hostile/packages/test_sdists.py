@@ -97,7 +97,7 @@ def thief(given: dict[str, str]) -> bytes:
 
 def contents(directory: Path) -> dict[str, bytes]:
     """The digest of each file beneath a directory."""
-    files = (path for path in directory.rglob("*") if path.is_file())
+    files = (path for path in directory.rglob("*") if not path.is_symlink() and path.is_file())
     return {str(path): hashlib.sha256(path.read_bytes()).digest() for path in files}
 
 
