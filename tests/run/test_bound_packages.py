@@ -208,7 +208,6 @@ def check_that_lacking_names_are_told(world: World) -> None:
     )
     for words in (
         ("lock", "bound.yaml"),
-        ("lock", "bound.yaml", "--check", "--resolve"),
         ("apply", "bound.yaml", "t8"),
     ):
         done = world.cli(*words, **another)
