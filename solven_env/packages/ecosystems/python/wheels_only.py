@@ -34,6 +34,8 @@ _UNIVERSAL = "--universal"
 _MANYLINUX = ("--python-platform", "x86_64-manylinux_2_40")
 """The options for a resolution that one kind of Linux machine could install."""
 _AT_ONCE = 4
+_UNREACHED = "Failed to fetch"
+"""uv's words about an index that does not answer."""
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
@@ -100,6 +102,8 @@ def _unknown(answer: UvAnswer) -> Remark:
 
 def explain(section: Python, host: Toolchain, error: BuildError, declared: Sequence[Declared] = ()) -> BuildError:
     """The error in the place of uv's for a profile that cannot be locked: it names all packages that cannot be had."""
+    if _UNREACHED in error.message:  # to ask again would only wait again
+        return error
     python, wanted = section.version, with_pip(section.packages)
     within(host.progress, "looking for packages that cannot be had")
     joint = _list(wanted, python, host)
