@@ -46,11 +46,16 @@ def at_once(calls: Sequence[Callable[[], _T]]) -> list[_T]:
     reading, writing = os.pipe() if inherited is None else (inherited, None)
     results: dict[int, _T] = {}
     raised: dict[int, BaseException] = {}
-
     # Not by Thread.join: interrupted, it takes a thread that goes on for one that has ended (bpo-45274's mending).
     ended = [threading.Event() for _ in calls]
+    begun: list[threading.Event] = []
+    turn, is_over = threading.Lock(), threading.Event()
 
     def work(number: int, call: Callable[[], _T]) -> None:
+        with turn:
+            if is_over.is_set():  # an interrupt came while the threads were started
+                return
+            begun.append(ended[number])
         _interruptions[get_ident()] = reading
         try:
             results[number] = call()
@@ -60,24 +65,24 @@ def at_once(calls: Sequence[Callable[[], _T]]) -> list[_T]:
             del _interruptions[get_ident()]
             ended[number].set()
 
-    begun = []
     try:
-        for number, call in enumerate(calls):
-            threading.Thread(target=work, args=(number, call), daemon=True).start()
-            begun.append(ended[number])
-        for each in ended:
-            each.wait()
+        for each in enumerate(calls):
+            threading.Thread(target=work, args=each, daemon=True).start()
+        for event in ended:
+            event.wait()
     except BaseException:
+        with turn:
+            is_over.set()
         if writing is not None:
             os.close(writing)
             writing = None
-        for each in begun:
-            each.wait()
+        for event in begun:
+            event.wait()
         raise
     finally:
         if writing is not None:
             os.close(writing)
-        if inherited is None:
+        if inherited is None and all(event.is_set() for event in begun):  # not after a second interrupt
             os.close(reading)
     errors = [raised[number] for number in sorted(raised)]
     for error in errors:

@@ -90,6 +90,28 @@ def test_an_interrupt_ends_what_the_calls_wait_for(wait: Callable[[], None]) -> 
     assert [each for each in threading.enumerate() if each is not threading.main_thread() and not each.daemon] == []
 
 
+def test_an_interrupt_while_threads_start_leaves_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, begun, ended = threading.Thread.start, list[int](), list[int]()
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        if len(begun) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def call() -> None:
+        begun.append(1)
+        try:
+            _waits_for_a_command()
+        finally:
+            time.sleep(0.1)
+            ended.append(1)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        at_once([call, call])
+    assert ended == begun
+
+
 def test_an_interrupt_ends_the_wait_for_a_lock_that_another_holds(tmp_path: Path) -> None:
     def second() -> None:
         time.sleep(0.2)
