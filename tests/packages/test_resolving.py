@@ -215,3 +215,19 @@ def test_a_lock_is_held_against_the_indexes(environ: dict[str, str], caches: Pat
         assert refused(lock | {"bun": lock["bun"].replace(b"1.2.3", b"1.2.9")}) == (
             "p.lock/bun.lock:13: the registry has no solven-acme 1.2.9"
         )
+
+
+def test_bun_starts_no_git_for_what_a_package_needs_from_a_repository(
+    host: toolchain.Toolchain, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """Git would start ssh, with this user's keys, towards whatever host a package names."""
+    (tmp_path / "bin").mkdir()
+    for name in ("git", "ssh"):
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    with serve() as registry:
+        registry.add_npm("solven-evil", "1.0.0", needs={"other": "git+ssh://git@127.0.0.1/other.git"})
+        own = {"PATH": f"{tmp_path}/bin:{environ['PATH']}", "npm_config_registry": registry.address}
+        with pytest.raises(BuildError, match="a lock has nothing from a git repository"):
+            locking.resolve(Bun({"solven-evil": "1"}), b"", toolchain.host(host.cache, {**environ, **own}))
+    assert not (tmp_path / "ran").exists()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from solven_env.packages.ecosystems.bun.bun_lock import BunLock, LockedPackage
     from solven_env.packages.toolchain import Toolchain
 
+_NO_GIT = '"git" is not installed'
 _FIX = "Change the profile's bun.packages, or let this host reach its npm registry."
 
 # A package of bun.lock: "key": ["name@version", "address", …]. Bun writes one package a line.
@@ -102,15 +103,23 @@ def without_addresses(lock: str) -> str:
 
 
 def run_bun(directory: Path, host: Toolchain, command: str, *options: str) -> None:
-    """Run `install` or `update` in a directory with a package.json. BuildError."""
-    home = directory / "home"
+    """Run `install` or `update` in a directory with a package.json. BuildError.
+
+    No other program is on PATH: for what a package needs from a git repository, Bun would start git and ssh, with this
+    user's keys and towards whatever host that package names.
+    """
+    home, nothing = directory / "home", directory / "no-programs"
     home.mkdir(exist_ok=True)
     (home / ".npmrc").write_bytes(host.registries.npmrc)
     own = {"HOME": str(home), "XDG_CONFIG_HOME": str(home), "BUN_INSTALL": str(home), "DO_NOT_TRACK": "1"}
-    programs.run(
-        [program.find(host).path, command, "--ignore-scripts", "--no-progress", "--no-summary", *options],
-        cwd=directory,
-        environ={**host.environ, **own, "BUN_INSTALL_CACHE_DIR": str(home / "cache")},
-        purpose="the JavaScript packages cannot be locked",
-        fix=_FIX,
-    )
+    try:
+        programs.run(
+            [program.find(host).path, command, "--ignore-scripts", "--no-progress", "--no-summary", *options],
+            cwd=directory,
+            environ={**host.environ, **own, "PATH": str(nothing), "BUN_INSTALL_CACHE_DIR": str(home / "cache")},
+            purpose="the JavaScript packages cannot be locked",
+            fix=_FIX,
+        )
+    except BuildError as error:
+        error.message = error.message.replace(_NO_GIT, "a lock has nothing from a git repository")
+        raise
