@@ -18,7 +18,6 @@ import io
 import json
 import shutil
 import zipfile
-import zlib
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -271,7 +270,7 @@ def _keep(pin: Pin, name: str, wheel: IO[bytes], place: Path, interpreter: Inter
                     shutil.rmtree(place, ignore_errors=True)
                     with staged(place) as stage, refusals_told(place):
                         _pack(archive, info, what, stage / f"{stem}-py3-none-any.whl")
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+    except archives.BROKEN as error:
         raise BuildError(f"{what} cannot be read: {error}") from None
 
 

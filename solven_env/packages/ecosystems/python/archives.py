@@ -10,7 +10,9 @@ import posixpath
 import re
 import shutil
 import stat
+import struct
 import zipfile
+import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import BuildError
@@ -28,6 +30,11 @@ _PIECE = 1 << 20
 _EXECUTABLE = 0o111
 _LARGEST = 8 << 30
 """Bytes of all files of one package together. A package index takes files of at most 1 GiB, and they are compressed."""
+_DEEPEST = 100
+"""Directories above each other; more than Python's stack and its open files hold would crash whoever reads them."""
+BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, IndexError, RuntimeError, ValueError)
+"""The errors of `zipfile` about an archive that strangers damaged. Most of them are undocumented."""
+_KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _PATH = re.compile(r"[^/\\\0]+(?:/[^/\\\0]+)*+")
 
 
@@ -107,6 +114,8 @@ def of_wheel(wheel: zipfile.ZipFile, what: str) -> Iterator[Packed]:
             raise BuildError(f"{what} has a file at a path that no package has: {path[:200]!r}")
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
             raise _not_files(what, path)
+        if entry.compress_type not in _KINDS:
+            raise BuildError(f"{what} has a file that is compressed as in no wheel: {path[:200]!r}")
         yield Packed(path, wheel.open(entry), entry.file_size, bool(mode & _EXECUTABLE))
         before = path
 
@@ -117,7 +126,11 @@ def _is_within(path: str) -> bool:
 
 def _opened(directory: int, above: str, what: str) -> Iterator[tuple[str, int]]:
     with holding(directory):
+        if above.count("/") > _DEEPEST:
+            raise BuildError(f"{what} has more than {_DEEPEST} directories above each other")
         for name in sorted(os.listdir(directory)):
+            if not _is_utf8(name):
+                raise BuildError(f"{what} has a name that is not UTF-8: {f'{above}{name}'[:200]!r}")
             try:
                 descriptor = os.open(name, _FLAGS, dir_fd=directory)
             except OSError:  # a link, or a socket
@@ -130,6 +143,14 @@ def _opened(directory: int, above: str, what: str) -> Iterator[tuple[str, int]]:
             else:
                 os.close(descriptor)
                 raise _not_files(what, f"{above}{name}")
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _not_files(what: str, path: str) -> BuildError:

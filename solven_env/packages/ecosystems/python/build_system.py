@@ -5,6 +5,9 @@ Pure: nothing of a package runs to learn it.
 
 from __future__ import annotations
 
+import json
+import posixpath
+import re
 import tomllib
 from email.parser import BytesParser
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,6 +25,7 @@ _LEGACY = "setuptools.build_meta:__legacy__"
 _DEFAULT = ("setuptools>=40.8.0",)
 """The requirements of an sdist that names none, as pip and uv have them. PEP 518 names setuptools and wheel, whose part
 newer versions of setuptools have taken over."""
+_OBJECT = re.compile(r"[\w.]+(?::[\w.]+)?")
 _LONGEST = 8 << 10
 _MOST = 1000
 
@@ -49,7 +53,16 @@ def parse(pyproject: bytes | None, what: str) -> BuildSystem:
     backend = table.get("build-backend", _LEGACY)
     if not isinstance(backend, str):
         raise BuildError(f"{what} has a [build-system] whose build-backend is no text")
-    return BuildSystem(checked(requires, f"the build of {what}"), backend, _texts(table, "backend-path", what))
+    if len(backend) > _LONGEST or not _OBJECT.fullmatch(backend):
+        raise BuildError(f"{what} has a [build-system] whose build-backend names no object: {backend[:200]!r}")
+    paths = _texts(table, "backend-path", what)
+    if sum(map(len, paths)) > _LONGEST or not all(map(_is_within, paths)):
+        raise BuildError(f"{what} has a [build-system] whose backend-path is not within the source")
+    return BuildSystem(checked(requires, f"the build of {what}"), backend, paths)
+
+
+def _is_within(path: str) -> bool:
+    return "\0" not in path and not posixpath.normpath(path).startswith(("/", ".."))
 
 
 def _texts(table: Any, name: str, what: str) -> tuple[str, ...]:
@@ -74,6 +87,17 @@ def checked(requirements: Iterable[str], asker: str) -> tuple[str, ...]:
         if found.has_address:
             raise BuildError(f"{asker} asks for {found.name} by its address, and a lock has none")
     return lines
+
+
+def listed(said: bytes, asker: str) -> tuple[str, ...]:
+    """The requirements that a hook listed as JSON, each as `checked` gives it. BuildError for anything else."""
+    try:
+        found = json.loads(said)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+        raise BuildError(f"{asker} does not say what it needs")
+    return checked(found, asker)
 
 
 def declared(metadata: bytes, name: str, version: str) -> Declared:

@@ -7,7 +7,6 @@ requirements, metadata, a wheel, each of which is read through no link and belie
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from contextlib import contextmanager
@@ -84,13 +83,7 @@ class WalledBuild(NamedTuple):
     def requires(self) -> tuple[str, ...]:
         """The requirements that the build asks for beside the static ones."""
         self._call("requires")
-        try:
-            said = json.loads(self._read("requires"))
-        except ValueError:
-            said = None
-        if not isinstance(said, list) or not all(isinstance(text, str) for text in said):
-            raise BuildError(f"the build of {self.what} does not say what it needs")
-        return build_system.checked(said, f"the build of {self.what}")
+        return build_system.listed(self._read("requires"), f"the build of {self.what}")
 
     def metadata(self) -> bytes:
         """The METADATA of the wheel that it would build."""

@@ -226,6 +226,10 @@ ACME = "acme-1-py3-none-any.whl"
     [
         (ACME, b"no wheel", "cannot be read"),
         (ACME, wheel()[:-30], "cannot be read"),
+        (ACME, wheel(lambda archive: archive.writestr("a", b"1", zipfile.ZIP_LZMA)), "compressed as in no wheel"),
+        (ACME, wheel(lambda archive: archive.writestr("é", "")).replace("é".encode(), b"\xff\xff"), "cannot be read"),
+        (ACME, wheel(lambda archive: archive.writestr("x", "")).replace(b"x", b"\0"), "cannot be read|path that no"),
+        (ACME, wheel()[:-6] + b"\xff\xff\0\0" + wheel()[-2:], "cannot be read"),
         ("acme-1.whl", wheel(), "a name that no wheel has"),
         ("other-1-py3-none-any.whl", wheel(), "is another one"),
         ("acme-2-py3-none-any.whl", wheel(), "is another one"),

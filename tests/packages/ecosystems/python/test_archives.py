@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import subprocess
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,28 @@ def test_a_link_and_a_second_file_are_refused(tmp_path: Path) -> None:
 
     with wheel(twice) as made, pytest.raises(BuildError, match="path that no package has"):
         archives.pack(archives.of_wheel(made, "the wheel"), tmp_path / "made2")
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [(b"a\xff.py", r"a name that is not UTF-8: 'a\\udcff.py'"), (b"d/" * 200, "directories above each")],
+)
+def test_a_name_and_a_depth_that_no_archive_could_have_are_refused(tmp_path: Path, path: bytes, said: str) -> None:
+    made = os.open(tmp_path, os.O_RDONLY)
+    subprocess.run(["mkdir", "-p", b"it/" + path], cwd=tmp_path, check=True)
+    directory = os.open("it", os.O_RDONLY, dir_fd=made)
+    os.close(made)
+    with pytest.raises(BuildError, match=said):
+        archives.pack(archives.of_directory(directory, "the sdist"), tmp_path / "made")
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_is_compressed_as_in_no_wheel_is_refused(tmp_path: Path, kind: int) -> None:
+    with (
+        wheel(lambda archive: archive.writestr("a", b"1", kind)) as made,
+        pytest.raises(BuildError, match="compressed"),
+    ):
+        archives.pack(archives.of_wheel(made, "the wheel"), tmp_path / "made")
 
 
 def test_what_has_too_many_bytes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from solven_env.errors import BuildError
-from solven_env.packages.ecosystems.python.build_system import BuildSystem, declared, parse
+from solven_env.packages.ecosystems.python.build_system import BuildSystem, declared, listed, parse
 from solven_env.packages.ecosystems.python.pip_compile import Declared
 
 LEGACY = "setuptools.build_meta:__legacy__"
@@ -34,6 +34,12 @@ def test_a_build_system_is_read(text: bytes | None, found: BuildSystem) -> None:
         (b"[build-system]\nrequires = [3]\n", "requires is no list"),
         (b"[build-system]\nbuild-backend = 3\n", "build-backend is no text"),
         (b"[build-system]\nbackend-path = '.'\n", "backend-path is no list"),
+        (b'[build-system]\nbuild-backend = "a\\u0000--bind"\n', "build-backend names no object"),
+        (b"[build-system]\nbuild-backend = '" + b"a" * 9000 + b"'\n", "build-backend names no object"),
+        (b'[build-system]\nbackend-path = ["a\\u0000"]\n', "backend-path is not within the source"),
+        (b"[build-system]\nbackend-path = ['a/../..']\n", "backend-path is not within the source"),
+        (b"[build-system]\nbackend-path = ['/etc']\n", "backend-path is not within the source"),
+        (b"[build-system]\nbackend-path = ['" + b"a" * 9000 + b"']\n", "backend-path is not within the source"),
         (b"[build-system]\nrequires = ['--index-url https://evil']\n", "asks for what is no requirement"),
         (b"[build-system]\nrequires = ['-r /etc/passwd']\n", "asks for what is no requirement"),
         (b"[build-system]\nrequires = ['./x.whl']\n", "asks for what is no requirement"),
@@ -46,6 +52,13 @@ def test_a_build_system_is_read(text: bytes | None, found: BuildSystem) -> None:
 def test_what_uv_would_obey_is_refused(text: bytes, said: str) -> None:
     with pytest.raises(BuildError, match=said):
         parse(text, "acme 1")
+
+
+def test_what_a_hook_lists_is_a_list_of_requirements() -> None:
+    assert listed(b'["six >= 1", "six >= 1"]', "the build") == ("six >= 1",)
+    for said in (b"", b"\xff", b"{}", b"[3]", b"[" * 100_000, b"9" * 10_000):
+        with pytest.raises(BuildError, match="the build does not say what it needs"):
+            listed(said, "the build")
 
 
 def test_metadata_is_that_of_the_pin() -> None:
