@@ -25,8 +25,8 @@ FILE = "config.yaml"
 LAST_UID = 2**32 - 3
 """The highest uid. 2^32 - 1 is no uid, and many systems keep the one before it free (nobody of 32 bits)."""
 
-_SCHEMES = {"indexes": ("https", "http", "file"), "registries": ("https", "http")}
-_CREDENTIALS = {"indexes": "password", "registries": "token"}
+_SCHEMES = {"indexes": ("https", "http", "file"), "npm_scopes": ("https", "http")}
+_CREDENTIALS = {"indexes": "password", "npm_scopes": "token"}
 _PLACES = {"environment": ("name", "COMPANY_TOKEN"), "file": ("path", "/run/secrets/company")}
 """By the `from` of a secret, the key that says where it is, and an example of its value."""
 _OF_ADDRESSES = re.compile(r"[A-Za-z0-9:/._~%+,=&\[\]-]+")
@@ -91,14 +91,14 @@ _NO_REGISTRIES: Mapping[str, HostRegistry] = {}
 class Config(NamedTuple):
     """The configuration of a host; all defaults without a file. `default_storage` is a name in `storages`.
 
-    Profiles name what is in `indexes` and `registries`.
+    Profiles name what is in `indexes`, and the scopes (`@company`) in `npm_scopes`.
     """
 
     default_storage: str | None = None
     storages: Mapping[str, Storage] = _NO_STORAGES
     sandbox: HostSandbox = HostSandbox()
     indexes: Mapping[str, HostIndex] = _NO_INDEXES
-    registries: Mapping[str, HostRegistry] = _NO_REGISTRIES
+    npm_scopes: Mapping[str, HostRegistry] = _NO_REGISTRIES
 
 
 def parse(text: bytes, file: str, schema: bytes, find_group: Callable[[str], int | None] = lambda _: None) -> Config:
@@ -313,11 +313,11 @@ def _config(data: Mapping[str, Any], group: int | None) -> Config:
         name: HostIndex(index["url"], index.get("username", ""), _secret(index.get("password")))
         for name, index in data.get("indexes", {}).items()
     }
-    registries = {
-        name: HostRegistry(registry["url"], _secret(registry.get("token")))
-        for name, registry in data.get("registries", {}).items()
+    npm_scopes = {
+        scope: HostRegistry(registry["url"], _secret(registry.get("token")))
+        for scope, registry in data.get("npm_scopes", {}).items()
     }
-    return Config(data.get("default_storage"), storages, HostSandbox(**sandbox), indexes, registries)
+    return Config(data.get("default_storage"), storages, HostSandbox(**sandbox), indexes, npm_scopes)
 
 
 def _secret(written: Mapping[str, str] | None) -> Secret | None:

@@ -21,7 +21,7 @@ storages:
 indexes:
   company: {url: https://packages.acme.test/simple, username: ada, password: {from: file, path: /run/secret}}
   plain: {url: http://h/s}
-registries: {npm: {url: https://npm.acme.test/, token: {from: environment, name: TOKEN}}}
+npm_scopes: {"@acme": {url: https://npm.acme.test/, token: {from: environment, name: TOKEN}}}
 sandbox: {uid: 12345, uids: {first: 20000, count: 3}, bwrap: /opt/bwrap, networks: [none, internet]}
 """
 
@@ -61,11 +61,11 @@ MISTAKES = [
     ("indexes: {c: {url: https://h, username: 'a b'}}", "1:41: indexes.c.username: 'a b' is not a name without "),
     (f"indexes: {{c: {{url: https://h, password: {FROM}}}}}", "1:31: indexes.c has a password and no username. Add "),
     ("indexes: {c: {url: https://h, username: a, password: pw}}", "1:54: indexes.c.password must be a mapping, not t"),
-    ("registries: {c: {url: https://h, token: {from: file}}}", "1:34: registries.c.token has no 'path'. Add 'path: "),
-    ("registries: {c: {url: https://h, token: {from: environment, path: /x}}}", "1:61: registries.c.token: 'path' "),
-    ("registries: {c: {url: https://h, token: {from: vault}}}", "1:48: registries.c.token.from: 'vault' is not envi"),
-    ("registries: {c: {url: https://h, token: {from: file, path: x}}}", "1:60: registries.c.token.path: 'x' is not an"),
-    ("registries: {c: {url: 'file:///x'}}", "1:23: registries.c has no address that begins with https://, http://. "),
+    ("npm_scopes: {'@c': {url: https://h, token: {from: file}}}", "1:37: npm_scopes.@c.token has no 'path'. Add 'path: "),
+    ("npm_scopes: {'@c': {url: https://h, token: {from: environment, path: /x}}}", "1:64: npm_scopes.@c.token: 'path' "),
+    ("npm_scopes: {'@c': {url: https://h, token: {from: vault}}}", "1:51: npm_scopes['@c'].token.from: 'vault' is not envi"),
+    ("npm_scopes: {'@c': {url: https://h, token: {from: file, path: x}}}", "1:63: npm_scopes['@c'].token.path: 'x' is not an"),
+    ("npm_scopes: {'@c': {url: 'file:///x'}}", "1:26: npm_scopes.@c has no address that begins with https://, http://. "),
     ("- a", "1:1: the document is a list, not a mapping. Write 'key: value' lines."),
 ]  # fmt: skip
 
@@ -91,7 +91,7 @@ def test_what_is_said_is_read() -> None:
             "company": HostIndex("https://packages.acme.test/simple", "ada", Secret(path="/run/secret")),
             "plain": HostIndex("http://h/s"),
         },
-        {"npm": HostRegistry("https://npm.acme.test/", Secret(variable="TOKEN"))},
+        {"@acme": HostRegistry("https://npm.acme.test/", Secret(variable="TOKEN"))},
     )
 
 

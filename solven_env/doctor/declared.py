@@ -62,7 +62,7 @@ def interpreter(asked: AskedProfile) -> Answer | None:
 
 
 def named_sources(asked: AskedProfile) -> Answer | None:
-    """This host's configuration has the indexes and registries that it names, and their secrets are to be had."""
+    """This host's configuration has the indexes and scopes that it names, and their secrets are to be had."""
     profile = asked.resolved()
     with host_away() as (about, _):
         host = about.configured(asked.host.config)

@@ -1,5 +1,5 @@
 """Packages that come from a source which the host's configuration names, and from no other: `python.indexes` and
-`bun.registries` of a profile, with the addresses and credentials that this host has for them.
+`bun.scopes` of a profile, with the addresses and credentials that this host has for them.
 
 An address goes to uv in a file or a variable, to Bun in its .npmrc; a credential goes to both in a variable of their
 environment. Neither stands in an argument list, a lock, a record or a message.
@@ -36,14 +36,14 @@ _SHORTEST = 4
 
 
 class Bindings(NamedTuple):
-    """Names of the host's sources: an index for each package, by its canonical name, a registry for each scope.
+    """Names of the host's sources: an index for each package, by its canonical name, and scopes of npm (`@company`).
 
     `default` is the index of all other packages; empty: they come from where this host's pip and uv say.
     """
 
     default: str = ""
     packages: Mapping[str, str] = _NONE
-    scopes: Mapping[str, str] = _NONE
+    scopes: tuple[str, ...] = ()
 
     @property
     def indexes(self) -> tuple[str, ...]:
@@ -52,8 +52,8 @@ class Bindings(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of all indexes and registries."""
-        return (*self.indexes, *dict.fromkeys(self.scopes.values()))
+        """The names of all indexes, and the scopes."""
+        return (*self.indexes, *self.scopes)
 
     def of(self, package: str) -> str:
         """The name of a package's index; empty where it comes from where this host's pip and uv say."""
@@ -73,7 +73,7 @@ class Bound(NamedTuple):
         return "Bound(…)"
 
     def without_addresses(self, text: str) -> str:
-        """A text of uv's or Bun's with the names of indexes and registries in the place of addresses and secrets."""
+        """A text of uv's or Bun's with the names of indexes and scopes in the place of addresses and secrets."""
         if not self.hidden:
             return text
         for pattern, shown in self.hidden:
@@ -91,16 +91,18 @@ def uv_name(index: str) -> str:
 
 
 def check(bindings: Bindings, config: Config, environ: Mapping[str, str]) -> None:
-    """BuildError for each index and each registry that the host's configuration lacks."""
-    named = {"index": (bindings.indexes, config.indexes), "registry": (bindings.scopes.values(), config.registries)}
-    plural = {"index": "indexes", "registry": "registries"}
+    """BuildError for each index and each scope that the host's configuration lacks."""
+    from solven_env.documents.schema import inline
+
+    named = {"index": (bindings.indexes, config.indexes), "scope": (bindings.scopes, config.npm_scopes)}
+    sections = {"index": "indexes", "scope": "npm_scopes"}
     lacking = [
         BuildError(
             f"the profile names the {kind} '{name}', and this host's configuration has no {kind} of that name",
-            fix=f"Add to {configuration.place(environ)}: '{plural[kind]}: {{{name}: {{url: \"https://…\"}}}}'.",
+            fix=f"Add to {configuration.place(environ)}: '{sections[kind]}: {{{inline(name)}: {{url: \"https://…\"}}}}'.",
         )
         for kind, (names, known) in named.items()
-        for name in dict.fromkeys(names)
+        for name in names
         if name not in known
     ]
     raise_together(lacking)
@@ -111,7 +113,7 @@ def bind(found: Registries, bindings: Bindings, config: Config, environ: Mapping
     if bindings == Bindings():
         return found, Bound(bindings)
     indexes = {name: config.indexes[name] for name in bindings.indexes}
-    registries = {name: config.registries[name] for name in dict.fromkeys(bindings.scopes.values())}
+    registries = {scope: config.npm_scopes[scope] for scope in bindings.scopes}
     secrets = _secrets(indexes, registries, environ)
     variables, options = dict(found.variables), found.options
     if bindings.default:
@@ -125,8 +127,8 @@ def bind(found: Registries, bindings: Bindings, config: Config, environ: Mapping
         prefix = f"UV_INDEX_{uv_name(name).upper().replace('-', '_')}"
         variables |= {f"{prefix}_USERNAME": index.username} if index.username else {}
         variables |= {f"{prefix}_PASSWORD": secrets["indexes", name]} if index.password else {}
-    tokens = {name: _token_variable(name) for name, registry in registries.items() if registry.token}
-    variables |= {variable: secrets["registries", name] for name, variable in tokens.items()}
+    tokens = {scope: _token_variable(scope) for scope, registry in registries.items() if registry.token}
+    variables |= {variable: secrets["npm_scopes", scope] for scope, variable in tokens.items()}
     local = (pip_settings.local_path(index.url).rstrip("/") for index in indexes.values())
     shown = {path.rpartition("/")[0] for path in local if path}
     directories = shown if bindings.default else {*found.directories, *shown}
@@ -134,7 +136,7 @@ def bind(found: Registries, bindings: Bindings, config: Config, environ: Mapping
         found._replace(
             variables=variables,
             options=options,
-            npmrc=b"\n".join(filter(None, (found.npmrc, _npmrc(bindings.scopes, registries, tokens)))),
+            npmrc=b"\n".join(filter(None, (found.npmrc, _npmrc(registries, tokens)))),
             directories=tuple(sorted(directories)),
         ),
         Bound(
@@ -178,17 +180,17 @@ def _without_sources(variables: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in variables.items() if not name.startswith(_UV_SOURCES)}
 
 
-def _npmrc(scopes: Mapping[str, str], registries: Mapping[str, HostRegistry], tokens: Mapping[str, str]) -> bytes:
+def _npmrc(registries: Mapping[str, HostRegistry], tokens: Mapping[str, str]) -> bytes:
     """Lines of an .npmrc; what stands last counts."""
-    lines = [f"{scope}:registry={registries[name].url.rstrip('/')}/" for scope, name in scopes.items()]
-    for name, variable in tokens.items():
-        bare = registries[name].url.rstrip("/").partition(":")[2]
+    lines = [f"{scope}:registry={registry.url.rstrip('/')}/" for scope, registry in registries.items()]
+    for scope, variable in tokens.items():
+        bare = registries[scope].url.rstrip("/").partition(":")[2]
         lines.append(f"{bare}/:_authToken=${{{variable}}}")
     return "\n".join(lines).encode()
 
 
-def _token_variable(registry: str) -> str:
-    return f"SOLVEN_ENV_TOKEN_{hashlib.sha256(registry.encode()).hexdigest()[:8].upper()}"
+def _token_variable(scope: str) -> str:
+    return f"SOLVEN_ENV_TOKEN_{hashlib.sha256(scope.encode()).hexdigest()[:8].upper()}"
 
 
 def _secrets(
@@ -197,7 +199,7 @@ def _secrets(
     """The secrets of sources that have one, by section of the configuration and name."""
     asked = {
         **{("indexes", name): ("password", index.password) for name, index in indexes.items()},
-        **{("registries", name): ("token", registry.token) for name, registry in registries.items()},
+        **{("npm_scopes", scope): ("token", registry.token) for scope, registry in registries.items()},
     }
     return {
         key: _read(secret, f"{key[0]}.{key[1]}.{field}", environ) for key, (field, secret) in asked.items() if secret
@@ -234,7 +236,7 @@ def _hidden(
 ) -> list[tuple[re.Pattern[str], str]]:
     """Texts that messages must not show: the longest address first, since one may begin with another."""
     addresses = {index.url.rstrip("/"): f"index '{name}'" for name, index in indexes.items()}
-    addresses |= {each.url.rstrip("/"): f"registry '{name}'" for name, each in registries.items()}
+    addresses |= {each.url.rstrip("/"): f"the registry of {scope}" for scope, each in registries.items()}
     hosts = {address.split("/")[2]: shown for address, shown in addresses.items()}
     longest_first = sorted(addresses.items(), key=lambda each: -len(each[0]))
     return [

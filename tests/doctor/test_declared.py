@@ -105,32 +105,32 @@ def test_named_sources_are_asked_for_their_names_and_secrets(shared: World, tmp_
     profile.write_text(
         "version: 1\nname: named\nrelease: 1.0.0\n"
         'python: {version: "3.12", packages: [six], indexes: [{name: company, packages: [six]}]}\n'
-        'bun: {packages: {}, registries: [{name: npm, scopes: ["@company"]}]}\n'
+        'bun: {packages: {}, scopes: ["@company"]}\n'
     )
     with serve(basic("ada", "sesame")) as index, serve("Bearer sesame") as registry:
         configured = f"""\
 indexes:
   company: {{url: "{index.address}/simple", username: ada, password: {{from: environment, name: PASSWORD}}}}
   down: {{url: "http://127.0.0.1:9/canary"}}
-registries: {{npm: {{url: "{registry.address}", token: {{from: file, path: {tmp_path}/token}}}}}}
+npm_scopes: {{"@company": {{url: "{registry.address}", token: {{from: file, path: {tmp_path}/token}}}}}}
 """
-        asked = ("profile's sources", "named indexes", "named registries")
+        asked = ("profile's sources", "named indexes", "npm scopes")
         with edited(shared.base / "config.yaml", configured):
             told = doctor(shared, "--profile", str(profile), only=asked)
             assert told.level("profile's sources") == "broken"
             assert "indexes.company.password of the host configuration is not to be had" in told.cause(asked[0])
             assert "the environment has no PASSWORD" in told.cause("named indexes")
-            assert "/token: No such file" in told.cause("named registries")
+            assert "/token: No such file" in told.cause("npm scopes")
             (tmp_path / "token").write_text("sesame\n")
             told = doctor(shared, "--profile", str(profile), only=asked, PASSWORD="wrong")
-            assert told.level("profile's sources") == told.level("named registries") == "ok"
-            assert "this host has company, npm" in told.cause("profile's sources")
+            assert told.level("profile's sources") == told.level("npm scopes") == "ok"
+            assert "this host has company, @company" in told.cause("profile's sources")
             assert "'company': it refuses: 401 Unauthorized" in told.cause("named indexes")
             assert "'down': " in told.cause("named indexes") and "canary" not in told.cause("named indexes")
             (tmp_path / "token").write_text("wrong\n")
-            told = doctor(shared, only=("named registries",))
-            assert told.level("named registries") == "limited" and "401" in told.cause("named registries")
+            told = doctor(shared, only=("npm scopes",))
+            assert told.level("npm scopes") == "limited" and "401" in told.cause("npm scopes")
         with edited(shared.base / "config.yaml", configured.replace("  down: ", "  # ")):
             told = doctor(shared, only=("named indexes",), PASSWORD="sesame")
             assert told.level("named indexes") == "ok"
-    assert registry.seen[0] == "/@solven-env%2fprobe"
+    assert registry.seen[0] == "/@company%2fsolven-env-probe"

@@ -19,7 +19,7 @@ CONFIG = Config(
         "plain": HostIndex("https://plain.acme.test/whl"),
         "local": HostIndex("file:///srv/wheels/simple"),
     },
-    registries={"company": HostRegistry("https://npm.acme.test/npm", Secret(path="/run/secret"))},
+    npm_scopes={"@company": HostRegistry("https://npm.acme.test/npm", Secret(path="/run/secret"))},
 )
 ENVIRON = {"HOME": "/h", "PASSWORD": "sesame"}
 COMPANY = uv_name("company")
@@ -73,7 +73,7 @@ def test_a_scope_comes_from_its_registry_whatever_the_hosts_npmrc_says(tmp_path:
     (tmp_path / "token").write_text("sesame\n")
     registry = HostRegistry("https://npm.acme.test/npm", Secret(path=str(tmp_path / "token")))
     files = {"/h/.npmrc": b"registry=https://mine/\n@acme:registry=https://other/\n"}
-    found = bound(Bindings(scopes={"@acme": "company"}), host({}, files), Config(registries={"company": registry}))
+    found = bound(Bindings(scopes=("@acme",)), host({}, files), Config(npm_scopes={"@acme": registry}))
     *own, scope, token = found.npmrc.decode().splitlines()
     (variable,) = found.variables
     assert own == ["registry=https://mine/", "@acme:registry=https://other/"]
@@ -84,13 +84,13 @@ def test_a_scope_comes_from_its_registry_whatever_the_hosts_npmrc_says(tmp_path:
 
 def test_names_that_the_host_lacks_are_told_together() -> None:
     with pytest.raises(BuildError) as caught:
-        check(Bindings("nope", {"torch": "plain"}, {"@a": "gone"}), CONFIG, {"SOLVEN_ENV_CONFIG": "/etc/c.yaml"})
+        check(Bindings("nope", {"torch": "plain"}, ("@gone",)), CONFIG, {"SOLVEN_ENV_CONFIG": "/etc/c.yaml"})
     error = caught.value
     assert (
         error.message == "the profile names the index 'nope', and this host's configuration has no index of that name"
     )
     assert error.fix == "Add to /etc/c.yaml: 'indexes: {nope: {url: \"https://…\"}}'."
-    assert ["the profile names the registry 'gone'" in other.message for other in error.further] == [True]
+    assert ["the profile names the scope '@gone'" in other.message for other in error.further] == [True]
 
 
 def test_a_secret_that_is_not_to_be_had_is_told(tmp_path: Path) -> None:

@@ -152,26 +152,17 @@ def test_an_index_or_a_package_of_one_stands_once(indexes: str, expected: str) -
     assert told.startswith(expected)
 
 
-REGISTRIES = [
-    ("[{name: a, scopes: ['@x', '@x']}]", "4:45: the scope '@x' stands here twice. Keep one of the two."),
-    (
-        "[{name: a, scopes: ['@x']}, {name: b, scopes: ['@x']}]",
-        "4:66: the scope '@x' stands at the registry 'a' too. Keep one of the two.",
-    ),
-    (
-        "[{name: a, scopes: ['@x']}, {name: a, scopes: ['@y']}]",
-        "4:54: the registry 'a' stands here twice. Keep one of the two.",
-    ),
-    ("[{name: a, scopes: [x]}]", "4:39: bun.registries[0].scopes[0]: 'x' is not a scope such as @company. "),
-    ("[{name: a, scopes: ['@x/y']}]", "4:39: bun.registries[0].scopes[0]: '@x/y' is not a scope such as @com"),
-    ("[{name: a, scopes: []}]", "4:38: bun.registries[0].scopes is not a list of at least one scope. "),
-    ("[a]", "4:20: bun.registries[0] must be a mapping, not text. "),
+SCOPES = [
+    ("['@x', '@x']", "4:22: the scope '@x' stands here twice. Keep one of the two."),
+    ("[x]", "4:16: bun.scopes[0]: 'x' is not a scope such as @company. "),
+    ("['@x/y']", "4:16: bun.scopes[0]: '@x/y' is not a scope such as @com"),
+    ("[{name: a}]", "4:16: bun.scopes[0] must be text, not a mapping. "),
 ]
 
 
-@pytest.mark.parametrize(("registries", "expected"), REGISTRIES)
-def test_a_registry_or_a_scope_of_one_stands_once(registries: str, expected: str) -> None:
-    (told,) = mistakes(f"{HEAD}bun: {{registries: {registries}}}\n")
+@pytest.mark.parametrize(("scopes", "expected"), SCOPES)
+def test_a_scope_stands_once(scopes: str, expected: str) -> None:
+    (told,) = mistakes(f"{HEAD}bun: {{scopes: {scopes}}}\n")
     assert told.startswith(expected)
 
 

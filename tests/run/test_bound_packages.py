@@ -34,7 +34,7 @@ python:
   indexes: [{name: company, packages: [acme-core, acme-torch]}, {name: disk, packages: [acme-extra]}]
 bun:
   packages: {acme-tool: ^1.0.0, other: "npm:@company/kit@^1.0.0"}
-  registries: [{name: company, scopes: ["@company"]}]
+  scopes: ["@company"]
 dotfiles:
   pyproject.toml: {template: pyproject.toml.j2, own: keys}
   package.json: {template: package.json.j2, own: keys}
@@ -120,8 +120,8 @@ indexes:
     username: ada
     password: {{from: environment, name: COMPANY_PASSWORD}}
   disk: {{url: "file://{world.base}/index/simple"}}
-registries:
-  company: {{url: {served.company_registry.address}, token: {{from: file, path: {world.base}/token}}}}
+npm_scopes:
+  "@company": {{url: {served.company_registry.address}, token: {{from: file, path: {world.base}/token}}}}
 """
         )
         yield world, served
@@ -203,8 +203,8 @@ def check_that_lacking_names_are_told(world: World) -> None:
         "the profile names the index 'company', and this host's configuration has no index of that name",
         f"Add to {world.base}/empty.yaml: 'indexes: {{company: {{url: \"https://…\"}}}}'.",
         f"Add to {world.base}/empty.yaml: 'indexes: {{disk: {{url: \"https://…\"}}}}'.",
-        "the profile names the registry 'company', and this host's configuration has no registry of that name",
-        f"Add to {world.base}/empty.yaml: 'registries: {{company: {{url: \"https://…\"}}}}'.",
+        "the profile names the scope '@company', and this host's configuration has no scope of that name",
+        f'Add to {world.base}/empty.yaml: \'npm_scopes: {{"@company": {{url: "https://…"}}}}\'.',
     )
     for words in (
         ("lock", "bound.yaml"),

@@ -14,7 +14,7 @@ import pytest
 from solven_env.packages import locks, store
 from solven_env.packages.builds import Need
 from solven_env.packages.ecosystems import ECOSYSTEMS, bun, python
-from solven_env.packages.ecosystems.bun import Bun, Registry
+from solven_env.packages.ecosystems.bun import Bun
 from solven_env.packages.ecosystems.python import Index, Python
 from solven_env.packages.ecosystems.python.remembered import Interpreter
 
@@ -41,8 +41,8 @@ PINNED = {"version": "1.3.0", "sha256": "00"}
 @pytest.mark.parametrize(
     ("uid", "key"),
     [
-        (None, "python-c8f8ac8be0b050460a7f9056130019ceea4c2831"),
-        (61000, "python-65d16626e24e0b7acc2d2344bc1c2fbba0454cdf"),
+        (None, "python-2750872e47d20c9d653ad37471fc68e25ac75699"),
+        (61000, "python-c3d020e6a58f55cc6b453ad658cf6898cece8784"),
     ],
 )
 def test_python_builds_keep_their_keys(uid: int | None, key: str) -> None:
@@ -128,7 +128,7 @@ def test_lock_json_keeps_its_bytes() -> None:
         ("python", PYTHON),
         ("python", PYTHON._replace(allow_builds=("jieba",), indexes=(Index("own"), Index("cpu", ("torch",))))),
         ("bun", BUN),
-        ("bun", BUN._replace(trusted=("docx",), registries=(Registry("own", ("@a",)),))),
+        ("bun", BUN._replace(trusted=("docx",), scopes=("@a",))),
     ],
 )
 def test_a_section_is_recorded_whole_and_what_is_empty_not_at_all(kind: str, section: Python | Bun) -> None:

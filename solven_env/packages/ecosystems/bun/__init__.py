@@ -54,7 +54,7 @@ WHYS = MappingProxyType(
 LISTING = ("bun", "pm", "ls")
 RECORDED = table_with(
     {"packages": table_of(text)},
-    {"trusted": list_of(text), "registries": list_of(table_with({"name": text, "scopes": list_of(text)}))},
+    {"trusted": list_of(text), "scopes": list_of(text)},
 )
 SCRIPTS = "scripts.json"
 """The file beside a build's tree that says whose install scripts did not run (`scripts.written`)."""
@@ -80,43 +80,37 @@ def _ask_registry(host: AskedHost) -> Answer | None:
     return asked.npm_registry(host)
 
 
-def _ask_named_registries(host: AskedHost) -> Answer | None:
+def _ask_scopes(host: AskedHost) -> Answer | None:
     from solven_env.packages.ecosystems.bun import asked
 
-    return asked.named_registries(host)
+    return asked.scopes(host)
 
 
 QUESTIONS = (Question("bun", _ask_bun, ("uv",)), Question("node", _ask_node))
 REGISTRIES = (
     Question("npm registry", _ask_registry, ("uv",)),
-    Question("named registries", _ask_named_registries, ("configuration",)),
+    Question("npm scopes", _ask_scopes, ("configuration",)),
 )
 
 
-class Registry(NamedTuple):
-    """A registry by its name in the host's configuration, and the scopes (`@company`) whose packages come from it."""
-
-    name: str
-    scopes: tuple[str, ...]
-
-
 class Bun(NamedTuple):
-    """The section: names and npm version ranges. `trusted` has the packages whose install scripts run."""
+    """The section: names and npm version ranges. `trusted` has the packages whose install scripts run.
+
+    `scopes` (`@company`) come from the registries that the host's configuration has for them.
+    """
 
     packages: Mapping[str, str]
     trusted: tuple[str, ...] = ()
-    registries: tuple[Registry, ...] = ()
+    scopes: tuple[str, ...] = ()
 
     def recorded(self) -> dict[str, Any]:
-        """The section as JSON, empty `trusted` and `registries` left out: earlier versions knew of neither."""
-        registries = [{"name": registry.name, "scopes": list(registry.scopes)} for registry in self.registries]
-        more = {"trusted": list(self.trusted), "registries": registries}
+        """The section as JSON, empty `trusted` and `scopes` left out: earlier versions knew of neither."""
+        more = {"trusted": list(self.trusted), "scopes": list(self.scopes)}
         return {"packages": dict(self.packages), **{name: value for name, value in more.items() if value}}
 
     def asked(self) -> dict[str, Any]:
         """The section in a lock's digest, order aside."""
-        registries = (each._replace(scopes=tuple(sorted(each.scopes))) for each in self.registries)
-        return Bun(self.packages, tuple(sorted(self.trusted)), tuple(sorted(registries))).recorded()
+        return Bun(self.packages, tuple(sorted(self.trusted)), tuple(sorted(self.scopes))).recorded()
 
     def names(self) -> tuple[str, ...]:
         """The packages by name."""
@@ -139,25 +133,15 @@ def check(document: Document) -> None:
             path = (NAME, "packages", name)
             message = f"{path_text(path)}: {quoted(wanted)} {problem}"
             document.report(document.at_value(*path), message, f"Write, for example, {npm.example(wanted)}.")
-    _check_registries(document, (document.data.get(NAME) or {}).get("registries", ()))
+    _check_scopes(document, (document.data.get(NAME) or {}).get("scopes", ()))
 
 
-def _check_registries(document: Document, written: Sequence[Mapping[str, Any] | None]) -> None:
-    """Report a registry or a scope that stands twice."""
-    names, scopes = set[str](), dict[str, str]()
-    for number, entry in enumerate(written):
-        name, path = (entry or {}).get("name"), (NAME, "registries", number)
-        if name in names:
-            message = f"the registry '{name}' stands here twice"
-            document.report(document.at_value(*path, "name"), message, "Keep one of the two.")
-        names |= {name} if name else set()
-        for position, scope in enumerate((entry or {}).get("scopes", ())):
-            if scope in scopes:
-                there = "here twice" if scopes[scope] == name else f"at the registry '{scopes[scope]}' too"
-                where = document.at_value(*path, "scopes", position)
-                document.report(where, f"the scope '{scope}' stands {there}", "Keep one of the two.")
-            if scope:
-                scopes.setdefault(scope, name or "")
+def _check_scopes(document: Document, scopes: Sequence[str | None]) -> None:
+    """Report a scope that stands twice."""
+    for number, scope in enumerate(scopes):
+        if scope and scope in scopes[:number]:
+            where = document.at_value(NAME, "scopes", number)
+            document.report(where, f"the scope '{scope}' stands here twice", "Keep one of the two.")
 
 
 def read(document: Document) -> Bun | None:
@@ -165,28 +149,20 @@ def read(document: Document) -> Bun | None:
     written = document.data.get(NAME)
     if written is None:
         return Bun({}) if (NAME,) in document.taken_out else None
-    registries = (
-        Registry(each.get("name", ""), tuple(filter(None, each.get("scopes", ()))))
-        for each in filter(None, written.get("registries", ()))
-    )
-    return Bun(written.get("packages", {}), tuple(filter(None, written.get("trusted", ()))), tuple(registries))
+    trusted, scopes = (tuple(filter(None, written.get(name, ()))) for name in ("trusted", "scopes"))
+    return Bun(written.get("packages", {}), trusted, scopes)
 
 
 def section(recorded: Mapping[str, Any]) -> Bun:
     """The section as a record has it."""
-    return Bun(
-        recorded["packages"],
-        tuple(recorded.get("trusted", ())),
-        tuple(Registry(each["name"], tuple(each["scopes"])) for each in recorded.get("registries", ())),
-    )
+    return Bun(recorded["packages"], tuple(recorded.get("trusted", ())), tuple(recorded.get("scopes", ())))
 
 
 def bound(section: Bun, builder: Builder) -> Builder:
-    """The builder whose host asks the section's registries. BuildError where the host's configuration lacks one."""
+    """The builder whose host asks the registries of the section's scopes. BuildError where the host lacks one."""
     from solven_env.packages.named_sources import Bindings
 
-    scopes = {scope: registry.name for registry in section.registries for scope in registry.scopes}
-    return builder._replace(host=builder.host.bound(Bindings(scopes=scopes)))
+    return builder._replace(host=builder.host.bound(Bindings(scopes=section.scopes)))
 
 
 def believe(text: bytes, section: Bun, file: str, *, fix: str = "") -> BunLock:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from solven_env.packages.asking import AskedHost
     from solven_env.packages.toolchain import Toolchain
 
-_SCOPE = "@solven-env"
 _LACKS = " - 404"
 """The end of Bun's words for a package that a registry does not have."""
 
@@ -59,19 +58,19 @@ def npm_registry(host: AskedHost) -> Answer | None:
     return limited("the npm registry is not to be reached", problem, fix) if problem else ok("it answers")
 
 
-def named_registries(host: AskedHost) -> Answer | None:
-    """The registries that the host's configuration names answer; they need not have what they are asked for."""
+def scopes(host: AskedHost) -> Answer | None:
+    """The registries of the scopes in the host's configuration answer; they need not have what they are asked for."""
     tool = program.of(host.cache)
     if not program.is_there(tool):
         return None
 
-    def ask(about: Toolchain, name: str) -> str:
-        bound = about.bound(Bindings(scopes={_SCOPE: name}))
+    def ask(about: Toolchain, scope: str) -> str:
+        bound = about.bound(Bindings(scopes=(scope,)))
         with resolving.directory_away(about.cache) as scratch:
-            problem = _asked(tool.path, bound, scratch, f"{_SCOPE}/probe")
+            problem = _asked(tool.path, bound, scratch, f"{scope}/solven-env-probe")
         return "" if _LACKS in problem else bound.bound_sources.without_addresses(problem)
 
-    return ask_each("registry", host.config.registries, host.config, ask)
+    return ask_each("scope", host.config.npm_scopes, host.config, ask)
 
 
 def _asked(bun: Path, about: Toolchain, scratch: Path, package: str) -> str:
