@@ -7,7 +7,10 @@ A wheel that was built is kept beside those that were fetched, and shared by all
 
     <cache>/wheels/<key>/<name>-<version>-py3-none-any.whl
 
-Its key names the sdist's digests, the interpreter, the platform, and the pins that its build needs.
+Its key names the sdist's digests, the interpreter, the platform, and the pins that its build needs. The answers of
+an sdist are kept by such a key too, so that no later lock asks it again:
+
+    <cache>/answers/<key>.json
 """
 
 from __future__ import annotations
@@ -44,7 +47,7 @@ from solven_env.packages.ecosystems.python.pip_compile import Declared
 from solven_env.packages.resolving import directory_away, told_of
 from solven_env.packages.steps import within
 from solven_env.profile import pep508
-from solven_env.system.publishing import locked, refusals_told, staged
+from solven_env.system.publishing import locked, publish_file, refusals_told, staged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,6 +66,14 @@ _ROUNDS = 10
 _RECIPE = 1
 """The version of how a wheel is built, part of its key."""
 _RECORDS = ("RECORD", "RECORD.jws", "RECORD.p7s")
+
+
+class _Answers(NamedTuple):
+    """Answers of an sdist: METADATA, and what its build asks for besides. `pins` are all that its build then had."""
+
+    requires: tuple[str, ...]
+    pins: str
+    metadata: str
 
 
 class _Means(NamedTuple):
@@ -108,28 +119,48 @@ def resolve(
                 texts = builds_txt.print_sections(learned[key][1] for key in built)
                 files = {row.LOCK: text, **({row.BUILDS: texts.encode()} if texts else {})}
                 return files, tuple(learned[key][0] for key in built)
+            found = sdists.obtain([*new.values()], interpreter, able, stage)
             for key, pin in new.items():
-                learned[key] = _learn(pin, known.get(key, ()), section.version, means)
+                learned[key] = _learn(pin, found[pin], known.get(key, ()), section.version, means)
     raise BuildError(
         f"the versions of the packages that are built still change after {_ROUNDS} resolutions",
         fix="Ask for exact versions of the packages in python.allow_builds.",
     )
 
 
-def _learn(pin: Pin, known: Sequence[Pin], version: str, means: _Means) -> tuple[Declared, BuildPins]:
-    """The needs of an sdist, to run and to be built, as it says them itself in a walled place."""
+def _learn(pin: Pin, sdist: Path, known: Sequence[Pin], version: str, means: _Means) -> tuple[Declared, BuildPins]:
+    """The needs of an sdist, to run and to be built, as it says them itself in a walled place, or said them before."""
     what = f"{pin.name} {pin.version}"
-    sdist = sdists.obtain([pin], means.interpreter, means.builder, means.stage)[pin]
-    within(means.builder.host.progress, f"asking the source of {what} what it needs")
-    with walled_builds.begin(pin, sdist, *means) as build:
-        pins = _compile(what, build.system.requires, known, version, means)
-        installed = _install(build, pins, means)
-        more = build.requires()
-        if more:
-            pins = _compile(what, (*build.system.requires, *more), pins, version, means)
+    static = walled_builds.build_system_of(pin, sdist).requires
+    first = _compile(what, static, known, version, means)
+    preferred = (*first, *(each for each in known if each.name not in {other.name for other in first}))
+
+    def further(more: Sequence[str]) -> tuple[Pin, ...]:
+        return _compile(what, (*static, *more), preferred, version, means) if more else first
+
+    place = means.builder.host.cache / "answers" / f"{_key(pin, first, means.interpreter)}.json"
+    answers = _kept_answers(place)
+    pins = further(answers.requires) if answers else ()
+    if answers is None or requirements_txt.print_pins(pins) != answers.pins:
+        within(means.builder.host.progress, f"asking the source of {what} what it needs")
+        with walled_builds.begin(pin, sdist, *means) as build:
+            installed = _install(build, first, means)
+            more = build.requires()
+            pins = further(more)
             _install(build, [each for each in pins if each not in installed], means)
-        declared = build_system.declared(build.metadata(), pin.name, pin.version)
+            answers = _Answers(more, requirements_txt.print_pins(pins), build.metadata().decode(errors="replace"))
+        publish_file(place, json.dumps(answers._asdict()).encode(), mode=0o600)
+    declared = build_system.declared(answers.metadata.encode(), pin.name, pin.version)
     return declared, builds_txt.BuildPins(pin.name, pin.version, tuple(pins), 0)
+
+
+def _kept_answers(place: Path) -> _Answers | None:
+    """The answers that were kept; None for none, and for a file that a power cut left without its end."""
+    try:
+        found = _Answers(**json.loads(place.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return found._replace(requires=tuple(found.requires))
 
 
 def _compile(
@@ -180,7 +211,7 @@ def obtain(
     found = {}
     for pin in pins:
         section = needed[pin.name, pin.version]
-        place = _place(pin, section, interpreter, builder.host.cache)
+        place = builder.host.cache / "wheels" / _key(pin, section.pins, interpreter)
         if wheels.kept(place) is None:
             _build(pin, section, place, means, file, fix)
         wheel = wheels.kept(place)
@@ -210,7 +241,8 @@ def _tools(interpreter: Interpreter, builder: Builder) -> host_tools.Tools:
     return host_tools.joined((row.sandbox_tools(interpreter), host_tools.trusting(builder.host.certificates)))
 
 
-def _place(pin: Pin, section: BuildPins, interpreter: Interpreter, cache: Path) -> Path:
+def _key(pin: Pin, needed: Sequence[Pin], interpreter: Interpreter) -> str:
+    """The name of what an sdist gives on this host, where its build has the pins that are `needed`."""
     decided_by = {
         "name": pin.name,
         "version": pin.version,
@@ -218,11 +250,11 @@ def _place(pin: Pin, section: BuildPins, interpreter: Interpreter, cache: Path) 
         "python": interpreter.version,
         "build": interpreter.build,
         "platform": interpreter.platform,
-        "requirements": requirements_txt.print_pins(section.pins),
+        "requirements": requirements_txt.print_pins(needed),
         "recipe": _RECIPE,
     }
     key = hashlib.sha256(json.dumps(decided_by, sort_keys=True).encode()).hexdigest()[:40]
-    return cache / "wheels" / f"{pin.name}-{key}"
+    return f"{pin.name}-{key}"
 
 
 def _build(pin: Pin, section: BuildPins, place: Path, means: _Means, file: str, fix: str) -> None:

@@ -125,6 +125,11 @@ class WalledBuild(NamedTuple):
             raise programs.failure(f"{self.what} cannot be built{reached}", said, lacks or fix)
 
 
+def build_system_of(pin: Pin, sdist: Path) -> BuildSystem:
+    """The build system of an sdist of the store, as its pyproject.toml says. BuildError for one that cannot be read."""
+    return build_system.parse(sdists.read(sdist, "pyproject.toml"), f"{pin.name} {pin.version}")
+
+
 @contextmanager
 def begin(
     pin: Pin, sdist: Path, interpreter: Interpreter, tools: host_tools.Tools, builder: Builder, stage: Path
@@ -132,7 +137,7 @@ def begin(
     """A walled place to build an sdist of the store in, beneath `stage`; nothing of it is left after the block."""
     import tempfile
 
-    system = build_system.parse(sdists.read(sdist, "pyproject.toml"), f"{pin.name} {pin.version}")
+    system = build_system_of(pin, sdist)
     script = StagedFile(_HOOKS, Path(build_hooks.__file__).read_bytes())
     with refusals_told(stage), tempfile.TemporaryDirectory(prefix=".wheels-", dir=stage) as directory:
         offered = Path(directory) / "offered"

@@ -74,13 +74,18 @@ def test_a_package_is_locked_with_what_its_build_needs_and_built_once(
         "solven-backend==1.0 \\",
         "solven-extra==1.0 \\",
     ]
-    # the same again, from what is known, and held against the index
-    assert resolving.resolve({"python": wanted}, files, builder, lambda _: None)[0] == lock
-    row.compare(wanted, lock["python"], builder, "p.lock/python.txt", fix="")
+    # the same again, from what is known, and held against the index: what the source said is not asked again
+    lines, more = list[str](), wanted._replace(allow_builds=(*wanted.allow_builds, "solven-nowhere"))
+    again, remarks = resolving.resolve({"python": more}, files, builder, lines.append)
+    assert again == lock
+    assert [(each.kind, each.package) for each in remarks] == [("unneeded", "solven-nowhere")]
+    row.compare(wanted, lock["python"], builder.telling(lines.append), "p.lock/python.txt", fix="")
+    assert not any("asking the source" in line for line in lines)
+    answers_that_do_not_hold(registry, wanted, files, builder)
     # and without the network, from what the lock itself says
     row.believe(lock["python"], wanted, "p.lock/python.txt")
-    lines = list[str]()
-    telling = builder._replace(host=builder.host.telling(lines.append))
+    lines.clear()
+    telling = builder.telling(lines.append)
     made = virtual_environment.build(wanted, lock["python"], telling)
     assert (made.tree / SITE / "solven_acme.py").read_bytes() == b"ANSWER = 42\n"
     assert (made.tree / SITE / "solven_needed.py").exists()
@@ -104,6 +109,26 @@ def test_a_package_is_locked_with_what_its_build_needs_and_built_once(
     assert wheel.read_bytes() == before
     shutil.rmtree(wheel.parent)
     refused_locks(wanted, files, builder)
+
+
+def answers_that_do_not_hold(registry: Registry, wanted: Python, files: dict[str, bytes], builder: Builder) -> None:
+    """The source is asked again where its answers are damaged, or a lock brings other versions to its build."""
+    (kept,) = (builder.host.cache / "answers").glob("*.json")
+    kept.write_bytes(kept.read_bytes()[:-1])
+    registry.add_wheel("solven_extra", "2.0", {"solven_extra.py": b"WORD = 'extra'\n"})
+    for known, version in (({}, b"2.0"), (files, b"1.0")):
+        lines = list[str]()
+        lock, _ = resolving.resolve({"python": wanted}, known, builder, lines.append)
+        assert b"solven-extra==" + version in lock["python"]
+        assert b"solven-extra==" + version in kept.read_bytes()
+        assert any("asking the source" in line for line in lines)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '{"requires": []}'])
+def test_answers_that_are_not_whole_are_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    assert allowed_builds._kept_answers(tmp_path / "a.json") is None
+    assert allowed_builds._kept_answers(tmp_path / "b.json") is None
 
 
 def refused_locks(wanted: Python, files: dict[str, bytes], builder: Builder) -> None:
