@@ -175,6 +175,15 @@ def test_what_is_written_by_hand_has_120_columns() -> None:
         assert [line for line in lines if len(line) > 120] == [], page.name
 
 
+def test_the_page_for_contributors_has_every_module_of_python() -> None:
+    page = (
+        (TOP / "docs/layout.md").read_text().partition("Its modules by subject:")[2].partition("Beside the package")[0]
+    )
+    modules = {path.stem for path in (TOP / "solven_env/packages/ecosystems/python").glob("*.py")}
+    found = re.findall(r"`([a-z_]+)`", page.replace("`allow_builds`", ""))
+    assert sorted(found) == sorted(modules)
+
+
 def test_the_page_for_contributors_has_every_floor() -> None:
     contracts = tomllib.loads((TOP / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     floors = next(

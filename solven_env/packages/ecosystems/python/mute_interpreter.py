@@ -4,6 +4,9 @@ uv asks each interpreter about itself with a program of its own (`-I -B -c …`)
 names. This one passes that question on to a real interpreter, and puts itself in the place of every path of the answer:
 whatever uv starts later, for the metadata of an sdist, say, is this script again. Then it notes the directory in which
 it was started, which is that of the sdist, and fails.
+
+It is for resolving, on the host. A sandbox that fetches sdists has no interpreter to pass a question on to: it has
+`stand_in`.
 """
 
 from __future__ import annotations

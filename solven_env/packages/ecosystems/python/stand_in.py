@@ -3,6 +3,9 @@
 uv has no command that only fetches an sdist: it begins to build it, too, by starting a Python. Where it does so, it has
 the network and credentials of this host; so this script stands there in the place of every interpreter. uv's attempt to
 build fails with it, after the sdist was fetched, held to its digest and unpacked.
+
+It is another one than `mute_interpreter`, which uv is given on the host while it resolves: that one passes uv's
+question on to a real interpreter. No interpreter is in a place that fetches, so this one's answer is prepared.
 """
 
 from __future__ import annotations
