@@ -20,7 +20,7 @@ _HEADINGS = {
     "platforms": "Not for every machine",
     "scripts": "Install scripts that did not run",
     "trusted": "Trusted for nothing",
-    "unneeded": "Bound to an index, and needed by nothing",
+    "unneeded": "Named, and needed by nothing",
 }
 """Words above the remarks of a kind, by `locks.REMARKS`."""
 _IN_A_LINE = 8

@@ -10,7 +10,7 @@ from solven_env.documents.diagnostics import Diagnostic, Location, quoted
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 KeyPath = tuple[str | int, ...]
 """The keys and list indices that lead from the top of a document to a value."""
@@ -52,6 +52,16 @@ class Document:
     def report(self, location: Location, message: str, fix: str) -> None:
         """Add a mistake."""
         self.diagnostics.append(Diagnostic(location, message, fix))
+
+    def report_twice(self, path: KeyPath, names: Iterable[str | None], canonical: Callable[[str], str] = str) -> None:
+        """Report each name of the list at `path` that stands there before, the two in canonical form."""
+        seen = set[str]()
+        for number, name in enumerate(names):
+            if name is None:
+                continue
+            if canonical(name) in seen:
+                self.report(self.at_value(*path, number), f"{quoted(name)} stands here twice", "Keep one of the two.")
+            seen.add(canonical(name))
 
 
 def kind_in_words(value: object) -> str:

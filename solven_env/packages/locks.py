@@ -49,8 +49,8 @@ class Remark(NamedTuple):
 HELD_BACK, PLATFORMS, SCRIPTS, TRUSTED, UNNEEDED = "held-back", "platforms", "scripts", "trusted", "unneeded"
 REMARKS = (HELD_BACK, PLATFORMS, SCRIPTS, TRUSTED, UNNEEDED)
 """The kinds of remarks, in the order in which they are told: a version below the newest that fits, one that some
-machines cannot have, install scripts that did not run, a trusted package that has none, one that is bound to an
-index and that nothing needs."""
+machines cannot have, install scripts that did not run, a trusted package that has none, one that is allowed to be built
+or bound to an index and that nothing needs."""
 
 
 def told(remarks: Sequence[Remark]) -> Iterator[str]:

@@ -189,7 +189,7 @@ def test_remarks_come_last_by_their_kinds(capsys: pytest.CaptureFixture[str]) ->
         "  a 1: scripts",
         "Trusted for nothing (solven-env docs builds):",
         "  a 1: trusted",
-        "Bound to an index, and needed by nothing (solven-env docs builds):",
+        "Named, and needed by nothing (solven-env docs builds):",
         "  a 1: unneeded",
     ]
 

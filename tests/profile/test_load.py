@@ -152,8 +152,22 @@ def test_an_index_or_a_package_of_one_stands_once(indexes: str, expected: str) -
     assert told.startswith(expected)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            'python: {version: "3.12", allow_builds: [a_b, six, A.B]}',
+            "4:52: 'A.B' stands here twice. Keep one of the two.",
+        ),
+        ("bun: {trusted: [a, '@b/c', a]}", "4:28: 'a' stands here twice. Keep one of the two."),
+    ],
+)
+def test_a_name_of_a_package_that_may_run_code_stands_once(text: str, expected: str) -> None:
+    assert mistakes(f"{HEAD}{text}\n") == [expected]
+
+
 SCOPES = [
-    ("['@x', '@x']", "4:22: the scope '@x' stands here twice. Keep one of the two."),
+    ("['@x', '@x']", "4:22: '@x' stands here twice. Keep one of the two."),
     ("[x]", "4:16: bun.scopes[0]: 'x' is not a scope such as @company. "),
     ("['@x/y']", "4:16: bun.scopes[0]: '@x/y' is not a scope such as @com"),
     ("[{name: a}]", "4:16: bun.scopes[0] must be text, not a mapping. "),

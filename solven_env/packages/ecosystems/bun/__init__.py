@@ -122,26 +122,20 @@ class Bun(NamedTuple):
 
 
 def check(document: Document) -> None:
-    """Report what is no range of versions."""
+    """Report what is no range of versions, and what stands twice."""
     from solven_env.documents.diagnostics import quoted
     from solven_env.documents.document import path_text
     from solven_env.profile import npm
 
-    for name, wanted in ((document.data.get(NAME) or {}).get("packages") or {}).items():
+    section = document.data.get(NAME) or {}
+    for name, wanted in (section.get("packages") or {}).items():
         problem = npm.range_problem(wanted)
         if problem:
             path = (NAME, "packages", name)
             message = f"{path_text(path)}: {quoted(wanted)} {problem}"
             document.report(document.at_value(*path), message, f"Write, for example, {npm.example(wanted)}.")
-    _check_scopes(document, (document.data.get(NAME) or {}).get("scopes", ()))
-
-
-def _check_scopes(document: Document, scopes: Sequence[str | None]) -> None:
-    """Report a scope that stands twice."""
-    for number, scope in enumerate(scopes):
-        if scope and scope in scopes[:number]:
-            where = document.at_value(NAME, "scopes", number)
-            document.report(where, f"the scope '{scope}' stands here twice", "Keep one of the two.")
+    document.report_twice((NAME, "trusted"), section.get("trusted", ()))
+    document.report_twice((NAME, "scopes"), section.get("scopes", ()))
 
 
 def read(document: Document) -> Bun | None:

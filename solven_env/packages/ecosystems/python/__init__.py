@@ -185,6 +185,7 @@ def check(document: Document) -> None:
         elif requirement in seen:  # of two that differ, both hold: `pep508.united`
             document.report(where, f"'{name}' stands here twice", "Keep one of the two.")
         seen.add(requirement)
+    document.report_twice((NAME, "allow_builds"), section.get("allow_builds", ()), canonical)
     _check_indexes(document, section.get("indexes", ()))
 
 
@@ -327,9 +328,16 @@ def check_known(text: bytes, host: Toolchain) -> object:  # noqa: ARG001 - diges
 def resolve(section: Python, known: bytes, builder: Builder) -> Resolution:
     """The text of python.txt and builds.txt; see `pip_compile`."""
     from solven_env.packages.ecosystems.python import indexes, pip_compile
+    from solven_env.packages.locks import UNNEEDED, Remark
 
     found = pip_compile.resolve(section, known, builder)
-    return found._replace(remarks=(*found.remarks, *indexes.remarks(found.text, builder.host)))
+    there = names_in(found.text)
+    unneeded = (
+        Remark(UNNEEDED, name, "", f"{name}: nothing needs it; python.allow_builds names it for nothing")
+        for name in section.allow_builds
+        if name not in there
+    )
+    return found._replace(remarks=(*found.remarks, *indexes.remarks(found.text, builder.host), *unneeded))
 
 
 def released(section: Python, known: bytes, names: Collection[str], builder: Builder) -> bytes:  # noqa: ARG001

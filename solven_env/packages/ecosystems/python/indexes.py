@@ -23,7 +23,7 @@ from solven_env.errors import BuildError
 from solven_env.packages import named_sources
 from solven_env.packages.asking import ask_named
 from solven_env.packages.ecosystems.python import pip_settings
-from solven_env.packages.locks import Remark
+from solven_env.packages.locks import UNNEEDED, Remark
 from solven_env.profile.pep508 import canonical
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def remarks(lock: bytes, host: Toolchain) -> Iterator[Remark]:
     for package, index in host.bindings.packages.items():
         if package not in there:
             message = f"{package}: nothing needs it; is it called otherwise at the index '{index}'?"
-            yield Remark("unneeded", package, "", message)
+            yield Remark(UNNEEDED, package, "", message)
 
 
 @contextmanager
