@@ -114,9 +114,8 @@ def test_what_builds_runs_in_walls_when_it_is_locked_and_when_it_is_built(
         shutil.copytree(builder.host.environ["HOME"], directory / "home")
         given = names(victim, builder.host.cache, registry, service, "/build/got")
         # the interpreter's own files lie in /root, perhaps, and hold every word
-        given["SEARCHED"] += (
-            " $HOME /run/solven-env/config /etc /tmp /var /home /root/.netrc /root/.config /proc/1/root/etc"
-        )
+        own = " ".join(f"{Path.home()}/{name}" for name in (".netrc", ".config"))
+        given["SEARCHED"] += f" $HOME /run/solven-env/config /etc /tmp /var /home {own} /proc/1/root/etc"
         robbing = thief(given)
         # the build requirement runs by itself, in every interpreter that has it (.pth), and when it is imported
         helper = {"thief.py": robbing, "solven_helper.py": HELPER.encode(), "solven_helper.pth": HELPER.encode()}

@@ -1,6 +1,6 @@
 """Install scripts of npm packages: which there are, whose run, in which order, and what is said of the others. Pure.
 
-A package has scripts as npm sees them (docs.npmjs.com, "scripts", "Life Cycle Operation Order"): `preinstall`,
+A package has scripts as npm sees them (its documentation, "scripts", "Life Cycle Operation Order"): `preinstall`,
 `install`, `postinstall`; without the first two, a `binding.gyp` stands for `node-gyp rebuild`, unless its package.json
 says `gypfile: false`. `prepare` is none of a package's that comes from a registry.
 """
