@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from solven_env.errors import LockError
@@ -19,17 +20,28 @@ MAX_BYTES = 16 << 20
 
 
 def read(directory: Path) -> dict[str, bytes]:
-    """The files of the lock in `directory`, by name; those that are missing are left out. LockError for no file."""
+    """The files of the lock in `directory`, by name; those that are missing are left out. LockError for no file.
+
+    A link to a pipe or a terminal is not waited for: a lock may come with a stranger's profile.
+    """
     found = {}
     for name in names():
         try:
-            with (directory / name).open("rb") as file:
+            with open(directory / name, "rb", opener=_open) as file:
+                about = os.fstat(file.fileno())
+                if not stat.S_ISREG(about.st_mode):
+                    fix = "Look at it and move it away."
+                    raise LockError("something else than a file stands here", fix=fix, location=str(directory / name))
                 found[name] = file.read(MAX_BYTES)
         except FileNotFoundError:
             continue
         except OSError as error:
             raise failure(LockError, str(directory / name), error) from error
     return found
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def write(directory: Path, files: Mapping[str, bytes]) -> tuple[str, ...]:

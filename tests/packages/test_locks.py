@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -232,3 +233,13 @@ def test_what_is_outdated_moves_or_is_held_by_its_range() -> None:
         ("d", "1", "1", "2", "<2"),
     ]
     assert outdated(BOTH, BOTH, {}) == {}
+
+
+def test_a_pipe_or_a_device_in_the_place_of_a_lock_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for target in ("pipe", "/dev/zero"):
+        (tmp_path / "python.txt").symlink_to(target)
+        with pytest.raises(LockError, match="something else than a file stands here") as caught:
+            lock_files.read(tmp_path)
+        assert caught.value.location == f"{tmp_path}/python.txt"
+        (tmp_path / "python.txt").unlink()
