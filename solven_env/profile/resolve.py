@@ -35,6 +35,11 @@ _FIELD_OF = {"source": "bind", "size": "tmpfs"}
 """The fields that only one kind of mount has."""
 
 
+def _named(section: Section) -> dict[str, object]:
+    """A section in expressions and templates: a template that names a field serves profiles that leave it empty."""
+    return {**{name: [] for name in section._fields}, **section.recorded()}
+
+
 def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) -> Profile:
     """The profile for one thread. Mistakes are added to the declaration's document; the result is then partial."""
     document, data = declaration.document, declaration.document.data
@@ -44,7 +49,7 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
         "thread": thread,
         "profile": {"name": data.get("name", ""), "release": data.get("release", "")},
         **{row.NAME: None for row in declaration.ecosystems},
-        **{name: section.recorded() for name, section in packages.items() if section},
+        **{name: _named(section) for name, section in packages.items() if section},
     }
     unset = frozenset(declaration.inputs.keys() - values.keys())
     expand = Expander(document, context, unset, templating.Work())

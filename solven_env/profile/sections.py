@@ -14,11 +14,15 @@ class Section(Protocol):
     """An ecosystem's part of a profile."""
 
     @property
+    def _fields(self) -> tuple[str, ...]:
+        """The names of all fields."""
+
+    @property
     def packages(self) -> Collection[str]:
         """The packages that are asked for; of a mapping, the names."""
 
     def recorded(self) -> dict[str, Any]:
-        """The section as JSON: in records, in what tells one need from another, in expressions and templates."""
+        """The section as JSON: in records, in what tells one need from another. Empty fields may be absent."""
 
     def asked(self) -> dict[str, Any]:
         """The section in the digest that ties a lock to its profile, order aside."""

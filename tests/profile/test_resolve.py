@@ -110,14 +110,14 @@ env:
   A: "{{ a }}"
   B: "\\r{{ b }}\\r\\n"
   C: "{{ thread }} {{ python.version }} {{ python.packages | length }} {{ bun.packages.docx }}"
-  D: "{{ profile.name }} {{ profile.release }}"
+  D: "{{ profile.name }} {{ profile.release }} {{ python.allow_builds | join }}{{ bun.trusted | length }}"
   E: "{% x %} {# y #} ${#z} }}"
 """
     assert resolve(HEAD + text).env == {
         "A": "{{ thread }}",
         "B": "\rx\r\ny\r\n",
         "C": "t1 3.13 1 ^8.0.0",
-        "D": "x 1.0.0",
+        "D": "x 1.0.0 0",
         "E": "{% x %} {# y #} ${#z} }}",
     }
 
