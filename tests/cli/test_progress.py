@@ -139,7 +139,7 @@ def _processes(mark: str) -> list[str]:
 @pytest.mark.parametrize(
     ("step", "told"),
     [
-        ("compiling Python packages", "while making the python build (fetching and compiling Python packages"),
+        ("fetching Python packages", "while making the python build (fetching Python packages"),
         ("compiling bytecode", "while making the python build (compiling bytecode"),
     ],
 )

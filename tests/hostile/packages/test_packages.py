@@ -17,8 +17,7 @@ import pytest
 from solven_env.errors import BuildError, LockError, SolvenError
 from solven_env.packages import store, toolchain
 from solven_env.packages.ecosystems.bun import Bun, locking, node_modules, program
-from solven_env.packages.ecosystems.python import Python, bytecode, compiling, pip_compile, virtual_environment, wheels
-from solven_env.packages.ecosystems.python.remembered import Interpreter
+from solven_env.packages.ecosystems.python import Python, pip_compile, virtual_environment, wheels
 from solven_env.packages.making import Builder
 from solven_env.sandbox.backends import bubblewrap
 from tests.packages.layered import UID
@@ -35,7 +34,6 @@ pytestmark = pytest.mark.attack("packages")
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 SITE = f"lib/python{VERSION}/site-packages"
 TOKEN = "sesame"
-INTERPRETER = Interpreter("", "", f"{VERSION}.1", "", "", is_movable=True, size=0, mtime_ns=0)
 SECRET = b"a file of the host's that only its owner may read\n"
 
 # Runs in whatever interpreter finds the environment's `.pth`: each attack by itself, whether or not the others work.
@@ -133,9 +131,9 @@ def test_what_installs_and_compiles_has_neither_network_nor_credentials(
 ) -> None:
     """The second wall: as if the interpreter that compiles did run what packages bring."""
     code = f"/.venv/{SITE}/solven_evil.py"
-    program = directory / "program.py"
-    program.write_text(f"import os; os.path.exists({code!r}) and exec(open({code!r}).read(), {{}})")
-    monkeypatch.setattr(compiling, "__file__", str(program))
+    monkeypatch.setattr(
+        virtual_environment, "_COMPILE", f"import os; os.path.exists({code!r}) and exec(open({code!r}).read(), {{}})"
+    )
     with serve(basic("ada", TOKEN)) as registry:
         publish(registry, victim)
         builder = build_with(registry)
@@ -149,40 +147,6 @@ def test_what_installs_and_compiles_has_neither_network_nor_credentials(
         alone = Python(VERSION, ("solven-six",))
         other = virtual_environment.build(alone, pip_compile.resolve(alone, b"", builder).text, builder)
         assert (other.tree / SITE / "solven_six.py").read_bytes() == b"ANSWER = 6\n"
-
-
-# As if a source could run while it is compiled for the store: it tells, alters, and says what every bytecode is.
-FORGE = """
-text = open("/run/solven-env/sources", "rb").read()
-if b"ATTACKS" in text:
-    exec(text[text.index(b"import os, urllib"):text.index(b"# the end")], {})
-    for number in range(100):
-        open("/%d" % number, "wb").write(b"forged")
-"""
-
-
-def test_what_compiles_for_the_store_has_one_wheel_and_neither_network_nor_credentials(
-    build_with: Callable[..., Builder], victim: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    program = directory / "program.py"
-    program.write_text(f"import sys\nif 'archive' in sys.argv:{FORGE.replace(chr(10), chr(10) + '    ')}")
-    monkeypatch.setattr(compiling, "__file__", str(program))
-    monkeypatch.setattr(bytecode, "_SMALL", 0)
-    with serve(basic("ada", TOKEN)) as registry:
-        attacks = ATTACKS.format(address=registry.address, victim=str(victim)).encode()
-        registry.add_wheel("solven_evil", "1.0", {"solven_evil.py": b"# ATTACKS" + attacks + b"# the end\n"})
-        registry.add_wheel("solven_six", "1.0", {"solven_six.py": b"ANSWER = 6\n"})
-        registry.add_wheel("pip", "26.0", {"pip.py": b""})
-        builder = build_with(registry)
-        both = Python(VERSION, ("solven-evil", "solven-six"))
-        made = virtual_environment.build(both, pip_compile.resolve(both, b"", builder).text, builder)
-        assert [path for path in registry.seen if "stolen" in path] == []
-        assert victim.read_bytes() == SECRET
-    forged = [path.name for path in made.tree.rglob("*.pyc") if path.read_bytes() == b"forged"]
-    assert forged == [f"solven_evil.cpython-{VERSION.replace('.', '')}.pyc"]
-    (kept,) = (builder.host.cache / "wheels").glob("solven-six-*/*.whl")
-    assert b"forged" not in kept.read_bytes()
-    assert b"ALTERED" not in kept.read_bytes()
 
 
 def test_a_wheel_is_believed_for_the_digests_of_its_lock_alone(
@@ -238,7 +202,8 @@ def test_only_files_of_a_wheel_are_kept(tmp_path: Path, victim: Path, kind: str)
     else:
         os.mkfifo(tmp_path / "evil.py")
     with pytest.raises(SolvenError):
-        wheels._pack(tmp_path, tmp_path.with_name(f"{tmp_path.name}-packed"), INTERPRETER)
+        wheels._keep(tmp_path, tmp_path / "store/evil")
+    assert list((tmp_path / "store").rglob("*.whl")) == []
 
 
 def uncached(builder: Builder) -> Builder:

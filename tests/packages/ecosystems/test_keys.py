@@ -41,8 +41,8 @@ PINNED = {"version": "1.3.0", "sha256": "00"}
 @pytest.mark.parametrize(
     ("uid", "key"),
     [
-        (None, "python-2750872e47d20c9d653ad37471fc68e25ac75699"),
-        (61000, "python-c3d020e6a58f55cc6b453ad658cf6898cece8784"),
+        (None, "python-c8f8ac8be0b050460a7f9056130019ceea4c2831"),
+        (61000, "python-65d16626e24e0b7acc2d2344bc1c2fbba0454cdf"),
     ],
 )
 def test_python_builds_keep_their_keys(uid: int | None, key: str) -> None:

@@ -50,9 +50,8 @@ _VARIABLES = (
     ("PIPX_BIN_DIR", f"{host_tools.LOCAL}/bin"),
     ("PIPX_MAN_DIR", f"{host_tools.LOCAL}/share/man"),
 )
-_RECIPE = 3
-"""The version of how a build is made, part of its key: 2 says in pyvenv.cfg that pip stays, 3 has one time for all
-sources."""
+_RECIPE = 2
+"""The version of how a build is made, part of its key: 2 says in pyvenv.cfg that pip stays."""
 _PIP = """\
 # The pip of the virtual environment that is active, /.venv where none is: the host's is for another Python.
 place=${VIRTUAL_ENV:-/.venv}

@@ -16,7 +16,6 @@ import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import BuildError
-from solven_env.system import at_once
 from solven_env.system.blocks import READ_DIRECTORY_ITSELF, holding
 from solven_env.system.publishing import refusals_told
 
@@ -50,24 +49,13 @@ class Packed(NamedTuple):
 def pack(files: Iterable[Packed], target: Path) -> None:
     """Write files into a new archive: the same files give the same bytes."""
     with target.open("xb") as file, zipfile.ZipFile(file, "w") as archive:
-        _write(archive, files)
+        for each in files:
+            entry = zipfile.ZipInfo(each.path)
+            entry.external_attr = (stat.S_IFREG | (0o755 if each.is_executable else 0o644)) << 16
+            entry.file_size = each.size
+            with each.content as source, archive.open(entry, "w") as written:
+                shutil.copyfileobj(source, written, _PIECE)
         os.fchmod(file.fileno(), 0o644)
-
-
-def add(files: Iterable[Packed], target: Path) -> None:
-    """Write further files into an archive."""
-    with zipfile.ZipFile(target, "a") as archive:
-        _write(archive, files)
-
-
-def _write(archive: zipfile.ZipFile, files: Iterable[Packed]) -> None:
-    for each in files:
-        at_once.check()
-        entry = zipfile.ZipInfo(each.path)
-        entry.external_attr = (stat.S_IFREG | (0o755 if each.is_executable else 0o644)) << 16
-        entry.file_size = each.size
-        with each.content as source, archive.open(entry, "w") as written:
-            shutil.copyfileobj(source, written, _PIECE)
 
 
 def open_beneath(directory: Path, parts: Sequence[str], flags: int = READ_DIRECTORY_ITSELF) -> int:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import posixpath
 import shutil
 from typing import TYPE_CHECKING
 
 from solven_env.errors import counted
 from solven_env.packages import host_tools, locks, making, store
 from solven_env.packages.ecosystems import python as row
-from solven_env.packages.ecosystems.python import bytecode, indexes, pins, pip_compile, pip_pin, stand_in, wheels
+from solven_env.packages.ecosystems.python import indexes, pins, pip_compile, pip_pin, stand_in, wheels
 from solven_env.packages.ecosystems.python.interpreters import find_python
 from solven_env.packages.steps import watched, within
 from solven_env.profile import pep508
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
 
 _UV = f"{host_tools.BIN}/uv"
 _WHEELS = f"{host_tools.RUN}/wheels"
-_CACHE = f"{row.TARGET}/.solven-env-cache"
-"""uv's cache while it installs: on the very mount of the environment, so that it unpacks each wheel once, and links."""
+# A file that does not compile is a package's own affair: some bring examples for other versions of Python.
+_COMPILE = "import compileall, sys; compileall.compile_dir(sys.argv[1], quiet=2, workers=0)"
 
 
 def build(section: row.Python, lock: bytes | None, builder: Builder) -> store.Build:
@@ -117,8 +116,7 @@ def _install(
     """Make the virtual environment, without network and credentials: what a wheel brings is on disk from here on.
 
     No code of a package runs all the same: uv starts the environment's Python before anything is in it, and what
-    compiles is an interpreter that knows nothing of the environment (-I -S: none of its directories, no `.pth`). Large
-    wheels bring their bytecode along.
+    compiles is an interpreter that knows nothing of the environment (-I -S: none of its directories, no `.pth`).
     """
     tree, offered = stage / "tree", stage / "wheels"
     making.give(builder, tree)
@@ -129,23 +127,30 @@ def _install(
     told = {"purpose": "the Python packages cannot be installed", "fix": "Lock again, or ask `doctor`."}
     progress, executable = builder.host.progress, row.executable(section.version)
     within(progress, f"installing {counted(len(found), 'Python package')}")
-    tools, writable, readable = bytecode.tools(tools), {row.TARGET: tree}, {_WHEELS: offered}
+    writable, readable = {row.TARGET: tree}, {_WHEELS: offered}
     with making.make(builder, tools, stage, fetches=False, writable=writable, readable=readable) as place:
         place.write("names.txt", "".join(f"{pin.name}=={pin.version}\n" for pin in found).encode())
         for argv in (
-            (_UV, "venv", "--quiet", "--allow-existing", "--no-project", "-p", executable, row.TARGET),
+            (
+                _UV,
+                "venv",
+                "--quiet",
+                "--allow-existing",
+                "--no-project",
+                "-p",
+                executable,
+                row.TARGET,
+            ),
             (
                 *(_UV, "pip", "install", "--quiet", "--offline", "--no-python-downloads", "-r", "/names.txt"),
                 *("--python", f"{row.TARGET}/bin/python", "--no-index", "--find-links", _WHEELS, "--no-build"),
-                *("--no-deps", "--no-compile-bytecode", "--link-mode", "hardlink", "--cache-dir", _CACHE),
+                *("--no-deps", "--no-compile-bytecode", "--link-mode", "copy"),
             ),
         ):
             place.run(*argv, **told)
         with watched(progress, "compiling bytecode", lambda: _compiled(tree)):
-            bytecode.compile_tree(place, executable, f"{row.TARGET}/lib")
+            place.run(executable, "-I", "-S", "-c", _COMPILE, f"{row.TARGET}/lib", **told)
     shutil.rmtree(offered)
-    if found:
-        shutil.rmtree(tree / posixpath.basename(_CACHE))
     with making.open_root(builder, tree) as root:
         _keep_pip(root)
         _forget_times(root, f"lib/python{section.version}/site-packages")

@@ -5,9 +5,8 @@
 The key names everything that decides which bytes these are: name, version, the digests that the lock allows, and the
 interpreter, for whose platform uv chooses among a release's files. uv checks a digest only while it downloads, and
 believes what it once unpacked; so it downloads into an empty cache, and nothing of that cache is used again. What it
-unpacked there is packed once more, without compression, into the store, which no sandbox can write, and a large wheel
-with its `bytecode`. Such a wheel is chosen by its directory, never by its tags: its name says that it fits everywhere,
-so that uv takes it.
+unpacked there is packed once more, without compression, into the store, which no sandbox can write. Such a wheel is
+chosen by its directory, never by its tags: its name says that it fits everywhere, so that uv takes it.
 """
 
 from __future__ import annotations
@@ -17,32 +16,28 @@ import json
 import os
 import re
 import shutil
-import tempfile
-import threading
 import zipfile
-from contextlib import contextmanager
 from email.parser import BytesParser
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from solven_env.errors import BuildError
+from solven_env.errors import BuildError, counted
 from solven_env.packages import host_tools, making
-from solven_env.packages.ecosystems import python as row
-from solven_env.packages.ecosystems.python import archives, bytecode, indexes
+from solven_env.packages.ecosystems.python import INTERPRETER, archives, indexes
 from solven_env.packages.ecosystems.python.file_lists import Machine
-from solven_env.packages.ecosystems.python.requirements_txt import Pin, print_pins
-from solven_env.packages.steps import watched
+from solven_env.packages.ecosystems.python.requirements_txt import print_pins
+from solven_env.packages.steps import watched, within
 from solven_env.profile.pep508 import canonical
-from solven_env.system.at_once import at_once, check
 from solven_env.system.blocks import READ_DIRECTORY_ITSELF
 from solven_env.system.publishing import locked, refusals_told, staged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from solven_env.packages.ecosystems.python.remembered import Interpreter
+    from solven_env.packages.ecosystems.python.requirements_txt import Pin
     from solven_env.packages.making import Builder
     from solven_env.packages.toolchain import Toolchain
 
@@ -51,10 +46,6 @@ _METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
 _LARGEST = 16 << 20  # bytes, as a file of a workspace that is read
 _PURPOSE = "the Python packages cannot be fetched"
 _HEAD = 4096
-_MOST = 4
-"""Wheels that are prepared at the same time: each is compiled on all cores."""
-_PERIOD = 0.05
-"""Seconds between two looks for wheels that uv has unpacked."""
 _FIX = "Let this host reach its package index, or lock again."
 
 
@@ -141,117 +132,59 @@ def _fetch(
     """Have uv download and unpack wheels, and put what is then in its cache into the store.
 
     uv has no command that only fetches: it links them into a directory, too, that nobody looks at.
-
-    Each wheel is prepared as soon as it is unpacked, and put into the store when uv has ended well: it holds a wheel to
-    its digests after it has unpacked it.
     """
-    progress, ready = builder.host.progress, dict[Pin, Path]()
+    minor = ".".join(interpreter.version.split(".")[:2])
+    progress = builder.host.progress
     with making.make(builder, tools, stage, fetches=True) as place:
-        directory = Path(tempfile.mkdtemp(prefix=".wheels-", dir=stage))
         place.write("python.txt", print_pins(missing).encode())
-        unpacked = _Unpacked(place.cache / "uv", missing)
-
-        def fetch() -> None:
-            with unpacked.filled():
-                place.run(
-                    *(f"{host_tools.BIN}/uv", "pip", "install", *builder.host.registries.options),
-                    *("--quiet", "--no-python-downloads", "--python", row.executable(interpreter.version)),
-                    *("--target", "/unused", "--link-mode", "symlink", "--require-hashes", "--no-build", "--no-deps"),
-                    *("--no-compile-bytecode", "-r", "/python.txt"),
-                    purpose=_PURPOSE,
-                    fix=_FIX,
-                )
-
-        def prepare() -> None:
-            while (taken := unpacked.take()) is not None:
-                pin, wheel = taken
-                ready[pin] = _prepare(wheel, directory / f"{pin.name}-{pin.version}", interpreter, tools, builder)
-
-        told = "fetching and compiling Python packages"
-        with watched(progress, told, lambda: f"{len(ready)} of {len(missing)}"):
-            at_once([fetch, *[prepare] * min(_MOST, len(os.sched_getaffinity(0)))])
-        for pin in missing:
-            if pin not in ready:
-                raise BuildError(f"{_PURPOSE}: uv left {pin.name} out", fix=_FIX)
-            _keep(ready[pin], places[pin])
-        shutil.rmtree(directory)
+        cache = place.cache / "uv"
+        with watched(progress, "fetching Python packages", lambda: f"{len(_archives(cache))} of {len(missing)}"):
+            place.run(
+                *(f"{host_tools.BIN}/uv", "pip", "install", *builder.host.registries.options),
+                *("--quiet", "--no-python-downloads", "--python", f"{INTERPRETER}/bin/python{minor}"),
+                *("--target", "/unused", "--link-mode", "symlink", "--require-hashes", "--no-build", "--no-deps"),
+                *("--no-compile-bytecode", "-r", "/python.txt"),
+                purpose=_PURPOSE,
+                fix=_FIX,
+            )
+        within(progress, f"keeping {counted(len(missing), 'Python package')}")
+        for pin, directory in _unpacked(cache, missing).items():
+            _keep(directory, places[pin])
 
 
-class _Unpacked:
-    """The wheels that uv has unpacked in a cache that was empty, for those who take them, each once."""
+def _archives(cache: Path) -> list[Path]:
+    """The directories of the wheels that uv has unpacked in a cache."""
+    return sorted(cache.glob("archive-v*/*"))
 
-    def __init__(self, cache: Path, pins: Sequence[Pin]) -> None:
-        self._cache = cache
-        self._is_all = threading.Event()
-        self._has_failed = False
-        self._wanted = {(pin.name, Version(pin.version)): pin for pin in pins}
-        self._taken: set[Path] = set()
-        self._turn = threading.Lock()
 
-    @contextmanager
-    def filled(self) -> Iterator[None]:
-        """The block fills the cache. Where it fails, nothing more is to be taken."""
-        try:
-            yield
-        except BaseException:
-            self._has_failed = True
-            raise
-        finally:
-            self._is_all.set()
+def _unpacked(cache: Path, pins: Sequence[Pin]) -> Mapping[Pin, Path]:
+    """The directory of each pin's wheel in a cache of uv's that was empty. BuildError where they are not these.
 
-    def take(self) -> tuple[Pin, Path] | None:
-        """The directory of a wheel that nobody has taken yet, as soon as there is one; None when all are taken.
-
-        BuildError for one that was not asked for. uv takes no wheel whose one `.dist-info` has another name or version
-        than the file that it asked for.
-        """
-        while True:
-            check()
-            is_all = self._is_all.is_set()
-            with self._turn:
-                for directory in sorted(self._cache.glob("archive-v*/*")):
-                    if directory not in self._taken and not self._has_failed:
-                        self._taken.add(directory)
-                        return self._pin(directory), directory
-            if is_all or self._has_failed:
-                return None
-            self._is_all.wait(_PERIOD)
-
-    def _pin(self, directory: Path) -> Pin:
+    uv takes no wheel whose one `.dist-info` has another name or version than the file that it asked for.
+    """
+    wanted = {(pin.name, Version(pin.version)): pin for pin in pins}
+    found: dict[Pin, Path] = {}
+    for directory in _archives(cache):
         infos = [info for info in map(INFO.fullmatch, os.listdir(directory)) if info]
-        pin = self._wanted.pop((canonical(infos[0][1]), Version(infos[0][2])), None) if len(infos) == 1 else None
+        pin = wanted.pop((canonical(infos[0][1]), Version(infos[0][2])), None) if len(infos) == 1 else None
         if pin is None:
             raise BuildError(f"{_PURPOSE}: uv unpacked something that was not asked for", fix=_FIX)
-        return pin
+        found[pin] = directory
+    if wanted:
+        raise BuildError(f"{_PURPOSE}: uv left {next(iter(wanted.values())).name} out", fix=_FIX)
+    return found
 
 
-def _prepare(
-    unpacked: Path, directory: Path, interpreter: Interpreter, tools: host_tools.Tools, builder: Builder
-) -> Path:
-    """A wheel in a new directory: packed from a directory of uv's cache, with its bytecode."""
-    wheel, sources = _pack(unpacked, directory, interpreter)
-    archives.add(bytecode.compiled(sources, interpreter, tools, builder, directory), wheel)
-    sources.file.unlink()
-    return wheel
-
-
-def _pack(unpacked: Path, directory: Path, interpreter: Interpreter) -> tuple[Path, bytecode.WheelSources]:
-    with refusals_told(directory):
-        directory.mkdir(mode=0o755)
-    with refusals_told(unpacked):
-        descriptor = os.open(unpacked, READ_DIRECTORY_ITSELF)
-        (info,) = filter(INFO.fullmatch, os.listdir(descriptor))
-    named = info.removesuffix(".dist-info")
-    wheel, sources = directory / f"{named}-py3-none-any.whl", bytecode.WheelSources(directory / "sources", interpreter)
-    with refusals_told(directory):
-        archives.pack(sources.noted(archives.of_directory(descriptor, f"the wheel of {named}")), wheel)
-    return wheel, sources
-
-
-def _keep(wheel: Path, place: Path) -> None:
-    """Put a wheel of ours into the store. Two that do so at once end with one."""
+def _keep(unpacked: Path, place: Path) -> None:
+    """Pack a directory of uv's cache into a wheel of the store. Two that do so at once end with one."""
     with locked(place.parent, place.name):
-        if kept(place) is None:
-            shutil.rmtree(place, ignore_errors=True)
-            with staged(place) as stage, refusals_told(wheel):
-                wheel.rename(stage / wheel.name)
+        if kept(place) is not None:
+            return
+        shutil.rmtree(place, ignore_errors=True)
+        with staged(place) as stage, refusals_told(unpacked):
+            descriptor = os.open(unpacked, READ_DIRECTORY_ITSELF)
+            (info,) = filter(INFO.fullmatch, os.listdir(descriptor))
+            named = info.removesuffix(".dist-info")
+            archives.pack(
+                archives.of_directory(descriptor, f"the wheel of {named}"), stage / f"{named}-py3-none-any.whl"
+            )
