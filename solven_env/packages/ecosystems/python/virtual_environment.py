@@ -131,16 +131,7 @@ def _install(
     with making.make(builder, tools, stage, fetches=False, writable=writable, readable=readable) as place:
         place.write("names.txt", "".join(f"{pin.name}=={pin.version}\n" for pin in found).encode())
         for argv in (
-            (
-                _UV,
-                "venv",
-                "--quiet",
-                "--allow-existing",
-                "--no-project",
-                "-p",
-                executable,
-                row.TARGET,
-            ),
+            (_UV, "venv", "--quiet", "--allow-existing", "--no-project", "-p", executable, row.TARGET),
             (
                 *(_UV, "pip", "install", "--quiet", "--offline", "--no-python-downloads", "-r", "/names.txt"),
                 *("--python", f"{row.TARGET}/bin/python", "--no-index", "--find-links", _WHEELS, "--no-build"),
