@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from typing import Self
 
 _PERIOD = 0.5
-"""Seconds between two looks at what is counted."""
+"""Seconds between two looks at what is counted, at least."""
+_SHARE = 50
+"""A look takes at most one of so many parts of the time: a walk through a whole build costs what makes it."""
 
 
 class _Line(str):
@@ -90,12 +92,14 @@ def watched(progress: Callable[[str], None], doing: str, count: Callable[[], str
     ended = threading.Event()
 
     def look() -> None:
-        told = ""
-        while not ended.wait(_PERIOD):
+        told, pause = "", _PERIOD
+        while not ended.wait(pause):
+            begun = time.thread_time()
             try:
                 counted = count()
             except OSError:
                 continue
+            pause = max(_PERIOD, _SHARE * (time.thread_time() - begun))
             if counted != told and not ended.is_set():
                 told = counted
                 within(progress, f"{doing}: {counted}")

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _UV = f"{host_tools.BIN}/uv"
 _WHEELS = f"{host_tools.RUN}/wheels"
+_CACHE = ".solven-env-cache"
+"""uv's cache while it installs, in the environment: on one mount with it, uv unpacks each wheel once, and links."""
 # A file that does not compile is a package's own affair: some bring examples for other versions of Python.
 _COMPILE = "import compileall, sys; compileall.compile_dir(sys.argv[1], quiet=2, workers=0)"
 
@@ -135,13 +137,15 @@ def _install(
             (
                 *(_UV, "pip", "install", "--quiet", "--offline", "--no-python-downloads", "-r", "/names.txt"),
                 *("--python", f"{row.TARGET}/bin/python", "--no-index", "--find-links", _WHEELS, "--no-build"),
-                *("--no-deps", "--no-compile-bytecode", "--link-mode", "copy"),
+                *("--no-deps", "--no-compile-bytecode", "--link-mode", "hardlink"),
+                *("--cache-dir", f"{row.TARGET}/{_CACHE}"),
             ),
         ):
             place.run(*argv, **told)
         with watched(progress, "compiling bytecode", lambda: _compiled(tree)):
             place.run(executable, "-I", "-S", "-c", _COMPILE, f"{row.TARGET}/lib", **told)
-    shutil.rmtree(offered)
+    for directory in (offered, tree / _CACHE):
+        shutil.rmtree(directory)
     with making.open_root(builder, tree) as root:
         _keep_pip(root)
         _forget_times(root, f"lib/python{section.version}/site-packages")
