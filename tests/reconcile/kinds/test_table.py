@@ -23,7 +23,10 @@ TABLE = PACKAGE / "reconcile/kinds/__init__.py"
 FILE_SYSTEM = {"file", "directory"}
 """Names of rows that are words for what stands in any file system, too."""
 
-SOMETHING_ELSE = {("packages/ecosystems/python/pip_settings.py", "file:")}
+SOMETHING_ELSE = {
+    ("packages/ecosystems/python/pip_settings.py", "file:"),
+    ("packages/named_sources.py", "file:///run/solven-env/no-index"),
+}
 """Texts that look like an address and are something else: the scheme of a URL."""
 
 
