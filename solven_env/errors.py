@@ -47,7 +47,11 @@ def raise_together(errors: Sequence[SolvenError]) -> None:
     if errors:
         first, *others = errors
         first.further = (*first.further, *others)
-        raise first
+        try:
+            raise first
+        finally:
+            # Its traceback refers to this frame: a frame that refers back keeps what its callers hold open.
+            del first, errors
 
 
 class UsageError(SolvenError):

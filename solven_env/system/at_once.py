@@ -85,10 +85,16 @@ def at_once(calls: Sequence[Callable[[], _T]]) -> list[_T]:
         if inherited is None and all(event.is_set() for event in begun):  # not after a second interrupt
             os.close(reading)
     errors = [raised[number] for number in sorted(raised)]
-    for error in errors:
-        if not isinstance(error, SolvenError):
-            raise error
-    raise_together([error for error in errors if isinstance(error, SolvenError)])
+    unforeseen = [error for error in errors if not isinstance(error, SolvenError)]
+    try:
+        if unforeseen:
+            raise unforeseen[0]
+        raise_together([error for error in errors if isinstance(error, SolvenError)])
+    finally:
+        # as in `raise_together`
+        unforeseen.clear()
+        errors.clear()
+        raised.clear()
     return [results[number] for number in range(len(calls))]
 
 
