@@ -66,7 +66,7 @@ def range_problem(text: str) -> str:
         return "is a tag, whose version moves"
     try:
         _spec(text)
-    except ValueError:
+    except (ValueError, AttributeError):  # the latter from semantic_version itself
         return "is not a range of versions"
     return ""
 

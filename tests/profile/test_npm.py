@@ -106,3 +106,7 @@ def test_plain_ranges_are_read_as_semantic_version_reads_them(
 ) -> None:
     text, version = sign.strip() + ".".join(map(str, least)), ".".join(map(str, found))
     assert satisfies(version, text) == (Version(version) in NpmSpec(text))
+
+
+def test_what_the_library_stumbles_over_is_no_range() -> None:
+    assert range_problem("0 - ;") == "is not a range of versions"
