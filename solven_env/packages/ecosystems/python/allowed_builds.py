@@ -243,18 +243,7 @@ def _tools(interpreter: Interpreter, builder: Builder) -> host_tools.Tools:
 
 def _key(pin: Pin, needed: Sequence[Pin], interpreter: Interpreter) -> str:
     """The name of what an sdist gives on this host, where its build has the pins that are `needed`."""
-    decided_by = {
-        "name": pin.name,
-        "version": pin.version,
-        "digests": sorted(pin.digests),
-        "python": interpreter.version,
-        "build": interpreter.build,
-        "platform": interpreter.platform,
-        "requirements": requirements_txt.print_pins(needed),
-        "recipe": _RECIPE,
-    }
-    key = hashlib.sha256(json.dumps(decided_by, sort_keys=True).encode()).hexdigest()[:40]
-    return f"{pin.name}-{key}"
+    return wheels.key(pin, interpreter, requirements=requirements_txt.print_pins(needed), recipe=_RECIPE)
 
 
 def _build(pin: Pin, section: BuildPins, place: Path, means: _Means, file: str, fix: str) -> None:

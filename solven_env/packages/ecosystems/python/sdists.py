@@ -9,15 +9,13 @@ through no link, and packed once more into the store, which no sandbox can write
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import zipfile
 from typing import TYPE_CHECKING
 
 from solven_env.errors import BuildError
 from solven_env.packages import host_tools, making, programs
-from solven_env.packages.ecosystems.python import archives, indexes, stand_in
+from solven_env.packages.ecosystems.python import archives, indexes, stand_in, wheels
 from solven_env.packages.ecosystems.python.requirements_txt import print_pins
 from solven_env.packages.steps import within
 from solven_env.sandbox.limits import Limits
@@ -43,7 +41,8 @@ def obtain(pins: Sequence[Pin], interpreter: Interpreter, builder: Builder, stag
 
     BuildError with uv's last lines: no network, an sdist that does not fit its digests, one that holds links.
     """
-    places = {pin: _place(pin, builder.host.cache) for pin in pins}
+    kept = builder.host.cache / "sdists"
+    places = {pin: kept / wheels.key(pin) / f"{pin.name}-{pin.version}.zip" for pin in pins}
     missing = [pin for pin, place in places.items() if not _is_kept(place)]
     if missing:
         without_interpreter = stand_in.tools(interpreter, builder, stage)
@@ -64,12 +63,6 @@ def read(sdist: Path, name: str, largest: int = 1 << 20) -> bytes | None:
         if entry.file_size > largest:
             raise BuildError(f"{name} of {sdist.stem} has more than {largest >> 20} MiB")
         return archive.read(entry)
-
-
-def _place(pin: Pin, cache: Path) -> Path:
-    chosen_by = {"name": pin.name, "version": pin.version, "digests": sorted(pin.digests)}
-    key = hashlib.sha256(json.dumps(chosen_by, sort_keys=True).encode()).hexdigest()[:40]
-    return cache / "sdists" / f"{pin.name}-{key}" / f"{pin.name}-{pin.version}.zip"
 
 
 def _is_kept(place: Path) -> bool:

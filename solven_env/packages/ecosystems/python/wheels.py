@@ -24,7 +24,7 @@ from packaging.version import Version
 
 from solven_env.errors import BuildError, counted
 from solven_env.packages import host_tools, making
-from solven_env.packages.ecosystems.python import INTERPRETER, archives, indexes
+from solven_env.packages.ecosystems.python import archives, executable, indexes
 from solven_env.packages.ecosystems.python.file_lists import Machine
 from solven_env.packages.ecosystems.python.requirements_txt import print_pins
 from solven_env.packages.steps import watched, within
@@ -46,6 +46,8 @@ _METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
 _LARGEST = 16 << 20  # bytes, as a file of a workspace that is read
 _PURPOSE = "the Python packages cannot be fetched"
 _HEAD = 4096
+_DECIDING = {"python": "version", "build": "build", "platform": "platform"}
+"""The fields of an interpreter that decide what is had for it, by their names in a key."""
 _FIX = "Let this host reach its package index, or lock again."
 
 
@@ -56,7 +58,7 @@ def obtain(
 
     BuildError with uv's last lines: no network, a wheel that does not fit its digest, none for this machine.
     """
-    places = {pin: _place(pin, interpreter, builder.host.cache) for pin in pins}
+    places = {pin: builder.host.cache / "wheels" / key(pin, interpreter) for pin in pins}
     missing = [pin for pin, place in places.items() if kept(place) is None]
     if missing:
         for host, share in indexes.shares((pin.name for pin in missing), builder.host):
@@ -103,17 +105,12 @@ def metadata_of(wheel: Path) -> bytes:
         return archive.read(found[0])
 
 
-def _place(pin: Pin, interpreter: Interpreter, cache: Path) -> Path:
-    chosen_by = {
-        "name": pin.name,
-        "version": pin.version,
-        "digests": sorted(pin.digests),
-        "python": interpreter.version,
-        "build": interpreter.build,
-        "platform": interpreter.platform,
-    }
-    key = hashlib.sha256(json.dumps(chosen_by, sort_keys=True).encode()).hexdigest()[:40]
-    return cache / "wheels" / f"{pin.name}-{key}"
+def key(pin: Pin, interpreter: Interpreter | None = None, **more: object) -> str:
+    """The name that what is had of a pin is kept under, by everything that decides its bytes."""
+    decided_by = {"name": pin.name, "version": pin.version, "digests": sorted(pin.digests), **more}
+    if interpreter is not None:
+        decided_by |= {name: getattr(interpreter, field) for name, field in _DECIDING.items()}
+    return f"{pin.name}-{hashlib.sha256(json.dumps(decided_by, sort_keys=True).encode()).hexdigest()[:40]}"
 
 
 def kept(place: Path) -> Path | None:
@@ -133,7 +130,6 @@ def _fetch(
 
     uv has no command that only fetches: it links them into a directory, too, that nobody looks at.
     """
-    minor = ".".join(interpreter.version.split(".")[:2])
     progress = builder.host.progress
     with making.make(builder, tools, stage, fetches=True) as place:
         place.write("python.txt", print_pins(missing).encode())
@@ -141,7 +137,7 @@ def _fetch(
         with watched(progress, "fetching Python packages", lambda: f"{len(_archives(cache))} of {len(missing)}"):
             place.run(
                 *(f"{host_tools.BIN}/uv", "pip", "install", *builder.host.registries.options),
-                *("--quiet", "--no-python-downloads", "--python", f"{INTERPRETER}/bin/python{minor}"),
+                *("--quiet", "--no-python-downloads", "--python", executable(interpreter.version)),
                 *("--target", "/unused", "--link-mode", "symlink", "--require-hashes", "--no-build", "--no-deps"),
                 *("--no-compile-bytecode", "-r", "/python.txt"),
                 purpose=_PURPOSE,
