@@ -7,13 +7,13 @@ when it is called: a run has no use for YAML and Jinja, which cost more than all
 from __future__ import annotations
 
 import os
-from itertools import filterfalse
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from solven_env.errors import UsageError
+from solven_env.reconcile.model import OnConflict
 from solven_env.report import DoctorReport, LockReport, OutdatedReport, RenderReport, Report, thread_report
 from solven_env.threads.thread import Thread
-from solven_env.workspace.storage import check_readers, thread_id
+from solven_env.workspace.storage import thread_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -22,22 +22,17 @@ if TYPE_CHECKING:
     from solven_env.doctor.listing import Listing
     from solven_env.doctor.questions import Finding
     from solven_env.documents.diagnostics import Diagnostic
-    from solven_env.packages.builds import Need
     from solven_env.packages.making import Builder
     from solven_env.profile.model import Profile
     from solven_env.profile.render import RenderedFile
     from solven_env.profile.source import ProfileSource
-    from solven_env.reconcile.model import Change, Plan
+    from solven_env.reconcile.model import Plan
     from solven_env.run.explanation import Explanation
-    from solven_env.run.missing_programs import MissingProgram
     from solven_env.sandbox.limits import Reached
     from solven_env.sandbox.request import Request
-
-OnConflict = Literal["fail", "overwrite"]
+    from solven_env.state.records import Record
 
 EXAMPLE_THREAD = "example"
-_OPENINGS = 10_000
-"""Closed directories that an apply opens at most: commands may close them again as fast."""
 
 
 def validate(
@@ -78,7 +73,7 @@ def render_to(
     thread: str = EXAMPLE_THREAD,
     inputs: Mapping[str, str] | None = None,
     check: bool = False,
-    on_conflict: OnConflict = "fail",
+    on_conflict: Literal["fail", "overwrite"] = "fail",
 ) -> RenderReport:
     """Write a profile's rendered files into a directory, and remove what only an earlier render wrote there.
 
@@ -93,7 +88,7 @@ def render_to(
 
     from solven_env.profile import rendered_directory
 
-    _check_on_conflict(on_conflict)
+    _check_on_conflict(on_conflict, ("fail", "overwrite"))
     files, out = render(profile, thread=thread, inputs=inputs), Path(directory)
     if check:
         return RenderReport(out, files, rendered_directory.compare(out, files))
@@ -107,6 +102,7 @@ def plan(
     storage: str | Path | None = None,
     inputs: Mapping[str, str] | None = None,
     unset: Collection[str] = (),
+    on_conflict: OnConflict = "fail",
     restore_record: bool = False,
 ) -> Plan:
     """Plan what `apply` would do, with the exact bytes. Nothing is written, and no lock is taken.
@@ -117,8 +113,11 @@ def plan(
     from solven_env.profile.source import find_profile
     from solven_env.threads import planning
 
+    _check_on_conflict(on_conflict)
     found = Thread.find(thread, storage)
-    return planning.plan(found, found.record(recover=restore_record), find_profile(profile), inputs or {}, unset)[0]
+    record = found.record(recover=restore_record)
+    wanted = planning.wanted_by_profile(found, record, find_profile(profile), inputs or {}, unset)
+    return planning.plan(found, wanted, record, on_conflict)[0]
 
 
 def diff(
@@ -128,6 +127,7 @@ def diff(
     storage: str | Path | None = None,
     inputs: Mapping[str, str] | None = None,
     unset: Collection[str] = (),
+    on_conflict: OnConflict = "fail",
     restore_record: bool = False,
 ) -> Report:
     """Report what `apply` would do. Errors as of `plan`.
@@ -135,7 +135,15 @@ def diff(
     >>> solven_env.diff("solven", "thread-42").threads[0].state
     'pending'
     """
-    computed = plan(profile, thread, storage=storage, inputs=inputs, unset=unset, restore_record=restore_record)
+    computed = plan(
+        profile,
+        thread,
+        storage=storage,
+        inputs=inputs,
+        unset=unset,
+        on_conflict=on_conflict,
+        restore_record=restore_record,
+    )
     return Report("diff", (thread_report(computed),))
 
 
@@ -164,7 +172,10 @@ def status(
     record = found.applied()
     drift = planning.plan_drift(found, record)
     # A profile may ask for other builds than those that commands run above now.
-    computed = drift if profile is None else planning.plan(found, record, find_profile(profile), inputs or {}, ())[0]
+    computed = drift
+    if profile is not None:
+        wanted = planning.wanted_by_profile(found, record, find_profile(profile), inputs or {})
+        computed = planning.plan(found, wanted, record)[0]
     report = thread_report(computed)._replace(
         profile=record.profile["name"],
         release=record.profile["release"],
@@ -194,116 +205,36 @@ def apply(
         >>> solven_env.apply("solven", "thread-42", inputs={"user_id": "ada"}).threads[0].generation
         1
 
-    `ConflictError` when the workspace holds changes that would be lost, unless `on_conflict` is "overwrite", which
-    keeps them in the generation first; `HeldError` while another apply has the thread; `LockError` when the profile's
-    lock is out of date; `BuildError` when packages cannot be installed; `DamagedRecordError` when the thread's record
-    is damaged or gone, unless `restore_record` has its newest whole generation take its place; `StorageError` when the
-    storage is not mounted, or another one than it should be. `progress` is told of a record that was restored, of a
-    copied storage, of builds that are made, what the backend does not enforce, and of programs that the profile needs
-    of the host and commands would not find (the report's `missing_programs`).
+    `ConflictError` when the workspace holds changes that would be lost, unless `on_conflict` settles that: "merge"
+    takes the lines of both sides where they do not overlap, "keep" leaves the workspace's version, "overwrite" keeps it
+    in the generation first; `HeldError` while another apply has the thread; `LockError` when the profile's lock is out
+    of date; `BuildError` when packages cannot be installed; `DamagedRecordError` when the thread's record is damaged or
+    gone, unless `restore_record` has its newest whole generation take its place; `StorageError` when the storage is not
+    mounted, or another one than it should be. `progress` is told of a record that was restored, of a copied storage, of
+    builds that are made, what the backend does not enforce, and of programs that the profile needs of the host and
+    commands would not find (the report's `missing_programs`).
     """
-    from solven_env.packages import builds
+    from solven_env import applying
     from solven_env.profile.source import find_profile
-    from solven_env.reconcile.apply import apply as apply_plan
-    from solven_env.reconcile.kinds import lies_on_host
-    from solven_env.sandbox import backends
-    from solven_env.threads import planning, uids
+    from solven_env.threads import planning
 
     _check_on_conflict(on_conflict)
-    found, source, given = Thread.find(thread, storage), find_profile(profile), inputs or {}
-    if found.record(recover=restore_record) is None:
-        planning.check(found, source, given, unset)  # an invalid profile or input leaves no trace of a new thread
-    check_readers(found.config.sandbox.group)
-    found = found.settled(progress)
-    with found.state.lock(thread, progress):
-        if restore_record:
-            found.restore_record(progress)
-        computed, lacking, opened = _plan_all(found, source, given, unset, overwrite=on_conflict == "overwrite")
-        changes = (*opened, *computed.changes)
-        settings = computed.desired.settings
-        backend = backends.find(settings["backend"])
-        notice = backend.notice(settings["network"])
-        if notice:
-            progress(notice)
-        if lacking:
-            builder = builds.builder(found.config, os.environ, backend)
-            builds.obtain(lacking, builder, found.config, os.environ, progress)
-            # Once more, with the exact bytes of what the builds bring.
-            computed, _ = planning.plan(found, computed.base, source, given, unset)
-            made = filter(lies_on_host, changes)
-            changes = (*opened, *made, *filterfalse(lies_on_host, computed.changes))
-        found.state.check_held(thread)
-        with (
-            builds.used(computed.desired.builds.values()),
-            uids.for_apply(found, computed.base, progress) as (owned, fresh),
-        ):
+    source = find_profile(profile)
 
-            def renew(name: str) -> None:
-                found.begin_anew(fresh, computed.desired.builds[name], progress)
+    def wanting(found: Thread, record: Record | None) -> planning.Wanted:
+        return planning.wanted_by_profile(found, record, source, inputs or {}, unset)
 
-            applied = apply_plan(computed, owned.create_root, found.state, fresh, renew)
-        found.close_to_others()
-    for name in applied.locks:
-        progress(f"lock: the recorded text of the {name} packages was gone or damaged, and is written again")
-    missing = _tell_missing(found, computed, progress)
-    report = thread_report(computed)._replace(
-        changes=changes,
-        generation=applied.generation,
-        kept=applied.kept,
-        kept_at=tuple(each.kept and found.state.location(each.kept) for each in applied.kept),
-        missing_programs=missing,
-        remarks=builds.remarks(computed.desired.builds),
+    found = Thread.find(thread, storage)
+    report = applying.apply(
+        found, wanting, "apply", on_conflict=on_conflict, restore_record=restore_record, progress=progress
     )
     return Report("apply", (report,))
 
 
-def _check_on_conflict(on_conflict: str) -> None:
-    if on_conflict not in ("fail", "overwrite"):
-        raise UsageError(f"on_conflict cannot be {on_conflict!r}", fix="Pass 'fail' or 'overwrite'.")
-
-
-def _tell_missing(found: Thread, computed: Plan, progress: Callable[[str], None]) -> tuple[MissingProgram, ...]:
-    """Tell `progress` of links that lead nowhere, and of programs of the host that commands would not find.
-
-    Returns the programs.
-    """
-    settings = computed.desired.settings
-    for path in found.missing_links(settings, optional=False):
-        see = f"see solven-env doctor {found.name}"
-        progress(f"link: /{path} leads nowhere, and no command starts until it does; {see}")
-    if not settings.get("programs"):
-        return ()
-    from solven_env.run import missing_programs
-
-    keys = [build["key"] for build in computed.desired.builds.values()]
-    missing = missing_programs.find(settings, found.storage, keys)
-    if missing:
-        progress(f"programs: {missing_programs.told(missing)}. {missing_programs.fix(missing)}")
-    return missing
-
-
-def _plan_all(
-    found: Thread, source: ProfileSource, given: Mapping[str, str], unset: Collection[str], *, overwrite: bool
-) -> tuple[Plan, tuple[Need, ...], tuple[Change, ...]]:
-    """Plan, and open the directories that keep their owner out, one after the other, until all can be looked at.
-
-    Returns the plan, the builds that this host lacks, and what was opened. ConflictError unless `overwrite`.
-    """
-    from solven_env.reconcile.apply import let_in, refuse_conflicts
-    from solven_env.reconcile.replacing import changed_meanwhile
-    from solven_env.threads import planning
-
-    record = found.record()
-    opened: tuple[Change, ...] = ()
-    while True:
-        computed, lacking = planning.plan(found, record, source, given, unset)
-        if not overwrite:
-            refuse_conflicts(computed)
-        if not computed.closed:
-            return computed, lacking, opened
-        if len(opened) > _OPENINGS:
-            raise changed_meanwhile(opened[-1].name)
-        opened += let_in(computed, found.create_root)
+def _check_on_conflict(on_conflict: str, words: Sequence[str] = get_args(OnConflict)) -> None:
+    if on_conflict not in words:
+        listed = ", ".join(map(repr, words))
+        raise UsageError(f"on_conflict cannot be {on_conflict!r}", fix=f"Pass one of {listed}.")
 
 
 def run(

@@ -192,7 +192,7 @@ def test_what_is_no_thread_is_a_usage_error(profile: Path, storage: Path, thread
         ({"inputs": {"unknown": "x"}}, UsageError, "no input 'unknown'"),
         ({"unset": ["unknown"]}, UsageError, "no input 'unknown'"),
         ({"inputs": {"user_id": "\0"}}, UsageError, "not Unicode"),
-        ({"on_conflict": "merge"}, UsageError, "on_conflict cannot be 'merge'"),
+        ({"on_conflict": "ask"}, UsageError, "on_conflict cannot be 'ask'"),
         ({"storage": "nowhere"}, UsageError, "no storage 'nowhere'"),
     ],
 )

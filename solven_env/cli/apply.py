@@ -12,6 +12,7 @@ from solven_env.cli.options import (
     FormatOption,
     InputsOption,
     OnConflict,
+    OnConflictOption,
     ProfileArgument,
     SetOption,
     StorageOption,
@@ -31,12 +32,7 @@ def command(
     settings: SetOption = None,
     inputs: InputsOption = None,
     unset: UnsetOption = None,
-    on_conflict: Annotated[
-        OnConflict,
-        typer.Option(
-            "--on-conflict", help="If changes would be lost: write nothing and fail, or keep a copy and write."
-        ),
-    ] = OnConflict.FAIL,
+    on_conflict: OnConflictOption = OnConflict.FAIL,
     restore_record: Annotated[
         bool,
         typer.Option(
@@ -67,7 +63,13 @@ def command(
         given = given_inputs(settings, inputs)
         if dry_run:
             report = api.diff(
-                profile, thread, storage=storage, inputs=given, unset=unset or (), restore_record=restore_record
+                profile,
+                thread,
+                storage=storage,
+                inputs=given,
+                unset=unset or (),
+                on_conflict=on_conflict.value,
+                restore_record=restore_record,
             )
         else:
             report = api.apply(

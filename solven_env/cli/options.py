@@ -19,12 +19,22 @@ class Format(StrEnum):
 
 
 class OnConflict(StrEnum):
-    """The answer to changes that would be lost: fail, or overwrite them (`apply` keeps a copy, `render` none)."""
+    """The answer to changes of the workspace that would be lost."""
 
     FAIL = "fail"
+    MERGE = "merge"
+    KEEP = "keep"
     OVERWRITE = "overwrite"
 
 
+OnConflictOption = Annotated[
+    OnConflict,
+    typer.Option(
+        "--on-conflict",
+        help="If changes of the workspace would be lost: write nothing and fail; merge lines that both sides changed "
+        "apart from each other; keep the workspace's version; or overwrite it, with a copy kept.",
+    ),
+]
 ProfileArgument = Annotated[
     str,
     typer.Argument(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,6 @@ from solven_env.cli.options import (
     Format,
     FormatOption,
     InputsOption,
-    OnConflict,
     ProfileArgument,
     SetOption,
     ThreadOption,
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 
     from solven_env.profile.render import RenderedFile
     from solven_env.report import RenderReport
+
+
+class RenderOnConflict(StrEnum):
+    """The answer to files in the directory that would be lost: there is nothing to merge them with."""
+
+    FAIL = "fail"
+    OVERWRITE = "overwrite"
+
 
 _SIGNS = {"missing": "+", "changed": "~", "left-over": "-"}
 
@@ -42,13 +50,13 @@ def command(
         typer.Option("--check", help="With --out: write nothing. Exit with 3 if the directory is not as rendered."),
     ] = False,
     on_conflict: Annotated[
-        OnConflict,
+        RenderOnConflict,
         typer.Option(
             "--on-conflict",
             help="If files that no render wrote as they stand would be lost: write nothing and fail, or overwrite "
             "them, of which no copy is kept.",
         ),
-    ] = OnConflict.FAIL,
+    ] = RenderOnConflict.FAIL,
     thread: ThreadOption = "example",
     settings: SetOption = None,
     inputs: InputsOption = None,

@@ -243,7 +243,8 @@ def pending(asked: AskedThread) -> Answer | None:
     """The changes that the named profile asks for and that were not applied, as `status --profile` shows them."""
     if asked.wanted is None:
         return None
-    computed = planning.plan(asked.thread, asked.record, asked.wanted.source, {}, ())[0]
+    wanted = planning.wanted_by_profile(asked.thread, asked.record, asked.wanted.source, {})
+    computed = planning.plan(asked.thread, wanted, asked.record)[0]
     changes = [change for change in computed.changes if change.cause != "drift"]
     if not changes:
         return ok(f"nothing is pending for {asked.wanted.name}")

@@ -91,6 +91,10 @@ class Program(NamedTuple):
     package: str = ""
 
 
+Own = Literal["whole", "keys", "block", "seed"]
+"""Whose a file is: ours; ours by keys; ours in one block; the agent's once it is written."""
+
+
 class Dotfile(NamedTuple):
     """A file in the workspace. `text` is a template's name, the content, or a source's name, as `form` says."""
 
@@ -98,7 +102,7 @@ class Dotfile(NamedTuple):
     form: Form
     text: str
     mode: str
-    own: Literal["whole", "keys"]
+    own: Own
     location: Location
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
 
 from solven_env.documents.diagnostics import Diagnostic, Location, quoted
 from solven_env.profile import templating
@@ -13,7 +12,7 @@ from solven_env.typed import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from solven_env.profile.model import Dotfile, Profile
+    from solven_env.profile.model import Dotfile, Own, Profile
 
     ReadTemplate = Callable[[str], str | None]
     ReadSource = Callable[[str], bytes]
@@ -33,7 +32,7 @@ class RenderedFile(NamedTuple):
     path: str
     data: bytes
     mode: str
-    own: Literal["whole", "keys"]
+    own: Own
     reads: frozenset[str] = frozenset()
     """The names that its texts read, as in `templating.reads`."""
 

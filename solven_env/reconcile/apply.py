@@ -18,7 +18,7 @@ from solven_env.reconcile.kinds import directory, kind_of, state_of
 from solven_env.reconcile.model import name_in
 from solven_env.reconcile.replacing import changed_meanwhile, look
 from solven_env.state import contents
-from solven_env.state.records import Record, Recorded, lock_key, record_key
+from solven_env.state.records import Record, Recorded, lock_key, record_key, rendered_key
 from solven_env.system.failures import shown
 from solven_env.typed import TYPE_CHECKING
 
@@ -41,6 +41,10 @@ class Applied(NamedTuple):
     generation: int
     kept: tuple[Kept, ...] = ()
     locks: tuple[str, ...] = ()
+
+
+NOBODY: Mapping[str, str] = {}
+"""For an apply of which nobody wants to know anything."""
 
 
 def no_renewal(name: str) -> None:
@@ -66,9 +70,9 @@ def let_in(plan: Plan, open_root: Callable[[], Root]) -> tuple[Change, ...]:
 
 
 def refuse_conflicts(plan: Plan) -> None:
-    """Raise a `ConflictError` that names every conflict of the plan."""
+    """Raise a `ConflictError` that names every conflict of the plan, unless they are to be overwritten."""
     conflicts = [change for change in plan.changes if change.cause == "conflict"]
-    if conflicts:
+    if conflicts and plan.on_conflict != "overwrite":
         listed = "; ".join(f"{change.name}: {change.reason}" for change in conflicts)
         raise ConflictError(
             f"nothing was written, since changes in the workspace would be lost ({listed})",
@@ -85,11 +89,13 @@ def apply(
     state: StateStore,
     fresh: Record | None = None,
     renew: Callable[[str], None] = no_renewal,
+    about: Mapping[str, str] = NOBODY,
 ) -> Applied:
     """Make the plan's changes, conflicts too, and record them. The caller holds the thread's lock.
 
     Nothing at all is written where nothing changes and no text of a lock was lost. `fresh` is the record that a new
     thread begins with, and whose `uid` is recorded of any. `renew` has the thread begin anew with a build of that name.
+    `about` is what the generation says of this apply (`Record.about`).
     """
     fresh = fresh or Record(incarnation=os.urandom(16).hex())
     base = (plan.base or fresh)._replace(uid=fresh.uid)
@@ -124,9 +130,14 @@ def apply(
         resources=entries,
         builds=plan.desired.builds,
         uid=base.uid,
+        added=base.added,
     )
+    for each in plan.desired.states.values():
+        if each.data is not None:
+            contents.keep(state, rendered_key(each.digest), each.data)
+    told = {**about, "kept": [each._asdict() for each in keeper.kept]}
     # Never replaced: of two hosts that write one generation's, one alone goes on.
-    state.create(_generation_key(plan.thread, generation), done.dump())
+    state.create(_generation_key(plan.thread, generation), done._replace(about=told).dump())
     contents.put(state, key, done.dump())
     return Applied(generation, keeper.kept, again)
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from solven_env.packages.locks import VersionChange
     from solven_env.state.records import Record, Recorded
 
+OnConflict = Literal["fail", "merge", "keep", "overwrite"]
+"""The answer to changes of the workspace that would be lost."""
 Action = Literal["create", "replace", "remove"]
 Cause = Literal["pending", "drift", "conflict"]
 
@@ -23,7 +25,8 @@ class State(NamedTuple):
     `type` is what stands in a file system (`file`, `directory`, `symlink`, `other`), or the `TYPE` of a kind that lies
     elsewhere. `digest` is `sha256:…`, `mode` four octal digits or empty, `size` in bytes. `data` holds a file's bytes;
     None where they were not read (a directory, a record, a file too large to be ours). `names` are those in a
-    directory, where they matter: it may have to go, or a mount would hide them.
+    directory, where they matter: it may have to go, or a mount would hide them. `at` is the path of a file to which a
+    link at the address leads; empty where the file stands there itself.
     """
 
     type: str
@@ -32,6 +35,7 @@ class State(NamedTuple):
     size: int = 0
     data: bytes | None = None
     names: tuple[str, ...] = ()
+    at: str = ""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, State) and self[:3] == other[:3]
@@ -82,7 +86,7 @@ class Desired(NamedTuple):
     states: Mapping[str, State]
     """The state of each resource, by address."""
     own: Mapping[str, str]
-    """`whole` or `keys` for the address of each file."""
+    """`whole`, `keys`, `block` or `seed` for the address of each file."""
     reads: Mapping[str, frozenset[str]] = {}
     """For a resource that the profile makes of its settings, the names of those that it is made of: `env.LANG`."""
     brought: Mapping[str, str] = {}
@@ -146,6 +150,7 @@ class Plan(NamedTuple):
     base: Record | None
     entries: Mapping[str, Recorded]
     desired: Desired
+    on_conflict: OnConflict = "fail"
 
     @property
     def is_interrupted(self) -> bool:

@@ -11,7 +11,7 @@ from solven_env.typed import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from solven_env.reconcile.model import Action, Cause, Observed
+    from solven_env.reconcile.model import Action, Cause, Observed, OnConflict
     from solven_env.state.records import Record, Recorded
 
 
@@ -21,9 +21,11 @@ def addresses(desired: Desired, record: Record | None) -> tuple[str, ...]:
     return tuple(sorted({*desired.states, *recorded}))
 
 
-def plan(thread: str, desired: Desired, observed: Observed, record: Record | None) -> Plan:
+def plan(
+    thread: str, desired: Desired, observed: Observed, record: Record | None, on_conflict: OnConflict = "fail"
+) -> Plan:
     """The changes that have to be made, in this order: removals (files, then directories), then what is made or
-    replaced, in the order of `KINDS`, then the settings.
+    replaced, in the order of `KINDS`, then the settings. With `on_conflict` what it settles is no conflict.
     """
     seen = {address: _look(address, desired, observed, record) for address in addresses(desired, record)}
     changed = changed_settings(record, desired)
@@ -36,6 +38,7 @@ def plan(thread: str, desired: Desired, observed: Observed, record: Record | Non
         base=record,
         entries=_entries(desired, seen, additions),
         desired=desired,
+        on_conflict=on_conflict,
     )
     for kind in KINDS.values():
         computed = computed._replace(changes=(*computed.changes, *kind.further_changes(computed, changed)))

@@ -182,13 +182,15 @@ text = text_that(lambda _: True, "text")
 _size = text_that(re.compile(r"([1-9][0-9]{0,14}[KMGT]iB)?").fullmatch, "size")
 _drawn = text_that(names.DRAWN.fullmatch, "random id")
 _sha256 = text_that(lambda text: not text or names.DIGEST.fullmatch(text), "digest")
+_tagged = text_that(re.compile(rf"(sha256:{names.DIGEST.pattern})?").fullmatch, "digest")
 _target = text_that(names.is_absolute, "absolute path")
 
 _RECORDED = table_with(
     {"kind": text},
     {
-        "own": _one_of("whole", "keys"),
-        "digest": text_that(re.compile(rf"(sha256:{names.DIGEST.pattern})?").fullmatch, "digest"),
+        "own": _one_of("whole", "keys", "block", "seed"),
+        "digest": _tagged,
+        "kept": _tagged,
         "mode": text_that(re.compile("([0-7]{4})?").fullmatch, "mode"),
     },
 )
@@ -219,6 +221,14 @@ _LINK = table_with(
     }
 )
 _PROGRAM = table_with({"why": text, "package": text})
+
+
+_ADDED = table_with({}, {"packages": table_of(text), "removed": list_of(text)})
+_ABOUT = table_with({}, {**dict.fromkeys(("time", "host", "version", "cause"), text), "kept": list_of(_is_table)})
+
+
+def _added(words: Vocabulary) -> Check:
+    return table_with({}, dict.fromkeys(words.ecosystems, _ADDED))
 
 
 def _settings(words: Vocabulary) -> Check:
@@ -259,5 +269,9 @@ def _record(words: Vocabulary) -> Check:
             "builds": table_of(_build(words)),
             "intended": none_or(table_of(_versions(resource), prefix="")),
         },
-        {"uid": none_or(_count(1, 2**32 - 2, "uid of a thread"))},
+        {
+            "uid": none_or(_count(1, 2**32 - 2, "uid of a thread")),
+            "added": _added(words),
+            "about": _ABOUT,
+        },
     )

@@ -42,6 +42,7 @@ class LocalState:
     def __init__(self, storage: Path | StorageRoot) -> None:
         """Keep the state of the threads in `storage`; nothing is opened or made before it is needed."""
         self._storage = storage if isinstance(storage, StorageRoot) else StorageRoot(storage)
+        self._held: list[str] = []
         self._leases: dict[str, leases.Lease] = {}
         self._is_shared: bool | None = None
 
@@ -151,6 +152,8 @@ class LocalState:
                     self._leases[thread] = held.enter_context(leases.held(directory, thread, progress))
                     held.callback(self._leases.pop, thread)
                 _remove_leftovers(directory)
+                self._held.append(thread)
+                held.callback(self._held.remove, thread)
             yield
 
     def check_held(self, thread: str) -> None:
@@ -200,10 +203,13 @@ class LocalState:
     def _staged(self, key: str, value: bytes) -> Iterator[tuple[int, str, int, str]]:
         """Have the value in a temporary file, for the caller to rename: from a name in one directory to one in another.
 
-        Temporary files of a thread are all in `threads/<thread>`, so that its lock has one place to look for leftovers.
+        Temporary files of a thread, and of what threads share while one of them is held, are all in `threads/<thread>`,
+        so that its lock has one place to look for leftovers.
         """
         _check(key)
         home = posixpath.dirname(key).split("/")[:2]
+        if self._held and home[0] != "threads":
+            home = ["threads", self._held[-1]]
         temporary = "/".join([*filter(None, home), _TEMPORARY + os.urandom(8).hex()])
         with (
             self._told(key),

@@ -17,16 +17,28 @@ FORMAT = 1
 _NOTHING: Mapping[str, Any] = {}
 
 
+_NEWER = ("uid", "added", "about")
+"""The fields that are left out while they say nothing, as in records made before them."""
+
+
 class Recorded(NamedTuple):
     """One resource as we left it. `digest` is `sha256:…` of a file's bytes, empty for a directory.
 
-    `mode` is four octal digits, or empty where the storage keeps no modes (many FUSE mounts of buckets).
+    Of a file whose changes are merged it is that of the bytes that the profile asked for, the base of the next merge.
+    `mode` is four octal digits, or empty where the storage keeps no modes (many FUSE mounts of buckets). `kept` is
+    `sha256:…` of the agent's version, where an apply was told to keep it; else empty.
     """
 
     kind: str
     own: str = "whole"
     digest: str = ""
     mode: str = ""
+    kept: str = ""
+
+    def plain(self) -> dict[str, str]:
+        """The entry as a record has it; an empty `kept` is left out, as in records made before it."""
+        fields = self._asdict()
+        return fields if self.kept else {name: value for name, value in fields.items() if name != "kept"}
 
 
 class Record(NamedTuple):
@@ -47,13 +59,19 @@ class Record(NamedTuple):
     """For `python` and `bun`: the `key` and `instance` of the build that met the need, the SHA-256 of its `lock`."""
     intended: Mapping[str, tuple[Recorded, ...]] | None = None
     uid: int | None = None
+    added: Mapping[str, Any] = _NOTHING
+    """For each ecosystem, the `packages` (versions by name) that the thread has over its build, and those of the build
+    that it `removed`, as they were noted last.
+    """
+    about: Mapping[str, Any] = _NOTHING
+    """In a generation's own record: `time` (UTC), `host`, `version` and `cause` of its apply, and what it `kept`."""
 
     def dump(self) -> bytes:
         """The record as it is stored: JSON with sorted keys."""
         fields = {
-            **{name: value for name, value in self._asdict().items() if name != "uid" or value is not None},
+            **{name: value for name, value in self._asdict().items() if name not in _NEWER or value},
             "format": FORMAT,
-            "resources": {address: entry._asdict() for address, entry in self.resources.items()},
+            "resources": {address: entry.plain() for address, entry in self.resources.items()},
             "intended": None if self.intended is None else _plain(self.intended),
         }
         # Not indented: json's C encoder cannot, and an apply writes three of these.
@@ -61,7 +79,7 @@ class Record(NamedTuple):
 
 
 def _plain(intended: Mapping[str, tuple[Recorded, ...]]) -> dict[str, list[dict[str, str]]]:
-    return {address: [entry._asdict() for entry in entries] for address, entries in intended.items()}
+    return {address: [entry.plain() for entry in entries] for address, entries in intended.items()}
 
 
 def record_key(thread: str) -> str:
@@ -72,6 +90,11 @@ def record_key(thread: str) -> str:
 def lock_key(digest: str) -> str:
     """Key of a lock's text: threads that need the same one share it."""
     return f"locks/{digest}"
+
+
+def rendered_key(digest: str) -> str:
+    """Key of the bytes that a file was to have, by their `sha256:…`: threads and generations share it."""
+    return f"rendered/{digest.removeprefix('sha256:')}"
 
 
 def load(data: bytes, where: str, words: grammar.Vocabulary) -> Record:

@@ -120,7 +120,7 @@ def _newest(state: StateStore, thread: str, words: Vocabulary) -> tuple[int, Rec
         except DamagedRecordError:
             continue
         if record is not None and record.generation == number and record.intended is None:
-            return number, record._replace(generation=generations[0][0], intended={})
+            return number, record._replace(generation=generations[0][0], intended={}, about={})
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import LockError, PlatformError, UsageError, raise_together
 from solven_env.packages import builds, locks
@@ -26,37 +26,35 @@ if TYPE_CHECKING:
     from solven_env.packages.store import Build
     from solven_env.profile.model import Mount
     from solven_env.profile.source import ProfileSource
-    from solven_env.reconcile.model import Change, Desired, Plan
+    from solven_env.reconcile.model import Change, Desired, OnConflict, Plan
     from solven_env.sandbox.backends.protocol import Backend
     from solven_env.state.records import Record
     from solven_env.threads.thread import Thread
 
 
-def plan(
-    thread: Thread, record: Record | None, source: ProfileSource, inputs: Mapping[str, str], unset: Collection[str]
-) -> tuple[Plan, tuple[Need, ...]]:
-    """Plan for a profile where this is recorded, and the builds that this host lacks for it."""
-    return _plan(thread, *_wanted(thread, source, inputs, unset, record), record)
+class Wanted(NamedTuple):
+    """All that a plan starts from: the desired state, the same on every host, and the builds for it."""
 
-
-def check(thread: Thread, source: ProfileSource, inputs: Mapping[str, str], unset: Collection[str]) -> None:
-    """Raise the errors of `plan` about the profile, its lock, mounts or the inputs of a new thread; look at none."""
-    _wanted(thread, source, inputs, unset, None)
+    desired: Desired
+    needs: tuple[Need, ...]
 
 
 def plan_drift(thread: Thread, record: Record) -> Plan:
     """Plan that would put right where the workspace and this host differ from what the last apply left."""
-    return _plan(thread, recorded_as_desired(record), thread.needs(record), record)[0]
+    return plan(thread, Wanted(recorded_as_desired(record), thread.needs(record)), record)[0]
 
 
-def _wanted(
+def wanted_by_profile(
     thread: Thread,
+    record: Record | None,
     source: ProfileSource,
     inputs: Mapping[str, str],
-    unset: Collection[str],
-    record: Record | None,
-) -> tuple[Desired, tuple[Need, ...]]:
-    """The desired state, and the builds for it. What is wrong with inputs, mounts and lock is raised together."""
+    unset: Collection[str] = (),
+) -> Wanted:
+    """The wanted state that a profile asks for where this is recorded. The workspace is not looked at.
+
+    What is wrong with inputs, mounts and lock is raised together.
+    """
     recorded = record.inputs if record else {}
     met: list[SolvenError] = []
     try:
@@ -73,7 +71,7 @@ def _wanted(
     except LockError as error:
         met.append(error)
     raise_together(met)
-    return desired(prepared.profile, prepared.files, prepared.given), builds.needs(sections, lock)
+    return Wanted(desired(prepared.profile, prepared.files, prepared.given), builds.needs(sections, lock))
 
 
 def missing_sources(mounts: Iterable[Mount]) -> tuple[Mount, ...]:
@@ -92,18 +90,20 @@ def _unmountable(mounts: Iterable[Mount]) -> Iterator[PlatformError]:
         )
 
 
-def _plan(
-    thread: Thread, wanted: Desired, needs: Sequence[Need], record: Record | None
+def plan(
+    thread: Thread, wanted: Wanted, record: Record | None, on_conflict: OnConflict = "fail"
 ) -> tuple[Plan, tuple[Need, ...]]:
+    """Plan that makes a thread as it is wanted where this is recorded, and the builds that this host lacks for it."""
+    asked, needs = wanted
     found = [(need, builds.find(need, thread.config)) for need in needs]
-    backend = backends.find(wanted.settings["backend"])
+    backend = backends.find(asked.settings["backend"])
     needed = [_needed(thread, need, build, record, backend) for need, build in found]
     host = HostFacts(_mounted_upon, {name: row.TARGET for name, row in ECOSYSTEMS.items()}, needed, builds.texts(needs))
-    wanted = desired_here(wanted, record, host)
+    asked = desired_here(asked, record, host)
     root = thread.open_root()
     with root or nullcontext():
-        observed = observe(root, wanted, record, host)
-    computed = make_plan(thread.name, wanted, observed, record)
+        observed = observe(root, asked, record, host)
+    computed = make_plan(thread.name, asked, observed, record, on_conflict)
     changes = tuple(_with_versions(change, computed, needs, thread) for change in computed.changes)
     return computed._replace(changes=changes), tuple(need for need, build in found if build is None)
 

@@ -27,10 +27,12 @@ HEX = st.binary(min_size=32, max_size=32).map(bytes.hex)
 ENTRIES = st.builds(
     Recorded,
     st.just("file"),
-    st.sampled_from(("whole", "keys")),
+    st.sampled_from(("whole", "keys", "block", "seed")),
     HEX.map("sha256:{}".format),
     st.integers(0, 0o7777).map("{:04o}".format) | st.just(""),
+    HEX.map("sha256:{}".format) | st.just(""),
 )
+ADDED = {"python": {"packages": {"six": "1.17.0"}, "removed": ["pip"]}, "bun": {"packages": {"@a/b": "1.0.0"}}}
 BUILDS = {
     "python": {"key": f"python-{'a' * 40}", "instance": "1" * 32, "lock": "b" * 64},
     "bun": {"key": f"bun-{'a' * 40}", "instance": "2" * 32, "lock": ""},
@@ -63,6 +65,8 @@ RECORDS = st.builds(
     builds=st.sampled_from(({}, BUILDS)),
     intended=st.none() | st.dictionaries(FILES, st.lists(ENTRIES, max_size=3).map(tuple), max_size=3),
     uid=st.none() | st.integers(1, 2**32 - 2),
+    added=st.sampled_from(({}, ADDED)),
+    about=st.sampled_from(({}, {"time": "2026-11-28T21:40:00Z", "kept": [{"path": "a"}]})),
 )
 
 
@@ -81,8 +85,10 @@ WHOLE: dict[str, Any] = json.loads(
         SETTINGS,
         {"file:f": Recorded("file"), "directory:/": Recorded("directory"), "build:bun": Recorded("build")},
         BUILDS,
-        {"file:f": (Recorded("file"),)},
+        {"file:f": (Recorded("file", kept=f"sha256:{'c' * 64}"),)},
         61001,
+        ADDED,
+        {"cause": "apply", "kept": []},
     ).dump()
 )
 
@@ -113,7 +119,10 @@ def each(path: str, *values: object) -> list[tuple[str, object]]:
 MISSING_OR_NUMBER: tuple[object, ...] = (MISSING, 5)
 NO_NAMES: tuple[object, ...] = (MISSING, *filter(None, NO_PATHS), "x")
 DAMAGES: tuple[tuple[str, object], ...] = (
-    *((key, MISSING) for key in WHOLE if key != "uid"),
+    *((key, MISSING) for key in WHOLE if key not in ("uid", "added", "about")),
+    *each("added", [], {"python": []}, {"python": {"packages": {"six": 1}}}, {"bun": {"removed": "pip"}}),
+    *each("about", [], {"time": 5}, {"kept": {}}, {"kept": ["a"]}),
+    *each("intended|file:f|0|kept", 5, "sha256:", f"sha256:{'C' * 64}"),
     *each("incarnation", *NO_PATHS, "0" * 31, "0" * 33, "A" * 32, "0" * 32 + "\n"),
     *each("generation", "1", -1, 1.5, True, None, 10**20),
     *each("uid", "1", 0, -1, 2**32 - 1, 1.5, True),

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("own_data")
 def test_an_invalid_profile_of_a_new_thread_is_told_and_makes_nothing(tmp_path: Path) -> None:
     profile = write_profile(tmp_path / "wrong.yaml", {}, env={"PATH": "/bin"})
     with pytest.raises(ProfileError):
-        planning.check(Thread.find("t1", tmp_path / "storage"), find_profile(profile), {}, ())
+        planning.wanted_by_profile(Thread.find("t1", tmp_path / "storage"), None, find_profile(profile), {})
     assert not (tmp_path / "storage").exists()
 
 
@@ -42,7 +42,8 @@ def test_a_mount_point_is_what_can_be_mounted_upon(make: str, state: State | Non
     profile = write_profile(
         tmp_path / "p.yaml", {}, mounts=[{"source": str(source), "target": "/place", "optional": True}]
     )
-    computed, lacking = planning.plan(Thread.find("t1", tmp_path / "storage"), None, find_profile(profile), {}, ())
+    thread = Thread.find("t1", tmp_path / "storage")
+    computed, lacking = planning.plan(thread, planning.wanted_by_profile(thread, None, find_profile(profile), {}), None)
     assert (computed.desired.states.get("mount:place"), lacking) == (state, ())
 
 

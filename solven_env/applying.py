@@ -1,0 +1,139 @@
+"""One apply, from what is wanted (by a profile, a saved plan, a former generation) to its report."""
+
+from __future__ import annotations
+
+import os
+from itertools import filterfalse
+from typing import TYPE_CHECKING
+
+from solven_env import __version__
+from solven_env.packages import builds
+from solven_env.reconcile.apply import apply as apply_plan
+from solven_env.reconcile.apply import let_in, refuse_conflicts
+from solven_env.reconcile.kinds import lies_on_host
+from solven_env.reconcile.replacing import changed_meanwhile
+from solven_env.report import thread_report
+from solven_env.run import missing_programs
+from solven_env.sandbox import backends
+from solven_env.threads import planning, uids
+from solven_env.workspace.storage import check_readers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from solven_env.packages.builds import Need
+    from solven_env.reconcile.model import Change, OnConflict, Plan
+    from solven_env.report import ThreadReport
+    from solven_env.run.missing_programs import MissingProgram
+    from solven_env.state.records import Record
+    from solven_env.threads.planning import Wanted
+    from solven_env.threads.thread import Thread
+
+_OPENINGS = 10_000
+"""Closed directories that an apply opens at most: commands may close them again as fast."""
+
+
+def apply(
+    found: Thread,
+    wanting: Callable[[Thread, Record | None], Wanted],
+    cause: str,
+    *,
+    on_conflict: OnConflict = "fail",
+    restore_record: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> ThreadReport:
+    """Make a thread as it is wanted. The report's changes are those that were made.
+
+    `wanting` is called with the thread and its record, under the thread's lock, and once before for a new thread: an
+    invalid profile or input leaves no trace of it. `cause` is what the history says of the generation. Errors and
+    `progress` as of `api.apply`.
+    """
+    if found.record(recover=restore_record) is None:
+        wanting(found, None)
+    check_readers(found.config.sandbox.group)
+    found = found.settled(progress)
+    with found.state.lock(found.name, progress):
+        if restore_record:
+            found.restore_record(progress)
+        record = found.record()
+        wanted = wanting(found, record)
+        computed, lacking, opened = _plan_all(found, wanted, record, on_conflict)
+        changes = (*opened, *computed.changes)
+        settings = computed.desired.settings
+        backend = backends.find(settings["backend"])
+        notice = backend.notice(settings["network"])
+        if notice:
+            progress(notice)
+        if lacking:
+            builder = builds.builder(found.config, os.environ, backend)
+            builds.obtain(lacking, builder, found.config, os.environ, progress)
+            # Once more, with the exact bytes of what the builds bring.
+            computed, _ = planning.plan(found, wanted, computed.base, on_conflict)
+            made = filter(lies_on_host, changes)
+            changes = (*opened, *made, *filterfalse(lies_on_host, computed.changes))
+        found.state.check_held(found.name)
+        with (
+            builds.used(computed.desired.builds.values()),
+            uids.for_apply(found, computed.base, progress) as (owned, fresh),
+        ):
+
+            def renew(name: str) -> None:
+                found.begin_anew(fresh, computed.desired.builds[name], progress)
+
+            applied = apply_plan(computed, owned.create_root, found.state, fresh, renew, _about(cause))
+        found.close_to_others()
+    for name in applied.locks:
+        progress(f"lock: the recorded text of the {name} packages was gone or damaged, and is written again")
+    missing = _tell_missing(found, computed, progress)
+    return thread_report(computed)._replace(
+        changes=changes,
+        generation=applied.generation,
+        kept=applied.kept,
+        kept_at=tuple(each.kept and found.state.location(each.kept) for each in applied.kept),
+        missing_programs=missing,
+        remarks=builds.remarks(computed.desired.builds),
+    )
+
+
+def _about(cause: str) -> dict[str, str]:
+    """The apply as its generation tells of it."""
+    from datetime import UTC, datetime
+
+    time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"time": time, "host": os.uname().nodename, "version": __version__, "cause": cause}
+
+
+def _plan_all(
+    found: Thread, wanted: Wanted, record: Record | None, on_conflict: OnConflict
+) -> tuple[Plan, tuple[Need, ...], tuple[Change, ...]]:
+    """Plan, and open the directories that keep their owner out, one after the other, until all can be looked at.
+
+    Returns the plan, the builds that this host lacks, and what was opened. ConflictError for what is left of conflicts.
+    """
+    opened: tuple[Change, ...] = ()
+    while True:
+        computed, lacking = planning.plan(found, wanted, record, on_conflict)
+        refuse_conflicts(computed)
+        if not computed.closed:
+            return computed, lacking, opened
+        if len(opened) > _OPENINGS:
+            raise changed_meanwhile(opened[-1].name)
+        opened += let_in(computed, found.create_root)
+
+
+def _tell_missing(found: Thread, computed: Plan, progress: Callable[[str], None]) -> tuple[MissingProgram, ...]:
+    """Tell `progress` of links that lead nowhere, and of programs of the host that commands would not find.
+
+    Returns the programs.
+    """
+    settings = computed.desired.settings
+    for path in found.missing_links(settings, optional=False):
+        see = f"see solven-env doctor {found.name}"
+        progress(f"link: /{path} leads nowhere, and no command starts until it does; {see}")
+    if not settings.get("programs"):
+        return ()
+    keys = [build["key"] for build in computed.desired.builds.values()]
+    missing = missing_programs.find(settings, found.storage, keys)
+    if missing:
+        progress(f"programs: {missing_programs.told(missing)}. {missing_programs.fix(missing)}")
+    return missing
