@@ -103,7 +103,7 @@ class BuildSandbox(NamedTuple):
         SandboxError where none can be started.
         """
         builder, record = self.builder, self.workspace.with_name("record")
-        with open(os.devnull, "rb") as nothing, _last_said() as (writing, said):
+        with open(os.devnull, "rb") as nothing, last_said() as (writing, said):
             streams = (nothing.fileno(), writing, writing)
             request = request._replace(env={**_environment(self), **request.env}, streams=streams)
             ended = builder.backend.run(_plan(self), request, runtime_dir=builder.runtime, directory=str(record))
@@ -111,7 +111,7 @@ class BuildSandbox(NamedTuple):
 
 
 @contextmanager
-def _last_said() -> Iterator[tuple[int, bytearray]]:
+def last_said() -> Iterator[tuple[int, bytearray]]:
     """The end of a pipe to write to, and the last bytes that were written there, complete when the block ends.
 
     No file of ours: a script may print until the disk is full.

@@ -1,0 +1,34 @@
+"""Commands of ours in a thread's own sandbox: its network, its layers, and nothing of this host's credentials."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from solven_env.packages import making, programs
+from solven_env.sandbox.request import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from solven_env.sandbox.request import Ended
+
+_LONGEST = 300
+"""Characters of what a program said that are told as the reason why it failed."""
+_TIMED_OUT = 124
+
+
+def failure(words: Sequence[str], start: Callable[[Request], Ended], *, seconds: float, cwd: str = "/") -> str:
+    """Run a command to its end, for `seconds` at most; the reason why it failed, empty if it did not.
+
+        >>> inside.failure(["uv", "lock"], start, seconds=60)  # doctest: +SKIP
+        ''
+
+    `start` runs a request in the thread's sandbox. Its errors (no sandbox, say) are the caller's to tell.
+    """
+    with open(os.devnull, "rb") as nothing, making.last_said() as (writing, said):
+        request = Request(tuple(words), cwd=cwd, timeout=seconds, streams=(nothing.fileno(), writing, writing))
+        status = start(request).status
+    if status == _TIMED_OUT:
+        return f"it took longer than {seconds:.0f} s"
+    return programs.last_words(bytes(said))[:_LONGEST] if status else ""

@@ -1,0 +1,33 @@
+"""The reason why a command of ours failed inside."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from solven_env.run import inside
+from solven_env.sandbox.request import Ended
+
+if TYPE_CHECKING:
+    from solven_env.sandbox.request import Request
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "reason"),
+    [
+        (b"Resolved 4 packages\n", 0, ""),
+        (b"error: no such package\n", 1, "no such package"),
+        (b"\x1b[31merror\x1b[0m: " + b"x" * 5000, 2, "x" * 300),
+        (b"", 3, "it said nothing"),
+        (b"still at it\n", 124, "it took longer than 5 s"),
+    ],
+)
+def test_a_failure_is_told_in_few_words(said: bytes, status: int, reason: str) -> None:
+    def start(request: Request) -> Ended:
+        assert os.read(request.streams[0], 1) == b""
+        os.write(request.streams[1], said)
+        return Ended(status)
+
+    assert inside.failure(["tool"], start, seconds=5) == reason
