@@ -78,7 +78,7 @@ def apply(
         ):
 
             def renew(name: str) -> None:
-                found.begin_anew(fresh, computed.desired.builds[name], progress)
+                owned.begin_anew(fresh, computed.desired.builds[name], backend, progress)
 
             applied = apply_plan(computed, owned.create_root, found.state, fresh, renew, _about(cause))
         found.close_to_others()

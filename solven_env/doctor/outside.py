@@ -214,13 +214,13 @@ def layers_of(asked: AskedThread) -> Answer | None:
     if asked.thread.storage_id is None:
         return None
     home = asked.thread.home(asked.record)
-    names = sorted(layers.instances(home))
-    for kind, instance in names:
-        places_of = (home.path / f"{kind}-{instance}" / name for name in ("upper", "work", "copy"))
+    names = layers.places(home)
+    for place in names:
+        places_of = (home.path / place.name / name for name in ("upper", "work", "copy"))
         for path in filter(Path.exists, places_of):
             problem = supplies.rights(path, asked.uid)
             if problem:
-                return problem._replace(detail=f"a layer of the {kind} packages: {problem.detail}")
+                return problem._replace(detail=f"a layer of the {place.kind} packages: {problem.detail}")
     local = layers.where_local(home)
     problem = supplies.rights(local, asked.uid) if local.exists() else None
     if problem:

@@ -1,35 +1,34 @@
 """Packages that a thread added to a build: those in its layer, or in its copy, that the build does not have.
 
-An agent writes there. So names of directories are all that is read, never a file; no link is followed
+An agent writes there. So names of directories are what is read, and small files with bounds; no link is followed
 (`workspace.root`), and the reading ends after `LIMIT` names.
 """
 
 from __future__ import annotations
 
 import os
-import posixpath
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import WorkspaceError
+from solven_env.packages.additions import Additions
+from solven_env.packages.lost import is_lost
 from solven_env.system.blocks import READ_DIRECTORY, READ_DIRECTORY_ITSELF
 from solven_env.workspace.root import Root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from solven_env.packages.additions import Installed
     from solven_env.packages.ecosystems import Ecosystem
     from solven_env.packages.store import Build
 
 LIMIT = 10_000
 """Names that are read of one thread's build."""
 
-_SCOPE = re.compile("@[A-Za-z0-9~-][A-Za-z0-9._~-]*")
-
 
 class AddedPackage(NamedTuple):
-    """A package by its name. `version` is empty for one of JavaScript, which only a file of the agent's would tell."""
+    """A package by its name. `version` is empty where only a damaged file would tell."""
 
     name: str
     version: str = ""
@@ -46,58 +45,60 @@ class Added(NamedTuple):
     is_complete: bool = True
 
 
+class Found(NamedTuple):
+    """What a layer or a copy has over its build: packages, and the names of the build's that are gone."""
+
+    packages: tuple[Installed, ...] = ()
+    removed: tuple[str, ...] = ()
+    is_complete: bool = True
+
+    @property
+    def by_name(self) -> dict[str, Installed]:
+        """The packages by name; of two with one name the last."""
+        return {package.name: package for package in self.packages}
+
+    @property
+    def additions(self) -> Additions:
+        """The same as a record has it."""
+        return Additions({name: package.asked for name, package in sorted(self.by_name.items())}, self.removed)
+
+
 def look(build: Build, own: Path) -> Added:
     """List the packages in `own`, the thread's upper directory or copy of a build, that the build does not have.
 
     `own` may not exist: then there are none.
     """
+    found = find(_row(build), own, {package.path: package.name for package in brought(build)})
+    packages = sorted(AddedPackage(package.name, package.version) for package in found.packages)
+    return Added(build.kind, tuple(packages), found.is_complete)
+
+
+def brought(build: Build) -> tuple[Installed, ...]:
+    """The packages that a build brings."""
+    with Root(os.open(build.tree, READ_DIRECTORY), None) as tree:
+        return tuple(_row(build).installed(tree, 10 * LIMIT)[0])
+
+
+def find(row: Ecosystem, own: Path, brings: Mapping[str, str]) -> Found:
+    """Find what `own` has over a build that brings these packages (names by path). It may not exist."""
     try:
         descriptor = os.open(own, READ_DIRECTORY_ITSELF)
     except FileNotFoundError:
-        return Added(build.kind)
+        return Found()
     except OSError:
-        return Added(build.kind, is_complete=False)
+        return Found(is_complete=False)
     try:
         with Root(descriptor, None) as root:
-            paths = _paths(root, _row(build).tops(build))
-            found = {package for path in paths[:LIMIT] if (package := _added(root, build, path))}
-    except (WorkspaceError, FileNotFoundError):  # closed by the agent, or taken away just now
-        return Added(build.kind, is_complete=False)
-    return Added(build.kind, tuple(sorted(found)), len(paths) <= LIMIT)
+            packages, is_complete = row.installed(root, LIMIT)
+            is_upper = own.name == "upper"
+            gone = {name for path, name in brings.items() if is_lost(root, path, is_upper=is_upper)}
+    except (OSError, WorkspaceError):  # closed by the agent, or taken away just now
+        return Found(is_complete=False)
+    over = tuple(package for package in packages if package.path not in brings)
+    return Found(over, tuple(sorted(gone - {package.name for package in over})), is_complete)
 
 
 def _row(build: Build) -> Ecosystem:
     from solven_env.packages.ecosystems import ECOSYSTEMS
 
     return ECOSYSTEMS[build.kind]
-
-
-def _paths(root: Root, tops: Iterable[str]) -> list[str]:
-    """The paths of all that stands in these directories, and in their npm scopes; one more than `LIMIT` at most."""
-    paths: list[str] = []
-    pending = list(tops)
-    while pending and len(paths) <= LIMIT:
-        directory = pending.pop()
-        if not directory or _is_directory(root, directory):
-            names = root.list(directory, LIMIT + 1 - len(paths))
-            found = [posixpath.join(directory, name) for name in names]
-            paths += found
-            pending += filter(_SCOPE.fullmatch, found)
-    return paths
-
-
-def _added(root: Root, build: Build, path: str) -> AddedPackage | None:
-    """The package at `path`, unless it is none, or the build has it: a file that changes takes its directory along."""
-    package = _row(build).package(path)
-    return package if package and not _has(build, path) and _is_directory(root, path) else None
-
-
-def _has(build: Build, path: str) -> bool:
-    """Tell whether the build has something at a path. Behind a link, which a script may have left, it has nothing."""
-    with Root(os.open(build.tree, READ_DIRECTORY), None) as tree:
-        return tree.stat(path) is not None
-
-
-def _is_directory(root: Root, path: str) -> bool:
-    entry = root.stat(path)
-    return entry is not None and entry.kind == "directory"

@@ -15,14 +15,11 @@ import shutil
 import stat
 from typing import TYPE_CHECKING
 
-from solven_env.packages.layers import place
 from solven_env.packages.steps import step
-from solven_env.system.blocks import READ_DIRECTORY
-from solven_env.system.publishing import locked, refusals_told, staged
-from solven_env.system.syscalls import sync_file_system
+from solven_env.system.publishing import refusals_told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from solven_env.packages.layers import Home
@@ -31,35 +28,38 @@ if TYPE_CHECKING:
 _FICLONE = 0x40049409  # include/uapi/linux/fs.h
 
 
-def copy(home: Home, build: Build, uid: int | None, progress: Callable[[str], None] = lambda _: None) -> Path:
-    """The thread's copy of a build, made where it is missing; under root it belongs to `uid`, the thread's.
+def fill(
+    home: Home,
+    build: Build,
+    target: Path,
+    uid: int | None,
+    without: Collection[str] = (),
+    progress: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Make a thread's copy of a build at `target`, `without` the paths of it that the thread has removed.
 
-    Two that ask for one wait for each other. It gets its name when it is complete and on disk, so that what a killed
-    process left is never taken for one.
+    Under root it belongs to `uid`, the thread's. It is not on disk yet when this returns.
     """
-    target = place(home, build) / "copy"
-    if target.exists():
-        return target
-    with locked(target.parent, "copy"):
-        if not target.exists():
-            doing, done = f"copying the {build.kind} build for {home.thread}", f"copied the {build.kind} build"
-            with step(progress, doing, done), staged(target) as stage, refusals_told(stage):
-                _copy_directory(build.tree, stage, uid)
-                _sync(stage)
-    return target
+    doing, done = f"copying the {build.kind} build for {home.thread}", f"copied the {build.kind} build"
+    with step(progress, doing, done), refusals_told(target):
+        os.mkdir(target)
+        left_out = {os.path.join(build.tree, path) for path in without}
+        _copy_directory(build.tree, target, uid, left_out)
 
 
-def _copy_directory(source: Path | str, target: Path | str, uid: int | None) -> None:
+def _copy_directory(source: Path | str, target: Path | str, uid: int | None, without: Collection[str]) -> None:
     """Fill an existing directory: bytes, links, modes and times, for bytecode is known by the times of its sources."""
     with os.scandir(source) as entries:
         for entry in entries:
             to = os.path.join(target, entry.name)
+            if entry.path in without:
+                continue
             if entry.is_symlink():
                 os.symlink(os.readlink(entry.path), to)
                 _give(to, entry.stat(follow_symlinks=False), uid)
             elif entry.is_dir():
                 os.mkdir(to)
-                _copy_directory(entry.path, to, uid)
+                _copy_directory(entry.path, to, uid, without)
             else:
                 _copy_file(entry.path, to)
                 _give(to, entry.stat(), uid)
@@ -80,11 +80,3 @@ def _give(path: Path | str, like: os.stat_result, uid: int | None) -> None:
     if not stat.S_ISLNK(like.st_mode):  # a link has no mode of its own
         os.chmod(path, stat.S_IMODE(like.st_mode))
     os.utime(path, ns=(like.st_atime_ns, like.st_mtime_ns), follow_symlinks=False)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, READ_DIRECTORY)
-    try:
-        sync_file_system(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,18 +1,24 @@
 """Layers: a thread's own changes to a build, in directories on this host that an overlay is mounted with.
 
-    <data>/layers/<storage id>/<thread>/<incarnation>/<kind>-<instance of the build>[.<number>]/{upper,work}
-    <data>/layers/<storage id>/<thread>/<incarnation>/local/files     what it installed beside its packages; see `local`
+    <data>/layers/<storage id>/<thread>/<incarnation>/
+        <kind>-<instance of the build>[.<number>]/{upper,work}
+                                                 /copy          instead of both, for a backend without mounts
+                                                 /about.json    what we know of it; see `carrying`
+        now-<kind>     a link whose text is the name of the present layer
+        local/files    what it installed beside its packages; see `local`
 
 A layer belongs to one *instance* of a build: above another one the kernel's overlay is undefined. So a build that was
-made again, or another build, begins a new layer, and the old one stays until it is collected. So it does when a fresh
-one is begun above the same build: that has the next number. The incarnation keeps a thread that was made anew from
-meeting the layers of its namesake.
+made again, or another build, begins a new layer (`carrying.begin`), and the old one stays until it is collected. So it
+does when a fresh one is begun above the same build: that has the next number. The incarnation keeps a thread that was
+made anew from meeting the layers of its namesake.
 """
 
 from __future__ import annotations
 
 import os
+import re
 
+from solven_env.system.blocks import suppress
 from solven_env.system.durable import make_directory
 from solven_env.system.publishing import make_private, refusals_told
 from solven_env.typed import TYPE_CHECKING, NamedTuple
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
 
 
 _LOCAL = "local"
+_NAME = re.compile(r"([a-z]+)-([0-9a-f]+)(?:\.([1-9][0-9]*))?")
 
 
 class Home(NamedTuple):
@@ -49,21 +56,25 @@ class Layer(NamedTuple):
     instance: str
 
 
-def layer(home: Home, build: Build, uid: int | None) -> Layer:
-    """The thread's layer above a build, made where it is missing; under root it belongs to `uid`, the thread's."""
-    place(home, build)
-    made = where(home, build)
-    for directory in (made.upper, made.work):
-        _give(directory, uid)
-    return made
+class Place(NamedTuple):
+    """The name of a layer's directory, in parts."""
+
+    kind: str
+    instance: str
+    number: int = 0
+
+    @property
+    def name(self) -> str:
+        """The name itself."""
+        return f"{self.kind}-{self.instance}{f'.{self.number}' if self.number else ''}"
 
 
 def local(home: Home, uid: int | None) -> Path:
-    """The thread's directory that its commands see at `host_tools.LOCAL`, made where it is missing; as `layer`."""
+    """The thread's directory that its commands see at `host_tools.LOCAL`, made where it is missing."""
     make(home)
     made = where_local(home)
     make_private(made.parent)
-    _give(made, uid)
+    give(made, uid)
     return made
 
 
@@ -72,7 +83,8 @@ def where_local(home: Home) -> Path:
     return home.path / _LOCAL / "files"
 
 
-def _give(directory: Path, uid: int | None) -> None:
+def give(directory: Path, uid: int | None) -> None:
+    """Have a directory of the thread's, made where it is missing; under root it belongs to `uid`, the thread's."""
     with refusals_told(directory):
         make_directory(directory)
         if uid is not None and directory.stat().st_uid != uid:
@@ -80,19 +92,14 @@ def _give(directory: Path, uid: int | None) -> None:
 
 
 def where(home: Home, build: Build) -> Layer:
-    """The thread's layer above a build. It may not exist; nothing is made."""
-    directory = home.path / _name(build, _number(home, build))
-    return Layer(directory / "upper", directory / "work", build.instance)
+    """The thread's layer above a build, or the one that its next command begins. Nothing is made."""
+    return at(home, _above(home, build))
 
 
-def begin_anew(home: Home, build: Build) -> Path:
-    """Have the thread's next command begin with a fresh layer above a build; the directory of the old one, which stays.
-
-    Commands that are live keep what they have.
-    """
-    old = where(home, build).upper.parent
-    make_private(home.path / _name(build, _number(home, build) + 1))
-    return old
+def at(home: Home, place: Place) -> Layer:
+    """The layer that has this name."""
+    directory = home.path / place.name
+    return Layer(directory / "upper", directory / "work", place.instance)
 
 
 def own(home: Home, build: Build, backend: Backend) -> Path:
@@ -100,14 +107,66 @@ def own(home: Home, build: Build, backend: Backend) -> Path:
 
     It may not exist.
     """
-    upper = where(home, build).upper
-    return upper if backend.HAS_MOUNTS else upper.with_name("copy")
+    return own_at(home, _above(home, build), backend)
 
 
-def place(home: Home, build: Build) -> Path:
-    """The directory for what the thread has of its own of this build, made where it is missing, closed to others."""
-    make(home)
-    return make_private(where(home, build).upper.parent)
+def own_at(home: Home, place: Place, backend: Backend) -> Path:
+    """The same of the layer that has this name."""
+    return home.path / place.name / ("upper" if backend.HAS_MOUNTS else "copy")
+
+
+def present(home: Home, kind: str) -> Place | None:
+    """The layer that the thread's commands have had last; None where there is none.
+
+    Where no link names it (earlier versions made none) it is the one that was used last: a mount changes `work`.
+    """
+    with suppress(OSError):
+        named = _parse(os.readlink(home.path / f"now-{kind}"))
+        if named is not None and named.kind == kind and (home.path / named.name).is_dir():
+            return named
+    return max((each for each in places(home) if each.kind == kind), key=lambda each: _used(home, each), default=None)
+
+
+def set_present(home: Home, place: Place) -> None:
+    """Have `present` give this layer from now on."""
+    link = home.path / f"now-{place.kind}"
+    staged = link.with_name(f".{link.name}-{os.urandom(4).hex()}")
+    os.symlink(place.name, staged)
+    os.replace(staged, link)
+
+
+def places(home: Home) -> tuple[Place, ...]:
+    """All layers that the thread has on this host, old ones too, in the order of their names."""
+    with refusals_told(home.path):
+        try:
+            names = os.listdir(home.path)
+        except (FileNotFoundError, NotADirectoryError):  # the second is told by who makes one
+            return ()
+    return tuple(sorted(filter(None, map(_parse, names))))
+
+
+def following(home: Home, build: Build) -> Place:
+    """The name of the next layer above a build."""
+    numbers = [each.number for each in places(home) if each[:2] == (build.kind, build.instance)]
+    return Place(build.kind, build.instance, max(numbers, default=-1) + 1)
+
+
+def _above(home: Home, build: Build) -> Place:
+    now = present(home, build.kind)
+    return now if now is not None and now.instance == build.instance else following(home, build)
+
+
+def _parse(name: str) -> Place | None:
+    found = _NAME.fullmatch(name)
+    return Place(found[1], found[2], int(found[3] or 0)) if found else None
+
+
+def _used(home: Home, place: Place) -> tuple[int, int]:
+    times = [0]
+    for name in ("upper", "work", "copy", ""):
+        with suppress(OSError):
+            times.append(os.lstat(home.path / place.name / name).st_mtime_ns)
+    return max(times), place.number
 
 
 def kept_by(home: Home, backend: Backend) -> Path:
@@ -122,33 +181,13 @@ def make(home: Home) -> Path:
     return home.path
 
 
-def _name(build: Build, number: int) -> str:
-    return f"{build.kind}-{build.instance}{f'.{number}' if number else ''}"
-
-
-def _number(home: Home, build: Build) -> int:
-    """The number of the newest layer above a build; 0 for the first."""
-    with refusals_told(home.path):
-        try:
-            names = os.listdir(home.path)
-        except (FileNotFoundError, NotADirectoryError):  # the second is told by who makes one
-            return 0
-    numbers = (name.removeprefix(f"{_name(build, 0)}.") for name in names)
-    return max((int(number) for number in numbers if number.isdecimal()), default=0)
-
-
 def owned(home: Home) -> tuple[Path, ...]:
     """The directories here whose contents belong to the thread's uid."""
-    layered = (home.path / f"{kind}-{instance}" for kind, instance in instances(home))
+    layered = tuple(home.path / place.name for place in places(home))
     local = where_local(home).parent
-    return (*layered, local) if local.exists() else tuple(layered)
+    return (*layered, local) if local.exists() else layered
 
 
 def instances(home: Home) -> frozenset[tuple[str, str]]:
     """The kind and build instance of each layer that the thread has on this host, old ones too."""
-    try:
-        names = os.listdir(home.path)
-    except FileNotFoundError:
-        return frozenset()
-    pairs = (name.partition("-") for name in names)
-    return frozenset((kind, instance) for kind, dash, instance in pairs if dash)
+    return frozenset((place.kind, place.instance) for place in places(home))

@@ -1,4 +1,4 @@
-"""Files that a build needs and a thread's commands removed, as its layer or its copy shows it.
+"""Files of a build that commands of a thread find no more, as its layer or its copy shows it.
 
 A layer is read as the kernel's overlay reads it (Documentation/filesystems/overlayfs.rst): a device in the place of a
 name hides it, an opaque directory hides all that the build has beneath it. An agent writes there: names alone are read,
@@ -8,7 +8,6 @@ and no link is followed (`workspace.root`).
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 
 from solven_env.errors import WorkspaceError
 from solven_env.packages.ecosystems import ECOSYSTEMS
@@ -36,32 +35,32 @@ def find(build: Build, own: Path) -> str:
     with Root(descriptor, None) as root:
         try:
             for path in ECOSYSTEMS[build.kind].NEEDED:
-                if os.path.lexists(build.tree / path) and not _is_there(root, build, own, path):
+                if os.path.lexists(build.tree / path) and is_lost(root, path, is_upper=own.name == "upper"):
                     return path
         except (WorkspaceError, FileNotFoundError):  # closed by the agent, or changed just now
             return ""
     return ""
 
 
-def _is_there(root: Root, build: Build, own: Path, path: str) -> bool:
-    """Tell whether commands see anything at a path of at most two names."""
-    shows_build = own.name == "upper"
-    first, _, rest = path.partition("/")
-    for here in (first, path) if rest else (first,):
+def is_lost(root: Root, path: str, *, is_upper: bool) -> bool:
+    """Tell whether commands find nothing at a path that the build has.
+
+    `root` is the thread's upper directory, or its copy of the build, which shows nothing but what it holds.
+    """
+    shows_build = is_upper
+    names = path.split("/")
+    for here in ("/".join(names[: depth + 1]) for depth in range(len(names))):
         entry = root.stat(here)
         if entry is None:
-            return shows_build and os.path.lexists(build.tree / path)
+            return not shows_build
         if entry.kind == "other" or (here != path and entry.kind == "file"):
-            return False
+            return True
         if here != path and entry.kind == "symlink":
-            return True  # where to, nobody here asks
-        shows_build = shows_build and not _is_opaque(own / here)
-    return True
-
-
-def _is_opaque(directory: Path) -> bool:
-    for name in _OPAQUE:
-        with suppress(OSError):  # it has none of that name
-            if os.getxattr(directory, name, follow_symlinks=False) == b"y":
-                return True
+            return False  # where to, nobody here asks
+        shows_build = shows_build and here != path and not is_opaque(root, here)
     return False
+
+
+def is_opaque(root: Root, directory: str) -> bool:
+    """Tell whether a directory of an upper hides all that the build has beneath it."""
+    return any(root.attribute(directory, name) == b"y" for name in _OPAQUE)

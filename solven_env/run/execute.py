@@ -206,7 +206,7 @@ def _no_workdir(thread: str, path: str) -> SandboxError:
 def _packages(
     thread: Thread, chosen: _Chosen, home: Home, uid: int | None, progress: Callable[[str], None]
 ) -> tuple[Tools, list[Stacked], tuple[holding, ...]]:
-    from solven_env.packages import builds, copies, host_tools, layers
+    from solven_env.packages import additions, builds, carrying, host_tools, layers
 
     record, backend = chosen.record, chosen.backend
     builder = builds.builder(thread.config, os.environ, backend, chosen.program)
@@ -216,8 +216,8 @@ def _packages(
     found = builds.obtain_to_use(needs, builder, thread.config, os.environ, progress)
     for need, (build, held) in zip(needs, found, strict=True):
         used.append(held)
-        own = layers.layer(home, build, uid) if backend.HAS_MOUNTS else str(copies.copy(home, build, uid, progress))
-        stacks.append(Stacked(build, own))
+        recorded = additions.from_json(record.added.get(build.kind, {}))
+        stacks.append(Stacked(build, carrying.begin(home, build, backend, uid, recorded, progress).own))
         lost = thread.lost(record, build, backend)
         if lost:
             fix = f"solven-env apply PROFILE {thread.name} begins anew"

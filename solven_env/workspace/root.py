@@ -235,6 +235,21 @@ class Root:
             return ()
         return tuple(filter(is_temporary, self.list(directory)))
 
+    def changed_at(self, path: str) -> int:
+        """The modification time of a directory, in nanoseconds since 1970."""
+        with failures_as(WorkspaceError, path), self._opened(path, HOLD_DIRECTORY | os.O_NOFOLLOW) as opened:
+            return os.fstat(opened).st_mtime_ns
+
+    def attribute(self, path: str, name: str) -> bytes | None:
+        """The value of an extended attribute of a directory (xattr(7)); None where it has none of that name."""
+        with failures_as(WorkspaceError, path), self._opened(path, READ_DIRECTORY_ITSELF) as descriptor:
+            try:
+                return os.getxattr(descriptor, name)
+            except OSError as error:
+                if error.errno not in (errno.ENODATA, *NOT_OFFERED):
+                    raise
+        return None
+
     def mkdir(self, path: str, mode: int = 0o755) -> None:
         """Make a directory with exactly this mode, whatever the umask. Its parent must be there.
 

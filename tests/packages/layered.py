@@ -7,8 +7,10 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from solven_env.packages import host_tools, layers, making, store
+from solven_env.packages import carrying, host_tools, layers, making, store
+from solven_env.packages.additions import NONE
 from solven_env.packages.ecosystems import ECOSYSTEMS, bun, python
+from solven_env.sandbox.backends import bubblewrap
 from solven_env.sandbox.backends.bubblewrap import session
 from solven_env.sandbox.launch_plan import LaunchPlan, Overlay
 from solven_env.sandbox.request import Request
@@ -57,7 +59,8 @@ class Layered:
         mounts = host_tools.tool_mounts(tools, [mount.target for mount in making.SYSTEM])
         overlays = []
         for build in self.builds:
-            layer = layers.layer(home(self.base), build, UID)
+            layer = carrying.begin(home(self.base), build, bubblewrap, UID, NONE).own
+            assert isinstance(layer, layers.Layer)
             overlays.append(
                 Overlay(
                     ECOSYSTEMS[build.kind].TARGET, str(build.tree), str(layer.upper), str(layer.work), layer.instance

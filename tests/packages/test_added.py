@@ -54,7 +54,8 @@ def make(tmp_path: Path, kind: str) -> Build:
             ["b-2.dist-info", "a-10.dist-info", "a-9.dist-info"],
             [AddedPackage("a", "10"), AddedPackage("a", "9"), AddedPackage("b", "2")],
         ),
-        (["idna.dist-info", "-1.0.dist-info", "a-x.dist-info", "a-1.egg-info", "a-1.dist-info.x"], []),
+        (["idna.dist-info", "-1.0.dist-info", "a-x.dist-info", "a.egg-info", "a-1.dist-info.x"], []),
+        (["a-1.egg-info", "b-1.0-py3.12.egg-info"], [AddedPackage("a", "1"), AddedPackage("b", "1.0")]),
         (["a\x1b[31m-1.0.dist-info", "a-1\n.dist-info", "ä-1.dist-info", "a-1\udcff.dist-info"], []),
     ],
 )
@@ -165,7 +166,8 @@ def test_of_a_copy_it_is_what_the_build_has_not(
     kind: str, add: Callable[[Path], None], package: AddedPackage, tmp_path: Path
 ) -> None:
     build = make(tmp_path, kind)
-    copy = copies.copy(Home(tmp_path / "data", "storage", "t1", "first"), build, 61000 if ROOT else None)
+    copy = tmp_path / "copy"
+    copies.fill(Home(tmp_path / "data", "storage", "t1", "first"), build, copy, 61000 if ROOT else None)
     assert look(build, copy) == Added(build.kind)
     add(copy)
     assert look(build, copy) == Added(build.kind, (package,))

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import stat
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env.packages import copies
-from solven_env.packages.layers import Home, place
+from solven_env.packages import carrying
+from solven_env.packages.additions import NONE
+from solven_env.packages.layers import Home
 from solven_env.packages.store import Build
+from solven_env.sandbox.backends import proot
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
 UID = 61000 if os.geteuid() == 0 else None
 
@@ -37,6 +40,12 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "data", "storage", "t1", "first")
 
 
+def had(home: Home, build: Build, uid: int | None, progress: Callable[[str], None] = lambda _: None) -> Path:
+    own = carrying.begin(home, build, proot, uid, NONE, progress).own
+    assert isinstance(own, str)
+    return Path(own)
+
+
 def listing(tree: Path) -> dict[str, tuple[object, ...]]:
     found: dict[str, tuple[object, ...]] = {}
     for path in tree.rglob("*"):
@@ -47,7 +56,7 @@ def listing(tree: Path) -> dict[str, tuple[object, ...]]:
 
 
 def test_a_copy_is_equal_and_shares_nothing(build: Build, home: Home) -> None:
-    copy = copies.copy(home, build, UID)
+    copy = had(home, build, UID)
     assert listing(copy) == listing(build.tree)
     for path in copy.rglob("*"):
         about = path.lstat()
@@ -55,13 +64,13 @@ def test_a_copy_is_equal_and_shares_nothing(build: Build, home: Home) -> None:
         assert path.is_dir() or about.st_nlink == 1
     (copy / "lib/deep/six.py").write_text("changed")
     assert (build.tree / "lib/deep/six.py").read_text().startswith("X = 1")
-    assert copies.copy(home, build, UID) == copy
+    assert had(home, build, UID) == copy
     assert (copy / "lib/deep/six.py").read_text() == "changed"
 
 
 def test_each_instance_and_each_thread_has_its_own(build: Build, home: Home) -> None:
     ones = {
-        copies.copy(where, each, UID)
+        had(where, each, UID)
         for where in (home, home._replace(thread="t2"), home._replace(incarnation="second"))
         for each in (build, build._replace(instance="bb"))
     }
@@ -73,22 +82,21 @@ def test_what_was_interrupted_is_not_believed(build: Build, home: Home, monkeypa
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(copies, "_sync", fails)
-        copies.copy(home, build, UID)
-    directory = place(home, build)
-    (left,) = (name for name in os.listdir(directory) if not name.endswith(".lock"))
-    assert left.startswith(".new-copy-")  # for the next one to sweep: an interrupt waits for nothing
-    (directory / ".new-copy-killed").mkdir()
-    assert listing(copies.copy(home, build, UID)) == listing(build.tree)
-    assert sorted(os.listdir(directory)) == [".copy.lock", "copy"]
+        patched.setattr(carrying, "sync_file_system", fails)
+        had(home, build, UID)
+    (left,) = (name for name in os.listdir(home.path) if not name.endswith(".lock"))
+    assert left.startswith(".new-python-aa-")  # for the next one to sweep: an interrupt waits for nothing
+    (home.path / ".new-python-aa-killed").mkdir()
+    assert listing(had(home, build, UID)) == listing(build.tree)
+    assert sorted(os.listdir(home.path)) == [".now-python.lock", ".python-aa.lock", "now-python", "python-aa"]
 
 
 def test_two_that_ask_at_once_get_one(build: Build, home: Home) -> None:
     said: list[str] = []
-    threads = [threading.Thread(target=copies.copy, args=(home, build, UID, said.append)) for _ in range(4)]
+    threads = [threading.Thread(target=had, args=(home, build, UID, said.append)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert [line.split()[0] for line in said] == ["copying", "copied"]
-    assert listing(place(home, build) / "copy") == listing(build.tree)
+    assert listing(home.path / "python-aa/copy") == listing(build.tree)

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env.errors import StateError
-from solven_env.packages.layers import Home, instances, layer
+from solven_env.packages import carrying
+from solven_env.packages.additions import NONE
+from solven_env.packages.layers import Home, Layer, instances
 from solven_env.packages.store import Build
+from solven_env.sandbox.backends import bubblewrap
 from solven_env.state import LocalState
 from solven_env.threads.known import storage_id
 
@@ -17,6 +20,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 UID = 61000 if os.geteuid() == 0 else None
+
+
+def layer(home: Home, build: Build, uid: int | None) -> Layer:
+    build.tree.mkdir(exist_ok=True)
+    own = carrying.begin(home, build, bubblewrap, uid, NONE).own
+    assert isinstance(own, Layer)
+    return own
 
 
 def test_each_instance_has_its_own_and_the_old_one_stays(tmp_path: Path) -> None:

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env.packages.layers import Home, begin_anew, instances, layer, where
+from solven_env.packages import carrying
+from solven_env.packages.additions import NONE
+from solven_env.packages.layers import Home, instances, where
 from solven_env.packages.lost import find
 from solven_env.packages.store import Build
+from solven_env.sandbox.backends import bubblewrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,12 +113,13 @@ def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
 def test_a_fresh_layer_has_the_next_number_and_the_old_ones_stay(tmp_path: Path) -> None:
     uid = 61000 if os.geteuid() == 0 else None
     home, build = Home(tmp_path / "data", "storage", "t1", "first"), make(tmp_path, "python")
+    carrying.begin(home, build, bubblewrap, uid, NONE)
     uppers = []
     for number in range(12):
-        uppers.append(layer(home, build, uid).upper)
+        uppers.append(where(home, build).upper)
         (uppers[-1] / "mine").write_text(str(number))
-        assert begin_anew(home, build) == uppers[-1].parent
-        assert not where(home, build).upper.exists()
+        assert carrying.renew(home, build, bubblewrap, uid, NONE).old == uppers[-1].parent
+        assert os.listdir(where(home, build).upper) == []
     assert [(upper / "mine").read_text() for upper in uppers] == [str(number) for number in range(12)]
-    assert len(instances(home)) == 13
+    assert len(instances(home)) == 1
     assert where(home, build._replace(instance="c" * 32)).upper.parent.name == f"python-{'c' * 32}"

@@ -32,7 +32,8 @@ USABLE = (
 
 def layers_of(world: World) -> set[Path]:
     """What layers of the thread there are."""
-    return set((world.base / "data/solven-env/layers").glob("*/t1/*/*-*"))
+    found = (world.base / "data/solven-env/layers").glob("*/t1/*/*-*")
+    return {path for path in found if not path.is_symlink() and not path.name.startswith(".")}
 
 
 @pytest.mark.parametrize("command", DESTROYED)

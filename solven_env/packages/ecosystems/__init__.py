@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from solven_env.documents.answers import Question
-    from solven_env.packages.added import AddedPackage
+    from solven_env.packages.additions import Installed
     from solven_env.packages.host_tools import Tools
     from solven_env.packages.locks import NewestVersion, Remark, Resolution
     from solven_env.packages.making import Builder
@@ -98,11 +98,28 @@ class Ecosystem(SectionKind, Protocol):
     def recorded_files(self, root: Root) -> Iterable[tuple[str, bytes, int]]:
         """The path, SHA-256 and size of the files of a build whose packages bring digests."""
 
-    def tops(self, build: Build) -> Sequence[str]:
-        """The directories of a build that hold packages, as paths in it."""
+    def tops(self, section: Any) -> Sequence[str]:
+        """The directories that hold packages in a build of the section, as paths in it."""
 
-    def package(self, path: str) -> AddedPackage | None:
-        """The package that a path in a build is called like."""
+    def watched(self, root: Root) -> Sequence[str]:
+        """The directories of a layer or a copy whose modification times change when a package comes or goes.
+
+        They are asked for around each command, so this takes some microseconds.
+        """
+
+    def installed(self, root: Root, limit: int) -> tuple[Sequence[Installed], bool]:
+        """The packages of a build, a layer or a copy; false where it has more than `limit` names, which is all that is
+        read. An agent writes there: nothing is believed, and no link is followed.
+        """
+
+    def carry(self, root: Root, package: Installed) -> Sequence[str] | None:
+        """The paths that a package consists of, as its own record names them; a directory stands for all in it.
+
+        None where that record is missing, damaged or incomplete. An agent may have written it.
+        """
+
+    def installing(self, packages: Mapping[str, str]) -> Sequence[str]:
+        """The command that installs packages by name and version, without what they need."""
 
     def tools(self, section: Any, host: Toolchain) -> Tools:
         """The parts of the host that a sandbox gets, made or fetched if missing; `section` is None without one."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from solven_env.documents.answers import Answer, Question, ok
 from solven_env.errors import LockError
 from solven_env.packages import making, store
+from solven_env.packages.additions import Installed
 from solven_env.packages.host_tools import Tools
 from solven_env.packages.locks import Remark, Resolution
 from solven_env.state.grammar import table_with, text
@@ -163,12 +164,26 @@ def recorded_files(root: Root) -> tuple[()]:
     return ()
 
 
-def tops(build: Build) -> tuple[str, ...]:
+def tops(section: Toy) -> tuple[str, ...]:
     return ("",)
 
 
-def package(path: str) -> None:
-    return None
+def watched(root: Root) -> tuple[str, ...]:
+    return ("",)
+
+
+def installed(root: Root, limit: int) -> tuple[tuple[Installed, ...], bool]:
+    """A toy is a directory that is called like it, and its version."""
+    names = [name for name in root.list("", limit) if name.startswith("toy-")]
+    return tuple(Installed(name, name.removeprefix("toy-"), name, "") for name in names), True
+
+
+def carry(root: Root, package: Installed) -> tuple[str, ...]:
+    return (package.path,)
+
+
+def installing(packages: Mapping[str, str]) -> tuple[str, ...]:
+    return ("mkdir", *(f"/toy/{name}" for name in packages))
 
 
 def tools(section: Toy | None, host: Toolchain) -> Tools:

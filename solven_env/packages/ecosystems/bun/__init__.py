@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from solven_env.documents.answers import Answer
     from solven_env.documents.document import Document
-    from solven_env.packages.added import AddedPackage
+    from solven_env.packages.additions import Installed
     from solven_env.packages.asking import AskedHost
     from solven_env.packages.ecosystems.bun.bun_lock import BunLock
     from solven_env.packages.locks import NewestVersion, Remark, Resolution
@@ -288,17 +288,39 @@ def recorded_files(root: Root) -> Collection[tuple[str, bytes, int]]:  # noqa: A
     return ()
 
 
-def tops(build: Build) -> tuple[str, ...]:  # noqa: ARG001 - they are the tree's own
+def tops(section: Bun) -> tuple[str, ...]:  # noqa: ARG001 - it is the tree itself
     """The tree itself."""
     return ("",)
 
 
-def package(path: str) -> AddedPackage | None:
-    """The package of a directory in node_modules, or in a scope there."""
-    from solven_env.packages.added import AddedPackage
-    from solven_env.profile import npm
+def watched(root: Root) -> Sequence[str]:
+    """The tree, its scopes and its links to programs: each package adds an entry to one."""
+    from solven_env.packages.ecosystems.bun import installed_packages
 
-    return AddedPackage(path) if npm.is_name(path) else None
+    return installed_packages.watched(root)
+
+
+def installed(root: Root, limit: int) -> tuple[Sequence[Installed], bool]:
+    """The packages at the top of node_modules; see `installed_packages`."""
+    from solven_env.packages.ecosystems.bun import installed_packages
+
+    return installed_packages.find(root, limit)
+
+
+def carry(root: Root, package: Installed) -> Sequence[str] | None:
+    """The directory of a package and the links to its programs; see `installed_packages`."""
+    from solven_env.packages.ecosystems.bun import installed_packages
+
+    return installed_packages.parts(root, package)
+
+
+def installing(packages: Mapping[str, str]) -> tuple[str, ...]:
+    """The command of Bun, which leaves package.json and bun.lock as they are.
+
+    >>> installing({"left-pad": "1.3.0", "pad": "npm:left-pad@1.3.0"})
+    ('bun', 'add', '--no-save', 'left-pad@1.3.0', 'pad@npm:left-pad@1.3.0')
+    """
+    return ("bun", "add", "--no-save", *(f"{name}@{version}" for name, version in packages.items()))
 
 
 def sandbox_tools(path: Path | None) -> host_tools.Tools:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from solven_env.documents.document import Document
-    from solven_env.packages.added import AddedPackage
+    from solven_env.packages.additions import Installed
     from solven_env.packages.asking import AskedHost
     from solven_env.packages.ecosystems.python import builds_txt
     from solven_env.packages.ecosystems.python.remembered import Interpreter
@@ -78,10 +78,6 @@ RECORDED = table_with(
 )
 INTERPRETER = f"{host_tools.RUN}/python"
 """The prefix of the interpreter inside."""
-
-# https://packaging.python.org/en/latest/specifications/recording-installed-packages: names and versions of PEP 503 and
-# 440, escaped.
-_INSTALLED = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._]*[A-Za-z0-9])?)-([0-9][A-Za-z0-9.!+_]*)\.dist-info")
 
 
 def _ask_index(_: object) -> Answer:
@@ -406,18 +402,39 @@ def recorded_files(root: Root) -> Iterator[tuple[str, bytes, int]]:
     return wheel_records.files(root)
 
 
-def tops(build: Build) -> list[str]:
-    """The directories of packages: lib/python3.12/site-packages."""
-    return [str(path.relative_to(build.tree)) for path in build.tree.glob("lib/python*/site-packages")]
+def tops(section: Python) -> tuple[str, ...]:
+    """The directory of packages: lib/python3.12/site-packages."""
+    return (f"lib/python{section.version}/site-packages",)
 
 
-def package(path: str) -> AddedPackage | None:
-    """The package of a `.dist-info` directory."""
-    from solven_env.packages.added import AddedPackage
-    from solven_env.profile import pep508
+def watched(root: Root) -> Sequence[str]:
+    """The directories of packages: each package adds an entry to one."""
+    from solven_env.packages.ecosystems.python import wheel_records
 
-    named = _INSTALLED.fullmatch(posixpath.basename(path))
-    return AddedPackage(pep508.canonical(named[1]), named[2]) if named else None
+    return wheel_records.sites(root)
+
+
+def installed(root: Root, limit: int) -> tuple[Sequence[Installed], bool]:
+    """The packages that have metadata; see `wheel_records`."""
+    from solven_env.packages.ecosystems.python import wheel_records
+
+    return wheel_records.installed(root, limit)
+
+
+def carry(root: Root, package: Installed) -> Sequence[str] | None:
+    """What the RECORD of a package names; see `wheel_records`."""
+    from solven_env.packages.ecosystems.python import wheel_records
+
+    return wheel_records.parts(root, package)
+
+
+def installing(packages: Mapping[str, str]) -> tuple[str, ...]:
+    """The command of uv.
+
+    >>> installing({"rich": "14.0.0"})
+    ('uv', 'pip', 'install', '--no-deps', 'rich==14.0.0')
+    """
+    return ("uv", "pip", "install", "--no-deps", *(f"{name}=={version}" for name, version in packages.items()))
 
 
 def sandbox_tools(interpreter: Interpreter | None) -> host_tools.Tools:

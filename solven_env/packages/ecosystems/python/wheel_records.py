@@ -6,29 +6,94 @@ import base64
 import csv
 import io
 import posixpath
+import re
 from typing import TYPE_CHECKING
 
 from solven_env.errors import WorkspaceError
+from solven_env.packages.additions import Installed
+from solven_env.profile import pep508
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from solven_env.workspace.root import Root
 
+_ROWS = 100_000
+"""Rows that are read of one RECORD: the largest wheels have a fifth of them."""
+
+# https://packaging.python.org/en/latest/specifications/recording-installed-packages: names and versions of PEP 503 and
+# 440, escaped. setuptools writes .egg-info, which has no RECORD.
+_INSTALLED = re.compile(
+    r"([A-Za-z0-9](?:[A-Za-z0-9._]*[A-Za-z0-9])?)-([0-9][A-Za-z0-9.!+_]*?)(\.dist-info|(?:-py3\.[0-9]+)?\.egg-info)"
+)
+
+_SITES = 1_000
+"""Names that are read in a `lib`, which has one."""
+
+
+def installed(root: Root, limit: int) -> tuple[list[Installed], bool]:
+    """The packages that a tree holds, by their directories of metadata; false where there is more than is read.
+
+    One that came from a file or an address (PEP 610) is none that an index has.
+    """
+    found, left = list[Installed](), limit
+    for site in sites(root):
+        names = root.list(site, left + 1)
+        for name in names[:left]:
+            named = _INSTALLED.fullmatch(name)
+            path = f"{site}/{name}"
+            if named and is_directory(root, path):
+                is_indexed = root.stat(f"{path}/direct_url.json") is None
+                found.append(Installed(pep508.canonical(named[1]), named[2], path, site, is_indexed))
+        left -= len(names)
+        if left < 0:
+            return found, False
+    return found, True
+
+
+def parts(root: Root, package: Installed) -> tuple[str, ...] | None:
+    """The paths that a package consists of: its metadata, and the files that its RECORD names.
+
+    None where it has no RECORD, a damaged one, or one that names what is not there or leads out of the tree. Bytecode
+    may be missing: Python makes it again.
+    """
+    try:
+        text = root.read(f"{package.path}/RECORD").decode()
+        rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        paths = [row[0] for row, _ in zip(rows, range(_ROWS + 1), strict=False) if row]
+    except (OSError, ValueError, csv.Error, WorkspaceError):
+        return None
+    found = [package.path]
+    for path in paths:
+        where = posixpath.normpath(f"{package.top}/{path}")
+        if path.startswith("/") or where.startswith("../") or len(paths) > _ROWS:
+            return None
+        if where.startswith(f"{package.path}/"):
+            continue
+        try:
+            entry = root.stat(where)
+        except WorkspaceError:  # no path at all, or one that is closed
+            return None
+        if entry is not None and entry.kind in ("file", "symlink"):
+            found.append(where)
+        elif "/__pycache__/" not in where:
+            return None
+    return tuple(dict.fromkeys(found))
+
 
 def files(root: Root) -> Iterator[tuple[str, bytes, int]]:
     """Path in the tree, SHA-256 and size of every file of the installed wheels that has a digest."""
-    for site in _sites(root):
+    for site in sites(root):
         for name in root.list(site):
             if name.endswith(".dist-info"):
                 yield from _rows(root, site, f"{name}/RECORD")
 
 
-def _sites(root: Root) -> list[str]:
+def sites(root: Root) -> list[str]:
     """The directories of packages: lib/python3.12/site-packages."""
-    names = root.list("lib") if _is_directory(root, "lib") else ()
+    names = root.list("lib", _SITES) if is_directory(root, "lib") else ()
     sites = (f"lib/{name}/site-packages" for name in names if name.startswith("python"))
-    return [site for site in sites if _is_directory(root, site)]
+    return [site for site in sites if is_directory(root, site)]
 
 
 def _rows(root: Root, site: str, record: str) -> Iterator[tuple[str, bytes, int]]:
@@ -44,6 +109,6 @@ def _rows(root: Root, site: str, record: str) -> Iterator[tuple[str, bytes, int]
         yield f"{site}/{record}", b"", -2  # no file has that size
 
 
-def _is_directory(root: Root, path: str) -> bool:
+def is_directory(root: Root, path: str) -> bool:
     entry = root.stat(path)
     return entry is not None and entry.kind == "directory"

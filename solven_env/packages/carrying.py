@@ -1,0 +1,590 @@
+"""Carrying: what a thread added to a build, or removed from it, comes along when it gets a new layer.
+
+A layer is begun once, whole, in one step: its directory is filled beside its place and then gets its name, with what is
+carried in it. Nothing of ours ever writes into a layer that commands have had.
+
+    <layer>/about.json    what we know of it; the thread's commands cannot reach it:
+        format, key       the key of the build below
+        brings            the packages of that build: name and version, by their paths
+        fates             what became of each addition when the layer was begun (`Fate`)
+        noted             what a record was told last of its additions, and the stamp of that moment
+
+Which additions are true, where a record and this host differ, is decided by name: what changed here since it was noted
+last, else what is recorded. What is carried are files that the packages' own records name (`Ecosystem.carry`), taken
+from the present layer. What does not fit has to be installed by name and version, inside (`Begun.to_install`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from solven_env.errors import WorkspaceError
+from solven_env.packages import added, additions, copies, layers, transfer
+from solven_env.packages.additions import NONE, Additions, Installed
+from solven_env.packages.ecosystems import ECOSYSTEMS
+from solven_env.system.blocks import READ_DIRECTORY, READ_DIRECTORY_ITSELF, holding
+from solven_env.system.durable import write_over
+from solven_env.system.publishing import locked, refusals_told, staged
+from solven_env.system.syscalls import sync_file_system
+from solven_env.workspace.root import Root
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+    from typing import Any
+
+    from solven_env.packages.builds import Need
+    from solven_env.packages.ecosystems import Ecosystem
+    from solven_env.packages.layers import Home, Layer, Place
+    from solven_env.packages.store import Build
+    from solven_env.sandbox.backends.protocol import Backend
+
+FORMAT = 1
+_ABOUT = "about.json"
+
+
+class Fate(NamedTuple):
+    """What becomes of one addition. `kind` is the ecosystem, `command` adds what is left, where one can.
+
+    `fate` is one of `carried` (its files came along), `installed` (by name and version, inside), `brought` (the build
+    brings it now), `removed` (it stays removed) and `left` (not carried; `name` may be the path of a file).
+    """
+
+    kind: str
+    name: str
+    version: str
+    fate: str
+    why: str = ""
+    command: str = ""
+
+
+class SeenLayer(NamedTuple):
+    """What a layer has over its build now. `stamp` is that of just before; see `stamp`."""
+
+    additions: Additions
+    stamp: str
+    is_complete: bool = True
+
+
+class Begun(NamedTuple):
+    """A layer that is there. `own` is what `launch.Stacked` takes; `to_install` has versions by name.
+
+    `noted_stamp` is the stamp of when its additions were noted last. `is_new` is true for one that was begun just now;
+    `old` is the directory of the layer in whose place it was, which stays.
+    """
+
+    own: Layer | str
+    fates: tuple[Fate, ...]
+    to_install: Mapping[str, str]
+    noted_stamp: str = ""
+    is_new: bool = False
+    old: Path | None = None
+
+
+class Foreseen(NamedTuple):
+    """What `begin` will do, and the additions that a record has afterwards."""
+
+    fates: tuple[Fate, ...]
+    additions: Additions
+
+
+class _About(NamedTuple):
+    """The contents of about.json. `brings` is None for a layer of an earlier version, of which nobody knows."""
+
+    key: str = ""
+    brings: Mapping[str, tuple[str, str]] | None = None
+    fates: tuple[Fate, ...] = ()
+    stamp: str = ""
+    noted: Additions | None = None
+
+    @property
+    def had(self) -> Additions:
+        """The additions of the layer when they were noted last."""
+        return self.noted or NONE
+
+
+class _Old(NamedTuple):
+    """The present layer, out of which is carried. `was` are the versions that its build brought, by name."""
+
+    place: Place
+    own: Path
+    found: added.Found
+    was: Mapping[str, str]
+    noted: Additions | None
+
+
+class _Plan(NamedTuple):
+    """What is done: `hidden` are names of the build's packages that are not to be seen."""
+
+    carried: tuple[tuple[Installed, tuple[transfer.Piece, ...]], ...]
+    hidden: tuple[str, ...]
+    fates: tuple[Fate, ...]
+    additions: Additions
+
+
+def look(home: Home, build: Build, backend: Backend) -> SeenLayer:
+    """Look at what the thread's layer above a build has over it on this host; nothing where it is not begun."""
+    before = stamp(home, build, backend)
+    found = _find(home, build, backend)
+    return SeenLayer(found.additions, before, found.is_complete)
+
+
+def stamp(home: Home, build: Build, backend: Backend) -> str:
+    """A text that is another one after a package was added to the layer or removed from it; it costs a few calls.
+
+    Empty where there is no layer.
+    """
+    return _stamp(build.kind, layers.own(home, build, backend))
+
+
+def _stamp(kind: str, own: Path) -> str:
+    try:
+        descriptor = os.open(own, READ_DIRECTORY_ITSELF)
+    except OSError:
+        return ""
+    with Root(descriptor, None) as root:
+        try:
+            return " ".join(f"{path}:{root.changed_at(path)}" for path in ECOSYSTEMS[kind].watched(root))
+        except (OSError, WorkspaceError) as error:  # closed by the agent, or changed just now
+            return str(error)
+
+
+def noted(home: Home, build: Build) -> SeenLayer | None:
+    """What this host noted last of the layer above a build; None where it noted nothing."""
+    about = _about(home, layers.present(home, build.kind), build)
+    return SeenLayer(about.noted, about.stamp) if about.noted is not None else None
+
+
+def to_record(home: Home, build: Build, seen: SeenLayer, recorded: Additions) -> Additions:
+    """The additions that the record has to have now: what changed here since the last note, else what is recorded."""
+    last = noted(home, build)
+    base = last.additions if last else NONE
+    if not seen.is_complete:
+        base = additions.only(base, lambda name: name in seen.additions.packages or name in seen.additions.removed)
+    return additions.merged(base, recorded, seen.additions)
+
+
+def note(home: Home, build: Build, seen: SeenLayer) -> None:
+    """Note beside the layer what a record was told of it. Nothing is noted of what was seen in part only."""
+    place = layers.present(home, build.kind)
+    if place is None or place.instance != build.instance or not seen.is_complete:
+        return
+    with locked(home.path, place.name):
+        _write(home.path / place.name, _about(home, place, build)._replace(stamp=seen.stamp, noted=seen.additions))
+
+
+def foresee(
+    home: Home, need: Need, build: Build | None, backend: Backend, recorded: Additions, was: bytes | None
+) -> Foreseen:
+    """Foresee what `begin` will do above the build of a need; None for one that is still to be made.
+
+    Nothing is written. `recorded` belongs to the present record, whose lock of this kind is `was`.
+    """
+    row = need.ecosystem
+    if build is not None and _is_begun(home, build, backend):
+        seen = look(home, build, backend)
+        return Foreseen(fates(home, build, backend), to_record(home, build, seen, recorded))
+    now = {package.name: package.version for package in added.brought(build)} if build else _pinned(row, need.lock)
+    fits = _tops(build) if build else set(row.tops(need.section))
+    over = additions.above(recorded, _pinned(row, was), now)
+    with ExitStack() as stack:
+        old = _old(home, need.kind, build)
+        planned = _plan(home, row, old, now, fits, over, stack)
+    return Foreseen(planned.fates, planned.additions)
+
+
+def fates(home: Home, build: Build, backend: Backend) -> tuple[Fate, ...]:
+    """What became of each addition when the layer above a build was begun, as far as it is still true."""
+    about = _about(home, layers.present(home, build.kind), build)
+    if not about.fates:
+        return ()
+    seen = look(home, build, backend).additions
+    return tuple(fate for fate in about.fates if _is_true(fate, seen))
+
+
+def begin(
+    home: Home,
+    build: Build,
+    backend: Backend,
+    uid: int | None,
+    recorded: Additions,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Begun:
+    """Have the thread's layer (or copy) above a build, begun with what is carried where it is missing.
+
+    Under root it belongs to `uid`, the thread's. `recorded` are the additions over this build's need.
+    """
+    if not _is_begun(home, build, backend):
+        layers.make(home)
+        with locked(home.path, f"now-{build.kind}"):
+            if not _is_begun(home, build, backend):
+                return _begin(home, build, backend, uid, recorded, progress)
+    return _begun(home, build, backend, uid, recorded)
+
+
+def renew(
+    home: Home,
+    build: Build,
+    backend: Backend,
+    uid: int | None,
+    recorded: Additions,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Begun:
+    """Begin a layer anew above a build that the present one has spoilt: removals are not carried. As `begin`."""
+    layers.make(home)
+    with locked(home.path, f"now-{build.kind}"):
+        return _begin(home, build, backend, uid, recorded, progress, is_spoilt=True)
+
+
+def settle(home: Home, build: Build, outcomes: Mapping[str, str]) -> tuple[Fate, ...]:
+    """Write down what became of `Begun.to_install`: for each name an empty text, or why it could not be installed.
+
+    Returns all fates of the layer.
+    """
+    place = layers.present(home, build.kind)
+    if place is None or place.instance != build.instance:
+        return ()
+    with locked(home.path, place.name):
+        about = _about(home, place, build)
+        settled = tuple(_settled(fate, outcomes) for fate in about.fates)
+        _write(home.path / place.name, about._replace(fates=settled))
+    return settled
+
+
+def command(home: Home, kind: str, packages: Mapping[str, str]) -> str:
+    """The command for a person that installs packages in the thread."""
+    return shlex.join(("solven-env", "run", home.thread, "--", *ECOSYSTEMS[kind].installing(packages)))
+
+
+def _is_begun(home: Home, build: Build, backend: Backend) -> bool:
+    now = layers.present(home, build.kind)
+    return now is not None and now.instance == build.instance and layers.own_at(home, now, backend).is_dir()
+
+
+def _begun(home: Home, build: Build, backend: Backend, uid: int | None, recorded: Additions) -> Begun:
+    layer = layers.where(home, build)
+    for directory in (layer.upper, layer.work) if backend.HAS_MOUNTS else ():
+        layers.give(directory, uid)
+    place = layers.present(home, build.kind)
+    assert place is not None
+    about = _about(home, place, build)
+    open_ = additions.only(recorded, lambda name: all(fate.name != name for fate in about.fates))
+    if about.brings is not None and any(name not in about.had.packages for name in open_.packages):
+        about = _with_recorded(home, build, backend, place, recorded)
+    own = layer if backend.HAS_MOUNTS else str(layers.own(home, build, backend))
+    return Begun(own, about.fates, _to_install(about.fates), about.stamp)
+
+
+def _with_recorded(home: Home, build: Build, backend: Backend, place: Place, recorded: Additions) -> _About:
+    """Have what another host has recorded since as to be installed here."""
+    seen = look(home, build, backend)
+    if not seen.is_complete:
+        return _about(home, place, build)
+    with locked(home.path, place.name):
+        about = _about(home, place, build)
+        told = {fate.name for fate in about.fates}
+        wanted = additions.merged(about.had, recorded, seen.additions).packages
+        more = [
+            _asked(home, build.kind, name, version, "another host added it")
+            for name, version in wanted.items()
+            if name not in seen.additions.packages and name not in told
+        ]
+        about = about._replace(fates=(*about.fates, *more))
+        if more:
+            _write(home.path / place.name, about)
+    return about
+
+
+def _begin(
+    home: Home,
+    build: Build,
+    backend: Backend,
+    uid: int | None,
+    recorded: Additions,
+    progress: Callable[[str], None],
+    *,
+    is_spoilt: bool = False,
+) -> Begun:
+    """Begin it, under the lock of the kind."""
+    brings = added.brought(build)
+    now = {package.name: package.version for package in brings}
+    old = _old(home, build.kind, build)
+    place = layers.following(home, build)
+    with ExitStack() as stack, refusals_told(home.path), locked(home.path, place.name):
+        planned = _plan(home, ECOSYSTEMS[build.kind], old, now, _tops(build), recorded, stack, is_spoilt=is_spoilt)
+        while True:
+            with staged(home.path / place.name) as stage, refusals_told(stage):
+                stage.chmod(0o700)
+                unfit = _fill(home, build, backend, stage, uid, old, planned, progress)
+                if not unfit:
+                    _finish(build, brings, backend, stage, planned)
+            if not unfit:
+                break
+            planned = _without(home, planned, unfit)
+        layers.set_present(home, place)
+    begun = _begun(home, build, backend, uid, recorded)
+    return begun._replace(is_new=True, old=home.path / old.place.name if old else None)
+
+
+def _fill(
+    home: Home,
+    build: Build,
+    backend: Backend,
+    stage: Path,
+    uid: int | None,
+    old: _Old | None,
+    planned: _Plan,
+    progress: Callable[[str], None],
+) -> dict[str, str]:
+    """Fill the new layer; the packages that cannot be carried after all, and why: commands changed them just now."""
+    unfit = dict[str, str]()
+    brings = added.brought(build)
+    with Root(os.open(build.tree, READ_DIRECTORY), None) as tree:
+        files = _files(ECOSYSTEMS[build.kind], tree, brings, planned.hidden)
+        paths = [f"{package.top}/." for package in brings if package.top]  # which are not to vanish
+        if backend.HAS_MOUNTS:
+            own = stage / "upper"
+            layers.give(own, uid)
+            layers.give(stage / "work", uid)
+            paths += [piece.path for _, pieces in planned.carried for piece in pieces]
+        else:
+            own = stage / "copy"
+            copies.fill(home, build, own, uid, transfer.vanished(tree, files, paths), progress)
+        with holding(os.open(own, READ_DIRECTORY)) as descriptor:
+            receiver = transfer.Receiver(descriptor, tree, files, uid)
+            if backend.HAS_MOUNTS:
+                receiver.hide(transfer.vanished(tree, files, paths))
+            if old is not None and planned.carried:
+                with holding(os.open(old.own, READ_DIRECTORY_ITSELF)) as source:
+                    for package, pieces in planned.carried:
+                        try:
+                            receiver.take(source, pieces)
+                        except transfer.UnfitError as error:
+                            unfit[package.name] = str(error)
+    return unfit
+
+
+def _finish(build: Build, brings: Iterable[Installed], backend: Backend, stage: Path, planned: _Plan) -> None:
+    """Write down what the new layer has, and have all of it on disk."""
+    names = {package.name for package, _ in planned.carried}
+    had = additions.only(planned.additions, lambda name: name in names or name in planned.additions.removed)
+    paths = {package.path: (package.name, package.version) for package in brings}
+    stamp = _stamp(build.kind, stage / ("upper" if backend.HAS_MOUNTS else "copy"))
+    _write(stage, _About(build.key, paths, planned.fates, stamp, had))
+    with holding(os.open(stage, READ_DIRECTORY)) as descriptor:
+        sync_file_system(descriptor)
+
+
+def _without(home: Home, planned: _Plan, unfit: Mapping[str, str]) -> _Plan:
+    """The plan, with these packages as to be installed by name and version."""
+    told = tuple(
+        _asked(home, fate.kind, fate.name, planned.additions.packages[fate.name], unfit[fate.name])
+        if fate.fate == "carried" and fate.name in unfit
+        else fate
+        for fate in planned.fates
+    )
+    return planned._replace(
+        carried=tuple(each for each in planned.carried if each[0].name not in unfit),
+        hidden=tuple(name for name in planned.hidden if name not in unfit),
+        fates=told,
+    )
+
+
+def _plan(
+    home: Home,
+    row: Ecosystem,
+    old: _Old | None,
+    now: Mapping[str, str],
+    fits: Iterable[str],
+    recorded: Additions,
+    stack: ExitStack,
+    *,
+    is_spoilt: bool = False,
+) -> _Plan:
+    """Plan what becomes of each addition above a build that brings these versions, by name.
+
+    Of a layer that is spoilt nothing is known of what the thread wanted to remove.
+    """
+    here = old.found.additions if old else NONE
+    ours = additions.above(here, old.was, now) if old else NONE
+    base = additions.above(old.noted, old.was, now) if old and old.noted else NONE
+    if old and not old.found.is_complete:
+        base = additions.only(base, lambda name: name in ours.packages or name in ours.removed)
+    wanted = additions.merged(base, recorded, ours)
+    if is_spoilt:  # what was broken with the rest was not meant either
+        wanted = Additions({**recorded.packages, **base.packages, **ours.packages})
+    by_name = old.found.by_name if old else {}
+    root = _opened(old, stack)
+    told, carried = list[Fate](), []
+    for name, version in wanted.packages.items():
+        package = by_name.get(name)
+        pieces, why = _pieces(row, root, package, version, fits)
+        if package is not None and not why:
+            carried.append((package, pieces))
+            told.append(Fate(row.NAME, name, package.version, "carried"))
+        else:
+            told.append(_asked(home, row.NAME, name, version, why))
+    for name in here.packages:
+        if name in now and name not in wanted.packages:
+            told.append(_brought(home, row.NAME, by_name[name], now[name]))
+    told += [Fate(row.NAME, name, now[name], "removed") for name in wanted.removed]
+    hidden = {*wanted.removed, *(package.name for package, _ in carried if package.name in now)}
+    return _Plan(tuple(carried), tuple(sorted(hidden)), tuple(told), wanted)
+
+
+def _pieces(
+    row: Ecosystem, root: Root | None, package: Installed | None, version: str, fits: Iterable[str]
+) -> tuple[tuple[transfer.Piece, ...], str]:
+    """The files of a package that can be carried, or why it cannot."""
+    if root is None or package is None:
+        return (), "this host does not have its files"
+    if package.asked != version:
+        return (), f"this host has its version {package.version}"
+    if package.top not in fits:
+        return (), "its files are for another version of the interpreter"
+    parts = row.carry(root, package)
+    if parts is None:
+        return (), "its record of files is missing, damaged or incomplete"
+    try:
+        return transfer.expand(root, parts), ""
+    except transfer.UnfitError as error:
+        return (), str(error)
+
+
+def _asked(home: Home, kind: str, name: str, version: str, why: str) -> Fate:
+    """The fate of a package that is to be installed by name and version, where it can be."""
+    if not version:
+        return Fate(kind, name, "", "left", f"{why}, and it came from a file or an address")
+    return Fate(kind, name, version, "installed", why, command(home, kind, {name: version}))
+
+
+def _brought(home: Home, kind: str, package: Installed, version: str) -> Fate:
+    if package.version == version:
+        return Fate(kind, package.name, version, "brought")
+    why = f"it was {package.version}"
+    how = command(home, kind, {package.name: package.version}) if package.is_indexed else ""
+    return Fate(kind, package.name, version, "brought", why, how)
+
+
+def _settled(fate: Fate, outcomes: Mapping[str, str]) -> Fate:
+    why = outcomes.get(fate.name)
+    if fate.fate != "installed" or not fate.command or why is None:
+        return fate
+    return fate._replace(command="") if not why else fate._replace(fate="left", why=why)
+
+
+def _to_install(told: Iterable[Fate]) -> dict[str, str]:
+    """What is still to be installed: until it is settled, its fate has the command."""
+    return {fate.name: fate.version for fate in told if fate.fate == "installed" and fate.command}
+
+
+def _is_true(fate: Fate, seen: Additions) -> bool:
+    if fate.fate in ("carried", "installed") and not fate.command:
+        return fate.name in seen.packages
+    if fate.fate == "removed":
+        return fate.name in seen.removed
+    return fate.name not in seen.packages
+
+
+def _old(home: Home, kind: str, build: Build | None) -> _Old | None:
+    """The present layer or copy of a kind; None where there is none. `build` is what comes, for want of the old one."""
+    place = layers.present(home, kind)
+    if place is None:
+        return None
+    for name in ("upper", "copy"):
+        own = home.path / place.name / name
+        if own.is_dir():
+            break
+    else:
+        return None
+    about = _about(home, place, None)
+    brings = about.brings
+    if brings is None:
+        below = _build_of(place) or build
+        brings = {each.path: (each.name, each.version) for each in added.brought(below)} if below else {}
+    found = added.find(ECOSYSTEMS[kind], own, {path: name for path, (name, _) in brings.items()})
+    return _Old(place, own, found, dict(brings.values()), about.noted)
+
+
+def _build_of(place: Place) -> Build | None:
+    """The build below a layer of an earlier version, where the store still has it."""
+    from solven_env.packages import store
+    from solven_env.system import directories
+
+    cache = directories.cache()
+    builds = (store.read(cache, key) for key in store.keys(cache) if key.startswith(f"{place.kind}-"))
+    return next((build for build in builds if build is not None and build.instance == place.instance), None)
+
+
+def _opened(old: _Old | None, stack: ExitStack) -> Root | None:
+    if old is None:
+        return None
+    try:
+        return stack.enter_context(Root(os.open(old.own, READ_DIRECTORY_ITSELF), None))
+    except OSError:
+        return None
+
+
+def _find(home: Home, build: Build, backend: Backend) -> added.Found:
+    about = _about(home, layers.present(home, build.kind), build)
+    brings = about.brings
+    if brings is None:
+        brings = {each.path: (each.name, each.version) for each in added.brought(build)}
+    own = layers.own(home, build, backend)
+    return added.find(ECOSYSTEMS[build.kind], own, {path: name for path, (name, _) in brings.items()})
+
+
+def _files(row: Ecosystem, tree: Root, brings: Iterable[Installed], names: Iterable[str]) -> set[str]:
+    """The files of the build's packages that have these names. What no command can do without stays."""
+    hidden, found = set(names), set[str]()
+    for package in brings:
+        parts = row.carry(tree, package) if package.name in hidden else None
+        if parts:
+            with suppress(transfer.UnfitError):
+                found |= {piece.path for piece in transfer.expand(tree, parts)}
+    return found.difference(row.NEEDED)
+
+
+def _tops(build: Build) -> set[str]:
+    """The directories of packages that a build has."""
+    with Root(os.open(build.tree, READ_DIRECTORY), None) as tree:
+        return set(ECOSYSTEMS[build.kind].watched(tree))
+
+
+def _pinned(row: Ecosystem, lock: bytes | None) -> dict[str, str]:
+    return dict(row.pinned(lock)) if lock else {}
+
+
+def _about(home: Home, place: Place | None, build: Build | None) -> _About:
+    """What we know of a layer; nothing of one that is not above `build`, or of an earlier version."""
+    if place is None or (build is not None and place.instance != build.instance):
+        return _About()
+    try:
+        found = json.loads((home.path / place.name / _ABOUT).read_bytes())
+        if found["format"] != FORMAT:
+            return _About()
+        last = found.get("noted")
+        return _About(
+            found["key"],
+            {path: (name, version) for path, (name, version) in found["brings"].items()},
+            tuple(Fate(*each) for each in found["fates"]),
+            last["stamp"] if last else "",
+            additions.from_json(last["added"]) if last else None,
+        )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return _About()
+
+
+def _write(directory: Path, about: _About) -> None:
+    if about.brings is None:
+        return  # of an earlier version: its layer is looked at each time
+    value: dict[str, Any] = {"format": FORMAT, "key": about.key, "brings": about.brings, "fates": about.fates}
+    if about.noted is not None:
+        value["noted"] = {"stamp": about.stamp, "added": about.noted.as_json()}
+    data = json.dumps(value).encode()
+    with refusals_told(directory), holding(os.open(directory, READ_DIRECTORY)) as descriptor:
+        write_over(descriptor, _ABOUT, f".{_ABOUT}-{os.urandom(4).hex()}", data, mode=0o600)
