@@ -7,7 +7,11 @@ carried in it. Nothing of ours ever writes into a layer that commands have had.
         format, key       the key of the build below
         brings            the packages of that build: name and version, by their paths
         fates             what became of each addition when the layer was begun (`Fate`)
-        noted             what a record was told last of its additions, and the stamp of that moment
+        wanted            packages that it should have and has not: still to be installed, or not to be had
+        noted             the additions of the thread's record that this host knew last, and the stamp of that moment
+
+Files that were edited, added or removed beside whole packages (`strays`) come along only above the same build, out of
+the newest layer above it; of another build they are told as left, and stay in the old layer.
 
 Which additions are true, where a record and this host differ, is decided by name: what changed here since it was noted
 last, else what is recorded. What is carried are files that the packages' own records name (`Ecosystem.carry`), taken
@@ -20,12 +24,14 @@ import json
 import os
 import shlex
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from solven_env.errors import WorkspaceError
-from solven_env.packages import added, additions, copies, layers, transfer
+from solven_env.packages import added, additions, copies, layers, lost, store, strays, transfer
 from solven_env.packages.additions import NONE, Additions, Installed
 from solven_env.packages.ecosystems import ECOSYSTEMS
+from solven_env.packages.strays import Stray, Strays
+from solven_env.system import directories
 from solven_env.system.blocks import READ_DIRECTORY, READ_DIRECTORY_ITSELF, holding
 from solven_env.system.durable import write_over
 from solven_env.system.publishing import locked, refusals_told, staged
@@ -33,7 +39,7 @@ from solven_env.system.syscalls import sync_file_system
 from solven_env.workspace.root import Root
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -86,10 +92,11 @@ class Begun(NamedTuple):
 
 
 class Foreseen(NamedTuple):
-    """What `begin` will do, and the additions that a record has afterwards."""
+    """What `begin` will do, and the additions that a record has afterwards. `is_begun`: it has done so."""
 
     fates: tuple[Fate, ...]
     additions: Additions
+    is_begun: bool = False
 
 
 class _About(NamedTuple):
@@ -98,23 +105,32 @@ class _About(NamedTuple):
     key: str = ""
     brings: Mapping[str, tuple[str, str]] | None = None
     fates: tuple[Fate, ...] = ()
+    wanted: Mapping[str, str] = {}
     stamp: str = ""
     noted: Additions | None = None
 
     @property
-    def had(self) -> Additions:
-        """The additions of the layer when they were noted last."""
+    def known(self) -> Additions:
+        """The additions of the record that this host knew last."""
         return self.noted or NONE
+
+    def meant(self, found: Additions) -> Additions:
+        """The additions that the layer is meant to have, where these were found in it."""
+        return found._replace(packages={**self.wanted, **found.packages})
 
 
 class _Old(NamedTuple):
-    """The present layer, out of which is carried. `was` are the versions that its build brought, by name."""
+    """A layer out of which is carried. `was` are the versions that its build brought, by name.
+
+    `build` is that build, or one of the same key; None where it is gone.
+    """
 
     place: Place
     own: Path
     found: added.Found
     was: Mapping[str, str]
-    noted: Additions | None
+    about: _About
+    build: Build | None
 
 
 class _Plan(NamedTuple):
@@ -124,6 +140,17 @@ class _Plan(NamedTuple):
     hidden: tuple[str, ...]
     fates: tuple[Fate, ...]
     additions: Additions
+
+
+_Anew = Literal["", "spoilt", "reset"]
+"""The reason to begin above a build whose layer is there."""
+_TOLD = 20
+"""Strays that are named."""
+_HOW = {
+    "added": "no package's record names it",
+    "edited": "it was edited in place",
+    "removed": "it was removed by hand",
+}
 
 
 def look(home: Home, build: Build, backend: Backend) -> SeenLayer:
@@ -148,24 +175,24 @@ def _stamp(kind: str, own: Path) -> str:
         return ""
     with Root(descriptor, None) as root:
         try:
-            return " ".join(f"{path}:{root.changed_at(path)}" for path in ECOSYSTEMS[kind].watched(root))
+            return " ".join(f"{path}:{root.about(path)[2]}" for path in ECOSYSTEMS[kind].watched(root))
         except (OSError, WorkspaceError) as error:  # closed by the agent, or changed just now
             return str(error)
 
 
 def noted(home: Home, build: Build) -> SeenLayer | None:
-    """What this host noted last of the layer above a build; None where it noted nothing."""
+    """The additions that this host noted last of the layer above a build, and their stamp; None where it noted none."""
     about = _about(home, layers.present(home, build.kind), build)
     return SeenLayer(about.noted, about.stamp) if about.noted is not None else None
 
 
 def to_record(home: Home, build: Build, seen: SeenLayer, recorded: Additions) -> Additions:
     """The additions that the record has to have now: what changed here since the last note, else what is recorded."""
-    last = noted(home, build)
-    base = last.additions if last else NONE
+    about = _about(home, layers.present(home, build.kind), build)
+    base, ours = about.known, about.meant(seen.additions)
     if not seen.is_complete:
-        base = additions.only(base, lambda name: name in seen.additions.packages or name in seen.additions.removed)
-    return additions.merged(base, recorded, seen.additions)
+        base = additions.only(base, lambda name: name in ours.packages or name in ours.removed)
+    return additions.merged(base, recorded, ours)
 
 
 def note(home: Home, build: Build, seen: SeenLayer) -> None:
@@ -174,27 +201,39 @@ def note(home: Home, build: Build, seen: SeenLayer) -> None:
     if place is None or place.instance != build.instance or not seen.is_complete:
         return
     with locked(home.path, place.name):
-        _write(home.path / place.name, _about(home, place, build)._replace(stamp=seen.stamp, noted=seen.additions))
+        about = _about(home, place, build)
+        wanted = {name: version for name, version in about.wanted.items() if name not in seen.additions.packages}
+        about = about._replace(wanted=wanted, stamp=seen.stamp, noted=about.meant(seen.additions))
+        _write(home.path / place.name, about)
 
 
 def foresee(
-    home: Home, need: Need, build: Build | None, backend: Backend, recorded: Additions, was: bytes | None
+    home: Home,
+    need: Need,
+    build: Build | None,
+    backend: Backend,
+    recorded: Additions,
+    was: bytes | None,
+    key: str | None = None,
 ) -> Foreseen:
     """Foresee what `begin` will do above the build of a need; None for one that is still to be made.
 
-    Nothing is written. `recorded` belongs to the present record, whose lock of this kind is `was`.
+    Nothing is written. `recorded` belongs to the present record, whose lock of this kind is `was`; `key` is that of a
+    build that is still to be made, where it is known.
     """
     row = need.ecosystem
     if build is not None and _is_begun(home, build, backend):
         seen = look(home, build, backend)
-        return Foreseen(fates(home, build, backend), to_record(home, build, seen, recorded))
+        return Foreseen(fates(home, build, backend), to_record(home, build, seen, recorded), is_begun=True)
     now = {package.name: package.version for package in added.brought(build)} if build else _pinned(row, need.lock)
     fits = _tops(build) if build else set(row.tops(need.section))
     over = additions.above(recorded, _pinned(row, was), now)
+    old = _old(home, need.kind, build)
+    older = _older(home, build, old) if build else old if old and old.build and old.build.key == key else None
     with ExitStack() as stack:
-        old = _old(home, need.kind, build)
-        planned = _plan(home, row, old, now, fits, over, stack)
-    return Foreseen(planned.fates, planned.additions)
+        planned = _plan(home, row, old, now, fits, over, stack, older)
+    left = _left(row, old) if old is not None and older != old else ()
+    return Foreseen((*planned.fates, *left), planned.additions)
 
 
 def fates(home: Home, build: Build, backend: Backend) -> tuple[Fate, ...]:
@@ -237,7 +276,30 @@ def renew(
     """Begin a layer anew above a build that the present one has spoilt: removals are not carried. As `begin`."""
     layers.make(home)
     with locked(home.path, f"now-{build.kind}"):
-        return _begin(home, build, backend, uid, recorded, progress, is_spoilt=True)
+        return _begin(home, build, backend, uid, recorded, progress, "spoilt")
+
+
+def reset(home: Home, build: Build, backend: Backend, uid: int | None) -> Path | None:
+    """Begin a layer above a build with nothing in it; the directory of the one in whose place it is, which stays.
+
+    The record must say so too: what it has is installed again by name.
+    """
+    layers.make(home)
+    with locked(home.path, f"now-{build.kind}"):
+        return _begin(home, build, backend, uid, NONE, lambda _: None, "reset").old
+
+
+def files(home: Home, build: Build, backend: Backend) -> Strays:
+    """What the thread edited, added or removed in its layer above a build beside whole packages."""
+    with Root(os.open(build.tree, READ_DIRECTORY), None) as tree:
+        own = layers.own(home, build, backend)
+        return strays.find(ECOSYSTEMS[build.kind], own, _find(home, build, backend), tree, added.brought(build))
+
+
+def to_install(home: Home, build: Build) -> dict[str, str]:
+    """What the layer above a build still wants: versions by name. Until it is settled, its fate has the command."""
+    told = _about(home, layers.present(home, build.kind), build).fates
+    return {fate.name: fate.version for fate in told if fate.fate == "installed" and fate.command}
 
 
 def settle(home: Home, build: Build, outcomes: Mapping[str, str]) -> tuple[Fate, ...]:
@@ -251,7 +313,8 @@ def settle(home: Home, build: Build, outcomes: Mapping[str, str]) -> tuple[Fate,
     with locked(home.path, place.name):
         about = _about(home, place, build)
         settled = tuple(_settled(fate, outcomes) for fate in about.fates)
-        _write(home.path / place.name, about._replace(fates=settled))
+        wanted = {name: version for name, version in about.wanted.items() if outcomes.get(name) != ""}
+        _write(home.path / place.name, about._replace(fates=settled, wanted=wanted))
     return settled
 
 
@@ -272,30 +335,29 @@ def _begun(home: Home, build: Build, backend: Backend, uid: int | None, recorded
     place = layers.present(home, build.kind)
     assert place is not None
     about = _about(home, place, build)
-    open_ = additions.only(recorded, lambda name: all(fate.name != name for fate in about.fates))
-    if about.brings is not None and any(name not in about.had.packages for name in open_.packages):
+    if any(about.known.packages.get(name) != version for name, version in recorded.packages.items()):
         about = _with_recorded(home, build, backend, place, recorded)
     own = layer if backend.HAS_MOUNTS else str(layers.own(home, build, backend))
-    return Begun(own, about.fates, _to_install(about.fates), about.stamp)
+    return Begun(own, about.fates, to_install(home, build), about.stamp)
 
 
 def _with_recorded(home: Home, build: Build, backend: Backend, place: Place, recorded: Additions) -> _About:
     """Have what another host has recorded since as to be installed here."""
     seen = look(home, build, backend)
-    if not seen.is_complete:
-        return _about(home, place, build)
     with locked(home.path, place.name):
         about = _about(home, place, build)
-        told = {fate.name for fate in about.fates}
-        wanted = additions.merged(about.had, recorded, seen.additions).packages
-        more = [
-            _asked(home, build.kind, name, version, "another host added it")
-            for name, version in wanted.items()
-            if name not in seen.additions.packages and name not in told
-        ]
-        about = about._replace(fates=(*about.fates, *more))
-        if more:
-            _write(home.path / place.name, about)
+        known = about.known.packages
+        news = {name: version for name, version in recorded.packages.items() if known.get(name) != version}
+        lacking = {name: version for name, version in news.items() if name not in seen.additions.packages}
+        if not seen.is_complete or (not lacking and about.noted is None):
+            return about
+        asked = [_asked(home, build.kind, name, version, "another host added it") for name, version in lacking.items()]
+        about = about._replace(
+            fates=(*(fate for fate in about.fates if fate.name not in lacking), *asked),
+            wanted={**about.wanted, **lacking},
+            noted=about.known._replace(packages={**known, **news}),
+        )
+        _write(home.path / place.name, about)
     return about
 
 
@@ -306,75 +368,156 @@ def _begin(
     uid: int | None,
     recorded: Additions,
     progress: Callable[[str], None],
-    *,
-    is_spoilt: bool = False,
+    anew: _Anew = "",
 ) -> Begun:
     """Begin it, under the lock of the kind."""
-    brings = added.brought(build)
+    row, brings = ECOSYSTEMS[build.kind], added.brought(build)
     now = {package.name: package.version for package in brings}
-    old = _old(home, build.kind, build)
+    present = _old(home, build.kind, build)
+    old = None if anew == "reset" else present
+    older = None if anew else _older(home, build, old)
     place = layers.following(home, build)
     with ExitStack() as stack, refusals_told(home.path), locked(home.path, place.name):
-        planned = _plan(home, ECOSYSTEMS[build.kind], old, now, _tops(build), recorded, stack, is_spoilt=is_spoilt)
+        planned = _plan(home, row, old, now, _tops(build), recorded, stack, older, is_spoilt=anew == "spoilt")
+        filling = _Filling(home, build, backend, uid, brings, old, older, _fitting(row, older, build, brings), progress)
+        left = _left(row, old) if old is not None and older != old else ()
         while True:
             with staged(home.path / place.name) as stage, refusals_told(stage):
                 stage.chmod(0o700)
-                unfit = _fill(home, build, backend, stage, uid, old, planned, progress)
+                unfit, unfit_files = filling.fill(stage, planned)
                 if not unfit:
-                    _finish(build, brings, backend, stage, planned)
+                    told = (*planned.fates, *left, *_told(row, older, unfit_files))
+                    _finish(build, brings, backend, stage, planned._replace(fates=told), recorded)
             if not unfit:
                 break
             planned = _without(home, planned, unfit)
         layers.set_present(home, place)
     begun = _begun(home, build, backend, uid, recorded)
-    return begun._replace(is_new=True, old=home.path / old.place.name if old else None)
+    return begun._replace(is_new=True, old=home.path / present.place.name if present else None)
 
 
-def _fill(
-    home: Home,
-    build: Build,
-    backend: Backend,
-    stage: Path,
-    uid: int | None,
-    old: _Old | None,
-    planned: _Plan,
-    progress: Callable[[str], None],
-) -> dict[str, str]:
-    """Fill the new layer; the packages that cannot be carried after all, and why: commands changed them just now."""
-    unfit = dict[str, str]()
-    brings = added.brought(build)
+class _Filling(NamedTuple):
+    """All that a new layer is filled from. `strays` come out of the layer `older`, packages out of `old`."""
+
+    home: Home
+    build: Build
+    backend: Backend
+    uid: int | None
+    brings: tuple[Installed, ...]
+    old: _Old | None
+    older: _Old | None
+    strays: tuple[Stray, ...]
+    progress: Callable[[str], None]
+
+    def fill(self, stage: Path, planned: _Plan) -> tuple[dict[str, str], list[Stray]]:
+        """Fill it; the packages that cannot be carried after all, and why, and such strays.
+
+        Commands have changed them just now.
+        """
+        with Root(os.open(self.build.tree, READ_DIRECTORY), None) as tree:
+            files = self._hidden(tree, planned.hidden)
+            anchors = [f"{package.top}/." for package in self.brings if package.top]  # which are not to vanish
+            if self.backend.HAS_MOUNTS:
+                own = stage / "upper"
+                layers.give(own, self.uid)
+                layers.give(stage / "work", self.uid)
+                anchors += [piece.path for _, pieces in planned.carried for piece in pieces]
+                anchors += [stray.path for stray in self.strays if stray.how != "removed"]
+                hidden = transfer.vanished(tree, files, anchors)
+            else:
+                own = stage / "copy"
+                hidden = transfer.vanished(tree, files, anchors)
+                copies.fill(self.home, self.build, own, self.uid, hidden, self.progress)
+            with holding(os.open(own, READ_DIRECTORY)) as descriptor:
+                receiver = transfer.Receiver(descriptor, tree, files, self.uid)
+                if self.backend.HAS_MOUNTS:
+                    receiver.hide(hidden)
+                return self._take_packages(receiver, planned), self._take_strays(receiver)
+
+    def _hidden(self, tree: Root, names: Iterable[str]) -> set[str]:
+        """The files of the build that are not to be seen: of these packages, and what was removed by hand."""
+        found = _files(ECOSYSTEMS[self.build.kind], tree, self.brings, names)
+        for stray in self.strays:
+            if stray.how == "removed":
+                with suppress(transfer.UnfitError):
+                    found |= {piece.path for piece in transfer.expand(tree, (stray.path,), lambda _: True)}
+        return found.difference(ECOSYSTEMS[self.build.kind].NEEDED)
+
+    def _take_packages(self, receiver: transfer.Receiver, planned: _Plan) -> dict[str, str]:
+        unfit = dict[str, str]()
+        if self.old is not None and planned.carried:
+            with holding(os.open(self.old.own, READ_DIRECTORY_ITSELF)) as source:
+                for package, pieces in planned.carried:
+                    try:
+                        receiver.take(source, pieces)
+                    except transfer.UnfitError as error:
+                        unfit[package.name] = str(error)
+        return unfit
+
+    def _take_strays(self, receiver: transfer.Receiver) -> list[Stray]:
+        unfit = list[Stray]()
+        taken = [stray for stray in self.strays if stray.how != "removed"]
+        if self.older is None or not taken:
+            return unfit
+        with (
+            Root(os.open(self.older.own, READ_DIRECTORY_ITSELF), None) as root,
+            holding(os.open(self.older.own, READ_DIRECTORY_ITSELF)) as source,
+        ):
+            for stray in taken:
+                try:
+                    receiver.take(source, transfer.expand(root, (stray.path,)), is_edit=True)
+                except transfer.UnfitError:
+                    unfit.append(stray)
+        return unfit
+
+
+def _fitting(row: Ecosystem, older: _Old | None, build: Build, brings: Iterable[Installed]) -> tuple[Stray, ...]:
+    """The strays of a layer above the same build; without what it removed, if that has spoilt it."""
+    if older is None:
+        return ()
+    is_spoilt = bool(lost.find(build, older.own))
     with Root(os.open(build.tree, READ_DIRECTORY), None) as tree:
-        files = _files(ECOSYSTEMS[build.kind], tree, brings, planned.hidden)
-        paths = [f"{package.top}/." for package in brings if package.top]  # which are not to vanish
-        if backend.HAS_MOUNTS:
-            own = stage / "upper"
-            layers.give(own, uid)
-            layers.give(stage / "work", uid)
-            paths += [piece.path for _, pieces in planned.carried for piece in pieces]
-        else:
-            own = stage / "copy"
-            copies.fill(home, build, own, uid, transfer.vanished(tree, files, paths), progress)
-        with holding(os.open(own, READ_DIRECTORY)) as descriptor:
-            receiver = transfer.Receiver(descriptor, tree, files, uid)
-            if backend.HAS_MOUNTS:
-                receiver.hide(transfer.vanished(tree, files, paths))
-            if old is not None and planned.carried:
-                with holding(os.open(old.own, READ_DIRECTORY_ITSELF)) as source:
-                    for package, pieces in planned.carried:
-                        try:
-                            receiver.take(source, pieces)
-                        except transfer.UnfitError as error:
-                            unfit[package.name] = str(error)
-    return unfit
+        found = strays.find(row, older.own, older.found, tree, brings).found
+    return tuple(stray for stray in found if not (is_spoilt and stray.how == "removed"))
 
 
-def _finish(build: Build, brings: Iterable[Installed], backend: Backend, stage: Path, planned: _Plan) -> None:
+def _left(row: Ecosystem, old: _Old) -> tuple[Fate, ...]:
+    """The fates of the strays of a layer that are not carried."""
+    with ExitStack() as stack:
+        tree, brings = None, tuple[Installed, ...]()
+        if old.build is not None:
+            tree = stack.enter_context(Root(os.open(old.build.tree, READ_DIRECTORY), None))
+            brings = added.brought(old.build)
+        found = strays.find(row, old.own, old.found, tree, brings)
+    told = _told(row, old, found.found)
+    if not found.is_complete and (found.found or old.own.name == "copy" or old.build is not None):
+        why = f"not everything that was changed in place can be told; it is kept in {old.own}"
+        told = (*told, Fate(row.NAME, "other files", "", "left", why))
+    return told
+
+
+def _told(row: Ecosystem, old: _Old | None, found: Sequence[Stray]) -> tuple[Fate, ...]:
+    """A fate for each of the first strays that are left, and one for all others."""
+    if old is None:
+        return ()
+    told = [
+        Fate(row.NAME, path, "", "left", _HOW[how] + (f"; it is kept as {old.own / path}" if how != "removed" else ""))
+        for path, how in found[:_TOLD]
+    ]
+    if len(found) > _TOLD:
+        told.append(Fate(row.NAME, f"{len(found) - _TOLD} more files", "", "left", f"they are kept in {old.own}"))
+    return tuple(told)
+
+
+def _finish(
+    build: Build, brings: Iterable[Installed], backend: Backend, stage: Path, planned: _Plan, recorded: Additions
+) -> None:
     """Write down what the new layer has, and have all of it on disk."""
-    names = {package.name for package, _ in planned.carried}
-    had = additions.only(planned.additions, lambda name: name in names or name in planned.additions.removed)
+    carried = {package.name for package, _ in planned.carried}
+    wanted = {name: version for name, version in planned.additions.packages.items() if name not in carried}
     paths = {package.path: (package.name, package.version) for package in brings}
     stamp = _stamp(build.kind, stage / ("upper" if backend.HAS_MOUNTS else "copy"))
-    _write(stage, _About(build.key, paths, planned.fates, stamp, had))
+    _write(stage, _About(build.key, paths, planned.fates, wanted, stamp, recorded))
     with holding(os.open(stage, READ_DIRECTORY)) as descriptor:
         sync_file_system(descriptor)
 
@@ -402,21 +545,27 @@ def _plan(
     fits: Iterable[str],
     recorded: Additions,
     stack: ExitStack,
+    older: _Old | None = None,
     *,
     is_spoilt: bool = False,
 ) -> _Plan:
     """Plan what becomes of each addition above a build that brings these versions, by name.
 
-    Of a layer that is spoilt nothing is known of what the thread wanted to remove.
+    Of a layer that is spoilt nothing is known of what the thread wanted to remove. What was removed from the same build
+    earlier, in the layer `older`, stays removed unless another build has brought it since.
     """
-    here = old.found.additions if old else NONE
+    here = old.about.meant(old.found.additions) if old else NONE
     ours = additions.above(here, old.was, now) if old else NONE
-    base = additions.above(old.noted, old.was, now) if old and old.noted else NONE
+    base = additions.above(old.about.known, old.was, now) if old else NONE
     if old and not old.found.is_complete:
         base = additions.only(base, lambda name: name in ours.packages or name in ours.removed)
-    wanted = additions.merged(base, recorded, ours)
+    wanted = additions.merged(base, additions.above(recorded, now, now), ours)
     if is_spoilt:  # what was broken with the rest was not meant either
         wanted = Additions({**recorded.packages, **base.packages, **ours.packages})
+    elif older is not None and older != old:
+        since = {*wanted.packages, *wanted.removed, *(old.was if old else ())}
+        again = (name for name in older.found.removed if name in now and name not in since)
+        wanted = wanted._replace(removed=tuple(sorted((*wanted.removed, *again))))
     by_name = old.found.by_name if old else {}
     root = _opened(old, stack)
     told, carried = list[Fate](), []
@@ -429,7 +578,7 @@ def _plan(
         else:
             told.append(_asked(home, row.NAME, name, version, why))
     for name in here.packages:
-        if name in now and name not in wanted.packages:
+        if name in now and name not in wanted.packages and name in by_name:
             told.append(_brought(home, row.NAME, by_name[name], now[name]))
     told += [Fate(row.NAME, name, now[name], "removed") for name in wanted.removed]
     hidden = {*wanted.removed, *(package.name for package, _ in carried if package.name in now)}
@@ -477,11 +626,6 @@ def _settled(fate: Fate, outcomes: Mapping[str, str]) -> Fate:
     return fate._replace(command="") if not why else fate._replace(fate="left", why=why)
 
 
-def _to_install(told: Iterable[Fate]) -> dict[str, str]:
-    """What is still to be installed: until it is settled, its fate has the command."""
-    return {fate.name: fate.version for fate in told if fate.fate == "installed" and fate.command}
-
-
 def _is_true(fate: Fate, seen: Additions) -> bool:
     if fate.fate in ("carried", "installed") and not fate.command:
         return fate.name in seen.packages
@@ -493,8 +637,10 @@ def _is_true(fate: Fate, seen: Additions) -> bool:
 def _old(home: Home, kind: str, build: Build | None) -> _Old | None:
     """The present layer or copy of a kind; None where there is none. `build` is what comes, for want of the old one."""
     place = layers.present(home, kind)
-    if place is None:
-        return None
+    return _old_at(home, place, build) if place else None
+
+
+def _old_at(home: Home, place: Place, build: Build | None) -> _Old | None:
     for name in ("upper", "copy"):
         own = home.path / place.name / name
         if own.is_dir():
@@ -502,22 +648,35 @@ def _old(home: Home, kind: str, build: Build | None) -> _Old | None:
     else:
         return None
     about = _about(home, place, None)
+    below = _below(place, about, build)
     brings = about.brings
     if brings is None:
-        below = _build_of(place) or build
-        brings = {each.path: (each.name, each.version) for each in added.brought(below)} if below else {}
-    found = added.find(ECOSYSTEMS[kind], own, {path: name for path, (name, _) in brings.items()})
-    return _Old(place, own, found, dict(brings.values()), about.noted)
+        known = below or build
+        brings = {each.path: (each.name, each.version) for each in added.brought(known)} if known else {}
+    found = added.find(ECOSYSTEMS[place.kind], own, {path: name for path, (name, _) in brings.items()})
+    return _Old(place, own, found, dict(brings.values()), about, below)
 
 
-def _build_of(place: Place) -> Build | None:
-    """The build below a layer of an earlier version, where the store still has it."""
-    from solven_env.packages import store
-    from solven_env.system import directories
+def _older(home: Home, build: Build, old: _Old | None) -> _Old | None:
+    """The newest layer above the same build, or one of the same key: what was edited there fits."""
+    same = [each for each in layers.places(home) if each.kind == build.kind and each.instance == build.instance]
+    if not same:
+        found = [each for each in layers.places(home) if each.kind == build.kind]
+        same = [each for each in found if _about(home, each, None).key == build.key]
+    if old is not None and old.place in same:
+        return old
+    return _old_at(home, max(same, key=lambda each: layers.used(home, each)), build) if same else None
 
-    cache = directories.cache()
-    builds = (store.read(cache, key) for key in store.keys(cache) if key.startswith(f"{place.kind}-"))
-    return next((build for build in builds if build is not None and build.instance == place.instance), None)
+
+def _below(place: Place, about: _About, build: Build | None) -> Build | None:
+    """The build below a layer, or one of the same key, where the store still has it."""
+    cache = build.path.parents[1] if build else directories.cache()
+    if build is not None and (build.instance == place.instance or build.key == about.key):
+        return build
+    # about.json of a layer of an earlier version does not name it
+    known = [about.key] if about.key else [key for key in store.keys(cache) if key.startswith(f"{place.kind}-")]
+    builds = (store.read(cache, key) for key in known)
+    return next((found for found in builds if found is not None and found.instance == place.instance), None)
 
 
 def _opened(old: _Old | None, stack: ExitStack) -> Root | None:
@@ -531,11 +690,8 @@ def _opened(old: _Old | None, stack: ExitStack) -> Root | None:
 
 def _find(home: Home, build: Build, backend: Backend) -> added.Found:
     about = _about(home, layers.present(home, build.kind), build)
-    brings = about.brings
-    if brings is None:
-        brings = {each.path: (each.name, each.version) for each in added.brought(build)}
     own = layers.own(home, build, backend)
-    return added.find(ECOSYSTEMS[build.kind], own, {path: name for path, (name, _) in brings.items()})
+    return added.find(ECOSYSTEMS[build.kind], own, {path: name for path, (name, _) in (about.brings or {}).items()})
 
 
 def _files(row: Ecosystem, tree: Root, brings: Iterable[Installed], names: Iterable[str]) -> set[str]:
@@ -560,31 +716,39 @@ def _pinned(row: Ecosystem, lock: bytes | None) -> dict[str, str]:
 
 
 def _about(home: Home, place: Place | None, build: Build | None) -> _About:
-    """What we know of a layer; nothing of one that is not above `build`, or of an earlier version."""
+    """What we know of a layer; nothing of one that is not above `build`.
+
+    Of a layer of an earlier version, which wrote nothing, it is what `build` brings.
+    """
     if place is None or (build is not None and place.instance != build.instance):
         return _About()
     try:
         found = json.loads((home.path / place.name / _ABOUT).read_bytes())
-        if found["format"] != FORMAT:
-            return _About()
-        last = found.get("noted")
-        return _About(
-            found["key"],
-            {path: (name, version) for path, (name, version) in found["brings"].items()},
-            tuple(Fate(*each) for each in found["fates"]),
-            last["stamp"] if last else "",
-            additions.from_json(last["added"]) if last else None,
-        )
+        if found["format"] == FORMAT:
+            return _About(
+                found["key"],
+                {path: (name, version) for path, (name, version) in found["brings"].items()},
+                tuple(Fate(*each) for each in found["fates"]),
+                found["wanted"],
+                found["noted"]["stamp"],
+                additions.from_json(found["noted"]["added"]),
+            )
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        pass
+    if build is None:
         return _About()
+    return _About(build.key, {each.path: (each.name, each.version) for each in added.brought(build)})
 
 
 def _write(directory: Path, about: _About) -> None:
-    if about.brings is None:
-        return  # of an earlier version: its layer is looked at each time
-    value: dict[str, Any] = {"format": FORMAT, "key": about.key, "brings": about.brings, "fates": about.fates}
-    if about.noted is not None:
-        value["noted"] = {"stamp": about.stamp, "added": about.noted.as_json()}
+    value: dict[str, Any] = {
+        "format": FORMAT,
+        "key": about.key,
+        "brings": about.brings,
+        "fates": about.fates,
+        "wanted": about.wanted,
+        "noted": {"stamp": about.stamp, "added": about.known.as_json()},
+    }
     data = json.dumps(value).encode()
     with refusals_told(directory), holding(os.open(directory, READ_DIRECTORY)) as descriptor:
         write_over(descriptor, _ABOUT, f".{_ABOUT}-{os.urandom(4).hex()}", data, mode=0o600)

@@ -124,7 +124,7 @@ def present(home: Home, kind: str) -> Place | None:
         named = _parse(os.readlink(home.path / f"now-{kind}"))
         if named is not None and named.kind == kind and (home.path / named.name).is_dir():
             return named
-    return max((each for each in places(home) if each.kind == kind), key=lambda each: _used(home, each), default=None)
+    return max((each for each in places(home) if each.kind == kind), key=lambda each: used(home, each), default=None)
 
 
 def set_present(home: Home, place: Place) -> None:
@@ -161,7 +161,8 @@ def _parse(name: str) -> Place | None:
     return Place(found[1], found[2], int(found[3] or 0)) if found else None
 
 
-def _used(home: Home, place: Place) -> tuple[int, int]:
+def used(home: Home, place: Place) -> tuple[int, int]:
+    """When a layer was used last, to be compared with that of another: a mount changes `work`."""
     times = [0]
     for name in ("upper", "work", "copy", ""):
         with suppress(OSError):

@@ -19,7 +19,7 @@ from solven_env.errors import WorkspaceError
 from solven_env.system.syscalls import HOLD_DIRECTORY, openat2
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from solven_env.workspace.root import Kind, Root
 
@@ -46,7 +46,12 @@ class Piece(NamedTuple):
     size: int
 
 
-def expand(root: Root, parts: Iterable[str]) -> tuple[Piece, ...]:
+def is_relative(target: str) -> bool:
+    """True for a link that is carried, by where it leads."""
+    return not target.startswith("/")
+
+
+def expand(root: Root, parts: Iterable[str], is_link_taken: Callable[[str], bool] = is_relative) -> tuple[Piece, ...]:
     """The files and links at these paths and in these directories, sorted. UnfitError."""
     found: dict[str, Piece] = {}
     pending = list(parts)
@@ -63,7 +68,7 @@ def expand(root: Root, parts: Iterable[str]) -> tuple[Piece, ...]:
                 continue
             if entry is None or entry.kind == "other":
                 raise UnfitError("a file of it is gone" if entry is None else "it holds what is no file")
-            if entry.kind == "symlink" and root.read_link(path).startswith("/"):
+            if entry.kind == "symlink" and not is_link_taken(root.read_link(path)):
                 raise UnfitError("it holds a link to an absolute path")
         except (OSError, WorkspaceError) as error:
             raise UnfitError("a file of it cannot be read") from error
@@ -90,16 +95,24 @@ class Receiver:
         self.taken: set[str] = set()
         """The paths that have been taken."""
 
-    def take(self, source: int, pieces: Iterable[Piece]) -> None:
-        """Take files and links from beneath the open directory `source`, all of them or none. UnfitError."""
+    def take(self, source: int, pieces: Iterable[Piece], *, is_edit: bool = False) -> None:
+        """Take files and links from beneath the open directory `source`, all of them or none. UnfitError.
+
+        An edit takes the place of what the build has.
+        """
         made: list[str] = []
         try:
             for directory, group in _by_directory(pieces):
                 with _reached(source, directory) as old, self._made(directory, made) as new:
                     for piece in group:
-                        if not self._has(piece.path):
-                            made.append(piece.path)
-                            self._take(old, new, posixpath.basename(piece.path))
+                        name = posixpath.basename(piece.path)
+                        if is_edit and piece.path not in self.taken:
+                            with suppress(FileNotFoundError, IsADirectoryError):  # in a copy the build's is there
+                                os.unlink(name, dir_fd=new)
+                        elif self._has(piece.path):
+                            continue
+                        made.append(piece.path)
+                        self._take(old, new, name)
         except UnfitError:
             self._undo(made)
             raise
@@ -132,7 +145,7 @@ class Receiver:
         if stat.S_ISLNK(about.st_mode):
             with _unfit():
                 leads = os.readlink(name, dir_fd=old)
-            if leads.startswith("/"):
+            if not is_relative(leads):
                 raise UnfitError("it holds a link to an absolute path")
             os.symlink(leads, name, dir_fd=new)
             self._give(name, new)

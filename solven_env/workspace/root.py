@@ -235,10 +235,11 @@ class Root:
             return ()
         return tuple(filter(is_temporary, self.list(directory)))
 
-    def changed_at(self, path: str) -> int:
-        """The modification time of a directory, in nanoseconds since 1970."""
-        with failures_as(WorkspaceError, path), self._opened(path, HOLD_DIRECTORY | os.O_NOFOLLOW) as opened:
-            return os.fstat(opened).st_mtime_ns
+    def about(self, path: str) -> tuple[int, int, int]:
+        """The mode, the size in bytes and the modification time (nanoseconds since 1970) of what stands at `path`."""
+        with failures_as(WorkspaceError, path), self._opened(path, O_PATH | os.O_NOFOLLOW) as opened:
+            status = os.fstat(opened)
+            return status.st_mode, status.st_size, status.st_mtime_ns
 
     def attribute(self, path: str, name: str) -> bytes | None:
         """The value of an extended attribute of a directory (xattr(7)); None where it has none of that name."""

@@ -37,7 +37,7 @@ def test_each_instance_has_its_own_and_the_old_one_stays(tmp_path: Path) -> None
     (one.upper / "mine").touch()
     assert layer(home, build, UID) == one
     assert (one.upper / "mine").exists()
-    two = layer(home, build._replace(instance="bb"), UID)
+    two = layer(home, build._replace(key="python-2", instance="bb"), UID)
     assert two.instance == "bb"
     assert os.listdir(two.upper) == []
     assert (one.upper / "mine").exists()

@@ -35,6 +35,8 @@ class Ecosystem(SectionKind, Protocol):
     """The lock file in the workspace, which the agent may change."""
     NEEDED: Sequence[str]
     """The paths, of at most two names, without which a build does not work."""
+    UNTOLD: Collection[str]
+    """The names at the top of a layer that tools keep for themselves: no edits of the agent's."""
     WHYS: Mapping[str, str]
     """The reason of each mount that it has, by target, for `run --explain`."""
     LISTING: Sequence[str]

@@ -29,6 +29,7 @@ WORKSPACE_LOCK = "toy.lock"
 IS_STATED_WHEN_ABSENT = False
 RECORDED = table_with({"version": text})
 NEEDED = ("version",)
+UNTOLD = ()
 WHYS = {TARGET: "the toys"}
 LISTING = ("cat", "/toy/version")
 

@@ -38,6 +38,7 @@ WORKSPACE_LOCK = "bun.lock"
 IS_STATED_WHEN_ABSENT = True
 NEEDED = ()
 """A build can do without any package: `bun remove` takes them away, and `bun install` brings them back."""
+UNTOLD = (".cache",)
 _VARIABLES = (
     ("BUN_INSTALL", host_tools.LOCAL),
     ("BUN_INSTALL_CACHE_DIR", f"{host_tools.CACHE}/bun/install/cache"),

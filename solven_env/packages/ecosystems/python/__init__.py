@@ -41,6 +41,7 @@ LOCKS = (LOCK, BUILDS)
 WORKSPACE_LOCK = "uv.lock"
 IS_STATED_WHEN_ABSENT = True
 NEEDED = ("pyvenv.cfg", "bin/python", "lib")
+UNTOLD = (".lock",)
 _VARIABLES = (
     ("UV_CACHE_DIR", f"{host_tools.CACHE}/uv"),
     ("UV_LINK_MODE", "copy"),
