@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from solven_env.errors import UsageError
 from solven_env.reconcile.model import OnConflict
-from solven_env.report import DoctorReport, LockReport, OutdatedReport, RenderReport, Report, thread_report
+from solven_env.report import (
+    DoctorReport,
+    LockReport,
+    OutdatedReport,
+    RenderReport,
+    Report,
+    thread_report,
+)
 from solven_env.threads.thread import Thread
 from solven_env.workspace.storage import thread_id
 
@@ -135,16 +142,16 @@ def diff(
     >>> solven_env.diff("solven", "thread-42").threads[0].state
     'pending'
     """
-    computed = plan(
-        profile,
-        thread,
-        storage=storage,
-        inputs=inputs,
-        unset=unset,
-        on_conflict=on_conflict,
-        restore_record=restore_record,
-    )
-    return Report("diff", (thread_report(computed),))
+    from solven_env.profile.source import find_profile
+    from solven_env.threads import noting, planning
+
+    _check_on_conflict(on_conflict)
+    found = Thread.find(thread, storage)
+    record = found.record(recover=restore_record)
+    wanted = planning.wanted_by_profile(found, record, find_profile(profile), inputs or {}, unset)
+    computed = planning.plan(found, wanted, record, on_conflict)[0]
+    coming = noting.foresee(found, record, wanted.needs, computed.desired.builds)
+    return Report("diff", (thread_report(computed)._replace(to_carry=coming.pending),))
 
 
 def status(
@@ -164,7 +171,7 @@ def status(
     from solven_env.packages import builds
     from solven_env.profile.source import find_profile
     from solven_env.run import execute
-    from solven_env.threads import planning, sessions
+    from solven_env.threads import noting, planning, sessions
 
     found = Thread.find(thread, storage)
     if inputs and profile is None:
@@ -172,10 +179,11 @@ def status(
     record = found.applied()
     drift = planning.plan_drift(found, record)
     # A profile may ask for other builds than those that commands run above now.
-    computed = drift
+    computed, needs = drift, found.needs(record)
     if profile is not None:
         wanted = planning.wanted_by_profile(found, record, find_profile(profile), inputs or {})
-        computed = planning.plan(found, wanted, record)[0]
+        computed, needs = planning.plan(found, wanted, record)[0], wanted.needs
+    coming = noting.foresee(found, record, needs, computed.desired.builds)
     report = thread_report(computed)._replace(
         profile=record.profile["name"],
         release=record.profile["release"],
@@ -185,6 +193,8 @@ def status(
         unenforced=execute.unenforced(record),
         session=sessions.look(found, record),
         remarks=builds.remarks(computed.desired.builds),
+        carried=coming.done,
+        to_carry=coming.pending,
     )
     return Report("status", (report,))
 

@@ -13,15 +13,16 @@ from solven_env.reconcile.apply import let_in, refuse_conflicts
 from solven_env.reconcile.kinds import lies_on_host
 from solven_env.reconcile.replacing import changed_meanwhile
 from solven_env.report import thread_report
-from solven_env.run import missing_programs
+from solven_env.run import execute, missing_programs
 from solven_env.sandbox import backends
-from solven_env.threads import planning, uids
+from solven_env.threads import noting, planning, uids
 from solven_env.workspace.storage import check_readers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from solven_env.packages.builds import Need
+    from solven_env.packages.carrying import Fate
     from solven_env.reconcile.model import Change, OnConflict, Plan
     from solven_env.report import ThreadReport
     from solven_env.run.missing_programs import MissingProgram
@@ -52,7 +53,7 @@ def apply(
         wanting(found, None)
     check_readers(found.config.sandbox.group)
     found = found.settled(progress)
-    with found.state.lock(found.name, progress):
+    with noting.held(found, progress):
         if restore_record:
             found.restore_record(progress)
         record = found.record()
@@ -72,16 +73,23 @@ def apply(
             made = filter(lies_on_host, changes)
             changes = (*opened, *made, *filterfalse(lies_on_host, computed.changes))
         found.state.check_held(found.name)
+        carried: list[Fate] = []
         with (
             builds.used(computed.desired.builds.values()),
             uids.for_apply(found, computed.base, progress) as (owned, fresh),
         ):
 
             def renew(name: str) -> None:
-                owned.begin_anew(fresh, computed.desired.builds[name], backend, progress)
+                carried.extend(noting.renew(owned, fresh, computed.desired.builds[name], backend, progress))
 
-            applied = apply_plan(computed, owned.create_root, found.state, fresh, renew, _about(cause))
+            coming = noting.foresee(found, record, wanted.needs, computed.desired.builds)
+            about = _about(cause)
+            applied = apply_plan(computed, owned.create_root, found.state, fresh, renew, about, coming.added)
         found.close_to_others()
+    if coming.pending:
+        carried += execute.begin(found, progress)
+    elif record is not None and coming.added != record.added:
+        noting.note_all(found)
     for name in applied.locks:
         progress(f"lock: the recorded text of the {name} packages was gone or damaged, and is written again")
     missing = _tell_missing(found, computed, progress)
@@ -92,6 +100,7 @@ def apply(
         kept_at=tuple(each.kept and found.state.location(each.kept) for each in applied.kept),
         missing_programs=missing,
         remarks=builds.remarks(computed.desired.builds),
+        carried=tuple(carried),
     )
 
 

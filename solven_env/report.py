@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from solven_env.doctor.questions import Finding
     from solven_env.errors import SolvenError
     from solven_env.packages.added import Added
+    from solven_env.packages.carrying import Fate
     from solven_env.packages.locks import OutdatedPackage, Remark, VersionChange
     from solven_env.profile.render import RenderedFile
     from solven_env.profile.rendered_directory import Difference
@@ -45,6 +46,10 @@ class ThreadReport(NamedTuple):
     """The programs that the profile needs of the host and commands would not find. Only `apply` fills it."""
     remarks: tuple[Remark, ...] = ()
     """Remarks about the builds' packages: whose install scripts did not run. `apply` and `status` fill it."""
+    carried: tuple[Fate, ...] = ()
+    """What became of the thread's own packages above other builds, as far as it is still true."""
+    to_carry: tuple[Fate, ...] = ()
+    """What will become of them: with the next command, or, of `diff`, with an apply."""
     is_interrupted: bool = False
     """True if an earlier apply began and did not end. The next apply finishes it."""
     profile: str = ""
@@ -94,6 +99,8 @@ class Report(NamedTuple):
     def to_json(self) -> dict[str, object]:
         """The report as plain data, in the format that users rely on."""
         threads = [thread.to_json() for thread in self.threads]
+        for thread, described in zip(self.threads, threads, strict=True):
+            described["carried"] = _by_kind((*thread.carried, *thread.to_carry))
         if self.command == "status":
             for thread, described in zip(self.threads, threads, strict=True):
                 described["profile"] = {"name": thread.profile, "release": thread.release}
@@ -243,6 +250,13 @@ def error_json(error: SolvenError, code: int) -> dict[str, object]:
 
 def _added(added: Added) -> dict[str, object]:
     return {"packages": [package._asdict() for package in added.packages], "complete": added.is_complete}
+
+
+def _by_kind(fates: Iterable[Fate]) -> dict[str, list[dict[str, str]]]:
+    found: dict[str, list[dict[str, str]]] = {}
+    for kind, *values in fates:
+        found.setdefault(kind, []).append(dict(zip(("name", "version", "fate", "why", "command"), values, strict=True)))
+    return found
 
 
 def _state(state: State | None) -> dict[str, object] | None:

@@ -25,6 +25,7 @@ ELSEWHERE = {
     "run/test_orphans.py": "cli/orphans.py",
     "run/test_shell.py": "cli/shell.py",
     "run/test_sessions.py": "cli/stop.py threads/sessions.py",
+    "run/test_beginning.py": "threads/noting.py",
     "run/test_statuses.py": "run/execute.py sandbox/network/attempts.py",
     "run/test_uids.py": "threads/uids.py sandbox/roots/mapping.py sandbox/roots/trying.py",
     # Questions are asked of a host, a profile and a thread in which something is broken for real.

@@ -56,7 +56,7 @@ def command(
     """
     from solven_env import api
     from solven_env.cli import progress
-    from solven_env.cli.output import errors_told, print_json, say_changes
+    from solven_env.cli.output import errors_told, print_json, say_carried, say_changes
 
     told = errors_told("apply", thread, chosen, storage=storage, profile=profile)
     with told, progress.shown() as shown:
@@ -87,6 +87,7 @@ def command(
         return
     for each in report.threads:
         say_changes(each)
+        say_carried(each)
         _say_result(each, dry_run)
 
 

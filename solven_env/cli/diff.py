@@ -45,7 +45,7 @@ def command(
       solven-env diff profile.yaml thread-42 --exit-code
     """
     from solven_env import api
-    from solven_env.cli.output import errors_told, note, pending_code, print_json
+    from solven_env.cli.output import errors_told, note, pending_code, print_json, say_carried
     from solven_env.cli.unified import say_diff
 
     with errors_told("diff", thread, chosen, storage=storage, profile=profile):
@@ -56,6 +56,7 @@ def command(
     else:
         for each in report.threads:
             say_diff(each, full=full)
+            say_carried(each)
             if each.is_interrupted:
                 note(f"{each.thread}: an apply was interrupted; the next one finishes it.")
             elif not each.changes:

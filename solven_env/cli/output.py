@@ -112,6 +112,15 @@ def say_changes(report: ThreadReport) -> None:
         tell(line, indent=2, hang=4, sign=sign)
 
 
+def say_carried(report: ThreadReport) -> None:
+    """Print what became of the thread's own packages above other builds, and what will."""
+    if report.carried or report.to_carry:
+        from solven_env.run.beginning import told
+
+        for line in (*told(report.carried, is_done=True), *told(report.to_carry, is_done=False)):
+            tell(line, indent=2)
+
+
 def told_versions(versions: Sequence[VersionChange], most: int) -> str:
     """The versions that a lock changes, at most so many of them, in words.
 

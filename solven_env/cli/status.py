@@ -47,7 +47,7 @@ def command(
       solven-env status thread-42 --profile solven --exit-code
     """
     from solven_env import api
-    from solven_env.cli.output import errors_told, pending_code, print_json, say_changes, tell
+    from solven_env.cli.output import errors_told, pending_code, print_json, say_carried, say_changes, tell
     from solven_env.errors import printable
     from solven_env.packages.locks import told
 
@@ -65,6 +65,7 @@ def command(
             added = "; ".join(filter(None, map(_told_added, each.added)))
             if added:
                 tell(f"added inside: {added}", indent=2)
+            say_carried(each)
             for line in told(each.remarks):
                 tell(line, indent=2)
             for path in each.missing_links:

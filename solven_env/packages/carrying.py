@@ -653,7 +653,9 @@ def _old_at(home: Home, place: Place, build: Build | None) -> _Old | None:
     if brings is None:
         known = below or build
         brings = {each.path: (each.name, each.version) for each in added.brought(known)} if known else {}
-    found = added.find(ECOSYSTEMS[place.kind], own, {path: name for path, (name, _) in brings.items()})
+    found = _meant(
+        below, own, added.find(ECOSYSTEMS[place.kind], own, {path: each[0] for path, each in brings.items()})
+    )
     return _Old(place, own, found, dict(brings.values()), about, below)
 
 
@@ -691,7 +693,14 @@ def _opened(old: _Old | None, stack: ExitStack) -> Root | None:
 def _find(home: Home, build: Build, backend: Backend) -> added.Found:
     about = _about(home, layers.present(home, build.kind), build)
     own = layers.own(home, build, backend)
-    return added.find(ECOSYSTEMS[build.kind], own, {path: name for path, (name, _) in (about.brings or {}).items()})
+    names = {path: name for path, (name, _) in (about.brings or {}).items()}
+    return _meant(build, own, added.find(ECOSYSTEMS[build.kind], own, names))
+
+
+def _meant(build: Build | None, own: Path, found: added.Found) -> added.Found:
+    """What was found, without removals where commands spoilt all of it: `rm -rf /.venv` is about no package."""
+    is_spoilt = build is not None and bool(found.removed) and bool(lost.find(build, own))
+    return found._replace(removed=()) if is_spoilt else found
 
 
 def _files(row: Ecosystem, tree: Root, brings: Iterable[Installed], names: Iterable[str]) -> set[str]:

@@ -24,6 +24,7 @@ from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
+    from typing import Any
 
     from solven_env.reconcile import model
     from solven_env.reconcile.model import Change, Plan
@@ -90,12 +91,13 @@ def apply(
     fresh: Record | None = None,
     renew: Callable[[str], None] = no_renewal,
     about: Mapping[str, str] = NOBODY,
+    added: Mapping[str, Any] = NOBODY,
 ) -> Applied:
     """Make the plan's changes, conflicts too, and record them. The caller holds the thread's lock.
 
     Nothing at all is written where nothing changes and no text of a lock was lost. `fresh` is the record that a new
     thread begins with, and whose `uid` is recorded of any. `renew` has the thread begin anew with a build of that name.
-    `about` is what the generation says of this apply (`Record.about`).
+    `about` is what the generation says of this apply (`Record.about`), and `added` what the thread has over its builds.
     """
     fresh = fresh or Record(incarnation=os.urandom(16).hex())
     base = (plan.base or fresh)._replace(uid=fresh.uid)
@@ -105,8 +107,8 @@ def apply(
     written = {digest for digest, text in plan.desired.locks.items() if contents.keep(state, lock_key(digest), text)}
     again = tuple(name for name, build in base.builds.items() if build["lock"] in written)
     if not plan.changes and plan.is_recorded:
-        if base != plan.base:
-            contents.put(state, key, base.dump())
+        if base._replace(added=added) != plan.base:
+            contents.put(state, key, base._replace(added=added).dump())
         return Applied(base.generation, locks=again)
     generation = _unused(state, plan.thread, base.generation + 1)
     contents.put(state, key, base._replace(intended=_also(base.intended or {}, plan.entries)).dump())
@@ -130,7 +132,7 @@ def apply(
         resources=entries,
         builds=plan.desired.builds,
         uid=base.uid,
-        added=base.added,
+        added=added,
     )
     for each in plan.desired.states.values():
         if each.data is not None:

@@ -7,26 +7,30 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.config import common_uid
-from solven_env.errors import SandboxError, UsageError, WorkspaceError
+from solven_env.errors import SandboxError, SolvenError, UsageError, WorkspaceError
 from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.reconcile.model import parents
 from solven_env.run import launch
 from solven_env.run.launch import Site, Stacked
 from solven_env.sandbox import backends
+from solven_env.sandbox.request import Request
 from solven_env.system import directories
-from solven_env.threads import sessions, uids
+from solven_env.threads import noting, sessions, uids
+from solven_env.threads.noting import Watched
 from solven_env.workspace.root import Owner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from solven_env.packages.carrying import Begun, Fate
     from solven_env.packages.host_tools import Tools
     from solven_env.packages.layers import Home
+    from solven_env.packages.store import Build
     from solven_env.run.explanation import Explanation, ToldBuild
     from solven_env.sandbox.backends.protocol import Backend
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.launch_plan import LaunchPlan
-    from solven_env.sandbox.request import Ended, Request
+    from solven_env.sandbox.request import Ended
     from solven_env.state.records import Record
     from solven_env.system.blocks import holding
     from solven_env.system.networks import Network
@@ -49,6 +53,26 @@ class Launch(NamedTuple):
     """The thread, if the command starts in the directory that its profile names."""
     turn: holding | None = None
     used: tuple[holding, ...] = ()
+    thread: Thread | None = None
+    record: Record | None = None
+    layers: tuple[Watched, ...] = ()
+    """The layers that the command has. What it changes of them is noted in the thread's record."""
+
+
+class _Had(NamedTuple):
+    """The parts of this host that a command has: tools, builds with their layers, and what keeps all of them.
+
+    `begun` are the layers, by kind, and `directory` is the thread's own for the backend.
+    """
+
+    uid: int | None
+    turn: holding | None
+    tools: Tools
+    stacks: tuple[Stacked, ...]
+    used: tuple[holding, ...]
+    begun: Mapping[str, tuple[Build, Begun]]
+    layers: tuple[Watched, ...]
+    directory: str
 
 
 class _Chosen(NamedTuple):
@@ -62,8 +86,9 @@ class _Chosen(NamedTuple):
 
 
 def run(prepared: Launch, progress: Callable[[str], None] = lambda _: None) -> Ended:
-    """Start the command and wait for its end. `progress` is told of directories that are mounted upon, and of a network
-    that a command which failed had lacked.
+    """Start the command and wait for its end, and note what it changed of the thread's packages.
+
+    `progress` is told of directories that are mounted upon, and of a network that a command which failed had lacked.
     """
     try:
         ended = prepared.backend.run(
@@ -77,6 +102,8 @@ def run(prepared: Launch, progress: Callable[[str], None] = lambda _: None) -> E
         if prepared.workdir_of and error.message.startswith("cwd:"):  # the caller named none
             raise _no_workdir(prepared.workdir_of, prepared.request.directory) from error
         raise
+    if prepared.thread is not None and prepared.record is not None:
+        noting.note(prepared.thread, prepared.record, prepared.layers)
     if ended.lacked_network:
         progress(
             "network: the command tried to reach a name or an address outside, and its network is none. Set "
@@ -88,29 +115,43 @@ def run(prepared: Launch, progress: Callable[[str], None] = lambda _: None) -> E
 def apply(thread: Thread, request: Request, progress: Callable[[str], None] = lambda _: None) -> Launch:
     """Have the thread's builds and layers on this host, and plan how the checked request starts.
 
-    `progress` is told what is built, a line at a time, and what the backend has to say. SandboxError for a thread that
-    was never applied and for a network that is not to be had.
+    `progress` is told what is built and what becomes of the thread's own packages, a line at a time, and what the
+    backend has to say. SandboxError for a thread that was never applied and for a network that is not to be had.
     """
     chosen = _find(thread, request)
     notice = chosen.backend.notice(request.network or chosen.record.settings["network"])
     if notice:
         progress(notice)
     thread = thread.settled(progress)
-    home = thread.home(chosen.record)
-    had = uids.for_command(thread, chosen.record, home)
-    tools, stacks, used = _packages(thread, chosen, home, had.uid, progress)
-    directory = ""
-    if chosen.backend.NEEDS_DIRECTORY:
-        from solven_env.packages import layers
-
-        directory = str(layers.kept_by(home, chosen.backend))
-    plan, planned = _plan(thread, chosen, request, had.uid, tools, stacks)
+    had = _have(thread, chosen, progress, progress)
+    plan, planned = _plan(thread, chosen, request, had.uid, had.tools, had.stacks)
     has_workdir = planned.directory == launch.workdir(chosen.record.settings) != "/"
     if has_workdir:
         launch.check_workdir(planned.directory, plan)
         _have_workdir(thread, planned.directory[1:], had.uid)
     named = thread.name if has_workdir and request.cwd is None else ""
-    return Launch(plan, planned, chosen.backend, str(directories.runtime()), directory, named, had.turn, used)
+    runtime = str(directories.runtime())
+    return Launch(
+        *(plan, planned, chosen.backend, runtime, had.directory, named, had.turn, had.used),
+        *(thread, chosen.record, had.layers),
+    )
+
+
+def begin(thread: Thread, progress: Callable[[str], None]) -> tuple[Fate, ...]:
+    """Begin the layers of an applied thread, as its next command would; what became of the thread's own packages.
+
+    What this host cannot do now, for want of the backend's program say, is told, and left to that command.
+    """
+    try:
+        chosen = _find(thread, Request(("true",)))
+        had = _have(thread, chosen, progress, lambda _: None)
+    except SolvenError as error:
+        progress(f"packages: what the thread added is carried by its next command: {error.message}")
+        return ()
+    from solven_env.packages import carrying
+
+    home, backend = thread.home(chosen.record), chosen.backend
+    return tuple(each for build, _ in had.begun.values() for each in carrying.fates(home, build, backend))
 
 
 def tell(thread: Thread, request: Request) -> Explanation:
@@ -203,21 +244,25 @@ def _no_workdir(thread: str, path: str) -> SandboxError:
     return SandboxError("the profile's working directory cannot be entered", fix=fix, location=path)
 
 
-def _packages(
-    thread: Thread, chosen: _Chosen, home: Home, uid: int | None, progress: Callable[[str], None]
-) -> tuple[Tools, list[Stacked], tuple[holding, ...]]:
-    from solven_env.packages import additions, builds, carrying, host_tools, layers
+def _have(thread: Thread, chosen: _Chosen, progress: Callable[[str], None], tell: Callable[[str], None]) -> _Had:
+    """Have the thread's builds and layers on this host, with what it added; `tell` is told what became of that."""
+    from solven_env.packages import builds, carrying, host_tools, layers
 
     record, backend = chosen.record, chosen.backend
+    home = thread.home(record)
+    uid, turn = uids.for_command(thread, record, home)
     builder = builds.builder(thread.config, os.environ, backend, chosen.program)
     host = builder.host.telling(progress)
-    stacks, used = [], []
     needs = thread.needs(record)
     found = builds.obtain_to_use(needs, builder, thread.config, os.environ, progress)
-    for need, (build, held) in zip(needs, found, strict=True):
-        used.append(held)
-        recorded = additions.from_json(record.added.get(build.kind, {}))
-        stacks.append(Stacked(build, carrying.begin(home, build, backend, uid, recorded, progress).own))
+    stacks, begun, watched = [], {}, []
+    for need, (build, _) in zip(needs, found, strict=True):
+        layer = carrying.begin(home, build, backend, uid, noting.recorded(record, need.kind), progress)
+        begun[need.kind] = build, layer
+        stacks.append(Stacked(build, layer.own))
+        watched.append(Watched(need, build, backend, layer.noted_stamp))
+        if layer.is_new:
+            _tell(layer.fates, tell)
         lost = thread.lost(record, build, backend)
         if lost:
             fix = f"solven-env apply PROFILE {thread.name} begins anew"
@@ -225,7 +270,41 @@ def _packages(
     sections = {need.kind: need.section for need in needs}
     tools = [row.tools(sections.get(name), host) for name, row in ECOSYSTEMS.items()]
     tools += [host_tools.local(layers.local(home, uid)), host_tools.trusting(builder.host.certificates)]
-    return host_tools.joined(tools), stacks, tuple(used)
+    directory = str(layers.kept_by(home, backend)) if backend.NEEDS_DIRECTORY else ""
+    used = tuple(held for _, held in found)
+    had = _Had(uid, turn, host_tools.joined(tools), tuple(stacks), used, begun, tuple(watched), directory)
+    if any(layer.to_install for _, layer in begun.values()):
+        _install(thread, chosen, had, progress, tell)
+    return had
+
+
+def _tell(fates: Sequence[Fate], tell: Callable[[str], None]) -> None:
+    if fates:
+        from solven_env.run import beginning
+
+        for line in beginning.told(fates, is_done=True):
+            tell(line)
+
+
+def _install(
+    thread: Thread, chosen: _Chosen, had: _Had, progress: Callable[[str], None], tell: Callable[[str], None]
+) -> None:
+    """Install by name, inside, what the layers still want, before the command that is asked for starts."""
+    from solven_env.run import beginning
+
+    settings, backend = chosen.record.settings, chosen.backend
+    try:
+        network = launch.network(settings["network"], backend, thread.config.sandbox.networks)
+        why_not = "" if network != "none" else "the thread has no network"
+    except SandboxError as error:
+        why_not = error.message
+
+    def start(request: Request) -> Ended:
+        own = _find(thread, request._replace(backend=backend.NAME))
+        plan, planned = _plan(thread, own, request, had.uid, had.tools, had.stacks)
+        return backend.run(plan, planned, runtime_dir=str(directories.runtime()), directory=had.directory)
+
+    beginning.install(thread.home(chosen.record), had.begun, start, why_not, progress, tell)
 
 
 def _known_packages(thread: Thread, chosen: _Chosen, home: Home) -> tuple[Tools, list[Stacked], tuple[ToldBuild, ...]]:

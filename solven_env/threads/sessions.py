@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from solven_env.errors import StateError, StorageError, UsageError
+from solven_env.errors import SolvenError, StateError, StorageError, UsageError
 from solven_env.sandbox.backends import BACKENDS, find
 from solven_env.system import directories, processes
-from solven_env.threads import known
+from solven_env.threads import known, noting
 from solven_env.threads.thread import Thread
 
 if TYPE_CHECKING:
@@ -34,6 +35,18 @@ def look(thread: Thread, record: Record) -> SessionState | None:
 
 def stop(thread: str, storage: str | Path | None) -> bool:
     """End the thread's session on this host, with all its commands; whether there was one.
+
+    What its commands changed of the thread's packages is noted in the record, if the storage answers.
+    """
+    stopped = _stop_found(thread, storage)
+    if stopped and _answers(Thread.named(thread, storage).storage):
+        with suppress(SolvenError):  # an apply says it
+            noting.note_all(Thread.find(thread, storage))
+    return stopped
+
+
+def _stop_found(thread: str, storage: str | Path | None) -> bool:
+    """End the session where this host knows one, else where the storage says that one can be.
 
     The storage is not needed for that: its path says how this host knows it. It may be dead or hang, and is looked at
     only where no session is found so, to tell a thread without a session from one that is not there.

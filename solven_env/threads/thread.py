@@ -140,22 +140,6 @@ class Thread(NamedTuple):
             return ""
         return lost.find(build, layers.own(self.home(record), build, backend))
 
-    def begin_anew(
-        self, record: Record, named: Mapping[str, str], backend: Backend, progress: Callable[[str], None]
-    ) -> None:
-        """Have the thread begin with a fresh layer above a build (as a record names it); `progress` is told.
-
-        What it added comes along where it is whole.
-        """
-        from solven_env.packages import additions, carrying, store
-
-        build = store.read(directories.cache(), named["key"])
-        if build is not None:
-            uid = self.owner.uid if self.owner else None
-            recorded = additions.from_json(record.added.get(build.kind, {}))
-            begun = carrying.renew(self.home(record), build, backend, uid, recorded, progress)
-            progress(f"{build.kind}: the thread begins with a fresh layer; what it had is kept as {begun.old}")
-
     def home(self, record: Record) -> Home:
         """Place of the thread's layers on this host. A storage without an id has none there."""
         from solven_env.packages.layers import Home

@@ -81,7 +81,7 @@ def test_what_bun_adds_is_there_next_and_nowhere_else(two: World, registry: Regi
     script = """bun -e 'console.log(require("acme/package.json").version, require("is-number")(5))'"""
     assert two.out(script) == "1.0.0 true\n"
     assert two.sh(script, "t2").status != 0
-    assert added(two) == {"python": [], "bun": ["acme"]}
+    assert added(two) == {"python": [], "bun": ["acme 1.0.0"]}
     assert "acme" in (two.workspace() / "package.json").read_text()
     assert "acme" not in (two.workspace("t2") / "package.json").read_text()
 

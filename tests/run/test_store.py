@@ -152,7 +152,7 @@ def test_status_names_the_builds_and_what_optional_links_miss(thread: World) -> 
         "interrupted",
         "unenforced",
     }
-    assert set(told) == known | {"session", "profile", "remarks"}
+    assert set(told) == known | {"session", "profile", "remarks", "carried"}
 
 
 def test_a_killed_first_apply_is_finished_by_the_next(lone_world: World) -> None:

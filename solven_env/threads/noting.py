@@ -1,0 +1,186 @@
+"""The packages that a thread has over its builds, in its record: what is there on this host, noted for every host.
+
+Names and versions are noted by each apply, by `stop`, and after a command that changed a layer. So a host that never
+saw the layer has them too, and what becomes of them under another release can be told beforehand (`foresee`).
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from solven_env.errors import HeldError, SolvenError
+from solven_env.packages import additions, builds, carrying, store
+from solven_env.sandbox import backends
+from solven_env.state import contents
+from solven_env.state.records import record_key
+from solven_env.system import directories
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import TypeGuard
+
+    from solven_env.packages.additions import Additions
+    from solven_env.packages.builds import Need
+    from solven_env.packages.carrying import Fate, SeenLayer
+    from solven_env.packages.store import Build
+    from solven_env.sandbox.backends.protocol import Backend
+    from solven_env.state.records import Record
+    from solven_env.threads.thread import Thread
+
+_TRIES = 5
+_PAUSE = 0.05
+"""Seconds between two tries to have a thread that somebody holds: whoever only notes something has it for less."""
+
+
+class Coming(NamedTuple):
+    """What becomes of a thread's own packages above the builds of a release, and what its record then says of them.
+
+    `done` is what came to be on this host already, `pending` what the next command brings about.
+    """
+
+    done: tuple[Fate, ...] = ()
+    pending: tuple[Fate, ...] = ()
+    added: Mapping[str, Any] = {}
+
+
+class Watched(NamedTuple):
+    """A layer that a command has, and its stamp as it was noted last (empty: never)."""
+
+    need: Need
+    build: Build
+    backend: Backend
+    stamp: str
+
+
+def recorded(record: Record, kind: str) -> Additions:
+    """What the record says that the thread has over its build of a kind."""
+    return additions.from_json(record.added.get(kind, {}))
+
+
+def foresee(
+    thread: Thread, record: Record | None, needs: Iterable[Need], found: Mapping[str, Mapping[str, str]]
+) -> Coming:
+    """Tell what becomes of the thread's own packages above the builds for these needs. Nothing is written.
+
+    `found` are those of them that this host has, by kind, as records name them.
+    """
+    if record is None or not record.generation:
+        return Coming()
+    home, backend = thread.home(record), backends.find(record.settings["backend"])
+    done: list[Fate] = []
+    pending: list[Fate] = []
+    added = dict(record.added)
+    for need in needs:
+        build = store.read(directories.cache(), found[need.kind]["key"]) if need.kind in found else None
+        was = thread.recorded_lock(record, need.kind)
+        coming = carrying.foresee(home, need, build, backend, recorded(record, need.kind), was)
+        (done if coming.is_begun else pending).extend(coming.fates)
+        added[need.kind] = coming.additions.as_json()
+    for kind in record.added.keys() - {need.kind for need in needs}:
+        why = f"the profile has no {kind} packages any more"
+        packages = recorded(record, kind).packages
+        left = [carrying.Fate(kind, name, packages[name], "left", why, "") for name in sorted(packages)]
+        (pending if record.settings.get(kind) else done).extend(left)
+    return Coming(tuple(done), tuple(pending), {kind: each for kind, each in added.items() if each})
+
+
+def renew(
+    thread: Thread, record: Record, named: Mapping[str, str], backend: Backend, progress: Callable[[str], None]
+) -> tuple[Fate, ...]:
+    """Have the thread begin with a fresh layer above a build (as a record names it) whose layer commands spoilt.
+
+    `progress` is told where the old one is kept. Returns what became of the packages that were added to it.
+    """
+    build = store.read(directories.cache(), named["key"])
+    if build is None:
+        return ()
+    uid = thread.owner.uid if thread.owner else None
+    home = thread.home(record)
+    begun = carrying.renew(home, build, backend, uid, recorded(record, build.kind), progress)
+    progress(f"{build.kind}: the thread begins with a fresh layer; what it had is kept as {begun.old}")
+    return begun.fates
+
+
+def note_all(thread: Thread) -> None:
+    """Have the record of an applied thread say what it has over its builds on this host. Errors of the record's."""
+    record = thread.applied()
+    home, backend = thread.home(record), backends.find(record.settings["backend"])
+    layers = []
+    for need in thread.needs(record):
+        build = builds.find(need, thread.config)
+        if build is not None:
+            before = carrying.noted(home, build)
+            layers.append(Watched(need, build, backend, before.stamp if before else ""))
+    note(thread, record, layers)
+
+
+def note(thread: Thread, record: Record, layers: Iterable[Watched]) -> None:
+    """Have the record say what the thread has over its builds, if one of these layers changed since it was noted.
+
+    Never an error: who holds the thread, and every next command, notes it too.
+    """
+    home = thread.home(record)
+    changed = [each for each in layers if carrying.stamp(home, each.build, each.backend) != each.stamp]
+    if changed:
+        with suppress(SolvenError):
+            _note(thread, record.incarnation, changed)
+
+
+@contextmanager
+def held(thread: Thread, progress: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+    """Hold the thread. Whoever only notes something is waited for; HeldError for anybody else."""
+    with ExitStack() as stack:
+        for left in reversed(range(_TRIES)):
+            try:
+                stack.enter_context(thread.state.lock(thread.name, progress))
+                break
+            except HeldError:
+                if not left:
+                    raise
+                time.sleep(_PAUSE)
+        yield
+
+
+def _note(thread: Thread, incarnation: str, changed: Sequence[Watched]) -> None:
+    record = thread.record()
+    if not _is_of(record, incarnation):
+        return
+    added, seen = _now(thread, record, changed)
+    if added != record.added:
+        with held(thread):
+            record = thread.record()
+            if not _is_of(record, incarnation):
+                return
+            added, seen = _now(thread, record, changed)
+            if added != record.added:
+                contents.put(thread.state, record_key(thread.name), record._replace(added=added).dump())
+    for layer, each in zip(changed, seen, strict=True):
+        carrying.note(thread.home(record), layer.build, each)
+
+
+def _is_of(record: Record | None, incarnation: str) -> TypeGuard[Record]:
+    """True for the record of a thread of this incarnation that was applied: not of one that was made anew meanwhile."""
+    return record is not None and bool(record.generation) and record.incarnation == incarnation
+
+
+def _now(thread: Thread, record: Record, layers: Iterable[Watched]) -> tuple[Mapping[str, Any], list[SeenLayer]]:
+    """The record's `added`, as these layers say it now, and what was seen in each."""
+    home, needs = thread.home(record), {need.kind: need for need in thread.needs(record)}
+    added, seen = dict(record.added), []
+    for layer in layers:
+        kind = layer.need.kind
+        seen.append(carrying.look(home, layer.build, layer.backend))
+        found = carrying.to_record(home, layer.build, seen[-1], recorded(record, kind))
+        if kind in needs and needs[kind].identity != layer.need.identity:  # an apply came while the command ran
+            found = _above(needs[kind], found)
+        added[kind] = found.as_json()
+    return {kind: each for kind, each in added.items() if each}, seen
+
+
+def _above(need: Need, found: Additions) -> Additions:
+    """What the thread has over the build for a need, of what it has over another one."""
+    brought = need.ecosystem.names_in(need.lock) if need.lock else ()
+    packages = {name: version for name, version in found.packages.items() if name not in brought}
+    return additions.Additions(packages, tuple(name for name in found.removed if name in brought))
