@@ -7,11 +7,13 @@ and no link is followed (`workspace.root`).
 
 from __future__ import annotations
 
+import functools
 import os
 
 from solven_env.errors import WorkspaceError
 from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.system.blocks import READ_DIRECTORY_ITSELF
+from solven_env.system.mounting import in_first_user_namespace
 from solven_env.typed import TYPE_CHECKING
 from solven_env.workspace.root import Root
 
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from solven_env.packages.store import Build
-
-_OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 
 
 def find(build: Build, own: Path) -> str:
@@ -63,4 +63,14 @@ def is_lost(root: Root, path: str, *, is_upper: bool) -> bool:
 
 def is_opaque(root: Root, directory: str) -> bool:
     """Tell whether a directory of an upper hides all that the build has beneath it."""
-    return any(root.attribute(directory, name) == b"y" for name in _OPAQUE)
+    return root.attribute(directory, _opaque()) == b"y"
+
+
+@functools.cache
+def _opaque() -> str:
+    """The attribute that overlays of ours mark such a directory with (`sandbox.roots.sources.overlay`).
+
+    Beneath root's, a command may set the other one, which means nothing there.
+    """
+    is_roots = os.geteuid() == 0 and in_first_user_namespace()
+    return "trusted.overlay.opaque" if is_roots else "user.overlay.opaque"

@@ -32,6 +32,8 @@ _FICLONE = 0x40049409  # include/uapi/linux/fs.h
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PIECE = 1 << 20
+_METACOPY = "trusted.overlay.metacopy"
+"""The mark of a file of which an overlay has the rights alone; where the kernel makes such files unasked."""
 
 
 class UnfitError(Exception):
@@ -101,6 +103,7 @@ class Receiver:
         An edit takes the place of what the build has.
         """
         made: list[str] = []
+        left = self._left
         try:
             for directory, group in _by_directory(pieces):
                 with _reached(source, directory) as old, self._made(directory, made) as new:
@@ -112,9 +115,10 @@ class Receiver:
                         elif self._has(piece.path):
                             continue
                         made.append(piece.path)
-                        self._take(old, new, name)
+                        self._take(old, new, name, is_edit=is_edit)
         except UnfitError:
             self._undo(made)
+            self._left = left
             raise
         self.taken |= {path for path in made if not path.endswith("/")}
 
@@ -139,7 +143,7 @@ class Receiver:
         except WorkspaceError:
             return True
 
-    def _take(self, old: int, new: int, name: str) -> None:
+    def _take(self, old: int, new: int, name: str, *, is_edit: bool) -> None:
         with _unfit():
             about = os.stat(name, dir_fd=old, follow_symlinks=False)
         if stat.S_ISLNK(about.st_mode):
@@ -162,9 +166,11 @@ class Receiver:
                 raise UnfitError("it holds what is no file")
             if self._left < 0:
                 raise UnfitError("its files are too large")
+            if is_edit and _METACOPY in os.listxattr(reading):
+                raise UnfitError("its bytes are in the build")
             writing = os.open(name, _WRITE, 0o600, dir_fd=new)
             try:
-                self._copy(reading, writing, about.st_size)
+                self._copy(reading, writing, about)
                 if self._owner is not None:
                     os.fchown(writing, self._owner, self._owner)
                 os.fchmod(writing, about.st_mode & 0o777)  # none of set-user-ID, set-group-ID and sticky
@@ -174,22 +180,21 @@ class Receiver:
         finally:
             os.close(reading)
 
-    def _copy(self, reading: int, writing: int, size: int) -> None:
-        if self._reflinks and size:
+    def _copy(self, reading: int, writing: int, about: os.stat_result) -> None:
+        if self._reflinks and about.st_size:
             try:
                 fcntl.ioctl(writing, _FICLONE, reading)
                 return
             except OSError:  # another file system, or one without
                 self._reflinks = False
-        while size > 0:
-            with _unfit():
-                data = os.read(reading, min(size, _PIECE))
-            if not data:  # it has become shorter
-                break
-            size -= len(data)
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(writing, rest) :]
+        if about.st_blocks * 512 < about.st_size:
+            os.ftruncate(writing, about.st_size)
+            for begin, end in _data(reading, about.st_size):
+                os.lseek(reading, begin, os.SEEK_SET)
+                os.lseek(writing, begin, os.SEEK_SET)
+                _copy_bytes(reading, writing, end - begin)
+        else:
+            _copy_bytes(reading, writing, about.st_size)
 
     @contextmanager
     def _made(self, directory: str, made: list[str]) -> Iterator[int]:
@@ -237,6 +242,34 @@ class Receiver:
                     (os.rmdir if path.endswith("/") else os.unlink)(name, dir_fd=above)
                 finally:
                     os.close(above)
+
+
+def _data(reading: int, size: int) -> Iterator[tuple[int, int]]:
+    """The stretches of a file that are no holes: a file of terabytes costs no more than it holds."""
+    end = 0
+    while end < size:
+        try:
+            begin = os.lseek(reading, end, os.SEEK_DATA)
+            end = min(os.lseek(reading, begin, os.SEEK_HOLE), size)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but a hole up to the end
+                return
+            raise UnfitError("a file of it cannot be read") from error
+        if begin >= end:
+            return
+        yield begin, end
+
+
+def _copy_bytes(reading: int, writing: int, size: int) -> None:
+    while size > 0:
+        with _unfit():
+            data = os.read(reading, min(size, _PIECE))
+        if not data:  # it has become shorter
+            return
+        size -= len(data)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(writing, rest) :]
 
 
 def vanished(build: Root, files: Collection[str], keep: Iterable[str]) -> tuple[str, ...]:

@@ -236,3 +236,9 @@ def _check(subject: str, result: int) -> None:
 def _raise(subject: str) -> NoReturn:
     number = ctypes.get_errno()
     raise OSError(number, os.strerror(number), subject)
+
+
+def in_first_user_namespace() -> bool:
+    """True in the user namespace that maps every uid to itself, as it alone does (user_namespaces(7))."""
+    with open("/proc/self/uid_map") as file:
+        return file.read().split() == ["0", "0", "4294967295"]

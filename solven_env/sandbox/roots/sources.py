@@ -256,18 +256,12 @@ def overlay(mount: Overlay, uid: int | None, namespaces: mapping.Namespaces) -> 
                 mapping.show(opened[-1], mount.owner, uid, namespaces)
             options[key] = f"/proc/self/fd/{opened[-1]}"
         options["index"] = "on"
-        if not _in_first_user_namespace():
+        if not mounting.in_first_user_namespace():
             options["userxattr"] = None  # trusted.* attributes are out of reach, and rm -r of a lower fails with EIO
         return mounting.new_mount("overlay", options, HARDENED)
     finally:
         for descriptor in opened:
             os.close(descriptor)
-
-
-def _in_first_user_namespace() -> bool:
-    """It alone maps every uid to itself (user_namespaces(7))."""
-    with open("/proc/self/uid_map") as file:
-        return file.read().split() == ["0", "0", "4294967295"]
 
 
 def _tmpfs_options(plan: LaunchPlan, mount: Tmpfs) -> dict[str, str | None]:

@@ -57,10 +57,10 @@ def _installed(root: Root, path: str) -> Installed:
     try:
         manifest = json.loads(root.read(f"{path}/package.json", _MANIFEST_LIMIT))
         name, version = manifest["name"], manifest["version"]
-        is_known = npm.is_name(name) and _VERSION.fullmatch(version) is not None
+        is_known = all(map(npm.is_name, (path, name))) and _VERSION.fullmatch(version) is not None
     except (OSError, WorkspaceError, ValueError, TypeError, KeyError, RecursionError):
         is_known = False
-    if not is_known:
+    if not is_known or path.startswith("-") or name.startswith("-"):  # which commands take for an option
         return Installed(path, "", path, "", is_indexed=False)
     return Installed(path, version if name == path else f"npm:{name}@{version}", path, "")
 
