@@ -101,6 +101,28 @@ def satisfies(version: str, specifier: str) -> bool:
     return SpecifierSet(specifier).contains(version, prereleases=True)
 
 
+def accepted(versions: Iterable[str], specifier: str) -> list[str]:
+    """Those of the versions that a specifier accepts, pre-releases in the range too. `ValueError` for no specifier."""
+    from packaging.specifiers import SpecifierSet
+
+    found = SpecifierSet(specifier)
+    return [version for version in versions if found.contains(version, prereleases=True)]
+
+
+def comparable(specifier: str) -> object:
+    """A value that is equal for specifiers which say the same in other letters; the text itself where it is none.
+
+    >>> comparable(">=2.0-beta1,<3") == comparable("<3, >=2.0b1")
+    True
+    """
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        return SpecifierSet(specifier)
+    except InvalidSpecifier:
+        return specifier
+
+
 def environment(version: str) -> dict[str, str]:
     """The variables of markers on this machine with CPython `version`, 3.12.1 say."""
     from packaging.markers import default_environment

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solven_env.packages import making, programs
@@ -26,7 +27,7 @@ def failure(words: Sequence[str], start: Callable[[Request], Ended], *, seconds:
 
     `start` runs a request in the thread's sandbox. Its errors (no sandbox, say) are the caller's to tell.
     """
-    with open(os.devnull, "rb") as nothing, making.last_said() as (writing, said):
+    with Path(os.devnull).open("rb") as nothing, making.last_said() as (writing, said):
         request = Request(tuple(words), cwd=cwd, timeout=seconds, streams=(nothing.fileno(), writing, writing))
         status = start(request).status
     if status == _TIMED_OUT:

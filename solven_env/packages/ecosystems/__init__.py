@@ -33,6 +33,10 @@ class Ecosystem(SectionKind, Protocol):
     """The files of the lock beside the profile, of which the first is always there; inside they are one text."""
     WORKSPACE_LOCK: str
     """The lock file in the workspace, which the agent may change."""
+    MANIFEST: str
+    """The file in the workspace that this lock belongs to, and that says what is asked for."""
+    RELOCKING: Sequence[Sequence[str]]
+    """The commands that make the lock in the workspace from the manifest, inside: without the network, and with it."""
     NEEDED: Sequence[str]
     """The paths, of at most two names, without which a build does not work."""
     UNTOLD: Collection[str]
@@ -96,6 +100,15 @@ class Ecosystem(SectionKind, Protocol):
 
     def workspace_lock(self, lock: bytes, build: Build | None) -> bytes | None:
         """The bytes of the lock file that a workspace begins with; None while the build that brings it is missing."""
+
+    def is_readable(self, lock: bytes) -> bool:
+        """True if a file of a workspace is a lock that its program can read. Pure, of anything, as the next two."""
+
+    def is_behind(self, manifest: bytes, lock: bytes | None) -> bool:
+        """True if the lock of a workspace (None: it is missing) is to be made anew from its manifest."""
+
+    def beginning(self, lock: bytes, agents: bytes) -> bytes:
+        """The lock that a build brings, with the versions of the agent's further packages, to be locked anew from."""
 
     def recorded_files(self, root: Root) -> Iterable[tuple[str, bytes, int]]:
         """The path, SHA-256 and size of the files of a build whose packages bring digests."""

@@ -26,6 +26,8 @@ NAME = "toy"
 TARGET = "/toy"
 LOCKS = ("toy.txt",)
 WORKSPACE_LOCK = "toy.lock"
+MANIFEST = "toy.json"
+RELOCKING = (("true",),)
 IS_STATED_WHEN_ABSENT = False
 RECORDED = table_with({"version": text})
 NEEDED = ("version",)
@@ -158,6 +160,18 @@ def remarks(build: Build) -> tuple[Remark, ...]:
 
 
 def workspace_lock(lock: bytes, build: Build | None) -> bytes:
+    return lock
+
+
+def is_readable(lock: bytes) -> bool:
+    return True
+
+
+def is_behind(manifest: bytes, lock: bytes | None) -> bool:
+    return False
+
+
+def beginning(lock: bytes, agents: bytes) -> bytes:
     return lock
 
 

@@ -35,6 +35,8 @@ TARGET = "/node_modules"
 LOCK = "bun.lock"
 LOCKS = (LOCK,)
 WORKSPACE_LOCK = "bun.lock"
+MANIFEST = "package.json"
+RELOCKING = (("bun", "install", "--lockfile-only", "--offline"), ("bun", "install", "--lockfile-only"))
 IS_STATED_WHEN_ABSENT = True
 NEEDED = ()
 """A build can do without any package: `bun remove` takes them away, and `bun install` brings them back."""
@@ -282,6 +284,27 @@ def install(section: Bun, lock: bytes | None, builder: Builder) -> Build:
 def workspace_lock(lock: bytes, build: Build | None) -> bytes:  # noqa: ARG001 - the same with or without a build
     """The lock itself: it is Bun's own."""
     return lock
+
+
+def is_readable(lock: bytes) -> bool:
+    """True for a bun.lock; see `agents_lock`."""
+    from solven_env.packages.ecosystems.bun import agents_lock
+
+    return agents_lock.is_readable(lock)
+
+
+def is_behind(manifest: bytes, lock: bytes | None) -> bool:
+    """True if a bun.lock says other dependencies than its package.json; see `agents_lock`."""
+    from solven_env.packages.ecosystems.bun import agents_lock
+
+    return agents_lock.is_behind(manifest, lock)
+
+
+def beginning(lock: bytes, agents: bytes) -> bytes:
+    """The bun.lock of a build, with the agent's further packages; see `agents_lock`."""
+    from solven_env.packages.ecosystems.bun import agents_lock
+
+    return agents_lock.beginning(lock, agents)
 
 
 def recorded_files(root: Root) -> Collection[tuple[str, bytes, int]]:  # noqa: ARG001

@@ -39,6 +39,8 @@ LOCK = "python.txt"
 BUILDS = "builds.txt"
 LOCKS = (LOCK, BUILDS)
 WORKSPACE_LOCK = "uv.lock"
+MANIFEST = "pyproject.toml"
+RELOCKING = (("uv", "lock", "--offline"), ("uv", "lock"))
 IS_STATED_WHEN_ABSENT = True
 NEEDED = ("pyvenv.cfg", "bin/python", "lib")
 UNTOLD = (".lock",)
@@ -394,6 +396,27 @@ def remarks(build: Build) -> tuple[Remark, ...]:  # noqa: ARG001
 def workspace_lock(lock: bytes, build: Build | None) -> bytes | None:  # noqa: ARG001 - python.txt is none of uv's own
     """The `uv.lock` that the build brings."""
     return store.file_beside(build, WORKSPACE_LOCK) if build is not None else None
+
+
+def is_readable(lock: bytes) -> bool:
+    """True for a uv.lock; see `uv_lock`."""
+    from solven_env.packages.ecosystems.python import uv_lock
+
+    return uv_lock.is_readable(lock)
+
+
+def is_behind(manifest: bytes, lock: bytes | None) -> bool:
+    """True if a uv.lock says other requirements than its pyproject.toml; see `uv_lock`."""
+    from solven_env.packages.ecosystems.python import uv_lock
+
+    return uv_lock.is_behind(manifest, lock)
+
+
+def beginning(lock: bytes, agents: bytes) -> bytes:
+    """The uv.lock of a build, with the versions of the agent's further packages; see `uv_lock`."""
+    from solven_env.packages.ecosystems.python import uv_lock
+
+    return uv_lock.beginning(lock, agents)
 
 
 def recorded_files(root: Root) -> Iterator[tuple[str, bytes, int]]:
