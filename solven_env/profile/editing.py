@@ -1,0 +1,265 @@
+"""Packages added to the text of a profile: everything else stays as it is written, byte for byte. Pure.
+
+New text is put in at the places that the parser gives. Then the whole is parsed, and must say what it said before with
+the packages added: otherwise nothing is edited (`None`).
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from typing import Any
+
+from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+
+from solven_env.documents import syntax
+from solven_env.documents.document import Document
+from solven_env.documents.parsing import parse
+from solven_env.typed import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ruamel.yaml.nodes import Node
+
+_INDENT = 2
+_PLAIN = re.compile(r"[A-Za-z0-9^~][A-Za-z0-9._^~-]*(?:>=[A-Za-z0-9.!-]+)?")
+_NO_TEXT = re.compile(r"(?i)[-+.0-9_e]+|0[xob][0-9a-f_]+|true|false|yes|no|on|off|null|y|n|[0-9][0-9:._-]*")
+"""Words that some reader of YAML takes for something else than text."""
+
+
+class Addition(NamedTuple):
+    """Packages of one section: requirements of a list, or ranges by name.
+
+    `beside` are further fields, for a section made new.
+    """
+
+    section: str
+    packages: Sequence[str] | Mapping[str, str]
+    beside: Mapping[str, str] = {}
+
+
+class _Put(NamedTuple):
+    """New text at an offset of the old one."""
+
+    at: int
+    text: str
+
+
+class _CannotError(Exception):
+    """The text is written in a way that is not edited."""
+
+
+def add(text: bytes, additions: Sequence[Addition]) -> bytes | None:
+    """The text of a valid profile with these packages added; None where it is written in a way that is not edited.
+
+        >>> add(b"python: {packages: [six]} # all\\n", [Addition("python", ["rich>=14.1.0"])])
+        b'python: {packages: [six, rich>=14.1.0]} # all\\n'
+
+    A section or a list that is missing is made. The packages are none that the section has.
+    """
+    wanted = copy.deepcopy(parse(text, "").data)
+    for each in additions:
+        section = wanted.get(each.section)
+        section = dict(each.beside) if section is None else section
+        if not isinstance(section, dict):
+            return None
+        before, more = section.get("packages"), each.packages
+        joined: Any = {**(before or {}), **more} if isinstance(more, dict) else [*(before or []), *more]
+        wanted[each.section] = {**section, "packages": joined}
+        try:
+            text = _edited(text.decode(), each).encode()
+        except (_CannotError, ValueError):
+            return None
+    edited = parse(text, "")
+    return text if not edited.diagnostics and edited.data == wanted else None
+
+
+def _edited(text: str, addition: Addition) -> str:
+    body = text.removeprefix("\ufeff")  # the mark of byte order is no part of the document
+    top = syntax.compose(body, Document("", {}))
+    if not isinstance(top, MappingNode):
+        raise _CannotError
+    line_end = "\r\n" if "\r\n" in body else "\n"
+    for put in sorted(_puts(body, top, addition, line_end), reverse=True):
+        body = body[: put.at] + put.text + body[put.at :]
+    return text[: len(text) - len(text.removeprefix("\ufeff"))] + body
+
+
+def _puts(text: str, top: MappingNode, addition: Addition, line_end: str) -> Iterator[_Put]:
+    """The pieces of new text."""
+    section = _value(top, addition.section)
+    if section is None:
+        block = {**addition.beside, "packages": addition.packages}
+        yield from _new_entry(text, top, addition.section, block, line_end)
+    elif not isinstance(section, MappingNode):
+        yield from _filled(text, top, addition.section, {**addition.beside, "packages": addition.packages}, line_end)
+    else:
+        packages = _value(section, "packages")
+        if packages is None:
+            yield from _new_entry(text, section, "packages", addition.packages, line_end)
+        elif isinstance(packages, ScalarNode):
+            yield from _filled(text, section, "packages", addition.packages, line_end)
+        else:
+            yield from _more_items(text, packages, addition.packages, line_end)
+
+
+def _value(mapping: MappingNode, name: str) -> Any:
+    for key, value in mapping.value:
+        if isinstance(key, ScalarNode) and key.value == name:
+            if value.start_mark.index < key.start_mark.index:  # an alias of what stands elsewhere
+                raise _CannotError
+            return value
+    return None
+
+
+def _more_items(text: str, node: Any, packages: Any, line_end: str) -> Iterator[_Put]:
+    """More items of a list, or entries of a mapping, that is there."""
+    if isinstance(node, SequenceNode) == isinstance(packages, dict):
+        raise _CannotError
+    quote = _quote(node)
+    if node.flow_style:
+        yield from _more_in_flow(text, node, _items(packages, quote), line_end)
+        return
+    indent = " " * node.start_mark.column
+    lines = [indent + item for item in _items(packages, quote, dash="- ")]
+    yield _behind_line(text, _inner_end(text, node), lines, line_end)
+
+
+def _more_in_flow(text: str, node: Node, items: Sequence[str], line_end: str) -> Iterator[_Put]:
+    close = node.end_mark.index - 1
+    if not node.value:
+        yield _Put(node.start_mark.index + 1, ", ".join(items))
+        return
+    end = _inner_end(text, node)
+    has_comma = _without_comments(text[end:close]).strip() == ","
+    first = _first(node)
+    if "\n" not in text[end:close] or text[_line_start(text, first) : first].strip():
+        yield _Put(end, "".join(f", {item}" for item in items))
+        return
+    # One item a line: so it goes on.
+    indent = text[_line_start(text, first) : first]
+    if not has_comma:
+        yield _Put(end, ",")
+    lines = [f"{indent}{item}," for item in items]
+    if not has_comma:
+        lines[-1] = lines[-1].removesuffix(",")
+    yield _behind_line(text, end, lines, line_end)
+
+
+def _new_entry(text: str, mapping: MappingNode, name: str, value: Any, line_end: str) -> Iterator[_Put]:
+    """A new entry of a mapping, behind the last one."""
+    if mapping.flow_style:
+        entry = f"{name}: {_in_flow(value)}"
+        if not mapping.value:
+            yield _Put(mapping.start_mark.index + 1, entry)
+        else:
+            yield _Put(_inner_end(text, mapping), f", {entry}")
+        return
+    lines = [*_block(name, value, mapping.start_mark.column)]
+    is_top = mapping.start_mark.column == 0
+    if is_top and not re.search(r"^\.\.\.", text, re.MULTILINE):
+        begin = "" if text.endswith(("\n", "\r")) or not text else line_end
+        yield _Put(len(text), begin + line_end + line_end.join(lines) + line_end)
+        return
+    yield _behind_line(text, _inner_end(text, mapping), lines, line_end)
+
+
+def _filled(text: str, mapping: MappingNode, name: str, value: Any, line_end: str) -> Iterator[_Put]:
+    """An entry whose key stands there without a value."""
+    key, present = next(each for each in mapping.value if each[0].value == name)
+    if not isinstance(present, ScalarNode) or present.value:
+        raise _CannotError
+    if mapping.flow_style:
+        yield _Put(_colon(text, key), f" {_in_flow(value)}")
+        return
+    yield _behind_line(text, _colon(text, key), [*_block(name, value, mapping.start_mark.column)][1:], line_end)
+
+
+def _colon(text: str, key: Node) -> int:
+    return text.index(":", key.end_mark.index) + 1
+
+
+def _block(name: str, value: Any, column: int) -> Iterator[str]:
+    """The lines of an entry in block style."""
+    yield f"{' ' * column}{name}:"
+    inner = " " * (column + _INDENT)
+    if name == "packages":
+        yield from (inner + item for item in _items(value, "", dash="- "))
+        return
+    for key, each in value.items():
+        if key == "packages":
+            yield from _block(key, each, column + _INDENT)
+        else:
+            yield f"{inner}{key}: {json.dumps(each)}"
+
+
+def _in_flow(value: Any) -> str:
+    if isinstance(value, dict) and "packages" in value and not isinstance(value["packages"], str):
+        fields = [f"{key}: {_in_flow(each) if key == 'packages' else json.dumps(each)}" for key, each in value.items()]
+        return "{" + ", ".join(fields) + "}"
+    items = ", ".join(_items(value, ""))
+    return f"{{{items}}}" if isinstance(value, dict) else f"[{items}]"
+
+
+def _items(packages: Any, quote: str, *, dash: str = "") -> list[str]:
+    """Items of a list (behind `dash`), or entries of a mapping, as they are written."""
+    if isinstance(packages, dict):
+        return [f"{_written(name, '')}: {_written(each, quote)}" for name, each in packages.items()]
+    return [dash + _written(each, quote) for each in packages]
+
+
+def _written(text: str, quote: str) -> str:
+    """A scalar, plain where every reader takes it for the text, else in quotes. `quote` is that of its neighbours."""
+    if not quote and _PLAIN.fullmatch(text) and not _NO_TEXT.fullmatch(text):
+        return text
+    return f"'{text}'" if quote == "'" and "'" not in text else json.dumps(text)
+
+
+def _quote(node: Node) -> str:
+    """The quote around the last value that has one, of a list or a mapping; empty without any."""
+    values = [each[1] if isinstance(each, tuple) else each for each in node.value]
+    styles = [each.style for each in values if isinstance(each, ScalarNode)]
+    return next((style for style in reversed(styles) if style in ("'", '"')), "")
+
+
+def _first(node: Node) -> int:
+    first = node.value[0]
+    return int((first[0] if isinstance(first, tuple) else first).start_mark.index)
+
+
+def _end(text: str, node: Any) -> int:
+    """The offset behind the last character of a value: of a block, the parser only knows where the next one begins."""
+    if isinstance(node, ScalarNode):
+        if node.style in ("|", ">"):
+            raise _CannotError
+        return int(node.end_mark.index)
+    return int(node.end_mark.index) if node.flow_style else _inner_end(text, node)
+
+
+def _inner_end(text: str, node: Node) -> int:
+    """The offset behind the last item of a list, or the last entry of a mapping."""
+    last = node.value[-1]
+    if not isinstance(last, tuple):
+        return _end(text, last)
+    key, value = last
+    if isinstance(value, ScalarNode) and not value.value and value.style is None:
+        return _colon(text, key)
+    return _end(text, value)
+
+
+def _behind_line(text: str, at: int, lines: Sequence[str], line_end: str) -> _Put:
+    """New lines behind the one that holds this offset, with the comment at its end."""
+    found = re.compile(r"\r\n|\n|\r|\Z").search(text, at)
+    assert found is not None
+    begin = "" if found[0] else line_end
+    return _Put(found.end(), begin + line_end.join(lines) + (line_end if found[0] else ""))
+
+
+def _line_start(text: str, at: int) -> int:
+    return max(text.rfind("\n", 0, at), text.rfind("\r", 0, at)) + 1
+
+
+def _without_comments(text: str) -> str:
+    return re.sub(r"#[^\r\n]*", "", text)
