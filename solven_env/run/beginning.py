@@ -12,7 +12,7 @@ from solven_env.errors import SolvenError, printable
 from solven_env.packages import carrying, layers
 from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.packages.steps import step
-from solven_env.run import inside
+from solven_env.run import internal
 from solven_env.system.publishing import locked
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def install(
                 why = why_not
                 if not why:
                     with step(progress, f"{kind}: installing {named} by name", f"{kind}: ended installing by name"):
-                        why = inside.failure(words, start, seconds=_SECONDS)
+                        why = internal.failure(words, start, seconds=_SECONDS)
             except SolvenError as error:
                 progress(f"{kind}: {named} cannot be installed now ({error.message}); the next command tries again")
                 continue

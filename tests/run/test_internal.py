@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env.run import inside
+from solven_env.run import internal
 from solven_env.sandbox.request import Ended
 
 if TYPE_CHECKING:
@@ -30,4 +30,4 @@ def test_a_failure_is_told_in_few_words(said: bytes, status: int, reason: str) -
         os.write(request.streams[1], said)
         return Ended(status)
 
-    assert inside.failure(["tool"], start, seconds=5) == reason
+    assert internal.failure(["tool"], start, seconds=5) == reason

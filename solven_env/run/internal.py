@@ -22,7 +22,7 @@ _TIMED_OUT = 124
 def failure(words: Sequence[str], start: Callable[[Request], Ended], *, seconds: float, cwd: str = "/") -> str:
     """Run a command to its end, for `seconds` at most; the reason why it failed, empty if it did not.
 
-        >>> inside.failure(["uv", "lock"], start, seconds=60)  # doctest: +SKIP
+        >>> internal.failure(["uv", "lock"], start, seconds=60)  # doctest: +SKIP
         ''
 
     `start` runs a request in the thread's sandbox. Its errors (no sandbox, say) are the caller's to tell.
