@@ -319,8 +319,8 @@ def settle(home: Home, build: Build, outcomes: Mapping[str, str]) -> tuple[Fate,
 
 
 def command(home: Home, kind: str, packages: Mapping[str, str]) -> str:
-    """The command for a person that installs packages in the thread."""
-    return shlex.join(("solven-env", "run", home.thread, "--", *ECOSYSTEMS[kind].installing(packages)))
+    """The command with which a person adds packages in the thread."""
+    return shlex.join(("solven-env", "run", home.thread, "--", *ECOSYSTEMS[kind].adding(packages)))
 
 
 def _is_begun(home: Home, build: Build, backend: Backend) -> bool:

@@ -136,6 +136,9 @@ class Ecosystem(SectionKind, Protocol):
     def installing(self, packages: Mapping[str, str]) -> Sequence[str]:
         """The command that installs packages by name and version, without what they need."""
 
+    def adding(self, packages: Mapping[str, str]) -> Sequence[str]:
+        """The command with which a person adds packages by name and version."""
+
     def tools(self, section: Any, host: Toolchain) -> Tools:
         """The parts of the host that a sandbox gets, made or fetched if missing; `section` is None without one."""
 

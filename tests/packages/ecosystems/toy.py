@@ -201,6 +201,10 @@ def installing(packages: Mapping[str, str]) -> tuple[str, ...]:
     return ("mkdir", *(f"/toy/{name}" for name in packages))
 
 
+def adding(packages: Mapping[str, str]) -> tuple[str, ...]:
+    return installing(packages)
+
+
 def tools(section: Toy | None, host: Toolchain) -> Tools:
     return Tools(variables=(("TOY", "1"),)) if section else Tools()
 

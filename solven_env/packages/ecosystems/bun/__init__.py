@@ -59,6 +59,24 @@ RECORDED = table_with(
     {"packages": table_of(text)},
     {"trusted": list_of(text), "scopes": list_of(text)},
 )
+_INSTALL = f"""\
+set -e
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+cd "$place"
+echo '{{}}' >package.json
+bun add --no-save -- "$@"
+mkdir -p {TARGET}/.bin
+for each; do
+    name=${{each%%@npm:*}}
+    [ "$name" != "$each" ] || name=${{each%@*}}
+    rm -rf "{TARGET}/$name"
+    mkdir -p "$(dirname "{TARGET}/$name")"
+    cp -R "node_modules/$name" "{TARGET}/$name"
+    for link in node_modules/.bin/*; do
+        case $(readlink "$link") in "../$name/"*) cp -fP "$link" {TARGET}/.bin/ ;; esac
+    done
+done"""
 SCRIPTS = "scripts.json"
 """The file beside a build's tree that says whose install scripts did not run (`scripts.written`)."""
 NO_SCRIPTS = b"[]\n"
@@ -339,12 +357,20 @@ def carry(root: Root, package: Installed) -> Sequence[str] | None:
 
 
 def installing(packages: Mapping[str, str]) -> tuple[str, ...]:
-    """The command of Bun, which leaves package.json and bun.lock as they are.
+    """A script that has Bun install them in a project of their own, and copies these packages alone.
 
-    >>> installing({"left-pad": "1.3.0", "pad": "npm:left-pad@1.3.0"})
-    ('bun', 'add', '--no-save', 'left-pad@1.3.0', 'pad@npm:left-pad@1.3.0')
+    In the workspace `bun add` would also remove or replace what its package.json does not have, and write one.
     """
-    return ("bun", "add", "--no-save", *(f"{name}@{version}" for name, version in packages.items()))
+    return ("sh", "-c", _INSTALL, "install", *(f"{name}@{version}" for name, version in packages.items()))
+
+
+def adding(packages: Mapping[str, str]) -> tuple[str, ...]:
+    """The command of Bun.
+
+    >>> adding({"left-pad": "1.3.0", "pad": "npm:left-pad@1.3.0"})
+    ('bun', 'add', 'left-pad@1.3.0', 'pad@npm:left-pad@1.3.0')
+    """
+    return ("bun", "add", *(f"{name}@{version}" for name, version in packages.items()))
 
 
 def sandbox_tools(path: Path | None) -> host_tools.Tools:

@@ -461,6 +461,11 @@ def installing(packages: Mapping[str, str]) -> tuple[str, ...]:
     return ("uv", "pip", "install", "--no-deps", *(f"{name}=={version}" for name, version in packages.items()))
 
 
+def adding(packages: Mapping[str, str]) -> tuple[str, ...]:
+    """The same command."""
+    return installing(packages)
+
+
 def sandbox_tools(interpreter: Interpreter | None) -> host_tools.Tools:
     """uv, which every sandbox has, and an interpreter where there is one, with its names and those of pip.
 
