@@ -440,7 +440,7 @@ class _Filling(NamedTuple):
         for stray in self.strays:
             if stray.how == "removed":
                 with suppress(transfer.UnfitError):
-                    found |= {piece.path for piece in transfer.expand(tree, (stray.path,), lambda _: True)}
+                    found |= {piece.path for piece in transfer.expand(tree, (f"{stray.path}/",), lambda _: True)}
         return found.difference(ECOSYSTEMS[self.build.kind].NEEDED)
 
     def _take_packages(self, receiver: transfer.Receiver, planned: _Plan) -> dict[str, str]:
@@ -465,7 +465,7 @@ class _Filling(NamedTuple):
         ):
             for stray in taken:
                 try:
-                    receiver.take(source, transfer.expand(root, (stray.path,)), is_edit=True)
+                    receiver.take(source, transfer.expand(root, (f"{stray.path}/",)), is_edit=True)
                 except transfer.UnfitError:
                     unfit.append(stray)
         return unfit
@@ -597,7 +597,7 @@ def _pieces(
         return (), "its files are for another version of the interpreter"
     parts = row.carry(root, package)
     if parts is None:
-        return (), "its record of files is missing, damaged or incomplete"
+        return (), "its record of files is missing or damaged"
     try:
         return transfer.expand(root, parts), ""
     except transfer.UnfitError as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from solven_env.errors import WorkspaceError
 from solven_env.packages import transfer
 from solven_env.packages.lost import is_opaque
+from solven_env.packages.transfer import BYTECODE
 from solven_env.system.blocks import READ_DIRECTORY_ITSELF
 from solven_env.workspace.root import Root
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 LIMIT = 20_000
 """Names that are read of one layer or copy, those of a copy's build aside."""
-_BYTECODE = "__pycache__"
 
 
 class Stray(NamedTuple):
@@ -92,10 +92,12 @@ class _Walk:
             self._count(len(names))
         for name in names:
             path = f"{directory}/{name}" if directory else name
-            if name != _BYTECODE and path not in self._claimed:
+            if name != BYTECODE and path not in self._claimed:
                 yield from self._entry(path, is_below=name in below)
-        shows = self._is_upper and not (directory and is_opaque(self._root, directory))
-        for name in () if shows else sorted(below.difference(names)):
+        hidden = below.difference(names)
+        if self._is_upper and hidden and not (directory and is_opaque(self._root, directory)):
+            hidden = set()  # the build shows them
+        for name in sorted(hidden):
             yield from self._removed(f"{directory}/{name}" if directory else name)
 
     def _entry(self, path: str, *, is_below: bool) -> Iterator[Stray]:
@@ -118,13 +120,18 @@ class _Walk:
         """The path, unless it is all of packages that are gone as such."""
         assert self._build is not None
         entry = self._build.stat(path)
-        if path in self._passed or path.rpartition("/")[2] == _BYTECODE:
+        if self._is_passed(path) or path.rpartition("/")[2] == BYTECODE:
             return
         if entry is not None and entry.kind == "directory":
-            pieces = transfer.expand(self._build, (path,), is_link_taken=lambda _: True)
-            if all(piece.path in self._passed or f"/{_BYTECODE}/" in piece.path for piece in pieces):
+            pieces = transfer.expand(self._build, (f"{path}/",), lambda _: True)
+            if all(self._is_passed(piece.path) or f"/{BYTECODE}/" in piece.path for piece in pieces):
                 return
         yield Stray(path, "removed")
+
+    def _is_passed(self, path: str) -> bool:
+        while path and path not in self._passed:
+            path = path.rpartition("/")[0]
+        return bool(path)
 
     def _is_same(self, path: str) -> bool:
         assert self._build is not None
@@ -145,13 +152,8 @@ class _Walk:
 
 
 def _claimed(row: Ecosystem, root: Root, packages: Iterable[Installed]) -> set[str]:
-    """The paths of these packages, and of the files in them, as far as their records tell."""
+    """The files and whole directories of these packages, as far as their records tell."""
     found = set()
     for package in packages:
-        parts = row.carry(root, package) or (package.path,)
-        found |= {package.path, *parts}
-        try:
-            found |= {piece.path for piece in transfer.expand(root, parts, is_link_taken=lambda _: True)}
-        except transfer.UnfitError:
-            continue
+        found |= {part.rstrip("/") for part in (package.path, *(row.carry(root, package) or ()))}
     return found

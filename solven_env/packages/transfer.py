@@ -27,6 +27,7 @@ FILES = 200_000
 """Files that one layer takes over at most."""
 BYTES = 16 * 1024**3
 """Bytes of them, as their sizes say: a file with holes is written whole."""
+BYTECODE = "__pycache__"
 _DEPTH = 100
 _FICLONE = 0x40049409  # include/uapi/linux/fs.h
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -54,27 +55,32 @@ def is_relative(target: str) -> bool:
 
 
 def expand(root: Root, parts: Iterable[str], is_link_taken: Callable[[str], bool] = is_relative) -> tuple[Piece, ...]:
-    """The files and links at these paths and in these directories, sorted. UnfitError."""
+    """The files and links at these paths, and in these directories (`name/`), sorted.
+
+    UnfitError where one is not there, or nothing that is taken. Bytecode may be missing: Python makes it again.
+    """
     found: dict[str, Piece] = {}
-    pending = list(parts)
+    pending: list[tuple[str, bool]] = [(part.rstrip("/"), part.endswith("/")) for part in parts]
     while pending:
-        path = pending.pop()
+        path, may_be_directory = pending.pop()
         try:
             entry = root.stat(path)
-            if entry is not None and entry.kind == "directory":
+            if entry is None and f"/{BYTECODE}/" in path:
+                continue
+            if entry is None or entry.kind == "other" or (entry.kind == "directory" and not may_be_directory):
+                raise UnfitError("a file of it is gone" if entry is None else "it holds what is no file")
+            if entry.kind == "directory":
                 if path.count("/") > _DEPTH:
                     raise UnfitError("its directories are too deep")
-                pending += [f"{path}/{name}" for name in root.list(path, FILES)]
-                if len(pending) + len(found) > FILES:
-                    raise UnfitError("it has too many files")
-                continue
-            if entry is None or entry.kind == "other":
-                raise UnfitError("a file of it is gone" if entry is None else "it holds what is no file")
-            if entry.kind == "symlink" and not is_link_taken(root.read_link(path)):
+                pending += [(f"{path}/{name}", True) for name in root.list(path, FILES + 1)]
+            elif entry.kind == "symlink" and not is_link_taken(root.read_link(path)):
                 raise UnfitError("it holds a link to an absolute path")
+            else:
+                found[path] = Piece(path, entry.kind, entry.size)
         except (OSError, WorkspaceError) as error:
             raise UnfitError("a file of it cannot be read") from error
-        found[path] = Piece(path, entry.kind, entry.size)
+        if len(pending) + len(found) > FILES:
+            raise UnfitError("it has too many files")
     if sum(piece.size for piece in found.values()) > BYTES:
         raise UnfitError("its files are too large")
     return tuple(sorted(found.values()))
@@ -94,6 +100,8 @@ class Receiver:
         self._owner = owner
         self._reflinks = True
         self._left = BYTES
+        self._absent = set[str]()
+        """The directories that the build has not, as far as that is known."""
         self.taken: set[str] = set()
         """The paths that have been taken."""
 
@@ -136,8 +144,8 @@ class Receiver:
 
     def _has(self, path: str) -> bool:
         """Tell whether the build shows something at a path, or another package has brought it."""
-        if path in self.taken:
-            return True
+        if path in self.taken or posixpath.dirname(path) in self._absent:
+            return path in self.taken
         try:
             return path not in self._hidden and self._build.stat(path) is not None
         except WorkspaceError:
@@ -223,6 +231,8 @@ class Receiver:
             entry = self._build.stat(directory)
         except WorkspaceError:
             entry = None
+        if entry is None:
+            self._absent.add(directory)
         if entry is None or directory in self._hidden:
             return 0o755
         if entry.kind != "directory":
@@ -284,7 +294,7 @@ def vanished(build: Root, files: Collection[str], keep: Iterable[str]) -> tuple[
     for directory in sorted({above for path in gone for above in _parents(path)}, key=lambda path: -path.count("/")):
         if not directory or directory in kept:
             continue
-        paths = [f"{directory}/{name}" for name in build.list(directory) if name != "__pycache__"]
+        paths = [f"{directory}/{name}" for name in build.list(directory) if name != BYTECODE]
         whole[directory] = all(path in gone or whole.get(path, False) for path in paths)
     hidden = {*gone, *(directory for directory, is_whole in whole.items() if is_whole)}
     return tuple(sorted(path for path in hidden if not any(whole.get(above) for above in _parents(path))))

@@ -241,14 +241,14 @@ def test_a_removal_ends_with_the_release_that_does_not_bring_it(home: Home, back
 
 
 UNFIT: tuple[tuple[str, Callable[[Path], object], str], ...] = (
-    ("no record", lambda site: (site / "rich-1.dist-info/RECORD").unlink(), "missing, damaged"),
+    ("no record", lambda site: (site / "rich-1.dist-info/RECORD").unlink(), "missing or damaged"),
     ("a record that is no text", lambda site: (site / "rich-1.dist-info/RECORD").write_bytes(b"\xff\n"), "damaged"),
     ("a record that is no table", lambda site: (site / "rich-1.dist-info/RECORD").write_text('"a'), "damaged"),
-    ("a file is gone", lambda site: (site / "rich/__init__.py").unlink(), "incomplete"),
-    ("a pipe", lambda site: swap(site / "rich/__init__.py", os.mkfifo), "incomplete"),
-    ("a directory", lambda site: swap(site / "rich/__init__.py", os.mkdir), "incomplete"),
+    ("a file is gone", lambda site: (site / "rich/__init__.py").unlink(), "is gone"),
+    ("a pipe", lambda site: swap(site / "rich/__init__.py", os.mkfifo), "is no file"),
+    ("a directory", lambda site: swap(site / "rich/__init__.py", os.mkdir), "is no file"),
     ("a link out", lambda site: swap(site / "rich/__init__.py", lambda path: path.symlink_to("/etc/shadow")), "link"),
-    ("a link on the way", lambda site: swap_tree(site / "rich"), "incomplete"),
+    ("a link on the way", lambda site: swap_tree(site / "rich"), "is gone"),
     ("metadata that is a link", lambda site: swap_tree(site / "rich-1.dist-info"), ""),
 )
 

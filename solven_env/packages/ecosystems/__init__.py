@@ -128,9 +128,9 @@ class Ecosystem(SectionKind, Protocol):
         """
 
     def carry(self, root: Root, package: Installed) -> Sequence[str] | None:
-        """The paths that a package consists of, as its own record names them; a directory stands for all in it.
+        """The paths that a package consists of, as its own record names them; `name/` stands for a whole directory.
 
-        None where that record is missing, damaged or incomplete. An agent may have written it.
+        None where that record is missing or damaged. An agent may have written it: what it names need not be there.
         """
 
     def installing(self, packages: Mapping[str, str]) -> Sequence[str]:

@@ -194,7 +194,7 @@ def installed(root: Root, limit: int) -> tuple[tuple[Installed, ...], bool]:
 
 
 def carry(root: Root, package: Installed) -> tuple[str, ...]:
-    return (package.path,)
+    return (f"{package.path}/",)
 
 
 def installing(packages: Mapping[str, str]) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ def find(root: Root, limit: int) -> tuple[list[Installed], bool]:
 
 def parts(root: Root, package: Installed) -> tuple[str, ...]:
     """The paths that a package consists of: its directory, and the links in `.bin` that lead into it."""
-    return (package.path, *_links(root, package.path))
+    return (f"{package.path}/", *_links(root, package.path))
 
 
 def _installed(root: Root, path: str) -> Installed:

@@ -54,8 +54,7 @@ def installed(root: Root, limit: int) -> tuple[list[Installed], bool]:
 def parts(root: Root, package: Installed) -> tuple[str, ...] | None:
     """The paths that a package consists of: its metadata, and the files that its RECORD names.
 
-    None where it has no RECORD, a damaged one, or one that names what is not there or leads out of the tree. Bytecode
-    may be missing: Python makes it again.
+    None where it has no RECORD, a damaged one, or one that leads out of the tree.
     """
     try:
         text = root.read(f"{package.path}/RECORD").decode()
@@ -63,22 +62,15 @@ def parts(root: Root, package: Installed) -> tuple[str, ...] | None:
         paths = [row[0] for row, _ in zip(rows, range(_ROWS + 1), strict=False) if row]
     except (OSError, ValueError, csv.Error, WorkspaceError):
         return None
-    found = [package.path]
+    metadata = f"{package.path}/"
+    found = {metadata: None}
     for path in paths:
         where = posixpath.normpath(f"{package.top}/{path}")
-        if path.startswith("/") or where.startswith("../") or len(paths) > _ROWS:
+        if not path or path.startswith("/") or where.startswith(("../", ".")) or len(paths) > _ROWS:
             return None
-        if where.startswith(f"{package.path}/"):
-            continue
-        try:
-            entry = root.stat(where)
-        except WorkspaceError:  # no path at all, or one that is closed
-            return None
-        if entry is not None and entry.kind in ("file", "symlink"):
-            found.append(where)
-        elif "/__pycache__/" not in where:
-            return None
-    return tuple(dict.fromkeys(found))
+        if not where.startswith(metadata):
+            found[where] = None
+    return tuple(found)
 
 
 def files(root: Root) -> Iterator[tuple[str, bytes, int]]:
