@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from solven_env.api import diff as diff
     from solven_env.api import doctor as doctor
     from solven_env.api import explain as explain
+    from solven_env.api import history as history
     from solven_env.api import lock as lock
     from solven_env.api import outdated as outdated
     from solven_env.api import plan as plan
     from solven_env.api import render as render
     from solven_env.api import render_to as render_to
+    from solven_env.api import rollback as rollback
     from solven_env.api import run as run
+    from solven_env.api import show as show
     from solven_env.api import status as status
     from solven_env.api import stop as stop
     from solven_env.api import validate as validate
@@ -32,10 +35,12 @@ if TYPE_CHECKING:
     from solven_env.documents.diagnostics import Location as Location
     from solven_env.errors import SolvenError as SolvenError
     from solven_env.report import DoctorReport as DoctorReport
+    from solven_env.report import HistoryReport as HistoryReport
     from solven_env.report import LockReport as LockReport
     from solven_env.report import OutdatedReport as OutdatedReport
     from solven_env.report import RenderReport as RenderReport
     from solven_env.report import Report as Report
+    from solven_env.report import ShowReport as ShowReport
     from solven_env.report import ThreadReport as ThreadReport
 
 __version__ = "0.1.0"
@@ -43,14 +48,18 @@ __version__ = "0.1.0"
 _HOMES = {
     **dict.fromkeys(
         (
-            *("apply", "check_lock", "contents", "diff", "doctor", "explain", "lock"),
-            *("outdated", "plan", "render", "render_to", "run", "status", "stop", "validate"),
+            *("apply", "check_lock", "contents", "diff", "doctor", "explain", "history", "lock"),
+            *("outdated", "plan", "render", "render_to", "rollback", "run", "show", "status", "stop", "validate"),
         ),
         "solven_env.api",
     ),
     **dict.fromkeys(("Diagnostic", "Location"), "solven_env.documents.diagnostics"),
     **dict.fromkeys(
-        ("DoctorReport", "LockReport", "OutdatedReport", "RenderReport", "Report", "ThreadReport"), "solven_env.report"
+        (
+            *("DoctorReport", "HistoryReport", "LockReport", "OutdatedReport"),
+            *("RenderReport", "Report", "ShowReport", "ThreadReport"),
+        ),
+        "solven_env.report",
     ),
     "SolvenError": "solven_env.errors",
 }

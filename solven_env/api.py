@@ -13,10 +13,12 @@ from solven_env.errors import UsageError
 from solven_env.reconcile.model import OnConflict
 from solven_env.report import (
     DoctorReport,
+    HistoryReport,
     LockReport,
     OutdatedReport,
     RenderReport,
     Report,
+    ShowReport,
     thread_report,
 )
 from solven_env.threads.thread import Thread
@@ -142,16 +144,18 @@ def diff(
     >>> solven_env.diff("solven", "thread-42").threads[0].state
     'pending'
     """
+    from solven_env import applying
     from solven_env.profile.source import find_profile
-    from solven_env.threads import noting, planning
+    from solven_env.threads import planning
 
     _check_on_conflict(on_conflict)
-    found = Thread.find(thread, storage)
-    record = found.record(recover=restore_record)
-    wanted = planning.wanted_by_profile(found, record, find_profile(profile), inputs or {}, unset)
-    computed = planning.plan(found, wanted, record, on_conflict)[0]
-    coming = noting.foresee(found, record, wanted.needs, computed.desired.builds)
-    return Report("diff", (thread_report(computed)._replace(to_carry=coming.pending),))
+    found, source = Thread.find(thread, storage), find_profile(profile)
+
+    def wanting(found: Thread, record: Record | None) -> planning.Wanted:
+        return planning.wanted_by_profile(found, record, source, inputs or {}, unset)
+
+    report = applying.foretell(found, wanting, found.record(recover=restore_record), on_conflict)
+    return Report("diff", (report,))
 
 
 def status(
@@ -235,10 +239,75 @@ def apply(
         return planning.wanted_by_profile(found, record, source, inputs or {}, unset)
 
     found = Thread.find(thread, storage)
-    report = applying.apply(
-        found, wanting, "apply", on_conflict=on_conflict, restore_record=restore_record, progress=progress
-    )
+    report = applying.apply(found, wanting, on_conflict=on_conflict, restore_record=restore_record, progress=progress)
     return Report("apply", (report,))
+
+
+def history(thread: str, *, storage: str | Path | None = None) -> HistoryReport:
+    """List the generations of a thread, the newest first: when, where and why each was applied, and what it kept.
+
+        >>> [(each.number, each.about("cause")) for each in solven_env.history("thread-42").generations]
+        [(2, 'rollback to 1'), (1, 'apply')]
+
+    `NeverAppliedError` for a thread that was never applied. A damaged generation is in the list, with its `error`.
+    """
+    from solven_env.threads import generations
+
+    found = Thread.find(thread, storage)
+    return HistoryReport(found.name, generations.history(found), found.applied().intended is not None)
+
+
+def show(thread: str, generation: int, *, storage: str | Path | None = None) -> ShowReport:
+    """Report what one generation of a thread left, and how its settings differ from those of the one before.
+
+        >>> solven_env.show("thread-42", 2).changed
+        ('env.LANG', 'release')
+
+    `UsageError` where the thread has no generation of that number; `StateError` where it is damaged.
+    """
+    from solven_env.threads import generations
+
+    found = Thread.find(thread, storage)
+    return ShowReport(found.name, *generations.show(found, generation))
+
+
+def rollback(
+    thread: str,
+    generation: int | None = None,
+    *,
+    storage: str | Path | None = None,
+    on_conflict: OnConflict = "fail",
+    dry_run: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Make a thread's workspace what a former generation left; without a number, the one before the present.
+
+        >>> solven_env.rollback("thread-42").threads[0].restored
+        1
+
+    It is an apply of that generation's bytes, modes, settings, inputs and builds, and becomes a new generation. What
+    the agent changed since is treated as by any apply, and packages that it added are carried. With `dry_run` nothing
+    is written. Errors and `progress` as of `apply`; also `StateError`, and nothing changed, where bytes of that
+    generation are gone, `UsageError` where there is none of that number.
+    """
+    from solven_env import applying
+    from solven_env.threads import generations, planning
+
+    _check_on_conflict(on_conflict)
+    found, former = Thread.find(thread, storage), 0
+
+    def wanting(found: Thread, record: Record | None) -> planning.Wanted:
+        nonlocal former
+        record = record if record is not None and record.generation else found.applied()
+        chosen = generations.former(found, record, generation)
+        former = chosen.generation
+        return planning.wanted_by_generation(found, chosen)
+
+    if dry_run:
+        report = applying.foretell(found, wanting, found.record(), on_conflict)
+    else:
+        report = applying.apply(found, wanting, on_conflict=on_conflict, progress=progress)
+    return Report("rollback", (report._replace(restored=former),))
 
 
 def _check_on_conflict(on_conflict: str, words: Sequence[str] = get_args(OnConflict)) -> None:

@@ -37,7 +37,6 @@ _OPENINGS = 10_000
 def apply(
     found: Thread,
     wanting: Callable[[Thread, Record | None], Wanted],
-    cause: str,
     *,
     on_conflict: OnConflict = "fail",
     restore_record: bool = False,
@@ -46,8 +45,7 @@ def apply(
     """Make a thread as it is wanted. The report's changes are those that were made.
 
     `wanting` is called with the thread and its record, under the thread's lock, and once before for a new thread: an
-    invalid profile or input leaves no trace of it. `cause` is what the history says of the generation. Errors and
-    `progress` as of `api.apply`.
+    invalid profile or input leaves no trace of it. Errors and `progress` as of `api.apply`.
     """
     if found.record(recover=restore_record) is None:
         wanting(found, None)
@@ -83,7 +81,7 @@ def apply(
                 carried.extend(noting.renew(owned, fresh, computed.desired.builds[name], backend, progress))
 
             coming = noting.foresee(found, record, wanted.needs, computed.desired.builds)
-            about = _about(cause)
+            about = _about(wanted.cause)
             applied = apply_plan(computed, owned.create_root, found.state, fresh, renew, about, coming.added)
         found.close_to_others()
     if coming.pending:
@@ -102,6 +100,16 @@ def apply(
         remarks=builds.remarks(computed.desired.builds),
         carried=tuple(carried),
     )
+
+
+def foretell(
+    found: Thread, wanting: Callable[[Thread, Record | None], Wanted], record: Record | None, on_conflict: OnConflict
+) -> ThreadReport:
+    """Tell what `apply` would make of a thread of which this is recorded. Nothing is written."""
+    wanted = wanting(found, record)
+    computed = planning.plan(found, wanted, record, on_conflict)[0]
+    coming = noting.foresee(found, record, wanted.needs, computed.desired.builds)
+    return thread_report(computed)._replace(to_carry=coming.pending)
 
 
 def _about(cause: str) -> dict[str, str]:

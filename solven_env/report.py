@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from solven_env.run.missing_programs import MissingProgram
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.runtime import SessionState
+    from solven_env.state.records import Record
+    from solven_env.threads.generations import Generation
 
 FORMAT = 1
 """The format of `--format json`. It changes when a program that reads the present one would fail."""
@@ -50,6 +52,8 @@ class ThreadReport(NamedTuple):
     """What became of the thread's own packages above other builds, as far as it is still true."""
     to_carry: tuple[Fate, ...] = ()
     """What will become of them: with the next command, or, of `diff`, with an apply."""
+    restored: int = 0
+    """The generation that a rollback goes back to; 0 of every other verb."""
     is_interrupted: bool = False
     """True if an earlier apply began and did not end. The next apply finishes it."""
     profile: str = ""
@@ -111,15 +115,68 @@ class Report(NamedTuple):
                 described["remarks"] = [each._asdict() for each in thread.remarks]
                 described["unenforced"] = [each._asdict() for each in thread.unenforced]
                 described["session"] = thread.session._asdict() if thread.session else None
-        if self.command == "apply":
+        if self.command == "rollback":
             for thread, described in zip(self.threads, threads, strict=True):
-                described["kept"] = [
-                    {**each._asdict(), "location": location}
-                    for each, location in zip(thread.kept, thread.kept_at, strict=True)
-                ]
+                described["restored"] = thread.restored
+        if self.command in ("apply", "rollback"):
+            for thread, described in zip(self.threads, threads, strict=True):
+                described["kept"] = _kept(thread.kept, thread.kept_at)
                 described["missing_programs"] = [each._asdict() for each in thread.missing_programs]
                 described["remarks"] = [each._asdict() for each in thread.remarks]
         return document(self.command, threads)
+
+
+class HistoryReport(NamedTuple):
+    """The generations of a thread, the newest first. `is_interrupted` as of `ThreadReport`."""
+
+    thread: str
+    generations: tuple[Generation, ...]
+    is_interrupted: bool = False
+
+    def to_json(self) -> dict[str, object]:
+        """The report as plain data, in the format that users rely on."""
+        described = {
+            "thread": self.thread,
+            "error": None,
+            "interrupted": self.is_interrupted,
+            "generations": [_generation(each) for each in self.generations],
+        }
+        return document("history", [described])
+
+
+class ShowReport(NamedTuple):
+    """One generation that is whole, and what it has otherwise than the one before it."""
+
+    thread: str
+    generation: Generation
+    before: int
+    """The number of the whole generation before it; 0 for none."""
+    changed: tuple[str, ...] = ()
+    """The dotted names of the settings, inputs and facts of the profile that are others than before: `env.LANG`."""
+
+    @property
+    def record(self) -> Record:
+        """The generation's record."""
+        assert self.generation.record is not None
+        return self.generation.record
+
+    def to_json(self) -> dict[str, object]:
+        """The report as plain data, in the format that users rely on."""
+        described = {
+            "thread": self.thread,
+            "error": None,
+            **_generation(self.generation),
+            "before": self.before,
+            "changed": list(self.changed),
+            "inputs": dict(self.record.inputs),
+            "settings": dict(self.record.settings),
+            "resources": [
+                {"address": address, **entry.plain()} for address, entry in sorted(self.record.resources.items())
+            ],
+            "builds": {kind: build["key"] for kind, build in sorted(self.record.builds.items())},
+            "added": dict(self.record.added),
+        }
+        return document("show", [described])
 
 
 class LockReport(NamedTuple):
@@ -246,6 +303,22 @@ def error_json(error: SolvenError, code: int) -> dict[str, object]:
     {'code': 2, 'message': 'there is no thread', 'fix': 'Name one.', 'location': ''}
     """
     return {"code": code, "message": error.message, "fix": error.fix, "location": error.location}
+
+
+def _generation(generation: Generation) -> dict[str, object]:
+    record = generation.record
+    return {
+        "generation": generation.number,
+        "present": generation.is_present,
+        **{name: generation.about(name) or None for name in ("time", "host", "version", "cause")},
+        "profile": {name: record.profile[name] for name in ("name", "release")} if record else None,
+        "kept": _kept(generation.kept, generation.kept_at),
+        "damaged": generation.error or None,
+    }
+
+
+def _kept(kept: Iterable[Kept], places: Iterable[str]) -> list[dict[str, object]]:
+    return [{**each._asdict(), "location": place} for each, place in zip(kept, places, strict=True)]
 
 
 def _added(added: Added) -> dict[str, object]:

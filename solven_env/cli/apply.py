@@ -56,7 +56,7 @@ def command(
     """
     from solven_env import api
     from solven_env.cli import progress
-    from solven_env.cli.output import errors_told, print_json, say_carried, say_changes
+    from solven_env.cli.output import errors_told, print_json
 
     told = errors_told("apply", thread, chosen, storage=storage, profile=profile)
     with told, progress.shown() as shown:
@@ -86,16 +86,17 @@ def command(
         print_json({**report.to_json(), "command": "apply"})
         return
     for each in report.threads:
-        say_changes(each)
-        say_carried(each)
-        _say_result(each, dry_run)
+        say_result(each, "applied", dry_run)
 
 
-def _say_result(report: ThreadReport, dry_run: bool) -> None:
-    from solven_env.cli.output import say, tell
+def say_result(report: ThreadReport, done: str, dry_run: bool) -> None:
+    """Print the changes of a thread, what was kept, and the result; `done` is the word for it: `applied`."""
+    from solven_env.cli.output import say, say_carried, say_changes, tell
     from solven_env.errors import counted, printable
     from solven_env.packages.locks import told
 
+    say_changes(report)
+    say_carried(report)
     for kept, location in zip(report.kept, report.kept_at, strict=True):
         what = "moved the whole former" if kept.is_moved else "kept the former"
         tell(f"{what} {printable(kept.path)}{f' -> {printable(kept.target)}' if kept.target else ''}", indent=2)
@@ -107,7 +108,7 @@ def _say_result(report: ThreadReport, dry_run: bool) -> None:
     if dry_run:
         tell(f"{report.thread}: {count} to make; nothing was written.")
     elif report.changes:
-        tell(f"{report.thread}: applied as generation {report.generation}, {count}.")
+        tell(f"{report.thread}: {done} as generation {report.generation}, {count}.")
     elif report.is_interrupted:
         tell(f"{report.thread}: finished what an interrupted apply began, as generation {report.generation}.")
     else:

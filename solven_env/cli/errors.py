@@ -38,7 +38,9 @@ _EXPLAINED = (
 )
 """Errors whose cause `doctor` can find."""
 
-_OF_A_STORAGE = re.compile(r"\bsolven-env (?:apply|diff|doctor|run|shell|status|stop)\b")
+_OF_A_STORAGE = re.compile(
+    r"\bsolven-env (?:apply|diff|doctor|history|plan|recover|rollback|run|shell|show|status|stop)\b"
+)
 
 PENDING = 3
 INTERRUPTED = 130

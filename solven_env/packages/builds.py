@@ -24,6 +24,7 @@ from solven_env.typed import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+    from typing import Any
 
     from solven_env.config import Config
     from solven_env.packages.ecosystems import Ecosystem
@@ -57,6 +58,13 @@ class Need(NamedTuple):
 def needs(sections: locks.Sections, lock: locks.Lock) -> tuple[Need, ...]:
     """The builds that the sections need."""
     return tuple(Need(name, section, lock.get(name)) for name, section in sections.items() if section is not None)
+
+
+def recorded_needs(settings: Mapping[str, Any], text: Callable[[str], bytes]) -> tuple[Need, ...]:
+    """The builds that recorded settings need; `text` gives the lock of an ecosystem of which packages are named."""
+    recorded = {name: settings.get(name) for name in ECOSYSTEMS}
+    sections = {name: ECOSYSTEMS[name].section(value) for name, value in recorded.items() if value}
+    return needs(sections, {name: text(name) for name, section in sections.items() if section.packages})
 
 
 def read_lock(sections: locks.Sections, directory: Path | None, profile: str) -> locks.Lock:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from solven_env.errors import StateError
 from solven_env.state import contents
+from solven_env.system import names
 from solven_env.typed import TYPE_CHECKING
 from solven_env.workspace.root import TEMPORARIES
 
@@ -53,16 +54,59 @@ class Kept(NamedTuple):
         return bool(self.kept) and not self.digest
 
 
+def read_list(state: StateStore, thread: str, generation: int) -> tuple[Kept, ...]:
+    """All that a generation kept, but for what was moved and is no longer there. StateError for a damaged list."""
+    key = _list_key(thread, generation)
+    stored = state.get(key)
+    try:
+        entries = json.loads(stored.value) if stored else []
+        listed = [_listed(entry, thread, generation) for entry in entries]
+    except (ValueError, TypeError, RecursionError) as error:
+        raise StateError(
+            "this list of kept files is damaged",
+            fix="Move it away; the bytes lie beside it, in `kept`.",
+            location=state.location(key),
+        ) from error
+    return tuple(kept for kept in listed if not kept.is_moved or state.has(kept.kept))
+
+
+def _listed(entry: Mapping[str, str], thread: str, generation: int) -> Kept:
+    kept = Kept(**entry)  # type: ignore[arg-type]
+    is_text = all(type(value) is str for value in kept[:-1]) and type(kept.size) is int
+    if not is_text or not re.fullmatch("[0-7]{4}", kept.mode):
+        raise ValueError("no entry of a list")
+    copied = rf"{re.escape(_prefix(thread, generation))}/kept/{kept.digest.removeprefix('sha256:')}"
+    moved = re.escape(_moved(thread, generation)) + r"[0-9a-f]{8}(/[^/]+)?"
+    is_digest = re.fullmatch(f"sha256:{names.DIGEST.pattern}", kept.digest)
+    place = copied if is_digest else "" if kept.digest else f"({moved})?"
+    if not re.fullmatch(place, kept.kept, re.DOTALL):
+        raise ValueError("no entry of a list")
+    return kept
+
+
+def _prefix(thread: str, generation: int) -> str:
+    return f"threads/{thread}/generations/{generation}"
+
+
+def _moved(thread: str, generation: int) -> str:
+    return f"threads/{thread}/moved/{generation}-"
+
+
+def _list_key(thread: str, generation: int) -> str:
+    return f"{_prefix(thread, generation)}/kept.json"
+
+
 class Keeper:
     """Keeps things of one workspace in one generation. The caller holds the thread's lock."""
 
     def __init__(self, root: Root, state: StateStore, thread: str, generation: int) -> None:
         self._root = root
         self._state = state
-        self._prefix = f"threads/{thread}/generations/{generation}"
-        self._moved = f"threads/{thread}/moved/{generation}-"
+        self._prefix = _prefix(thread, generation)
+        self._moved = _moved(thread, generation)
+        self._list_key = _list_key(thread, generation)
         # An interrupted apply of the same generation may have begun the list.
-        self._kept = dict.fromkeys(self._read_list())
+        self._kept = dict.fromkeys(read_list(state, thread, generation))
         copied = [kept for kept in self._kept if not kept.is_moved]
         self._sizes = {(kept.path, kept.size) for kept in copied}
         self._bytes = {kept.kept: kept.size for kept in copied}
@@ -167,28 +211,3 @@ class Keeper:
         if len(self._kept) > before:
             value = (json.dumps([kept._asdict() for kept in self._kept], indent=1) + "\n").encode()
             contents.put(self._state, self._list_key, value)
-
-    def _read_list(self) -> list[Kept]:
-        stored = self._state.get(self._list_key)
-        try:
-            listed = [self._listed(entry) for entry in json.loads(stored.value)] if stored else []
-        except (ValueError, TypeError, RecursionError) as error:
-            raise StateError(
-                "this list of kept files is damaged",
-                fix="Move it away; the bytes lie beside it, in `kept`.",
-                location=self._state.location(self._list_key),
-            ) from error
-        return [kept for kept in listed if not kept.is_moved or self._state.has(kept.kept)]
-
-    def _listed(self, entry: Mapping[str, str]) -> Kept:
-        kept = Kept(**entry)  # type: ignore[arg-type]
-        is_text = all(type(value) is str for value in kept[:-1]) and type(kept.size) is int
-        copied = f"{self._prefix}/kept/{kept.digest.removeprefix('sha256:')}"
-        moved = re.escape(self._moved) + r"[0-9a-f]{8}(/[^/]+)?"
-        if not is_text or not (kept.kept in ("", copied) or re.fullmatch(moved, kept.kept, re.DOTALL)):
-            raise ValueError("no entry of a list")
-        return kept
-
-    @property
-    def _list_key(self) -> str:
-        return f"{self._prefix}/kept.json"

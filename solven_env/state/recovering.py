@@ -1,7 +1,8 @@
-"""A thread's record, and the newest whole generation that takes its place when it is damaged or gone.
+"""A thread's record, those of its generations, and the newest whole one that takes its place if it is damaged or gone.
 
-Every apply writes its record twice: as `state.json` and beside the generation's kept files. The second is never read
-while the first is whole. Every function is handed what a record may hold (`words`): rooms above know that.
+Every apply writes its record twice: as `state.json` and beside the generation's kept files. No verb believes the second
+of the present while the first is whole; the history and a rollback read former ones. Every function is handed what a
+record may hold (`words`): rooms above know that.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import hashlib
 import re
 import time
 
-from solven_env.errors import DamagedRecordError
+from solven_env.errors import DamagedRecordError, StateError
 from solven_env.state import contents
 from solven_env.state.records import Record, load, record_key
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from solven_env.state.contents import StateStore, Stored
     from solven_env.state.grammar import Vocabulary
 
@@ -83,6 +86,26 @@ def restore(state: StateStore, thread: str, words: Vocabulary) -> Restored | Non
     return None
 
 
+def generations(state: StateStore, thread: str, words: Vocabulary) -> Iterator[tuple[int, Record | StateError]]:
+    """The generations of a thread, the newest first: the number of each, and its record or why that cannot be read."""
+    for number, key in _generations(state, thread):
+        try:
+            yield number, _generation(state, number, key, words)
+        except StateError as error:
+            yield number, error
+
+
+def _generation(state: StateStore, number: int, key: str, words: Vocabulary) -> Record:
+    """The record of one generation. StateError where it is damaged, or a newer version wrote it."""
+    stored = state.get(key)
+    if stored is None:
+        raise DamagedRecordError("this record is gone", location=state.location(key))
+    record = load(stored.value, state.location(key), words)
+    if record.generation != number or record.intended is not None:
+        raise DamagedRecordError("this record is that of another generation", location=state.location(key))
+    return record
+
+
 def _read(state: StateStore, thread: str, words: Vocabulary) -> Record | None:
     before: object = ...
     for left in reversed(range(_LOOKS)):
@@ -112,15 +135,13 @@ def _newest(state: StateStore, thread: str, words: Vocabulary) -> tuple[int, Rec
     No number is given twice, though newer ones are damaged. What an apply was about to write is not known, so the next
     one clears up as after one that was interrupted.
     """
-    generations = _generations(state, thread)
-    for number, key in generations:
-        stored = state.get(key)
+    found = _generations(state, thread)
+    for number, key in found:
         try:
-            record = load(stored.value, state.location(key), words) if stored is not None else None
+            record = _generation(state, number, key, words)
         except DamagedRecordError:
             continue
-        if record is not None and record.generation == number and record.intended is None:
-            return number, record._replace(generation=generations[0][0], intended={}, about={})
+        return number, record._replace(generation=found[0][0], intended={}, about={})
     return None
 
 

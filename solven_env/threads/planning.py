@@ -7,16 +7,20 @@ import stat
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
-from solven_env.errors import LockError, PlatformError, UsageError, raise_together
+from solven_env.errors import LockError, PlatformError, StateError, UsageError, raise_together
 from solven_env.packages import builds, locks
 from solven_env.packages.ecosystems import ECOSYSTEMS, rows
+from solven_env.profile.model import Mount
 from solven_env.profile.prepare import packages, prepare
 from solven_env.reconcile.desired import desired, desired_here, recorded_as_desired
+from solven_env.reconcile.kinds import kind_of
 from solven_env.reconcile.kinds.mount_point import PLACE
 from solven_env.reconcile.model import DIRECTORY, HostFacts, NeededBuild, State, name_in
 from solven_env.reconcile.observing import observe
 from solven_env.reconcile.plan import plan as make_plan
 from solven_env.sandbox import backends
+from solven_env.state import contents
+from solven_env.state.records import rendered_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -24,7 +28,6 @@ if TYPE_CHECKING:
     from solven_env.errors import SolvenError
     from solven_env.packages.builds import Need
     from solven_env.packages.store import Build
-    from solven_env.profile.model import Mount
     from solven_env.profile.source import ProfileSource
     from solven_env.reconcile.model import Change, Desired, OnConflict, Plan
     from solven_env.sandbox.backends.protocol import Backend
@@ -37,6 +40,8 @@ class Wanted(NamedTuple):
 
     desired: Desired
     needs: tuple[Need, ...]
+    cause: str = "apply"
+    """What the history says of the generation that comes of it."""
 
 
 def plan_drift(thread: Thread, record: Record) -> Plan:
@@ -74,6 +79,47 @@ def wanted_by_profile(
     return Wanted(desired(prepared.profile, prepared.files, prepared.given), builds.needs(sections, lock))
 
 
+def wanted_by_generation(thread: Thread, former: Record) -> Wanted:
+    """The wanted state that a former generation left: its files to the byte, settings, inputs and builds.
+
+    StateError where the bytes of a file or the text of a lock are gone; PlatformError for mounts that no host path is
+    there for. The workspace is not looked at.
+    """
+    needs = thread.needs(former)
+    raise_together(list(_unmountable(Mount(**each) for each in former.settings["mounts"])))
+    found = recorded_as_desired(former)
+    states = {
+        address: _with_bytes(thread, former, address, state) if kind_of(address).TYPE == "file" else state
+        for address, state in found.states.items()
+    }
+    return Wanted(
+        found._replace(states=states, brought=_brought(former, needs)), needs, f"rollback to {former.generation}"
+    )
+
+
+def _with_bytes(thread: Thread, former: Record, address: str, state: State) -> State:
+    key = rendered_key(state.digest)
+    data = contents.read(thread.state, key, state.digest.removeprefix("sha256:"))
+    if data is None:
+        raise StateError(
+            f"the bytes that generation {former.generation} had for {name_in(address)} are gone or damaged",
+            fix=f"Nothing was changed. Take another generation (solven-env history {thread.name}), or apply the"
+            f" profile's release {former.profile['release']}.",
+            location=thread.state.location(key),
+        )
+    return state._replace(size=len(data), data=data)
+
+
+def _brought(record: Record, needs: Sequence[Need]) -> dict[str, str]:
+    """The recorded files that builds brought (a profile has no such file of `own: keys`), as `Desired.brought`."""
+    found = {f"file:{need.ecosystem.WORKSPACE_LOCK}": f"build:{need.kind}" for need in needs if need.lock is not None}
+    return {
+        address: by
+        for address, by in found.items()
+        if address in record.resources and record.resources[address].own == "keys"
+    }
+
+
 def missing_sources(mounts: Iterable[Mount]) -> tuple[Mount, ...]:
     """The mounts whose host paths are not there, or out of this user's reach; optional ones too."""
     return tuple(mount for mount in mounts if mount.kind == "bind" and not os.path.exists(mount.source))  # noqa: PTH110
@@ -94,7 +140,7 @@ def plan(
     thread: Thread, wanted: Wanted, record: Record | None, on_conflict: OnConflict = "fail"
 ) -> tuple[Plan, tuple[Need, ...]]:
     """Plan that makes a thread as it is wanted where this is recorded, and the builds that this host lacks for it."""
-    asked, needs = wanted
+    asked, needs, _ = wanted
     found = [(need, builds.find(need, thread.config)) for need in needs]
     backend = backends.find(asked.settings["backend"])
     needed = [_needed(thread, need, build, record, backend) for need, build in found]

@@ -117,10 +117,7 @@ class Thread(NamedTuple):
         """The builds that a recorded thread needs, on whatever host."""
         from solven_env.packages import builds
 
-        recorded = {name: record.settings.get(name) for name in ECOSYSTEMS}
-        sections = {name: ECOSYSTEMS[name].section(value) for name, value in recorded.items() if value}
-        texts = {name: self._lock(record, name) for name, section in sections.items() if section.packages}
-        return builds.needs(sections, texts)
+        return builds.recorded_needs(record.settings, lambda name: self._lock(record, name))
 
     def added(self, record: Record, builds: Mapping[str, Mapping[str, str]]) -> tuple[Added, ...]:
         """The packages that the thread added to these builds on this host (by kind, as a record names them)."""
