@@ -41,7 +41,7 @@ from solven_env.system.syscalls import (
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from types import TracebackType
 
 READ_LIMIT = 16 * 1024 * 1024
@@ -56,6 +56,7 @@ TEMPORARIES = ".solven-env-*.tmp"
 _TEMPORARY = re.compile(r"\.solven-env-[0-9a-f]{16}\.tmp")
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _PIECE = 1024 * 1024
+_LINKS = 40
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
@@ -172,6 +173,45 @@ class Root:
                 if error.errno != errno.EINVAL:
                     raise
                 raise _refusal(path, "something else than a symbolic link stands here", "Look at it.") from error
+
+    def follow(self, path: str, barred: Collection[str] = (), *, to_nothing: bool = False) -> str | None:
+        """Path of the regular file to which the link at `path` leads as commands see it, for whom the workspace is `/`.
+
+            >>> root.follow("pyproject.toml", {"proc", "tmp"})  # doctest: +SKIP
+            'repo/pyproject.toml'
+
+        None where it leads to no regular file, over more than 40 links (as path_resolution(7) has it), or to one of the
+        `barred` paths or through it: commands find something else there. With `to_nothing` a path is given at which
+        nothing stands, too. The path holds no link as long as nothing in the workspace changes: look at the file once
+        more when it is changed.
+        """
+        rest, done, links = path.split("/")[::-1], [""], 0
+        entry = None
+        try:
+            while rest:
+                name = rest.pop()
+                if entry is not None and entry.kind != "directory":
+                    return None
+                if name == "..":
+                    done = done[: max(1, len(done) - 1)]
+                elif name not in ("", "."):
+                    here = "/".join((*done, name))[1:]
+                    entry = None if here in barred else self.stat(here)
+                    if entry is None:
+                        return here if to_nothing and not rest and here not in barred else None
+                    if entry.kind == "symlink":
+                        links += 1
+                        target = self.read_link(here)
+                        done = [""] if target.startswith("/") else done
+                        rest += target.split("/")[::-1]
+                        entry = None
+                    else:
+                        done.append(name)
+                    if links > _LINKS:
+                        return None
+        except (FileNotFoundError, WorkspaceError):  # gone meanwhile, closed to us, or longer than a path can be
+            return None
+        return "/".join(done)[1:] if entry is not None and entry.kind == "file" else None
 
     def closed_directory(self, path: str) -> str | None:
         """The first directory on the way to `path` whose mode keeps us from what is in it; None where none does."""

@@ -89,6 +89,70 @@ def test_no_text_is_anything_but_a_path_or_a_refusal(tmp_path_factory: pytest.Te
             assert (entry is not None) == os.path.lexists(place / path)
 
 
+# Following links
+
+
+@pytest.mark.parametrize(
+    ("target", "leads_to"),
+    [
+        ("real", "real"),
+        ("/real", "real"),
+        ("../../real", "real"),  # commands are at /, above which is /
+        ("d/../real", "real"),
+        ("./d//inner", "d/inner"),
+        ("to-d/inner", "d/inner"),
+        ("/to-d/up", "real"),
+        ("real/", None),
+        ("real/.", None),
+        ("d", None),
+        ("/", None),
+        ("nothing", None),
+        ("d/nothing", None),
+        ("loop", None),
+        ("link", None),
+        ("fifo", None),
+        ("barred", None),
+        ("bar/inner", None),
+        ("bar/../real", None),
+        ("to-bar/inner", None),
+        ("/etc/passwd", None),
+        ("x" * 300, None),
+        ("d/" * 1500 + "x", None),
+    ],
+)
+def test_a_link_is_followed_as_commands_see_it(root: Root, tmp_path: Path, target: str, leads_to: str | None) -> None:
+    for name in ("d", "bar"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "inner").touch()
+    for name in ("real", "barred"):
+        (tmp_path / name).touch()
+    for name, to in (("loop", "loop"), ("to-d", "d"), ("d/up", "../real"), ("to-bar", "/bar"), ("link", target)):
+        (tmp_path / name).symlink_to(to)
+    os.mkfifo(tmp_path / "fifo")
+    assert root.follow("link", {"barred", "bar"}) == leads_to
+
+
+@pytest.mark.parametrize(
+    ("target", "leads_to"), [("nothing", "nothing"), ("d/../nothing", "nothing"), ("nothing/x", None), ("bar", None)]
+)
+def test_a_link_can_be_followed_to_where_nothing_is(
+    root: Root, tmp_path: Path, target: str, leads_to: str | None
+) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "link").symlink_to(target)
+    assert root.follow("link", {"bar"}, to_nothing=True) == leads_to
+
+
+def test_as_many_links_are_followed_as_by_the_kernel(root: Root, tmp_path: Path) -> None:
+    (tmp_path / "0").touch()
+    for number in range(1, 42):
+        (tmp_path / str(number)).symlink_to(str(number - 1))
+    assert (root.follow("40"), root.follow("41")) == ("0", None)
+    assert (tmp_path / "40").exists()
+    with pytest.raises(OSError, match="Too many levels"):
+        (tmp_path / "41").stat()
+
+
 # Looking
 
 
