@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from solven_env.profile.render import RenderedFile
     from solven_env.profile.rendered_directory import Difference
     from solven_env.reconcile.keep import Kept
-    from solven_env.reconcile.model import Change, Plan, State
+    from solven_env.reconcile.model import Change, Note, Plan, State
     from solven_env.run.missing_programs import MissingProgram
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.runtime import SessionState
@@ -46,6 +46,8 @@ class ThreadReport(NamedTuple):
     """For each of `kept`, the path of its bytes or of what was moved; empty for a link, which is told whole."""
     missing_programs: tuple[MissingProgram, ...] = ()
     """The programs that the profile needs of the host and commands would not find. Only `apply` fills it."""
+    notes: tuple[Note, ...] = ()
+    """Remarks about files that stay otherwise than the profile says: kept ones, links that are not followed."""
     remarks: tuple[Remark, ...] = ()
     """Remarks about the builds' packages: whose install scripts did not run. `apply` and `status` fill it."""
     carried: tuple[Fate, ...] = ()
@@ -88,9 +90,12 @@ class ThreadReport(NamedTuple):
                     "before": _state(change.before),
                     "after": _state(change.after),
                     **({"versions": [each._asdict() for each in change.versions]} if change.versions else {}),
+                    **({"clashes": [each._asdict() for each in change.clashes]} if change.clashes else {}),
+                    **({"choices": dict(change.choices)} if change.choices else {}),
                 }
                 for change in self.changes
             ],
+            **({"notes": [each._asdict() for each in self.notes]} if self.notes else {}),
         }
 
 
@@ -280,6 +285,7 @@ def thread_report(computed: Plan) -> ThreadReport:
         _thread_state(computed, generation),
         generation,
         computed.changes,
+        notes=computed.notes,
         is_interrupted=computed.is_interrupted,
     )
 

@@ -102,6 +102,8 @@ def say_result(report: ThreadReport, done: str, dry_run: bool) -> None:
         tell(f"{what} {printable(kept.path)}{f' -> {printable(kept.target)}' if kept.target else ''}", indent=2)
         if location:
             say(f"      {printable(shlex.quote(location))}")
+    for path, message in report.notes:
+        tell(f"{printable(path)}: {message}", indent=2)
     for line in told(report.remarks):
         tell(line, indent=2)
     count = counted(len(report.changes), "change")

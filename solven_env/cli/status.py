@@ -60,6 +60,8 @@ def command(
             state = _STATES.get(each.state, f"{each.state} since")
             tell(f"{each.thread}: {state} {each.profile} {each.release}, generation {each.generation}")
             say_changes(each)
+            for path, message in each.notes:
+                tell(f"{printable(path)}: {message}", indent=2)
             for key in each.builds:
                 tell(f"build {key}", indent=2)
             added = "; ".join(filter(None, map(_told_added, each.added)))

@@ -35,13 +35,24 @@ def say_diff(report: ThreadReport, *, full: bool = False) -> None:
             tell(f"{printable(change.name)}: {told_versions(change.versions, len(change.versions))}")
         is_told = change.versions and change.cause == "pending" and not full
         for line in () if is_told else _lines(change):
-            say(line, line[0] if line[:1] in "+-@!" and line[:3] not in ("+++", "---") else "")
+            sign = line[0] if line[:1] in "+-@!" and line[:3] not in ("+++", "---") else ""
+            if line[:1] in "!#":
+                tell(line, hang=4, sign=sign)
+            else:
+                say(line, sign)
 
 
 def _lines(change: Change) -> Iterator[str]:
     name = printable(change.name)
     if change.cause != "pending":
         yield f"{'!' if change.cause == 'conflict' else '#'} {change.cause}: {name}: {change.reason}"
+    for where, ours, theirs in change.clashes:
+        if where:
+            yield f"!   {printable(where)}"
+        yield f"!     profile:   {printable(ours)}"
+        yield f"!     workspace: {printable(theirs)}"
+    for choice, does in change.choices.items():
+        yield f"!   --on-conflict {choice}: {does}"
     if kinds.is_file(change):
         yield from _file_lines(name, change.before, change.after)
     else:

@@ -711,7 +711,7 @@ def _files(row: Ecosystem, tree: Root, brings: Iterable[Installed], names: Itera
         if parts:
             with suppress(transfer.UnfitError):
                 found |= {piece.path for piece in transfer.expand(tree, parts)}
-    return transfer.with_bytecode(tree, found.difference(row.NEEDED))
+    return found.difference(row.NEEDED)
 
 
 def _tops(build: Build) -> set[str]:

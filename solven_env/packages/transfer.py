@@ -300,24 +300,6 @@ def vanished(build: Root, files: Collection[str], keep: Iterable[str]) -> tuple[
     return tuple(sorted(path for path in hidden if not any(whole.get(above) for above in _parents(path))))
 
 
-def with_bytecode(build: Root, files: Iterable[str]) -> set[str]:
-    """The files of a build, and the bytecode that was made of them.
-
-    Python takes it for that of another file in their place, if that has the same size and time.
-    """
-    found = set(files)
-    by_directory: dict[str, set[str]] = {}
-    for path in found:
-        directory, name = posixpath.split(path)
-        if name.endswith(".py"):
-            by_directory.setdefault(f"{directory}/{BYTECODE}", set()).add(name[:-3])
-    for directory, names in by_directory.items():
-        entry = build.stat(directory)
-        compiled = build.list(directory) if entry is not None and entry.kind == "directory" else ()
-        found |= {f"{directory}/{name}" for name in compiled if name.split(".")[0] in names}
-    return found
-
-
 def _parents(path: str) -> Iterator[str]:
     while path:
         path = posixpath.dirname(path)

@@ -21,6 +21,7 @@ from solven_env.profile.model import (
 )
 from solven_env.profile.mounts import Occupant
 from solven_env.profile.paths import absolute_problem, relative_problem, target_problem
+from solven_env.system.names import KEYED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -196,15 +197,33 @@ def _dotfiles(
             continue
         taken.append(Occupant(f"/{path}", mounts.FILE, where))
         form = next((form for form in _FORMS if form in item), None)
+        own = item.get("own", "whole")
+        problem = _own_problem(own, path)
+        if problem:
+            document.report(document.at_value("dotfiles", written, "own"), *problem)
         if form:
             yield Dotfile(
                 path=path,
                 form=form,
                 text=item[form],
                 mode=item.get("mode", DEFAULT_MODE),
-                own=item.get("own", "whole"),
+                own=own,
                 location=document.at_value("dotfiles", written, form),
             )
+
+
+def _own_problem(own: str, path: str) -> tuple[str, str] | None:
+    """The reason against an ownership of a file with this path, and its fix.
+
+    >>> _own_problem("keys", "setup.cfg")[1]
+    'Write `own: block`, or `seed` for a file that is written once.'
+    """
+    if own == "keys" and not path.endswith(KEYED):
+        message = f"only TOML and JSON files are merged by keys, and {path} ends in neither .toml nor .json"
+        return message, "Write `own: block`, or `seed` for a file that is written once."
+    if own == "block" and path.endswith(".json"):
+        return "JSON has no comments, which would mark a block", "Write `own: keys`."
+    return None
 
 
 def _links(

@@ -16,6 +16,7 @@ from solven_env.errors import ConflictError, WorkspaceError
 from solven_env.reconcile.keep import Keeper, Kept
 from solven_env.reconcile.kinds import directory, kind_of, state_of
 from solven_env.reconcile.model import name_in
+from solven_env.reconcile.ownership import AGENTS_MODE
 from solven_env.reconcile.replacing import changed_meanwhile, look
 from solven_env.state import contents
 from solven_env.state.records import Record, Recorded, lock_key, record_key, rendered_key
@@ -23,11 +24,11 @@ from solven_env.system.failures import shown
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from typing import Any
 
     from solven_env.reconcile import model
-    from solven_env.reconcile.model import Change, Plan
+    from solven_env.reconcile.model import Change, OnConflict, Plan
     from solven_env.state import StateStore
     from solven_env.workspace.root import Root
 
@@ -71,17 +72,25 @@ def let_in(plan: Plan, open_root: Callable[[], Root]) -> tuple[Change, ...]:
 
 
 def refuse_conflicts(plan: Plan) -> None:
-    """Raise a `ConflictError` that names every conflict of the plan, unless they are to be overwritten."""
+    """Raise a `ConflictError` that names every conflict of the plan: those that the caller's choice does not settle."""
     conflicts = [change for change in plan.changes if change.cause == "conflict"]
-    if conflicts and plan.on_conflict != "overwrite":
+    if conflicts:
         listed = "; ".join(f"{change.name}: {change.reason}" for change in conflicts)
         raise ConflictError(
             f"nothing was written, since changes in the workspace would be lost ({listed})",
-            fix="Look with diff; move them away, or apply with --on-conflict overwrite, which keeps them first.",
+            fix=_fix(conflicts, plan.on_conflict),
             location=plan.thread,
             changes=plan.changes,
             generation=plan.base.generation if plan.base else 0,
         )
+
+
+def _fix(conflicts: Sequence[Change], chosen: OnConflict) -> str:
+    """Words that say what each other choice would do about these conflicts."""
+    told = "Look with diff; move them away, or apply with --on-conflict overwrite, which keeps them first"
+    words = {"keep": "leaves the workspace's version", "merge": "has both, which changed other lines"}
+    others = [choice for choice in words if choice != chosen and all(choice in each.choices for each in conflicts)]
+    return f"{told}{''.join(f', or {choice}, which {words[choice]}' for choice in others)}."
 
 
 def apply(
@@ -106,12 +115,16 @@ def apply(
     key = record_key(plan.thread)
     written = {digest for digest, text in plan.desired.locks.items() if contents.keep(state, lock_key(digest), text)}
     again = tuple(name for name, build in base.builds.items() if build["lock"] in written)
+    rendered = {each.digest: each.data for each in plan.desired.states.values() if each.data is not None}
+    merged = {change.after.digest: change.after.data for change in plan.changes if change.after and change.after.data}
+    for digest, data in {**rendered, **plan.kept, **merged}.items():
+        contents.keep(state, rendered_key(digest), data)
     if not plan.changes and plan.is_recorded:
         if base._replace(added=added) != plan.base:
             contents.put(state, key, base._replace(added=added).dump())
         return Applied(base.generation, locks=again)
     generation = _unused(state, plan.thread, base.generation + 1)
-    contents.put(state, key, base._replace(intended=_also(base.intended or {}, plan.entries)).dump())
+    contents.put(state, key, base._replace(intended=_also(base.intended or {}, _left(plan))).dump())
     with open_root() as root:
         keeper = Keeper(root, state, plan.thread, generation)
         with _changing(plan.thread):
@@ -134,9 +147,6 @@ def apply(
         uid=base.uid,
         added=added,
     )
-    for each in plan.desired.states.values():
-        if each.data is not None:
-            contents.keep(state, rendered_key(each.digest), each.data)
     told = {**about, "kept": [each._asdict() for each in keeper.kept]}
     # Never replaced: of two hosts that write one generation's, one alone goes on.
     state.create(_generation_key(plan.thread, generation), done._replace(about=told).dump())
@@ -153,6 +163,18 @@ def _unused(state: StateStore, thread: str, number: int) -> int:
 
 def _generation_key(thread: str, generation: int) -> str:
     return f"threads/{thread}/generations/{generation}/record.json"
+
+
+def _left(plan: Plan) -> dict[str, Recorded]:
+    """The entries of what a plan may leave: with the digest of what is written in the place of a rendering."""
+    left = dict(plan.entries)
+    for change in plan.changes:
+        before = left.get(change.address) or (plan.base.resources.get(change.address) if plan.base else None)
+        if change.after is not None and change.after.type == "file" and before is not None and before.digest:
+            left[change.address] = before._replace(
+                kept="" if change.after.digest == before.digest else change.after.digest
+            )
+    return left
 
 
 def _also(
@@ -181,21 +203,22 @@ def _prepare(root: Root, keeper: Keeper, plan: Plan) -> None:
         root.adopt()
     if os.geteuid() != 0:  # whom no mode keeps out
         ours = (change for change in plan.changes if kind_of(change.address).LIES == "workspace")
-        for above in sorted({posixpath.dirname(change.name).strip("/") for change in ours}):
+        for above in sorted({posixpath.dirname(change.place).strip("/") for change in ours}):
             if above and root.closed_directory(f"{above}/x") is None:
                 # Nothing may be there, or a link in its place: it is the changes that tell what cannot be done.
                 with suppress(OSError, WorkspaceError):
                     root.let_owner_in(above)
     if plan.is_interrupted:
         _clear(root, keeper, plan)
-    keeper.copy(change.name for change in plan.changes if change.keep)
+    keeper.copy(change.place for change in plan.changes if change.keep)
 
 
 def _note_mode(entries: dict[str, Recorded], change: Change, left: model.State | None) -> None:
     """Note in the record where the storage keeps no modes: else every look would find a difference."""
-    if change.after and change.after.mode and left:
+    entry = entries.get(change.address)
+    if entry is not None and entry.own not in AGENTS_MODE and change.after and change.after.mode and left:
         kept = change.after.mode if left.mode == change.after.mode else ""
-        entries[change.address] = entries[change.address]._replace(mode=kept)
+        entries[change.address] = entry._replace(mode=kept)
 
 
 def _note_modes(entries: dict[str, Recorded], root: Root) -> None:
@@ -212,8 +235,9 @@ def _clear(root: Root, keeper: Keeper, plan: Plan) -> None:
     assert plan.base is not None
     intended = plan.base.intended or {}
     entries = [*plan.entries.values(), *plan.base.resources.values(), *chain.from_iterable(intended.values())]
-    ours = {entry.digest for entry in entries if entry.digest}
+    ours = {digest for entry in entries for digest in (entry.digest, entry.kept) if digest}
     names = {name_in(each) for each in (*plan.entries, *plan.desired.states, *plan.base.resources, *intended)}
+    names |= plan.places
     for above in sorted({posixpath.dirname(name) for name in names - {"/"}}):
         found = root.temporaries(above)
         leftovers = [name for name in found[:_LEFTOVERS] if _is_leftover(root, keeper, above, name, ours)]

@@ -9,9 +9,8 @@ What follows depends only on which of desired, observed and recorded are equal (
 | no | no | yes | drift: only the workspace changed |
 | no | no | no | conflict: both changed, differently; drift where nothing is there that could be lost |
 
-Where only the mode differs from what the profile asks (a file that we never wrote) or from what we left (a file that
-the profile drops), the bytes decide: pending. Where the storage keeps no modes, the record has none, and they say
-nothing.
+A mode alone is never a conflict: where the bytes are those that the profile asks for, or those that we left, it is
+pending. Where the storage keeps no modes, the record has none, and they say nothing.
 """
 
 from __future__ import annotations
@@ -23,14 +22,16 @@ from solven_env.typed import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from solven_env.reconcile.model import Cause, Desired, State
+    from solven_env.reconcile.model import Cause, Desired, OnConflict, State
+    from solven_env.reconcile.ownership import Verdict
     from solven_env.state.records import Record
 
 
 class Seen(NamedTuple):
     """The states of one address: desired, observed, as the last whole apply left it, and as interrupted ones may have.
 
-    `desired` is None where the profile does not ask for it.
+    `desired` is what has to stand there; None for nothing. That is what the profile asks for, unless the kind's `look`
+    made it another, by merging say.
     """
 
     address: str
@@ -38,6 +39,14 @@ class Seen(NamedTuple):
     observed: State | None
     last: State | None
     intended: tuple[State, ...] = ()
+    choice: OnConflict = "fail"
+    rendered: Mapping[str, bytes] = {}
+    """Bytes that earlier applies rendered or kept, by digest."""
+    is_anew: bool = False
+    """True where the thread has no workspace."""
+    asked: State | None = None
+    """State that the profile asks for, where a verdict says what has to stand there."""
+    verdict: Verdict | None = None
 
     @property
     def recorded(self) -> State | None:
@@ -67,8 +76,7 @@ def judge(desired: State | None, observed: State | None, recorded: State | None)
         return "pending"
     if same(desired, recorded, recorded) or observed is None:
         return "drift"
-    known = desired if recorded is None else recorded if desired is None else None
-    return "pending" if known is not None and same_bytes(observed, known) else "conflict"
+    return "pending" if same_bytes(observed, desired) or same_bytes(observed, recorded) else "conflict"
 
 
 def same(one: State | None, other: State | None, recorded: State | None) -> bool:

@@ -8,7 +8,7 @@ import json
 from solven_env.documents.diagnostics import Diagnostic, Location
 from solven_env.errors import ProfileError
 from solven_env.reconcile.kinds import KINDS, kind_of, state_of
-from solven_env.reconcile.model import Desired, name_in
+from solven_env.reconcile.model import Desired, State, name_in
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -57,7 +57,17 @@ def recorded_as_desired(record: Record) -> Desired:
         settings=record.settings,
         states={address: state_of(entry) for address, entry in record.resources.items()},
         own={address: entry.own for address, entry in record.resources.items()},
+        kept=kept_versions(record),
     )
+
+
+def kept_versions(record: Record) -> dict[str, State]:
+    """Versions of whole files that an apply kept in the place of what the profile asked for, by address."""
+    return {
+        address: State("file", entry.kept, entry.mode)
+        for address, entry in record.resources.items()
+        if entry.kept and entry.own == "whole"
+    }
 
 
 def desired_here(wanted: Desired, record: Record | None, host: HostFacts) -> Desired:

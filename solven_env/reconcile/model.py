@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from solven_env.packages.locks import VersionChange
+    from solven_env.reconcile.merging import Clash
     from solven_env.state.records import Record, Recorded
 
 OnConflict = Literal["fail", "merge", "keep", "overwrite"]
@@ -65,6 +66,10 @@ class Change(NamedTuple):
     """True if `before` is not as we wrote it, so that it goes into the generation first."""
     versions: tuple[VersionChange, ...] = ()
     """For a lock in the workspace that a build brings: the versions that the profile pins otherwise than before."""
+    clashes: tuple[Clash, ...] = ()
+    """For a conflict in a file: the keys, packages or lines that the profile and the workspace changed differently."""
+    choices: Mapping[str, str] = {}
+    """For a conflict, what each choice that settles it would do: `{"keep": "the workspace's version stays"}`."""
 
     @property
     def kind(self) -> str:
@@ -75,6 +80,11 @@ class Change(NamedTuple):
     def name(self) -> str:
         """Path in the workspace, or another name within the kind: the address's second part."""
         return name_in(self.address)
+
+    @property
+    def place(self) -> str:
+        """Path in the workspace at which the change is made: the name, or where a link at the name leads to."""
+        return (self.before.at if self.before else "") or self.name
 
 
 class Desired(NamedTuple):
@@ -87,6 +97,10 @@ class Desired(NamedTuple):
     """The state of each resource, by address."""
     own: Mapping[str, str]
     """`whole`, `keys`, `block` or `seed` for the address of each file."""
+    kept: Mapping[str, State] = {}
+    """Versions of whole files (by address) that are to stand in the place of their states, as an apply kept them once;
+    their bytes may be those that are observed as `rendered`.
+    """
     reads: Mapping[str, frozenset[str]] = {}
     """For a resource that the profile makes of its settings, the names of those that it is made of: `env.LANG`."""
     brought: Mapping[str, str] = {}
@@ -140,6 +154,15 @@ class Observed(NamedTuple):
 
     states: Mapping[str, State]
     closed: Mapping[str, Closed] = {}
+    rendered: Mapping[str, bytes] = {}
+    """Bytes that earlier applies rendered or kept, by digest: those that merging needs."""
+
+
+class Note(NamedTuple):
+    """Remark about a file that stays as it is, though the profile says something else."""
+
+    path: str
+    message: str
 
 
 class Plan(NamedTuple):
@@ -151,6 +174,11 @@ class Plan(NamedTuple):
     entries: Mapping[str, Recorded]
     desired: Desired
     on_conflict: OnConflict = "fail"
+    kept: Mapping[str, bytes] = {}
+    """Bytes of the versions that are kept in the place of what the profile asks for, by digest."""
+    notes: tuple[Note, ...] = ()
+    places: frozenset[str] = frozenset()
+    """Paths of the files that stand behind links."""
 
     @property
     def is_interrupted(self) -> bool:

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from solven_env.errors import WorkspaceError
-from solven_env.reconcile.kinds import KINDS, directory, kind_of
-from solven_env.reconcile.model import CLOSED, Closed, Observed, State, name_in
+from solven_env.reconcile.kinds import KINDS, directory, files, kind_of, mount_point
+from solven_env.reconcile.model import CLOSED, DIRECTORY, Closed, Observed, State, name_in, parents
+from solven_env.reconcile.ownership import FOLLOWING
 from solven_env.reconcile.plan import addresses
+from solven_env.reconcile.replacing import look
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
     from solven_env.reconcile.model import Desired, HostFacts
     from solven_env.state.records import Record
     from solven_env.workspace.root import Root
 
 
-def observe(root: Root | None, desired: Desired, record: Record | None, host: HostFacts) -> Observed:
-    """State of every resource that is desired or recorded; `root` is None where there is no workspace."""
+def nothing_rendered(digest: str) -> None:
+    """For a thread of which no bytes are on record."""
+
+
+def observe(
+    root: Root | None,
+    desired: Desired,
+    record: Record | None,
+    host: HostFacts,
+    read: Callable[[str], bytes | None] = nothing_rendered,
+) -> Observed:
+    """State of every resource that is desired or recorded; `root` is None where there is no workspace. `read` gives the
+    bytes that were rendered once, by their digest.
+    """
     states: dict[str, State] = {}
     closed: dict[str, Closed] = {}
     for kind in KINDS.values():
@@ -30,7 +48,80 @@ def observe(root: Root | None, desired: Desired, record: Record | None, host: Ho
             if not isinstance(error.__cause__, PermissionError):
                 raise
             closed.update([_closed(root, address)])
-    return Observed(states, closed)
+    if root is not None:
+        states |= _behind_links(root, states, desired, record, host)
+    return Observed(states, closed, _rendered(states, desired, record, read))
+
+
+def _behind_links(
+    root: Root, states: Mapping[str, State], desired: Desired, record: Record | None, host: HostFacts
+) -> dict[str, State]:
+    """States of the files of the workspace to which links in the place of merged files lead, by the links' addresses;
+    and of the directories in whose place links stand, where all that the profile has in them is behind these.
+
+    A file that has an address of its own is not one of them, nor is one to which two links lead.
+    """
+    settings = [desired.settings, *([record.settings] if record else [])]
+    barred = frozenset[str]().union(*(mount_point.barred(each, host) for each in settings))
+    recorded = record.resources if record else {}
+    linked = {name_in(address) for address, state in states.items() if state.type == "symlink"}
+    names = files((*desired.states, *recorded))
+    found: dict[str, State] = {}
+    for name, address in names.items() if linked else ():
+        own = desired.own.get(address) or recorded[address].own
+        if own in FOLLOWING and not linked.isdisjoint((name, *parents(name))):
+            # An apply that was interrupted may have taken the old file away: not every storage exchanges files.
+            begun = (record.intended or {}).get(address, ()) if record else ()
+            at = root.follow(name, barred, to_nothing=any(each.kept for each in begun))
+            behind = _behind(root, at) if at is not None and at not in names else None
+            if behind is not None:
+                found[address] = behind
+    led_to = [each.at for each in found.values()]
+    found = {address: state for address, state in found.items() if led_to.count(state.at) == 1}
+    directories = _linked_directories(linked, desired, found)
+    made_again = linked & set(map(name_in, desired.states.keys() - directories.keys()))
+    return directories | {
+        address: state for address, state in found.items() if made_again.isdisjoint(parents(name_in(address)))
+    }
+
+
+def _behind(root: Root, at: str) -> State | None:
+    """State of the file at the end of a link; a link to nothing where nothing is there."""
+    with suppress(WorkspaceError):  # closed to us: it is not followed
+        state = look(root, at) or State("symlink")
+        return state._replace(at=at) if state.type in ("file", "symlink") else None
+    return None
+
+
+def _linked_directories(linked: Collection[str], desired: Desired, found: Mapping[str, State]) -> dict[str, State]:
+    """States of directories behind links: as if they stood there, if every file that is asked for in them is found."""
+    directories: dict[str, State] = {}
+    for name in linked:
+        beneath = [each for each in desired.states if name_in(each).startswith(f"{name}/")]
+        inner = {each for each in beneath if each == directory.address_of(name_in(each))}
+        if beneath and found.keys() >= set(beneath) - inner:
+            directories |= dict.fromkeys((directory.address_of(name), *inner), DIRECTORY)
+    return directories
+
+
+def _rendered(
+    states: Mapping[str, State], desired: Desired, record: Record | None, read: Callable[[str], bytes | None]
+) -> dict[str, bytes]:
+    """Bytes that earlier applies left on record for the files of which they may be needed, by digest."""
+    found: dict[str, bytes] = {}
+    if record is None:
+        return found
+    for kept in desired.kept.values():
+        data = read(kept.digest)
+        found |= {kept.digest: data} if data is not None else {}
+    for address in files({**record.resources, **(record.intended or {})}).values():
+        entries = (*filter(None, [record.resources.get(address)]), *(record.intended or {}).get(address, ()))
+        known = [states.get(address), desired.states.get(address)]
+        here = {each.digest for each in known if each is not None and each.data is not None}
+        wanted = {digest for each in entries for digest in (each.digest, each.kept)} - here - found.keys()
+        read_now = ((digest, read(digest)) for digest in sorted(wanted) if digest.startswith("sha256:"))
+        found |= {digest: data for digest, data in read_now if data is not None}
+    return found
 
 
 def _closed(root: Root, address: str) -> tuple[str, Closed]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from solven_env.reconcile import compare
 from solven_env.reconcile.compare import Seen, changed_settings
 from solven_env.reconcile.kinds import KINDS, kind_of, state_of
-from solven_env.reconcile.model import Change, Desired, Plan, State, name_in
+from solven_env.reconcile.kinds.directory import WORKSPACE
+from solven_env.reconcile.model import Change, Desired, Note, Plan, State, name_in
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from solven_env.reconcile.model import Action, Cause, Observed, OnConflict
     from solven_env.state.records import Record, Recorded
@@ -27,11 +30,19 @@ def plan(
     """The changes that have to be made, in this order: removals (files, then directories), then what is made or
     replaced, in the order of `KINDS`, then the settings. With `on_conflict` what it settles is no conflict.
     """
-    seen = {address: _look(address, desired, observed, record) for address in addresses(desired, record)}
+    seen = {address: _look(address, desired, observed, record, on_conflict) for address in addresses(desired, record)}
     changed = changed_settings(record, desired)
     known = {address: each for address, each in seen.items() if not _is_closed(address, observed)}
     removals = list(_removals(desired, known))
-    additions = _additions(desired, known, {change.name for change in removals}, changed)
+    # What is removed first stands in nobody's way: a file becomes a directory, or the other way round.
+    gone = {change.name for change in removals if change.after is None}
+    freed = {
+        address: _look(address, desired, observed, record, on_conflict, is_free=True)
+        for address in known
+        if address in desired.states and name_in(address) in gone
+    }
+    known, seen = {**known, **freed}, {**seen, **freed}
+    additions = _additions(desired, known, changed)
     computed = Plan(
         thread=thread,
         changes=(*_openings(observed), *removals, *additions),
@@ -39,6 +50,7 @@ def plan(
         entries=_entries(desired, seen, additions),
         desired=desired,
         on_conflict=on_conflict,
+        **_kept_and_noted(seen.values()),
     )
     for kind in KINDS.values():
         computed = computed._replace(changes=(*computed.changes, *kind.further_changes(computed, changed)))
@@ -57,41 +69,56 @@ def _openings(observed: Observed) -> Iterator[Change]:
         yield Change(address, "replace", "drift", reason, state, State(state.type))
 
 
-def _look(address: str, desired: Desired, observed: Observed, record: Record | None) -> Seen:
+def _look(
+    address: str,
+    desired: Desired,
+    observed: Observed,
+    record: Record | None,
+    choice: OnConflict,
+    *,
+    is_free: bool = False,
+) -> Seen:
+    """The states of an address; with `is_free` as if nothing stood there."""
     last = record.resources.get(address) if record else None
     intended = (record.intended or {}).get(address, ()) if record else ()
     seen = Seen(
         address,
         desired.states.get(address),
-        observed.states.get(address),
+        None if is_free else observed.states.get(address),
         state_of(last) if last else None,
         tuple(map(state_of, intended)),
+        choice,
+        observed.rendered,
+        is_anew=WORKSPACE not in observed.states,
     )
     return kind_of(address).look(seen, desired, record)
 
 
 def _removals(desired: Desired, known: Mapping[str, Seen]) -> Iterator[Change]:
-    dropped = [each for each in known.values() if each.desired is None and each.recorded]
+    dropped = [each for address, each in known.items() if address not in desired.states and _was_ours(each)]
     gone: set[str] = set()
     for kind in reversed(KINDS.values()):
         for each, cause in kind.removals([each for each in dropped if kind_of(each.address) is kind], desired, gone):
-            gone.add(name_in(each.address))
+            if each.desired is None:
+                gone.add(name_in(each.address))
             yield _change(each, cause, each.observed, ())
 
 
-def _additions(
-    desired: Desired, known: Mapping[str, Seen], gone: Collection[str], changed: Sequence[str]
-) -> list[Change]:
+def _was_ours(each: Seen) -> bool:
+    """True for what an apply left, or may have left of a file that it merged."""
+    return each.recorded is not None or (bool(each.intended) and each.verdict is not None)
+
+
+def _additions(desired: Desired, known: Mapping[str, Seen], changed: Sequence[str]) -> list[Change]:
     additions = []
     for address, each in known.items():
-        if each.desired is None:
+        if address not in desired.states:
             continue
-        # What is removed first stands in nobody's way: a file becomes a directory, or the other way round.
-        found = None if name_in(address) in gone else each.observed
-        cause = kind_of(address).judge(each, found, desired)
+        cause = kind_of(address).judge(each, each.observed, desired)
         if cause:
             read = desired.reads.get(address, frozenset())
-            additions.append(_change(each, cause, found, [name for name in changed if compare.is_read(name, read)]))
+            because = [name for name in changed if compare.is_read(name, read)]
+            additions.append(_change(each, cause, each.observed, because))
     rows = list(KINDS)
     return sorted(additions, key=lambda change: (rows.index(change.kind), change.name != "/", change.name))
 
@@ -99,10 +126,32 @@ def _additions(
 def _change(each: Seen, cause: Cause, found: State | None, changed: Sequence[str]) -> Change:
     kind = kind_of(each.address)
     action: Action = "create" if found is None else "remove" if each.desired is None else "replace"
-    reason = kind.reason(cause, each.desired, found, each.recorded, changed)
+    verdict = each.verdict
+    reason = (verdict.reason if verdict else "") or kind.reason(cause, each.desired, found, each.recorded, changed)
     is_foreign = found is not None and kind.LIES == "workspace" and not each.is_ours
     stays = found is not None and found.type == "directory" and compare.same_bytes(found, each.desired)
-    return Change(each.address, action, cause, reason, found, each.desired, keep=is_foreign and not stays)
+    if found is not None and found.at:
+        reason = f"{reason}, at {found.at}, where a link leads"
+    if cause == "conflict" and each.choice == "overwrite":
+        cause, reason = "pending", f"{reason}; what was there is kept"
+    change = Change(each.address, action, cause, reason, found, each.desired, keep=is_foreign and not stays)
+    if cause != "conflict":
+        return change
+    return change._replace(**({"clashes": verdict.clashes, "choices": verdict.choices} if verdict else _ELSEWHERE))
+
+
+_ELSEWHERE: Mapping[str, Any] = {"choices": {"overwrite": "it is moved aside, and kept"}}
+
+
+def _kept_and_noted(seen: Iterable[Seen]) -> dict[str, Any]:
+    """The fields of a plan that tell of files which stay otherwise than the profile says, and of those behind links."""
+    verdicts = [(name_in(each.address), each.verdict) for each in seen if each.verdict]
+    kept = [verdict.kept for _, verdict in verdicts if verdict.kept]
+    return {
+        "kept": {state.digest: state.data for state in kept if state.data is not None},
+        "notes": tuple(Note(name, verdict.note) for name, verdict in verdicts if verdict.note),
+        "places": frozenset(each.observed.at for each in seen if each.observed and each.observed.at),
+    }
 
 
 def _entries(desired: Desired, seen: Mapping[str, Seen], additions: Iterable[Change]) -> dict[str, Recorded]:

@@ -61,7 +61,9 @@ def write(root: Root, change: Change, keeper: Keeper) -> State:
     """Write the file of `change.after`, in the place of what `change.before` says; its state now."""
     assert change.after is not None
     assert change.after.data is not None
-    staged = root.stage(change.name, change.after.data, int(change.after.mode, 8))
+    if change.place != change.name and root.follow(change.name, to_nothing=True) != change.place:
+        raise changed_meanwhile(change.name)  # the link leads elsewhere by now
+    staged = root.stage(change.place, change.after.data, int(change.after.mode, 8))
     try:
         entry = root.stat(staged)
         _put(root, change, staged, keeper)
@@ -78,16 +80,16 @@ def take_away(root: Root, change: Change, keeper: Keeper) -> None:
         _take_directory(root, change, keeper)
         return
     try:
-        aside = root.set_aside(change.name)
+        aside = root.set_aside(change.place)
     except FileNotFoundError:
         return
     try:
         _check(root, change, aside)
     except BaseException:
         try:
-            root.publish(aside, change.name)
+            root.publish(aside, change.place)
         except FileExistsError:  # the agent has put something new there
-            keeper.take(change.name, aside)
+            keeper.take(change.place, aside)
         raise
     _dispose(root, change, aside, keeper)
 
@@ -112,7 +114,7 @@ def _take_directory(root: Root, change: Change, keeper: Keeper) -> None:
 def _put(root: Root, change: Change, staged: str, keeper: Keeper) -> None:
     if change.before is not None:
         try:
-            root.exchange(staged, change.name)
+            root.exchange(staged, change.place)
         except ExchangeUnsupportedError:
             take_away(root, change, keeper)  # a bucket's mount: for a moment nothing is there
         except FileNotFoundError:
@@ -120,7 +122,7 @@ def _put(root: Root, change: Change, staged: str, keeper: Keeper) -> None:
         else:
             _settle(root, change, staged, keeper)
             return
-    root.publish(staged, change.name)
+    root.publish(staged, change.place)
 
 
 def _settle(root: Root, change: Change, aside: str, keeper: Keeper) -> None:
@@ -129,9 +131,9 @@ def _settle(root: Root, change: Change, aside: str, keeper: Keeper) -> None:
         _check(root, change, aside)
     except BaseException:
         try:
-            root.exchange(aside, change.name)
+            root.exchange(aside, change.place)
         except FileNotFoundError:  # the agent has removed ours
-            root.publish(aside, change.name)
+            root.publish(aside, change.place)
         raise
     _dispose(root, change, aside, keeper)
 
@@ -144,7 +146,7 @@ def _check(root: Root, change: Change, aside: str) -> None:
 def _dispose(root: Root, change: Change, aside: str, keeper: Keeper) -> None:
     """Remove what was set aside. What was kept before it was ours alone may have changed since: it is kept again."""
     if change.keep:
-        keeper.take(change.name, aside)
+        keeper.take(change.place, aside)
         return
     with suppress(FileNotFoundError):
         root.remove(aside)
@@ -156,4 +158,4 @@ def _discard(root: Root, change: Change, staged: str, data: bytes, keeper: Keepe
     if found is not None and found.data == data:
         root.remove(staged)
     elif found is not None:
-        keeper.take(change.name, staged)
+        keeper.take(change.place, staged)

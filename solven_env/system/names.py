@@ -16,6 +16,9 @@ DRAWN = re.compile(r"[0-9a-f]{32}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 """A SHA-256."""
 
+KEYED = (".toml", ".json")
+"""Endings of the names of files that can be merged by keys."""
+
 
 def is_relative(path: str) -> bool:
     """True for a path beneath a directory, in its shortest form."""

@@ -148,7 +148,7 @@ def plan(
     asked = desired_here(asked, record, host)
     root = thread.open_root()
     with root or nullcontext():
-        observed = observe(root, asked, record, host)
+        observed = observe(root, asked, record, host, thread.rendered)
     computed = make_plan(thread.name, asked, observed, record, on_conflict)
     changes = tuple(_with_versions(change, computed, needs, thread) for change in computed.changes)
     return computed._replace(changes=changes), tuple(need for need, build in found if build is None)

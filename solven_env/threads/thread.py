@@ -10,7 +10,7 @@ from solven_env.packages.ecosystems import ECOSYSTEMS, rows
 from solven_env.reconcile import kinds
 from solven_env.sandbox import backends
 from solven_env.state import LocalState, contents, grammar, recovering
-from solven_env.state.records import Record, lock_key, record_key
+from solven_env.state.records import Record, lock_key, record_key, rendered_key
 from solven_env.state.storage_root import StorageRoot
 from solven_env.system import directories
 from solven_env.threads import known
@@ -155,6 +155,10 @@ class Thread(NamedTuple):
         """The text of the lock of the recorded packages of a kind; None if there is none, or if it is gone."""
         digest = record.builds.get(kind, {}).get("lock", "")
         return contents.read(self.state, lock_key(digest), digest) if digest else None
+
+    def rendered(self, digest: str) -> bytes | None:
+        """The bytes that an apply rendered or kept, by their `sha256:…`; None if they are gone or damaged."""
+        return contents.read(self.state, rendered_key(digest), digest.removeprefix("sha256:"))
 
     def _lock(self, record: Record, kind: str) -> bytes:
         """The text of the lock of the recorded packages of a kind.

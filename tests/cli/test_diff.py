@@ -16,6 +16,7 @@ from solven_env.packages.ecosystems import rows
 from solven_env.profile.prepare import packages
 from solven_env.profile.source import find_profile
 from tests.cli.conftest import PROFILE
+from tests.reconcile.test_journeys import FIRST, SECOND, edit
 from tests.run.world import DATA, World, new_world
 
 if TYPE_CHECKING:
@@ -174,3 +175,20 @@ def test_colour_is_for_terminals_only(cli: Cli) -> None:
     assert b"\033" not in on_a_terminal(NO_COLOR="1")
     assert b"\033" not in on_a_terminal(NO_COLOR="", TERM="dumb")
     assert "\033" not in cli("diff", profile, "t1").stdout
+
+
+def test_a_conflict_says_what_clashes_and_what_each_choice_would_do(cli: Cli, snapshot: SnapshotAssertion) -> None:
+    profile = cli.write("profile.yaml", FIRST)
+    cli("apply", profile, "t1")
+    edit(cli.workspace())
+    cli.write("profile.yaml", SECOND)
+    shown, refused = cli("diff", profile, "t1"), cli("apply", profile, "t1")
+    assert refused.returncode == 4
+    assert (shown.stdout, refused.stderr) == snapshot
+    assert all(len(line) <= 80 for line in shown.stdout.splitlines() if line.startswith("!  "))
+    # merge settles one of the two: nothing at all is written
+    assert cli("apply", profile, "t1", "--on-conflict", "merge").returncode == 4
+    assert "FIVE" not in (cli.workspace() / "run.sh").read_text()
+    assert "type" not in (cli.workspace() / "package.json").read_text()
+    assert cli("apply", profile, "t1", "--on-conflict", "keep").returncode == 0
+    assert cli("status", "t1").stdout == snapshot

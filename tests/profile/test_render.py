@@ -149,11 +149,11 @@ def unread(name: str) -> bytes:
 
 
 def test_a_file_carries_its_mode_ownership_and_digest() -> None:
-    text = 'dotfiles: {b/c: {source: s, mode: "0755"}, a: {content: x, own: keys}}\n'
+    text = 'dotfiles: {b/c: {source: s, mode: "0755"}, a: {content: x, own: block}}\n'
     files, _ = render(resolve(HEAD + text), lambda name: None, lambda name: b"\x00\xff")
     assert [(file.path, file.data, file.mode, file.own) for file in files] == [
         ("b/c", b"\x00\xff", "0755", "whole"),
-        ("a", b"x", "0644", "keys"),
+        ("a", b"x", "0644", "block"),
     ]
     assert files[1].digest == digest(b"x") == "sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
 

@@ -88,6 +88,16 @@ BESIDE = "Remove one of the two, or choose another path."
         ("dotfiles: {a: {content: x}, a/b: {content: y}}\n", ["4:29: a file at /a/b cannot stand beneath a file at /a. Choose another path."]),
         ("links: {a: {to: skills}, a/b: {to: skills}}\n", ["4:26: a link at /a/b cannot stand beneath a link at /a. Choose another path."]),
         ("mounts: [/a/b]\nlinks: {a: {to: skills}}\n", ["4:10: a mount at /a/b cannot stand beneath a link at /a. Choose another path."]),
+        # whose a file can be
+        (
+            "dotfiles: {.ignore: {content: x, own: keys}}\n",
+            [
+                "4:39: only TOML and JSON files are merged by keys, and .ignore ends in neither .toml nor .json. "
+                "Write `own: block`, or `seed` for a file that is written once."
+            ],
+        ),
+        ("dotfiles: {a.json: {content: x, own: block}}\n", ["4:38: JSON has no comments, which would mark a block. Write `own: keys`."]),
+        ("dotfiles: {a.json: {content: x, own: keys}, b.toml: {content: x, own: keys}, c: {content: x, own: seed}}\n", []),
         # may stand there
         ("links: {tmp/x: {to: skills}}\nmounts: [/tmp/y, /etc/z]\n", []),
         ("dotfiles: {ab: {content: x}, a: {content: x}, b/c: {content: x}}\n", []),

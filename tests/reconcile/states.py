@@ -16,6 +16,8 @@ from solven_env.state.records import Record, Recorded
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from solven_env.profile.model import Own
+
 DIR = DIRECTORY
 LINK = State("symlink", digest(b"/etc/passwd"))
 OTHER = State("other")
@@ -46,12 +48,17 @@ def profile(*, name: str = "p", release: str = "1.0.0", env: Mapping[str, str] |
 
 
 def wanted(
-    files: Mapping[str, State], *, keys: tuple[str, ...] = (), inputs: Mapping[str, str] | None = None, **about: Any
+    files: Mapping[str, State],
+    *,
+    keys: tuple[str, ...] = (),
+    own: Mapping[str, Own] | None = None,
+    inputs: Mapping[str, str] | None = None,
+    **about: Any,
 ) -> Desired:
-    """What a profile with these files asks; those in `keys` are `own: keys`."""
+    """What a profile with these files asks; those in `keys` are `own: keys`, others whole unless `own` says."""
+    owns: dict[str, Own] = {**dict.fromkeys(keys, "keys"), **(own or {})}
     rendered = [
-        RenderedFile(path, state.data or b"", state.mode, "keys" if path in keys else "whole")
-        for path, state in files.items()
+        RenderedFile(path, state.data or b"", state.mode, owns.get(path, "whole")) for path, state in files.items()
     ]
     return desired(profile(**about), rendered, inputs or {})
 

@@ -208,7 +208,14 @@ CASES = [
     ),
     # own: keys
     Case("keys, edited", {"k": A}, {"k": B}, {"k": A}, (), keys=("k",)),
-    Case("keys, edited, another mode", {"k": A}, {"k": text("b", "0600")}, {"k": A}, (), keys=("k",)),
+    Case(
+        "keys, edited, another mode",
+        {"k": A},
+        {"k": text("b", "0600")},
+        {"k": A},
+        ("drift replace file:k keep",),
+        keys=("k",),
+    ),
     Case("keys, edited, no modes kept", {"k": A}, {"k": text("b", "0777")}, {"k": text("a", "")}, (), keys=("k",)),
     Case("keys, pending", {"k": B}, {"k": A}, {"k": A}, ("pending replace file:k",), keys=("k",)),
     Case("keys, edited and pending", {"k": C}, {"k": B}, {"k": A}, ("conflict replace file:k keep",), keys=("k",)),

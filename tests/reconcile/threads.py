@@ -13,8 +13,8 @@ from solven_env.reconcile.apply import Applied, apply, refuse_conflicts
 from solven_env.reconcile.model import HostFacts
 from solven_env.reconcile.observing import observe
 from solven_env.reconcile.plan import plan
-from solven_env.state import LocalState
-from solven_env.state.records import Record, load, record_key
+from solven_env.state import LocalState, contents
+from solven_env.state.records import Record, load, record_key, rendered_key
 from solven_env.state.storage_root import StorageRoot
 from solven_env.threads.thread import vocabulary
 from solven_env.workspace.storage import create_workspace, open_workspace
@@ -23,7 +23,7 @@ from tests.trees import snapshot
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from solven_env.reconcile.model import Desired, Plan
+    from solven_env.reconcile.model import Desired, OnConflict, Plan
     from solven_env.workspace.root import Owner
 
 
@@ -54,21 +54,23 @@ class Thread:
         stored = LocalState(self.storage).get(record_key(self.name))
         return load(stored.value, "state.json", vocabulary()) if stored else None
 
-    def plan(self, asked: Desired) -> Plan:
+    def plan(self, asked: Desired, on_conflict: OnConflict = "fail") -> Plan:
         """What an apply would do."""
         record = self.record()
         root = open_workspace(StorageRoot(self.storage), self.name, self.owner)
         with root or nullcontext():
-            observed = observe(root, asked, record, NO_HOST)
-        return plan(self.name, asked, observed, record)
+            observed = observe(root, asked, record, NO_HOST, self._rendered)
+        return plan(self.name, asked, observed, record, on_conflict)
 
-    def apply(self, asked: Desired, *, overwrite: bool = False) -> Applied:
+    def _rendered(self, digest: str) -> bytes | None:
+        return contents.read(LocalState(self.storage), rendered_key(digest), digest.removeprefix("sha256:"))
+
+    def apply(self, asked: Desired, *, overwrite: bool = False, on_conflict: OnConflict = "fail") -> Applied:
         """Make the workspace match."""
         state = LocalState(self.storage)
         with state.lock(self.name):
-            computed = self.plan(asked)
-            if not overwrite:
-                refuse_conflicts(computed)
+            computed = self.plan(asked, "overwrite" if overwrite else on_conflict)
+            refuse_conflicts(computed)
             return apply(computed, lambda: create_workspace(StorageRoot(self.storage), self.name, self.owner), state)
 
     def kept(self) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from solven_env.reconcile import compare, replacing
+from solven_env.reconcile import ownership, replacing
 from solven_env.reconcile.kinds import directory, kind
 from solven_env.reconcile.model import DIRECTORY, State, name_in
 from solven_env.state.records import Recorded
@@ -10,13 +10,14 @@ from solven_env.system import names
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from solven_env.profile.model import Profile
     from solven_env.profile.render import RenderedFile
     from solven_env.reconcile.compare import Seen
     from solven_env.reconcile.keep import Keeper
     from solven_env.reconcile.model import Cause, Change, Desired
+    from solven_env.reconcile.ownership import Left
     from solven_env.state.records import Record
     from solven_env.workspace.root import Root
 
@@ -77,6 +78,34 @@ def observe(root: Root, name: str, *, is_dropped: bool) -> State | None:
 
 
 def look(seen: Seen, desired: Desired, record: Record | None) -> Seen:
+    """The states with what merging comes to, as the file's ownership has it: `ownership`."""
+    seen = _of_the_same_build(seen, desired, record)
+    entry = record.resources.get(seen.address) if record else None
+    intended = (record.intended or {}).get(seen.address, ()) if record else ()
+    before = [each.own for each in (entry, *intended) if each is not None]
+    own = desired.own.get(seen.address) or (before[0] if before else "whole")
+    bytes_of = {**seen.rendered, **_bytes(seen.observed), **_bytes(seen.desired)}
+    if seen.desired is not None and seen.desired.data is None:  # a record asks for it
+        seen = seen._replace(desired=seen.desired._replace(data=bytes_of.get(seen.desired.digest)))
+    last = _left(entry, bytes_of) if entry is not None else None
+    verdict = ownership.judge(
+        ownership.File(
+            name_in(seen.address),
+            own,
+            seen.desired,
+            seen.observed,
+            last,
+            tuple(_left(each, bytes_of) for each in intended),
+            seen.choice,
+            seen.is_anew,
+            _with_bytes(desired.kept.get(seen.address), bytes_of),
+        )
+    )
+    there = ownership.left_there(name_in(seen.address), last) if last is not None else None
+    return seen._replace(desired=verdict.state, last=there, asked=seen.desired, verdict=verdict)
+
+
+def _of_the_same_build(seen: Seen, desired: Desired, record: Record | None) -> Seen:
     """The states as they are; but a workspace keeps the file that it has of the same build: a build that was made
     again may say the same in other bytes.
     """
@@ -88,14 +117,30 @@ def look(seen: Seen, desired: Desired, record: Record | None) -> Seen:
     return seen
 
 
+def _with_bytes(state: State | None, bytes_of: Mapping[str, bytes]) -> State | None:
+    if state is None or state.digest not in bytes_of:
+        return state
+    data = bytes_of[state.digest]
+    return state._replace(mode=state.mode or BROUGHT_MODE, size=len(data), data=data)
+
+
+def _bytes(state: State | None) -> dict[str, bytes]:
+    return {state.digest: state.data} if state is not None and state.data is not None else {}
+
+
+def _left(entry: Recorded, bytes_of: Mapping[str, bytes]) -> Left:
+    """The file that a record's entry tells of, with the bytes that are known."""
+
+    def state(digest: str) -> State:
+        data = bytes_of.get(digest)
+        return State(TYPE, digest, entry.mode, len(data or b""), data)
+
+    return ownership.Left(entry.own, state(entry.digest), state(entry.kept) if entry.kept else None)
+
+
 def judge(seen: Seen, found: State | None, desired: Desired) -> Cause | None:
-    """As `compare` says. An edit of a file of `own: keys` stays (`uv add` and `bun add` make some) until the profile
-    changes the file; keys are not merged yet.
-    """
-    is_edited = desired.own[seen.address] == "keys" and found is not None and found.type == TYPE
-    if is_edited and compare.same(seen.desired, seen.recorded, seen.recorded):
-        return None
-    return compare.judge(seen.desired, found, seen.recorded)
+    """As the file's ownership has it."""
+    return seen.verdict.cause if seen.verdict else None
 
 
 def removals(dropped: Sequence[Seen], desired: Desired, gone: Collection[str]) -> Iterator[tuple[Seen, Cause]]:
@@ -103,18 +148,21 @@ def removals(dropped: Sequence[Seen], desired: Desired, gone: Collection[str]) -
     for each in dropped:
         if each.observed == DIRECTORY and directory.address_of(name_in(each.address)) in desired.states:
             continue
-        cause = compare.judge(None, each.observed, each.recorded)
-        if cause:
-            yield each, cause
+        if each.verdict and each.verdict.cause:
+            yield each, each.verdict.cause
 
 
 def entry(seen: Seen, desired: Desired, *, is_made: bool) -> Recorded | None:
-    """Digest and mode of every file; no mode where the storage keeps none."""
-    state, before = seen.desired, seen.recorded
+    """Digest and mode of every file; no mode where the storage keeps none, nor for what stays of an agent's."""
+    state, verdict, before = seen.asked, seen.verdict, seen.recorded
     assert state is not None
+    assert verdict is not None
+    own, kept = desired.own[seen.address], verdict.kept
     keeps_modes = before is None or before.type != TYPE or before.mode
+    mode = kept.mode if kept is not None and own == "whole" and kept.mode else state.mode
     kind_name = seen.address.partition(":")[0]
-    return Recorded(kind_name, desired.own[seen.address], state.digest, state.mode if keeps_modes else "")
+    digest = state.digest if verdict.base is None else verdict.base
+    return Recorded(kind_name, own, digest, mode if keeps_modes else "", kept.digest if kept is not None else "")
 
 
 def apply(root: Root, change: Change, keeper: Keeper, renew: Callable[[str], None]) -> State | None:

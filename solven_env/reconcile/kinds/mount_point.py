@@ -10,7 +10,6 @@ from contextlib import suppress
 
 from solven_env.errors import WorkspaceError
 from solven_env.reconcile import replacing
-from solven_env.reconcile.compare import Seen
 from solven_env.reconcile.kinds import directory, kind
 from solven_env.reconcile.model import DIRECTORY, State, parents
 from solven_env.system.failures import shown
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+    from solven_env.reconcile.compare import Seen
     from solven_env.reconcile.keep import Keeper
     from solven_env.reconcile.model import Cause, Change, Desired, HostFacts
     from solven_env.state.records import Record
@@ -72,6 +72,18 @@ def _targets(launch: Mapping[str, Any], host: HostFacts) -> dict[str, State]:
     return {target: state for target, state in targets.items() if state is not None and target not in is_beneath}
 
 
+def barred(launch: Mapping[str, Any], host: HostFacts) -> frozenset[str]:
+    """Paths of the workspace at which settings mount something, or may: commands see other things beneath them."""
+    mounts, links = launch.get("mounts", ()), launch.get("links", ())
+    return frozenset(
+        (
+            *(each["target"][1:] for each in mounts),
+            *(each["path"] for each in links),
+            *(target[1:] for target in host.targets.values()),
+        )
+    )
+
+
 def observe(root: Root, name: str, *, is_dropped: bool) -> State | None:
     """State of what stands at `name`, with the names in a directory."""
     found = replacing.look(root, name)
@@ -92,7 +104,7 @@ def look(seen: Seen, desired: Desired, record: Record | None) -> Seen:
     is_new = record is None or record.generation == 0 or is_hidden_anew
     assert seen.desired is not None
     observed = seen.desired if _is_good(seen.desired, seen.observed, is_hidden_anew) else seen.observed
-    return Seen(seen.address, seen.desired, observed, None if is_new else seen.desired)
+    return seen._replace(observed=observed, last=None if is_new else seen.desired, intended=())
 
 
 def _is_good(wanted: State, found: State | None, is_hidden_anew: bool) -> bool:
