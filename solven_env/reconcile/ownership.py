@@ -157,7 +157,7 @@ def _whole(file: File) -> Verdict:
 
 
 def _kept(file: File) -> Left | None:
-    """The version that an apply kept in the place of the present rendering: if there are several, the one that is there."""
+    """The version that an apply kept in the place of the present rendering: of several, the one that is there."""
     kept = [
         left
         for left in file.lefts
