@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from solven_env.api import doctor as doctor
     from solven_env.api import explain as explain
     from solven_env.api import history as history
+    from solven_env.api import layer_diff as layer_diff
+    from solven_env.api import layer_reset as layer_reset
     from solven_env.api import lock as lock
     from solven_env.api import outdated as outdated
     from solven_env.api import plan as plan
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from solven_env.errors import SolvenError as SolvenError
     from solven_env.report import DoctorReport as DoctorReport
     from solven_env.report import HistoryReport as HistoryReport
+    from solven_env.report import LayerDiffReport as LayerDiffReport
+    from solven_env.report import LayerResetReport as LayerResetReport
     from solven_env.report import LockReport as LockReport
     from solven_env.report import OutdatedReport as OutdatedReport
     from solven_env.report import RenderReport as RenderReport
@@ -48,16 +52,17 @@ __version__ = "0.1.0"
 _HOMES = {
     **dict.fromkeys(
         (
-            *("apply", "check_lock", "contents", "diff", "doctor", "explain", "history", "lock"),
-            *("outdated", "plan", "render", "render_to", "rollback", "run", "show", "status", "stop", "validate"),
+            *("apply", "check_lock", "contents", "diff", "doctor", "explain", "history", "layer_diff", "layer_reset"),
+            *("lock", "outdated", "plan", "render", "render_to", "rollback", "run", "show", "status", "stop"),
+            "validate",
         ),
         "solven_env.api",
     ),
     **dict.fromkeys(("Diagnostic", "Location"), "solven_env.documents.diagnostics"),
     **dict.fromkeys(
         (
-            *("DoctorReport", "HistoryReport", "LockReport", "OutdatedReport"),
-            *("RenderReport", "Report", "ShowReport", "ThreadReport"),
+            *("DoctorReport", "HistoryReport", "LayerDiffReport", "LayerResetReport", "LockReport"),
+            *("OutdatedReport", "RenderReport", "Report", "ShowReport", "ThreadReport"),
         ),
         "solven_env.report",
     ),

@@ -14,6 +14,8 @@ from solven_env.reconcile.model import OnConflict
 from solven_env.report import (
     DoctorReport,
     HistoryReport,
+    LayerDiffReport,
+    LayerResetReport,
     LockReport,
     OutdatedReport,
     RenderReport,
@@ -198,7 +200,7 @@ def status(
         session=sessions.look(found, record),
         remarks=builds.remarks(computed.desired.builds),
         carried=coming.done,
-        to_carry=coming.pending,
+        to_carry=(*coming.pending, *coming.dropped),
     )
     return Report("status", (report,))
 
@@ -437,6 +439,41 @@ def stop(thread: str, *, storage: str | Path | None = None) -> bool:
     from solven_env.threads import sessions
 
     return sessions.stop(thread, storage)
+
+
+def layer_diff(thread: str, *, storage: str | Path | None = None) -> LayerDiffReport:
+    """Report what a thread has over its builds on this host: packages added and removed, files added and edited.
+
+        >>> [each.added for each in solven_env.layer_diff("thread-42").layers]
+        [(('humanize', '4.13.0'),), ()]
+
+    `NeverAppliedError` for a thread that was never applied, `StoreError` where this host lacks a build.
+    """
+    from solven_env.threads import own_layers
+
+    return LayerDiffReport(thread, own_layers.differences(Thread.find(thread, storage)))
+
+
+def layer_reset(
+    thread: str,
+    *,
+    kinds: Collection[str] = (),
+    storage: str | Path | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> LayerResetReport:
+    """Have a thread's next command begin with its builds as they are; nothing that it added is carried any more.
+
+        >>> solven_env.layer_reset("thread-42", kinds=["python"]).kept
+        {'python': '/home/ada/.local/share/solven-env/layers/…'}
+
+    `kinds` are `python`, `bun` or both; without any, all that the thread has. The old layers are kept, and commands
+    that run keep them until they end. Errors as of `layer_diff`; `HeldError` while an apply has the thread.
+    """
+    from solven_env.threads import own_layers
+
+    found = Thread.find(thread, storage)
+    found.applied()
+    return LayerResetReport(thread, own_layers.reset(found, kinds, progress))
 
 
 def lock(

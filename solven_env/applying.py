@@ -84,8 +84,12 @@ def apply(
             about = _about(wanted.cause)
             applied = apply_plan(computed, owned.create_root, found.state, fresh, renew, about, coming.added)
         found.close_to_others()
-    if coming.pending:
-        carried += execute.begin(found, progress)
+    carried += coming.dropped
+    to_carry = coming.pending
+    if coming.pending and (begun := execute.begin(found, progress)) is not None:
+        kinds = {each.kind for each in coming.pending}
+        carried += (each for each in begun if each.kind in kinds)
+        to_carry = ()
     elif record is not None and coming.added != record.added:
         noting.note_all(found)
     for name in applied.locks:
@@ -99,6 +103,7 @@ def apply(
         missing_programs=missing,
         remarks=builds.remarks(computed.desired.builds),
         carried=tuple(carried),
+        to_carry=to_carry,
     )
 
 
@@ -109,7 +114,7 @@ def foretell(
     wanted = wanting(found, record)
     computed = planning.plan(found, wanted, record, on_conflict)[0]
     coming = noting.foresee(found, record, wanted.needs, computed.desired.builds)
-    return thread_report(computed)._replace(to_carry=coming.pending)
+    return thread_report(computed)._replace(to_carry=(*coming.pending, *coming.dropped))
 
 
 def _about(cause: str) -> dict[str, str]:

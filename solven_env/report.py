@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from solven_env.sandbox.runtime import SessionState
     from solven_env.state.records import Record
     from solven_env.threads.generations import Generation
+    from solven_env.threads.own_layers import Differences
 
 FORMAT = 1
 """The format of `--format json`. It changes when a program that reads the present one would fail."""
@@ -182,6 +183,42 @@ class ShowReport(NamedTuple):
             "added": dict(self.record.added),
         }
         return document("show", [described])
+
+
+class LayerDiffReport(NamedTuple):
+    """What a thread has over each of its builds on this host."""
+
+    thread: str
+    layers: tuple[Differences, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """True if there is nothing, as far as it can be listed."""
+        return not any(each.added or each.removed or each.files for each in self.layers)
+
+    def to_json(self) -> dict[str, object]:
+        """The report as plain data, in the format that users rely on."""
+        layers = {
+            each.kind: {
+                "added": [{"name": name, "version": version} for name, version in each.added],
+                "removed": list(each.removed),
+                "files": [{"path": path, "change": how} for path, how in each.files],
+                "complete": each.is_complete,
+            }
+            for each in self.layers
+        }
+        return document("layer", [{"thread": self.thread, "error": None, "layers": layers}])
+
+
+class LayerResetReport(NamedTuple):
+    """The kinds of packages that begin afresh, and where each old layer is kept; empty where there was none."""
+
+    thread: str
+    kept: Mapping[str, str]
+
+    def to_json(self) -> dict[str, object]:
+        """The report as plain data, in the format that users rely on."""
+        return document("layer", [{"thread": self.thread, "error": None, "kept": dict(self.kept)}])
 
 
 class LockReport(NamedTuple):

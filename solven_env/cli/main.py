@@ -17,7 +17,7 @@ from solven_env import __version__
 from solven_env.errors import SolvenError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 WRONG_USAGE = 2
 
@@ -35,10 +35,14 @@ COMMANDS = {
     "shell": "Open a login shell in a thread's sandbox.",
     "stop": "End a thread's session with all its commands.",
     "status": "Show where a workspace differs from what was applied.",
+    "layer": "Show or reset what a thread has over its packages.",
     "doctor": "Find what is wrong with this host, a profile or a thread.",
     "docs": "Print a page of the documentation.",
 }
-"""Each command's module is `solven_env.cli.<name>`; its function is called `command`."""
+"""Each command's module is `solven_env.cli.<name>`; its function is called `command`.
+
+A command with words of its own (`layer diff`) has in its module a table `WORDS` of their functions.
+"""
 
 
 # What typer hands to these classes has types that are not public: Any.
@@ -70,7 +74,7 @@ class _LazyGroup(TyperGroup):
         application.command(cmd_name, cls=_Command, short_help=COMMANDS[cmd_name])(module.command)
         command: Any = typer.main.get_command(application)
         command.check_words = getattr(module, "check_words", None)
-        return command
+        return _with_words(cmd_name, module.WORDS, command) if hasattr(module, "WORDS") else command
 
     def invoke(self, ctx: Any) -> object:
         try:
@@ -86,6 +90,17 @@ class _LazyGroup(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _with_words(name: str, words: Mapping[str, Callable[..., None]], command: Any) -> Any:
+    """The command as a group of its words; its own function has nothing but the help."""
+    application = _typer(add_completion=False)
+    application.callback(no_args_is_help=True)(command.callback)
+    for word, function in words.items():
+        application.command(word, cls=_Command)(function)
+    group: Any = typer.main.get_command(application)
+    group.name, group.help, group.short_help = name, command.help, command.short_help
+    return group
 
 
 def _print_as_json(error: UsageError) -> None:

@@ -77,15 +77,19 @@ class SeenLayer(NamedTuple):
 
 
 class Begun(NamedTuple):
-    """A layer that is there. `own` is what `launch.Stacked` takes; `to_install` has versions by name.
+    """A layer that is there. `own` is what `launch.Stacked` takes, and `path` its upper directory or the copy.
 
-    `noted_stamp` is the stamp of when its additions were noted last. `is_new` is true for one that was begun just now;
-    `old` is the directory of the layer in whose place it was, which stays.
+    `to_install` has versions by name.
+
+    `noted` are the additions that were noted last, and `noted_stamp` is the stamp of then. `is_new` is true for one
+    that was begun just now; `old` is the directory of the layer in whose place it was, which stays.
     """
 
     own: Layer | str
+    path: Path
     fates: tuple[Fate, ...]
     to_install: Mapping[str, str]
+    noted: Additions = NONE
     noted_stamp: str = ""
     is_new: bool = False
     old: Path | None = None
@@ -160,15 +164,24 @@ def look(home: Home, build: Build, backend: Backend) -> SeenLayer:
     return SeenLayer(found.additions, before, found.is_complete)
 
 
+def look_at(home: Home, build: Build, own: Path) -> SeenLayer:
+    """The same of a layer above a build by its upper directory, or copy: another one may have taken its place."""
+    before = stamp_of(build.kind, own)
+    about = _about(home, layers.place_of(own), build)
+    found = added.find(ECOSYSTEMS[build.kind], own, {path: name for path, (name, _) in (about.brings or {}).items()})
+    return SeenLayer(found.additions, before, found.is_complete)
+
+
 def stamp(home: Home, build: Build, backend: Backend) -> str:
     """A text that is another one after a package was added to the layer or removed from it; it costs a few calls.
 
     Empty where there is no layer.
     """
-    return _stamp(build.kind, layers.own(home, build, backend))
+    return stamp_of(build.kind, layers.own(home, build, backend))
 
 
-def _stamp(kind: str, own: Path) -> str:
+def stamp_of(kind: str, own: Path) -> str:
+    """The same of the layer whose upper directory, or copy, this is."""
     try:
         descriptor = os.open(own, READ_DIRECTORY_ITSELF)
     except OSError:
@@ -222,7 +235,7 @@ def foresee(
     build that is still to be made, where it is known.
     """
     row = need.ecosystem
-    if build is not None and _is_begun(home, build, backend):
+    if build is not None and _place(home, build, backend) is not None:
         seen = look(home, build, backend)
         return Foreseen(fates(home, build, backend), to_record(home, build, seen, recorded), is_begun=True)
     now = {package.name: package.version for package in added.brought(build)} if build else _pinned(row, need.lock)
@@ -257,12 +270,14 @@ def begin(
 
     Under root it belongs to `uid`, the thread's. `recorded` are the additions over this build's need.
     """
-    if not _is_begun(home, build, backend):
+    begun = _begun(home, build, backend, uid, recorded)
+    if begun is None:
         layers.make(home)
         with locked(home.path, f"now-{build.kind}"):
-            if not _is_begun(home, build, backend):
-                return _begin(home, build, backend, uid, recorded, progress)
-    return _begun(home, build, backend, uid, recorded)
+            begun = _begun(home, build, backend, uid, recorded)
+            if begun is None:
+                begun = _begin(home, build, backend, uid, recorded, progress)
+    return begun
 
 
 def renew(
@@ -297,8 +312,12 @@ def files(home: Home, build: Build, backend: Backend) -> Strays:
 
 
 def to_install(home: Home, build: Build) -> dict[str, str]:
-    """What the layer above a build still wants: versions by name. Until it is settled, its fate has the command."""
-    told = _about(home, layers.present(home, build.kind), build).fates
+    """What the layer above a build still wants: versions by name."""
+    return _to_install(_about(home, layers.present(home, build.kind), build).fates)
+
+
+def _to_install(told: Iterable[Fate]) -> dict[str, str]:
+    """Until it is settled, the fate of what is to be installed has the command."""
     return {fate.name: fate.version for fate in told if fate.fate == "installed" and fate.command}
 
 
@@ -323,22 +342,38 @@ def command(home: Home, kind: str, packages: Mapping[str, str]) -> str:
     return shlex.join(("solven-env", "run", home.thread, "--", *ECOSYSTEMS[kind].adding(packages)))
 
 
-def _is_begun(home: Home, build: Build, backend: Backend) -> bool:
+def _place(home: Home, build: Build, backend: Backend) -> Place | None:
+    """The present layer, if it is above this build and complete."""
     now = layers.present(home, build.kind)
-    return now is not None and now.instance == build.instance and layers.own_at(home, now, backend).is_dir()
+    is_begun = now is not None and now.instance == build.instance and layers.own_at(home, now, backend).is_dir()
+    return now if is_begun else None
 
 
-def _begun(home: Home, build: Build, backend: Backend, uid: int | None, recorded: Additions) -> Begun:
-    layer = layers.where(home, build)
-    for directory in (layer.upper, layer.work) if backend.HAS_MOUNTS else ():
-        layers.give(directory, uid)
-    place = layers.present(home, build.kind)
-    assert place is not None
+def _begun(home: Home, build: Build, backend: Backend, uid: int | None, recorded: Additions) -> Begun | None:
+    """The layer that is there. Every command comes by: it looks at no more than it must.
+
+    None where one is to be begun, also where the record has removed or changed since what the layer has: another host
+    did, and a layer that commands have had is never changed by us.
+    """
+    place = _place(home, build, backend)
+    if place is None:
+        return None
+    layer, own = layers.at(home, place), layers.own_at(home, place, backend)
+    if backend.HAS_MOUNTS and uid is not None and own.stat().st_uid != uid:
+        for directory in (layer.upper, layer.work):
+            layers.give(directory, uid)
     about = _about(home, place, build)
-    if any(about.known.packages.get(name) != version for name, version in recorded.packages.items()):
-        about = _with_recorded(home, build, backend, place, recorded)
-    own = layer if backend.HAS_MOUNTS else str(layers.own(home, build, backend))
-    return Begun(own, about.fates, to_install(home, build), about.stamp)
+    if recorded != about.known and about.noted is not None:
+        found = _find(home, build, backend)
+        ours = about.meant(found.additions)
+        meant = additions.merged(about.known, recorded, ours)
+        kept = additions.only(meant, lambda name: name in ours.packages or name in meant.removed)
+        if found.is_complete and kept != ours:
+            return None
+        if any(about.known.packages.get(name) != version for name, version in recorded.packages.items()):
+            about = _with_recorded(home, build, backend, place, recorded)
+    stacked = layer if backend.HAS_MOUNTS else str(own)
+    return Begun(stacked, own, about.fates, _to_install(about.fates), about.known, about.stamp)
 
 
 def _with_recorded(home: Home, build: Build, backend: Backend, place: Place, recorded: Additions) -> _About:
@@ -351,7 +386,10 @@ def _with_recorded(home: Home, build: Build, backend: Backend, place: Place, rec
         lacking = {name: version for name, version in news.items() if name not in seen.additions.packages}
         if not seen.is_complete or (not lacking and about.noted is None):
             return about
-        asked = [_asked(home, build.kind, name, version, "another host added it") for name, version in lacking.items()]
+        asked = [
+            _asked(home, build.kind, name, version, "it was added on another host, or above another build")
+            for name, version in lacking.items()
+        ]
         about = about._replace(
             fates=(*(fate for fate in about.fates if fate.name not in lacking), *asked),
             wanted={**about.wanted, **lacking},
@@ -393,6 +431,7 @@ def _begin(
             planned = _without(home, planned, unfit)
         layers.set_present(home, place)
     begun = _begun(home, build, backend, uid, recorded)
+    assert begun is not None
     return begun._replace(is_new=True, old=home.path / present.place.name if present else None)
 
 
@@ -516,7 +555,7 @@ def _finish(
     carried = {package.name for package, _ in planned.carried}
     wanted = {name: version for name, version in planned.additions.packages.items() if name not in carried}
     paths = {package.path: (package.name, package.version) for package in brings}
-    stamp = _stamp(build.kind, stage / ("upper" if backend.HAS_MOUNTS else "copy"))
+    stamp = stamp_of(build.kind, stage / ("upper" if backend.HAS_MOUNTS else "copy"))
     _write(stage, _About(build.key, paths, planned.fates, wanted, stamp, recorded))
     with holding(os.open(stage, READ_DIRECTORY)) as descriptor:
         sync_file_system(descriptor)

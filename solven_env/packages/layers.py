@@ -127,6 +127,11 @@ def present(home: Home, kind: str) -> Place | None:
     return max((each for each in places(home) if each.kind == kind), key=lambda each: used(home, each), default=None)
 
 
+def place_of(own: Path) -> Place | None:
+    """The layer that an upper directory or a copy belongs to."""
+    return _parse(own.parent.name)
+
+
 def set_present(home: Home, place: Place) -> None:
     """Have `present` give this layer from now on."""
     link = home.path / f"now-{place.kind}"

@@ -137,17 +137,17 @@ def apply(thread: Thread, request: Request, progress: Callable[[str], None] = la
     )
 
 
-def begin(thread: Thread, progress: Callable[[str], None]) -> tuple[Fate, ...]:
+def begin(thread: Thread, progress: Callable[[str], None]) -> tuple[Fate, ...] | None:
     """Begin the layers of an applied thread, as its next command would; what became of the thread's own packages.
 
-    What this host cannot do now, for want of the backend's program say, is told, and left to that command.
+    None where this host cannot do it now, for want of the backend's program say: that is told, and left to the command.
     """
     try:
         chosen = _find(thread, Request(("true",)))
         had = _have(thread, chosen, progress, lambda _: None)
     except SolvenError as error:
         progress(f"packages: what the thread added is carried by its next command: {error.message}")
-        return ()
+        return None
     from solven_env.packages import carrying
 
     home, backend = thread.home(chosen.record), chosen.backend
@@ -260,9 +260,9 @@ def _have(thread: Thread, chosen: _Chosen, progress: Callable[[str], None], tell
         layer = carrying.begin(home, build, backend, uid, noting.recorded(record, need.kind), progress)
         begun[need.kind] = build, layer
         stacks.append(Stacked(build, layer.own))
-        watched.append(Watched(need, build, backend, layer.noted_stamp))
+        watched.append(Watched(need, build, layer.path, layer.noted, layer.noted_stamp))
         if layer.is_new:
-            _tell(layer.fates, tell)
+            _tell([each for each in layer.fates if each.name not in layer.to_install], tell)
         lost = thread.lost(record, build, backend)
         if lost:
             fix = f"solven-env apply PROFILE {thread.name} begins anew"

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.errors import HeldError, SolvenError
-from solven_env.packages import additions, builds, carrying, store
+from solven_env.packages import additions, builds, carrying, layers, store
 from solven_env.sandbox import backends
 from solven_env.state import contents
 from solven_env.state.records import record_key
@@ -19,11 +19,13 @@ from solven_env.system import directories
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
     from typing import TypeGuard
 
     from solven_env.packages.additions import Additions
     from solven_env.packages.builds import Need
     from solven_env.packages.carrying import Fate, SeenLayer
+    from solven_env.packages.layers import Home
     from solven_env.packages.store import Build
     from solven_env.sandbox.backends.protocol import Backend
     from solven_env.state.records import Record
@@ -37,20 +39,26 @@ _PAUSE = 0.05
 class Coming(NamedTuple):
     """What becomes of a thread's own packages above the builds of a release, and what its record then says of them.
 
-    `done` is what came to be on this host already, `pending` what the next command brings about.
+    `done` is what came to be on this host already, `pending` what the next command brings about. `dropped` are packages
+    of a kind that the release has not any more.
     """
 
     done: tuple[Fate, ...] = ()
     pending: tuple[Fate, ...] = ()
+    dropped: tuple[Fate, ...] = ()
     added: Mapping[str, Any] = {}
 
 
 class Watched(NamedTuple):
-    """A layer that a command has, and its stamp as it was noted last (empty: never)."""
+    """A layer that a command has, and what was noted of it last, with the stamp of then.
+
+    `own` is its upper directory, or the copy.
+    """
 
     need: Need
     build: Build
-    backend: Backend
+    own: Path
+    noted: Additions
     stamp: str
 
 
@@ -71,6 +79,7 @@ def foresee(
     home, backend = thread.home(record), backends.find(record.settings["backend"])
     done: list[Fate] = []
     pending: list[Fate] = []
+    dropped: list[Fate] = []
     added = dict(record.added)
     for need in needs:
         build = store.read(directories.cache(), found[need.kind]["key"]) if need.kind in found else None
@@ -82,8 +91,8 @@ def foresee(
         why = f"the profile has no {kind} packages any more"
         packages = recorded(record, kind).packages
         left = [carrying.Fate(kind, name, packages[name], "left", why, "") for name in sorted(packages)]
-        (pending if record.settings.get(kind) else done).extend(left)
-    return Coming(tuple(done), tuple(pending), {kind: each for kind, each in added.items() if each})
+        (dropped if record.settings.get(kind) else done).extend(left)
+    return Coming(tuple(done), tuple(pending), tuple(dropped), {kind: each for kind, each in added.items() if each})
 
 
 def renew(
@@ -107,22 +116,22 @@ def note_all(thread: Thread) -> None:
     """Have the record of an applied thread say what it has over its builds on this host. Errors of the record's."""
     record = thread.applied()
     home, backend = thread.home(record), backends.find(record.settings["backend"])
-    layers = []
+    watched = []
     for need in thread.needs(record):
         build = builds.find(need, thread.config)
         if build is not None:
-            before = carrying.noted(home, build)
-            layers.append(Watched(need, build, backend, before.stamp if before else ""))
-    note(thread, record, layers)
+            noted = carrying.noted(home, build) or carrying.SeenLayer(additions.NONE, "")
+            own = layers.own(home, build, backend)
+            watched.append(Watched(need, build, own, noted.additions, noted.stamp))
+    note(thread, record, watched)
 
 
-def note(thread: Thread, record: Record, layers: Iterable[Watched]) -> None:
+def note(thread: Thread, record: Record, watched: Iterable[Watched]) -> None:
     """Have the record say what the thread has over its builds, if one of these layers changed since it was noted.
 
     Never an error: who holds the thread, and every next command, notes it too.
     """
-    home = thread.home(record)
-    changed = [each for each in layers if carrying.stamp(home, each.build, each.backend) != each.stamp]
+    changed = [each for each in watched if carrying.stamp_of(each.need.kind, each.own) != each.stamp]
     if changed:
         with suppress(SolvenError):
             _note(thread, record.incarnation, changed)
@@ -157,7 +166,8 @@ def _note(thread: Thread, incarnation: str, changed: Sequence[Watched]) -> None:
             if added != record.added:
                 contents.put(thread.state, record_key(thread.name), record._replace(added=added).dump())
     for layer, each in zip(changed, seen, strict=True):
-        carrying.note(thread.home(record), layer.build, each)
+        if _is_present(thread.home(record), layer):
+            carrying.note(thread.home(record), layer.build, each)
 
 
 def _is_of(record: Record | None, incarnation: str) -> TypeGuard[Record]:
@@ -165,15 +175,24 @@ def _is_of(record: Record | None, incarnation: str) -> TypeGuard[Record]:
     return record is not None and bool(record.generation) and record.incarnation == incarnation
 
 
-def _now(thread: Thread, record: Record, layers: Iterable[Watched]) -> tuple[Mapping[str, Any], list[SeenLayer]]:
+def _is_present(home: Home, layer: Watched) -> bool:
+    """True if the next command above this build has the same layer."""
+    now = layers.present(home, layer.need.kind)
+    return now is not None and now == layers.place_of(layer.own)
+
+
+def _now(thread: Thread, record: Record, watched: Iterable[Watched]) -> tuple[Mapping[str, Any], list[SeenLayer]]:
     """The record's `added`, as these layers say it now, and what was seen in each."""
     home, needs = thread.home(record), {need.kind: need for need in thread.needs(record)}
     added, seen = dict(record.added), []
-    for layer in layers:
+    for layer in watched:
         kind = layer.need.kind
-        seen.append(carrying.look(home, layer.build, layer.backend))
-        found = carrying.to_record(home, layer.build, seen[-1], recorded(record, kind))
-        if kind in needs and needs[kind].identity != layer.need.identity:  # an apply came while the command ran
+        seen.append(carrying.look_at(home, layer.build, layer.own))
+        if _is_present(home, layer):
+            found = carrying.to_record(home, layer.build, seen[-1], recorded(record, kind))
+        else:  # an apply came while the command ran
+            found = additions.merged(layer.noted, recorded(record, kind), seen[-1].additions)
+        if kind in needs and needs[kind].identity != layer.need.identity:
             found = _above(needs[kind], found)
         added[kind] = found.as_json()
     return {kind: each for kind, each in added.items() if each}, seen
