@@ -52,9 +52,9 @@ class ThreadReport(NamedTuple):
     remarks: tuple[Remark, ...] = ()
     """Remarks about the builds' packages: whose install scripts did not run. `apply` and `status` fill it."""
     carried: tuple[Fate, ...] = ()
-    """What became of the thread's own packages above other builds, as far as it is still true."""
+    """The fates of the thread's own packages above other builds, as far as they are still true."""
     to_carry: tuple[Fate, ...] = ()
-    """What will become of them: with the next command, or, of `diff`, with an apply."""
+    """Their fates with the next command, or, of `diff`, with an apply."""
     restored: int = 0
     """The generation that a rollback goes back to; 0 of every other verb."""
     is_interrupted: bool = False
@@ -186,7 +186,7 @@ class ShowReport(NamedTuple):
 
 
 class LayerDiffReport(NamedTuple):
-    """What a thread has over each of its builds on this host."""
+    """The packages and files that a thread has over each of its builds on this host."""
 
     thread: str
     layers: tuple[Differences, ...]

@@ -46,7 +46,7 @@ class Added(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a layer or a copy has over its build: packages, and the names of the build's that are gone."""
+    """The additions of a layer or a copy: packages, and the names of the build's that are gone."""
 
     packages: tuple[Installed, ...] = ()
     removed: tuple[str, ...] = ()

@@ -54,7 +54,7 @@ _ABOUT = "about.json"
 
 
 class Fate(NamedTuple):
-    """What becomes of one addition. `kind` is the ecosystem, `command` adds what is left, where one can.
+    """The end of one addition. `kind` is the ecosystem, `command` adds what is left, where one can.
 
     `fate` is one of `carried` (its files came along), `installed` (by name and version, inside), `brought` (the build
     brings it now), `removed` (it stays removed) and `left` (not carried; `name` may be the path of a file).
@@ -69,7 +69,7 @@ class Fate(NamedTuple):
 
 
 class SeenLayer(NamedTuple):
-    """What a layer has over its build now. `stamp` is that of just before; see `stamp`."""
+    """The additions of a layer over its build now. `stamp` is that of just before; see `stamp`."""
 
     additions: Additions
     stamp: str
@@ -96,7 +96,7 @@ class Begun(NamedTuple):
 
 
 class Foreseen(NamedTuple):
-    """What `begin` will do, and the additions that a record has afterwards. `is_begun`: it has done so."""
+    """The fates that `begin` brings about, and the additions of a record afterwards. `is_begun`: it has done so."""
 
     fates: tuple[Fate, ...]
     additions: Additions
@@ -138,7 +138,7 @@ class _Old(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """What is done: `hidden` are names of the build's packages that are not to be seen."""
+    """The steps of `begin`: `hidden` are names of the build's packages that are not to be seen."""
 
     carried: tuple[tuple[Installed, tuple[transfer.Piece, ...]], ...]
     hidden: tuple[str, ...]
@@ -250,7 +250,7 @@ def foresee(
 
 
 def fates(home: Home, build: Build, backend: Backend) -> tuple[Fate, ...]:
-    """What became of each addition when the layer above a build was begun, as far as it is still true."""
+    """The fate of each addition when the layer above a build was begun, as far as it is still true."""
     about = _about(home, layers.present(home, build.kind), build)
     if not about.fates:
         return ()
@@ -305,14 +305,14 @@ def reset(home: Home, build: Build, backend: Backend, uid: int | None) -> Path |
 
 
 def files(home: Home, build: Build, backend: Backend) -> Strays:
-    """What the thread edited, added or removed in its layer above a build beside whole packages."""
+    """The files that the thread edited, added or removed in its layer above a build, beside whole packages."""
     with Root(os.open(build.tree, READ_DIRECTORY), None) as tree:
         own = layers.own(home, build, backend)
         return strays.find(ECOSYSTEMS[build.kind], own, _find(home, build, backend), tree, added.brought(build))
 
 
 def to_install(home: Home, build: Build) -> dict[str, str]:
-    """What the layer above a build still wants: versions by name."""
+    """The packages that the layer above a build still wants: versions by name."""
     return _to_install(_about(home, layers.present(home, build.kind), build).fates)
 
 
@@ -737,7 +737,7 @@ def _find(home: Home, build: Build, backend: Backend) -> added.Found:
 
 
 def _meant(build: Build | None, own: Path, found: added.Found) -> added.Found:
-    """What was found, without removals where commands spoilt all of it: `rm -rf /.venv` is about no package."""
+    """The packages that were found, without removals where commands spoilt all: `rm -rf /.venv` is about no package."""
     is_spoilt = build is not None and bool(found.removed) and bool(lost.find(build, own))
     return found._replace(removed=()) if is_spoilt else found
 
@@ -764,7 +764,7 @@ def _pinned(row: Ecosystem, lock: bytes | None) -> dict[str, str]:
 
 
 def _about(home: Home, place: Place | None, build: Build | None) -> _About:
-    """What we know of a layer; nothing of one that is not above `build`.
+    """The contents of a layer's about.json; nothing of one that is not above `build`.
 
     Of a layer of an earlier version, which wrote nothing, it is what `build` brings.
     """

@@ -1,4 +1,4 @@
-"""What a thread added comes along: telling what was carried, and installing by name, inside, what did not fit.
+"""Packages that a thread added: telling what became of them above another build, and installing what did not fit.
 
 Installing happens once a layer, before the first command above it starts, in the thread's own sandbox: with the network
 that its profile and this host give it, and with nothing of this host's credentials.

@@ -37,7 +37,7 @@ _PAUSE = 0.05
 
 
 class Coming(NamedTuple):
-    """What becomes of a thread's own packages above the builds of a release, and what its record then says of them.
+    """The fates of a thread's own packages above the builds of a release, and the record's `added` with that release.
 
     `done` is what came to be on this host already, `pending` what the next command brings about. `dropped` are packages
     of a kind that the release has not any more.
@@ -63,7 +63,7 @@ class Watched(NamedTuple):
 
 
 def recorded(record: Record, kind: str) -> Additions:
-    """What the record says that the thread has over its build of a kind."""
+    """The additions over its build of a kind that a thread's record names."""
     return additions.from_json(record.added.get(kind, {}))
 
 
@@ -199,7 +199,7 @@ def _now(thread: Thread, record: Record, watched: Iterable[Watched]) -> tuple[Ma
 
 
 def _above(need: Need, found: Additions) -> Additions:
-    """What the thread has over the build for a need, of what it has over another one."""
+    """The additions over the build for a need, of those over another one."""
     brought = need.ecosystem.names_in(need.lock) if need.lock else ()
     packages = {name: version for name, version in found.packages.items() if name not in brought}
     return additions.Additions(packages, tuple(name for name in found.removed if name in brought))

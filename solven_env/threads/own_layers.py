@@ -1,4 +1,4 @@
-"""What a thread has over its builds on this host, told whole, and its reset: `layer diff`, `layer reset`."""
+"""The layers of a thread on this host: their differences from the builds, and a fresh start that keeps them aside."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Differences(NamedTuple):
-    """What a thread has over one build: packages with their versions, and files that belong to none of these.
+    """The differences of a thread from one build: packages with their versions, and files that belong to none of these.
 
     `removed` are names of the build's packages. `files` are paths in the build with how they differ: `added`, `edited`
     or `removed`. `is_complete` is false where there is more than is read, or what cannot be.

@@ -446,7 +446,7 @@ def installed(root: Root, limit: int) -> tuple[Sequence[Installed], bool]:
 
 
 def carry(root: Root, package: Installed) -> Sequence[str] | None:
-    """What the RECORD of a package names; see `wheel_records`."""
+    """The paths that the RECORD of a package names; see `wheel_records`."""
     from solven_env.packages.ecosystems.python import wheel_records
 
     return wheel_records.parts(root, package)
