@@ -194,3 +194,17 @@ def test_a_link_out_of_the_workspace_is_left_and_told(thread: Journey) -> None:
     assert note.message.startswith("it is a symbolic link that is not followed")
     assert "package.json: a symbolic link that is not followed" in thread.refused(SECOND).message
     assert os.readlink(thread.workspace / "package.json") == "/etc/passwd"
+
+
+def test_a_rollback_brings_back_the_version_that_was_kept(thread: Journey) -> None:
+    edit(thread.workspace)
+    thread.release(SECOND, "keep")
+    project = thread.read("pyproject.toml")
+    thread.release(FIRST.replace("1.0.0", "1.2.0").replace("two", "TWO"), "overwrite")
+    assert thread.read("run.sh") == "one\nTWO\nthree\nfour\nfive\n"
+    solven_env.rollback("t1", 2, storage=thread.place / "storage")
+    assert thread.read("run.sh") == "ONE\ntwo\nthree\nfour\nfive\n"
+    assert thread.status().state == "in-sync"
+    assert {note.path for note in thread.status().notes} == {"run.sh"}
+    assert ">=3.11" in project
+    assert "humanize" in thread.read("pyproject.toml")

@@ -20,6 +20,7 @@ from solven_env.workspace.root import Owner, Root
 from tests.reconcile.crashes import dies_at
 from tests.reconcile.states import text, wanted
 from tests.reconcile.threads import Thread
+from tests.reconcile.users import as_user
 from tests.trees import snapshot
 
 if TYPE_CHECKING:
@@ -377,3 +378,35 @@ def test_an_apply_that_dies_at_any_effect_behind_a_link_is_finished(
         shutil.rmtree(thread.storage)
         number += 1
     assert number > 20
+
+
+def test_it_is_so_for_an_ordinary_user_whose_directory_was_closed(users_place: Path) -> None:
+    """The directory of the file is none of ours: closed, it is the agent's, and its link is left until it is open."""
+    thread = Thread(users_place / "storage")
+
+    def act() -> None:
+        thread.apply(OLD)
+        move(thread.workspace)
+        (thread.workspace / "repo").chmod(0)
+        assert {note.path for note in thread.plan(OLD).notes} == {NAME, ".ignore"}
+        thread.check_in_sync(OLD)
+        with pytest.raises(ConflictError):
+            thread.apply(NEW)
+        (thread.workspace / "repo").chmod(0o500)  # the owner may not write there
+        thread.apply(NEW)
+        assert json.loads((thread.workspace / "repo" / NAME).read_text()) == {"a": 2, "mine": 9}
+        thread.check_in_sync(NEW)
+
+    as_user(act)
+
+
+def test_two_links_to_one_file_are_left(thread: Thread) -> None:
+    both = {"package.json": keys(a=1), "b.json": keys(b=1)}
+    owns: dict[str, Own] = dict.fromkeys(both, "keys")
+    thread.apply(wanted(both, own=owns))
+    for name in both:
+        (thread.workspace / name).unlink()
+        (thread.workspace / name).symlink_to("repo/package.json")
+    thread.check_in_sync(wanted(both, own=owns))
+    with pytest.raises(ConflictError):
+        thread.apply(wanted({**both, "b.json": keys(b=2)}, own=owns))
