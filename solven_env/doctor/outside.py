@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shlex
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -89,10 +88,8 @@ class AskedThread:
             return self.apply
         if self.thread.lost(self.record, self.builds[kind], backends.find(self.record.settings["backend"])):
             return self.apply
-        home = self.thread.home(self.record)
-        layer = layers.where(home, self.builds[kind]).upper.parent
-        aside = shlex.join(("mv", str(layer), str(self.host.data / f"{self.thread.name}-{kind}-aside")))
-        return f"Begin with a fresh layer, without what was added: solven-env stop {self.thread.name} && {aside}"
+        reset = run("solven-env", "layer", "reset", self.thread.name, "--kind", kind)
+        return f"Begin with a fresh layer, without what was added. {reset}"
 
 
 def record(asked: AskedThread) -> Answer:
@@ -214,7 +211,7 @@ def layers_of(asked: AskedThread) -> Answer | None:
     if asked.thread.storage_id is None:
         return None
     home = asked.thread.home(asked.record)
-    names = layers.places(home)
+    names = layers.listed(home)
     for place in names:
         places_of = (home.path / place.name / name for name in ("upper", "work", "copy"))
         for path in filter(Path.exists, places_of):

@@ -142,11 +142,17 @@ def set_present(home: Home, place: Place) -> None:
 
 def places(home: Home) -> tuple[Place, ...]:
     """All layers that the thread has on this host, old ones too, in the order of their names."""
-    with refusals_told(home.path):
-        try:
-            names = os.listdir(home.path)
-        except (FileNotFoundError, NotADirectoryError):  # the second is told by who makes one
-            return ()
+    with refusals_told(home.path), suppress(NotADirectoryError):  # which is told by who makes one
+        return listed(home)
+    return ()
+
+
+def listed(home: Home) -> tuple[Place, ...]:
+    """The same; NotADirectoryError where something else stands in the way."""
+    try:
+        names = os.listdir(home.path)
+    except FileNotFoundError:
+        return ()
     return tuple(sorted(filter(None, map(_parse, names))))
 
 

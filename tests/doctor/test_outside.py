@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import socket
-import sys
 import termios
 from contextlib import ExitStack
 from signal import SIGCONT, SIGSTOP
@@ -56,7 +55,8 @@ def test_nothing_stays_and_nothing_is_mended(shared: World) -> None:
     after = _everything(shared.base)
     (shared.workspace() / "aside").rename(shared.workspace() / ".bashrc")
     assert told.level(".bashrc") == "broken"
-    assert after == before
+    changed = [path for path in before.keys() | after.keys() if before.get(path) != after.get(path)]
+    assert [path for path in changed if not path.endswith("/about.json")] == []  # a look at the layers is noted there
 
 
 @pytest.mark.parametrize(
@@ -382,9 +382,8 @@ def test_packages_that_are_gone_inside(shared: World) -> None:
     assert "package not found: six does not import" in told.cause("Python packages")
     assert "package not found: is-number does not resolve" in told.cause("Node packages")
     for question in told.broken():  # no apply touches what an agent did to its own packages: what is told does
-        command = told.fix(question).rpartition("what was added: ")[2]
-        command = command.replace("solven-env stop", f"{sys.executable} -m solven_env stop")
-        assert shared.cli("stop", "t2", prefix=("sh", "-c", f'{command} && exec "$@"', "sh")).returncode == 0
+        command = told.fix(question).rpartition("Run: solven-env ")[2]
+        assert shared.cli(*command.split()).returncode == 0
     assert not doctor(shared, "t2", only=("Python packages", "Node packages")).broken()
 
 
