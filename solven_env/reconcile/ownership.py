@@ -188,8 +188,6 @@ def _conflict_of_lines(file: File) -> Verdict:
     """Verdict where the profile and the workspace changed a file that is not merged by itself."""
     if file.choice == "keep" and _can_be_kept(file):
         return _keep(file)
-    found = file.observed
-    assert found is not None
     merged = _merged_lines(file)
     if merged is None:
         return Verdict(file.desired, "conflict")
@@ -197,15 +195,13 @@ def _conflict_of_lines(file: File) -> Verdict:
         return Verdict(file.desired, "conflict", f"{_both(file)}: {_listed(merged.clashes)}", merged.clashes)
     if file.choice != "merge":
         return Verdict(file.desired, "conflict", f"{_both(file)}, in other lines", choices={"merge": ""})
-    state = _with_bytes(found, merged.data) if merged.data else None
-    if file.desired is None:
-        return Verdict(state, "pending", "the profile drops its lines, and those of the workspace stay")
+    assert file.desired is not None
     state = _with_bytes(file.desired, merged.data or b"")
     return Verdict(state, "pending", "its lines are merged", kept=state)
 
 
 def _merged_lines(file: File) -> Merged | None:
-    """Merge of a whole file by its lines; None where it is no text, or something else than a file."""
+    """Merge of a whole file by its lines; None where it is dropped, no text, or something else than a file."""
     from solven_env.reconcile.merging import lines
 
     before = file.last or next(iter(file.intended), None)
@@ -213,7 +209,7 @@ def _merged_lines(file: File) -> Merged | None:
     base = before.rendered.data if before and not is_of_agents else None
     if before is not None and before.own == "block" and base is not None:
         base = _put(file.path, b"", base)
-    desired = file.desired.data if file.desired else b""
+    desired = file.desired.data if file.desired else None
     observed = file.observed.data if file.observed and file.observed.type == "file" else None
     if base is None or desired is None or observed is None:
         return None
@@ -377,8 +373,7 @@ def _no_file(file: File, *, wrap: bool = False) -> Verdict:
             return _keep(file)
         link = "a symbolic link that is not followed stands there, out of the workspace or to no file of its own"
         return Verdict(desired, "conflict", link)
-    recorded = _recorded(file)
-    cause = compare.judge(desired, found, _wrap(file.path, recorded) if wrap else recorded)
+    cause = compare.judge(desired, found, _recorded(file))
     return Verdict(desired if cause else found, cause)
 
 
@@ -406,7 +401,7 @@ def _unmergeable(file: File, why: str) -> Verdict:
     desired = _wrap(file.path, file.desired) if file.own == "block" else file.desired
     if file.choice == "keep" and _can_be_kept(file):
         return _keep(file)
-    return Verdict(desired, "conflict", f"the profile changed it, and {why}")
+    return Verdict(desired, "conflict", f"{_both(file)}, and {why}")
 
 
 def _keep(file: File) -> Verdict:

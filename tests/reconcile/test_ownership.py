@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from solven_env.reconcile.merging import block
+from solven_env.reconcile.model import State
 from solven_env.reconcile.ownership import File, Left, judge
 from tests.reconcile.states import DIR, LINK, OTHER, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from solven_env.reconcile.model import Cause, OnConflict, State
+    from solven_env.reconcile.model import Cause, OnConflict
 
 OWNS = ("whole", "keys", "block", "seed")
 
@@ -80,6 +81,17 @@ TABLE = {
     "keys: a release meets a link": Case("keys", KB, LINK, K, "conflict"),
     "keys: dropped, a link": Case("keys", None, LINK, K, None),
     "keys: adopted, a link": Case("keys", K, LINK, None, "conflict"),
+    "keys: no modes are kept": Case("keys", K, keys(a=7)._replace(mode="0777"), K._replace(mode=""), None),
+    "keys: a release where no modes are kept": Case(
+        "keys", KB, keys(a=1)._replace(mode="0777"), K._replace(mode=""), "pending", KB._replace(mode="0777")
+    ),
+    "whole: a mode where none are kept": Case("whole", A, text("a\n", "0777"), text("a\n", ""), None),
+    "keys: too large": Case("keys", K, State("file", "size:17000000", "0644", 17_000_000), K, None),
+    "keys: a release meets one too large": Case("keys", KB, text("{}" + " " * (1 << 20)), K, "conflict"),
+    "block: a release meets one too large": Case(
+        "block", B, State("file", "size:17000000", "0644", 17_000_000), A, "conflict"
+    ),
+    "keys: no UTF-8": Case("keys", KB, State("file", "sha256:x", "0644", 1, b"\xff"), K, "conflict"),
     "keys: a directory": Case("keys", K, DIR, K, "drift", K),
     "keys: a release meets a FIFO": Case("keys", KB, OTHER, K, "conflict"),
     "keys: no text, the agent's": Case("keys", A, B, A, None, path="f.lock"),
@@ -104,6 +116,9 @@ TABLE = {
     "block: dropped, changed": Case("block", None, blocked("b\n"), A, "conflict"),
     "block: a link": Case("block", A, LINK, A, None),
     "block: a release meets a link": Case("block", B, LINK, A, "conflict"),
+    "block: a directory": Case("block", A, DIR, A, "drift", blocked("a\n")),
+    "block: marks are damaged": Case("block", A, text("# >>> solven-env >>>\nx\n"), A, None),
+    "block: a release meets damaged marks": Case("block", B, text("# >>> solven-env >>>\nx\n"), A, "conflict"),
     "block: adopted, a directory": Case("block", A, DIR, None, "conflict"),
     "seed: new": Case("seed", A, None, None, "pending", A),
     "seed: as we left it": Case("seed", A, A, A, None),
