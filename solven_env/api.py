@@ -312,6 +312,37 @@ def rollback(
     return Report("rollback", (report._replace(restored=former),))
 
 
+def recover(
+    thread: str,
+    path: str,
+    *,
+    generation: int | None = None,
+    storage: str | Path | None = None,
+    on_conflict: Literal["fail", "overwrite"] = "fail",
+    progress: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Put what a generation kept of a path back into the workspace: a file with its bytes and mode, a link, or what was
+    moved aside whole.
+
+        >>> solven_env.recover("thread-42", "notes.txt").threads[0].restored
+        3
+
+    Without `generation` it is the newest that kept something of the path. The result is a generation of its own.
+    `ConflictError`, and nothing written, where anything else stands there, unless `on_conflict` is "overwrite", which
+    keeps that first. `StateError` where the bytes are gone or an apply was interrupted, `UsageError` where nothing was
+    kept of the path.
+    """
+    from solven_env import applying
+    from solven_env.system import names
+
+    _check_on_conflict(on_conflict, ("fail", "overwrite"))
+    beneath = path.removeprefix("./").removeprefix("/").rstrip("/")
+    if not names.is_relative(beneath):
+        raise UsageError(f"{path!r} is no path of a workspace", fix="Name what was kept: src/notes.txt, say.")
+    found = Thread.find(thread, storage)
+    return Report("recover", (applying.recover(found, beneath, generation, on_conflict, progress),))
+
+
 def _check_on_conflict(on_conflict: str, words: Sequence[str] = get_args(OnConflict)) -> None:
     if on_conflict not in words:
         listed = ", ".join(map(repr, words))

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import posixpath
+from contextlib import nullcontext
 from itertools import filterfalse
 from typing import TYPE_CHECKING
 
 from solven_env import __version__
+from solven_env.errors import StateError, WorkspaceError
 from solven_env.packages import builds
+from solven_env.packages.ecosystems import ECOSYSTEMS
+from solven_env.reconcile import giving_back
 from solven_env.reconcile.apply import apply as apply_plan
 from solven_env.reconcile.apply import let_in, refuse_conflicts
 from solven_env.reconcile.kinds import lies_on_host
@@ -15,7 +20,8 @@ from solven_env.reconcile.replacing import changed_meanwhile
 from solven_env.report import thread_report
 from solven_env.run import execute, missing_programs
 from solven_env.sandbox import backends
-from solven_env.threads import noting, planning, uids
+from solven_env.system.failures import shown
+from solven_env.threads import generations, noting, planning, uids
 from solven_env.workspace.storage import check_readers
 
 if TYPE_CHECKING:
@@ -115,6 +121,64 @@ def foretell(
     computed = planning.plan(found, wanted, record, on_conflict)[0]
     coming = noting.foresee(found, record, wanted.needs, computed.desired.builds)
     return thread_report(computed)._replace(to_carry=(*coming.pending, *coming.dropped))
+
+
+def recover(
+    found: Thread, path: str, number: int | None, on_conflict: OnConflict, progress: Callable[[str], None]
+) -> ThreadReport:
+    """Give back what a generation kept of a path. Errors and `progress` as of `api.recover`."""
+    found.applied()
+    check_readers(found.config.sandbox.group)
+    found = found.settled(progress)
+    with noting.held(found, progress):
+        record = found.applied()
+        if record.intended is not None:
+            raise StateError(
+                "an apply was interrupted, and nothing is given back before its end",
+                fix=f"Finish it: solven-env apply PROFILE {found.name}, or: solven-env rollback {found.name}",
+                location=found.name,
+            )
+        _check_seen(path, record, progress)
+        gift = giving_back.find(found.state, *generations.kept_at_path(found, path, number))
+        with uids.for_apply(found, record, progress) as (owned, fresh):
+            with owned.open_root() or nullcontext() as root:
+                computed = giving_back.plan(root, gift, found.name, record, on_conflict)
+                if root is not None and gift.kept.is_moved:
+                    with found.state.place(posixpath.dirname(gift.kept.kept)) as place:
+                        root.check_way_out(path, place)
+            refuse_conflicts(computed)
+            applied = apply_plan(
+                computed,
+                owned.create_root,
+                found.state,
+                fresh,
+                about=_about(f"recover {path}"),
+                added=record.added,
+                make=giving_back.making(gift, found.state),
+            )
+        found.close_to_others()
+    return thread_report(computed)._replace(
+        generation=applied.generation,
+        kept=applied.kept,
+        kept_at=tuple(each.kept and found.state.location(each.kept) for each in applied.kept),
+        restored=gift.generation,
+    )
+
+
+def _check_seen(path: str, record: Record, progress: Callable[[str], None]) -> None:
+    """WorkspaceError for a path that the profile mounts upon; `progress` is told of one beneath such a path."""
+    settings = record.settings
+    targets = [each["target"] for each in settings["mounts"]] + [f"/{each['path']}" for each in settings["links"]]
+    targets += [row.TARGET for name, row in ECOSYSTEMS.items() if settings.get(name)]
+    if f"/{path}" in targets:
+        raise WorkspaceError(
+            "the profile mounts something here, which would hide it",
+            fix="Nothing was changed. Copy what you need from where it lies: solven-env show names the place.",
+            location=shown(path),
+        )
+    for each in targets:
+        if f"/{path}".startswith(f"{each}/"):
+            progress(f"{shown(path)}: commands do not see it, since the profile mounts something at {each}")
 
 
 def _about(cause: str) -> dict[str, str]:

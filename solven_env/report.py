@@ -56,7 +56,7 @@ class ThreadReport(NamedTuple):
     to_carry: tuple[Fate, ...] = ()
     """Their fates with the next command, or, of `diff`, with an apply."""
     restored: int = 0
-    """The generation that a rollback goes back to; 0 of every other verb."""
+    """The generation that a rollback goes back to, or that kept what `recover` gives back; 0 of every other verb."""
     is_interrupted: bool = False
     """True if an earlier apply began and did not end. The next apply finishes it."""
     profile: str = ""
@@ -121,10 +121,10 @@ class Report(NamedTuple):
                 described["remarks"] = [each._asdict() for each in thread.remarks]
                 described["unenforced"] = [each._asdict() for each in thread.unenforced]
                 described["session"] = thread.session._asdict() if thread.session else None
-        if self.command == "rollback":
+        if self.command in ("rollback", "recover"):
             for thread, described in zip(self.threads, threads, strict=True):
                 described["restored"] = thread.restored
-        if self.command in ("apply", "rollback"):
+        if self.command in ("apply", "rollback", "recover"):
             for thread, described in zip(self.threads, threads, strict=True):
                 described["kept"] = _kept(thread.kept, thread.kept_at)
                 described["missing_programs"] = [each._asdict() for each in thread.missing_programs]

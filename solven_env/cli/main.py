@@ -31,6 +31,7 @@ COMMANDS = {
     "history": "List the generations of a thread.",
     "show": "Show what one generation of a thread left.",
     "rollback": "Make a thread what a former generation left.",
+    "recover": "Put back what an apply kept of a path.",
     "run": "Run a command in a thread's sandbox.",
     "shell": "Open a login shell in a thread's sandbox.",
     "stop": "End a thread's session with all its commands.",

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 SIGNS = {"create": "+", "replace": "~", "remove": "-"}
 _COLOURS = {"+": 32, "-": 31, "~": 33, "!": 31, "@": 36}
-_LEFT = {"apply": "The next apply goes on.", "lock": "The lock is as it was.", "rollback": "The next apply goes on."}
+_LEFT = {
+    **dict.fromkeys(("apply", "recover", "rollback"), "The next apply goes on."),
+    "lock": "The lock is as it was.",
+}
 """Words about the state after an interrupt that came in no step, by command."""
 _SHOWN = 8
 """The changed versions of a lock that a line of a plan names."""

@@ -53,6 +53,11 @@ def no_renewal(name: str) -> None:
     """For threads that have no builds."""
 
 
+def by_kind(root: Root, change: Change, keeper: Keeper, renew: Callable[[str], None]) -> model.State | None:
+    """Make a change as its kind does, and give the state that is there now."""
+    return kind_of(change.address).apply(root, change, keeper, renew)
+
+
 def let_in(plan: Plan, open_root: Callable[[], Root]) -> tuple[Change, ...]:
     """Open the directories that keep their owner out; the changes that were made. The plan is to be made again then.
 
@@ -101,12 +106,14 @@ def apply(
     renew: Callable[[str], None] = no_renewal,
     about: Mapping[str, str] = NOBODY,
     added: Mapping[str, Any] = NOBODY,
+    make: Callable[[Root, Change, Keeper, Callable[[str], None]], model.State | None] = by_kind,
 ) -> Applied:
     """Make the plan's changes, conflicts too, and record them. The caller holds the thread's lock.
 
     Nothing at all is written where nothing changes and no text of a lock was lost. `fresh` is the record that a new
     thread begins with, and whose `uid` is recorded of any. `renew` has the thread begin anew with a build of that name.
     `about` is what the generation says of this apply (`Record.about`), and `added` what the thread has over its builds.
+    `make` makes one change.
     """
     fresh = fresh or Record(incarnation=os.urandom(16).hex())
     base = (plan.base or fresh)._replace(uid=fresh.uid)
@@ -124,7 +131,7 @@ def apply(
             contents.put(state, key, base._replace(added=added).dump())
         return Applied(base.generation, locks=again)
     generation = _unused(state, plan.thread, base.generation + 1)
-    contents.put(state, key, base._replace(intended=_also(base.intended or {}, _left(plan))).dump())
+    contents.put(state, key, base._replace(intended=_intended(base, plan)).dump())
     with open_root() as root:
         keeper = Keeper(root, state, plan.thread, generation)
         with _changing(plan.thread):
@@ -133,7 +140,7 @@ def apply(
         for change in plan.changes:
             state.check_held(plan.thread)
             with _changing(change.name):
-                _note_mode(entries, change, kind_of(change.address).apply(root, change, keeper, renew))
+                _note_mode(entries, change, make(root, change, keeper, renew))
         _note_modes(entries, root)
         root.sync()
     done = Record(
@@ -175,6 +182,12 @@ def _left(plan: Plan) -> dict[str, Recorded]:
                 kept="" if change.after.digest == before.digest else change.after.digest
             )
     return left
+
+
+def _intended(base: Record, plan: Plan) -> dict[str, tuple[Recorded, ...]]:
+    """All that applies may leave that did not end, this one too; and the names where it changes what nobody records."""
+    recorded = (change.address for change in plan.changes if kind_of(change.address).IS_RECORDED)
+    return {**dict.fromkeys(recorded, ()), **_also(base.intended or {}, _left(plan))}
 
 
 def _also(

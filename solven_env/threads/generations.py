@@ -10,6 +10,7 @@ from solven_env.reconcile.compare import changed_settings
 from solven_env.reconcile.desired import recorded_as_desired
 from solven_env.state import recovering
 from solven_env.state.records import Record
+from solven_env.system.failures import shown
 from solven_env.threads.thread import vocabulary
 
 if TYPE_CHECKING:
@@ -58,11 +59,16 @@ def show(thread: Thread, number: int) -> tuple[Generation, int, tuple[str, ...]]
 def former(thread: Thread, record: Record, number: int | None) -> Record:
     """The generation that a rollback goes back to: that of the number, or the one before the present.
 
-    Of a thread whose last apply was interrupted, the one before is the last whole one. Errors as of `show`.
+    Of a thread whose last apply was interrupted, the one before is the last whole one. One that gave back what was kept
+    left everything else as it was, so that what is before it is meant. Errors as of `show`.
     """
     found = _all(thread)
     if number is None:
-        newest = record.generation if record.intended is not None else record.generation - 1
+        newest = record.generation
+        if record.intended is None:
+            while _only_recovered(found.get(newest)):
+                newest -= 1
+            newest -= 1
         number = max((each for each in found if each <= newest), default=None)
         if number is None:
             raise StateError(
@@ -72,8 +78,35 @@ def former(thread: Thread, record: Record, number: int | None) -> Record:
     return _whole(thread, number, found)
 
 
+def kept_at_path(thread: Thread, path: str, number: int | None) -> tuple[Kept, int]:
+    """The last that a generation kept of a path, and its number: the newest that kept some, or that of the number.
+
+    UsageError where none did; StateError where a list that may have it is damaged.
+    """
+    found = _all(thread)
+    if number is not None and number not in found:
+        _whole(thread, number, found)
+    above = ""
+    for each in [number] if number is not None else found:
+        for kept in reversed(keep.read_list(thread.state, thread.name, each)):
+            if kept.path == path:
+                return kept, each
+            if kept.type == "directory" and path.startswith(f"{kept.path}/"):
+                above = above or f"Generation {each} moved {shown(kept.path)} aside whole: recover that. "
+    where = f"generation {number}" if number is not None else "no generation"
+    raise UsageError(
+        f"{where} of {thread.name} kept {'' if number is None else 'nothing of '}{shown(path)}",
+        fix=f"{above}See what was kept: solven-env history {thread.name}",
+    )
+
+
 def _all(thread: Thread) -> dict[int, Record | StateError]:
     return dict(recovering.generations(thread.state, thread.name, vocabulary()))
+
+
+def _only_recovered(record: Record | StateError | None) -> bool:
+    """True for a generation that gave back what another one had kept."""
+    return isinstance(record, Record) and str(record.about.get("cause", "")).startswith("recover ")
 
 
 def _whole(thread: Thread, number: int, found: dict[int, Record | StateError]) -> Record:

@@ -41,7 +41,7 @@ class Wanted(NamedTuple):
     desired: Desired
     needs: tuple[Need, ...]
     cause: str = "apply"
-    """What the history says of the generation that comes of it."""
+    """Cause of the generation that comes of it, as the history tells it."""
 
 
 def plan_drift(thread: Thread, record: Record) -> Plan:

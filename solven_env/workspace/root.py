@@ -22,6 +22,7 @@ from solven_env.system.blocks import READ_DIRECTORY_ITSELF
 from solven_env.system.durable import (
     NOT_OFFERED,
     chmod_held,
+    chown,
     rename_new,
     set_rights,
     sync_directory,
@@ -372,9 +373,37 @@ class Root:
             for name, new in names.items():
                 path = posixpath.join(directory, name)
                 with failures_as(WorkspaceError, path), suppress(FileNotFoundError):
-                    _move_out(here, name, place, new, path)
+                    _move(here, name, place, new, path, _rename)
             self._changed.add(directory)
             sync_directory(place)
+
+    def move_in(self, place: int, name: str, path: str) -> None:
+        """Move what is called `name` in `place`, an open directory of ours outside of the workspace, to `path` by one
+        rename, and give a directory with all that is in it to `owner`. FileExistsError when anything is at `path`.
+        """
+        with self._parent(path, READ_DIRECTORY_ITSELF) as (directory, new):
+            _move(place, name, directory, new, path, rename_new)
+            sync_directory(place)
+            self._changed.add(posixpath.dirname(path))
+        if self.owner is not None:
+            from solven_env.workspace.adoption import adopt
+
+            with (
+                failures_as(WorkspaceError, path),
+                suppress(NotADirectoryError),
+                self._opened(path, READ_DIRECTORY_ITSELF) as opened,
+            ):
+                adopt(opened, self.owner)
+
+    def link(self, path: str, target: str) -> None:
+        """Make a symbolic link with this text, whatever it leads to; FileExistsError when anything is at `path`."""
+        with self._parent(path, READ_DIRECTORY_ITSELF) as (directory, name):
+            os.symlink(target, name, dir_fd=directory)
+            self._changed.add(posixpath.dirname(path))
+            if self.owner is not None:
+                with self._opened(path, O_PATH | os.O_NOFOLLOW) as made:
+                    if stat.S_ISLNK(os.fstat(made).st_mode):  # else the agent has put something else there
+                        chown(made, self.owner)
 
     def remove(self, path: str) -> None:
         """Remove anything but a directory: a link itself, never what it leads to."""
@@ -500,9 +529,14 @@ def _open_unreadable(workspace: int, path: str) -> int | None:
         os.close(held)
 
 
-def _move_out(here: int, name: str, place: int, new: str, path: str) -> None:
+def _rename(old_directory: int, old: str, new_directory: int, new: str) -> None:
+    os.rename(old, new, src_dir_fd=old_directory, dst_dir_fd=new_directory)
+
+
+def _move(here: int, name: str, there: int, new: str, path: str, rename: Callable[[int, str, int, str], None]) -> None:
+    """Rename between two open directories. A directory that its owner may not write takes a right for that moment."""
     try:
-        os.rename(name, new, src_dir_fd=here, dst_dir_fd=place)
+        rename(here, name, there, new)
     except PermissionError:
         held = openat2(here, name, O_PATH | os.O_NOFOLLOW)
         try:
@@ -510,7 +544,7 @@ def _move_out(here: int, name: str, place: int, new: str, path: str) -> None:
             if not stat.S_ISDIR(mode) or mode & stat.S_IWUSR:
                 raise
             let_owner_in(held)
-            os.rename(name, new, src_dir_fd=here, dst_dir_fd=place)
+            rename(here, name, there, new)
             os.chmod(f"/proc/self/fd/{held}", stat.S_IMODE(mode))  # noqa: PTH101
         finally:
             os.close(held)

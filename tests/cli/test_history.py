@@ -31,15 +31,15 @@ def test_the_way_back_of_a_thread(cli: Cli, snapshot: SnapshotAssertion) -> None
         cli("show", "t1", "3"),
         cli("show", "t1", "9"),
         cli("history", "t2"),
+        cli("recover", "t1", "bin/hello"),
+        cli("recover", "t1", "bin/hello", "--on-conflict", "overwrite"),
+        cli("recover", "t1", "none"),
     ]
     assert [(step.returncode, told(cli, step.stdout), told(cli, step.stderr)) for step in steps] == snapshot
     assert max(map(len, steps[4].stdout.splitlines())) <= 80
-    report = json.loads(cli("rollback", "t1", "2", "--format", "json").stdout)
-    assert (report["command"], report["threads"][0]["restored"], report["threads"][0]["generation"]) == (
-        "rollback",
-        2,
-        4,
-    )
+    found = cli("rollback", "t1", "2", "--on-conflict", "overwrite", "--format", "json")
+    (thread,) = json.loads(found.stdout)["threads"]
+    assert (thread["restored"], thread["generation"]) == (2, 5)
 
 
 def told(cli: Cli, text: str) -> str:

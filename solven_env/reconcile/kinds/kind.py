@@ -136,7 +136,7 @@ def basic_reason(
     """Words about what stands in a workspace."""
     if cause == "conflict":
         if recorded is None:
-            return f"{_article(found)} that solven-env did not write stands there"
+            return f"{article(found)} that solven-env did not write stands there"
         if desired is None:
             return "the profile drops it, and the workspace changed it"
         return "the profile and the workspace both changed it"
@@ -144,7 +144,7 @@ def basic_reason(
         if found is None:
             return "it is missing from the workspace"
         if found.type != "file" or (desired and desired.type != "file"):
-            return f"{_article(found)} stands in its place"
+            return f"{article(found)} stands in its place"
         same_bytes = recorded is not None and found.digest == recorded.digest
         return "the workspace changed its mode" if same_bytes else "the workspace changed it"
     if desired is None:
@@ -154,7 +154,13 @@ def basic_reason(
     return f"the profile changed {', '.join(changed)}" if changed else "the profile changed it"
 
 
-def _article(state: State | None) -> str:
+def article(state: State | None) -> str:
+    """Words for what stands somewhere: `a file`.
+
+    >>> from solven_env.reconcile.model import DIRECTORY
+    >>> article(DIRECTORY)
+    'a directory'
+    """
     words = {"file": "a file", "directory": "a directory", "symlink": "a symbolic link"}
     return words.get(state.type, "something that is no file") if state else "nothing"
 
