@@ -44,6 +44,7 @@ def test_status_json(cli: Cli) -> None:
                         "after": document["threads"][0]["changes"][0]["after"],
                     }
                 ],
+                "carried": {},
                 "profile": {"name": "small", "release": "1.0.0"},
                 "builds": [],
                 "added": {},
