@@ -27,8 +27,8 @@ from solven_env.workspace.storage import check_readers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from solven_env.packages.about_layers import Fate
     from solven_env.packages.builds import Need
-    from solven_env.packages.carrying import Fate
     from solven_env.reconcile.model import Change, OnConflict, Plan
     from solven_env.report import ThreadReport
     from solven_env.run.missing_programs import MissingProgram

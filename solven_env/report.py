@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from solven_env.doctor.questions import Finding
     from solven_env.errors import SolvenError
+    from solven_env.packages.about_layers import Fate
     from solven_env.packages.added import Added
-    from solven_env.packages.carrying import Fate
     from solven_env.packages.locks import OutdatedPackage, Remark, VersionChange
     from solven_env.profile.render import RenderedFile
     from solven_env.profile.rendered_directory import Difference

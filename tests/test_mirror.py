@@ -47,7 +47,7 @@ ELSEWHERE = {
     "packages/test_registries.py": "packages/ecosystems/python/pip_settings.py",
     "packages/test_added.py": "packages/ecosystems/bun/tree.py packages/ecosystems/python/wheel_records.py"
     " packages/ecosystems/bun/installed_packages.py",
-    "packages/test_carrying.py": "packages/strays.py",
+    "packages/test_carrying.py": "packages/about_layers.py packages/strays.py",
     "packages/test_finding.py": "packages/ecosystems/python/remembered.py",
     "packages/ecosystems/python/test_allowed_builds.py": "packages/ecosystems/python/build_hooks.py"
     " packages/ecosystems/python/sdists.py packages/ecosystems/python/stand_in.py"

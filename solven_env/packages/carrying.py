@@ -3,16 +3,6 @@
 A layer is begun once, whole, in one step: its directory is filled beside its place and then gets its name, with what is
 carried in it. Nothing of ours ever writes into a layer that commands have had.
 
-    <layer>/about.json    what we know of it; the thread's commands cannot reach it:
-        format, key       the key of the build below
-        brings            the packages of that build: name and version, by their paths
-        fates             what became of each addition when the layer was begun (`Fate`)
-        wanted            packages that it should have and has not: still to be installed, or not to be had
-        noted             the additions of the thread's record that this host knew last, and the stamp of that moment
-
-Files that were edited, added or removed beside whole packages (`strays`) come along only above the same build, out of
-the newest layer above it; of another build they are told as left, and stay in the old layer.
-
 Which additions are true, where a record and this host differ, is decided by name: what changed here since it was noted
 last, else what is recorded. What is carried are files that the packages' own records name (`Ecosystem.carry`), taken
 from the present layer. What does not fit has to be installed by name and version, inside (`Begun.to_install`).
@@ -20,20 +10,19 @@ from the present layer. What does not fit has to be installed by name and versio
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from solven_env.errors import WorkspaceError
-from solven_env.packages import added, additions, copies, layers, lost, store, strays, transfer
+from solven_env.packages import about_layers, added, additions, copies, layers, lost, store, strays, transfer
+from solven_env.packages.about_layers import Begun, Fate, LayerAbout
 from solven_env.packages.additions import NONE, Additions, Installed
 from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.packages.strays import Stray, Strays
 from solven_env.system import directories
 from solven_env.system.blocks import READ_DIRECTORY, READ_DIRECTORY_ITSELF, holding
-from solven_env.system.durable import write_over
 from solven_env.system.publishing import locked, refusals_told, staged
 from solven_env.system.syscalls import sync_file_system
 from solven_env.workspace.root import Root
@@ -41,31 +30,12 @@ from solven_env.workspace.root import Root
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
-    from typing import Any
 
     from solven_env.packages.builds import Need
     from solven_env.packages.ecosystems import Ecosystem
-    from solven_env.packages.layers import Home, Layer, Place
+    from solven_env.packages.layers import Home, Place
     from solven_env.packages.store import Build
     from solven_env.sandbox.backends.protocol import Backend
-
-FORMAT = 1
-_ABOUT = "about.json"
-
-
-class Fate(NamedTuple):
-    """The end of one addition. `kind` is the ecosystem, `command` adds what is left, where one can.
-
-    `fate` is one of `carried` (its files came along), `installed` (by name and version, inside), `brought` (the build
-    brings it now), `removed` (it stays removed) and `left` (not carried; `name` may be the path of a file).
-    """
-
-    kind: str
-    name: str
-    version: str
-    fate: str
-    why: str = ""
-    command: str = ""
 
 
 class SeenLayer(NamedTuple):
@@ -76,51 +46,12 @@ class SeenLayer(NamedTuple):
     is_complete: bool = True
 
 
-class Begun(NamedTuple):
-    """A layer that is there. `own` is what `launch.Stacked` takes, and `path` its upper directory or the copy.
-
-    `to_install` has versions by name.
-
-    `noted` are the additions that were noted last, and `noted_stamp` is the stamp of then. `is_new` is true for one
-    that was begun just now; `old` is the directory of the layer in whose place it was, which stays.
-    """
-
-    own: Layer | str
-    path: Path
-    fates: tuple[Fate, ...]
-    to_install: Mapping[str, str]
-    noted: Additions = NONE
-    noted_stamp: str = ""
-    is_new: bool = False
-    old: Path | None = None
-
-
 class Foreseen(NamedTuple):
     """The fates that `begin` brings about, and the additions of a record afterwards. `is_begun`: it has done so."""
 
     fates: tuple[Fate, ...]
     additions: Additions
     is_begun: bool = False
-
-
-class _About(NamedTuple):
-    """The contents of about.json. `brings` is None for a layer of an earlier version, of which nobody knows."""
-
-    key: str = ""
-    brings: Mapping[str, tuple[str, str]] | None = None
-    fates: tuple[Fate, ...] = ()
-    wanted: Mapping[str, str] = {}
-    stamp: str = ""
-    noted: Additions | None = None
-
-    @property
-    def known(self) -> Additions:
-        """The additions of the record that this host knew last."""
-        return self.noted or NONE
-
-    def meant(self, found: Additions) -> Additions:
-        """The additions that the layer is meant to have, where these were found in it."""
-        return found._replace(packages={**self.wanted, **found.packages})
 
 
 class _Old(NamedTuple):
@@ -133,7 +64,7 @@ class _Old(NamedTuple):
     own: Path
     found: added.Found
     was: Mapping[str, str]
-    about: _About
+    about: LayerAbout
     build: Build | None
 
 
@@ -166,8 +97,8 @@ def look(home: Home, build: Build, backend: Backend) -> SeenLayer:
 
 def look_at(home: Home, build: Build, own: Path) -> SeenLayer:
     """The same of a layer above a build by its upper directory, or copy: another one may have taken its place."""
-    before = stamp_of(build.kind, own)
-    about = _about(home, layers.place_of(own), build)
+    before = stamp_of(build, own)
+    about = about_layers.read(home, layers.place_of(own), build)
     found = added.find(ECOSYSTEMS[build.kind], own, {path: name for path, (name, _) in (about.brings or {}).items()})
     return SeenLayer(found.additions, before, found.is_complete)
 
@@ -177,31 +108,32 @@ def stamp(home: Home, build: Build, backend: Backend) -> str:
 
     Empty where there is no layer.
     """
-    return stamp_of(build.kind, layers.own(home, build, backend))
+    return stamp_of(build, layers.own(home, build, backend))
 
 
-def stamp_of(kind: str, own: Path) -> str:
+def stamp_of(build: Build, own: Path) -> str:
     """The same of the layer whose upper directory, or copy, this is."""
+    row = ECOSYSTEMS[build.kind]
     try:
         descriptor = os.open(own, READ_DIRECTORY_ITSELF)
     except OSError:
         return ""
-    with Root(descriptor, None) as root:
+    with Root(descriptor, None) as root, Root(os.open(build.tree, READ_DIRECTORY), None) as tree:
         try:
-            return " ".join(f"{path}:{root.about(path)[2]}" for path in ECOSYSTEMS[kind].watched(root))
+            return about_layers.stamp(root, (*row.watched(tree), *row.watched(root)))
         except (OSError, WorkspaceError) as error:  # closed by the agent, or changed just now
             return str(error)
 
 
 def noted(home: Home, build: Build) -> SeenLayer | None:
     """The additions that this host noted last of the layer above a build, and their stamp; None where it noted none."""
-    about = _about(home, layers.present(home, build.kind), build)
+    about = about_layers.read(home, layers.present(home, build.kind), build)
     return SeenLayer(about.noted, about.stamp) if about.noted is not None else None
 
 
 def to_record(home: Home, build: Build, seen: SeenLayer, recorded: Additions) -> Additions:
     """The additions that the record has to have now: what changed here since the last note, else what is recorded."""
-    about = _about(home, layers.present(home, build.kind), build)
+    about = about_layers.read(home, layers.present(home, build.kind), build)
     base, ours = about.known, about.meant(seen.additions)
     if not seen.is_complete:
         base = additions.only(base, lambda name: name in ours.packages or name in ours.removed)
@@ -214,10 +146,10 @@ def note(home: Home, build: Build, seen: SeenLayer) -> None:
     if place is None or place.instance != build.instance or not seen.is_complete:
         return
     with locked(home.path, place.name):
-        about = _about(home, place, build)
+        about = about_layers.read(home, place, build)
         wanted = {name: version for name, version in about.wanted.items() if name not in seen.additions.packages}
         about = about._replace(wanted=wanted, stamp=seen.stamp, noted=about.meant(seen.additions))
-        _write(home.path / place.name, about)
+        about_layers.write(home.path / place.name, about)
 
 
 def foresee(
@@ -235,7 +167,7 @@ def foresee(
     build that is still to be made, where it is known.
     """
     row = need.ecosystem
-    if build is not None and _place(home, build, backend) is not None:
+    if build is not None and about_layers.place(home, build, backend) is not None:
         seen = look(home, build, backend)
         return Foreseen(fates(home, build, backend), to_record(home, build, seen, recorded), is_begun=True)
     now = {package.name: package.version for package in added.brought(build)} if build else _pinned(row, need.lock)
@@ -251,7 +183,7 @@ def foresee(
 
 def fates(home: Home, build: Build, backend: Backend) -> tuple[Fate, ...]:
     """The fate of each addition when the layer above a build was begun, as far as it is still true."""
-    about = _about(home, layers.present(home, build.kind), build)
+    about = about_layers.read(home, layers.present(home, build.kind), build)
     if not about.fates:
         return ()
     seen = look(home, build, backend).additions
@@ -313,12 +245,7 @@ def files(home: Home, build: Build, backend: Backend) -> Strays:
 
 def to_install(home: Home, build: Build) -> dict[str, str]:
     """The packages that the layer above a build still wants: versions by name."""
-    return _to_install(_about(home, layers.present(home, build.kind), build).fates)
-
-
-def _to_install(told: Iterable[Fate]) -> dict[str, str]:
-    """Until it is settled, the fate of what is to be installed has the command."""
-    return {fate.name: fate.version for fate in told if fate.fate == "installed" and fate.command}
+    return about_layers.read(home, layers.present(home, build.kind), build).to_install
 
 
 def settle(home: Home, build: Build, outcomes: Mapping[str, str]) -> tuple[Fate, ...]:
@@ -330,10 +257,10 @@ def settle(home: Home, build: Build, outcomes: Mapping[str, str]) -> tuple[Fate,
     if place is None or place.instance != build.instance:
         return ()
     with locked(home.path, place.name):
-        about = _about(home, place, build)
+        about = about_layers.read(home, place, build)
         settled = tuple(_settled(fate, outcomes) for fate in about.fates)
         wanted = {name: version for name, version in about.wanted.items() if outcomes.get(name) != ""}
-        _write(home.path / place.name, about._replace(fates=settled, wanted=wanted))
+        about_layers.write(home.path / place.name, about._replace(fates=settled, wanted=wanted))
     return settled
 
 
@@ -342,45 +269,34 @@ def command(home: Home, kind: str, packages: Mapping[str, str]) -> str:
     return shlex.join(("solven-env", "run", home.thread, "--", *ECOSYSTEMS[kind].adding(packages)))
 
 
-def _place(home: Home, build: Build, backend: Backend) -> Place | None:
-    """The present layer, if it is above this build and complete."""
-    now = layers.present(home, build.kind)
-    is_begun = now is not None and now.instance == build.instance and layers.own_at(home, now, backend).is_dir()
-    return now if is_begun else None
-
-
 def _begun(home: Home, build: Build, backend: Backend, uid: int | None, recorded: Additions) -> Begun | None:
-    """The layer that is there. Every command comes by: it looks at no more than it must.
+    """The layer that is there.
 
     None where one is to be begun, also where the record has removed or changed since what the layer has: another host
     did, and a layer that commands have had is never changed by us.
     """
-    place = _place(home, build, backend)
-    if place is None:
-        return None
-    layer, own = layers.at(home, place), layers.own_at(home, place, backend)
-    if backend.HAS_MOUNTS and uid is not None and own.stat().st_uid != uid:
-        for directory in (layer.upper, layer.work):
-            layers.give(directory, uid)
-    about = _about(home, place, build)
-    if recorded != about.known and about.noted is not None:
+    begun = about_layers.find(home, build, backend, uid)
+    place = layers.present(home, build.kind)
+    if begun is None or place is None or recorded == begun.noted:
+        return begun
+    about = about_layers.read(home, place, build)
+    if about.noted is not None:
         found = _find(home, build, backend)
         ours = about.meant(found.additions)
         meant = additions.merged(about.known, recorded, ours)
         kept = additions.only(meant, lambda name: name in ours.packages or name in meant.removed)
         if found.is_complete and kept != ours:
             return None
-        if any(about.known.packages.get(name) != version for name, version in recorded.packages.items()):
-            about = _with_recorded(home, build, backend, place, recorded)
-    stacked = layer if backend.HAS_MOUNTS else str(own)
-    return Begun(stacked, own, about.fates, _to_install(about.fates), about.known, about.stamp)
+    if any(about.known.packages.get(name) != version for name, version in recorded.packages.items()):
+        about = _with_recorded(home, build, backend, place, recorded)
+    return begun._replace(fates=about.fates, to_install=about.to_install, noted=about.known, noted_stamp=about.stamp)
 
 
-def _with_recorded(home: Home, build: Build, backend: Backend, place: Place, recorded: Additions) -> _About:
+def _with_recorded(home: Home, build: Build, backend: Backend, place: Place, recorded: Additions) -> LayerAbout:
     """Have what another host has recorded since as to be installed here."""
     seen = look(home, build, backend)
     with locked(home.path, place.name):
-        about = _about(home, place, build)
+        about = about_layers.read(home, place, build)
         known = about.known.packages
         news = {name: version for name, version in recorded.packages.items() if known.get(name) != version}
         lacking = {name: version for name, version in news.items() if name not in seen.additions.packages}
@@ -395,7 +311,7 @@ def _with_recorded(home: Home, build: Build, backend: Backend, place: Place, rec
             wanted={**about.wanted, **lacking},
             noted=about.known._replace(packages={**known, **news}),
         )
-        _write(home.path / place.name, about)
+        about_layers.write(home.path / place.name, about)
     return about
 
 
@@ -555,8 +471,8 @@ def _finish(
     carried = {package.name for package, _ in planned.carried}
     wanted = {name: version for name, version in planned.additions.packages.items() if name not in carried}
     paths = {package.path: (package.name, package.version) for package in brings}
-    stamp = stamp_of(build.kind, stage / ("upper" if backend.HAS_MOUNTS else "copy"))
-    _write(stage, _About(build.key, paths, planned.fates, wanted, stamp, recorded))
+    stamp = stamp_of(build, stage / ("upper" if backend.HAS_MOUNTS else "copy"))
+    about_layers.write(stage, LayerAbout(build.key, paths, planned.fates, wanted, stamp, recorded))
     with holding(os.open(stage, READ_DIRECTORY)) as descriptor:
         sync_file_system(descriptor)
 
@@ -686,7 +602,7 @@ def _old_at(home: Home, place: Place, build: Build | None) -> _Old | None:
             break
     else:
         return None
-    about = _about(home, place, None)
+    about = about_layers.read(home, place, None)
     below = _below(place, about, build)
     brings = about.brings
     if brings is None:
@@ -703,13 +619,13 @@ def _older(home: Home, build: Build, old: _Old | None) -> _Old | None:
     same = [each for each in layers.places(home) if each.kind == build.kind and each.instance == build.instance]
     if not same:
         found = [each for each in layers.places(home) if each.kind == build.kind]
-        same = [each for each in found if _about(home, each, None).key == build.key]
+        same = [each for each in found if about_layers.read(home, each, None).key == build.key]
     if old is not None and old.place in same:
         return old
     return _old_at(home, max(same, key=lambda each: layers.used(home, each)), build) if same else None
 
 
-def _below(place: Place, about: _About, build: Build | None) -> Build | None:
+def _below(place: Place, about: LayerAbout, build: Build | None) -> Build | None:
     """The build below a layer, or one of the same key, where the store still has it."""
     cache = build.path.parents[1] if build else directories.cache()
     if build is not None and (build.instance == place.instance or build.key == about.key):
@@ -730,7 +646,7 @@ def _opened(old: _Old | None, stack: ExitStack) -> Root | None:
 
 
 def _find(home: Home, build: Build, backend: Backend) -> added.Found:
-    about = _about(home, layers.present(home, build.kind), build)
+    about = about_layers.read(home, layers.present(home, build.kind), build)
     own = layers.own(home, build, backend)
     names = {path: name for path, (name, _) in (about.brings or {}).items()}
     return _meant(build, own, added.find(ECOSYSTEMS[build.kind], own, names))
@@ -761,42 +677,3 @@ def _tops(build: Build) -> set[str]:
 
 def _pinned(row: Ecosystem, lock: bytes | None) -> dict[str, str]:
     return dict(row.pinned(lock)) if lock else {}
-
-
-def _about(home: Home, place: Place | None, build: Build | None) -> _About:
-    """The contents of a layer's about.json; nothing of one that is not above `build`.
-
-    Of a layer of an earlier version, which wrote nothing, it is what `build` brings.
-    """
-    if place is None or (build is not None and place.instance != build.instance):
-        return _About()
-    try:
-        found = json.loads((home.path / place.name / _ABOUT).read_bytes())
-        if found["format"] == FORMAT:
-            return _About(
-                found["key"],
-                {path: (name, version) for path, (name, version) in found["brings"].items()},
-                tuple(Fate(*each) for each in found["fates"]),
-                found["wanted"],
-                found["noted"]["stamp"],
-                additions.from_json(found["noted"]["added"]),
-            )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        pass
-    if build is None:
-        return _About()
-    return _About(build.key, {each.path: (each.name, each.version) for each in added.brought(build)})
-
-
-def _write(directory: Path, about: _About) -> None:
-    value: dict[str, Any] = {
-        "format": FORMAT,
-        "key": about.key,
-        "brings": about.brings,
-        "fates": about.fates,
-        "wanted": about.wanted,
-        "noted": {"stamp": about.stamp, "added": about.known.as_json()},
-    }
-    data = json.dumps(value).encode()
-    with refusals_told(directory), holding(os.open(directory, READ_DIRECTORY)) as descriptor:
-        write_over(descriptor, _ABOUT, f".{_ABOUT}-{os.urandom(4).hex()}", data, mode=0o600)

@@ -18,7 +18,7 @@ from solven_env.system.publishing import locked
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from solven_env.packages.carrying import Begun, Fate
+    from solven_env.packages.about_layers import Begun, Fate
     from solven_env.packages.layers import Home
     from solven_env.packages.store import Build
     from solven_env.sandbox.request import Ended, Request
@@ -38,7 +38,7 @@ _FORESEEN = _WORDS | {"carried": "will carry {}", "installed": "will install by 
 def told(fates: Iterable[Fate], *, is_done: bool) -> list[str]:
     """Lines about what became of a thread's own packages, or will: one for each fate of a kind, the losses last.
 
-    >>> from solven_env.packages.carrying import Fate
+    >>> from solven_env.packages.about_layers import Fate
     >>> told([Fate("python", "rich", "14.1.0", "carried", "", "")], is_done=True)
     ['python: carried rich 14.1.0']
     """

@@ -22,7 +22,7 @@ from solven_env.workspace.root import Owner
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from solven_env.packages.carrying import Begun, Fate
+    from solven_env.packages.about_layers import Begun, Fate
     from solven_env.packages.host_tools import Tools
     from solven_env.packages.layers import Home
     from solven_env.packages.store import Build
@@ -246,7 +246,7 @@ def _no_workdir(thread: str, path: str) -> SandboxError:
 
 def _have(thread: Thread, chosen: _Chosen, progress: Callable[[str], None], tell: Callable[[str], None]) -> _Had:
     """Have the thread's builds and layers on this host, with what it added; `tell` is told what became of that."""
-    from solven_env.packages import builds, carrying, host_tools, layers
+    from solven_env.packages import about_layers, builds, host_tools, layers
 
     record, backend = chosen.record, chosen.backend
     home = thread.home(record)
@@ -257,7 +257,12 @@ def _have(thread: Thread, chosen: _Chosen, progress: Callable[[str], None], tell
     found = builds.obtain_to_use(needs, builder, thread.config, os.environ, progress)
     stacks, begun, watched = [], {}, []
     for need, (build, _) in zip(needs, found, strict=True):
-        layer = carrying.begin(home, build, backend, uid, noting.recorded(record, need.kind), progress)
+        recorded = noting.recorded(record, need.kind)
+        layer = about_layers.find(home, build, backend, uid)
+        if layer is None or layer.noted != recorded:
+            from solven_env.packages import carrying  # 10 ms, and most commands find their layers as they left them
+
+            layer = carrying.begin(home, build, backend, uid, recorded, progress)
         begun[need.kind] = build, layer
         stacks.append(Stacked(build, layer.own))
         watched.append(Watched(need, build, layer.path, layer.noted, layer.noted_stamp))

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.errors import HeldError, SolvenError
-from solven_env.packages import additions, builds, carrying, layers, store
+from solven_env.packages import about_layers, additions, builds, layers, store
 from solven_env.sandbox import backends
 from solven_env.state import contents
 from solven_env.state.records import record_key
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TypeGuard
 
+    from solven_env.packages.about_layers import Fate
     from solven_env.packages.additions import Additions
     from solven_env.packages.builds import Need
-    from solven_env.packages.carrying import Fate, SeenLayer
+    from solven_env.packages.carrying import SeenLayer
     from solven_env.packages.layers import Home
     from solven_env.packages.store import Build
     from solven_env.sandbox.backends.protocol import Backend
@@ -76,6 +77,8 @@ def foresee(
     """
     if record is None or not record.generation:
         return Coming()
+    from solven_env.packages import carrying
+
     home, backend = thread.home(record), backends.find(record.settings["backend"])
     done: list[Fate] = []
     pending: list[Fate] = []
@@ -90,7 +93,7 @@ def foresee(
     for kind in record.added.keys() - {need.kind for need in needs}:
         why = f"the profile has no {kind} packages any more"
         packages = recorded(record, kind).packages
-        left = [carrying.Fate(kind, name, packages[name], "left", why, "") for name in sorted(packages)]
+        left = [about_layers.Fate(kind, name, packages[name], "left", why, "") for name in sorted(packages)]
         (dropped if record.settings.get(kind) else done).extend(left)
     return Coming(tuple(done), tuple(pending), tuple(dropped), {kind: each for kind, each in added.items() if each})
 
@@ -102,6 +105,8 @@ def renew(
 
     `progress` is told where the old one is kept. Returns what became of the packages that were added to it.
     """
+    from solven_env.packages import carrying
+
     build = store.read(directories.cache(), named["key"])
     if build is None:
         return ()
@@ -120,9 +125,8 @@ def note_all(thread: Thread) -> None:
     for need in thread.needs(record):
         build = builds.find(need, thread.config)
         if build is not None:
-            noted = carrying.noted(home, build) or carrying.SeenLayer(additions.NONE, "")
-            own = layers.own(home, build, backend)
-            watched.append(Watched(need, build, own, noted.additions, noted.stamp))
+            about = about_layers.read(home, layers.present(home, build.kind), build)
+            watched.append(Watched(need, build, layers.own(home, build, backend), about.known, about.stamp))
     note(thread, record, watched)
 
 
@@ -131,7 +135,7 @@ def note(thread: Thread, record: Record, watched: Iterable[Watched]) -> None:
 
     Never an error: who holds the thread, and every next command, notes it too.
     """
-    changed = [each for each in watched if carrying.stamp_of(each.need.kind, each.own) != each.stamp]
+    changed = [each for each in watched if not about_layers.is_as_noted(each.own, each.stamp)]
     if changed:
         with suppress(SolvenError):
             _note(thread, record.incarnation, changed)
@@ -153,6 +157,8 @@ def held(thread: Thread, progress: Callable[[str], None] = lambda _: None) -> It
 
 
 def _note(thread: Thread, incarnation: str, changed: Sequence[Watched]) -> None:
+    from solven_env.packages import carrying
+
     record = thread.record()
     if not _is_of(record, incarnation):
         return
@@ -183,6 +189,8 @@ def _is_present(home: Home, layer: Watched) -> bool:
 
 def _now(thread: Thread, record: Record, watched: Iterable[Watched]) -> tuple[Mapping[str, Any], list[SeenLayer]]:
     """The record's `added`, as these layers say it now, and what was seen in each."""
+    from solven_env.packages import carrying
+
     home, needs = thread.home(record), {need.kind: need for need in thread.needs(record)}
     added, seen = dict(record.added), []
     for layer in watched:

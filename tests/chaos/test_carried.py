@@ -10,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from solven_env.packages import carrying, layers
+from solven_env.packages.about_layers import Begun
 from solven_env.packages.additions import NONE, Additions
 from solven_env.packages.layers import Home
 from solven_env.sandbox.backends import bubblewrap, proot
@@ -102,9 +103,9 @@ def test_commands_that_begin_at_once_get_one_layer(tmp_path: Path) -> None:
         home = Home(tmp_path / "data", "storage", backend.NAME, "first")
         carrying.begin(home, one, backend, UID, NONE)
         wheel(own(home, one, backend), "rich", "1")
-        begun = list[carrying.Begun]()
+        begun = list[Begun]()
 
-        def begin(home: Home = home, backend: Backend = backend, begun: list[carrying.Begun] = begun) -> None:
+        def begin(home: Home = home, backend: Backend = backend, begun: list[Begun] = begun) -> None:
             begun.append(carrying.begin(home, two, backend, UID, NONE))
 
         threads = [threading.Thread(target=begin) for _ in range(8)]

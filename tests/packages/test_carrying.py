@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from solven_env.packages.about_layers import Begun
     from solven_env.sandbox.backends.protocol import Backend
 
 ROOT = os.geteuid() == 0
@@ -82,11 +83,11 @@ def own(home: Home, build: Build, backend: Backend) -> Path:
     return layers.own(home, build, backend)
 
 
-def begin(home: Home, build: Build, backend: Backend, recorded: Additions = NONE) -> carrying.Begun:
+def begin(home: Home, build: Build, backend: Backend, recorded: Additions = NONE) -> Begun:
     return carrying.begin(home, build, backend, UID, recorded)
 
 
-def told(begun: carrying.Begun) -> list[tuple[str, str, str]]:
+def told(begun: Begun) -> list[tuple[str, str, str]]:
     return sorted((fate.name, fate.version, fate.fate) for fate in begun.fates)
 
 

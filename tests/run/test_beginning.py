@@ -13,7 +13,7 @@ import pytest
 
 import solven_env
 from solven_env.packages import toolchain
-from solven_env.packages.carrying import Fate
+from solven_env.packages.about_layers import Fate
 from solven_env.packages.ecosystems.bun import program
 from solven_env.run.beginning import told
 from solven_env.state import LocalState
