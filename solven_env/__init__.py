@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from solven_env.api import lock as lock
     from solven_env.api import outdated as outdated
     from solven_env.api import plan as plan
+    from solven_env.api import promote as promote
     from solven_env.api import recover as recover
     from solven_env.api import render as render
     from solven_env.api import render_to as render_to
@@ -54,7 +55,7 @@ _HOMES = {
     **dict.fromkeys(
         (
             *("apply", "check_lock", "contents", "diff", "doctor", "explain", "history", "layer_diff", "layer_reset"),
-            *("lock", "outdated", "plan", "recover", "render", "render_to", "rollback", "run", "show"),
+            *("lock", "outdated", "plan", "promote", "recover", "render", "render_to", "rollback", "run", "show"),
             *("status", "stop", "validate"),
         ),
         "solven_env.api",

@@ -18,6 +18,7 @@ from solven_env.report import (
     LayerResetReport,
     LockReport,
     OutdatedReport,
+    PromoteReport,
     RenderReport,
     Report,
     ShowReport,
@@ -176,7 +177,7 @@ def status(
     """
     from solven_env.packages import builds
     from solven_env.profile.source import find_profile
-    from solven_env.run import execute
+    from solven_env.run import execute, relocking
     from solven_env.threads import noting, planning, sessions
 
     found = Thread.find(thread, storage)
@@ -198,7 +199,7 @@ def status(
         missing_links=found.missing_links(record.settings, optional=True),
         unenforced=execute.unenforced(record),
         session=sessions.look(found, record),
-        remarks=builds.remarks(computed.desired.builds),
+        remarks=(*builds.remarks(computed.desired.builds), *relocking.remarks(thread, drift.behind)),
         carried=coming.done,
         to_carry=(*coming.pending, *coming.dropped),
     )
@@ -544,6 +545,52 @@ def lock(
     files = locks.files(texts, sections)
     changed = lock_files.write(directory, files)
     return LockReport(directory, tuple(files), changed, remarks, locks.counts(texts), locks.changes(before, texts))
+
+
+def promote(
+    thread: str,
+    profile: str | Path,
+    *,
+    storage: str | Path | None = None,
+    dry_run: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> PromoteReport:
+    """Edit a profile and its lock so that they bring what a thread added to its builds.
+
+        >>> solven_env.promote("thread-42", "team.yaml").packages
+        (Promoted(kind='python', name='rich', version='14.1.0', outcome='added', written='rich>=14.1.0', why=''),)
+
+    Only packages that were asked for are added, not what these need. Comments, quotes and style of the profile stay;
+    the lock pins the thread's versions where they fit. Both are written or none. Packages that the thread removed stay
+    in the profile, and the report names them. With `dry_run` nothing is resolved or written. `UsageError` for a profile
+    that is not a file of yours, or written in a way that is not edited; `BuildError` when the lock cannot be made.
+    """
+    from pathlib import Path
+
+    from solven_env.packages import lock_files, locks
+    from solven_env.packages.ecosystems import rows
+    from solven_env.profile.prepare import example
+    from solven_env.profile.source import find_profile
+    from solven_env.system import shipped
+    from solven_env.threads import promoting
+
+    source, found = find_profile(profile), Thread.find(thread, storage)
+    directory = _lock_directory(source)
+    if source.directory == shipped.directory("profiles"):
+        raise UsageError("a shipped profile is not edited", fix="Copy it, and name the copy.", location=source.name)
+    promotion = promoting.plan(found, source)
+    before, after = promotion.before.decode(), promotion.after.decode()
+    report = PromoteReport(thread, Path(profile), before, after, promotion.packages)
+    if dry_run or not promotion.moves:
+        return report
+    present = locks.readable(lock_files.read(directory))
+    builder = _lock_builder(example(source, rows(), os.environ), progress)
+    files, lock, remarks = promoting.lock(promotion, source, builder, progress)
+    changed = promoting.write(report.path, promotion, directory, files)
+    versions = locks.changes(present, lock)
+    return report._replace(
+        lock=LockReport(directory, tuple(files), changed, remarks, locks.counts(lock), versions),
+    )
 
 
 def outdated(profile: str | Path, *, progress: Callable[[str], None] = lambda _: None) -> OutdatedReport:

@@ -18,7 +18,7 @@ from solven_env.reconcile.apply import let_in, refuse_conflicts
 from solven_env.reconcile.kinds import lies_on_host
 from solven_env.reconcile.replacing import changed_meanwhile
 from solven_env.report import thread_report
-from solven_env.run import execute, missing_programs
+from solven_env.run import execute, missing_programs, relocking
 from solven_env.sandbox import backends
 from solven_env.system.failures import shown
 from solven_env.threads import generations, noting, planning, uids
@@ -101,13 +101,14 @@ def apply(
     for name in applied.locks:
         progress(f"lock: the recorded text of the {name} packages was gone or damaged, and is written again")
     missing = _tell_missing(found, computed, progress)
+    behind = relocking.catch_up(found, computed.behind, progress)
     return thread_report(computed)._replace(
         changes=changes,
         generation=applied.generation,
         kept=applied.kept,
         kept_at=tuple(each.kept and found.state.location(each.kept) for each in applied.kept),
         missing_programs=missing,
-        remarks=builds.remarks(computed.desired.builds),
+        remarks=(*builds.remarks(computed.desired.builds), *behind),
         carried=tuple(carried),
         to_carry=to_carry,
     )
@@ -120,7 +121,8 @@ def foretell(
     wanted = wanting(found, record)
     computed = planning.plan(found, wanted, record, on_conflict)[0]
     coming = noting.foresee(found, record, wanted.needs, computed.desired.builds)
-    return thread_report(computed)._replace(to_carry=(*coming.pending, *coming.dropped))
+    behind = relocking.remarks(found.name, computed.behind)
+    return thread_report(computed)._replace(to_carry=(*coming.pending, *coming.dropped), remarks=behind)
 
 
 def recover(

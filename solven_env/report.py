@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from solven_env.state.records import Record
     from solven_env.threads.generations import Generation
     from solven_env.threads.own_layers import Differences
+    from solven_env.threads.promoting import Promoted
 
 FORMAT = 1
 """The format of `--format json`. It changes when a program that reads the present one would fail."""
@@ -50,7 +51,9 @@ class ThreadReport(NamedTuple):
     notes: tuple[Note, ...] = ()
     """Remarks about files that stay otherwise than the profile says: kept ones, links that are not followed."""
     remarks: tuple[Remark, ...] = ()
-    """Remarks about the builds' packages: whose install scripts did not run. `apply` and `status` fill it."""
+    """Remarks about the builds' packages, whose install scripts did not run (of `apply` and `status`), and about locks
+    in the workspace that are behind their manifests (of `diff` too).
+    """
     carried: tuple[Fate, ...] = ()
     """The fates of the thread's own packages above other builds, as far as they are still true."""
     to_carry: tuple[Fate, ...] = ()
@@ -111,6 +114,9 @@ class Report(NamedTuple):
         threads = [thread.to_json() for thread in self.threads]
         for thread, described in zip(self.threads, threads, strict=True):
             described["carried"] = _by_kind((*thread.carried, *thread.to_carry))
+        if self.command == "diff":
+            for thread, described in zip(self.threads, threads, strict=True):
+                described["remarks"] = [each._asdict() for each in thread.remarks]
         if self.command == "status":
             for thread, described in zip(self.threads, threads, strict=True):
                 described["profile"] = {"name": thread.profile, "release": thread.release}
@@ -273,6 +279,39 @@ class OutdatedReport(NamedTuple):
             "remarks": [remark._asdict() for remark in self.remarks],
         }
         return document("outdated", outdated=described)
+
+
+class PromoteReport(NamedTuple):
+    """The edit of a profile that has it bring what a thread added: what becomes of each package, and the new lock.
+
+    `lock` is None where nothing was to be written, or nothing should be.
+    """
+
+    thread: str
+    path: Path
+    before: str
+    after: str
+    packages: tuple[Promoted, ...]
+    lock: LockReport | None = None
+
+    @property
+    def diff(self) -> str:
+        """The edit as a unified diff; empty where the text stays."""
+        import difflib
+
+        before, after = self.before.splitlines(keepends=True), self.after.splitlines(keepends=True)
+        lines = difflib.unified_diff(before, after, str(self.path), str(self.path))
+        return "".join(each if each.endswith("\n") else f"{each}\n" for each in lines)
+
+    def to_json(self) -> dict[str, object]:
+        """The report as plain data, in the format that users rely on."""
+        described = {
+            "path": str(self.path),
+            "diff": self.diff,
+            "packages": [each._asdict() for each in self.packages],
+            "lock": self.lock.to_json()["lock"] if self.lock else None,
+        }
+        return document("layer", [{"thread": self.thread, "error": None, "promote": described}])
 
 
 class RenderReport(NamedTuple):

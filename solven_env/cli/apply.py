@@ -86,11 +86,15 @@ def command(
         print_json({**report.to_json(), "command": "apply"})
         return
     for each in report.threads:
-        say_result(each, "applied", dry_run)
+        say_result(each, "applied", dry_run, storage)
 
 
-def say_result(report: ThreadReport, done: str, dry_run: bool) -> None:
-    """Print the changes of a thread, what was kept, and the result; `done` is the word for it: `applied`."""
+def say_result(report: ThreadReport, done: str, dry_run: bool, storage: str | None) -> None:
+    """Print the changes of a thread, what was kept, and the result; `done` is the word for it: `applied`.
+
+    `storage` is the one that the caller named.
+    """
+    from solven_env.cli.errors import with_storage
     from solven_env.cli.output import say, say_carried, say_changes, tell
     from solven_env.errors import counted, printable
     from solven_env.packages.locks import told
@@ -105,7 +109,7 @@ def say_result(report: ThreadReport, done: str, dry_run: bool) -> None:
     for path, message in report.notes:
         tell(f"{printable(path)}: {message}", indent=2)
     for line in told(report.remarks):
-        tell(line, indent=2)
+        tell(with_storage(line, storage), indent=2)
     count = counted(len(report.changes), "change")
     if dry_run:
         tell(f"{report.thread}: {count} to make; nothing was written.")

@@ -45,8 +45,10 @@ def command(
       solven-env diff profile.yaml thread-42 --exit-code
     """
     from solven_env import api
+    from solven_env.cli.errors import with_storage
     from solven_env.cli.output import errors_told, note, pending_code, print_json, say_carried
     from solven_env.cli.unified import say_diff
+    from solven_env.packages.locks import told
 
     with errors_told("diff", thread, chosen, storage=storage, profile=profile):
         given = given_inputs(settings, inputs)
@@ -61,5 +63,7 @@ def command(
                 note(f"{each.thread}: an apply was interrupted; the next one finishes it.")
             elif not each.changes:
                 note(f"{each.thread}: in sync.")
+            for line in told(each.remarks):
+                note(with_storage(line, storage))
     if exit_code:
         raise typer.Exit(pending_code(report))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from solven_env.cli.layer_promote import promote
 from solven_env.cli.options import Format, FormatOption, StorageOption, ThreadArgument
 
 if TYPE_CHECKING:
@@ -87,5 +88,5 @@ def reset(
             say(f"      {printable(kept)}")
 
 
-WORDS: dict[str, Callable[..., None]] = {"diff": diff, "reset": reset}
+WORDS: dict[str, Callable[..., None]] = {"diff": diff, "reset": reset, "promote": promote}
 """The functions by their words, in the order of the help. Another word is a row here."""

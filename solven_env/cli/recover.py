@@ -56,4 +56,4 @@ def command(
         print_json(report.to_json())
         return
     for each in report.threads:
-        say_result(each, f"recovered from generation {each.restored},", dry_run=False)
+        say_result(each, f"recovered from generation {each.restored},", dry_run=False, storage=storage)

@@ -52,4 +52,4 @@ def command(
         print_json(report.to_json())
         return
     for each in report.threads:
-        say_result(each, f"rolled back to generation {each.restored},", dry_run)
+        say_result(each, f"rolled back to generation {each.restored},", dry_run, storage)

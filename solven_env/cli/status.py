@@ -47,6 +47,7 @@ def command(
       solven-env status thread-42 --profile solven --exit-code
     """
     from solven_env import api
+    from solven_env.cli.errors import with_storage
     from solven_env.cli.output import errors_told, pending_code, print_json, say_carried, say_changes, tell
     from solven_env.errors import printable
     from solven_env.packages.locks import told
@@ -69,7 +70,7 @@ def command(
                 tell(f"added inside: {added}", indent=2)
             say_carried(each)
             for line in told(each.remarks):
-                tell(line, indent=2)
+                tell(with_storage(line, storage), indent=2)
             for path in each.missing_links:
                 tell(f"link {printable(path)} leads nowhere yet, and is left out", indent=2)
             for limit, why, fix in each.unenforced:

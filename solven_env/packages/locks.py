@@ -47,10 +47,11 @@ class Remark(NamedTuple):
 
 
 HELD_BACK, PLATFORMS, SCRIPTS, TRUSTED, UNNEEDED = "held-back", "platforms", "scripts", "trusted", "unneeded"
-REMARKS = (HELD_BACK, PLATFORMS, SCRIPTS, TRUSTED, UNNEEDED)
+BEHIND = "lock-behind"
+REMARKS = (HELD_BACK, PLATFORMS, SCRIPTS, TRUSTED, UNNEEDED, BEHIND)
 """The kinds of remarks, in the order in which they are told: a version below the newest that fits, one that some
 machines cannot have, install scripts that did not run, a trusted package that has none, one that is allowed to be built
-or bound to an index and that nothing needs."""
+or bound to an index and that nothing needs, a lock in a workspace that does not say what its manifest asks for."""
 
 
 def told(remarks: Sequence[Remark]) -> Iterator[str]:

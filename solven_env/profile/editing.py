@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node
 
 _INDENT = 2
-_PLAIN = re.compile(r"[A-Za-z0-9^~][A-Za-z0-9._^~-]*(?:>=[A-Za-z0-9.!-]+)?")
+_PLAIN = re.compile(r"[A-Za-z0-9^~][A-Za-z0-9._^~-]*(?:(?:[<>=~]=|[<>])[A-Za-z0-9.!-]+)?")
 _NO_TEXT = re.compile(r"(?i)[-+.0-9_e]+|0[xob][0-9a-f_]+|true|false|yes|no|on|off|null|y|n|[0-9][0-9:._-]*")
 """Words that some reader of YAML takes for something else than text."""
 

@@ -87,6 +87,29 @@ class Change(NamedTuple):
         return (self.before.at if self.before else "") or self.name
 
 
+class Pair(NamedTuple):
+    """A manifest and its lock, the addresses of both, and what their ecosystem knows of any bytes there."""
+
+    kind: str
+    """The ecosystem: `python`."""
+    manifest: str
+    lock: str
+    is_readable: Callable[[bytes], bool]
+    is_behind: Callable[[bytes, bytes | None], bool]
+    beginning: Callable[[bytes, bytes], bytes]
+
+
+class Behind(NamedTuple):
+    """A lock that does not say what its manifest asks for, and the directory of the workspace that both lie in.
+
+    `is_certain` is false where the manifest only changed in a way that the lock may not know.
+    """
+
+    pair: Pair
+    directory: str
+    is_certain: bool
+
+
 class Desired(NamedTuple):
     """All that a profile asks of one thread."""
 
@@ -111,6 +134,8 @@ class Desired(NamedTuple):
     """The builds of this host that meet the needs, as records name them."""
     locks: Mapping[str, bytes] = {}
     """The texts of the locks that the needs come from, by their SHA-256, for the state to keep."""
+    pairs: Sequence[Pair] = ()
+    """The manifests with their locks that workspaces can have."""
 
 
 class NeededBuild(NamedTuple):
@@ -138,6 +163,8 @@ class HostFacts(NamedTuple):
     builds: Sequence[NeededBuild] = ()
     locks: Mapping[str, bytes] = {}
     """As `Desired.locks`."""
+    pairs: Sequence[Pair] = ()
+    """As `Desired.pairs`."""
 
 
 class Closed(NamedTuple):
@@ -179,6 +206,8 @@ class Plan(NamedTuple):
     notes: tuple[Note, ...] = ()
     places: frozenset[str] = frozenset()
     """Paths of the files that stand behind links."""
+    behind: tuple[Behind, ...] = ()
+    """The locks that have to be made anew once the changes are made."""
 
     @property
     def is_interrupted(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from solven_env.reconcile import compare
+from solven_env.reconcile import compare, pairs
 from solven_env.reconcile.compare import Seen, changed_settings
 from solven_env.reconcile.kinds import KINDS, kind_of, state_of
 from solven_env.reconcile.kinds.directory import WORKSPACE
@@ -31,6 +31,7 @@ def plan(
     replaced, in the order of `KINDS`, then the settings. With `on_conflict` what it settles is no conflict.
     """
     seen = {address: _look(address, desired, observed, record, on_conflict) for address in addresses(desired, record)}
+    seen = pairs.settle(seen, desired, record)
     changed = changed_settings(record, desired)
     known = {address: each for address, each in seen.items() if not _is_closed(address, observed)}
     removals = list(_removals(desired, known))
@@ -50,6 +51,7 @@ def plan(
         entries=_entries(desired, seen, additions),
         desired=desired,
         on_conflict=on_conflict,
+        behind=pairs.behind(seen, desired, record),
         **_kept_and_noted(seen.values()),
     )
     for kind in KINDS.values():

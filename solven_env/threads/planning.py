@@ -12,10 +12,11 @@ from solven_env.packages import builds, locks
 from solven_env.packages.ecosystems import ECOSYSTEMS, rows
 from solven_env.profile.model import Mount
 from solven_env.profile.prepare import packages, prepare
+from solven_env.reconcile import kinds
 from solven_env.reconcile.desired import desired, desired_here, recorded_as_desired
 from solven_env.reconcile.kinds import kind_of
 from solven_env.reconcile.kinds.mount_point import PLACE
-from solven_env.reconcile.model import DIRECTORY, HostFacts, NeededBuild, State, name_in
+from solven_env.reconcile.model import DIRECTORY, HostFacts, NeededBuild, Pair, State, name_in
 from solven_env.reconcile.observing import observe
 from solven_env.reconcile.plan import plan as make_plan
 from solven_env.sandbox import backends
@@ -112,7 +113,11 @@ def _with_bytes(thread: Thread, former: Record, address: str, state: State) -> S
 
 def _brought(record: Record, needs: Sequence[Need]) -> dict[str, str]:
     """The recorded files that builds brought (a profile has no such file of `own: keys`), as `Desired.brought`."""
-    found = {f"file:{need.ecosystem.WORKSPACE_LOCK}": f"build:{need.kind}" for need in needs if need.lock is not None}
+    found = {
+        kinds.file.address_of(need.ecosystem.WORKSPACE_LOCK): kinds.build.address_of(need.kind)
+        for need in needs
+        if need.lock is not None
+    }
     return {
         address: by
         for address, by in found.items()
@@ -144,7 +149,8 @@ def plan(
     found = [(need, builds.find(need, thread.config)) for need in needs]
     backend = backends.find(asked.settings["backend"])
     needed = [_needed(thread, need, build, record, backend) for need, build in found]
-    host = HostFacts(_mounted_upon, {name: row.TARGET for name, row in ECOSYSTEMS.items()}, needed, builds.texts(needs))
+    targets = {name: row.TARGET for name, row in ECOSYSTEMS.items()}
+    host = HostFacts(_mounted_upon, targets, needed, builds.texts(needs), pairs())
     asked = desired_here(asked, record, host)
     root = thread.open_root()
     with root or nullcontext():
@@ -175,6 +181,15 @@ def _needed(thread: Thread, need: Need, build: Build | None, record: Record | No
         recorded=builds.describe(need, build) if build else None,
         is_lost=build is not None and record is not None and bool(thread.lost(record, build, backend)),
         files=dict([brought] if brought else []),
+    )
+
+
+def pairs() -> tuple[Pair, ...]:
+    """The manifest and the lock of each ecosystem."""
+    place = kinds.file.address_of
+    return tuple(
+        Pair(name, place(row.MANIFEST), place(row.WORKSPACE_LOCK), row.is_readable, row.is_behind, row.beginning)
+        for name, row in ECOSYSTEMS.items()
     )
 
 

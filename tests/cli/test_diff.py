@@ -89,12 +89,12 @@ def test_a_changed_lock_is_told_by_its_versions(world: World) -> None:
     told = {change["address"]: change.get("versions") for change in thread["changes"]}
     assert told.pop("file:uv.lock")[1] == {"name": "packaging", "before": "", "after": "24.0"}
     assert not any(told.values())
-    # What the workspace changed is seen too: it would be lost.
+    # What the workspace changed is no conflict: it is kept, and the lock made anew.
     with (world.workspace() / "uv.lock").open("a") as file:
         file.write("# mine\n")
-    conflict = world.cli("diff", str(profile), "t1").stdout.decode()
-    assert line in conflict
-    assert "\n-# mine\n" in conflict
+    edited = world.cli("diff", str(profile), "t1", "--exit-code")
+    assert edited.returncode == 3
+    assert line in edited.stdout.decode()
 
 
 def test_diff_is_empty_when_in_sync(cli: Cli) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from solven_env.packages.host_tools import Tools
     from solven_env.packages.locks import NewestVersion, Remark, Resolution
     from solven_env.packages.making import Builder
+    from solven_env.packages.origins import Origin
     from solven_env.packages.store import Build
     from solven_env.packages.toolchain import Toolchain
     from solven_env.profile.sections import Section
@@ -109,6 +110,23 @@ class Ecosystem(SectionKind, Protocol):
 
     def beginning(self, lock: bytes, agents: bytes) -> bytes:
         """The lock that a build brings, with the versions of the agent's further packages, to be locked anew from."""
+
+    def asked_in(self, manifest: bytes) -> Mapping[str, str]:
+        """The packages that a manifest in a workspace asks for: its words by canonical name. Pure, of anything."""
+
+    def origin(self, root: Root, package: Installed) -> Origin:
+        """The origin of a package that an agent installed, as its own files tell it. Never an error."""
+
+    def asking(self, name: str, version: str, words: str = "") -> str | None:
+        """The words by which a profile asks for a package that has this version; None where it cannot. `words` are
+        those of a manifest, which stay where a profile can have them.
+        """
+
+    def accepts(self, section: Any, name: str, version: str) -> bool | None:
+        """True if the section asks for a package in a range that has this version; None if it does not ask for it."""
+
+    def preferring(self, section: Any, known: bytes, versions: Mapping[str, str], builder: Builder) -> bytes:
+        """A lock to keep to in `resolve`: the one that is known (empty or checked), with these versions."""
 
     def recorded_files(self, root: Root) -> Iterable[tuple[str, bytes, int]]:
         """The path, SHA-256 and size of the files of a build whose packages bring digests."""

@@ -43,6 +43,7 @@ def desired_here(desired: Desired, record: Record | None, host: HostFacts) -> De
         reads={**desired.reads, **{address_of(each.name): frozenset({each.name}) for each in host.builds}},
         builds={each.name: each.recorded for each in host.builds if each.recorded},
         locks=host.locks,
+        pairs=host.pairs,
     )
     for each in host.builds:
         for path, data in each.files.items():

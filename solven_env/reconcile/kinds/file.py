@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from solven_env.reconcile import ownership, replacing
+from solven_env.reconcile import ownership, pairs, replacing
 from solven_env.reconcile.kinds import directory, kind
 from solven_env.reconcile.model import DIRECTORY, State, name_in
 from solven_env.state.records import Recorded
@@ -33,6 +33,11 @@ further_changes = kind.no_further_changes
 reason = kind.basic_reason
 
 
+def address_of(path: str) -> str:
+    """Address of the file at a path."""
+    return f"file:{path}"
+
+
 def is_name(name: str, ecosystems: Collection[str]) -> bool:
     """True for a path in a workspace."""
     return names.is_relative(name)
@@ -60,7 +65,7 @@ def bring(desired: Desired, path: str, data: bytes | None, *, by: str) -> Desire
     """`desired` with a file with which a workspace begins, and which is the agent's to change. `by` is the address of
     what brings it. Nothing is added where the profile or the record has such a file.
     """
-    address = f"file:{path}"
+    address = address_of(path)
     if address in desired.states:
         return desired
     state = State(TYPE, f"made with {by}", BROUGHT_MODE) if data is None else _state(data, BROUGHT_MODE)
@@ -84,6 +89,9 @@ def look(seen: Seen, desired: Desired, record: Record | None) -> Seen:
     intended = (record.intended or {}).get(seen.address, ()) if record else ()
     before = [each.own for each in (entry, *intended) if each is not None]
     own = desired.own.get(seen.address) or (before[0] if before else "whole")
+    lock = pairs.alone(seen, desired, own)
+    if lock is not None:
+        return seen._replace(desired=lock.state, asked=seen.desired, verdict=lock)
     bytes_of = {**seen.rendered, **_bytes(seen.observed), **_bytes(seen.desired)}
     if seen.desired is not None and seen.desired.data is None:  # a record asks for it
         seen = seen._replace(desired=seen.desired._replace(data=bytes_of.get(seen.desired.digest)))

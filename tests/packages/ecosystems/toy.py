@@ -10,6 +10,7 @@ from solven_env.packages import making, store
 from solven_env.packages.additions import Installed
 from solven_env.packages.host_tools import Tools
 from solven_env.packages.locks import Remark, Resolution
+from solven_env.packages.origins import Origin
 from solven_env.state.grammar import table_with, text
 
 if TYPE_CHECKING:
@@ -173,6 +174,26 @@ def is_behind(manifest: bytes, lock: bytes | None) -> bool:
 
 def beginning(lock: bytes, agents: bytes) -> bytes:
     return lock
+
+
+def asked_in(manifest: bytes) -> dict[str, str]:
+    return {}
+
+
+def origin(root: Root, package: Installed) -> Origin:
+    return Origin()
+
+
+def asking(name: str, version: str, words: str = "") -> None:
+    return None
+
+
+def accepts(section: Toy, name: str, version: str) -> bool | None:
+    return None
+
+
+def preferring(section: Toy, known: bytes, versions: Mapping[str, str], builder: Builder) -> bytes:
+    return known
 
 
 def recorded_files(root: Root) -> tuple[()]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from solven_env.packages.ecosystems.bun.bun_lock import BunLock
     from solven_env.packages.locks import NewestVersion, Remark, Resolution
     from solven_env.packages.making import Builder
+    from solven_env.packages.origins import Origin
     from solven_env.packages.store import Build
     from solven_env.packages.toolchain import Toolchain
     from solven_env.workspace.root import Root
@@ -323,6 +324,41 @@ def beginning(lock: bytes, agents: bytes) -> bytes:
     from solven_env.packages.ecosystems.bun import agents_lock
 
     return agents_lock.beginning(lock, agents)
+
+
+def asked_in(manifest: bytes) -> Mapping[str, str]:
+    """The ranges of a package.json's dependencies, of all kinds, by name."""
+    from solven_env.packages.ecosystems.bun import agents_lock
+
+    return agents_lock.asked_in(manifest)
+
+
+def origin(root: Root, package: Installed) -> Origin:
+    """The origin of a package, by its package.json; see `requested_packages`."""
+    from solven_env.packages.ecosystems.bun import requested_packages
+
+    return requested_packages.origin(root, package)
+
+
+def asking(name: str, version: str, words: str = "") -> str | None:
+    """The range, `^2.1.3`; see `requested_packages`."""
+    from solven_env.packages.ecosystems.bun import requested_packages
+
+    return requested_packages.asking(name, version, words)
+
+
+def accepts(section: Bun, name: str, version: str) -> bool | None:
+    """True if the range of that package has the version; see `requested_packages`."""
+    from solven_env.packages.ecosystems.bun import requested_packages
+
+    return requested_packages.accepts(section, name, version)
+
+
+def preferring(section: Bun, known: bytes, versions: Mapping[str, str], builder: Builder) -> bytes:
+    """A lock with these versions; see `requested_packages`."""
+    from solven_env.packages.ecosystems.bun import requested_packages
+
+    return requested_packages.preferring(section, known, versions, builder)
 
 
 def recorded_files(root: Root) -> Collection[tuple[str, bytes, int]]:  # noqa: ARG001

@@ -54,6 +54,14 @@ def is_behind(manifest: bytes, lock: bytes | None) -> bool:
     return any(_differ(asked.get(field, {}), noted.get(field, {}), pinned) for field in _FIELDS)
 
 
+def asked_in(manifest: bytes) -> dict[str, str]:
+    """The ranges of a manifest's dependencies of all kinds; none where nothing can be said of it."""
+    asked = _parsed(manifest)
+    found = [asked.get(field) for field in _FIELDS] if isinstance(asked, dict) else []
+    tables = [each for each in found if isinstance(each, dict)]
+    return {name: text for table in reversed(tables) for name, text in table.items() if isinstance(text, str)}
+
+
 def beginning(lock: bytes, agents: bytes) -> bytes:
     """A build's lock with the agent's further packages: Bun keeps to their versions when it locks anew."""
     text = lock.decode(errors="replace")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from solven_env.packages.ecosystems.python.requirements_txt import Pin
     from solven_env.packages.locks import NewestVersion, Remark, Resolution
     from solven_env.packages.making import Builder
+    from solven_env.packages.origins import Origin
     from solven_env.packages.store import Build
     from solven_env.packages.toolchain import Toolchain
     from solven_env.workspace.root import Root
@@ -417,6 +418,41 @@ def beginning(lock: bytes, agents: bytes) -> bytes:
     from solven_env.packages.ecosystems.python import uv_lock
 
     return uv_lock.beginning(lock, agents)
+
+
+def asked_in(manifest: bytes) -> Mapping[str, str]:
+    """The requirements of a pyproject.toml, of its groups too, by name."""
+    from solven_env.packages.ecosystems.python import uv_lock
+
+    return uv_lock.asked_in(manifest)
+
+
+def origin(root: Root, package: Installed) -> Origin:
+    """The origin of a package, by its dist-info; see `requested`."""
+    from solven_env.packages.ecosystems.python import requested
+
+    return requested.origin(root, package)
+
+
+def asking(name: str, version: str, words: str = "") -> str | None:
+    """The requirement, `rich>=14.1.0`; see `requested`."""
+    from solven_env.packages.ecosystems.python import requested
+
+    return requested.asking(name, version, words)
+
+
+def accepts(section: Python, name: str, version: str) -> bool | None:
+    """True if the requirement of that package accepts the version; see `requested`."""
+    from solven_env.packages.ecosystems.python import requested
+
+    return requested.accepts(section, name, version)
+
+
+def preferring(section: Python, known: bytes, versions: Mapping[str, str], builder: Builder) -> bytes:  # noqa: ARG001
+    """The lock that is known, with pins of these versions; see `requested`."""
+    from solven_env.packages.ecosystems.python import requested
+
+    return requested.preferring(known, versions)
 
 
 def recorded_files(root: Root) -> Iterator[tuple[str, bytes, int]]:

@@ -80,6 +80,18 @@ def is_behind(manifest: bytes, lock: bytes | None) -> bool:
     return not (_same_python(project["project"], head) and _same(asked, _noted_in(root)))
 
 
+def asked_in(manifest: bytes) -> dict[str, str]:
+    """The requirements of a manifest by name, extras and groups too; none where nothing can be said of it."""
+    project = _parsed(manifest)
+    texts = _texts(project) if project is not None else None
+    found: dict[str, str] = {}
+    for text in (text for group in (texts or {}).values() for text in group):
+        asked = _read(text, ())
+        if asked is not None:
+            found.setdefault(asked.name, text.strip())
+    return found
+
+
 def beginning(lock: bytes, agents: bytes) -> bytes:
     """A build's lock with the versions of the agent's further packages: uv keeps to those when it locks anew.
 
@@ -150,20 +162,11 @@ def _pieces(lock: bytes) -> tuple[dict[str, Any], dict[str, Any] | None]:
 
 def _asked_by(manifest: Mapping[str, Any]) -> dict[str, set[_Asked]] | None:
     """The requirements of a manifest, by group: "" for its dependencies and extras. None where nobody can tell them."""
-    project = manifest.get("project")
-    if not isinstance(project, dict) or not isinstance(project.get("name"), str):
-        return None
-    if "dependencies" in _list(project.get("dynamic")):
+    texts = _texts(manifest)
+    if texts is None:
         return None
     tool = _table(_table(manifest.get("tool")).get("uv"))
     elsewhere = {pep508.canonical(name) for name in _table(tool.get("sources"))}
-    extras = _table(project.get("optional-dependencies"))
-    texts = {"": [*_list(project.get("dependencies")), *(text for extra in extras.values() for text in _list(extra))]}
-    texts |= _groups(_table(manifest.get("dependency-groups")))
-    if tool.get("dev-dependencies"):
-        texts["dev"] = [*texts.get("dev", []), *_list(tool.get("dev-dependencies"))]
-    if sum(map(len, texts.values())) > _MOST_REQUIREMENTS:
-        return None
     found: dict[str, set[_Asked]] = {}
     for group, written in texts.items():
         read = {_read(text, elsewhere) for text in written}
@@ -171,6 +174,22 @@ def _asked_by(manifest: Mapping[str, Any]) -> dict[str, set[_Asked]] | None:
             return None
         found[group] = {each for each in read if each is not None}
     return found
+
+
+def _texts(manifest: Mapping[str, Any]) -> dict[str, list[Any]] | None:
+    """The requirements as they are written."""
+    project = manifest.get("project")
+    if not isinstance(project, dict) or not isinstance(project.get("name"), str):
+        return None
+    if "dependencies" in _list(project.get("dynamic")):
+        return None
+    tool = _table(_table(manifest.get("tool")).get("uv"))
+    extras = _table(project.get("optional-dependencies"))
+    texts = {"": [*_list(project.get("dependencies")), *(text for extra in extras.values() for text in _list(extra))]}
+    texts |= _groups(_table(manifest.get("dependency-groups")))
+    if tool.get("dev-dependencies"):
+        texts["dev"] = [*texts.get("dev", []), *_list(tool.get("dev-dependencies"))]
+    return texts if sum(map(len, texts.values())) <= _MOST_REQUIREMENTS else None
 
 
 def _groups(written: Mapping[str, Any]) -> dict[str, list[Any]]:
