@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import Any
 
-from solven_env.reconcile.merging import three_ways
+from solven_env.reconcile.merging import ranges, three_ways
 from solven_env.reconcile.merging.three_ways import PlainValue
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -37,8 +38,8 @@ def parse(text: str) -> dict[str, Any]:
     found = json.loads(
         text,
         object_pairs_hook=_object,
-        parse_int=lambda number: PlainValue("number", number),
-        parse_float=lambda number: PlainValue("number", number),
+        parse_int=_number,
+        parse_float=_number,
         parse_constant=_no_constant,
     )
     if not isinstance(found, dict):
@@ -49,8 +50,7 @@ def parse(text: str) -> dict[str, Any]:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = {key: _plain(value) for key, value in pairs}
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        again = next(key for at, key in enumerate(keys) if key in keys[:at])
+        again = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
         raise ValueError(f"it says {three_ways.shown(again)} twice in one object")
     return found
 
@@ -59,6 +59,12 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool):
         return PlainValue("word", {None: "null", True: "true", False: "false"}[value])
     return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _number(text: str) -> PlainValue:
+    """A number as JavaScript reads it: 1.0 and 1 are one, and Bun writes the one for the other."""
+    number = float(text)
+    return PlainValue("number", f"{number:.0f}" if number.is_integer() and abs(number) < 1 << 53 else text)
 
 
 def _no_constant(word: str) -> Any:
@@ -198,6 +204,11 @@ def _place(members: Sequence[_Member], desired: str, edit: Edit, depth: int) -> 
     return three_ways.place(edit.path[depth], keys, [member.key for member in members])
 
 
+def _quoted(key: str) -> str:
+    """A key in quotes. Half of a surrogate pair is nothing that UTF-8 can write: it is escaped."""
+    return json.dumps(key, ensure_ascii=any("\ud800" <= char <= "\udfff" for char in key))
+
+
 class _Style:
     """The way in which a text is laid out: its line ends, its indent, and what stands between key and value."""
 
@@ -210,7 +221,7 @@ class _Style:
         self.colon = colon[0][1:] if colon else ": "
 
     def member(self, key: str, value: str) -> str:
-        return f"{json.dumps(key)}{self.colon}{value}"
+        return f"{_quoted(key)}{self.colon}{value}"
 
     def wrap(self, key: str | int, value: str, depth: int) -> str:
         """An object or an array, `depth` deep, with one member."""
@@ -256,12 +267,26 @@ def _is_packages(path: Path) -> bool:
     return len(path) == 1 and path[0] in _PACKAGES
 
 
+def _elsewhere(base: dict[str, Any], desired: dict[str, Any], observed: dict[str, Any]) -> frozenset[Path]:
+    """Packages that a release adds, and that the agent has in another table: `bun add -d` has them in one alone."""
+    was, wanted, has = (
+        {(table, name) for table in _PACKAGES if isinstance(data.get(table), dict) for name in data[table]}
+        for data in (base, desired, observed)
+    )
+    theirs = {name for table, name in has - was if table != "peerDependencies"}
+    return frozenset((table, name) for table, name in wanted - was - has if name in theirs)
+
+
 def _is_set(path: Path) -> bool:
     return len(path) == 1 and path[0] in _SETS
 
 
 def _is_same(one: Any, other: Any) -> bool:
     return bool(one == other)
+
+
+def _is_within(one: Any, other: Any) -> bool:
+    return isinstance(one, str) and isinstance(other, str) and ranges.npm_within(one, other)
 
 
 def _identify(item: Any, _in_full: bool) -> Hashable:
@@ -272,4 +297,16 @@ def _comments(_text: str) -> frozenset[str]:
     return frozenset()
 
 
-_FORM = three_ways.Form("JSON", parse, _edit, _comments, _is_packages, _is_set, _is_same, _identify)
+_FORM = three_ways.Form(
+    name="JSON",
+    largest=256 * 1024,
+    parse=parse,
+    edit=_edit,
+    comments=_comments,
+    is_packages=_is_packages,
+    elsewhere=_elsewhere,
+    is_set=_is_set,
+    is_same=_is_same,
+    is_within=_is_within,
+    identify=_identify,
+)

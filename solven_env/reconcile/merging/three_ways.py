@@ -6,7 +6,8 @@ again and compared with what was meant: a text that says something else is never
 
 A *package map* or *package array* (`dependencies`) is merged package by package, and a package is more the agent's
 than another key: one that the agent removed stays removed, and one that the agent added keeps the agent's range. So
-`uv add`, `uv remove`, `bun add` and `bun remove` are never undone.
+`uv add`, `uv remove`, `bun add` and `bun remove` are never undone. A package of ours is a clash only where both sides
+gave it another range, and neither range lies within the other.
 """
 
 from __future__ import annotations
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     Path = tuple[str | int, ...]
 
-LARGEST = 256 * 1024
-"""Bytes of a text that is merged at most. Each edit reads it once: 256 KiB take 0.1 s (measured)."""
 _SHOWN = 60
 """Characters of a value that a clash shows."""
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -61,6 +60,8 @@ class Form(NamedTuple):
     """A language of structured texts. `parse` raises `ValueError` whose words follow 'is no TOML: '."""
 
     name: str
+    largest: int
+    """Bytes of a text that is merged at most: each edit reads the whole, which an agent may have made hard to read."""
     parse: Callable[[str], dict[str, Any]]
     edit: Callable[[str, str, frozenset[str], Edit], str]
     """The text with one edit: of the text, the desired text, and the comments of ours. `ValueError` if it cannot be."""
@@ -68,10 +69,14 @@ class Form(NamedTuple):
     """The comments of a text, a line each."""
     is_packages: Callable[[Path], bool]
     """True for the path of a package map or a package array."""
+    elsewhere: Callable[[dict[str, Any], dict[str, Any], dict[str, Any]], frozenset[Path]]
+    """Paths of packages that only the desired data have there, and of which the observed data have another entry."""
     is_set: Callable[[Path], bool]
     """True for the path of an array in which the order says nothing."""
     is_same: Callable[[Any, Any], bool]
     """True if two requirements of packages mean the same."""
+    is_within: Callable[[Any, Any], bool]
+    """True if all that the first requirement accepts is known to be accepted by the second."""
     identify: Callable[[Any, bool], Hashable]
     """The package that an element of a package array is about; with True, told apart by its extras and its marker."""
 
@@ -103,7 +108,9 @@ def merge(form: Form, base: bytes | None, desired: bytes | None, observed: bytes
         theirs = found.why if isinstance(found, _Unparsed) else "changed it"
         return Merged(preferred, (Clash("", ours, theirs),))
     try:
-        decided = _Merge(form, prefer).table((), was[1], wanted[1], found[1])
+        decided = _Merge(form, prefer, form.elsewhere(was[1], wanted[1], found[1])).table(
+            (), was[1], wanted[1], found[1]
+        )
         text, meant = found
         comments = form.comments(was[0])
         for edit in decided.edits:
@@ -127,8 +134,8 @@ def _read(form: Form, data: bytes | None) -> tuple[str, dict[str, Any]] | _Unpar
     """A text and what it says; nothing for no text."""
     if data is None:
         return "", {}
-    if len(data) > LARGEST:
-        return _Unparsed(f"is too large to be merged: {len(data):,} bytes, and {LARGEST:,} are the most")
+    if len(data) > form.largest:
+        return _Unparsed(f"is too large to be merged: {len(data):,} bytes, and {form.largest:,} are the most")
     try:
         text = data.removeprefix(_BOM).decode()
         return text, form.parse(text)
@@ -153,6 +160,8 @@ class _Merge(NamedTuple):
 
     form: Form
     prefer: str
+    elsewhere: frozenset[Path] = frozenset()
+    """Packages of which the agent has another entry: a second one of ours is not added."""
 
     def table(self, path: Path, base: Any, desired: Any, observed: Any) -> _Decided:
         decided = _Decided([], [])
@@ -176,7 +185,7 @@ class _Merge(NamedTuple):
                 return decide(path, was, desired, has)
         take = [Edit("put", path, path)]
         if observed == base:
-            return _Decided(take, [])
+            return _Decided([] if path in self.elsewhere else take, [])
         if self.form.is_packages(path[:-1]):
             return self._package(path, (base, desired, observed), take)
         return self._clash(path, desired, observed, take)
@@ -242,12 +251,16 @@ class _Merge(NamedTuple):
         return found
 
     def _package(self, path: Path, sides: tuple[Any, Any, Any], take: list[Edit]) -> _Decided:
-        """The merge of one requirement. One that the agent removed or added is the agent's."""
+        """The merge of one requirement. One that the agent removed or added is the agent's; of two ranges of which one
+        lies within the other, that one has what both ask for.
+        """
         base, desired, observed = sides
         if MISSING in (base, observed) or self._same(desired, observed) or self._same(desired, base):
             return _Decided([], [])
-        if self._same(base, observed):
+        if self._same(base, observed) or self.form.is_within(desired, observed):
             return _Decided(take, [])
+        if self.form.is_within(observed, desired):
+            return _Decided([], [])
         return self._clash(path, desired, observed, take)
 
     def _same(self, one: Any, other: Any) -> bool:

@@ -7,12 +7,13 @@ may rely on a text that `tomllib` has read, and `tomllib` reads what comes out.
 
 from __future__ import annotations
 
+import functools
 import re
 import tomllib
 from typing import Any
 
 from solven_env.profile import pep508
-from solven_env.reconcile.merging import three_ways
+from solven_env.reconcile.merging import ranges, three_ways
 from solven_env.reconcile.merging.three_ways import Edit, PlainValue
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -41,6 +42,9 @@ def merge(base: bytes | None, desired: bytes | None, observed: bytes, prefer: st
 
 def parse(text: str) -> dict[str, Any]:
     """What a text says, each value but a string as its kind and its text. `ValueError` for what is no TOML."""
+    keys = _STRING_OR_COMMENT.sub(lambda found: "" if found[0][0] == "#" else "''", text)
+    if _DEEP_KEY.search(keys):  # tomllib's time grows with the square of the depth
+        raise ValueError(f"a key has more than {_DEEPEST} parts")
     found = _plain(tomllib.loads(text, parse_float=lambda number: PlainValue("float", number)))
     assert isinstance(found, dict)
     return found
@@ -69,6 +73,14 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _STRING = re.compile(
     r'"""(?:[^\\]|\\.)*?"""(?:"{0,2})' + r"|'''.*?'''(?:'{0,2})" + r'|"(?:[^"\\\n]|\\.)*"' + r"|'[^'\n]*'", re.DOTALL
 )
+_STRING_OR_COMMENT = re.compile(rf"{_STRING.pattern}|#[^\n]*|[\"'][^\n]*", re.DOTALL)
+_DEEPEST = 100
+_DEEP_KEY = re.compile(rf"(?<![\w'-])(?:(?:[A-Za-z0-9_-]++|'')[ \t]*+\.[ \t]*+){{{_DEEPEST}}}")
+_TOKEN = re.compile(rf"{_STRING.pattern}|#[^\n]*|[\[\]{{}}]", re.DOTALL)
+_PLAIN_LINE = re.compile(
+    r"""([A-Za-z0-9_-]+)[ \t]*=[ \t]*("[^"\\\n]*"|'[^'\n]*'|[^\s"'\[\]{},#]+)[ \t]*(?:#[^\n]*)?(?:\r?\n|\Z)"""
+)
+"""A whole line with a plain key and a plain value: most lines are such."""
 _WORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:[^\s,\]}#]*|[^\s,\]}#]+")
 
 
@@ -115,7 +127,8 @@ def _keys(text: str, at: int) -> tuple[tuple[str, ...], int]:
         begin = at
         if text[at] in "\"'":
             at = _match(_STRING, text, at)
-            keys.append(tomllib.loads(f"key = {text[begin:at]}")["key"])
+            quoted = text[begin:at]
+            keys.append(tomllib.loads(f"key = {quoted}")["key"] if "\\" in quoted else quoted[1:-1])
         else:
             at = _match(_BARE_KEY, text, at)
             keys.append(text[begin:at])
@@ -127,11 +140,14 @@ def _keys(text: str, at: int) -> tuple[tuple[str, ...], int]:
 
 def _end(text: str, at: int) -> int:
     """Place behind the value that begins at a place."""
-    if text[at] == "[":
-        return _items(text, at)[1]
-    if text[at] == "{":
-        return _members(text, at)[1]
-    return _match(_STRING if text[at] in "\"'" else _WORD, text, at)
+    if text[at] not in "[{":
+        return _match(_STRING if text[at] in "\"'" else _WORD, text, at)
+    depth = 0
+    for token in _TOKEN.finditer(text, at):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token[0], 0)
+        if not depth and token[0] in "]}":
+            return token.end()
+    raise ValueError(at)
 
 
 def _items(text: str, at: int) -> tuple[list[tuple[int, int]], int]:
@@ -167,7 +183,8 @@ def _pair(text: str, at: int, table: Path) -> _Pair:
     return _Pair((*table, *keys), at, at, value, end, end)
 
 
-def _sections(text: str) -> list[_Section]:
+@functools.lru_cache(maxsize=4)
+def _sections(text: str) -> tuple[_Section, ...]:
     """The tables of a text in the order in which they stand; the first is the root, which has no header."""
     counts: dict[Path, int] = {}
     heads: list[tuple[Path, int, int]] = [((), 0, 0)]
@@ -175,7 +192,11 @@ def _sections(text: str) -> list[_Section]:
     at = _match(_VOID, text, 0)
     while at < len(text):
         line = text.rfind("\n", 0, at) + 1
-        if text[at] != "[":
+        plain = _PLAIN_LINE.match(text, at)
+        if plain is not None:
+            pairs[-1].append(_Pair((*heads[-1][0], plain[1]), line, at, *plain.span(2), plain.end()))
+            at = plain.end()
+        elif text[at] != "[":
             pair = _pair(text, at, heads[-1][0])
             at = _match(_REST, text, pair.stop)
             pairs[-1].append(pair._replace(begin=line, end=at))
@@ -195,10 +216,10 @@ def _sections(text: str) -> list[_Section]:
             pairs.append([])
         at = _match(_VOID, text, at)
     begins = [0, *(_with_comments(text, begin) for _, begin, _ in heads[1:]), len(text)]
-    return [
+    return tuple(
         _Section(path, begin, body, end, tuple(each))
         for (path, _, body), begin, end, each in zip(heads, begins[:-1], begins[1:], pairs, strict=True)
-    ]
+    )
 
 
 def _with_comments(text: str, at: int) -> int:
@@ -511,6 +532,10 @@ def _is_packages(path: Path) -> bool:
     return path in _PACKAGES or path[:-1] in _GROUPS
 
 
+def _elsewhere(_base: dict[str, Any], _desired: dict[str, Any], _observed: dict[str, Any]) -> frozenset[Path]:
+    return frozenset()  # an array may ask for what another one asks for too
+
+
 def _is_set(_path: Path) -> bool:
     return False
 
@@ -521,6 +546,14 @@ def _is_same(one: Any, other: Any) -> bool:
         return False
     parsed = pep508.parse(one)
     return parsed is not None and not parsed.has_address and parsed == pep508.parse(other)
+
+
+def _is_within(one: Any, other: Any) -> bool:
+    """True if a requirement's extras and its range have all that another one's have."""
+    mine, its = (pep508.parse(each) if isinstance(each, str) else None for each in (one, other))
+    if mine is None or its is None or mine.has_address or its.has_address or mine.marker != its.marker:
+        return False
+    return set(mine.extras) >= set(its.extras) and ranges.python_within(mine.specifier, its.specifier)
 
 
 def _identify(item: Any, in_full: bool) -> Hashable:
@@ -536,4 +569,16 @@ def _comments(text: str) -> frozenset[str]:
     return frozenset(each for line in text.splitlines() if (each := line.strip()).startswith("#"))
 
 
-_FORM = three_ways.Form("TOML", parse, _edit, _comments, _is_packages, _is_set, _is_same, _identify)
+_FORM = three_ways.Form(
+    name="TOML",
+    largest=64 * 1024,
+    parse=parse,
+    edit=_edit,
+    comments=_comments,
+    is_packages=_is_packages,
+    elsewhere=_elsewhere,
+    is_set=_is_set,
+    is_same=_is_same,
+    is_within=_is_within,
+    identify=_identify,
+)

@@ -27,6 +27,7 @@ def of(text: str, *changes: tuple[str, str]) -> str:
 
 
 ADDED = of(BASE, ('"^2.0.0"', '"^2.0.0",\n    "zod": "^3.0.0"'))
+MOVED = of(BASE, (',\n    "ms": "^2.0.0"\n  }', '\n  },\n  "devDependencies": {\n    "ms": "^2.1.3"\n  }'))
 OTHER = ('"workspace"', '"other"')
 
 MERGES = [
@@ -46,6 +47,11 @@ MERGES = [
     ("the last of a table goes, and the table", '{"t": {"a": 1}}', "{}", '{"m": 1, "t": {"a": 1}}', '{"m": 1}'),
     ("an empty object", '{"a": {}}', '{"a": {"b": 1}}', '{\n "a": {},\n "m": 1\n}', '{\n "a": {\n  "b": 1\n },\n "m": 1\n}'),
     ("names of JavaScript", '{"a": 1}', '{"a": 2, "__proto__": {"": 1}}', '{"a": 1, "": 3, "__proto__": {"m": 1}}', '{"a": 2, "": 3, "__proto__": {"m": 1, "": 1}}'),
+    ("bun add ms, which is ours", BASE, of(BASE, ("^2.0.0", "^2.1.0"), OTHER), of(BASE, ("^2.0.0", "^2.1.3")), of(BASE, ("^2.0.0", "^2.1.3"), OTHER)),
+    ("bun add ms, before a stricter range of ours", BASE, of(BASE, ("^2.0.0", "^2.2.0")), of(BASE, ("^2.0.0", "^2.1.3")), of(BASE, ("^2.0.0", "^2.2.0"))),
+    ("bun add -d ms, which is ours", BASE, of(BASE, ("^2.0.0", "^3.0.0"), OTHER), MOVED, of(MOVED, OTHER)),
+    ("a package of a release that the agent has elsewhere", of(BASE, (',\n    "ms": "^2.0.0"', "")), of(BASE, OTHER), MOVED, of(MOVED, OTHER)),
+    ("numbers as bun writes them", '{"a": 1.0, "b": 1}', '{"a": 1.0, "b": 2}', '{"a": 1, "b": 1, "c": 3}', '{"a": 1, "b": 2, "c": 3}'),
     ("half of a pair", '{"a": 1}', '{"a": 2}', '{"a": 1, "b": "\\ud800"}', '{"a": 2, "b": "\\ud800"}'),
 ]  # fmt: skip
 

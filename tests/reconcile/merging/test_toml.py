@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from solven_env.reconcile.merging import Clash
-from solven_env.reconcile.merging.toml import merge
+from solven_env.reconcile.merging.toml import merge, parse
 
 BASE = """\
 [project]
@@ -89,6 +93,22 @@ MERGES = [
     ("the whole", BASE, of(BASE, ("workspace", "other")), BASE, of(BASE, ("workspace", "other"))),
     ("carriage returns", "a = 1\r\n", "a = 1\nb = 2\n", "a = 1\r\nc = 3\r\n", "a = 1\r\nb = 2\r\nc = 3\r\n"),
     ("no end of line", "a = 1", "a = 1\nb = 2\n", "c = 3\na = 1", "c = 3\na = 1\nb = 2\n"),
+    ("uv add 'idna>=3.8', which is ours", BASE, of(BASE, ("idna>=3", "idna>=3.4"), ("workspace", "other")), of(BASE, ("idna>=3", "idna>=3.8")), of(BASE, ("idna>=3", "idna>=3.8"), ("workspace", "other"))),
+    ("uv add 'idna>=3.8', before a stricter range of ours", BASE, of(BASE, ("idna>=3", "idna>=4")), of(BASE, ("idna>=3", "idna>=3.8")), of(BASE, ("idna>=3", "idna>=4"))),
+    (
+        "uv add 'idna[all]; …' makes a second entry",
+        BASE,
+        of(BASE, ("idna>=3", "idna>=4")),
+        of(BASE, ('"idna>=3",\n', '"idna>=3",\n    "idna[all] ; python_full_version < \'3.13\'",\n')),
+        of(BASE, ('"idna>=3",\n', '"idna>=4",\n    "idna[all] ; python_full_version < \'3.13\'",\n')),
+    ),
+    (
+        "uv add --dev, --optional and --group",
+        BASE,
+        of(BASE, ("workspace", "other")),
+        of(BASE, ("]\n\n# ours", ']\n\n[project.optional-dependencies]\nextra = [\n    "six",\n]\n\n# ours')) + '\n[dependency-groups]\ndev = [\n    "pytest",\n]\n',
+        of(BASE, ("]\n\n# ours", ']\n\n[project.optional-dependencies]\nextra = [\n    "six",\n]\n\n# ours'), ("workspace", "other")) + '\n[dependency-groups]\ndev = [\n    "pytest",\n]\n',
+    ),
     (
         "groups",
         '[dependency-groups]\ndev = ["a"]\n',
@@ -123,3 +143,58 @@ def test_what_both_changed_is_a_clash_that_names_it(base: str, desired: str, obs
     found = merge(base.encode(), desired.encode(), observed.encode())
     assert found.clashes == (clash,)
     assert merge(base.encode(), desired.encode(), observed.encode(), "observed").data == observed.encode()
+
+
+LAYOUTS = st.builds(
+    lambda items, lead, between, comma, tail: f"[{lead}{f',{between}'.join(items)}{comma if items else ''}{tail}]",
+    st.lists(st.sampled_from(['"a"', '"b>=1"', "'m'", '{include-group = "g"}']), unique=True, max_size=4),
+    st.sampled_from(["", " ", "\n    ", " # mine 1\n  ", "\n\t# mine 2\n\t"]),
+    st.sampled_from(["", " ", "\n    ", " # mine 3\n  ", "\n\t# mine 4\n\t"]),
+    st.sampled_from(["", ",", " ,"]),
+    st.sampled_from(["", "\n", " # mine 5\n", "\n    # mine 6\n"]),
+)
+
+
+@given(LAYOUTS)
+@settings(max_examples=80, deadline=None)
+def test_an_array_keeps_its_layout_and_its_comments(array: str) -> None:
+    base = 'x = 1\n[dependency-groups]\ng = []\ndev = ["a", "b>=1"]\n'
+    desired = 'x = 2\n[dependency-groups]\ng = []\ndev = [\n  "b>=2", # ours\n  "c",\n]\n'
+    found = merge(base.encode(), desired.encode(), f"x = 1\n[dependency-groups]\ng = []\ndev = {array}\n".encode())
+    assert found.data is not None
+    assert found.clashes == ()
+    text, said = found.data.decode(), parse(found.data.decode())["dependency-groups"]["dev"]
+    assert "c" in said
+    assert "a" not in said
+    assert [item for item in said if "m" in item] == (["m"] if "'m'" in array else [])
+    # One behind an element of ours goes with it.
+    for comment in re.findall("# mine [126]", array):
+        assert comment in text
+    if array.count("\n") == array.count(",\n    ") + 2 and array.startswith("[\n    ") and array.endswith(",\n]"):
+        assert re.search(r'\n    "c",\n', text)
+
+
+@pytest.mark.parametrize(
+    ("observed", "why"),
+    [
+        ("a = 1\na = 2\n", "is no TOML: Cannot overwrite a value (at line 2, column 6)"),
+        ("a = 1\nb =\n", "line 2"),
+        ("a = " + "[" * 20_000, "nested too deep"),
+        ("a." * 20_000 + "b = 1\n", "a key has more than 100 parts"),
+        ('"\\"a".' * 9_000 + "b = 1\n", "a key has more than 100 parts"),
+        ("[" + "a . " * 9_000 + "b]\n", "a key has more than 100 parts"),
+        ("a = 1 \\\n", "line 1"),
+        ("a = " + "9" * 5_000, "is no TOML: "),
+    ],
+    ids=["twice", "no value", "deep", "dots", "quotes", "header", "backslash", "digits"],
+)
+def test_what_is_no_toml_says_where(observed: str, why: str) -> None:
+    found = merge(b"a = 1\n", b"a = 2\n", observed.encode(), "observed")
+    assert found.data == observed.encode()
+    assert [clash.where for clash in found.clashes] == [""]
+    assert why in found.clashes[0].theirs
+
+
+def test_quotes_that_do_not_end_are_read_once() -> None:
+    observed = b"a = 1\n" + b'x = """' + b'\\"' * 20_000 + b'"""\n'  # a slow scan would take minutes
+    assert merge(b"a = 1\n", b"a = 2\n", observed).data == observed.replace(b"a = 1", b"a = 2", 1)
