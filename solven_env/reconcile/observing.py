@@ -94,12 +94,16 @@ def _behind(root: Root, at: str) -> State | None:
 
 
 def _linked_directories(linked: Collection[str], desired: Desired, found: Mapping[str, State]) -> dict[str, State]:
-    """States of directories behind links: as if they stood there, if every file that is asked for in them is found."""
+    """States of directories behind links: as if they stood there, if every file that is asked for in them is found.
+
+    Commands start in the working directory, and in none behind a link.
+    """
     directories: dict[str, State] = {}
-    for name in linked:
-        beneath = [each for each in desired.states if name_in(each).startswith(f"{name}/")]
+    workdir = f"{desired.settings.get('workdir', '/')}/"
+    for name in (each for each in linked if not workdir.startswith(f"/{each}/")):
+        beneath = {each for each in desired.states if name_in(each).startswith(f"{name}/")}
         inner = {each for each in beneath if each == directory.address_of(name_in(each))}
-        if beneath and found.keys() >= set(beneath) - inner:
+        if beneath > inner and found.keys() >= beneath - inner:
             directories |= dict.fromkeys((directory.address_of(name), *inner), DIRECTORY)
     return directories
 

@@ -220,6 +220,17 @@ def test_a_directory_behind_a_link_is_the_agents(memory_path: Path) -> None:
     thread.check_in_sync(wanted({}))
 
 
+def test_a_working_directory_is_never_behind_a_link(memory_path: Path) -> None:
+    thread = Thread(memory_path / "storage")
+    asked = wanted(IN_DIRECTORY, own=OWN)
+    asked = asked._replace(settings={**asked.settings, "workdir": "/conf/sub"})
+    thread.apply(asked)
+    shutil.move(thread.workspace / "conf", thread.workspace / "moved")
+    (thread.workspace / "conf").symlink_to("moved")
+    thread.apply(asked)
+    assert not (thread.workspace / "conf").is_symlink()
+
+
 def test_a_directory_with_a_whole_file_is_made_again(memory_path: Path) -> None:
     thread = Thread(memory_path / "storage")
     asked = wanted({**IN_DIRECTORY, "conf/c": text("ours")}, own=OWN)
