@@ -20,12 +20,13 @@ _SIGNS = {"added": "+", "removed": "-", "edited": "~"}
 
 
 def command() -> None:
-    """Show or reset what a thread has over its packages: what was installed, removed and edited inside.
+    """Show, reset or promote what a thread has over its packages: what was installed, removed and edited inside.
 
     \b
     Examples:
       solven-env layer diff thread-42
       solven-env layer reset thread-42 --kind python
+      solven-env layer promote thread-42 team.yaml
     """
 
 

@@ -36,7 +36,7 @@ COMMANDS = {
     "shell": "Open a login shell in a thread's sandbox.",
     "stop": "End a thread's session with all its commands.",
     "status": "Show where a workspace differs from what was applied.",
-    "layer": "Show or reset what a thread has over its packages.",
+    "layer": "Show, reset or promote what a thread has over its packages.",
     "doctor": "Find what is wrong with this host, a profile or a thread.",
     "docs": "Print a page of the documentation.",
 }

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Origin(NamedTuple):
-    """What an installed package says of itself: the names that it needs, and whether its installer was asked for it.
+    """Origin of an installed package, as it tells it: the names that it needs, and whether it was asked for.
 
     uv and Bun note that of every package, pip only of those that were named.
     """

@@ -41,7 +41,7 @@ Outcome = Literal["added", "pinned", "left"]
 
 
 class Promoted(NamedTuple):
-    """What becomes of one package: the profile asks for it now, only its lock has another version, or neither."""
+    """Result for one package: the profile asks for it now, only its lock gets another version, or neither."""
 
     kind: str
     name: str
@@ -175,7 +175,7 @@ def _origins(thread: Thread, record: Record, need: Need) -> dict[str, Origin]:
 
 
 def _promoted(kind: str, sections: Sections, additions: Additions, asked: Mapping[str, str]) -> Iterator[Promoted]:
-    """What becomes of the additions; `asked` has the manifest's words, or none, for those that are asked for."""
+    """Results for the additions; `asked` has the manifest's words, or none, for those that are asked for."""
     row, section = ECOSYSTEMS[kind], sections.get(kind)
     for name, version in sorted(additions.packages.items()):
         if name not in asked:

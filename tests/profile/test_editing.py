@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from solven_env.documents.parsing import parse
@@ -99,6 +99,7 @@ def test_both_sections_are_added() -> None:
     assert edited == b"bun: {packages: {ms: ^2.1.3}}\n\npython:\n  packages:\n    - rich>=14.1.0\n"
 
 
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.text(min_size=1, max_size=12), max_size=4), st.booleans(), st.text(min_size=1, max_size=12))
 def test_any_text_is_added_as_it_is(there: list[str], in_flow: bool, new: str) -> None:
     import json

@@ -104,48 +104,41 @@ def agrees(world: World) -> None:
     assert world.out("sha256sum uv.lock bun.lock pyproject.toml package.json") == before
 
 
-def test_a_deleted_lock_is_made_for_what_the_agent_added(added: World) -> None:
+def test_a_lock_that_is_deleted_or_damaged_is_made_anew(added: World) -> None:
     added.out("rm uv.lock bun.lock")  # r12
     report = added.apply()
     assert [change.name for change in report.changes] == ["bun.lock", "uv.lock"]
     agrees(added)
     assert "solven-acme" in added.out("cat uv.lock")
+
+    added.out("echo '<<<<<<<' > uv.lock; : > bun.lock")
+    report = added.apply()
+    assert ([each.path for each in report.kept], behind(report)) == (["bun.lock", "uv.lock"], [])
+    added.out(AGREE)
+
     added.out("rm uv.lock bun.lock pyproject.toml package.json")
     added.apply()
-    assert "acme" not in added.out("cat uv.lock pyproject.toml").replace("acme-", "")
+    assert "acme-added" not in added.out("cat uv.lock bun.lock pyproject.toml package.json")
     assert added.status().state == "in-sync"
 
 
-def test_a_damaged_lock_is_kept_and_made_anew(added: World) -> None:
-    added.out("echo '<<<<<<<' > uv.lock; : > bun.lock")
-    report = added.apply()
-    assert [each.path for each in report.kept] == ["bun.lock", "uv.lock"]
-    agrees(added)
-
-
-def test_what_the_agent_asks_for_by_hand_is_locked(added: World) -> None:
-    added.out('sed -i \'s/"solven-acme[^"]*",/"solven-dep",/\' pyproject.toml')
+def test_a_lock_is_behind_while_no_index_answers(added: World, releases: Releases) -> None:
+    added.out('rm bun.lock; sed -i \'s/"solven-acme[^"]*",/"solven-dep",/\' pyproject.toml')
     assert behind(added.status()) == ["uv.lock"]
     diff = solven_env.diff(added.profile, "t1", storage=added.storage)
-    assert diff.to_json()["threads"][0]["remarks"][0]["message"].endswith("solven-env run t1 -- uv lock")  # type: ignore[index]
-    added.apply()
-    added.out("uv lock --check; uv sync -q --frozen")
-    agrees(added)
-
-
-def test_a_lock_is_behind_while_no_index_answers(added: World, releases: Releases) -> None:
-    added.out("rm uv.lock bun.lock; rm -rf /var/cache/solven-env")
+    messages = [each["message"] for each in diff.to_json()["threads"][0]["remarks"]]  # type: ignore[index]
+    assert messages[0].endswith("solven-env run t1 -- uv lock")
     pages = dict(releases.registry.pages)
     releases.registry.pages.clear()
     try:
         report = added.apply()
-        assert sorted(behind(report)) == ["bun.lock", "uv.lock"]
-        assert sorted(behind(added.status())) == ["bun.lock", "uv.lock"]
+        assert sorted(behind(report)) == sorted(behind(added.status())) == ["bun.lock", "uv.lock"]
         assert added.status().state == "in-sync"
     finally:
         releases.registry.pages.update(pages)
     again = added.apply()
     assert (again.changes, behind(again)) == ((), [])
+    added.out("uv sync -q --frozen")
     agrees(added)
 
 
@@ -176,8 +169,6 @@ def test_a_release_merges_with_what_the_agent_added_and_removed(added: World, re
     assert added.out(CHANGES) == ""
     agrees(added)
 
-
-def test_a_release_without_python_leaves_the_agents_lock(added: World, releases: Releases) -> None:
     before = added.out("cat uv.lock")
     added.profile = releases.alone
     report = added.apply()

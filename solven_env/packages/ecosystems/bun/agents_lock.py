@@ -92,7 +92,7 @@ def _parsed(text: bytes) -> Any:
 
 
 def _workspace(document: object) -> dict[str, Any] | None:
-    """What a lock notes of the project itself; None for no lock."""
+    """The part of a lock about the project itself; None for no lock."""
     workspaces = document.get("workspaces") if isinstance(document, dict) else None
     own = workspaces.get("") if isinstance(workspaces, dict) else None
     return own if isinstance(own, dict) else None
