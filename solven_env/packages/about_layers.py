@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import WorkspaceError
 from solven_env.packages import additions, layers
@@ -25,6 +24,7 @@ from solven_env.packages.additions import NONE, Additions
 from solven_env.system.blocks import READ_DIRECTORY, READ_DIRECTORY_ITSELF, holding
 from solven_env.system.durable import write_over
 from solven_env.system.publishing import refusals_told
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace.root import Root
 
 if TYPE_CHECKING:

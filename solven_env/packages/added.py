@@ -7,12 +7,12 @@ An agent writes there. So names of directories are what is read, and small files
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import WorkspaceError
 from solven_env.packages.additions import Additions
 from solven_env.packages.lost import is_lost
 from solven_env.system.blocks import READ_DIRECTORY, READ_DIRECTORY_ITSELF
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace.root import Root
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import shlex
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from solven_env.errors import WorkspaceError
 from solven_env.packages import about_layers, added, additions, copies, layers, lost, store, strays, transfer
@@ -25,17 +24,22 @@ from solven_env.system import directories
 from solven_env.system.blocks import READ_DIRECTORY, READ_DIRECTORY_ITSELF, holding
 from solven_env.system.publishing import locked, refusals_told, staged
 from solven_env.system.syscalls import sync_file_system
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace.root import Root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
+    from typing import Literal
 
     from solven_env.packages.builds import Need
     from solven_env.packages.ecosystems import Ecosystem
     from solven_env.packages.layers import Home, Place
     from solven_env.packages.store import Build
     from solven_env.sandbox.backends.protocol import Backend
+
+    Anew = Literal["", "spoilt", "reset"]
+    """The reason to begin above a build whose layer is there."""
 
 
 class SeenLayer(NamedTuple):
@@ -77,8 +81,6 @@ class _Plan(NamedTuple):
     additions: Additions
 
 
-_Anew = Literal["", "spoilt", "reset"]
-"""The reason to begin above a build whose layer is there."""
 _TOLD = 20
 """Strays that are named."""
 _HOW = {
@@ -322,7 +324,7 @@ def _begin(
     uid: int | None,
     recorded: Additions,
     progress: Callable[[str], None],
-    anew: _Anew = "",
+    anew: Anew = "",
 ) -> Begun:
     """Begin it, under the lock of the kind."""
     row, brings = ECOSYSTEMS[build.kind], added.brought(build)

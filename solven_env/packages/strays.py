@@ -7,13 +7,13 @@ An agent wrote there: names, kinds, sizes and times are read, and no link is fol
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import WorkspaceError
 from solven_env.packages import transfer
 from solven_env.packages.lost import is_opaque
 from solven_env.packages.transfer import BYTECODE
 from solven_env.system.blocks import READ_DIRECTORY_ITSELF
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace.root import Root
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import os
 import posixpath
 import stat
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import WorkspaceError
 from solven_env.system.syscalls import HOLD_DIRECTORY, openat2
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator

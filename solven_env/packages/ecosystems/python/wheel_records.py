@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import csv
 import io
 import posixpath
 import re
@@ -56,6 +54,8 @@ def parts(root: Root, package: Installed) -> tuple[str, ...] | None:
 
     None where it has no RECORD, a damaged one, or one that leads out of the tree.
     """
+    import csv  # a command that looks for packages alone does not wait for it
+
     try:
         text = root.read(f"{package.path}/RECORD").decode()
         rows = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -90,6 +90,9 @@ def sites(root: Root) -> list[str]:
 
 def _rows(root: Root, site: str, record: str) -> Iterator[tuple[str, bytes, int]]:
     """The rows of a wheel's RECORD. A row may name any path; one that leads out of the tree is left out."""
+    import base64
+    import csv
+
     try:
         text = root.read(f"{site}/{record}").decode(errors="replace")
         for path, digest, size in csv.reader(io.StringIO(text, newline="")):
