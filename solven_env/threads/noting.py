@@ -87,7 +87,8 @@ def foresee(
     for need in needs:
         build = store.read(directories.cache(), found[need.kind]["key"]) if need.kind in found else None
         was = thread.recorded_lock(record, need.kind)
-        coming = carrying.foresee(home, need, build, backend, recorded(record, need.kind), was)
+        key = None if build else builds.known_key(need, thread.config)
+        coming = carrying.foresee(home, need, build, backend, recorded(record, need.kind), was, key)
         (done if coming.is_begun else pending).extend(coming.fates)
         added[need.kind] = coming.additions.as_json()
     for kind in record.added.keys() - {need.kind for need in needs}:
