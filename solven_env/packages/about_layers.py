@@ -7,9 +7,6 @@
         wanted            packages that it should have and has not: still to be installed, or not to be had
         noted             the additions of the thread's record that this host knew last, and the stamp of that moment
 
-Files that were edited, added or removed beside whole packages (`strays`) come along only above the same build, out of
-the newest layer above it; of another build they are told as left, and stay in the old layer.
-
 So little is imported and read here: what begins a layer, or compares one with its build, is in `carrying`.
 """
 

@@ -3,6 +3,9 @@
 A layer is begun once, whole, in one step: its directory is filled beside its place and then gets its name, with what is
 carried in it. Nothing of ours ever writes into a layer that commands have had.
 
+Files that were edited, added or removed beside whole packages (`strays`) come along only above the same build, out of
+the newest layer above it; of another build they are told as left, and stay in the old layer.
+
 Which additions are true, where a record and this host differ, is decided by name: what changed here since it was noted
 last, else what is recorded. What is carried are files that the packages' own records name (`Ecosystem.carry`), taken
 from the present layer. What does not fit has to be installed by name and version, inside (`Begun.to_install`).
