@@ -68,7 +68,7 @@ def look(build: Build, own: Path) -> Added:
 
     `own` may not exist: then there are none.
     """
-    found = find(_row(build), own, {package.path: package.name for package in brought(build)})
+    found = find(_row(build), own, {package.path: (package.name, package.version) for package in brought(build)})
     packages = sorted(AddedPackage(package.name, package.version) for package in found.packages)
     return Added(build.kind, tuple(packages), found.is_complete)
 
@@ -79,8 +79,8 @@ def brought(build: Build) -> tuple[Installed, ...]:
         return tuple(_row(build).installed(tree, 10 * LIMIT)[0])
 
 
-def find(row: Ecosystem, own: Path, brings: Mapping[str, str]) -> Found:
-    """Find what `own` has over a build that brings these packages (names by path). It may not exist."""
+def find(row: Ecosystem, own: Path, brings: Mapping[str, tuple[str, str]]) -> Found:
+    """Find what `own` has over a build that brings these packages (name and version by path). It may not exist."""
     try:
         descriptor = os.open(own, READ_DIRECTORY_ITSELF)
     except FileNotFoundError:
@@ -91,11 +91,19 @@ def find(row: Ecosystem, own: Path, brings: Mapping[str, str]) -> Found:
         with Root(descriptor, None) as root:
             packages, is_complete = row.installed(root, LIMIT)
             is_upper = own.name == "upper"
-            gone = {name for path, name in brings.items() if is_lost(root, path, is_upper=is_upper)}
+            gone = {name for path, (name, _) in brings.items() if is_lost(root, path, is_upper=is_upper)}
     except (OSError, WorkspaceError):  # closed by the agent, or taken away just now
         return Found(is_complete=False)
-    over = tuple(package for package in packages if package.path not in brings)
+    over = tuple(package for package in packages if _is_over(package, brings.get(package.path)))
     return Found(over, tuple(sorted(gone - {package.name for package in over})), is_complete)
+
+
+def _is_over(package: Installed, brought: tuple[str, str] | None) -> bool:
+    """True for a package that is not the build's, or in the place of that one: Bun's keep their directory.
+
+    One whose metadata is damaged, or not in the layer at all, is the build's.
+    """
+    return brought is None or (bool(package.version) and package.version != brought[1])
 
 
 def _row(build: Build) -> Ecosystem:

@@ -104,7 +104,7 @@ def look_at(home: Home, build: Build, own: Path) -> SeenLayer:
     """The same of a layer above a build by its upper directory, or copy: another one may have taken its place."""
     before = stamp_of(build, own)
     about = about_layers.read(home, layers.place_of(own), build)
-    found = added.find(ECOSYSTEMS[build.kind], own, {path: name for path, (name, _) in (about.brings or {}).items()})
+    found = added.find(ECOSYSTEMS[build.kind], own, about.brings or {})
     return SeenLayer(found.additions, before, found.is_complete)
 
 
@@ -173,8 +173,10 @@ def foresee(
     """
     row = need.ecosystem
     if build is not None and about_layers.place(home, build, backend) is not None:
-        seen = look(home, build, backend)
-        return Foreseen(fates(home, build, backend), to_record(home, build, seen, recorded), is_begun=True)
+        seen, over = look(home, build, backend), recorded
+        if was != need.lock:  # back to a build of which this host has the layer still
+            over = additions.above(recorded, _pinned(row, was), _pinned(row, need.lock))
+        return Foreseen(fates(home, build, backend), to_record(home, build, seen, over), is_begun=True)
     now = {package.name: package.version for package in added.brought(build)} if build else _pinned(row, need.lock)
     fits = _tops(build) if build else set(row.tops(need.section))
     over = additions.above(recorded, _pinned(row, was), now)
@@ -376,13 +378,15 @@ class _Filling(NamedTuple):
         """
         with Root(os.open(self.build.tree, READ_DIRECTORY), None) as tree:
             files = self._hidden(tree, planned.hidden)
+            # Edited files of packages that the thread removed or replaced since went with these.
+            taken = [each.path for each in self.strays if each.how != "removed" and each.path not in files]
             anchors = [f"{package.top}/." for package in self.brings if package.top]  # which are not to vanish
             if self.backend.HAS_MOUNTS:
                 own = stage / "upper"
                 layers.give(own, self.uid)
                 layers.give(stage / "work", self.uid)
                 anchors += [piece.path for _, pieces in planned.carried for piece in pieces]
-                anchors += [stray.path for stray in self.strays if stray.how != "removed"]
+                anchors += taken
                 hidden = transfer.vanished(tree, files, anchors)
             else:
                 own = stage / "copy"
@@ -392,7 +396,7 @@ class _Filling(NamedTuple):
                 receiver = transfer.Receiver(descriptor, tree, files, self.uid)
                 if self.backend.HAS_MOUNTS:
                     receiver.hide(hidden)
-                return self._take_packages(receiver, planned), self._take_strays(receiver)
+                return self._take_packages(receiver, planned), self._take_strays(receiver, taken)
 
     def _hidden(self, tree: Root, names: Iterable[str]) -> set[str]:
         """The files of the build that are not to be seen: of these packages, and what was removed by hand."""
@@ -414,20 +418,19 @@ class _Filling(NamedTuple):
                         unfit[package.name] = str(error)
         return unfit
 
-    def _take_strays(self, receiver: transfer.Receiver) -> list[Stray]:
+    def _take_strays(self, receiver: transfer.Receiver, paths: Sequence[str]) -> list[Stray]:
         unfit = list[Stray]()
-        taken = [stray for stray in self.strays if stray.how != "removed"]
-        if self.older is None or not taken:
+        if self.older is None or not paths:
             return unfit
         with (
             Root(os.open(self.older.own, READ_DIRECTORY_ITSELF), None) as root,
             holding(os.open(self.older.own, READ_DIRECTORY_ITSELF)) as source,
         ):
-            for stray in taken:
+            for path in paths:
                 try:
-                    receiver.take(source, transfer.expand(root, (f"{stray.path}/",)), is_edit=True)
+                    receiver.take(source, transfer.expand(root, (path,)), is_edit=True)
                 except transfer.UnfitError:
-                    unfit.append(stray)
+                    unfit += [stray for stray in self.strays if stray.path == path]
         return unfit
 
 
@@ -476,7 +479,8 @@ def _finish(
     carried = {package.name for package, _ in planned.carried}
     wanted = {name: version for name, version in planned.additions.packages.items() if name not in carried}
     paths = {package.path: (package.name, package.version) for package in brings}
-    stamp = stamp_of(build, stage / ("upper" if backend.HAS_MOUNTS else "copy"))
+    is_noted = planned.additions.as_json() == recorded.as_json()  # else it is noted after the next command
+    stamp = stamp_of(build, stage / ("upper" if backend.HAS_MOUNTS else "copy")) if is_noted else ""
     about_layers.write(stage, LayerAbout(build.key, paths, planned.fates, wanted, stamp, recorded))
     with holding(os.open(stage, READ_DIRECTORY)) as descriptor:
         sync_file_system(descriptor)
@@ -523,7 +527,7 @@ def _plan(
     if is_spoilt:  # what was broken with the rest was not meant either
         wanted = Additions({**recorded.packages, **base.packages, **ours.packages})
     elif older is not None and older != old:
-        since = {*wanted.packages, *wanted.removed, *(old.was if old else ())}
+        since = {*here.packages, *wanted.packages, *wanted.removed, *(old.was if old else ())}
         again = (name for name in older.found.removed if name in now and name not in since)
         wanted = wanted._replace(removed=tuple(sorted((*wanted.removed, *again))))
     by_name = old.found.by_name if old else {}
@@ -532,6 +536,8 @@ def _plan(
     for name, version in wanted.packages.items():
         package = by_name.get(name)
         pieces, why = _pieces(row, root, package, version, fits)
+        if package is not None and root is not None and not why and _is_mixed(old, root, package):
+            why = "some of its files are those of another version"
         if package is not None and not why:
             carried.append((package, pieces))
             told.append(Fate(row.NAME, name, package.version, "carried"))
@@ -562,6 +568,15 @@ def _pieces(
         return transfer.expand(root, parts), ""
     except transfer.UnfitError as error:
         return (), str(error)
+
+
+def _is_mixed(old: _Old | None, root: Root, package: Installed) -> bool:
+    """True for a package in the directory of the build's, some of whose files show through.
+
+    Bun's have one directory for all versions; what takes the place of a whole one hides it.
+    """
+    is_in_place = old is not None and old.own.name == "upper" and package.path in (old.about.brings or {})
+    return is_in_place and not lost.is_opaque(root, package.path)
 
 
 def _asked(home: Home, kind: str, name: str, version: str, why: str) -> Fate:
@@ -613,9 +628,7 @@ def _old_at(home: Home, place: Place, build: Build | None) -> _Old | None:
     if brings is None:
         known = below or build
         brings = {each.path: (each.name, each.version) for each in added.brought(known)} if known else {}
-    found = _meant(
-        below, own, added.find(ECOSYSTEMS[place.kind], own, {path: each[0] for path, each in brings.items()})
-    )
+    found = _meant(below, own, added.find(ECOSYSTEMS[place.kind], own, brings))
     return _Old(place, own, found, dict(brings.values()), about, below)
 
 
@@ -653,8 +666,7 @@ def _opened(old: _Old | None, stack: ExitStack) -> Root | None:
 def _find(home: Home, build: Build, backend: Backend) -> added.Found:
     about = about_layers.read(home, layers.present(home, build.kind), build)
     own = layers.own(home, build, backend)
-    names = {path: name for path, (name, _) in (about.brings or {}).items()}
-    return _meant(build, own, added.find(ECOSYSTEMS[build.kind], own, names))
+    return _meant(build, own, added.find(ECOSYSTEMS[build.kind], own, about.brings or {}))
 
 
 def _meant(build: Build | None, own: Path, found: added.Found) -> added.Found:

@@ -164,7 +164,7 @@ def _origins(thread: Thread, record: Record, need: Need) -> dict[str, Origin]:
     if build is None or thread.storage_id is None:
         return {}
     own = layers.own(thread.home(record), build, backends.find(record.settings["backend"]))
-    brings = {package.path: package.name for package in added.brought(build)}
+    brings = {package.path: (package.name, package.version) for package in added.brought(build)}
     packages = added.find(need.ecosystem, own, brings).by_name
     with ExitStack() as stack:
         try:

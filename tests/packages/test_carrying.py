@@ -241,6 +241,73 @@ def test_a_removal_ends_with_the_release_that_does_not_bring_it(home: Home, back
     assert told(begun) == [("six", "1", "removed")]
 
 
+def test_what_was_added_since_it_was_removed_is_not_removed_again(home: Home, backend: Backend, tmp_path: Path) -> None:
+    one, two = build(tmp_path, "aa", {"six": "1"}), build(tmp_path, "bb", {})
+    begin(home, one, backend)
+    remove(home, one, backend, f"{SITE}/six", f"{SITE}/six-1.dist-info")
+    begin(home, two, backend, NONE)
+    wheel(own(home, two, backend), "six", "2")
+    assert told(begin(home, one, backend, NONE)) == [("six", "1", "brought")]
+    assert shown(home, one, backend)[f"{SITE}/six/__init__.py"] == "1"
+
+
+def test_edits_of_a_package_go_with_it(home: Home, backend: Backend, tmp_path: Path) -> None:
+    one, two = (build(tmp_path, each, {"six": "1"}) for each in ("aa", "bb"))
+    begin(home, one, backend)
+    write(own(home, one, backend), {f"{SITE}/six/__init__.py": "edited"})
+    begin(home, two, backend)
+    remove(home, two, backend, f"{SITE}/six", f"{SITE}/six-1.dist-info")
+    assert told(begin(home, one, backend)) == [("six", "1", "removed")]
+    assert not any("six" in path for path in shown(home, one, backend))
+
+
+def test_what_nobody_noted_is_noted_after_the_next_command(home: Home, backend: Backend, tmp_path: Path) -> None:
+    """A layer can be begun with more than the record has: what changed the old one was killed before it noted it."""
+    one, two = build(tmp_path, "aa", {}), build(tmp_path, "bb", {})
+    begin(home, one, backend)
+    wheel(own(home, one, backend), "rich", "1")
+    begun = begin(home, two, backend, NONE)
+    assert told(begun) == [("rich", "1", "carried")]
+    assert begun.noted_stamp != carrying.stamp(home, two, backend)
+    assert begin(home, two, backend, Additions({"rich": "1"})).to_install == {}
+
+
+def node_modules(base: Path, instance: str, packages: Mapping[str, str]) -> Build:
+    """A build of Bun with these packages."""
+    name = f"bun-{instance * 20}"
+    made = Build("bun", name, instance, base / "builds" / name)
+    for each, version in packages.items():
+        add_npm(made.tree, each, version)
+    (made.path / "build.json").write_text(
+        json.dumps({"format": store.FORMAT, "key": name, "kind": "bun", "instance": instance})
+    )
+    return made
+
+
+def add_npm(tree: Path, name: str, version: str) -> None:
+    about = json.dumps({"name": name, "version": version})
+    write(tree, {f"{name}/package.json": about, f"{name}/index.js": version})
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_another_version_of_a_package_of_bun_is_an_addition(
+    home: Home, backend: Backend, tmp_path: Path, is_whole: bool
+) -> None:
+    """It has the directory of the build's. One whose files are partly the build's own is installed by name."""
+    one, two = node_modules(tmp_path, "aa", {"ms": "1.0.0"}), node_modules(tmp_path, "bb", {"ms": "1.0.0"})
+    begin(home, one, backend)
+    top = own(home, one, backend)
+    add_npm(top, "ms", "2.0.0")
+    if backend.HAS_MOUNTS and is_whole:
+        os.setxattr(top / "ms", "trusted.overlay.opaque" if ROOT else "user.overlay.opaque", b"y")
+    seen = carrying.look(home, one, backend).additions
+    assert seen == Additions({"ms": "2.0.0"})
+    begun = begin(home, two, backend, seen)
+    is_carried = is_whole or not backend.HAS_MOUNTS
+    assert told(begun) == [("ms", "2.0.0", "carried" if is_carried else "installed")]
+    assert shown(home, two, backend)["ms/index.js"] == ("2.0.0" if is_carried else "1.0.0")
+
+
 UNFIT: tuple[tuple[str, Callable[[Path], object], str], ...] = (
     ("no record", lambda site: (site / "rich-1.dist-info/RECORD").unlink(), "missing or damaged"),
     ("a record that is no text", lambda site: (site / "rich-1.dist-info/RECORD").write_bytes(b"\xff\n"), "damaged"),

@@ -120,9 +120,10 @@ def _of_the_same_build(seen: Seen, desired: Desired, record: Record | None) -> S
     by = desired.brought.get(seen.address)
     before = record.resources.get(by) if record and by else None
     is_same = by is not None and before is not None and before.digest == desired.states[by].digest
-    if is_same and seen.last and seen.observed and seen.observed.type == TYPE:
-        return seen._replace(desired=seen.last)
-    return seen
+    if not is_same or seen.last is None or seen.observed is None or seen.observed.type != TYPE:
+        return seen
+    left = _with_bytes(seen.last, {**seen.rendered, **_bytes(seen.observed), **_bytes(seen.desired)})
+    return seen._replace(desired=left) if left is not None and left.data is not None else seen
 
 
 def _with_bytes(state: State | None, bytes_of: Mapping[str, bytes]) -> State | None:
