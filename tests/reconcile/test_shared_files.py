@@ -67,6 +67,7 @@ class SharedFiles(RuleBasedStateMachine):
         self.added: dict[str, dict[str, str]] = {PYTHON: {}, BUN: {}}
         self.removed: dict[str, set[str]] = {PYTHON: set(), BUN: set()}
         self.remarks: set[str] = set()
+        self.edited: set[str] = set()
 
     def teardown(self) -> None:
         """Nothing is left behind."""
@@ -119,6 +120,7 @@ class SharedFiles(RuleBasedStateMachine):
         remark = f"# mine {next(self.numbers)}"
         self.file(PYTHON).write_text(f"{remark}\n{self.file(PYTHON).read_text()}")
         self.remarks.add(remark)
+        self.edited.add(PYTHON)
 
     @rule()
     def add_a_table(self) -> None:
@@ -126,6 +128,7 @@ class SharedFiles(RuleBasedStateMachine):
         with self.file(PYTHON).open("a") as file:
             file.write(f"\n[tool.mine{number}] # mine {number} too\nvalue = {number}\n")
         self.remarks.add(f"# mine {number} too")
+        self.edited.add(PYTHON)
 
     @rule(path=st.sampled_from((PYTHON, BUN)), mode=st.sampled_from((0o600, 0o755)))
     def chmod(self, path: str, mode: int) -> None:
@@ -163,6 +166,7 @@ class SharedFiles(RuleBasedStateMachine):
         for path in (PYTHON, BUN):
             state = self.asked.states[f"file:{path}"]
             assert f"{stat.S_IMODE(self.file(path).stat().st_mode):04o}" == state.mode
+            assert path in self.edited or self.file(path).read_bytes() == state.data
         assert tomllib.loads(self.file(PYTHON).read_text())["project"]["version"] == self.version()
 
     # Promises
@@ -216,6 +220,7 @@ class SharedFiles(RuleBasedStateMachine):
     def note(self, path: str, name: str, wanted_range: str, *, had: bool = False) -> None:
         """Note what the agent did to a package. One of ours is a release's still, in which its range may rise."""
         asked = (self.asked.states[f"file:{path}"].data or b"").decode()
+        self.edited.add(path)
         self.added[path].pop(name, None)
         self.removed[path].discard(name)
         if wanted_range and name in MINE:

@@ -34,7 +34,7 @@ def merge(base: bytes | None, desired: bytes | None, observed: bytes, prefer: st
 
 
 def parse(text: str) -> dict[str, Any]:
-    """What a text says; numbers keep their text. `ValueError` for no JSON, for no object, and for a key said twice."""
+    """Data of a text; numbers keep their text. `ValueError` for no JSON, for no object, and for a key said twice."""
     found = json.loads(
         text,
         object_pairs_hook=_object,
@@ -230,7 +230,7 @@ class _Style:
         return self._container(opened, [entry], closed, depth)
 
     def gap(self, text: str, at: int, members: Sequence[_Member]) -> str:
-        """What stands between two members of an object."""
+        """The text between two members of an object."""
         lead = text[at + 1 : members[0].begin]
         if "\n" in lead or len(members) == 1:
             return lead if "\n" in lead else " "

@@ -191,11 +191,11 @@ class _Merge(NamedTuple):
         return self._clash(path, desired, observed, take)
 
     def _deeper(self) -> tuple[tuple[type, Callable[[Path, Any, Any, Any], _Decided]], ...]:
-        """How values are merged that have parts."""
+        """The merges of values that have parts, by their types."""
         return (dict, self.table), (list, self._array)
 
     def _dropped(self, path: Path, base: Any, observed: Any) -> _Decided:
-        """What the profile drops goes where it has our value, and a table or array of ours if nothing is left in it."""
+        """Drop what has our value still, and a table or array of ours in which nothing is left."""
         if observed == base:
             return _Decided([Edit("drop", path)], [])
         for kind, decide in self._deeper():
@@ -293,8 +293,8 @@ class _Merge(NamedTuple):
 
 def place(item: Any, desired: Sequence[Any], present: Sequence[Any]) -> int:
     """Index for a new item: in order where what is present is sorted, else behind the one before it in `desired`."""
-    texts = [_sorting(each) for each in present]
-    if len(texts) > 1 and texts == sorted(texts):
+    texts, wanted = ([_sorting(each) for each in items] for items in (present, desired))
+    if texts == sorted(texts) and (len(texts) > 1 or wanted == sorted(wanted)):
         return sum(text <= _sorting(item) for text in texts)
     before = list(desired[: desired.index(item)])
     behind = [at + 1 for at, each in enumerate(present) if each in before]
@@ -311,7 +311,7 @@ def _is_set(items: list[Any]) -> bool:
 
 
 def _edited(plain: Any, edit: Edit, desired: Any) -> Any:
-    """What a text says once the edit is made."""
+    """Data of a text once the edit is made."""
     value = desired
     for key in edit.source:
         value = value[key]

@@ -41,7 +41,7 @@ def merge(base: bytes | None, desired: bytes | None, observed: bytes, prefer: st
 
 
 def parse(text: str) -> dict[str, Any]:
-    """What a text says, each value but a string as its kind and its text. `ValueError` for what is no TOML."""
+    """Data of a text, each value but a string as its kind and its text. `ValueError` for what is no TOML."""
     keys = _STRING_OR_COMMENT.sub(lambda found: "" if found[0][0] == "#" else "''", text)
     if _DEEP_KEY.search(keys):  # tomllib's time grows with the square of the depth
         raise ValueError(f"a key has more than {_DEEPEST} parts")
