@@ -14,6 +14,7 @@ from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from solven_env.api import apply as apply
+    from solven_env.api import apply_plan as apply_plan
     from solven_env.api import check_lock as check_lock
     from solven_env.api import contents as contents
     from solven_env.api import diff as diff
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from solven_env.api import render_to as render_to
     from solven_env.api import rollback as rollback
     from solven_env.api import run as run
+    from solven_env.api import save_plan as save_plan
     from solven_env.api import show as show
     from solven_env.api import status as status
     from solven_env.api import stop as stop
@@ -54,9 +56,9 @@ __version__ = "0.1.0"
 _HOMES = {
     **dict.fromkeys(
         (
-            *("apply", "check_lock", "contents", "diff", "doctor", "explain", "history", "layer_diff", "layer_reset"),
-            *("lock", "outdated", "plan", "promote", "recover", "render", "render_to", "rollback", "run", "show"),
-            *("status", "stop", "validate"),
+            *("apply", "apply_plan", "check_lock", "contents", "diff", "doctor", "explain", "history", "layer_diff"),
+            *("layer_reset", "lock", "outdated", "plan", "promote", "recover", "render", "render_to", "rollback"),
+            *("run", "save_plan", "show", "status", "stop", "validate"),
         ),
         "solven_env.api",
     ),

@@ -152,13 +152,46 @@ def diff(
     from solven_env.threads import planning
 
     _check_on_conflict(on_conflict)
-    found, source = Thread.find(thread, storage), find_profile(profile)
+    found = Thread.find(thread, storage)
+    record = found.record(recover=restore_record)
+    wanted = planning.wanted_by_profile(found, record, find_profile(profile), inputs or {}, unset)
+    return Report("diff", (applying.foretell(found, wanted, record, on_conflict)[1],))
 
-    def wanting(found: Thread, record: Record | None) -> planning.Wanted:
-        return planning.wanted_by_profile(found, record, source, inputs or {}, unset)
 
-    report = applying.foretell(found, wanting, found.record(recover=restore_record), on_conflict)
-    return Report("diff", (report,))
+def save_plan(
+    profile: str | Path,
+    thread: str,
+    file: str | Path,
+    *,
+    storage: str | Path | None = None,
+    inputs: Mapping[str, str] | None = None,
+    unset: Collection[str] = (),
+    on_conflict: OnConflict = "fail",
+) -> Report:
+    """Write what `apply` would do into a file (mode 0600), with the exact bytes, for `apply_plan`; and report it.
+
+        >>> solven_env.save_plan("solven", "thread-42", "thread-42.plan").threads[0].state
+        'pending'
+
+    `ConflictError`, and nothing written, for conflicts that `on_conflict` leaves; `WorkspaceError` where directories of
+    the workspace keep their owner out: what is in them is not known before an apply. Other errors as of `plan`.
+    """
+    from pathlib import Path
+
+    from solven_env import applying
+    from solven_env.profile.source import find_profile
+    from solven_env.reconcile.apply import refuse_closed, refuse_conflicts
+    from solven_env.threads import planning, saved_plans
+
+    _check_on_conflict(on_conflict)
+    found = Thread.find(thread, storage)
+    record = found.record()
+    wanted = planning.wanted_by_profile(found, record, find_profile(profile), inputs or {}, unset)
+    computed, report = applying.foretell(found, wanted, record, on_conflict)
+    refuse_conflicts(computed)
+    refuse_closed(computed)
+    saved_plans.write(Path(file), saved_plans.dump(found, record, wanted, computed))
+    return Report("plan", (report,))
 
 
 def status(
@@ -246,6 +279,42 @@ def apply(
     return Report("apply", (report,))
 
 
+def apply_plan(
+    file: str | Path,
+    thread: str | None = None,
+    *,
+    storage: str | Path | None = None,
+    dry_run: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Make the changes of a plan that `save_plan` wrote, those and no others.
+
+        >>> solven_env.apply_plan("thread-42.plan").threads[0].generation
+        4
+
+    `PlanError`, which names each of them, and nothing changed, where something is not as it was when the plan was made:
+    the storage, the thread, its generation, what stands in the workspace; also where the file is damaged or was edited.
+    A build that this host lacks is made first. With `dry_run` nothing is written. Errors and `progress` as of `apply`.
+    """
+    from pathlib import Path
+
+    from solven_env import applying
+    from solven_env.threads import planning, saved_plans
+
+    saved = saved_plans.read(Path(file))
+    found = Thread.find(thread or saved.thread, storage)
+
+    def wanting(found: Thread, record: Record | None) -> planning.Wanted:
+        return saved_plans.wanted(saved, found, record)
+
+    if dry_run:
+        record = found.record()
+        report = applying.foretell(found, wanting(found, record), record, saved.on_conflict)[1]
+    else:
+        report = applying.apply(found, wanting, on_conflict=saved.on_conflict, progress=progress)
+    return Report("apply", (report,))
+
+
 def history(thread: str, *, storage: str | Path | None = None) -> HistoryReport:
     """List the generations of a thread, the newest first: when, where and why each was applied, and what it kept.
 
@@ -307,7 +376,8 @@ def rollback(
         return planning.wanted_by_generation(found, chosen)
 
     if dry_run:
-        report = applying.foretell(found, wanting, found.record(), on_conflict)
+        record = found.record()
+        report = applying.foretell(found, wanting(found, record), record, on_conflict)[1]
     else:
         report = applying.apply(found, wanting, on_conflict=on_conflict, progress=progress)
     return Report("rollback", (report._replace(restored=former),))

@@ -115,14 +115,13 @@ def apply(
 
 
 def foretell(
-    found: Thread, wanting: Callable[[Thread, Record | None], Wanted], record: Record | None, on_conflict: OnConflict
-) -> ThreadReport:
-    """Tell what `apply` would make of a thread of which this is recorded. Nothing is written."""
-    wanted = wanting(found, record)
+    found: Thread, wanted: Wanted, record: Record | None, on_conflict: OnConflict
+) -> tuple[Plan, ThreadReport]:
+    """Plan what `apply` would make of a thread of which this is recorded, and tell of it. Nothing is written."""
     computed = planning.plan(found, wanted, record, on_conflict)[0]
     coming = noting.foresee(found, record, wanted.needs, computed.desired.builds)
     behind = relocking.remarks(found.name, computed.behind)
-    return thread_report(computed)._replace(to_carry=(*coming.pending, *coming.dropped), remarks=behind)
+    return computed, thread_report(computed)._replace(to_carry=(*coming.pending, *coming.dropped), remarks=behind)
 
 
 def recover(

@@ -141,6 +141,12 @@ class StateError(SolvenError):
     page = "reconciling"
 
 
+class PlanError(SolvenError):
+    """A saved plan is none, or it does not fit any more: something is not as it was when the plan was made."""
+
+    page = "reconciling"
+
+
 class DamagedRecordError(StateError):
     """The record of a thread is damaged or gone. (A record of a newer version is a plain `StateError`.)"""
 

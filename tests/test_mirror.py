@@ -18,7 +18,7 @@ ELSEWHERE = {
     # Words and streams of every command are seen in a process, by what its caller gets.
     "cli/test_main.py": "cli/errors.py cli/options.py cli/output.py errors.py report.py",
     "cli/test_diff.py": "cli/unified.py",
-    "cli/test_history.py": "cli/show.py cli/rollback.py cli/recover.py",
+    "cli/test_history.py": "cli/show.py cli/rollback.py cli/recover.py cli/plan.py",
     "test_api.py": "applying.py",
     "cli/test_outdated.py": "packages/ecosystems/python/newest_versions.py",
     "doctor/test_examining.py": "cli/doctor.py",

@@ -26,6 +26,7 @@ ALLOWED = {
     "system/shipped.py": "package data",
     "threads/claims.py": "our own records of uids, in the data directory",
     "threads/known.py": "what this host knows of storages, in the data directory",
+    "threads/saved_plans.py": "reads and writes a plan, where the caller says",
     "threads/uids.py": "directories of layers, in the data directory",
     "config.py": "reads the host configuration, where the host's owner keeps it",
     "doctor/basics.py": "the host's programs, devices and mounts",

@@ -13,21 +13,37 @@ from solven_env.cli.options import (
     InputsOption,
     OnConflict,
     OnConflictOption,
-    ProfileArgument,
     SetOption,
     StorageOption,
-    ThreadArgument,
     UnsetOption,
     given_inputs,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from solven_env.report import ThreadReport
 
 
 def command(
-    profile: ProfileArgument,
-    thread: ThreadArgument,
+    profile: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="PROFILE",
+            help="A path (with a '/' or ending in .yaml), a shipped name, or - for standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    thread: Annotated[str | None, typer.Argument(metavar="THREAD", help="The thread's id.", show_default=False)] = None,
+    plan: Annotated[
+        str | None,
+        typer.Option(
+            "--plan",
+            metavar="FILE",
+            help="Make the changes of a plan that plan --out wrote, and no others. A THREAD may follow.",
+            show_default=False,
+        ),
+    ] = None,
     storage: StorageOption = None,
     settings: SetOption = None,
     inputs: InputsOption = None,
@@ -53,15 +69,33 @@ def command(
       solven-env apply solven thread-42
       solven-env apply profile.yaml thread-42 --set user_id=ada
       solven-env apply profile.yaml thread-42 --on-conflict overwrite
+      solven-env apply --plan thread-42.plan
     """
     from solven_env import api
     from solven_env.cli import progress
     from solven_env.cli.output import errors_told, print_json
+    from solven_env.errors import UsageError
 
+    if plan is not None and thread is None:
+        profile, thread = None, profile
     told = errors_told("apply", thread, chosen, storage=storage, profile=profile)
     with told, progress.shown() as shown:
         given = given_inputs(settings, inputs)
-        if dry_run:
+        if plan is not None:
+            _refuse_beside_a_plan(
+                {
+                    "PROFILE": profile is not None,
+                    "--set": bool(settings),
+                    "--inputs": inputs is not None,
+                    "--unset": bool(unset),
+                    "--on-conflict": on_conflict is not OnConflict.FAIL,
+                    "--restore-record": restore_record,
+                }
+            )
+            report = api.apply_plan(plan, thread, storage=storage, dry_run=dry_run, progress=shown)
+        elif profile is None or thread is None:
+            raise UsageError("there is no PROFILE and THREAD", fix="Name both, or a plan: --plan FILE.")
+        elif dry_run:
             report = api.diff(
                 profile,
                 thread,
@@ -87,6 +121,14 @@ def command(
         return
     for each in report.threads:
         say_result(each, "applied", dry_run, storage)
+
+
+def _refuse_beside_a_plan(given: Mapping[str, bool]) -> None:
+    """UsageError for what was given beside a plan, which says it already."""
+    from solven_env.errors import UsageError
+
+    for name in (name for name, is_given in given.items() if is_given):
+        raise UsageError(f"{name} is said by the plan already", fix="Leave it out, or make the plan again with it.")
 
 
 def say_result(report: ThreadReport, done: str, dry_run: bool, storage: str | None) -> None:

@@ -27,6 +27,7 @@ COMMANDS = {
     "lock": "Pin the packages of a profile: versions and digests, beside it.",
     "outdated": "Show which packages of a lock have newer versions.",
     "diff": "Show what apply would change in a thread's workspace.",
+    "plan": "Write what apply would change into a file, to apply exactly that.",
     "apply": "Make a thread's workspace match a profile.",
     "history": "List the generations of a thread.",
     "show": "Show what one generation of a thread left.",

@@ -98,6 +98,12 @@ def _fix(conflicts: Sequence[Change], chosen: OnConflict) -> str:
     return f"{told}{''.join(f', or {choice}, which {words[choice]}' for choice in others)}."
 
 
+def refuse_closed(plan: Plan) -> None:
+    """Raise a WorkspaceError for a directory that keeps its owner out: nothing is known of what is beneath it."""
+    for change in plan.closed:
+        raise WorkspaceError(change.reason, fix="Open it, and plan again.", location=shown(change.name))
+
+
 def apply(
     plan: Plan,
     open_root: Callable[[], Root],
@@ -117,8 +123,7 @@ def apply(
     """
     fresh = fresh or Record(incarnation=os.urandom(16).hex())
     base = (plan.base or fresh)._replace(uid=fresh.uid)
-    for change in plan.closed:  # nothing is known of what is beneath it
-        raise WorkspaceError(change.reason, fix="Open it, and plan again.", location=shown(change.name))
+    refuse_closed(plan)
     key = record_key(plan.thread)
     written = {digest for digest, text in plan.desired.locks.items() if contents.keep(state, lock_key(digest), text)}
     again = tuple(name for name, build in base.builds.items() if build["lock"] in written)

@@ -58,11 +58,11 @@ def text_that(is_so: Callable[[str], object], what: str) -> Check:
     return _that(lambda value: type(value) is str and bool(is_so(value)), what)
 
 
-def _count(least: int, most: int, what: str) -> Check:
+def count(least: int, most: int, what: str) -> Check:
     return _that(lambda value: type(value) is int and least <= value <= most, what)
 
 
-def _one_of(*words: str) -> Check:
+def one_of(*words: str) -> Check:
     def checked(value: Any, where: str) -> None:
         text(value, where)
         if value not in words:
@@ -93,7 +93,7 @@ def table_of(inner: Check, prefix: str | None = None) -> Check:
     """Any keys; `inner` is called with where each value stands, which begins with `prefix` in the place of `where`."""
 
     def checked(value: Any, where: str) -> None:
-        _is_table(value, where)
+        table(value, where)
         for key, each in value.items():
             inner(each, f"{f'{where}.' if prefix is None else prefix}{key}")
 
@@ -115,7 +115,7 @@ def table_with(required: Mapping[str, Check], optional: Mapping[str, Check] | No
 
 
 def _keys(value: Any, where: str, needed: Iterable[str]) -> None:
-    _is_table(value, where)
+    table(value, where)
     for key in needed:
         if key not in value:
             place = f"{where}.{key}".removeprefix(".")
@@ -175,9 +175,9 @@ def _is_path(text: str) -> bool:
     return names.is_absolute(text) or not text
 
 
-_is_table = _that(lambda value: type(value) is dict, "table")
-_flag = _that(lambda value: type(value) is bool, "true or false")
-_limit = none_or(_count(1, 2**63 - 1, "count"))
+table = _that(lambda value: type(value) is dict, "table")
+flag = _that(lambda value: type(value) is bool, "true or false")
+_limit = none_or(count(1, 2**63 - 1, "count"))
 text = text_that(lambda _: True, "text")
 _size = text_that(re.compile(r"([1-9][0-9]{0,14}[KMGT]iB)?").fullmatch, "size")
 _drawn = text_that(names.DRAWN.fullmatch, "random id")
@@ -188,7 +188,7 @@ _target = text_that(names.is_absolute, "absolute path")
 _RECORDED = table_with(
     {"kind": text},
     {
-        "own": _one_of("whole", "keys", "block", "seed"),
+        "own": one_of("whole", "keys", "block", "seed"),
         "digest": _tagged,
         "kept": _tagged,
         "mode": text_that(re.compile("([0-7]{4})?").fullmatch, "mode"),
@@ -205,9 +205,9 @@ _PROFILE = table_with({"digest": text, "name": text, "release": text})
 _MOUNT = table_with(
     {
         "target": _target,
-        "kind": _one_of("bind", "proc", "dev", "tmpfs"),
+        "kind": one_of("bind", "proc", "dev", "tmpfs"),
         "source": text_that(_is_path, "absolute path"),
-        "optional": _flag,
+        "optional": flag,
         "size": _size,
         "why": text,
     }
@@ -216,15 +216,15 @@ _LINK = table_with(
     {
         "path": text_that(names.is_relative, "path beneath the workspace"),
         "to": text_that(_is_shown, "path that a link can show"),
-        "access": _one_of("read-only", "read-write"),
-        "optional": _flag,
+        "access": one_of("read-only", "read-write"),
+        "optional": flag,
     }
 )
 _PROGRAM = table_with({"why": text, "package": text})
 
 
 _ADDED = table_with({}, {"packages": table_of(text), "removed": list_of(text)})
-_ABOUT = table_with({}, {**dict.fromkeys(("time", "host", "version", "cause"), text), "kept": list_of(_is_table)})
+_ABOUT = table_with({}, {**dict.fromkeys(("time", "host", "version", "cause"), text), "kept": list_of(table)})
 
 
 def _added(words: Vocabulary) -> Check:
@@ -237,14 +237,14 @@ def _settings(words: Vocabulary) -> Check:
         {
             "env": table_of(text),
             "path": list_of(text),
-            "backend": _one_of(*words.backends),
-            "network": _one_of(*NETWORKS),
+            "backend": one_of(*words.backends),
+            "network": one_of(*NETWORKS),
             "limits": table_with(
                 {},  # each version has added some
                 {
                     **dict.fromkeys(("processes", "open_files", "cpu_time", "wall_time"), _limit),
                     **dict.fromkeys(("file_size", "tmp_size", "memory"), none_or(_size)),
-                    "enforce": _one_of("best-effort", "strict"),
+                    "enforce": one_of("best-effort", "strict"),
                 },
             ),
             "mounts": list_of(_MOUNT),
@@ -261,16 +261,16 @@ def _record(words: Vocabulary) -> Check:
     return table_with(
         {
             "incarnation": _drawn,
-            "generation": _count(0, 2**53, "generation"),
+            "generation": count(0, 2**53, "generation"),
             "profile": table_of(text),
             "inputs": table_of(text),
-            "settings": _is_table,
+            "settings": table,
             "resources": table_of(resource, prefix=""),
             "builds": table_of(_build(words)),
             "intended": none_or(table_of(_versions(resource), prefix="")),
         },
         {
-            "uid": none_or(_count(1, 2**32 - 2, "uid of a thread")),
+            "uid": none_or(count(1, 2**32 - 2, "uid of a thread")),
             "added": _added(words),
             "about": _ABOUT,
         },

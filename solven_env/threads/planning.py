@@ -24,7 +24,8 @@ from solven_env.state import contents
 from solven_env.state.records import rendered_key
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from typing import Any
 
     from solven_env.errors import SolvenError
     from solven_env.packages.builds import Need
@@ -43,6 +44,8 @@ class Wanted(NamedTuple):
     needs: tuple[Need, ...]
     cause: str = "apply"
     """Cause of the generation that comes of it, as the history tells it."""
+    check: Callable[[Plan], None] = lambda _: None
+    """Called with each plan that is made of it; its error says that this one may not be applied."""
 
 
 def plan_drift(thread: Thread, record: Record) -> Plan:
@@ -87,15 +90,22 @@ def wanted_by_generation(thread: Thread, former: Record) -> Wanted:
     there for. The workspace is not looked at.
     """
     needs = thread.needs(former)
-    raise_together(list(_unmountable(Mount(**each) for each in former.settings["mounts"])))
+    check_mounts(former.settings["mounts"])
     found = recorded_as_desired(former)
     states = {
         address: _with_bytes(thread, former, address, state) if kind_of(address).TYPE == "file" else state
         for address, state in found.states.items()
     }
+    for address, state in found.kept.items():
+        _with_bytes(thread, former, address, state)  # the planner reads them by itself
     return Wanted(
         found._replace(states=states, brought=_brought(former, needs)), needs, f"rollback to {former.generation}"
     )
+
+
+def check_mounts(mounts: Iterable[Mapping[str, Any]]) -> None:
+    """PlatformError about recorded mounts without which no command would start on this host."""
+    raise_together(list(_unmountable(Mount(**each) for each in mounts)))
 
 
 def _with_bytes(thread: Thread, former: Record, address: str, state: State) -> State:
@@ -145,7 +155,7 @@ def plan(
     thread: Thread, wanted: Wanted, record: Record | None, on_conflict: OnConflict = "fail"
 ) -> tuple[Plan, tuple[Need, ...]]:
     """Plan that makes a thread as it is wanted where this is recorded, and the builds that this host lacks for it."""
-    asked, needs, _ = wanted
+    asked, needs = wanted.desired, wanted.needs
     found = [(need, builds.find(need, thread.config)) for need in needs]
     backend = backends.find(asked.settings["backend"])
     needed = [_needed(thread, need, build, record, backend) for need, build in found]
@@ -157,6 +167,7 @@ def plan(
         observed = observe(root, asked, record, host, thread.rendered)
     computed = make_plan(thread.name, asked, observed, record, on_conflict)
     changes = tuple(_with_versions(change, computed, needs, thread) for change in computed.changes)
+    wanted.check(computed)
     return computed._replace(changes=changes), tuple(need for need, build in found if build is None)
 
 

@@ -75,7 +75,7 @@ def test_a_second_apply_changes_no_inode(cli: Cli) -> None:
         (("apply", "./none.yaml", "t1"), 2, "error: cannot read ./none.yaml: No such file or directory."),
         (("apply", "solven", "t1", "--storage", "name"), 2, "error: "),
         (("status", "t1", "--set", "user_id=x"), 2, "error: inputs are of use to a profile only."),
-        (("apply", "solven"), 2, "Usage: solven-env apply"),
+        (("apply", "solven"), 2, "error: there is no PROFILE and THREAD."),
         (("aply", "solven", "t1"), 2, "Usage: solven-env"),
         (("apply", "solven", "t1", "--on-conflict", "maybe"), 2, "Usage: solven-env apply"),
         (("apply", "bad.yaml", "t1"), 5, "bad.yaml:1:10: format 9 is not supported"),

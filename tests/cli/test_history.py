@@ -42,6 +42,24 @@ def test_the_way_back_of_a_thread(cli: Cli, snapshot: SnapshotAssertion) -> None
     assert (thread["restored"], thread["generation"]) == (2, 5)
 
 
+def test_a_plan_is_saved_reviewed_and_applied(cli: Cli, snapshot: SnapshotAssertion) -> None:
+    """What a person reads: a plan for a new thread, one that fits no more, wrong words."""
+    profile = cli.write("profile.yaml")
+    steps = [
+        cli("plan", profile, "t1", "--out", "t1.plan"),
+        cli("apply", "--plan", "t1.plan", "--dry-run"),
+        cli("apply", "--plan", "t1.plan", "t1"),
+        cli("apply", "--plan", "t1.plan"),
+        cli("plan", profile, "t1"),
+        cli("apply", "--plan", "t1.plan", profile, "t1"),
+        cli("apply", "--plan", "t1.plan", "--set", "who=bob"),
+        cli("apply", "--plan", "none.plan"),
+        cli("apply", profile),
+    ]
+    assert [(step.returncode, told(cli, step.stdout), told(cli, step.stderr)) for step in steps] == snapshot
+    assert json.loads(cli("plan", profile, "t1", "--format", "json").stdout)["command"] == "plan"
+
+
 def told(cli: Cli, text: str) -> str:
     """What a step says, without what differs from run to run: the storage, times, the host."""
     text = re.sub(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\dZ)?", "TIME", text.replace(str(cli.storage), "STORAGE"))
