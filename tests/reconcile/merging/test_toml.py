@@ -156,7 +156,7 @@ LAYOUTS = st.builds(
 
 
 @given(LAYOUTS)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_an_array_keeps_its_layout_and_its_comments(array: str) -> None:
     base = 'x = 1\n[dependency-groups]\ng = []\ndev = ["a", "b>=1"]\n'
     desired = 'x = 2\n[dependency-groups]\ng = []\ndev = [\n  "b>=2", # ours\n  "c",\n]\n'
@@ -170,12 +170,9 @@ def test_an_array_keeps_its_layout_and_its_comments(array: str) -> None:
     # One behind an element of ours goes with it.
     for comment in re.findall("# mine [126]", array):
         assert comment in text
-    if (
-        len(said) > 1
-        and array.count("\n") == array.count(",\n    ") + 2
-        and array.startswith("[\n    ")
-        and array.endswith(",\n]")
-    ):
+    elements = len(parse(f"x = {array}\n")["x"])
+    has_lines = re.fullmatch(rf"\[(\n    \S[^\n]*,){{{elements}}}\n\]", array) is not None
+    if has_lines and len(said) > 1:
         assert re.search(r'\n    "c",\n', text)
 
 
