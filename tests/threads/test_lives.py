@@ -14,10 +14,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+import solven_env
 from solven_env import applying
 from solven_env.packages import additions, builds, carrying, store
 from solven_env.packages.additions import NONE
 from solven_env.profile.model import SandboxSection
+from solven_env.profile.render import RenderedFile
 from solven_env.reconcile.desired import desired
 from solven_env.run import execute
 from solven_env.threads import noting
@@ -48,6 +50,8 @@ AGENTS = {
     "bun": [(name, version) for name in ("pad", "@s/b", "tool", "extra") for version in ("1.0.0", "2.0.0")],
 }
 PACKAGES = st.sampled_from([(kind, *package) for kind, packages in AGENTS.items() for package in packages])
+FILES = {".bashrc": "0644", "bin/hello": "0755"}
+"""Files of all releases, and of some."""
 HOSTS = ("here", "there")
 
 
@@ -74,6 +78,7 @@ class Lives(RuleBasedStateMachine):
         self.gone: dict[tuple[str, str], frozenset[str]] = defaultdict(frozenset)
         self.there: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
         self.release = ""
+        self.managed: dict[int, dict[str, tuple[bytes, int]]] = {}
         self.move(HOSTS[0])
 
     def teardown(self) -> None:
@@ -95,8 +100,28 @@ class Lives(RuleBasedStateMachine):
         self.settle()
         invented.begin(self.thread)
         self.check(had, report.carried)
+        self.managed[report.generation] = self.files()
         again = self.applied(release)
         assert (again.changes, again.carried, again.generation) == ((), (), report.generation)
+
+    @rule(which=st.integers(0, 99), effect=st.one_of(st.none(), st.integers(0, 250)))
+    def roll_back(self, which: int, effect: int | None) -> None:
+        """Go back to a generation of which all that it managed is known, or die on the way there."""
+        number = sorted(self.managed)[which % len(self.managed)]
+
+        def act() -> ThreadReport:
+            return solven_env.rollback("t1", number, storage=f"{self.base}/storage", on_conflict="overwrite").threads[0]
+
+        had = {kind: self.own(kind) for kind in AGENTS}
+        if effect is None:
+            report = act()
+        elif dies_at(effect, act):
+            self.settle()
+            return
+        self.settle()
+        assert self.files() == self.managed[number]
+        invented.begin(self.thread)
+        self.check(had, report.carried if effect is None else None)
 
     @rule(release=st.sampled_from(sorted(RELEASES)), effect=st.integers(0, 250))
     def apply_and_die(self, release: str, effect: int) -> None:
@@ -156,7 +181,22 @@ class Lives(RuleBasedStateMachine):
         self.there[self.host, kind].pop(name, None)
         self.noted(is_noted)
 
+    @rule(path=st.sampled_from(sorted(FILES)), is_removed=st.booleans())
+    def edit(self, path: str, is_removed: bool) -> None:
+        place = self.base / "storage/threads/t1" / path
+        if is_removed:
+            place.unlink(missing_ok=True)
+        elif place.parent.is_dir():
+            place.write_text("the agent's")
+            place.chmod(0o600)
+
     # What must hold
+
+    def files(self) -> dict[str, tuple[bytes, int]]:
+        """The bytes and the modes of the files that the profile asks for."""
+        asked = [address[5:] for address in self.thread.applied().resources if address[5:] in FILES]
+        places = {path: self.base / "storage/threads/t1" / path for path in asked}
+        return {path: (at.read_bytes(), at.stat().st_mode) for path, at in places.items()}
 
     @property
     def thread(self) -> Thread:
@@ -180,7 +220,8 @@ class Lives(RuleBasedStateMachine):
         needs = tuple(invented.NEEDS[kind](packages) for kind, packages in RELEASES[release].items())
         sections = {need.kind: need.section for need in needs}
         asked = profile(release=release)._replace(packages=sections, sandbox=SandboxSection(self.backend))
-        wanted = Wanted(desired(asked, [], {}), needs)
+        files = [RenderedFile(path, release.encode(), mode, "whole") for path, mode in FILES.items()]
+        wanted = Wanted(desired(asked, files[: 1 + int(release[0]) % 2], {}), needs)
         return applying.apply(self.thread, lambda thread, record: wanted, on_conflict="overwrite")
 
     def settle(self) -> None:
