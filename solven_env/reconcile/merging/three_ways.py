@@ -293,8 +293,8 @@ class _Merge(NamedTuple):
 
 def place(item: Any, desired: Sequence[Any], present: Sequence[Any]) -> int:
     """Index for a new item: in order where what is present is sorted, else behind the one before it in `desired`."""
-    texts, wanted = ([_sorting(each) for each in items] for items in (present, desired))
-    if texts == sorted(texts) and (len(texts) > 1 or wanted == sorted(wanted)):
+    texts = [_sorting(each) for each in present]
+    if len(texts) > 1 and texts == sorted(texts):
         return sum(text <= _sorting(item) for text in texts)
     before = list(desired[: desired.index(item)])
     behind = [at + 1 for at, each in enumerate(present) if each in before]

@@ -140,8 +140,6 @@ def test_what_cannot_be_read_is_one_clash_that_says_where(form: ModuleType, obse
         ("b", ["b", "z"], ["z", "a"], 0),
         ("b", ["b"], ["z", "a"], 2),
         ("b", ["b"], [], 0),
-        ("b", ["a", "b", "c"], ["c"], 0),
-        ("b", ["c", "b"], ["c"], 1),
     ],
 )
 def test_a_new_item_has_a_place(item: str, desired: list[str], present: list[str], at: int) -> None:
