@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +14,7 @@ from solven_env.errors import ConflictError, NeverAppliedError, PlatformError, S
 from solven_env.state import LocalState
 from solven_env.state.records import record_key
 from tests.profiles import write_profile
+from tests.reconcile.crashes import dies_at
 from tests.trees import snapshot
 
 if TYPE_CHECKING:
@@ -199,3 +202,46 @@ def test_what_there_is_none_of_is_said(world: World) -> None:
     for call in (world.rollback, lambda number: solven_env.show("t1", number, storage=world.storage)):
         with pytest.raises(UsageError, match="no generation 7"):
             call(7)
+
+
+def test_a_rollback_that_died_at_any_effect_is_finished(memory_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the same rollback again, or by an apply of the profile; what the agent wrote is kept, and nothing is left."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    world = World(memory_path)
+    world.apply(1)
+    first = world.ours()
+    world.apply(2)
+    (world.workspace / ".bashrc").write_text("the agent's")
+    (world.workspace / "gone").mkdir()
+    (world.workspace / "gone/mine").write_text("the agent's too")
+    aside = memory_path / "aside"
+    shutil.copytree(world.storage, aside, symlinks=True)
+    number, died = 0, True
+    while died:
+        died = dies_at(number, lambda: world.rollback(1, on_conflict="overwrite"))
+        if number % 2:
+            solven_env.apply(world.release(2), "t1", storage=world.storage, on_conflict="overwrite")
+            assert {*world.ours()} - {"gone/mine"} == {".bashrc", "bin/tool", "new/b"}
+            assert world.ours()[".bashrc"][0] == b"second ada\n"
+        else:
+            world.rollback(1, on_conflict="overwrite")
+            assert world.ours() == first
+        assert world.recorded()["intended"] is None
+        assert [*world.workspace.rglob(".solven-env-*.tmp"), *world.storage.rglob(".tmp-*")] == []
+        texts = {path.read_text() for path in world.storage.rglob("*") if path.is_file()}
+        assert {"the agent's", "the agent's too"} <= texts
+        shutil.rmtree(world.storage)
+        shutil.copytree(aside, world.storage, symlinks=True)
+        number += 1
+    assert number > 30
+
+
+def test_a_rollback_makes_the_directories_that_an_agent_had(world: World) -> None:
+    """They are in no record, since they were not ours."""
+    (world.workspace / "bin").mkdir(parents=True)
+    world.apply(1)
+    files = world.ours()
+    solven_env.apply(write_profile(world.place / "none.yaml", {}), "t1", storage=world.storage)
+    (world.workspace / "bin").rmdir()
+    assert world.rollback(1) == (1, 3)
+    assert world.ours() == files
