@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from solven_env.errors import LockError, PlatformError, StateError, UsageError, raise_together
 from solven_env.packages import builds, locks
 from solven_env.packages.ecosystems import ECOSYSTEMS, rows
-from solven_env.profile.model import Mount
+from solven_env.profile.model import DEFAULT_MODE, Mount
 from solven_env.profile.prepare import packages, prepare
 from solven_env.reconcile import kinds
 from solven_env.reconcile.desired import desired, desired_here, recorded_as_desired
@@ -98,9 +98,11 @@ def wanted_by_generation(thread: Thread, former: Record) -> Wanted:
     }
     for address, state in found.kept.items():
         _with_bytes(thread, former, address, state)  # the planner reads them by itself
-    return Wanted(
-        found._replace(states=states, brought=_brought(former, needs)), needs, f"rollback to {former.generation}"
-    )
+    # Those that an agent had already are in no record, and may be gone by now.
+    workdir = former.settings.get("workdir", "/")[1:]
+    above = kinds.directory.above([*kinds.files(states), *([f"{workdir}/"] if workdir else [])])
+    desired = found._replace(states={**above, **states}, brought=_brought(former, needs))
+    return Wanted(desired, needs, f"rollback to {former.generation}")
 
 
 def check_mounts(mounts: Iterable[Mapping[str, Any]]) -> None:
@@ -118,7 +120,8 @@ def _with_bytes(thread: Thread, former: Record, address: str, state: State) -> S
             f" profile's release {former.profile['release']}.",
             location=thread.state.location(key),
         )
-    return state._replace(size=len(data), data=data)
+    # Where the storage kept no modes, the record has none: the one that is asked for then may be any.
+    return state._replace(mode=state.mode or DEFAULT_MODE, size=len(data), data=data)
 
 
 def _brought(record: Record, needs: Sequence[Need]) -> dict[str, str]:

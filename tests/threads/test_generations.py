@@ -245,3 +245,15 @@ def test_a_rollback_makes_the_directories_that_an_agent_had(world: World) -> Non
     (world.workspace / "bin").rmdir()
     assert world.rollback(1) == (1, 3)
     assert world.ours() == files
+
+
+def test_a_rollback_writes_files_whose_modes_the_storage_did_not_keep(world: World) -> None:
+    world.apply(1)
+    record = world.state / "generations/1/record.json"
+    fields = json.loads(record.read_text())
+    for entry in fields["resources"].values():
+        entry["mode"] = ""
+    record.write_text(json.dumps(fields))
+    world.apply(2)
+    assert world.rollback(1) == (1, 3)
+    assert (world.workspace / "gone").read_text() == "x"
