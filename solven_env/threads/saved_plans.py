@@ -262,6 +262,8 @@ def _check(wanted: Record, files: Mapping[str, bytes]) -> None:
         kind, name = kind_of(address), name_in(address)
         if kind.LIES != "workspace" or taken.setdefault(name, address) != address:
             raise grammar.WrongError(f"{address} is nothing that a profile can ask for")
+        if entry.kept:
+            raise grammar.WrongError(f"{address} says what an apply kept")
         if kind.TYPE == "file":
             if not entry.mode:
                 raise grammar.WrongError(f"{address} has no mode")

@@ -194,6 +194,9 @@ FORGERIES: dict[str, Callable[[dict[str, Any]], object]] = {
     "a file in one": _resource("file:.bashrc/x"),
     "no mode": _resource("file:extra", mode=""),
     "an interrupted thread": lambda fields: fields.update(is_interrupted=True),
+    "a version that was kept": lambda fields: fields["wanted"]["resources"]["file:.bashrc"].update(
+        kept=f"sha256:{'0' * 64}"
+    ),
     "a mode": _resource("file:extra", mode="99"),
     "a digest": _resource("file:extra", digest="sha256:../../x"),
     "settings": lambda fields: fields["wanted"]["settings"].update(network="all"),
@@ -262,33 +265,25 @@ def test_what_is_no_file_is_neither_read_nor_replaced(world: World) -> None:
     }
 
 
-@pytest.mark.parametrize("verb", ["apply_plan", "rollback"])
 def test_a_death_at_any_effect_is_finished_by_the_next_apply(
-    verb: str, memory_path: Path, monkeypatch: pytest.MonkeyPatch
+    memory_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     place = memory_path / "original"
     place.mkdir()
     original = World(place)
     (original.workspace / ".bashrc").write_text("the agent's")
-    if verb == "rollback":
-        solven_env.apply(original.second, "t1", storage=original.storage, on_conflict="overwrite")
-        (original.workspace / ".bashrc").write_text("the agent's")
     number, died = 0, True
     while died:
         data = memory_path / f"data{number}"
         monkeypatch.setenv("XDG_DATA_HOME", str(data))
         shutil.copytree(original.storage, place.parent / str(number) / "storage", symlinks=True)
         storage = place.parent / str(number) / "storage"
-        if verb == "apply_plan":
-            solven_env.save_plan(
-                original.second, "t1", original.file, storage=storage, inputs={"who": "bob"}, on_conflict="overwrite"
-            )
-            act = lambda at=storage: solven_env.apply_plan(original.file, storage=at)  # noqa: E731
-        else:
-            act = lambda at=storage: solven_env.rollback("t1", 1, storage=at, on_conflict="overwrite")  # noqa: E731
-        died = dies_at(number, act)
-        wanted = original.second if verb == "apply_plan" else original.first
+        solven_env.save_plan(
+            original.second, "t1", original.file, storage=storage, inputs={"who": "bob"}, on_conflict="overwrite"
+        )
+        died = dies_at(number, lambda at=storage: solven_env.apply_plan(original.file, storage=at))  # type: ignore[misc]
+        wanted = original.second
         solven_env.apply(wanted, "t1", storage=storage, inputs={"who": "bob"}, on_conflict="overwrite")
         (report,) = solven_env.diff(wanted, "t1", storage=storage).threads
         assert (report.changes, report.is_interrupted) == ((), False), number
