@@ -120,7 +120,7 @@ def foretell(
     """Plan what `apply` would make of a thread of which this is recorded, and tell of it. Nothing is written."""
     computed = planning.plan(found, wanted, record, on_conflict)[0]
     coming = noting.foresee(found, record, wanted.needs, computed.desired.builds)
-    behind = relocking.remarks(found.name, computed.behind)
+    behind = relocking.foreseen(computed.behind)
     return computed, thread_report(computed)._replace(to_carry=(*coming.pending, *coming.dropped), remarks=behind)
 
 

@@ -92,7 +92,7 @@ def refuse_conflicts(plan: Plan) -> None:
 
 def _fix(conflicts: Sequence[Change], chosen: OnConflict) -> str:
     """Words that say what each other choice would do about these conflicts."""
-    told = "Look with diff; move them away, or apply with --on-conflict overwrite, which keeps them first"
+    told = "Look with diff; move them away, or use --on-conflict overwrite, which keeps them first"
     words = {"keep": "leaves the workspace's version", "merge": "has both, which changed other lines"}
     others = [choice for choice in words if choice != chosen and all(choice in each.choices for each in conflicts)]
     return f"{told}{''.join(f', or {choice}, which {words[choice]}' for choice in others)}."

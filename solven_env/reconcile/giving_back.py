@@ -48,7 +48,7 @@ class Gift(NamedTuple):
 
 
 def find(state: StateStore, kept: Kept, generation: int) -> Gift:
-    """What was kept, with the bytes of a file. StateError where they are gone or are others."""
+    """Find what was kept, with the bytes of a file. StateError where they are gone or are others."""
     if kept.digest:
         data = contents.read(state, kept.kept, kept.digest.removeprefix("sha256:"))
         if data is None:

@@ -31,9 +31,21 @@ def remarks(thread: str, behind: Iterable[Behind]) -> tuple[Remark, ...]:
     return tuple(_remark(thread, each) for each in behind if each.is_certain)
 
 
+def foreseen(behind: Iterable[Behind]) -> tuple[Remark, ...]:
+    """Remarks about locks that an apply will have made anew."""
+    told = (_paths(each) for each in behind if each.is_certain)
+    return tuple(Remark(BEHIND, lock, "", printable(f"{lock} will be made anew from {path}")) for lock, path in told)
+
+
+def _paths(behind: Behind) -> tuple[str, str]:
+    """The paths of the lock and of its manifest."""
+    lock, manifest = map(name_in, (behind.pair.lock, behind.pair.manifest))
+    return posixpath.join(behind.directory, lock), posixpath.join(behind.directory, manifest)
+
+
 def _remark(thread: str, behind: Behind) -> Remark:
     place, words = behind.directory, ECOSYSTEMS[behind.pair.kind].RELOCKING[-1]
-    lock, manifest = (posixpath.join(place, name) for name in map(name_in, (behind.pair.lock, behind.pair.manifest)))
+    lock, manifest = _paths(behind)
     cwd = f"--cwd {shlex.quote(f'/{place}')} " if place else ""
     command = f"solven-env run {thread} {cwd}-- {' '.join(words)}"
     return Remark(BEHIND, lock, "", printable(f"{lock} does not say what {manifest} asks for. Catch up: {command}"))

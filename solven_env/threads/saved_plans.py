@@ -63,7 +63,7 @@ class SavedPlan(NamedTuple):
     """The lock of each ecosystem of which packages are wanted."""
     reads: Mapping[str, frozenset[str]]
     changes: Mapping[str, Mapping[str, Any]]
-    """What was to be done at each address."""
+    """The change that was to be made at each address."""
 
 
 def dump(thread: Thread, record: Record | None, wanted: Wanted, computed: Plan) -> bytes:
@@ -201,7 +201,7 @@ def _lock(saved: SavedPlan, kind: str) -> bytes:
 
 
 def _moved_from(saved: SavedPlan, thread: Thread, now: Record) -> Sequence[str]:
-    """What of the thread as a whole is not as it was when the plan was made, in words."""
+    """Words about the thread as a whole, where it is not as it was when the plan was made."""
     if thread.name != saved.thread:
         return [f"it is a plan for thread {saved.thread}, not for {thread.name}"]
     moved = []
@@ -218,7 +218,7 @@ def _moved_from(saved: SavedPlan, thread: Thread, now: Record) -> Sequence[str]:
 
 
 def _differences(expected: Mapping[str, Mapping[str, Any]], changes: Sequence[Change]) -> Sequence[str]:
-    """What is not as it was when the plan was made, by address, in words."""
+    """Words, by address, about what is not as it was when the plan was made."""
     found = {change.address: change for change in changes if not lies_on_host(change)}
     moved = []
     for address in sorted({*expected, *found}):
@@ -272,7 +272,7 @@ def _check(wanted: Record, files: Mapping[str, bytes]) -> None:
                 raise grammar.WrongError(f"the bytes of {address} are others than it says")
     for name in taken:
         for above in parents(name) if name != "/" else ():
-            if kind_of(taken.get(above, "directory:")).TYPE == "file":
+            if above in taken and kind_of(taken[above]).TYPE == "file":
                 raise grammar.WrongError(f"{name} is in {above}, which is a file")
 
 

@@ -33,7 +33,7 @@ _COMMENTS = {
     ("/*", " */"): "css",
     ("<!--", " -->"): "htm html markdown md svg vue xml",
 }
-"""How a comment begins and ends, and the last parts of the names of files that write it so; `#` everywhere else."""
+"""Beginnings and ends of comments, with the last parts of the names of files that have them; `#` everywhere else."""
 _BY_SUFFIX = {suffix: comment for comment, suffixes in _COMMENTS.items() for suffix in suffixes.split()}
 
 

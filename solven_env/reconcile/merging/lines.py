@@ -178,7 +178,7 @@ def _pairs(a: Sequence[bytes], b: Sequence[bytes]) -> list[tuple[int, int]]:
 
 
 def _before(trace: Sequence[array[int]], edits: int, i: int) -> tuple[int, int]:
-    """How far into the first text the last of so many edits leads, and the place in `trace` that it comes from."""
+    """Position in the first text to which the last of so many edits leads, and the place in `trace` before it."""
     if not edits:
         return 0, 0
     former = trace[edits - 1]
