@@ -22,21 +22,17 @@ def test_the_way_back_of_a_thread(cli: Cli, snapshot: SnapshotAssertion) -> None
     cli("apply", profile, "t1", "--set", "who=bob")
     (cli.workspace() / "bin/hello").write_text("echo agent\n")
     steps = [
-        cli("rollback", "t1", "--dry-run"),
         cli("rollback", "t1"),
         cli("rollback", "t1", "--on-conflict", "overwrite"),
         cli("rollback", "t1", "1"),
         cli("history", "t1"),
-        cli("show", "t1", "2"),
         cli("show", "t1", "3"),
         cli("show", "t1", "9"),
-        cli("history", "t2"),
         cli("recover", "t1", "bin/hello"),
         cli("recover", "t1", "bin/hello", "--on-conflict", "overwrite"),
-        cli("recover", "t1", "none"),
     ]
     assert [(step.returncode, told(cli, step.stdout), told(cli, step.stderr)) for step in steps] == snapshot
-    assert max(map(len, steps[4].stdout.splitlines())) <= 80
+    assert max(map(len, steps[3].stdout.splitlines())) <= 80
     found = cli("rollback", "t1", "2", "--on-conflict", "overwrite", "--format", "json")
     (thread,) = json.loads(found.stdout)["threads"]
     assert (thread["restored"], thread["generation"]) == (2, 5)
@@ -50,10 +46,7 @@ def test_a_plan_is_saved_reviewed_and_applied(cli: Cli, snapshot: SnapshotAssert
         cli("apply", "--plan", "t1.plan", "--dry-run"),
         cli("apply", "--plan", "t1.plan", "t1"),
         cli("apply", "--plan", "t1.plan"),
-        cli("plan", profile, "t1"),
         cli("apply", "--plan", "t1.plan", profile, "t1"),
-        cli("apply", "--plan", "t1.plan", "--set", "who=bob"),
-        cli("apply", "--plan", "none.plan"),
         cli("apply", profile),
     ]
     assert [(step.returncode, told(cli, step.stdout), told(cli, step.stderr)) for step in steps] == snapshot

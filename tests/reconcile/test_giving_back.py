@@ -115,22 +115,19 @@ def test_a_rollback_without_a_number_passes_over_what_was_given_back(world: Worl
     assert solven_env.rollback("t1", storage=world.storage, dry_run=True).threads[0].restored == 1
 
 
-@pytest.mark.parametrize(
-    ("path", "error", "words"),
-    [
+def test_what_cannot_be_given_back_is_said(world: World) -> None:
+    before = snapshot(world.storage)
+    for path, error, words in (
         ("../t2/file", UsageError, "no path of a workspace"),
         ("/", UsageError, "no path of a workspace"),
         ("deep/../file", UsageError, "no path of a workspace"),
         ("nothing", UsageError, "no generation of t1 kept nothing"),
         ("dir/sub/inner", UsageError, "Generation 1 moved dir aside whole"),
         ("pipe", StateError, "neither a file, a link nor a directory"),
-    ],
-)
-def test_what_cannot_be_given_back_is_said(world: World, path: str, error: type[SolvenError], words: str) -> None:
-    before = snapshot(world.storage)
-    with pytest.raises(error, match=words):
-        world.recover(path)
-    assert snapshot(world.storage).keys() == before.keys()
+    ):
+        with pytest.raises(error, match=words):
+            world.recover(path)
+        assert snapshot(world.storage).keys() == before.keys()
 
 
 def test_nothing_is_followed_and_nothing_is_waited_for(world: World, tmp_path: Path) -> None:
@@ -150,27 +147,26 @@ def test_nothing_is_followed_and_nothing_is_waited_for(world: World, tmp_path: P
     assert list(outside.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "edit",
-    [
-        lambda entry: {**entry, "kept": "threads/t2/state.json"},
-        lambda entry: {**entry, "kept": "../../../etc/passwd", "digest": ""},
-        lambda entry: {**entry, "mode": "7"},
-        lambda entry: {**entry, "digest": "sha256:" + "0" * 64, "kept": entry["kept"][:-64] + "0" * 64},
-        lambda entry: {**entry, "path": "../../file"},
-        lambda entry: {**entry, "size": "many"},
-        lambda entry: [],
-        lambda entry: {**entry, "type": "directory", "digest": "", "kept": "threads/t1/moved/1-00000000/../../x"},
-    ],
+EDITS: tuple[Callable[[dict[str, Any]], Any], ...] = (
+    lambda entry: {**entry, "kept": "threads/t2/state.json"},
+    lambda entry: {**entry, "kept": "../../../etc/passwd", "digest": ""},
+    lambda entry: {**entry, "mode": "7"},
+    lambda entry: {**entry, "digest": "sha256:" + "0" * 64, "kept": entry["kept"][:-64] + "0" * 64},
+    lambda entry: {**entry, "path": "../../file"},
+    lambda entry: {**entry, "size": "many"},
+    lambda entry: [],
+    lambda entry: {**entry, "type": "directory", "digest": "", "kept": "threads/t1/moved/1-00000000/../../x"},
 )
-def test_an_edited_list_gives_nothing_back(world: World, edit: Callable[[dict[str, Any]], Any]) -> None:
-    listed = json.loads(world.kept.read_text())
-    world.kept.write_text(json.dumps([edit(each) if each["path"] == "file" else each for each in listed]))
-    before = snapshot(world.workspace)
-    with pytest.raises(SolvenError):
-        world.recover("file")
-    assert snapshot(world.workspace) == before
-    assert solven_env.history("t1", storage=world.storage).generations
+
+
+def test_an_edited_list_gives_nothing_back(world: World) -> None:
+    listed, before = json.loads(world.kept.read_text()), snapshot(world.workspace)
+    for edit in EDITS:
+        world.kept.write_text(json.dumps([edit(each) if each["path"] == "file" else each for each in listed]))
+        with pytest.raises(SolvenError):
+            world.recover("file")
+        assert snapshot(world.workspace) == before
+        assert solven_env.history("t1", storage=world.storage).generations
 
 
 def test_damaged_bytes_are_not_given_back(world: World) -> None:
@@ -196,7 +192,7 @@ def test_an_interrupted_thread_is_finished_first(world: World) -> None:
         world.recover("file")
 
 
-@pytest.mark.parametrize("path", ["file", "dir", "deep/er/file"])
+@pytest.mark.parametrize("path", ["dir", "deep/er/file"])
 def test_a_death_at_any_effect_loses_nothing(path: str, memory_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the one that comes back and of what stood in its place; the next apply converges."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
