@@ -6,6 +6,7 @@ that its profile and this host give it, and with nothing of this host's credenti
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from solven_env.errors import SolvenError, printable
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _SECONDS = 300.0
 """The longest time that installing by name may take, for each ecosystem."""
+_SECONDS_ALONE = 60.0
+"""The time after which no further package is tried alone, where all at once failed."""
 
 _WORDS = {
     "carried": "carried {}",
@@ -85,14 +88,35 @@ def install(
                 continue
             named = ", ".join(printable(f"{name} {version}") for name, version in sorted(wanted.items()))
             try:
-                words = ECOSYSTEMS[kind].installing(wanted)
-                why = why_not
-                if not why:
+                outcomes = dict.fromkeys(wanted, why_not)
+                if not why_not:
                     with step(progress, f"{kind}: installing {named} by name", f"{kind}: ended installing by name"):
-                        why = internal.failure(words, start, seconds=_SECONDS)
+                        outcomes = _outcomes(kind, wanted, start)
             except SolvenError as error:
                 progress(f"{kind}: {named} cannot be installed now ({error.message}); the next command tries again")
                 continue
-            fates = carrying.settle(home, build, dict.fromkeys(wanted, why))
+            fates = carrying.settle(home, build, outcomes)
             for line in told([each for each in fates if each.name in wanted], is_done=True):
                 tell(line)
+
+
+def _outcomes(kind: str, wanted: Mapping[str, str], start: Callable[[Request], Ended]) -> dict[str, str]:
+    """Install packages; for each an empty text, or why it could not be.
+
+    All at once, or none: where that fails, each is tried alone, so that one that no index has takes no other along.
+    """
+
+    def failure(packages: Mapping[str, str], seconds: float) -> str:
+        return internal.failure(ECOSYSTEMS[kind].installing(packages), start, seconds=seconds)
+
+    began = time.monotonic()
+    outcomes = dict.fromkeys(wanted, failure(wanted, _SECONDS))
+    if not any(outcomes.values()) or len(wanted) == 1 or time.monotonic() - began >= _SECONDS:
+        return outcomes
+    end = time.monotonic() + _SECONDS_ALONE
+    for name, version in wanted.items():
+        left = end - time.monotonic()
+        if left <= 0:
+            break
+        outcomes[name] = failure({name: version}, left)
+    return outcomes

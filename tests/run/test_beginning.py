@@ -209,6 +209,19 @@ def test_what_cannot_be_installed_is_named_once_and_never_tried_again(
     assert "solven-acme" not in fates(added.status())
 
 
+def test_one_that_no_index_has_takes_no_other_along(
+    added: World, releases: Releases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both records of files are gone; all at once fails, since one of them is none of the index any more."""
+    added.out(f"rm {SITE}/solven_acme-1.0.dist-info/RECORD {SITE}/solven_dep-1.0.dist-info/RECORD")
+    monkeypatch.delitem(releases.registry.pages, "/simple/solven-acme/")
+    report = added.apply(profile=releases.second)
+    assert fates(report).items() >= {("solven-acme", "left"), ("solven-dep", "installed"), ("acme-added", "carried")}
+    (left,) = (each for each in report.carried if each.name == "solven-acme")
+    assert "solven-acme was not found" in left.why
+    added.out("python -c 'import solven_dep'")
+
+
 def test_what_a_command_adds_above_the_former_build_is_not_lost(added: World, releases: Releases) -> None:
     script = "touch /up; read -r _; uv pip uninstall -q solven-acme; uv pip install -q solven-kit solven-late"
     releases.registry.add_wheel("solven_late", "1.0")
