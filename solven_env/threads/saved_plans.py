@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
@@ -41,6 +42,8 @@ LARGEST = 256 << 20
 _TO_BE_MADE = "made with "
 """Beginning of the digest of a file whose bytes are known once a build is made."""
 _NOBODY = "0" * 32
+_MODE = re.compile("0[0-7]{3}")
+"""Modes of a profile's files: none with the bits of set-user-ID, set-group-ID or sticky."""
 
 
 class SavedPlan(NamedTuple):
@@ -265,8 +268,8 @@ def _check(wanted: Record, files: Mapping[str, bytes]) -> None:
         if entry.kept:
             raise grammar.WrongError(f"{address} says what an apply kept")
         if kind.TYPE == "file":
-            if not entry.mode:
-                raise grammar.WrongError(f"{address} has no mode")
+            if not _MODE.fullmatch(entry.mode):
+                raise grammar.WrongError(f"{address} has no mode that a profile can ask for")
             data = files.get(entry.digest)
             if data is None or f"sha256:{hashlib.sha256(data).hexdigest()}" != entry.digest:
                 raise grammar.WrongError(f"the bytes of {address} are others than it says")

@@ -198,6 +198,7 @@ FORGERIES: dict[str, Callable[[dict[str, Any]], object]] = {
         kept=f"sha256:{'0' * 64}"
     ),
     "a mode": _resource("file:extra", mode="99"),
+    "a set-user-ID file": _resource("file:bin/hello", mode="4755"),
     "a digest": _resource("file:extra", digest="sha256:../../x"),
     "settings": lambda fields: fields["wanted"]["settings"].update(network="all"),
     "other settings": lambda fields: fields["wanted"]["settings"].pop("env"),
