@@ -6,6 +6,7 @@
         fates             what became of each addition when the layer was begun (`Fate`)
         wanted            packages that it should have and has not: still to be installed, or not to be had
         noted             the additions of the thread's record that this host knew last, and the stamp of that moment
+        aside             whether the thread was reset since: nothing of it comes along any more
 
 So little is imported and read here: what begins a layer, or compares one with its build, is in `carrying`.
 """
@@ -80,6 +81,7 @@ class LayerAbout(NamedTuple):
     wanted: Mapping[str, str] = {}
     stamp: str = ""
     noted: Additions | None = None
+    is_aside: bool = False
 
     @property
     def to_install(self) -> dict[str, str]:
@@ -174,6 +176,7 @@ def read(home: Home, place: Place | None, build: Build | None) -> LayerAbout:
                 found["wanted"],
                 found["noted"]["stamp"],
                 additions.from_json(found["noted"]["added"]),
+                found.get("aside") is True,
             )
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         pass
@@ -192,6 +195,7 @@ def write(directory: Path, about: LayerAbout) -> None:
         "fates": about.fates,
         "wanted": about.wanted,
         "noted": {"stamp": about.stamp, "added": about.known.as_json()},
+        "aside": about.is_aside,
     }
     data = json.dumps(value).encode()
     with refusals_told(directory), holding(os.open(directory, READ_DIRECTORY)) as descriptor:

@@ -236,11 +236,18 @@ def renew(
 def reset(home: Home, build: Build, backend: Backend, uid: int | None) -> Path | None:
     """Begin a layer above a build with nothing in it; the directory of the one in whose place it is, which stays.
 
-    The record must say so too: what it has is installed again by name.
+    The record must say so too: what it has is installed again by name. Layers above earlier builds are set aside too.
     """
     layers.make(home)
     with locked(home.path, f"now-{build.kind}"):
-        return _begin(home, build, backend, uid, NONE, lambda _: None, "reset").old
+        former = [each for each in layers.places(home) if each.kind == build.kind]
+        begun = _begin(home, build, backend, uid, NONE, lambda _: None, "reset")
+        for place in former:
+            with locked(home.path, place.name):
+                about = about_layers.read(home, place, None)
+                if about.brings is not None:
+                    about_layers.write(home.path / place.name, about._replace(is_aside=True))
+        return begun.old
 
 
 def files(home: Home, build: Build, backend: Backend) -> Strays:
@@ -633,11 +640,13 @@ def _old_at(home: Home, place: Place, build: Build | None) -> _Old | None:
 
 
 def _older(home: Home, build: Build, old: _Old | None) -> _Old | None:
-    """The newest layer above the same build, or one of the same key: what was edited there fits."""
-    same = [each for each in layers.places(home) if each.kind == build.kind and each.instance == build.instance]
-    if not same:
-        found = [each for each in layers.places(home) if each.kind == build.kind]
-        same = [each for each in found if about_layers.read(home, each, None).key == build.key]
+    """The newest layer above the same build, or one of the same key, since the thread was reset: what was edited there
+    fits.
+    """
+    places = ((each, about_layers.read(home, each, None)) for each in layers.places(home) if each.kind == build.kind)
+    found = {each: about.key for each, about in places if not about.is_aside}
+    same = [each for each in found if each.instance == build.instance]
+    same = same or [each for each, key in found.items() if key == build.key]
     if old is not None and old.place in same:
         return old
     return _old_at(home, max(same, key=lambda each: layers.used(home, each)), build) if same else None

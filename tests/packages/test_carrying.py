@@ -490,6 +490,21 @@ def test_a_reset_carries_nothing(home: Home, backend: Backend, tmp_path: Path) -
     assert (top / "stray").exists()
 
 
+def test_nothing_comes_out_of_a_layer_from_before_a_reset(home: Home, backend: Backend, tmp_path: Path) -> None:
+    """A way back to an earlier build brought back what the reset had taken away."""
+    one, two = build(tmp_path, "aa", {"six": "1", "idna": "3"}), build(tmp_path, "bb", {"six": "1"})
+    begin(home, one, backend)
+    write(own(home, one, backend), {"stray": ""})
+    begin(home, two, backend)
+    carrying.reset(home, two, backend, UID)
+    begin(home, one, backend)
+    assert "stray" not in shown(home, one, backend)
+    write(own(home, one, backend), {"later": ""})
+    begin(home, two, backend)
+    begin(home, one, backend)
+    assert "later" in shown(home, one, backend)
+
+
 @pytest.mark.parametrize("has_old_build", [True, False])
 def test_a_layer_of_an_earlier_version_is_carried(has_old_build: bool, home: Home, tmp_path: Path) -> None:
     """It has no about.json, and nothing names the present one."""
