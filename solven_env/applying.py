@@ -147,7 +147,7 @@ def recover(
                 if root is not None and gift.kept.is_moved:
                     with found.state.place(posixpath.dirname(gift.kept.kept)) as place:
                         root.check_way_out(path, place)
-            refuse_conflicts(computed)
+            refuse_conflicts(computed, "Move")
             applied = apply_plan(
                 computed,
                 owned.create_root,
@@ -200,7 +200,7 @@ def _plan_all(
     opened: tuple[Change, ...] = ()
     while True:
         computed, lacking = planning.plan(found, wanted, record, on_conflict)
-        refuse_conflicts(computed)
+        refuse_conflicts(computed, "Move" if wanted.cause.startswith("rollback") else "Look with diff; move")
         if not computed.closed:
             return computed, lacking, opened
         if len(opened) > _OPENINGS:

@@ -114,7 +114,7 @@ class Report(NamedTuple):
         threads = [thread.to_json() for thread in self.threads]
         for thread, described in zip(self.threads, threads, strict=True):
             described["carried"] = _by_kind((*thread.carried, *thread.to_carry))
-        if self.command == "diff":
+        if self.command in ("diff", "plan"):
             for thread, described in zip(self.threads, threads, strict=True):
                 described["remarks"] = [each._asdict() for each in thread.remarks]
         if self.command == "status":

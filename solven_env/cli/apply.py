@@ -128,7 +128,7 @@ def _refuse_beside_a_plan(given: Mapping[str, bool]) -> None:
     from solven_env.errors import UsageError
 
     for name in (name for name, is_given in given.items() if is_given):
-        raise UsageError(f"{name} is said by the plan already", fix="Leave it out, or make the plan again with it.")
+        raise UsageError(f"the plan says {name} already", fix="Leave it out, or make the plan again with it.")
 
 
 def say_result(report: ThreadReport, done: str, dry_run: bool, storage: str | None) -> None:
@@ -137,24 +137,27 @@ def say_result(report: ThreadReport, done: str, dry_run: bool, storage: str | No
     `storage` is the one that the caller named.
     """
     from solven_env.cli.errors import with_storage
-    from solven_env.cli.output import say, say_carried, say_changes, tell
+    from solven_env.cli.output import say, say_carried, say_changes, say_notes, tell
     from solven_env.errors import counted, printable
     from solven_env.packages.locks import told
 
-    say_changes(report)
+    say_changes(report, has_choices=dry_run)
     say_carried(report)
     for kept, location in zip(report.kept, report.kept_at, strict=True):
         what = "moved the whole former" if kept.is_moved else "kept the former"
         tell(f"{what} {printable(kept.path)}{f' -> {printable(kept.target)}' if kept.target else ''}", indent=2)
         if location:
             say(f"      {printable(shlex.quote(location))}")
-    for path, message in report.notes:
-        tell(f"{printable(path)}: {message}", indent=2)
+    say_notes(report)
     for line in told(report.remarks):
         tell(with_storage(line, storage), indent=2)
     count = counted(len(report.changes), "change")
-    if dry_run:
-        tell(f"{report.thread}: {count} to make; nothing was written.")
+    conflicts = sum(change.cause == "conflict" for change in report.changes)
+    if dry_run and conflicts:
+        tell(f"{report.thread}: {counted(conflicts, 'conflict')}, for which nothing would be written.")
+    elif dry_run:
+        todo = f"{count} to make" if report.changes else "in sync"
+        tell(f"{report.thread}: {todo}; nothing was written.")
     elif report.changes:
         tell(f"{report.thread}: {done} as generation {report.generation}, {count}.")
     elif report.is_interrupted:

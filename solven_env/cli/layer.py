@@ -75,7 +75,7 @@ def reset(
       solven-env layer reset thread-42 --kind python
     """
     from solven_env import api
-    from solven_env.cli.output import errors_told, print_json, say, tell
+    from solven_env.cli.output import errors_told, note, print_json, say, tell
     from solven_env.errors import printable
 
     with errors_told("layer", thread, chosen, storage=storage):
@@ -87,6 +87,8 @@ def reset(
         tell(f"{thread}: {name} begins afresh" + (". What the thread had is kept:" if kept else "."))
         if kept:
             say(f"      {printable(kept)}")
+    if not report.kept:
+        note(f"{thread}: it has no packages, and nothing to begin afresh.")
 
 
 WORDS: dict[str, Callable[..., None]] = {"diff": diff, "reset": reset, "promote": promote}

@@ -59,7 +59,7 @@ def _tell(report: PromoteReport, profile: str, *, dry_run: bool) -> None:
             tell(f"{named}: the profile asks for it; the lock gets this version where it fits", indent=2)
     if report.lock is not None:
         tell_lock(report.lock, profile)
-    elif dry_run:
+    elif dry_run and report.diff:
         tell(f"{profile}: nothing was written.")
     else:
         tell(f"{profile}: nothing to add.")

@@ -104,8 +104,11 @@ def errors_told(
         raise
 
 
-def say_changes(report: ThreadReport) -> None:
-    """Print the plan: one line `+ KIND NAME` a change, with the reason unless the change only adds something."""
+def say_changes(report: ThreadReport, *, has_choices: bool = False) -> None:
+    """Print the plan: one line `+ KIND NAME` a change, with the reason unless the change only adds something.
+
+    With `has_choices`, lines beneath a conflict say what each choice would do.
+    """
     for change in report.changes:
         sign = "!" if change.cause == "conflict" else SIGNS[change.action]
         reason = "" if change.action == "create" and change.cause == "pending" else _NOTES[change.cause] + change.reason
@@ -113,6 +116,8 @@ def say_changes(report: ThreadReport) -> None:
             reason = told_versions(change.versions, _SHOWN)
         line = f"{sign} {change.kind} {printable(change.name)}{f'  ({reason})' if reason else ''}"
         tell(line, indent=2, hang=4, sign=sign)
+        for choice, does in change.choices.items() if has_choices else ():
+            tell(f"--on-conflict {choice}: {does}", indent=6, sign=sign)
 
 
 def say_carried(report: ThreadReport) -> None:
@@ -122,6 +127,12 @@ def say_carried(report: ThreadReport) -> None:
 
         for line in (*told(report.carried, is_done=True), *told(report.to_carry, is_done=False)):
             tell(line, indent=2)
+
+
+def say_notes(report: ThreadReport) -> None:
+    """Print the files that stay otherwise than the profile says, and why."""
+    for path, message in report.notes:
+        tell(f"{printable(path)}: {message}", indent=2)
 
 
 def told_versions(versions: Sequence[VersionChange], most: int) -> str:

@@ -47,8 +47,10 @@ def command(
       solven-env apply --plan thread-42.plan
     """
     from solven_env import api
-    from solven_env.cli.output import errors_told, note, print_json, say_carried
+    from solven_env.cli.errors import with_storage
+    from solven_env.cli.output import errors_told, note, print_json, say_carried, say_notes
     from solven_env.cli.unified import say_diff
+    from solven_env.packages.locks import told
 
     with errors_told("plan", thread, chosen, storage=storage, profile=profile):
         given, forgotten = given_inputs(settings, inputs), unset or ()
@@ -68,5 +70,8 @@ def command(
         say_carried(each)
         if not each.changes:
             note(f"{each.thread}: in sync.")
+        say_notes(each)
+        for line in told(each.remarks):
+            note(with_storage(line, storage))
     if out is not None:
         note(f"{thread}: the plan is in {out}.")

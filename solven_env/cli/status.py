@@ -48,7 +48,7 @@ def command(
     """
     from solven_env import api
     from solven_env.cli.errors import with_storage
-    from solven_env.cli.output import errors_told, pending_code, print_json, say_carried, say_changes, tell
+    from solven_env.cli.output import errors_told, pending_code, print_json, say_carried, say_changes, say_notes, tell
     from solven_env.errors import printable
     from solven_env.packages.locks import told
 
@@ -61,8 +61,7 @@ def command(
             state = _STATES.get(each.state, f"{each.state} since")
             tell(f"{each.thread}: {state} {each.profile} {each.release}, generation {each.generation}")
             say_changes(each)
-            for path, message in each.notes:
-                tell(f"{printable(path)}: {message}", indent=2)
+            say_notes(each)
             for key in each.builds:
                 tell(f"build {key}", indent=2)
             added = "; ".join(filter(None, map(_told_added, each.added)))

@@ -36,7 +36,7 @@ def say_diff(report: ThreadReport, *, full: bool = False) -> None:
         is_told = change.versions and change.cause == "pending" and not full
         for line in () if is_told else _lines(change):
             sign = line[0] if line[:1] in "+-@!" and line[:3] not in ("+++", "---") else ""
-            if line[:1] in "!#":
+            if line[:1] in "!#" or not kinds.is_file(change):
                 tell(line, hang=4, sign=sign)
             else:
                 say(line, sign)

@@ -76,24 +76,27 @@ def let_in(plan: Plan, open_root: Callable[[], Root]) -> tuple[Change, ...]:
     return plan.closed
 
 
-def refuse_conflicts(plan: Plan) -> None:
-    """Raise a `ConflictError` that names every conflict of the plan: those that the caller's choice does not settle."""
+def refuse_conflicts(plan: Plan, look: str = "Look with diff; move") -> None:
+    """Raise a `ConflictError` that names every conflict of the plan: those that the caller's choice does not settle.
+
+    `look` begins its fix: where no profile asks for the changes, `diff` does not show them.
+    """
     conflicts = [change for change in plan.changes if change.cause == "conflict"]
     if conflicts:
         listed = "; ".join(f"{change.name}: {change.reason}" for change in conflicts)
         raise ConflictError(
             f"nothing was written, since changes in the workspace would be lost ({listed})",
-            fix=_fix(conflicts, plan.on_conflict),
+            fix=_fix(conflicts, plan.on_conflict, look),
             location=plan.thread,
             changes=plan.changes,
             generation=plan.base.generation if plan.base else 0,
         )
 
 
-def _fix(conflicts: Sequence[Change], chosen: OnConflict) -> str:
+def _fix(conflicts: Sequence[Change], chosen: OnConflict, look: str) -> str:
     """Words that say what each other choice would do about these conflicts."""
-    told = "Look with diff; move them away, or use --on-conflict overwrite, which keeps them first"
-    words = {"keep": "leaves the workspace's version", "merge": "has both, which changed other lines"}
+    told = f"{look} them away, or use --on-conflict overwrite, which keeps them first"
+    words = {"keep": "leaves the workspace's version", "merge": "takes the lines of both"}
     others = [choice for choice in words if choice != chosen and all(choice in each.choices for each in conflicts)]
     return f"{told}{''.join(f', or {choice}, which {words[choice]}' for choice in others)}."
 

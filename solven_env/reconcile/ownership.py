@@ -346,7 +346,7 @@ def _edited_block(file: File, inside: bytes, wanted: bytes | None) -> Verdict:
         return Verdict(state, "drift", "the workspace changed its block")
     if file.choice == "keep":
         kept = State("file", digest(inside), found.mode, len(inside), inside)
-        return Verdict(found, kept=kept, reason=_KEEPS) if file.desired else Verdict(found)
+        return Verdict(found, kept=kept if file.desired else None, reason=_KEEPS, note=_KEEPS)
     state = _with_bytes(found, put) if put is not None else None
     return Verdict(state, "conflict", f"{_both(file)}: its block")
 
@@ -388,7 +388,7 @@ def _result(file: File, data: bytes | None, clashes: Sequence[Clash]) -> Verdict
         return Verdict(state, "conflict", f"{_both(file)}: {_listed(clashes)}", tuple(clashes))
     cause: Cause | None = None if state == found else "pending"
     if clashes:
-        return Verdict(state, cause, _KEEPS, kept=state if file.desired else None)
+        return Verdict(state, cause, _KEEPS, kept=state if file.desired else None, note="" if cause else _KEEPS)
     return Verdict(state, cause, _STAYS if file.desired is None and state is not None else "")
 
 
@@ -406,7 +406,7 @@ def _unmergeable(file: File, why: str) -> Verdict:
 
 def _keep(file: File) -> Verdict:
     """Accept what stands there in the place of what the profile asks for."""
-    return Verdict(file.observed, kept=file.observed if file.desired else None, reason=_KEEPS)
+    return Verdict(file.observed, kept=file.observed if file.desired else None, reason=_KEEPS, note=_KEEPS)
 
 
 def _can_be_kept(file: File) -> bool:

@@ -27,7 +27,8 @@ def test_the_way_of_a_thread(cli: Cli, snapshot: SnapshotAssertion) -> None:
     steps += [cli("status", "t1"), cli("apply", profile, "t1")]
     hello.write_text("echo agent\n")
     cli.write("profile.yaml", PROFILE.replace("echo hi", "echo you"))
-    steps += [cli("apply", profile, "t1"), cli("apply", profile, "t1", "--on-conflict", "overwrite")]
+    steps += [cli("apply", profile, "t1", "--dry-run"), cli("apply", profile, "t1")]
+    steps += [cli("apply", profile, "t1", "--on-conflict", "overwrite")]
     storage = str(cli.storage)
     assert [(step.returncode, step.stdout.replace(storage, "STORAGE"), step.stderr) for step in steps] == snapshot
     assert hello.read_text() == "echo you\n"
@@ -192,7 +193,7 @@ def test_a_damaged_record_is_taken_back_from_its_newest_generation(cli: Cli) -> 
         ]
     assert cli("stop", "t1").returncode == 0
     foreseen = cli("apply", profile, "t1", "--restore-record", "--dry-run")
-    assert foreseen.stdout == "t1: 0 changes to make; nothing was written.\n"
+    assert foreseen.stdout == "t1: in sync; nothing was written.\n"
     assert record.stat().st_size == 100
     done = cli("apply", profile, "t1", "--restore-record")
     assert done.returncode == 0

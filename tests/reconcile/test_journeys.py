@@ -136,7 +136,8 @@ def test_a_conflict_is_told_as_data(thread: Journey) -> None:
 
 def test_keep_leaves_the_agents_values_and_is_in_sync(thread: Journey) -> None:
     edit(thread.workspace)
-    thread.release(SECOND, "keep")
+    told = {note.path: note.message for note in thread.release(SECOND, "keep").notes}
+    assert told == dict.fromkeys(("run.sh", "pyproject.toml"), "the workspace's version stays")
     assert ">=3.11" in thread.read("pyproject.toml")
     assert thread.read("run.sh") == "ONE\ntwo\nthree\nfour\nfive\n"
     assert json.loads(thread.read("package.json"))["type"] == "module"
@@ -166,7 +167,7 @@ def test_overwrite_takes_the_clashing_keys_alone(thread: Journey) -> None:
 
 def test_merge_has_the_lines_of_both_and_no_marks(thread: Journey) -> None:
     (thread.workspace / "run.sh").write_text("ONE\ntwo\nthree\nfour\nfive\n")
-    assert "or merge, which has both" in thread.refused(SECOND).fix
+    assert "or merge, which takes the lines of both" in thread.refused(SECOND).fix
     thread.release(SECOND, "merge")
     assert thread.read("run.sh") == "ONE\ntwo\nthree\nfour\nFIVE\n"
     assert thread.diff().changes == ()
