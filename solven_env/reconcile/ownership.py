@@ -106,7 +106,8 @@ def _choices(file: File, verdict: Verdict) -> dict[str, str]:
     are_keys = file.own == "keys" and bool(verdict.clashes) and bool(verdict.clashes[0].where)
     merged = "keys" if are_keys else "block" if is_edited_block else "whole"
     settles = {"merge": "merge" in verdict.choices, "keep": _can_be_kept(file), "overwrite": True}
-    return {choice: words for choice, words in _CHOICES[merged].items() if settles[choice]}
+    does = {**_CHOICES[merged], **({"overwrite": _GOES[merged]} if file.desired is None and merged in _GOES else {})}
+    return {choice: words for choice, words in does.items() if settles[choice]}
 
 
 # Seeds
@@ -397,7 +398,7 @@ def _unmergeable(file: File, why: str) -> Verdict:
     found = file.observed
     assert found is not None
     if file.desired is None or _is_unchanged(file):
-        return Verdict(found, kept=_still_kept(file), note=f"{why}, and stays as it is")
+        return Verdict(found, kept=_still_kept(file), note=f"{why}, and the file stays as it is")
     desired = _wrap(file.path, file.desired) if file.own == "block" else file.desired
     if file.choice == "keep" and _can_be_kept(file):
         return _keep(file)
@@ -547,6 +548,11 @@ _CHOICES: Mapping[str, Mapping[str, str]] = {
         "overwrite": "the block becomes the profile's",
     },
 }
+_GOES: Mapping[str, str] = {
+    "whole": "it is removed, the former is kept",
+    "block": "the block is removed, the former file is kept",
+}
+"""The words of `overwrite` where the profile drops the file."""
 _STAYS = "the profile asks for it no more, and what is the workspace's own stays"
 _HOLDS = "it holds changes of the workspace that an apply kept"
 _MISSING = "it is missing from the workspace"

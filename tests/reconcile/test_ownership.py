@@ -230,6 +230,20 @@ def test_every_pair_of_ownerships_is_in_the_table() -> None:
     assert pairs == {(was, own) for was, own in itertools.product(OWNS, OWNS) if was != own}
 
 
+@pytest.mark.parametrize(
+    ("own", "desired", "words"),
+    [
+        ("whole", C, "the profile's is written, the former is kept"),
+        ("whole", None, "it is removed, the former is kept"),
+        ("block", B, "the block becomes the profile's"),
+        ("block", None, "the block is removed, the former file is kept"),
+    ],
+)
+def test_a_choice_says_whether_a_file_goes(own: str, desired: State | None, words: str) -> None:
+    found = B if own == "whole" else blocked("c\n")
+    assert judge(facts(Case(own, desired, found, A, "conflict"))).choices["overwrite"] == words
+
+
 def settled(case: Case, choices: Iterable[OnConflict]) -> set[str]:
     """The choices that leave no conflict but for what `overwrite` takes the place of."""
     found = set[str]()
