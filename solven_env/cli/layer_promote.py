@@ -21,7 +21,7 @@ def promote(
     ] = False,
     chosen: FormatOption = Format.TEXT,
 ) -> None:
-    """Edit a profile and its lock so that they bring what a thread added.
+    """Edit a profile and its lock to bring what a thread added.
 
     Packages that were asked for inside get into the profile, as uv add and bun add would write them; what they need,
     only into the lock. Comments and style of the profile stay. The lock pins the thread's versions where they fit. What
