@@ -354,7 +354,8 @@ def _with_pair(text: str, section: _Section, new: _Pair, source: _Source, line: 
         table = new.path[:depth]
         home = next((each for each in sections if each.path == table), None)
         if home is None:
-            spread = [each for each in sections if any(_is_beneath(pair.path, table) for pair in each.pairs)]
+            outer = [each for each in sections if _is_beneath(table, each.path)]  # which may have it by dotted keys
+            spread = [each for each in outer if any(_is_beneath(pair.path, table) for pair in each.pairs)]
             home = spread[-1] if spread else None
         elif len(section.path) > depth:
             return _with_pair(_with_section(text, section, source, line), section, new, source, line)

@@ -45,6 +45,13 @@ MERGES = [
         ADDED,
         of(ADDED, ('"idna>=3",\n', '"idna>=3",\n    "six",\n')),
     ),
+    (
+        "a table of ours above one that the agent added, as uv does for a path",
+        "a = 1\n",
+        "a = 1\n\n[tool.uv]\npackage = false\n",
+        "a = 1\n\n[tool.uv.sources]\nmine = { path = 'mine' }\n",
+        "a = 1\n\n[tool.uv.sources]\nmine = { path = 'mine' }\n\n[tool.uv]\npackage = false\n",
+    ),
     ("a range of ours", BASE, of(BASE, ("idna>=3", "idna>=4")), ADDED, of(ADDED, ("idna>=3", "idna>=4"))),
     ("a package of ours goes", BASE, of(BASE, ('    "certifi",\n', "")), ADDED, of(ADDED, ('    "certifi",\n', ""))),
     (
