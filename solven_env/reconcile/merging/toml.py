@@ -299,6 +299,10 @@ def _with_value(text: str, edit: Edit, ours: frozenset[str], source: _Source, li
         return text[: pair.value] + _in_lines(source.value(edit.source), line) + text[pair.stop :]
     if any(_is_beneath(each, edit.path) for each in _paths(sections)):
         text = _without(text, edit.path, ours)
+    for depth in range(len(edit.path) - 1, 0, -1):
+        holder = _locate(text, sections, edit.path[:depth])
+        if holder is not None and text[holder.value] == "{":
+            return _with_member(text, holder, f"{_key(edit.path[depth:])} = {_flat(source.value(edit.source))}")
     for section in source.sections:
         if section.path and _is_beneath(section.path, edit.source):
             text = _with_section(text, section, source, line)

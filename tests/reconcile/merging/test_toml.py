@@ -52,6 +52,13 @@ MERGES = [
         "a = 1\n\n[tool.uv.sources]\nmine = { path = 'mine' }\n",
         "a = 1\n\n[tool.uv.sources]\nmine = { path = 'mine' }\n\n[tool.uv]\npackage = false\n",
     ),
+    (
+        "a table of ours in one that the agent has in a line",
+        "a = 1\n",
+        "a = 1\n\n[tool.uv.sources]\nours = { path = 'ours' }\n",
+        "a = 1\n\n[tool]\nuv = { package = false }\n",
+        "a = 1\n\n[tool]\nuv = { package = false, sources = { ours = { path = \"ours\" } } }\n",
+    ),
     ("a range of ours", BASE, of(BASE, ("idna>=3", "idna>=4")), ADDED, of(ADDED, ("idna>=3", "idna>=4"))),
     ("a package of ours goes", BASE, of(BASE, ('    "certifi",\n', "")), ADDED, of(ADDED, ('    "certifi",\n', ""))),
     (
