@@ -36,7 +36,7 @@ Lock = Mapping[str, bytes]
 
 
 class Remark(NamedTuple):
-    """Something that `lock` says of a package beside its files. `kind` is one of REMARKS."""
+    """Something that `lock` says of a package beside its files. `kind` is one of REMARKS, or BEHIND."""
 
     kind: str
     package: str
@@ -47,11 +47,12 @@ class Remark(NamedTuple):
 
 
 HELD_BACK, PLATFORMS, SCRIPTS, TRUSTED, UNNEEDED = "held-back", "platforms", "scripts", "trusted", "unneeded"
-BEHIND = "lock-behind"
-REMARKS = (HELD_BACK, PLATFORMS, SCRIPTS, TRUSTED, UNNEEDED, BEHIND)
+REMARKS = (HELD_BACK, PLATFORMS, SCRIPTS, TRUSTED, UNNEEDED)
 """The kinds of remarks, in the order in which they are told: a version below the newest that fits, one that some
 machines cannot have, install scripts that did not run, a trusted package that has none, one that is allowed to be built
-or bound to an index and that nothing needs, a lock in a workspace that does not say what its manifest asks for."""
+or bound to an index and that nothing needs."""
+BEHIND = "lock-behind"
+"""The kind of a remark about a lock in a workspace that does not say what its manifest asks for."""
 
 
 def told(remarks: Sequence[Remark]) -> Iterator[str]:

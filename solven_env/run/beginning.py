@@ -65,7 +65,8 @@ def _named(fate: Fate) -> str:
 def _told_left(fate: Fate) -> str:
     name = printable(f"{fate.name} {fate.version}".rstrip())
     fix = f". Run: {fate.command}" if fate.command else ""
-    return f"{fate.kind}: {name} is not carried: {printable(fate.why)}{fix}"
+    verb = "are" if name.endswith(" files") else "is"
+    return f"{fate.kind}: {name} {verb} not carried: {printable(fate.why)}{fix}"
 
 
 def install(

@@ -16,6 +16,7 @@ PACKAGE = Path(solven_env.__file__).parent
 ROWS = PACKAGE / "packages/ecosystems"
 
 ABOUT_THEM = {
+    "cli/layer.py": "a help and an example, texts for people",
     "doctor": "asks in words about what commands find of Python and of Bun (requirements R3 to R9)",
     "packages/lacking.py": "packages of distributions, of which one is called python",
     "packages/making.py": "the cache of Bun, which is a variable of every sandbox that makes a build",

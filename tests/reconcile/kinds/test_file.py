@@ -63,6 +63,7 @@ def test_a_workspace_keeps_the_file_that_it_has_of_the_same_build(
     recorded = record({"uv.lock": OLD}, like=asked, keys=("uv.lock",))
     recorded = recorded._replace(resources={**recorded.resources, "build:python": Recorded("build", digest=of_build)})
     there = seen({"uv.lock": held} if held else {}, asked, recorded)
-    there = there._replace(states={**there.states, "build:python": State("build", "sha256:build")})
+    states = {**there.states, "build:python": State("build", "sha256:build")}
+    there = there._replace(states=states, rendered={OLD.digest: OLD.data or b""})
     found = plan("t", asked, there, recorded).changes
     assert [f"{each.cause} {each.action} {each.address}" for each in found if each.kind == "file"] == changes
