@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# No test depends on time: on a loaded machine any example may take longer than Hypothesis allows unless told.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """A directory in memory, for tests that make and remove thousands of files; None where there is none."""
