@@ -217,13 +217,14 @@ def status(
     if inputs and profile is None:
         raise UsageError("inputs are of use to a profile only", fix="Name the profile (--profile), or leave them out.")
     record = found.applied()
-    drift = planning.plan_drift(found, record)
+    wanted = planning.wanted_by_record(found, record)
+    drift = planning.plan(found, wanted, record)[0]
     # A profile may ask for other builds than those that commands run above now.
-    computed, needs = drift, found.needs(record)
+    computed = drift
     if profile is not None:
         wanted = planning.wanted_by_profile(found, record, find_profile(profile), inputs or {})
-        computed, needs = planning.plan(found, wanted, record)[0], wanted.needs
-    coming = noting.foresee(found, record, needs, computed.desired.builds)
+        computed = planning.plan(found, wanted, record)[0]
+    coming = noting.foresee(found, record, wanted.needs, computed.desired.builds)
     report = thread_report(computed)._replace(
         profile=record.profile["name"],
         release=record.profile["release"],

@@ -77,8 +77,6 @@ def foresee(
     """
     if record is None or not record.generation:
         return Coming()
-    from solven_env.packages import carrying
-
     home, backend = thread.home(record), backends.find(record.settings["backend"])
     done: list[Fate] = []
     pending: list[Fate] = []
@@ -86,6 +84,10 @@ def foresee(
     added = dict(record.added)
     for need in needs:
         build = store.read(directories.cache(), found[need.kind]["key"]) if need.kind in found else None
+        if _is_settled(home, record, need.kind, build, found, backend):
+            continue
+        from solven_env.packages import carrying  # most applies find nothing to carry, and need not wait for it
+
         was = thread.recorded_lock(record, need.kind)
         key = None if build else builds.known_key(need, thread.config)
         coming = carrying.foresee(home, need, build, backend, recorded(record, need.kind), was, key)
@@ -97,6 +99,28 @@ def foresee(
         left = [about_layers.Fate(kind, name, packages[name], "left", why, "") for name in sorted(packages)]
         (dropped if record.settings.get(kind) else done).extend(left)
     return Coming(tuple(done), tuple(pending), tuple(dropped), {kind: each for kind, each in added.items() if each})
+
+
+def _is_settled(
+    home: Home,
+    record: Record,
+    kind: str,
+    build: Build | None,
+    found: Mapping[str, Mapping[str, str]],
+    backend: Backend,
+) -> bool:
+    """True if nothing is to be told of a kind: the thread has nothing of its own, or what is noted of the layer above
+    the recorded build, which it had from its beginning.
+    """
+    known = recorded(record, kind)
+    if layers.present(home, kind) is None:
+        return known == additions.NONE
+    if build is None or found[kind] != record.builds.get(kind):
+        return False
+    layer = about_layers.find(home, build, backend, None)
+    if layer is None or layer.fates or layer.noted != known:
+        return False
+    return about_layers.is_as_noted(layer.path, layer.noted_stamp)
 
 
 def renew(

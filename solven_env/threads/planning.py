@@ -50,7 +50,12 @@ class Wanted(NamedTuple):
 
 def plan_drift(thread: Thread, record: Record) -> Plan:
     """Plan that would put right where the workspace and this host differ from what the last apply left."""
-    return plan(thread, Wanted(recorded_as_desired(record), thread.needs(record)), record)[0]
+    return plan(thread, wanted_by_record(thread, record), record)[0]
+
+
+def wanted_by_record(thread: Thread, record: Record) -> Wanted:
+    """The wanted state that the last apply left."""
+    return Wanted(recorded_as_desired(record), thread.needs(record))
 
 
 def wanted_by_profile(
