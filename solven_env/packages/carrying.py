@@ -130,12 +130,6 @@ def stamp_of(build: Build, own: Path) -> str:
             return str(error)
 
 
-def noted(home: Home, build: Build) -> SeenLayer | None:
-    """The additions that this host noted last of the layer above a build, and their stamp; None where it noted none."""
-    about = about_layers.read(home, layers.present(home, build.kind), build)
-    return SeenLayer(about.noted, about.stamp) if about.noted is not None else None
-
-
 def to_record(home: Home, build: Build, seen: SeenLayer, recorded: Additions) -> Additions:
     """The additions that the record has to have now: what changed here since the last note, else what is recorded."""
     about = about_layers.read(home, layers.present(home, build.kind), build)
