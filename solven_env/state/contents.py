@@ -47,6 +47,9 @@ class StateStore(Protocol):
     def list(self, prefix: str) -> tuple[str, ...]:
         """The keys that begin with this text, sorted."""
 
+    def names(self, key: str) -> tuple[str, ...]:
+        """The names directly beneath a key, sorted: of `threads`, those of all threads that left anything. One look."""
+
     def place(self, key: str) -> AbstractContextManager[int]:
         """An open directory, private and made where it is missing, on the storage: for what is moved there whole."""
 

@@ -116,6 +116,19 @@ class LocalState:
                 os.close(top)
         return tuple(sorted(key for key in keys if key.startswith(prefix)))
 
+    def names(self, key: str) -> tuple[str, ...]:
+        """See `StateStore.names`."""
+        _check_names(key)
+        with self._told(key):
+            try:
+                directory = self._open(key, READ_DIRECTORY_ITSELF)
+            except FileNotFoundError:
+                return ()
+            try:
+                return tuple(sorted(_names(directory)))
+            finally:
+                os.close(directory)
+
     @contextmanager
     def place(self, key: str) -> Iterator[int]:
         """See `StateStore.place`. What its user is refused there stays the OSError that it is."""
@@ -298,8 +311,17 @@ def _files(top: int) -> Iterator[str]:
     """The paths of all files beneath an open directory, but for locks, leases and what a crash left."""
     for path, _, names, _ in os.fwalk(".", dir_fd=top, onerror=_raise):
         for name in names:
-            if not _is_reserved(name) and not name.startswith(_TEMPORARY):
+            if _is_told(name):
                 yield posixpath.normpath(posixpath.join(path, name))
+
+
+def _names(directory: int) -> Iterator[str]:
+    """The names in an open directory, but for the same."""
+    yield from filter(_is_told, os.listdir(directory))
+
+
+def _is_told(name: str) -> bool:
+    return not _is_reserved(name) and not name.startswith(_TEMPORARY)
 
 
 def _raise(error: OSError) -> None:

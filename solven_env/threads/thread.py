@@ -12,7 +12,7 @@ from solven_env.sandbox import backends
 from solven_env.state import LocalState, contents, grammar, recovering
 from solven_env.state.records import Record, lock_key, record_key, rendered_key
 from solven_env.state.storage_root import StorageRoot
-from solven_env.system import directories
+from solven_env.system import directories, names
 from solven_env.threads import known
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace import root as roots
@@ -63,6 +63,14 @@ class Thread(NamedTuple):
         """
         found = cls.named(thread, storage)
         return found._replace(storage_id=known.find(directories.data(), found.root, found.asked))
+
+    def sibling(self, name: str) -> Thread:
+        """Another thread of the same storage, which all of them open once. UsageError for a name that is none."""
+        return self._replace(name=storages.thread_id(name), state=LocalState(self.root))
+
+    def names(self) -> tuple[str, ...]:
+        """The names of the storage's threads, sorted: all that an apply has begun with, ended or not."""
+        return tuple(name for name in self.state.names("threads") if names.ID.fullmatch(name))
 
     def settled(self, progress: Callable[[str], None]) -> Thread:
         """The thread in a storage that has an id, and of which this host knows where it is.

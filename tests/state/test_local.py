@@ -52,6 +52,15 @@ def test_looking_makes_nothing(state: LocalState, tmp_path: Path) -> None:
     assert list((tmp_path / "storage").iterdir()) == []
 
 
+def test_the_names_beneath_a_key(state: LocalState) -> None:
+    assert state.names("threads") == ()
+    for key in (KEY, "threads/t1/generations/1/record.json", "threads/a-2/state.json", "locks/x"):
+        state.create(key, b"")
+    assert state.names("threads") == ("a-2", "t1")
+    with state.lock("t1"):
+        assert state.names("threads/t1") == ("generations", "state.json")
+
+
 @pytest.mark.parametrize("value", [b"", b"{}\n", b"\0\xff", b"x" * 3_000_000])
 def test_a_value_comes_back_with_its_version(state: LocalState, value: bytes) -> None:
     assert state.create(KEY, value) == version(value)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env.config import Config, Storage
-from solven_env.errors import StateError
+from solven_env.errors import HeldError, StateError, UsageError
 from solven_env.packages.ecosystems.bun import Bun
 from solven_env.packages.ecosystems.python import Python
 from solven_env.reconcile.kinds.settings import settings
@@ -68,3 +68,21 @@ def test_no_packages_need_no_lock(thread: Thread) -> None:
     asked = profile()._replace(packages={"python": Python("3.12"), "bun": Bun({})})
     needs = thread.needs(Record("0" * 32, 1, settings=settings(asked)))
     assert [(need.kind, need.lock) for need in needs] == [("python", None), ("bun", None)]
+
+
+def test_siblings_share_the_storage_alone(thread: Thread) -> None:
+    other = thread.sibling("t2")
+    with thread.state.lock("t1"), other.state.lock("t2"):
+        assert other.root is thread.root
+        assert thread.names() == ("t1", "t2")
+        with pytest.raises(HeldError):
+            other.state.lock("t1").__enter__()
+    with pytest.raises(UsageError, match="is no thread id"):
+        thread.sibling("../t3")
+
+
+def test_names_are_those_of_threads(thread: Thread) -> None:
+    assert thread.names() == ()
+    for name in ("t1", "-odd", ".hidden", "a b"):
+        (thread.storage / ".solven-env/threads" / name).mkdir(parents=True)
+    assert thread.names() == ("t1",)
