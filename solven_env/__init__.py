@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from solven_env.api import apply_plan as apply_plan
     from solven_env.api import check_lock as check_lock
     from solven_env.api import contents as contents
+    from solven_env.api import delete as delete
     from solven_env.api import diff as diff
     from solven_env.api import doctor as doctor
     from solven_env.api import explain as explain
@@ -56,9 +57,9 @@ __version__ = "0.1.0"
 _HOMES = {
     **dict.fromkeys(
         (
-            *("apply", "apply_plan", "check_lock", "contents", "diff", "doctor", "explain", "history", "layer_diff"),
-            *("layer_reset", "lock", "outdated", "plan", "promote", "recover", "render", "render_to", "rollback"),
-            *("run", "save_plan", "show", "status", "stop", "validate"),
+            *("apply", "apply_plan", "check_lock", "contents", "delete", "diff", "doctor", "explain", "history"),
+            *("layer_diff", "layer_reset", "lock", "outdated", "plan", "promote", "recover", "render", "render_to"),
+            *("rollback", "run", "save_plan", "show", "status", "stop", "validate"),
         ),
         "solven_env.api",
     ),

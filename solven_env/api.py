@@ -22,6 +22,7 @@ from solven_env.report import (
     RenderReport,
     Report,
     ShowReport,
+    ThreadReport,
     thread_report,
 )
 from solven_env.threads.thread import Thread
@@ -542,6 +543,31 @@ def stop(thread: str, *, storage: str | Path | None = None) -> bool:
     from solven_env.threads import sessions
 
     return sessions.stop(thread, storage)
+
+
+def delete(
+    thread: str,
+    *,
+    storage: str | Path | None = None,
+    keep_workspace: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Delete a thread: end its session, and remove its layers on this host, its record with all that its generations
+    kept, and its workspace, unless `keep_workspace` is given.
+
+        >>> solven_env.delete("thread-42").threads[0].state
+        'deleted'
+
+    `UsageError` where there is no such thread; `HeldError` while an apply or a command without a session has it;
+    `WorkspaceError` where something is mounted in its workspace, and nothing is removed then, or for what the system
+    does not let go: all else is gone then, and deleting the thread again goes on.
+    """
+    from solven_env.threads import deleting
+
+    found = Thread.find(thread, storage)
+    deleted = deleting.delete(found, keep_workspace=keep_workspace, progress=progress)
+    report = ThreadReport(thread, "deleted", 0, freed=deleted.freed, has_workspace=deleted.has_workspace)
+    return Report("delete", (report,))
 
 
 def layer_diff(thread: str, *, storage: str | Path | None = None) -> LayerDiffReport:

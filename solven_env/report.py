@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 """The format of `--format json`. It changes when a program that reads the present one would fail."""
 
-ThreadState = Literal["new", "in-sync", "pending", "drift", "conflict", "failed"]
+ThreadState = Literal["new", "in-sync", "pending", "drift", "conflict", "failed", "deleted"]
 
 
 class ThreadReport(NamedTuple):
@@ -76,6 +76,10 @@ class ThreadReport(NamedTuple):
     """The limits that this host does not enforce."""
     session: SessionState | None = None
     """The thread's session on this host."""
+    freed: int = 0
+    """Bytes on disks that were freed. Only `delete` fills it, and the next."""
+    has_workspace: bool = False
+    """True if the workspace was kept."""
 
     def to_json(self) -> dict[str, object]:
         """The thread as plain data."""
@@ -127,6 +131,9 @@ class Report(NamedTuple):
                 described["remarks"] = [each._asdict() for each in thread.remarks]
                 described["unenforced"] = [each._asdict() for each in thread.unenforced]
                 described["session"] = thread.session._asdict() if thread.session else None
+        if self.command == "delete":
+            for thread, described in zip(self.threads, threads, strict=True):
+                described |= {"freed": thread.freed, "workspace": "kept" if thread.has_workspace else "removed"}
         if self.command in ("rollback", "recover"):
             for thread, described in zip(self.threads, threads, strict=True):
                 described["restored"] = thread.restored

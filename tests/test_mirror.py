@@ -27,6 +27,7 @@ ELSEWHERE = {
     "run/test_shell.py": "cli/shell.py",
     "run/test_sessions.py": "cli/stop.py threads/sessions.py",
     "run/test_beginning.py": "threads/noting.py",
+    "threads/test_deleting.py": "packages/garbage.py",
     "threads/test_promoting.py": "cli/layer_promote.py",
     "run/test_own_layers.py": "cli/layer.py threads/own_layers.py",
     "run/test_statuses.py": "run/execute.py sandbox/network/attempts.py",

@@ -23,6 +23,7 @@ ALLOWED = {
     "system/publishing.py": "how what is ours on this host is made: packages/ and threads/ call it",
     "system/pipes.py": "opens a descriptor of ours anew by its name in /proc",
     "system/syscalls.py": "the system calls under all of these",
+    "system/removal.py": "removes a name in a directory that storage.py, local.py or garbage.py has opened",
     "system/shipped.py": "package data",
     "run/internal.py": "the null device",
     "threads/promoting.py": "writes the profile and its lock, where the caller says, and opens a layer to hand it to Root",

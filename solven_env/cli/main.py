@@ -37,6 +37,7 @@ COMMANDS = {
     "shell": "Open a login shell in a thread's sandbox.",
     "stop": "End a thread's session with all its commands.",
     "status": "Show where a workspace differs from what was applied.",
+    "delete": "Delete threads: records, layers and workspaces.",
     "layer": "Show, reset or promote what a thread has over its packages.",
     "doctor": "Find what is wrong with this host, a profile or a thread.",
     "docs": "Print a page of the documentation.",

@@ -56,6 +56,19 @@ class StateStore(Protocol):
     def has(self, key: str) -> bool:
         """True where anything stands under a key: a value, or what was moved there."""
 
+    def discard(self, key: str) -> int:
+        """Remove a value, or a directory with all that is beneath it, in one step; the bytes that were freed.
+
+        Nothing under the key is no error. The caller holds the thread that it belongs to. StateError for what cannot be
+        removed: it is out of the key's way, and the next removal tries again.
+        """
+
+    def forget(self, thread: str) -> int:
+        """Remove all that there is of a thread that the caller holds, the hold itself last; the bytes that were freed.
+
+        It is not one step: what others read is discarded before.
+        """
+
     def lock(self, thread: str, progress: Callable[[str], None] = ...) -> AbstractContextManager[None]:
         """Hold a thread; HeldError at once when anybody, this process included, holds it.
 

@@ -14,9 +14,10 @@ from solven_env.errors import HeldError, StateError
 from solven_env.state import leases
 from solven_env.state.contents import Stored
 from solven_env.state.storage_root import StorageRoot
-from solven_env.system.blocks import READ_DIRECTORY_ITSELF
+from solven_env.system.blocks import READ_DIRECTORY_ITSELF, holding
 from solven_env.system.durable import link_new, sync_directory, write_new
 from solven_env.system.failures import failure, shown
+from solven_env.system.removal import remove_entry
 from solven_env.system.syscalls import O_PATH, openat2, refresh
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _OURS = ".solven-env"
 _LOCK = "lock"
 _TEMPORARY = ".tmp-"
+_GONE = "gone"
+"""Name of a thread's directory of what is being removed."""
 _PIECE = 1024 * 1024
 
 
@@ -159,11 +162,14 @@ class LocalState:
         """
         key = self._lock_key(thread)
         with ExitStack() as held:
-            with self._told(key), self._parent(key) as (directory, name):
-                held.callback(_let_go, _take(directory, name, thread))
+            with self._told(key), _deletion_told(thread), self._parent(key) as (directory, name):
+                taken = _take(directory, name, thread)
+                held.callback(_let_go, taken)
                 if self._needs_leases(directory):
                     self._leases[thread] = held.enter_context(leases.held(directory, thread, progress))
                     held.callback(self._leases.pop, thread)
+                elif not os.path.samestat(os.stat(name, dir_fd=directory), os.fstat(taken)):
+                    raise FileNotFoundError(name)  # it was the former one's, whom somebody deleted
                 _remove_leftovers(directory)
                 self._held.append(thread)
                 held.callback(self._held.remove, thread)
@@ -193,6 +199,51 @@ class LocalState:
             finally:
                 os.close(directory)
         return False
+
+    def discard(self, key: str) -> int:
+        """See `StateStore.discard`. It is renamed first, so that a crash leaves nothing of it under the key."""
+        _check_names(key)
+        home = "/".join(key.split("/")[:2])
+        with self._told(key):
+            try:
+                place = self._open(posixpath.dirname(key), READ_DIRECTORY_ITSELF)
+            except FileNotFoundError:
+                return 0
+            with holding(place), self._parent(f"{home}/{_GONE}/{os.urandom(8).hex()}") as (gone, aside):
+                try:
+                    os.rename(posixpath.basename(key), aside, src_dir_fd=place, dst_dir_fd=gone)
+                except FileNotFoundError:
+                    return 0
+                sync_directory(place)
+        return self._remove(home, _GONE)
+
+    def forget(self, thread: str) -> int:
+        """See `StateStore.forget`. The lock goes last: who waits for it makes another one, which nobody holds."""
+        home = posixpath.dirname(self._lock_key(thread))
+        with self._told(home), holding(self._open(home, READ_DIRECTORY_ITSELF)) as directory:
+            rest = [name for name in os.listdir(directory) if not _is_reserved(name)]  # noqa: PTH208
+        freed = sum(self._remove(home, name) for name in rest)
+        with self._told(home), holding(self._open(home, READ_DIRECTORY_ITSELF)) as directory:
+            for name in sorted(filter(_is_reserved, os.listdir(directory))):  # noqa: PTH208 - a lease before the lock
+                with suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=directory)
+        with self._told(home), holding(self._open("threads", READ_DIRECTORY_ITSELF)) as above:
+            try:
+                os.rmdir(thread, dir_fd=above)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):  # else another one has the thread by now
+                    raise
+            sync_directory(above)
+        return freed
+
+    def _remove(self, home: str, name: str) -> int:
+        """Remove what has a name in a directory of the state, with all that is in it; the bytes that were freed."""
+        with self._told(f"{home}/{name}"), holding(self._open(home, READ_DIRECTORY_ITSELF)) as directory:
+            removal = remove_entry(directory, name)
+            sync_directory(directory)
+        for path, error in removal.failures:
+            raise failure(StateError, self.location(f"{home}/{path}"), error) from error
+        return removal.freed
 
     def _needs_leases(self, descriptor: int) -> bool:
         if self._is_shared is None:
@@ -355,6 +406,15 @@ def _let_go(descriptor: int) -> None:
     # Closing alone would leave it with a child that was forked meanwhile and has not called exec yet.
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     os.close(descriptor)
+
+
+@contextmanager
+def _deletion_told(thread: str) -> Iterator[None]:
+    """HeldError where the directory or the lock of a thread is gone under our hands: somebody deletes the thread."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise HeldError(f"thread {thread} is being deleted", fix="Try again when it is gone.") from None
 
 
 def _open_lock(directory: int, name: str, flags: int, *, make: bool) -> int:

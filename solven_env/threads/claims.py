@@ -66,6 +66,26 @@ def draw(data: Path, preferred: Iterable[int], uids: range, claimant: Claimant) 
     return uid
 
 
+def of_thread(data: Path, storage: str, thread: str) -> tuple[int, ...]:
+    """The uids that a thread, whatever its incarnation, has claimed."""
+    return tuple(uid for uid, claimant in claimed(data).items() if claimant[:2] == (storage, thread))
+
+
+def release(data: Path, storage: str, thread: str) -> None:
+    """Let other threads have the uids that a thread, whatever its incarnation, has claimed."""
+    directory = data / "uids"
+    if of_thread(data, storage, thread):
+        with locked(directory, "claims"), refusals_told(directory):
+            for uid in of_thread(data, storage, thread):
+                (directory / str(uid)).unlink(missing_ok=True)
+
+
+def claimed(data: Path) -> dict[int, Claimant]:
+    """All uids that threads have on this host."""
+    found = ((int(path.name), holder(data, int(path.name))) for path in (data / "uids").glob("[0-9]*"))
+    return {uid: claimant for uid, claimant in found if claimant is not None}
+
+
 def count(data: Path, uids: range) -> int:
     """Number of `uids` that are claimed."""
     return sum(int(path.name) in uids for path in (data / "uids").glob("[0-9]*"))

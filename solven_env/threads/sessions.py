@@ -54,7 +54,7 @@ def _stop_found(thread: str, storage: str | Path | None) -> bool:
     named = Thread.named(thread, storage)
     known_as = known.recall(directories.data(), named.storage)
     if known_as is not None:
-        if _stop(named._replace(storage_id=known_as)):
+        if end(named._replace(storage_id=known_as)):
             return True
         if not _answers(named.storage):
             return False
@@ -67,7 +67,7 @@ def _stop_found(thread: str, storage: str | Path | None) -> bool:
         return False
     if not is_there:
         raise UsageError(f"there is no thread {thread} in this storage", fix="Look at its name, or at --storage.")
-    return found.storage_id not in (None, known_as) and _stop(found)
+    return found.storage_id not in (None, known_as) and end(found)
 
 
 def _answers(path: Path) -> bool:
@@ -80,6 +80,7 @@ def _owner(thread: Thread) -> str:
     return f"{thread.storage_id}/{thread.name}"
 
 
-def _stop(thread: Thread) -> bool:
+def end(thread: Thread) -> bool:
+    """End the sessions of a thread that was found, of all its incarnations on this host; whether there was one."""
     stopped = [find(each).stop_all(_owner(thread), str(directories.runtime())) for each in BACKENDS]
     return any(stopped)

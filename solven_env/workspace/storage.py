@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -11,9 +13,10 @@ from typing import TYPE_CHECKING
 from solven_env.config import Storage
 from solven_env.errors import UnknownStorageError, UsageError, WorkspaceError
 from solven_env.system import directories, names
-from solven_env.system.blocks import READ_DIRECTORY_ITSELF
-from solven_env.system.durable import set_rights
-from solven_env.system.failures import failures_as
+from solven_env.system.blocks import READ_DIRECTORY_ITSELF, holding
+from solven_env.system.durable import set_rights, sync_directory
+from solven_env.system.failures import failure, failures_as, shown
+from solven_env.system.removal import remove_entry
 from solven_env.system.syscalls import HOLD_DIRECTORY, O_PATH, let_owner_in, openat2
 from solven_env.workspace.root import CLOSED, Owner, Root
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
     from solven_env.config import Config
     from solven_env.state.storage_root import StorageRoot
+    from solven_env.system.removal import Removal
 
 _VARIABLE = "SOLVEN_ENV_STORAGE"
 _THREADS = 0o711
@@ -108,6 +112,69 @@ def check_readers(group: int | None) -> None:
             f"sandbox.group is {group}, and this user is not in that group: it cannot give workspaces to it",
             fix="Put this user into the group, or take sandbox.group out of the host configuration.",
         )
+
+
+def has_workspace(storage: StorageRoot, thread: str) -> bool:
+    """True where anything stands at the thread's workspace."""
+    with failures_as(WorkspaceError, str(workspace_path(storage.path, thread))):
+        return storage.holds(f"threads/{thread}")
+
+
+def check_removable(storage: StorageRoot, thread: str) -> None:
+    """WorkspaceError where something is mounted at a thread's workspace or beneath it, as this process sees it."""
+    try:
+        with failures_as(WorkspaceError, str(storage.path / "threads")):
+            threads = openat2(storage.open(), "threads", HOLD_DIRECTORY | os.O_NOFOLLOW)
+        with holding(threads):
+            workspace = openat2(threads, thread, HOLD_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:  # nothing, or no directory, which has nothing beneath it
+        return
+    with holding(workspace):
+        path = os.readlink(f"/proc/self/fd/{workspace}")  # noqa: PTH115 (a name may end in a space)
+    mounted = next((each for each in _mount_points() if each == path or each.startswith(f"{path}/")), None)
+    if mounted is not None:
+        raise WorkspaceError(
+            "something is mounted here, which is no part of the workspace and would be lost with it",
+            fix=f"Unmount it: umount {shlex.quote(mounted)}",
+            location=shown(mounted),
+        )
+
+
+def _mount_points() -> list[str]:
+    """The paths of all mount points of this process; proc(5) writes spaces and the like as octal numbers."""
+    lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    return [os.fsdecode(re.sub(rb"\\([0-7]{3})", _character, line.split(b" ")[4])) for line in lines]
+
+
+def _character(octal: re.Match[bytes]) -> bytes:
+    return bytes([int(octal[1], 8)])
+
+
+def remove_workspace(storage: StorageRoot, thread: str) -> int:
+    """Remove the thread's workspace with all that is in it, whatever agents made there; the bytes that were freed.
+
+    None is no error. WorkspaceError names the first path that cannot be removed; all others are gone then.
+    """
+    location = workspace_path(storage.path, thread)
+    try:
+        with failures_as(WorkspaceError, str(location)):
+            threads = openat2(storage.open(), "threads", READ_DIRECTORY_ITSELF)
+    except FileNotFoundError:
+        return 0
+    with holding(threads):
+        removal = remove_entry(threads, thread)
+        sync_directory(threads)
+    if removal.failures:
+        raise _unremoved(location.parent, removal)
+    return removal.freed
+
+
+def _unremoved(above: Path, removal: Removal) -> WorkspaceError:
+    (path, error), *others = removal.failures
+    told = failure(WorkspaceError, str(above / path), error)
+    told.message = f"this cannot be removed: {told.message}"
+    told.details = tuple(shown(str(above / each)) for each, _ in others)
+    return told
 
 
 def close_to_others(storage: StorageRoot, thread: str, group: int | None) -> None:
