@@ -62,7 +62,7 @@ ELSEWHERE = {
     " profile/templating/problem.py profile/templating/quoting.py",
     "profile/templating/test_bounds.py": "profile/templating/work.py",
     "reconcile/kinds/test_table.py": "reconcile/kinds/kind.py",
-    "workspace/test_root.py": "workspace/adoption.py system/syscalls.py",
+    "workspace/test_root.py": "workspace/adoption.py workspace/walking.py system/syscalls.py",
     # What a session is made of is seen from inside of one, and by what is left when a part of it is killed.
     "sandbox/backends/bubblewrap/test_session.py": "sandbox/backends/bubblewrap/holder.py"
     " sandbox/backends/bubblewrap/starting.py sandbox/backends/bubblewrap/session_roots.py"

@@ -14,6 +14,8 @@ PACKAGE = Path(solven_env.__file__).parent
 ALLOWED = {
     "workspace/root.py": "every file operation of a workspace, confined beneath one descriptor",
     "workspace/adoption.py": "the part of root.py that walks the whole workspace",
+    "workspace/walking.py": "the walk that adoption.py and sizes.py make, beneath one descriptor",
+    "workspace/sizes.py": "looks at what has a name in a directory that walking.py has opened",
     "workspace/storage.py": "opens the storage, from where root.py goes on",
     "state/local.py": "our own records, beside the workspaces",
     "state/leases.py": "leases among these, in a directory that local.py has opened",

@@ -6,35 +6,16 @@ import errno
 import os
 import posixpath
 import stat
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from solven_env.errors import WorkspaceError
-from solven_env.system.blocks import READ_DIRECTORY_ITSELF
 from solven_env.system.durable import chown
-from solven_env.system.failures import failures_as
-from solven_env.system.syscalls import CONFINED, O_PATH, RESOLVE_NO_XDEV, openat2
+from solven_env.system.syscalls import O_PATH, openat2
+from solven_env.workspace.walking import GONE, WITHIN, Within, open_directory, path_of, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-_WITHIN = CONFINED | RESOLVE_NO_XDEV
 _ENTRY = O_PATH | os.O_NOFOLLOW
-_OPEN = 32
-"""Number of directories held open at once; those above them are opened again when it is their turn."""
-_STRETCH = 4000
-"""The bytes of a path that one look-up gets: the kernel takes PATH_MAX, 4096."""
-
-# The agent took it away or put something else there since it was listed: what stands there now is the agent's own.
-_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Place:
-    # Linked upwards, so that a tree however deep costs one name a directory, and no recursion.
-    above: _Place | None
-    name: str
 
 
 class _Giving:
@@ -47,16 +28,7 @@ class _Giving:
         self.owner = owner
         self.is_former = is_former
         self.left: list[str] = []
-        self.linked: dict[tuple[int, int], list[_Place]] = {}
-
-
-class _Frame:
-    """A directory with others in it that are still to be looked into. `descriptor` is None where it was closed."""
-
-    def __init__(self, place: _Place | None, descriptor: int | None, below: list[str]) -> None:
-        self.place = place
-        self.descriptor = descriptor
-        self.below = below
+        self.linked: dict[tuple[int, int], list[Within]] = {}
 
 
 def adopt(workspace: int, owner: tuple[int, int], is_former: Callable[[int], bool] | None = None) -> tuple[str, ...]:
@@ -70,114 +42,42 @@ def adopt(workspace: int, owner: tuple[int, int], is_former: Callable[[int], boo
     here. The directory itself comes last: as long as it has another owner, this did not end.
     """
     giving = _Giving(owner, is_former)
-    frames = [_Frame(None, os.dup(workspace), [])]
-    try:
-        frames[0].below = _names_given(frames[0], giving)
-        while frames:
-            _look_into_next(workspace, frames, giving)
-    finally:
-        for frame in frames:
-            _close(frame)
+    walk(workspace, lambda directory, place: _adopt_names(directory, place, giving))
     for inode, places in giving.linked.items():
-        paths = [_path(place) for place in places]
+        paths = [path_of(place) for place in places]
         if not _give_linked(workspace, inode, paths, giving):
             giving.left += paths
-    if not _give(workspace, _Place(None, "."), giving):
+    if not _give(workspace, Within(None, "."), giving):
         giving.left.append(".")
     return tuple(sorted(giving.left))
 
 
-def _look_into_next(workspace: int, frames: list[_Frame], giving: _Giving) -> None:
-    """Go one directory further. What is in it is looked up beneath its descriptor: from the top, a tree as deep as an
-    agent makes it would cost the square of that.
-    """
-    frame = frames[-1]
-    if not frame.below:
-        _close(frames.pop())
-        return
-    if frame.descriptor is None:
-        _reopen(workspace, frames[-_OPEN:])
-    if frame.descriptor is None:  # the agent took it away
-        frame.below.clear()
-        return
-    inner = _Frame(_Place(frame.place, frame.below.pop()), None, [])
-    inner.descriptor = _open_beneath(frame.descriptor, inner.place)
-    if not frame.below:
-        _close(frames.pop())  # nobody comes back to it: a chain of directories takes two descriptors
-    if inner.descriptor is not None:
-        try:
-            inner.below = _names_given(inner, giving)
-        finally:
-            frames.append(inner)
-    if len(frames) > _OPEN:
-        _close(frames[-_OPEN - 1])
-
-
-def _names_given(frame: _Frame, giving: _Giving) -> list[str]:
-    with _failures_of(frame.place):
-        assert frame.descriptor is not None
-        return _adopt_names(frame.descriptor, frame.place, giving)
-
-
-def _open_beneath(directory: int, place: _Place | None) -> int | None:
-    assert place is not None
-    with _failures_of(place):
-        return _open_directory(directory, place.name)
-
-
-def _reopen(workspace: int, frames: list[_Frame]) -> None:
-    """Open directories again that had to be closed, each beneath the one before it."""
-    above: _Place | None = None
-    directory: int | None = workspace
-    for frame in frames:
-        if directory is not None and frame.descriptor is None:
-            with _failures_of(frame.place):
-                frame.descriptor = _open_directory(directory, _path(frame.place, above))
-        above, directory = frame.place, frame.descriptor
-
-
-def _close(frame: _Frame) -> None:
-    if frame.descriptor is not None:
-        os.close(frame.descriptor)
-        frame.descriptor = None
-
-
-@contextmanager
-def _failures_of(place: _Place | None) -> Iterator[None]:
-    """`failures_as`, with the path of a place, which is made only where something fails."""
-    try:
-        yield
-    except OSError:
-        with failures_as(WorkspaceError, _path(place)):
-            raise
-
-
 def adopt_directory(workspace: int, path: str, owner: tuple[int, int]) -> None:
     """Give the directory at `path` beneath `workspace` to `owner`, unless it is a mount point or none is there."""
-    directory = _open_directory(workspace, path)
+    directory = open_directory(workspace, path)
     if directory is not None:
         try:
-            _give(directory, _Place(None, path), _Giving(owner))
+            _give(directory, Within(None, path), _Giving(owner))
         finally:
             os.close(directory)
 
 
-def _adopt_names(directory: int, above: _Place | None, giving: _Giving) -> list[str]:
+def _adopt_names(directory: int, above: Within | None, giving: _Giving) -> list[str]:
     """Give the owner what has a name in one open directory; the names of directories."""
     below: list[str] = []
     for name in os.listdir(directory):
-        place = _Place(above, name)
+        place = Within(above, name)
         try:
-            entry = openat2(directory, name, _ENTRY, resolve=_WITHIN)
+            entry = openat2(directory, name, _ENTRY, resolve=WITHIN)
         except OSError as error:
             if error.errno == errno.EXDEV:
-                giving.left.append(_path(place))
-            elif error.errno not in _GONE:
+                giving.left.append(path_of(place))
+            elif error.errno not in GONE:
                 raise
             continue
         try:
             if not _give(entry, place, giving):
-                giving.left.append(_path(place))
+                giving.left.append(path_of(place))
             if stat.S_ISDIR(os.fstat(entry).st_mode):
                 below.append(name)
         finally:
@@ -185,7 +85,7 @@ def _adopt_names(directory: int, above: _Place | None, giving: _Giving) -> list[
     return below
 
 
-def _give(descriptor: int, place: _Place, giving: _Giving) -> bool:
+def _give(descriptor: int, place: Within, giving: _Giving) -> bool:
     """Give one open thing to the owner; False where it keeps another one. True also where its turn comes later."""
     status = os.fstat(descriptor)
     if (status.st_uid, status.st_gid) == giving.owner:
@@ -204,13 +104,13 @@ def _give(descriptor: int, place: _Place, giving: _Giving) -> bool:
 
 def _give_linked(workspace: int, inode: tuple[int, int], paths: list[str], giving: _Giving) -> bool:
     """Give a file all of whose names were seen: none of them is elsewhere on the host."""
-    directory = _open_directory(workspace, posixpath.dirname(paths[0]))
+    directory = open_directory(workspace, posixpath.dirname(paths[0]))
     if directory is None:
         return True
     try:
-        entry = openat2(directory, posixpath.basename(paths[0]), _ENTRY, resolve=_WITHIN)
+        entry = openat2(directory, posixpath.basename(paths[0]), _ENTRY, resolve=WITHIN)
     except OSError as error:
-        if error.errno not in (*_GONE, errno.EXDEV):
+        if error.errno not in (*GONE, errno.EXDEV):
             raise
         return True
     finally:
@@ -222,41 +122,3 @@ def _give_linked(workspace: int, inode: tuple[int, int], paths: list[str], givin
         return status.st_nlink == len(paths) and chown(entry, giving.owner)
     finally:
         os.close(entry)
-
-
-def _open_directory(workspace: int, path: str) -> int | None:
-    here = os.dup(workspace)
-    try:
-        for stretch in _stretches(path):
-            there = openat2(here, stretch, READ_DIRECTORY_ITSELF, resolve=_WITHIN)
-            os.close(here)
-            here = there
-    except OSError as error:
-        os.close(here)
-        if error.errno in (*_GONE, errno.EXDEV):
-            return None
-        raise
-    return here
-
-
-def _stretches(path: str) -> list[str]:
-    """Cut a path that may be longer than PATH_MAX into parts that a look-up takes."""
-    stretches: list[list[str]] = [["."]]
-    size = 0
-    for name in path.split("/") if path else ():
-        length = len(os.fsencode(name)) + 1
-        if size + length > _STRETCH:
-            stretches.append([])
-            size = 0
-        stretches[-1].append(name)
-        size += length
-    return ["/".join(stretch) for stretch in stretches]
-
-
-def _path(place: _Place | None, above: _Place | None = None) -> str:
-    """The path of a place, from one above it on."""
-    names = []
-    while place is not above and place is not None:
-        names.append(place.name)
-        place = place.above
-    return "/".join(reversed(names))

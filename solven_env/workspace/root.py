@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from types import TracebackType
 
+    from solven_env.workspace.sizes import DiskUse
+
 READ_LIMIT = 16 * 1024 * 1024
 """The bytes that `Root.read` accepts unless told otherwise."""
 
@@ -438,6 +440,13 @@ class Root:
         from solven_env.workspace.adoption import adopt  # once in a thread's life
 
         return adopt(self._descriptor, self.owner, is_former)
+
+    def disk_use(self) -> DiskUse:
+        """The size of the workspace with all that is in it (see `sizes`)."""
+        from solven_env.workspace.sizes import measure
+
+        with failures_as(WorkspaceError, "."):
+            return measure(self._descriptor)
 
     def adopt_directory(self, path: str) -> None:
         """Give one directory to `owner`, and nothing in it; no error where none stands there."""
