@@ -14,11 +14,13 @@ from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from solven_env.api import apply as apply
+    from solven_env.api import apply_many as apply_many
     from solven_env.api import apply_plan as apply_plan
     from solven_env.api import check_lock as check_lock
     from solven_env.api import contents as contents
     from solven_env.api import delete as delete
     from solven_env.api import diff as diff
+    from solven_env.api import diff_many as diff_many
     from solven_env.api import doctor as doctor
     from solven_env.api import explain as explain
     from solven_env.api import history as history
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
     from solven_env.api import save_plan as save_plan
     from solven_env.api import show as show
     from solven_env.api import status as status
+    from solven_env.api import status_many as status_many
     from solven_env.api import stop as stop
+    from solven_env.api import threads as threads
     from solven_env.api import validate as validate
     from solven_env.documents.diagnostics import Diagnostic as Diagnostic
     from solven_env.documents.diagnostics import Location as Location
@@ -57,9 +61,21 @@ __version__ = "0.1.0"
 _HOMES = {
     **dict.fromkeys(
         (
-            *("apply", "apply_plan", "check_lock", "contents", "delete", "diff", "doctor", "explain", "history"),
-            *("layer_diff", "layer_reset", "lock", "outdated", "plan", "promote", "recover", "render", "render_to"),
-            *("rollback", "run", "save_plan", "show", "status", "stop", "validate"),
+            *("apply", "apply_many", "apply_plan", "check_lock", "contents", "delete", "diff", "diff_many", "doctor"),
+            *("explain", "history", "layer_diff", "layer_reset", "lock", "outdated", "plan", "promote", "recover"),
+            *(
+                "render",
+                "render_to",
+                "rollback",
+                "run",
+                "save_plan",
+                "show",
+                "status",
+                "status_many",
+                "stop",
+                "threads",
+            ),
+            *("validate",),
         ),
         "solven_env.api",
     ),

@@ -23,18 +23,21 @@ from solven_env.report import (
     Report,
     ShowReport,
     ThreadReport,
+    failure_report,
+    is_failure,
     thread_report,
 )
 from solven_env.threads.thread import Thread
 from solven_env.workspace.storage import thread_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from solven_env.doctor.listing import Listing
     from solven_env.doctor.questions import Finding
     from solven_env.documents.diagnostics import Diagnostic
+    from solven_env.packages.locks import Lock
     from solven_env.packages.making import Builder
     from solven_env.profile.model import Profile
     from solven_env.profile.render import RenderedFile
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from solven_env.sandbox.limits import Reached
     from solven_env.sandbox.request import Request
     from solven_env.state.records import Record
+    from solven_env.threads.planning import Wanted
 
 EXAMPLE_THREAD = "example"
 
@@ -148,15 +152,60 @@ def diff(
     >>> solven_env.diff("solven", "thread-42").threads[0].state
     'pending'
     """
-    from solven_env import applying
+    from functools import partial
+
     from solven_env.profile.source import find_profile
     from solven_env.threads import planning
 
     _check_on_conflict(on_conflict)
-    found = Thread.find(thread, storage)
+    wanting = partial(planning.wanted_by_profile, source=find_profile(profile), inputs=inputs or {}, unset=unset)
+    return Report("diff", (_foretell(Thread.find(thread, storage), wanting, on_conflict, restore_record),))
+
+
+def diff_many(
+    profile: str | Path,
+    threads: Iterable[str],
+    *,
+    storage: str | Path | None = None,
+    inputs: Mapping[str, str] | None = None,
+    unset: Collection[str] = (),
+    on_conflict: OnConflict = "fail",
+    restore_record: bool = False,
+) -> Iterator[ThreadReport]:
+    """Report what `apply_many` would do, several threads at once: the report of each as it ends, in any order.
+
+        >>> [each.thread for each in solven_env.diff_many("solven", ["thread-42", "thread-43"]) if each.changes]
+        ['thread-43']
+
+    Errors as of `apply_many`.
+    """
+    from functools import partial
+
+    from solven_env.profile.source import find_profile
+    from solven_env.threads import many, planning
+
+    _check_on_conflict(on_conflict)
+    found, names = _several(threads, storage)
+    source, given = find_profile(profile), inputs or {}
+    lock = planning.check(source, found.name, given, unset)
+    wanting = partial(planning.wanted_by_profile, source=source, inputs=given, unset=unset, lock=lock)
+
+    def foretell_one(name: str) -> ThreadReport:
+        return _foretell(found.sibling(name), wanting, on_conflict, restore_record)
+
+    return many.each(names, foretell_one, failure_report)
+
+
+def _foretell(
+    found: Thread,
+    wanting: Callable[[Thread, Record | None], Wanted],
+    on_conflict: OnConflict,
+    restore_record: bool,
+) -> ThreadReport:
+    from solven_env import applying
+
     record = found.record(recover=restore_record)
-    wanted = planning.wanted_by_profile(found, record, find_profile(profile), inputs or {}, unset)
-    return Report("diff", (applying.foretell(found, wanted, record, on_conflict)[1],))
+    return applying.foretell(found, wanting(found, record), record, on_conflict)[1]
 
 
 def save_plan(
@@ -209,24 +258,53 @@ def status(
 
     `NeverAppliedError` for a thread that was never applied.
     """
-    from solven_env.packages import builds
     from solven_env.profile.source import find_profile
+
+    found = Thread.find(thread, storage)
+    _check_profile_named(profile, inputs)
+    source = None if profile is None else find_profile(profile)
+    return Report("status", (_status(found, source, inputs or {}, None),))
+
+
+def status_many(
+    threads: Iterable[str],
+    *,
+    profile: str | Path | None = None,
+    storage: str | Path | None = None,
+    inputs: Mapping[str, str] | None = None,
+) -> Iterator[ThreadReport]:
+    """Report as `status` does of many threads, several at once: the report of each as it ends, in any order.
+
+        >>> [each.thread for each in solven_env.status_many(solven_env.threads()) if each.state != "in-sync"]
+        ['thread-43']
+
+    Errors as of `apply_many`.
+    """
+    from solven_env.profile.source import find_profile
+    from solven_env.threads import many, planning
+
+    found, names = _several(threads, storage)
+    _check_profile_named(profile, inputs)
+    source, given = None if profile is None else find_profile(profile), inputs or {}
+    lock = None if source is None else planning.check(source, found.name, given)
+    return many.each(names, lambda name: _status(found.sibling(name), source, given, lock), failure_report)
+
+
+def _status(found: Thread, source: ProfileSource | None, inputs: Mapping[str, str], lock: Lock | None) -> ThreadReport:
+    from solven_env.packages import builds
     from solven_env.run import execute, relocking
     from solven_env.threads import noting, planning, sessions
 
-    found = Thread.find(thread, storage)
-    if inputs and profile is None:
-        raise UsageError("inputs are of use to a profile only", fix="Name the profile (--profile), or leave them out.")
     record = found.applied()
     wanted = planning.wanted_by_record(found, record)
     drift = planning.plan(found, wanted, record)[0]
     # A profile may ask for other builds than those that commands run above now.
     computed = drift
-    if profile is not None:
-        wanted = planning.wanted_by_profile(found, record, find_profile(profile), inputs or {})
+    if source is not None:
+        wanted = planning.wanted_by_profile(found, record, source, inputs, lock=lock)
         computed = planning.plan(found, wanted, record)[0]
     coming = noting.foresee(found, record, wanted.needs, computed.desired.builds)
-    report = thread_report(computed)._replace(
+    return thread_report(computed)._replace(
         profile=record.profile["name"],
         release=record.profile["release"],
         builds=tuple(build["key"] for build in computed.desired.builds.values()),
@@ -234,11 +312,30 @@ def status(
         missing_links=found.missing_links(record.settings, optional=True),
         unenforced=execute.unenforced(record),
         session=sessions.look(found, record),
-        remarks=(*builds.remarks(computed.desired.builds), *relocking.remarks(thread, drift.behind)),
+        remarks=(*builds.remarks(computed.desired.builds), *relocking.remarks(found.name, drift.behind)),
         carried=coming.done,
         to_carry=(*coming.pending, *coming.dropped),
     )
-    return Report("status", (report,))
+
+
+def threads(storage: str | Path | None = None, *, profile: str | None = None) -> tuple[str, ...]:
+    """The names of a storage's threads, sorted: all that an apply has begun with; or those that have a profile.
+
+        >>> solven_env.threads("./storage", profile="solven")
+        ('thread-42', 'thread-43')
+
+    `profile` is the `name` that profiles give themselves. Threads whose record cannot be read are among them, so that
+    the verbs which are given them say so; those of which no apply ended are not.
+    """
+    from solven_env.threads import many
+
+    found = Thread.find(EXAMPLE_THREAD, storage)
+    if profile is None:
+        return found.names()
+    had = many.each(
+        found.names(), lambda name: (name, found.sibling(name).profile_name()), lambda name, _: (name, profile)
+    )
+    return tuple(sorted(name for name, its in had if its == profile))
 
 
 def apply(
@@ -250,6 +347,7 @@ def apply(
     unset: Collection[str] = (),
     on_conflict: OnConflict = "fail",
     restore_record: bool = False,
+    wait: float = 0.0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Make a thread's workspace match a profile. The report's changes are those that were made.
@@ -259,26 +357,86 @@ def apply(
 
     `ConflictError` when the workspace holds changes that would be lost, unless `on_conflict` settles that: "merge"
     takes the lines of both sides where they do not overlap, "keep" leaves the workspace's version, "overwrite" keeps it
-    in the generation first; `HeldError` while another apply has the thread; `LockError` when the profile's lock is out
-    of date; `BuildError` when packages cannot be installed; `DamagedRecordError` when the thread's record is damaged or
-    gone, unless `restore_record` has its newest whole generation take its place; `StorageError` when the storage is not
-    mounted, or another one than it should be. `progress` is told of a record that was restored, of a copied storage, of
-    builds that are made, what the backend does not enforce, and of programs that the profile needs of the host and
-    commands would not find (the report's `missing_programs`).
+    in the generation first; `HeldError` while another apply has the thread, for longer than `wait` seconds; `LockError`
+    when the profile's lock is out of date; `BuildError` when packages cannot be installed; `DamagedRecordError` when
+    the thread's record is damaged or gone, unless `restore_record` has its newest whole generation take its place;
+    `StorageError` when the storage is not mounted, or another one than it should be. `progress` is told of a record
+    that was restored, of a copied storage, of builds that are made, what the backend does not enforce, and of programs
+    that the profile needs of the host and commands would not find (the report's `missing_programs`).
     """
+    from functools import partial
+
     from solven_env import applying
     from solven_env.profile.source import find_profile
     from solven_env.threads import planning
 
     _check_on_conflict(on_conflict)
-    source = find_profile(profile)
-
-    def wanting(found: Thread, record: Record | None) -> planning.Wanted:
-        return planning.wanted_by_profile(found, record, source, inputs or {}, unset)
-
-    found = Thread.find(thread, storage)
-    report = applying.apply(found, wanting, on_conflict=on_conflict, restore_record=restore_record, progress=progress)
+    wanting = partial(planning.wanted_by_profile, source=find_profile(profile), inputs=inputs or {}, unset=unset)
+    report = applying.apply(
+        Thread.find(thread, storage),
+        wanting,
+        on_conflict=on_conflict,
+        restore_record=restore_record,
+        wait=_seconds(wait),
+        progress=progress,
+    )
     return Report("apply", (report,))
+
+
+def apply_many(
+    profile: str | Path,
+    threads: Iterable[str],
+    *,
+    storage: str | Path | None = None,
+    inputs: Mapping[str, str] | None = None,
+    unset: Collection[str] = (),
+    on_conflict: OnConflict = "fail",
+    restore_record: bool = False,
+    wait: float = 0.0,
+    canary: int = 0,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Iterator[ThreadReport]:
+    """Apply a profile to many threads, several at once, and yield the report of each as it ends.
+
+        >>> threads = [f"thread-{number}" for number in range(1000)]
+        >>> [each.thread for each in solven_env.apply_many("solven", threads) if each.error]
+        []
+
+    The profile and its lock are read once, and a build that is missing is made once. What is wrong with these, with a
+    thread's name or with the storage is raised by the call itself, before anything is done. What `apply` raises for one
+    thread alone is the `error` of its report, whose state is "failed", or "conflict" with the plan. The first `canary`
+    threads come first: the others are left alone if one of them fails or conflicts. `progress` is called by several
+    threads of this process; lines about one of the threads begin with its name.
+
+    KeyboardInterrupt, and the end of the iterator, let no more threads begin: those that have begun end, or leave what
+    the next apply finishes. The reports that still come are given before the interrupt is raised.
+    """
+    from functools import partial
+
+    from solven_env import applying
+    from solven_env.packages.steps import about
+    from solven_env.profile.source import find_profile
+    from solven_env.threads import many, planning
+
+    _check_on_conflict(on_conflict)
+    found, names = _several(threads, storage)
+    source, given, seconds = find_profile(profile), inputs or {}, _seconds(wait)
+    lock = planning.check(source, found.name, given, unset)
+    wanting = partial(planning.wanted_by_profile, source=source, inputs=given, unset=unset, lock=lock)
+    together = applying.Together(progress, many.Once())
+
+    def apply_one(name: str) -> ThreadReport:
+        return applying.apply(
+            found.sibling(name),
+            wanting,
+            on_conflict=on_conflict,
+            restore_record=restore_record,
+            wait=seconds,
+            progress=about(name, progress),
+            together=together,
+        )
+
+    return many.each(names, apply_one, failure_report, canary=canary, is_bad=is_failure)
 
 
 def apply_plan(
@@ -756,6 +914,28 @@ def _lock_builder(profile: Profile, progress: Callable[[str], None]) -> Builder:
 
     builder = builds.builder(config.load(os.environ), os.environ, backends.find(profile.sandbox.backend))
     return builder.telling(progress)
+
+
+def _several(threads: Iterable[str], storage: str | Path | None) -> tuple[Thread, tuple[str, ...]]:
+    """The storage's thread of which those of these names are siblings, and the names, each once.
+
+    UsageError for what is no name of a thread, before anything is done.
+    """
+    if isinstance(threads, str):
+        raise UsageError("the threads are one text", fix=f"Give a list: [{threads!r}].")
+    names = tuple(dict.fromkeys(map(thread_id, threads)))
+    return Thread.find(names[0] if names else EXAMPLE_THREAD, storage), names
+
+
+def _seconds(wait: float) -> float:
+    if not 0 <= wait < float("inf"):
+        raise UsageError(f"wait is {wait}", fix="Give a number of seconds, 0 or more.")
+    return wait
+
+
+def _check_profile_named(profile: str | Path | None, inputs: Mapping[str, str] | None) -> None:
+    if inputs and profile is None:
+        raise UsageError("inputs are of use to a profile only", fix="Name the profile (--profile), or leave them out.")
 
 
 def _checked(request: Request) -> Request:

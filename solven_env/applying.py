@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import posixpath
 from contextlib import nullcontext
+from functools import partial
 from itertools import filterfalse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env import __version__
 from solven_env.errors import StateError, WorkspaceError
@@ -22,16 +23,18 @@ from solven_env.run import execute, missing_programs, relocking
 from solven_env.sandbox import backends
 from solven_env.system.failures import shown
 from solven_env.threads import generations, noting, planning, uids
+from solven_env.threads.many import Once
 from solven_env.workspace.storage import check_readers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from solven_env.packages.about_layers import Fate
     from solven_env.packages.builds import Need
     from solven_env.reconcile.model import Change, OnConflict, Plan
     from solven_env.report import ThreadReport
     from solven_env.run.missing_programs import MissingProgram
+    from solven_env.sandbox.backends.protocol import Backend
     from solven_env.state.records import Record
     from solven_env.threads.planning import Wanted
     from solven_env.threads.thread import Thread
@@ -40,24 +43,39 @@ _OPENINGS = 10_000
 """Closed directories that an apply opens at most: commands may close them again as fast."""
 
 
+class Together(NamedTuple):
+    """Things that threads share which one call applies: a build that they lack is made once, a notice told once."""
+
+    progress: Callable[[str], None]
+    once: Once
+
+    def tell(self, line: str) -> None:
+        """Tell `progress` what is so for many threads."""
+        self.once(line, lambda: self.progress(line))
+
+
 def apply(
     found: Thread,
     wanting: Callable[[Thread, Record | None], Wanted],
     *,
     on_conflict: OnConflict = "fail",
     restore_record: bool = False,
+    wait: float = 0.0,
     progress: Callable[[str], None] = lambda _: None,
+    together: Together | None = None,
 ) -> ThreadReport:
     """Make a thread as it is wanted. The report's changes are those that were made.
 
     `wanting` is called with the thread and its record, under the thread's lock, and once before for a new thread: an
-    invalid profile or input leaves no trace of it. Errors and `progress` as of `api.apply`.
+    invalid profile or input leaves no trace of it. Errors, `wait` and `progress` as of `api.apply`. Threads that one
+    call applies have the same `together`.
     """
+    together = together or Together(progress, Once())
     if found.record(recover=restore_record) is None:
         wanting(found, None)
     check_readers(found.config.sandbox.group)
-    found = found.settled(progress)
-    with noting.held(found, progress):
+    found = found._replace(storage_id=together.once("storage", partial(found.settled, together.progress)).storage_id)
+    with noting.held(found, progress, wait=wait):
         if restore_record:
             found.restore_record(progress)
         record = found.record()
@@ -68,10 +86,10 @@ def apply(
         backend = backends.find(settings["backend"])
         notice = backend.notice(settings["network"])
         if notice:
-            progress(notice)
+            together.tell(notice)
         if lacking:
-            builder = builds.builder(found.config, os.environ, backend)
-            builds.obtain(lacking, builder, found.config, os.environ, progress)
+            identities = tuple(sorted(need.identity for need in lacking))
+            together.once(identities, partial(_make, found, lacking, backend, together.progress))
             # Once more, with the exact bytes of what the builds bring.
             computed, _ = planning.plan(found, wanted, computed.base, on_conflict)
             made = filter(lies_on_host, changes)
@@ -99,8 +117,8 @@ def apply(
     elif record is not None and coming.added != record.added:
         noting.note_all(found)
     for name in applied.locks:
-        progress(f"lock: the recorded text of the {name} packages was gone or damaged, and is written again")
-    missing = _tell_missing(found, computed, progress)
+        together.tell(f"lock: the recorded text of the {name} packages was gone or damaged, and is written again")
+    missing = _tell_missing(found, computed, progress, together)
     behind = relocking.catch_up(found, computed.behind, progress)
     return thread_report(computed)._replace(
         changes=changes,
@@ -112,6 +130,12 @@ def apply(
         carried=tuple(carried),
         to_carry=to_carry,
     )
+
+
+def _make(found: Thread, lacking: Sequence[Need], backend: Backend, progress: Callable[[str], None]) -> None:
+    """Make the builds that this host lacks."""
+    builder = builds.builder(found.config, os.environ, backend)
+    builds.obtain(lacking, builder, found.config, os.environ, progress)
 
 
 def foretell(
@@ -208,7 +232,9 @@ def _plan_all(
         opened += let_in(computed, found.create_root)
 
 
-def _tell_missing(found: Thread, computed: Plan, progress: Callable[[str], None]) -> tuple[MissingProgram, ...]:
+def _tell_missing(
+    found: Thread, computed: Plan, progress: Callable[[str], None], together: Together
+) -> tuple[MissingProgram, ...]:
     """Tell `progress` of links that lead nowhere, and of programs of the host that commands would not find.
 
     Returns the programs.
@@ -222,5 +248,5 @@ def _tell_missing(found: Thread, computed: Plan, progress: Callable[[str], None]
     keys = [build["key"] for build in computed.desired.builds.values()]
     missing = missing_programs.find(settings, found.storage, keys)
     if missing:
-        progress(f"programs: {missing_programs.told(missing)}. {missing_programs.fix(missing)}")
+        together.tell(f"programs: {missing_programs.told(missing)}. {missing_programs.fix(missing)}")
     return missing

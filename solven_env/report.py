@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+from solven_env.errors import ConflictError
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from solven_env.doctor.questions import Finding
@@ -31,6 +32,26 @@ FORMAT = 1
 """The format of `--format json`. It changes when a program that reads the present one would fail."""
 
 ThreadState = Literal["new", "in-sync", "pending", "drift", "conflict", "failed", "deleted"]
+
+
+def told_error(error: SolvenError) -> dict[str, object]:
+    """An error as plain data.
+
+    >>> from solven_env.errors import UsageError
+    >>> told_error(UsageError("there is no thread", fix="Name one."))
+    {'message': 'there is no thread', 'fix': 'Name one.', 'location': ''}
+    """
+    return {"message": error.message, "fix": error.fix, "location": error.location}
+
+
+def error_json(error: SolvenError, code: int) -> dict[str, object]:
+    """The same with its exit code on the command line.
+
+    >>> from solven_env.errors import UsageError
+    >>> error_json(UsageError("there is no thread", fix="Name one."), 2)
+    {'code': 2, 'message': 'there is no thread', 'fix': 'Name one.', 'location': ''}
+    """
+    return {"code": code, **told_error(error)}
 
 
 class ThreadReport(NamedTuple):
@@ -76,18 +97,22 @@ class ThreadReport(NamedTuple):
     """The limits that this host does not enforce."""
     session: SessionState | None = None
     """The thread's session on this host."""
+    error: SolvenError | None = None
+    """The error that the verb met with this thread, where many have been given to it. All but the first three, and the
+    changes of a conflict, are missing then.
+    """
     freed: int = 0
     """Bytes on disks that were freed. Only `delete` fills it, and the next."""
     has_workspace: bool = False
     """True if the workspace was kept."""
 
-    def to_json(self) -> dict[str, object]:
-        """The thread as plain data."""
+    def to_json(self, describe: Callable[[SolvenError], Mapping[str, object]] = told_error) -> dict[str, object]:
+        """The thread as plain data. `describe` gives its error as plain data."""
         return {
             "thread": self.thread,
             "state": self.state,
             "generation": self.generation,
-            "error": None,
+            "error": None if self.error is None else dict(describe(self.error)),
             "changes": [
                 {
                     "address": change.address,
@@ -115,33 +140,7 @@ class Report(NamedTuple):
 
     def to_json(self) -> dict[str, object]:
         """The report as plain data, in the format that users rely on."""
-        threads = [thread.to_json() for thread in self.threads]
-        for thread, described in zip(self.threads, threads, strict=True):
-            described["carried"] = _by_kind((*thread.carried, *thread.to_carry))
-        if self.command in ("diff", "plan"):
-            for thread, described in zip(self.threads, threads, strict=True):
-                described["remarks"] = [each._asdict() for each in thread.remarks]
-        if self.command == "status":
-            for thread, described in zip(self.threads, threads, strict=True):
-                described["profile"] = {"name": thread.profile, "release": thread.release}
-                described["builds"] = list(thread.builds)
-                described["added"] = {each.kind: _added(each) for each in thread.added}
-                described["missing_links"] = list(thread.missing_links)
-                described["interrupted"] = thread.is_interrupted
-                described["remarks"] = [each._asdict() for each in thread.remarks]
-                described["unenforced"] = [each._asdict() for each in thread.unenforced]
-                described["session"] = thread.session._asdict() if thread.session else None
-        if self.command == "delete":
-            for thread, described in zip(self.threads, threads, strict=True):
-                described |= {"freed": thread.freed, "workspace": "kept" if thread.has_workspace else "removed"}
-        if self.command in ("rollback", "recover"):
-            for thread, described in zip(self.threads, threads, strict=True):
-                described["restored"] = thread.restored
-        if self.command in ("apply", "rollback", "recover"):
-            for thread, described in zip(self.threads, threads, strict=True):
-                described["kept"] = _kept(thread.kept, thread.kept_at)
-                described["missing_programs"] = [each._asdict() for each in thread.missing_programs]
-                described["remarks"] = [each._asdict() for each in thread.remarks]
+        threads = [thread_json(self.command, thread) for thread in self.threads]
         return document(self.command, threads)
 
 
@@ -360,6 +359,51 @@ def document(command: str, threads: Iterable[Mapping[str, object]] = (), /, **mo
     return {"format": FORMAT, "command": command, "threads": list(threads), **more}
 
 
+def thread_json(
+    command: str, thread: ThreadReport, describe: Callable[[SolvenError], Mapping[str, object]] = told_error
+) -> dict[str, object]:
+    """What the documents of a command say of one thread, as plain data. `describe` as of `ThreadReport.to_json`."""
+    described = thread.to_json(describe)
+    if thread.error is not None:
+        return described
+    described["carried"] = _by_kind((*thread.carried, *thread.to_carry))
+    if command in ("diff", "plan", "status", "apply", "rollback", "recover"):
+        described["remarks"] = [each._asdict() for each in thread.remarks]
+    if command == "status":
+        described["profile"] = {"name": thread.profile, "release": thread.release}
+        described["builds"] = list(thread.builds)
+        described["added"] = {each.kind: _added(each) for each in thread.added}
+        described["missing_links"] = list(thread.missing_links)
+        described["interrupted"] = thread.is_interrupted
+        described["unenforced"] = [each._asdict() for each in thread.unenforced]
+        described["session"] = thread.session._asdict() if thread.session else None
+    if command == "delete":
+        described |= {"freed": thread.freed, "workspace": "kept" if thread.has_workspace else "removed"}
+    if command in ("rollback", "recover"):
+        described["restored"] = thread.restored
+    if command in ("apply", "rollback", "recover"):
+        described["kept"] = _kept(thread.kept, thread.kept_at)
+        described["missing_programs"] = [each._asdict() for each in thread.missing_programs]
+    return described
+
+
+def failure_report(thread: str, error: SolvenError) -> ThreadReport:
+    """The report of a thread with which a verb met an error; a conflict's has the plan.
+
+    >>> from solven_env.errors import HeldError
+    >>> failure_report("t1", HeldError("thread t1 is held")).state
+    'failed'
+    """
+    if isinstance(error, ConflictError):
+        return ThreadReport(thread, "conflict", error.generation, error.changes, error=error)
+    return ThreadReport(thread, "failed", 0, error=error)
+
+
+def is_failure(thread: ThreadReport) -> bool:
+    """True where nothing was done of what was asked."""
+    return thread.error is not None
+
+
 def thread_report(computed: Plan) -> ThreadReport:
     """The report of a plan, before anything is done."""
     generation = computed.base.generation if computed.base else 0
@@ -382,16 +426,6 @@ def _thread_state(computed: Plan, generation: int) -> ThreadState:
     if "drift" in causes:
         return "drift"
     return "pending" if causes or computed.is_interrupted else "in-sync"
-
-
-def error_json(error: SolvenError, code: int) -> dict[str, object]:
-    """An error as plain data. `code` is its exit code on the command line.
-
-    >>> from solven_env.errors import UsageError
-    >>> error_json(UsageError("there is no thread", fix="Name one."), 2)
-    {'code': 2, 'message': 'there is no thread', 'fix': 'Name one.', 'location': ''}
-    """
-    return {"code": code, "message": error.message, "fix": error.fix, "location": error.location}
 
 
 def _generation(generation: Generation) -> dict[str, object]:

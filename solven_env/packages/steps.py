@@ -44,6 +44,20 @@ class Finished(_Line):
     """The end of a step; empty where it failed."""
 
 
+def about(name: str, progress: Callable[[str], None]) -> Callable[[str], None]:
+    """The callback of one of several threads: `progress` gets its lines with the thread's name.
+
+    >>> about("thread-42", print)("uid: 61003 is free")
+    thread-42: uid: 61003 is free
+    """
+
+    def tell(line: str) -> None:
+        told = f"{name}: {line}" if line and not line.startswith(" ") else line
+        progress(type(line)(told, tuple(f"{name}: {each}" for each in line.steps)) if isinstance(line, _Line) else told)
+
+    return tell
+
+
 @contextmanager
 def step(progress: Callable[[str], None], doing: str, done: str) -> Iterator[Callable[[str], None]]:
     """Tell `progress` of a step that the block does, and how many seconds it took.

@@ -64,10 +64,14 @@ def diagnose(
     *,
     given: Mapping[str, str],
     environ: Mapping[str, str],
+    unset: Collection[str] = (),
 ) -> tuple[Diagnostic, ...]:
-    """Every mistake in a profile, in its order. A required input without a value gets the value `example`."""
+    """Every mistake in a profile, in its order. A required input without a value gets the value `example`.
+
+    UsageError for names in `given` and `unset` that are no inputs.
+    """
     declaration = _declaration(source.text, source.name, ecosystems)
-    chosen = choose(declaration.inputs, given=given, environ=environ, recorded={})
+    chosen = choose(declaration.inputs, given=given, environ=environ, recorded={}, unset=unset)
     stand_ins = dict.fromkeys(missing(declaration.inputs, chosen.values), "example")
     return _render(source, {**stand_ins, **chosen.values}, thread, ecosystems)[2]
 

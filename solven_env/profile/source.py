@@ -67,14 +67,17 @@ class ProfileSource(NamedTuple):
         return data
 
 
-def find_profile(profile: str | Path) -> ProfileSource:
+def find_profile(profile: str | Path | ProfileSource) -> ProfileSource:
     """The profile that `profile` names: text with `/` or ending in .yaml or .yml is a path, else a shipped name.
 
-    `-` is standard input, which can be read once. Raises `UsageError` if there is no such profile.
+    `-` is standard input, which can be read once. One that was found already is given back. Raises `UsageError` if
+    there is no such profile.
 
     >>> find_profile("solven").name
     'solven.yaml'
     """
+    if isinstance(profile, ProfileSource):
+        return profile
     if profile == STANDARD_INPUT:
         return ProfileSource(_read_standard_input(), STANDARD_INPUT_NAME, Path())
     text = str(profile)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+from _thread import allocate_lock
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,12 +27,14 @@ _MODE = 0o755
 class StorageRoot:
     """The directory at `path`, which need not be there yet. Nothing is opened before it is needed.
 
-    The operator's path to it may be, or go through, a link. Errors are OSErrors, unless said otherwise.
+    The operator's path to it may be, or go through, a link. Errors are OSErrors, unless said otherwise. Threads of this
+    process may share it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor = -1
+        self._turn = allocate_lock()
         self._missing: tuple[str, ...] = ()
         """Names at the end of the path that are missing, beneath the directory that the descriptor holds."""
 
@@ -41,11 +44,12 @@ class StorageRoot:
 
     def open(self) -> int:
         """The root's descriptor (O_PATH), which stays the object's. FileNotFoundError where the root is missing."""
-        if self._descriptor < 0:
-            self._reach()
-        if self._missing:
-            self._hold(os.open("/".join(self._missing), HOLD_DIRECTORY, dir_fd=self._descriptor))  # made meanwhile
-        return self._descriptor
+        with self._turn:
+            if self._descriptor < 0:
+                self._reach()
+            if self._missing:
+                self._hold(os.open("/".join(self._missing), HOLD_DIRECTORY, dir_fd=self._descriptor))  # made meanwhile
+            return self._descriptor
 
     def make(self) -> int:
         """The same; what is missing is made, with mode 0755 whatever the umask, and on disk afterwards.
@@ -53,18 +57,19 @@ class StorageRoot:
         It is made in the directory that was the nearest when the path was first looked at, whatever is mounted or
         unmounted since.
         """
-        if self._descriptor < 0:
-            self._reach()
-        for name in self._missing:
-            try:
-                with suppress(FileExistsError):
-                    os.mkdir(name, dir_fd=self._descriptor)
-                    os.chmod(name, _MODE, dir_fd=self._descriptor)
-                    _sync(self._descriptor)
-                self._hold(os.open(name, HOLD_DIRECTORY, dir_fd=self._descriptor), self._missing[1:])
-            except FileNotFoundError:  # a link to nowhere, or what is above was removed meanwhile
-                raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self.path)) from None
-        return self._descriptor
+        with self._turn:
+            if self._descriptor < 0:
+                self._reach()
+            for name in self._missing:
+                try:
+                    with suppress(FileExistsError):
+                        os.mkdir(name, dir_fd=self._descriptor)
+                        os.chmod(name, _MODE, dir_fd=self._descriptor)
+                        _sync(self._descriptor)
+                    self._hold(os.open(name, HOLD_DIRECTORY, dir_fd=self._descriptor), self._missing[1:])
+                except FileNotFoundError:  # a link to nowhere, or what is above was removed meanwhile
+                    raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self.path)) from None
+            return self._descriptor
 
     def look(self) -> About | None:
         """Identity of the root; None where it is missing, and then the nearest directory above it is held."""

@@ -56,13 +56,12 @@ def at_once(calls: Sequence[Callable[[], _T]]) -> list[_T]:
             if is_over.is_set():  # an interrupt came while the threads were started
                 return
             begun.append(ended[number])
-        _interruptions[get_ident()] = reading
         try:
-            results[number] = call()
+            with interrupted_by(reading):
+                results[number] = call()
         except BaseException as error:
             raised[number] = error
         finally:
-            del _interruptions[get_ident()]
             ended[number].set()
 
     try:
@@ -96,6 +95,24 @@ def at_once(calls: Sequence[Callable[[], _T]]) -> list[_T]:
         errors.clear()
         raised.clear()
     return [results[number] for number in range(len(calls))]
+
+
+class interrupted_by:  # noqa: N801 (a context manager without contextlib, which a session's start must not import)
+    """Have this thread end, in the block, as soon as a descriptor can be read."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._before: int | None = None
+
+    def __enter__(self) -> None:
+        self._before = interruption()
+        _interruptions[get_ident()] = self._descriptor
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is None:
+            del _interruptions[get_ident()]
+        else:
+            _interruptions[get_ident()] = self._before
 
 
 def interruption() -> int | None:

@@ -15,7 +15,7 @@ from solven_env.packages import about_layers, additions, builds, layers, store
 from solven_env.sandbox import backends
 from solven_env.state import contents
 from solven_env.state.records import record_key
-from solven_env.system import directories
+from solven_env.system import at_once, directories
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from solven_env.state.records import Record
     from solven_env.threads.thread import Thread
 
-_TRIES = 5
+_NOTING = 0.2
+"""Seconds for which whoever only notes something may have a thread."""
 _PAUSE = 0.05
-"""Seconds between two tries to have a thread that somebody holds: whoever only notes something has it for less."""
+"""Seconds between two tries to have a thread that somebody holds."""
 
 
 class Coming(NamedTuple):
@@ -167,16 +168,18 @@ def note(thread: Thread, record: Record, watched: Iterable[Watched]) -> None:
 
 
 @contextmanager
-def held(thread: Thread, progress: Callable[[str], None] = lambda _: None) -> Iterator[None]:
-    """Hold the thread. Whoever only notes something is waited for; HeldError for anybody else."""
+def held(thread: Thread, progress: Callable[[str], None] = lambda _: None, *, wait: float = 0.0) -> Iterator[None]:
+    """Hold the thread. Whoever only notes something is waited for, and an apply for `wait` seconds; then HeldError."""
+    end = time.monotonic() + max(wait, _NOTING)
     with ExitStack() as stack:
-        for left in reversed(range(_TRIES)):
+        while True:
             try:
                 stack.enter_context(thread.state.lock(thread.name, progress))
                 break
             except HeldError:
-                if not left:
+                if time.monotonic() >= end:
                     raise
+                at_once.check()
                 time.sleep(_PAUSE)
         yield
 

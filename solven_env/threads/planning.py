@@ -7,11 +7,11 @@ import stat
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
-from solven_env.errors import LockError, PlatformError, StateError, UsageError, raise_together
+from solven_env.errors import LockError, PlatformError, ProfileError, StateError, UsageError, raise_together
 from solven_env.packages import builds, locks
 from solven_env.packages.ecosystems import ECOSYSTEMS, rows
 from solven_env.profile.model import DEFAULT_MODE, Mount
-from solven_env.profile.prepare import packages, prepare
+from solven_env.profile.prepare import diagnose, packages, prepare
 from solven_env.reconcile import kinds
 from solven_env.reconcile.desired import desired, desired_here, recorded_as_desired
 from solven_env.reconcile.kinds import kind_of
@@ -58,16 +58,29 @@ def wanted_by_record(thread: Thread, record: Record) -> Wanted:
     return Wanted(recorded_as_desired(record), thread.needs(record))
 
 
+def check(source: ProfileSource, thread: str, inputs: Mapping[str, str], unset: Collection[str] = ()) -> locks.Lock:
+    """The lock of a profile that many threads are to have, once it is known that the profile can be had by one.
+
+    ProfileError and LockError for what is wrong with it, UsageError for what is no input. Each thread may have a value
+    of its own for a required input that is not given.
+    """
+    mistakes = diagnose(source, thread, rows(), given=inputs, environ=os.environ, unset=unset)
+    if mistakes:
+        raise ProfileError(mistakes)
+    return builds.read_lock(packages(source, rows(), os.environ), source.lock, source.name)
+
+
 def wanted_by_profile(
     thread: Thread,
     record: Record | None,
     source: ProfileSource,
     inputs: Mapping[str, str],
     unset: Collection[str] = (),
+    lock: locks.Lock | None = None,
 ) -> Wanted:
     """The wanted state that a profile asks for where this is recorded. The workspace is not looked at.
 
-    What is wrong with inputs, mounts and lock is raised together.
+    What is wrong with inputs, mounts and lock is raised together. `lock` is that of the profile, if it was checked.
     """
     recorded = record.inputs if record else {}
     met: list[SolvenError] = []
@@ -81,10 +94,11 @@ def wanted_by_profile(
         met.append(error)
         sections = packages(source, rows(), os.environ)  # which are the same whatever the inputs
     try:
-        lock = builds.read_lock(sections, source.lock, source.name)
+        lock = builds.read_lock(sections, source.lock, source.name) if lock is None else lock
     except LockError as error:
         met.append(error)
     raise_together(met)
+    assert lock is not None
     return Wanted(desired(prepared.profile, prepared.files, prepared.given), builds.needs(sections, lock))
 
 

@@ -102,6 +102,11 @@ class Thread(NamedTuple):
             raise NeverAppliedError(f"thread {self.name} was never applied{interrupted}", fix=fix)
         return found
 
+    def profile_name(self) -> str:
+        """The name of the profile that was applied last, if its record has to be recovered too; empty for none."""
+        record = self.record(recover=True)
+        return record.profile["name"] if record and record.generation else ""
+
     def restore_record(self, progress: Callable[[str], None]) -> None:
         """Have the newest whole generation take the place of a damaged record, of which `progress` is told."""
         restored = recovering.restore(self.state, self.name, vocabulary())
