@@ -48,6 +48,7 @@ class LimitsSection(NamedTuple):
     tmp_size: str | None = None
     wall_time: int | None = None
     memory: str | None = None
+    disk: str | None = None
     enforce: Literal["best-effort", "strict"] = "best-effort"
 
 

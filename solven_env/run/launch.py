@@ -193,6 +193,7 @@ def limits(recorded: Mapping[str, Any]) -> Limits:
         cpu_time=recorded.get("cpu_time"),
         memory=size(recorded.get("memory")),
         wall_time=recorded.get("wall_time"),
+        disk=size(recorded.get("disk")),
         strict=recorded.get("enforce") == "strict",
     )
 

@@ -26,8 +26,9 @@ class Limits(NamedTuple):
     """Limits of one command; None is no limit.
 
     `processes` counts threads too. `cpu_time` (seconds) and `open_files` are each process's; `file_size` (bytes) is
-    each file's; the others are the command's with all that it starts: `memory` (bytes), `wall_time` (seconds).
-    `strict`: where a cgroup is wanted and cannot be had, the command does not start.
+    each file's; `disk` (bytes) is what all commands of the session together may add to the thread's directories, which
+    is watched and may be overrun; the others are the command's with all that it starts: `memory` (bytes), `wall_time`
+    (seconds). `strict`: where a cgroup is wanted and cannot be had, the command does not start.
     """
 
     processes: int | None = None
@@ -36,6 +37,7 @@ class Limits(NamedTuple):
     cpu_time: int | None = None
     memory: int | None = None
     wall_time: int | None = None
+    disk: int | None = None
     strict: bool = False
 
 
@@ -55,7 +57,8 @@ class Evidence(NamedTuple):
 
     `out_of_time` is the limit of wall time at which it was killed. `cpu_time` is in seconds, of all its processes that
     were waited for. `processes` is how many were seen at one moment, `left` how many its first one left when it ended.
-    `is_tmp_full`: of the session, at the end. `refused_forks` and `oom_kills` are its cgroup's.
+    `is_tmp_full`: of the session, at the end. `refused_forks` and `oom_kills` are its cgroup's. `has_filled_disk`: it
+    was ended for what its session had added.
     """
 
     status: int
@@ -66,6 +69,7 @@ class Evidence(NamedTuple):
     is_tmp_full: bool = False
     refused_forks: int = 0
     oom_kills: int = 0
+    has_filled_disk: bool = False
 
 
 _RLIMITS = {
@@ -75,7 +79,7 @@ _RLIMITS = {
     "file_size": ("fsize", resource.RLIMIT_FSIZE, 0),
     "cpu_time": ("cpu", resource.RLIMIT_CPU, _GRACE),
 }
-_SIZES = ("memory", "file_size", "tmp_size")
+_SIZES = ("memory", "file_size", "tmp_size", "disk")
 _TIMES = ("cpu_time", "wall_time", "timeout")
 _UNITS = ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB"))
 
@@ -123,6 +127,8 @@ def judge(limits: Limits, tmp_size: int | None, evidence: Evidence) -> tuple[Rea
     found = [*filter(None, (evidence.out_of_time, _cpu_time(limits, evidence)))]
     if limits.memory is not None and evidence.oom_kills:
         found.append(reached("memory", limits.memory))
+    if limits.disk is not None and evidence.has_filled_disk:
+        found.append(reached("disk", limits.disk))
     found += filter(None, (_processes(limits, evidence),))
     if limits.file_size is not None and status == 128 + signal.SIGXFSZ:
         found.append(reached("file_size", limits.file_size, is_certain=False))

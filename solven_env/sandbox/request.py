@@ -178,7 +178,8 @@ def encode_request(request: Request) -> dict[str, Any]:
         "env": [(str.__str__(name), str.__str__(value)) for name, value in request.env.items()],
         "cwd": str.__str__(request.directory),
         "timeout": None if request.timeout is None else float(request.timeout),
-        "limits": request.limits._asdict(),
+        # Without those that there are not: a holder of an earlier release may not know them.
+        "limits": {name: value for name, value in request.limits._asdict().items() if value is not None},
         "keep_alive": float(request.keep_alive),
     }
 

@@ -243,7 +243,7 @@ def _settings(words: Vocabulary) -> Check:
                 {},  # each version has added some
                 {
                     **dict.fromkeys(("processes", "open_files", "cpu_time", "wall_time"), _limit),
-                    **dict.fromkeys(("file_size", "tmp_size", "memory"), none_or(_size)),
+                    **dict.fromkeys(("file_size", "tmp_size", "memory", "disk"), none_or(_size)),
                     "enforce": one_of("best-effort", "strict"),
                 },
             ),

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from solven_env.errors import HeldError, printable
 from solven_env.system.durable import link_new, write_new
-from solven_env.system.syscalls import file_system_type, openat2, refresh
+from solven_env.system.syscalls import LOCAL_TYPES, file_system_type, openat2, refresh
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -43,22 +43,6 @@ _TRIES = 20
 
 # How a storage answers that a file is another one now than it last knew: NFS, rclone.
 _CHANGED = (errno.ESTALE, errno.EIO)
-
-# File systems that one host alone mounts, so that its flock is enough (include/uapi/linux/magic.h, and their own
-# headers). Any other may be another host's too: FUSE, NFS, SMB, 9p, Ceph, Lustre, and what is not known here.
-_LOCAL_TYPES = frozenset(
-    {
-        0xEF53,  # ext2, ext3, ext4
-        0x58465342,  # xfs
-        0x9123683E,  # btrfs
-        0xCA451A4E,  # bcachefs
-        0xF2F52010,  # f2fs
-        0x2FC12FC1,  # zfs
-        0x01021994,  # tmpfs
-        0x858458F6,  # ramfs
-        0x794C7630,  # overlay
-    }
-)
 
 
 class Holder(NamedTuple):
@@ -81,7 +65,7 @@ class _Found(NamedTuple):
 
 def is_needed(descriptor: int) -> bool:
     """True where other hosts may mount the file system of an open directory: a flock does not hold them off."""
-    return file_system_type(descriptor) not in _LOCAL_TYPES
+    return file_system_type(descriptor) not in LOCAL_TYPES
 
 
 def is_lease(name: str) -> bool:

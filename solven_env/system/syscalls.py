@@ -53,6 +53,22 @@ _STATX_ATTR_MOUNT_ROOT = 0x2000
 
 _TRIES = 100
 
+LOCAL_TYPES = frozenset(
+    {
+        0xEF53,  # ext2, ext3, ext4
+        0x58465342,  # xfs
+        0x9123683E,  # btrfs
+        0xCA451A4E,  # bcachefs
+        0xF2F52010,  # f2fs
+        0x2FC12FC1,  # zfs
+        0x01021994,  # tmpfs
+        0x858458F6,  # ramfs
+        0x794C7630,  # overlay
+    }
+)
+"""Types of file systems that one host alone mounts (include/uapi/linux/magic.h, and their own headers). Any other may
+be another host's too: FUSE, NFS, SMB, 9p, Ceph, Lustre, and what is not known here."""
+
 
 class _OpenHow(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
@@ -201,6 +217,11 @@ def file_system_type(descriptor: int) -> int:
     if _libc.fstatfs(ctypes.c_int(descriptor), ctypes.byref(found)):
         _raise("fstatfs", "")
     return int(found.type)
+
+
+def is_local(descriptor: int) -> bool:
+    """True where no other host may mount the file system of an open file or directory."""
+    return file_system_type(descriptor) in LOCAL_TYPES
 
 
 def about(descriptor: int) -> About:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from solven_env.sandbox import cgroups, limits
+from solven_env.sandbox import cgroups, disk_look, limits
 from solven_env.sandbox.backends.bubblewrap import bwrap, counting
 from solven_env.system.plain import signal
 from solven_env.typed import TYPE_CHECKING
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from solven_env.sandbox.roots.sources import Memory
 
 TIMED_OUT = 124
+KILLED = 128 + signal.SIGKILL
+_LEEWAY = 1 << 20  # bytes that a command may still add which began when there was too much: a history, a log
 _NEVER = float("inf")
 
 
@@ -35,6 +37,9 @@ class Running:
         self.verdict: int | None = None  # the status that is decided already: killed or timed out
         allowed = request.limits.processes
         self.watch = counting.Watch(pid, status, allowed) if allowed is not None else None
+        self.disk_allowed = request.limits.disk  # bytes that its session may have added; see `check_disk`
+        self.failure: SolvenError | None = None  # what it is told in place of a status
+        self.has_filled_disk = False
         self.unreached: int | None = None  # what was counted at its start (`network.attempts`); None: not counted
         self.pidfd = os.pidfd_open(pid)
 
@@ -63,6 +68,20 @@ def attend(running: Running) -> None:
         kill(running, TIMED_OUT)
 
 
+def check_disk(running: Running, added: int, *, is_exact: bool) -> None:
+    """End the command when its session has added more than it may have, as far as was looked (`is_exact`: to the end).
+
+    One that began when there was too much already may tidy up: what it finds is allowed, and what it leaves of that.
+    """
+    if running.disk_allowed is None or running.limits.disk is None:
+        return
+    if added > running.disk_allowed or added >= disk_look.UNKNOWN:
+        running.has_filled_disk = True
+        kill(running, KILLED)
+    elif is_exact:
+        running.disk_allowed = max(running.limits.disk, min(running.disk_allowed, added + _LEEWAY))
+
+
 def end(running: Running, program: str, tmp: Memory | None) -> tuple[int | SolvenError, tuple[Reached, ...]]:
     """Reap a first process that has ended: the command's status, or why there was none, and the limits it reached.
 
@@ -76,6 +95,8 @@ def end(running: Running, program: str, tmp: Memory | None) -> tuple[int | Solve
     if running.group is not None:
         happened = cgroups.events(running.group)
         cgroups.remove(running.group)
+    if running.failure is not None:
+        return running.failure, ()
     status = running.verdict
     if status is None:
         status = bwrap.exit_status(said)
@@ -94,6 +115,7 @@ def end(running: Running, program: str, tmp: Memory | None) -> tuple[int | Solve
         is_tmp_full=tmp is not None and status != 0 and _is_full(tmp),
         refused_forks=happened.refused_forks,
         oom_kills=happened.oom_kills,
+        has_filled_disk=running.has_filled_disk,
     )
     return status, limits.judge(running.limits, tmp.size if tmp else None, evidence)
 

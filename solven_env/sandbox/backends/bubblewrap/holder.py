@@ -14,25 +14,26 @@ import select
 import time
 
 from solven_env.errors import SandboxError, SolvenError
-from solven_env.sandbox import cgroups, refusal, runtime, seccomp, signals, wire
+from solven_env.sandbox import cgroups, disk_look, refusal, runtime, seccomp, signals, wire
 from solven_env.sandbox.backends.bubblewrap import counting, ending, session_roots, starting
 from solven_env.sandbox.launch_plan import decode_plan
 from solven_env.sandbox.network import attempts
 from solven_env.sandbox.request import check_fits, decode_request
 from solven_env.sandbox.roots import devices, namespaces
 from solven_env.system.blocks import suppress
-from solven_env.system.plain import Socket, signal, socket
+from solven_env.system.plain import Socket, socket
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing import Any
 
     from solven_env.sandbox.backends.bubblewrap.counting import Watch
+    from solven_env.sandbox.backends.bubblewrap.disk_watch import Lookout
     from solven_env.sandbox.backends.bubblewrap.ending import Running
     from solven_env.sandbox.backends.bubblewrap.session_roots import StagedRoot
+    from solven_env.sandbox.launch_plan import LaunchPlan
     from solven_env.sandbox.limits import Reached
 
-_KILLED = 128 + signal.SIGKILL
 _LONGEST_WAIT = 86400.0  # seconds; epoll_wait counts milliseconds in an int, and a timeout may be infinite
 _OWN_DESCRIPTORS = 64
 # Its connection, two pidfds and a status; the namespace, and the pidfd and the leash or the counters, of a network; a
@@ -42,7 +43,7 @@ _DESCRIPTORS_A_COMMAND = 9
 
 class Session:
     """All that the holder knows. `clients`, `ending` and `watched` map descriptors: a connection's, and to that one a
-    first process's pidfd and what a `Watch` waits for.
+    first process's pidfd and what a `Watch` waits for. `lookouts` are by the descriptors of their channels.
 
     `room` is how many clients there are descriptors for; more wait until one leaves. `kept_until` is when a session
     without commands ends.
@@ -57,6 +58,7 @@ class Session:
         self.clients: dict[int, tuple[Socket, Running | None]] = {}
         self.ending: dict[int, int] = {}
         self.watched: dict[int, int] = {}
+        self.lookouts: dict[int, Lookout] = {}
         self.roots = session_roots.Roots(self.poll, unprivileged=unprivileged)
         self.cgroups = cgroups.find_parent()
         cgroups.clear(self.cgroups, name)  # what a killed holder has left
@@ -106,6 +108,8 @@ def main(listener: str, directory: str, name: str) -> None:
                 _step(session, descriptor)
             elif descriptor in session.clients:
                 _hear(session, descriptor)
+            elif descriptor in session.lookouts:
+                _hear_lookout(session, descriptor)
             elif descriptor in session.roots.helpers:
                 session_roots.lose_network(session.roots, descriptor)
                 _drop_roots(session)
@@ -134,7 +138,7 @@ def _hear(session: Session, client: int) -> None:
     if running is not None:
         if not wire.hear_again(connection):
             session.poll.unregister(client)  # at its end it stays readable
-        ending.kill(running, _KILLED)
+        ending.kill(running, ending.KILLED)
         return
     request = wire.receive_request(connection)
     if request == "status":
@@ -152,8 +156,10 @@ def _hear(session: Session, client: int) -> None:
         terminal = devices.open_terminal(streams, plan.uid, plan.gid)
         where, hidden = session_roots.have(session.roots, plan)
         unreached = _begin_to_count(session, where)
+        _watch_disk(session, plan, document["command"]["limits"].get("disk"))
         running = _start(session, session.roots.staged[where], document, streams, terminal)
         running.unreached = unreached
+        _bound_disk(session, running)
     except Exception as error:  # one launcher's plan, however wrong, ends no other's command
         if not isinstance(error, SolvenError):
             error = SandboxError(f"the sandbox could not be staged: {error!r}")
@@ -167,7 +173,7 @@ def _hear(session: Session, client: int) -> None:
         try:
             wire.send(connection, "started", terminal or (), hidden=hidden)
         except SandboxError:  # the kernel passes no terminal; other commands go on
-            ending.kill(running, _KILLED)
+            ending.kill(running, ending.KILLED)
     finally:
         for descriptor in (*streams, *(terminal or ())):
             os.close(descriptor)
@@ -230,7 +236,53 @@ def _reap(session: Session, client: int) -> None:
     del session.ending[running.pidfd]
     session.kept_until = max(session.kept_until, time.monotonic() + running.keep_alive)
     _part(session, client, outcome, found, lacked_network=lacked)
+    _order_lookouts(session)
     _drop_roots(session)
+
+
+def _watch_disk(session: Session, plan: LaunchPlan, limit: int | None) -> None:
+    """Have what a command is about to fill watched from now on, where it is to be kept to a limit."""
+    if limit is None:
+        return
+    from solven_env.sandbox.backends.bubblewrap import disk_watch  # most sessions have no such limit
+
+    disk_watch.widen(session.lookouts, session.poll, plan)
+    _order_lookouts(session, limit)
+
+
+def _bound_disk(session: Session, running: Running) -> None:
+    """Allow a command that begins when there is too much already what is there; the next look says how much."""
+    limit = running.limits.disk
+    if limit is not None and sum(each.added for each in session.lookouts.values()) > limit:
+        running.disk_allowed = disk_look.UNKNOWN
+
+
+def _hear_lookout(session: Session, descriptor: int) -> None:
+    from solven_env.sandbox.backends.bubblewrap import disk_watch
+
+    lookout = session.lookouts[descriptor]
+    watched = [each for _, each in session.clients.values() if each is not None and each.disk_allowed is not None]
+    if not disk_watch.hear(lookout):
+        session.poll.unregister(descriptor)
+        disk_watch.bury(session.lookouts.pop(descriptor))
+        for running in watched:
+            running.failure = SandboxError("what watches the limit of disk has ended", fix="Run it again.")
+            ending.kill(running, ending.KILLED)
+        return
+    is_exact = all(each.is_exact for each in session.lookouts.values())
+    for running in watched:
+        ending.check_disk(running, disk_watch.added(session.lookouts), is_exact=is_exact)
+    _order_lookouts(session)
+
+
+def _order_lookouts(session: Session, *beside: int) -> None:
+    """Tell what commands may have added, those `beside` that are about to start included."""
+    if not session.lookouts:
+        return
+    from solven_env.sandbox.backends.bubblewrap import disk_watch
+
+    allowed = [each.disk_allowed for _, each in session.clients.values() if each and each.verdict is None]
+    disk_watch.order(session.lookouts, [*beside, *(each for each in allowed if each is not None)])
 
 
 def _begin_to_count(session: Session, where: str) -> int | None:

@@ -1,0 +1,215 @@
+"""One look at how much disk the directories of a thread take, while an agent changes them.
+
+What is counted is blocks, as du(1) counts them, an inode once. A file counts at least 4 KiB and each further name of it
+512 bytes: otherwise empty files and hard links would use up the host's inodes, and make each look as long as an agent
+likes. A file system of other hosts (FUSE, NFS) counts the larger of blocks and size, since a bucket keeps no holes.
+
+No link is followed and no mount is crossed: each directory is opened from the one above (openat2(2)). Directories below
+level 512 are walked after all others, from descriptors that are kept for them, so that neither depth nor long paths end
+a look. More than 1,024 such directories at once, or one that no descriptor is left for, cannot be looked at: then the
+look is not `whole`, and whoever asks must believe the worst. Memory is bounded: of more than 250,000 entries only
+larger ones are remembered, and a small file that is renamed during a look may then count twice.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+
+from solven_env.system import syscalls
+from solven_env.system.blocks import READ_DIRECTORY_ITSELF, holding, suppress
+from solven_env.typed import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+FILE, NAME = 4096, 512
+"""Bytes that a file counts at least, and that each further name of it counts."""
+UNKNOWN = 1 << 62
+"""Bytes that are said of what cannot be looked at: more than any limit."""
+PACE = 500
+"""Entries a second that a look asks a file system of other hosts for."""
+
+_BLOCK = 512  # st_blocks counts these, whatever the file system's own are (stat(2))
+_LEVELS = 512
+_MOST_DEEP = 1024
+_REMEMBERED = 250_000
+_LARGE = 1 << 20
+_PIECE = 16  # entries between two moments at which the pace is kept
+_BELOW = syscalls.CONFINED | syscalls.RESOLVE_NO_XDEV
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV, errno.ESTALE)
+_WITHOUT_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+
+
+class Tree(NamedTuple):
+    """A directory of the host. `beneath` is resolved through no link: an agent may write there."""
+
+    path: str
+    beneath: str = ""
+
+
+class Look:
+    """What one look has found so far. Entries are remembered over all of its trees, so that none counts twice.
+
+    `is_local`: the file systems are this host's alone. `whole` is False once something could not be looked at.
+    """
+
+    def __init__(self, *, is_local: bool) -> None:
+        self.is_local = is_local
+        self.whole = True
+        self.devices: set[int] = set()
+        self._seen: set[tuple[int, int]] = set()
+        self._asked = 0
+        self._began = time.monotonic()
+
+    def take(self, tree: Tree, enough: float) -> int:
+        """The bytes of a tree that were not counted yet; no more is looked at once they are more than `enough`."""
+        return self._sum(tree, enough, before=None)
+
+    def take_before(self, tree: Tree, moment: int) -> int:
+        """The bytes of what was there at a `moment` (nanoseconds since 1970), as it is now.
+
+        A file counts unless it was born later. Where births are not known, all that is there counts.
+        """
+        return self._sum(tree, float("inf"), before=moment)
+
+    def take_open(self, pids: Collection[int]) -> int:
+        """The bytes of files on the trees' file systems that processes have open and that were not counted yet.
+
+        These are files without a name, and those that are open for writing, wherever they were moved to. A descriptor
+        that is nowhere but in a message of a socket is not seen, nor a file that is only mapped.
+        """
+        total = 0
+        for pid in pids:
+            with suppress(OSError), os.scandir(f"/proc/{pid}/fd") as descriptors:  # it may end meanwhile
+                total += sum(map(self._open_file, descriptors))
+        return total
+
+    def _open_file(self, descriptor: os.DirEntry[str]) -> int:
+        try:
+            about = descriptor.stat()
+            is_written = descriptor.stat(follow_symlinks=False).st_mode & stat.S_IWUSR  # proc(5)
+        except OSError:
+            return 0
+        is_ours = stat.S_ISREG(about.st_mode) and about.st_dev in self.devices and (is_written or not about.st_nlink)
+        if not is_ours or (about.st_dev, about.st_ino) in self._seen:
+            return 0
+        return self._count(about)
+
+    def _sum(self, tree: Tree, enough: float, before: int | None) -> int:
+        total = 0
+        with suppress(FileNotFoundError), holding(_open(tree)) as directory:
+            about = os.fstat(directory)
+            self.devices.add(about.st_dev)
+            if (about.st_dev, about.st_ino) in self._seen:  # a link to the thread's own directory
+                return 0
+            self._seen.add((about.st_dev, about.st_ino))
+            total = self._bytes(about)
+            for size in self._walk(directory, before):
+                total += size
+                if total > enough:
+                    break
+        return total
+
+    def _walk(self, top: int, before: int | None) -> Iterator[int]:
+        """The bytes of each entry beneath an open directory."""
+        deep = [os.dup(top)]
+        levels: list[_Level] = []
+        try:
+            while deep:
+                levels.append(_Level(deep.pop()))
+                while levels:
+                    entry = levels[-1].next()
+                    if entry is None:
+                        levels.pop().close()
+                        continue
+                    self._keep_pace()
+                    with suppress(FileNotFoundError):
+                        about = entry.stat(follow_symlinks=False)
+                        yield self._entry(levels[-1].descriptor, entry.name, about, before)
+                        if stat.S_ISDIR(about.st_mode) and not self._descend(levels, deep, entry.name):
+                            self.whole = False
+        finally:
+            for level in levels:
+                level.close()
+            for descriptor in deep:
+                os.close(descriptor)
+
+    def _descend(self, levels: list[_Level], deep: list[int], name: str) -> bool:
+        """Open a directory, to be walked now or later; False where there is no room for it."""
+        if len(levels) >= _LEVELS and len(deep) >= _MOST_DEEP:
+            return False
+        try:
+            opened = syscalls.openat2(levels[-1].descriptor, name, READ_DIRECTORY_ITSELF, resolve=_BELOW)
+            if len(levels) >= _LEVELS:
+                deep.append(opened)
+            else:
+                levels.append(_Level(opened))
+        except OSError as error:
+            return error.errno not in _WITHOUT_DESCRIPTORS
+        return True
+
+    def _entry(self, directory: int, name: str, about: os.stat_result, before: int | None) -> int:
+        if before is not None and about.st_ctime_ns >= before and _was_born_after(directory, name, before):
+            return 0
+        if (about.st_dev, about.st_ino) in self._seen:
+            return NAME
+        return self._count(about)
+
+    def _count(self, about: os.stat_result) -> int:
+        size = self._bytes(about)
+        if len(self._seen) < _REMEMBERED or size >= _LARGE:
+            self._seen.add((about.st_dev, about.st_ino))
+        return size
+
+    def _bytes(self, about: os.stat_result) -> int:
+        size = about.st_blocks * _BLOCK
+        return max(size, FILE) if self.is_local else max(size, about.st_size, FILE)
+
+    def _keep_pace(self) -> None:
+        self._asked += 1
+        if not self.is_local and self._asked % _PIECE == 0:
+            time.sleep(max(0.0, self._began + self._asked / PACE - time.monotonic()))
+
+
+class _Level:
+    """A directory that is being read. Its entries come as they are asked for, however many there are."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        try:
+            self._entries = os.scandir(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    def next(self) -> os.DirEntry[str] | None:
+        try:
+            return next(self._entries, None)
+        except OSError:  # what is left cannot be read: it was removed, or its daemon has died
+            return None
+
+    def close(self) -> None:
+        self._entries.close()
+        os.close(self.descriptor)
+
+
+def is_local(tree: Tree) -> bool:
+    """True where the tree's file system is this host's alone, so that what it has free tells of what was written."""
+    with holding(_open(tree)) as directory:
+        return syscalls.is_local(directory)
+
+
+def _open(tree: Tree) -> int:
+    with holding(os.open(tree.path, syscalls.HOLD_DIRECTORY)) as base:
+        return syscalls.openat2(base, tree.beneath or ".", READ_DIRECTORY_ITSELF)
+
+
+def _was_born_after(directory: int, name: str, moment: int) -> bool:
+    try:
+        with holding(os.open(name, syscalls.O_PATH | os.O_NOFOLLOW, dir_fd=directory)) as opened:
+            return syscalls.about(opened).born >= moment
+    except OSError:  # gone already
+        return True
