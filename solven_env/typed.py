@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NamedTuple as NamedTuple
 else:
+    from _operator import itemgetter  # built in: `operator` would be one more file to read
 
     class _Fields(type):
         """Names the places of a tuple by the annotations of its class."""
@@ -26,13 +27,15 @@ else:
             return super().__new__(kind, name, bases, body)
 
     def _place(number):
-        return property(lambda self: self[number])
+        return property(itemgetter(number))  # a quarter of what a function of Python's own takes
 
     class NamedTuple(tuple, metaclass=_Fields):
         """A frozen tuple whose places have names, and defaults where the class gives them a value."""
 
         def __new__(cls, *values, **named):
             names = cls._fields
+            if len(values) == len(names) and not named:
+                return tuple.__new__(cls, values)
             lacking = len(names) - len(values)
             if lacking and not named and 0 < lacking <= len(cls._defaults):
                 values += cls._defaults[-lacking:]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from solven_env.errors import LockError
 from solven_env.packages.locks import names
+from solven_env.system import reread
 from solven_env.system.blocks import READ_DIRECTORY, holding
 from solven_env.system.durable import write_over
 from solven_env.system.failures import failure
@@ -27,17 +28,24 @@ def read(directory: Path) -> dict[str, bytes]:
     found = {}
     for name in names():
         try:
-            with open(directory / name, "rb", opener=_open) as file:
-                about = os.fstat(file.fileno())
-                if not stat.S_ISREG(about.st_mode):
-                    fix = "Look at it and move it away."
-                    raise LockError("something else than a file stands here", fix=fix, location=str(directory / name))
-                found[name] = file.read(MAX_BYTES)
+            known = reread.recall(os.stat(directory / name))
+            found[name] = _read(directory / name) if known is None else known
         except FileNotFoundError:
             continue
         except OSError as error:
             raise failure(LockError, str(directory / name), error) from error
     return found
+
+
+def _read(path: Path) -> bytes:
+    with open(path, "rb", opener=_open) as file:
+        about = os.fstat(file.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            fix = "Look at it and move it away."
+            raise LockError("something else than a file stands here", fix=fix, location=str(path))
+        data = file.read(MAX_BYTES)
+        reread.remember(about, os.fstat(file.fileno()), data)
+        return data
 
 
 def _open(path: str, flags: int) -> int:

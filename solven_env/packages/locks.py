@@ -18,6 +18,7 @@ from solven_env.documents.diagnostics import closest, quoted
 from solven_env.errors import LockError, UsageError
 from solven_env.packages import lock_text
 from solven_env.packages.ecosystems import ECOSYSTEMS
+from solven_env.system.lately import lately
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -117,6 +118,11 @@ def files(lock: Lock, sections: Sections) -> dict[str, bytes]:
 
 def check(found: Mapping[str, bytes], sections: Sections, *, profile: str, where: str) -> Lock:
     """The lock in the files that were found at `where`, if it is the one of these sections; else LockError."""
+    return _check(found, sections, profile, where)
+
+
+@lately(16)
+def _check(found: Mapping[str, bytes], sections: Sections, profile: str, where: str) -> Lock:
     wanted = to_lock(sections)
     if not wanted:
         return {}

@@ -24,7 +24,10 @@ import os
 import re
 
 from solven_env.packages import manifest
+from solven_env.state.leases import is_needed
+from solven_env.system import reread
 from solven_env.system.blocks import READ_DIRECTORY, holding
+from solven_env.system.inotify import DirectoryWatch
 from solven_env.system.publishing import locked, refusals_told, staged, sweep_scratch
 from solven_env.system.syscalls import HOLD_DIRECTORY, sync_file_system
 from solven_env.typed import TYPE_CHECKING, NamedTuple
@@ -84,12 +87,17 @@ def read(cache: Path, key: str) -> Build | None:
     """The build under a key as it says it is, whole or not."""
     path = _directory(cache) / key
     try:
-        about = json.loads((path / "build.json").read_bytes())
-        if about["format"] != FORMAT or about["key"] != key:
-            return None
-        return Build(about["kind"], key, about["instance"], path)
+        return _said(reread.read(path / "build.json"), path)
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+@functools.lru_cache(maxsize=64)
+def _said(text: bytes, path: Path) -> Build | None:
+    about = json.loads(text)
+    if about["format"] != FORMAT or about["key"] != path.name:
+        return None
+    return Build(about["kind"], path.name, about["instance"], path)
 
 
 def obtain(cache: Path, key: str, inputs: Mapping[str, object], fill: Callable[[Path], None]) -> Build:
@@ -144,12 +152,41 @@ def first_changed(build: Build) -> str | None:
 
     One look at each directory, a few milliseconds for a thousand: what was added, removed or renamed has changed its
     time. Where one has another time, all is compared and read. Bytes that were changed in place are not seen before.
+    A process that looks for the second time has the kernel tell of changes in these directories from then on, and
+    looks once more when it does.
     """
     try:
-        paths, times = _parse_directories((build.path / "directories").read_bytes())
+        paths, times = _parse_directories(reread.read(build.path / "directories"))
     except (OSError, ValueError):
         return "."
-    return None if _are_untouched(build.tree, paths, times) else manifest.first_changed(build.path)
+    before = _looked_at.pop(build, ...)
+    if isinstance(before, DirectoryWatch) and before.is_quiet():
+        _looked_at[build] = before
+        return None
+    watch = _watch(build.tree, paths) if before is not ... else None  # begun first: no change comes in between
+    changed = None if _are_untouched(build.tree, paths, times) else manifest.first_changed(build.path)
+    if changed is None:
+        _looked_at[build] = watch
+        for old in tuple(_looked_at)[:-_MOST_WATCHED]:
+            _looked_at.pop(old, None)
+    return changed
+
+
+_looked_at: dict[Build, DirectoryWatch | None] = {}
+"""The builds that this process has found whole, the one that was looked at last at the end; None for one look."""
+_MOST_WATCHED = 8
+
+
+def _watch(tree: Path, paths: list[bytes]) -> DirectoryWatch | None:
+    """A watch over the directories of a tree; None where it could not be trusted, or is not to be had."""
+    top = os.fsencode(tree)
+    try:
+        with holding(os.open(tree, HOLD_DIRECTORY)) as opened:
+            if is_needed(opened):  # the same file systems, on which other hosts change what no watch here sees
+                return None
+        return DirectoryWatch(top + b"/" + path for path in paths)
+    except OSError:
+        return None
 
 
 def _are_untouched(tree: Path, paths: list[bytes], times: list[int]) -> bool:
@@ -163,7 +200,7 @@ def _are_untouched(tree: Path, paths: list[bytes], times: list[int]) -> bool:
 def file_beside(build: Build, name: str) -> bytes | None:
     """The file `name` that an ecosystem left beside the tree, a lock for workspaces say; None where it left none."""
     try:
-        return (build.path / name).read_bytes()
+        return reread.read(build.path / name)
     except FileNotFoundError:
         return None
 

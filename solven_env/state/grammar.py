@@ -37,6 +37,17 @@ class Vocabulary(NamedTuple):
     """The ecosystems of which the settings say so when there is no section."""
     backends: Collection[str]
 
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+def check_own(own: Mapping[str, Any]) -> None:
+    """Hold the fields of `OWN` to the grammar, where the rest of the record was held to it before."""
+    _OWN(own, "")
+
 
 def check(fields: Mapping[str, Any], words: Vocabulary) -> None:
     """Hold a record's fields, `format` aside, to the grammar."""
@@ -185,6 +196,14 @@ _sha256 = text_that(lambda text: not text or names.DIGEST.fullmatch(text), "dige
 _tagged = text_that(re.compile(rf"(sha256:{names.DIGEST.pattern})?").fullmatch, "digest")
 _target = text_that(names.is_absolute, "absolute path")
 
+OWN: Mapping[str, Check] = {
+    "incarnation": _drawn,
+    "generation": count(0, 2**53, "generation"),
+    "uid": none_or(count(1, 2**32 - 2, "uid of a thread")),
+}
+"""The fields in which the records of threads with one profile differ."""
+_OWN = table_with({name: OWN[name] for name in ("incarnation", "generation")}, OWN)
+
 _RECORDED = table_with(
     {"kind": text},
     {
@@ -260,8 +279,7 @@ def _record(words: Vocabulary) -> Check:
     resource = _resource(words)
     return table_with(
         {
-            "incarnation": _drawn,
-            "generation": count(0, 2**53, "generation"),
+            **{name: OWN[name] for name in ("incarnation", "generation")},
             "profile": table_of(text),
             "inputs": table_of(text),
             "settings": table,
@@ -270,7 +288,7 @@ def _record(words: Vocabulary) -> Check:
             "intended": none_or(table_of(_versions(resource), prefix="")),
         },
         {
-            "uid": none_or(count(1, 2**32 - 2, "uid of a thread")),
+            "uid": OWN["uid"],
             "added": _added(words),
             "about": _ABOUT,
         },

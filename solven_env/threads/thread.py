@@ -13,21 +13,24 @@ from solven_env.state import LocalState, contents, grammar, recovering
 from solven_env.state.records import Record, lock_key, record_key, rendered_key
 from solven_env.state.storage_root import StorageRoot
 from solven_env.system import directories, names
+from solven_env.system.lately import lately
 from solven_env.threads import known
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 from solven_env.workspace import root as roots
 from solven_env.workspace import storage as storages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
     from typing import Any
 
     from solven_env.config import Config
     from solven_env.packages.added import Added
     from solven_env.packages.builds import Need
+    from solven_env.packages.ecosystems import Ecosystem
     from solven_env.packages.layers import Home
     from solven_env.packages.store import Build
+    from solven_env.reconcile.kinds.kind import Kind
     from solven_env.sandbox.backends.protocol import Backend
 
 
@@ -191,6 +194,15 @@ class Thread(NamedTuple):
 
 def vocabulary() -> grammar.Vocabulary:
     """The words of a record that the tables of this version know."""
-    sections = {name: row.RECORDED for name, row in ECOSYSTEMS.items()}
+    return _vocabulary(dict(kinds.KINDS), dict(ECOSYSTEMS), backends.BACKENDS)
+
+
+@lately(2)
+def _vocabulary(
+    resources: Mapping[str, Kind],  # noqa: ARG001 - of which `kinds.recorded` makes the words
+    ecosystems: Mapping[str, Ecosystem],
+    names: Collection[str],
+) -> grammar.Vocabulary:
+    sections = {name: row.RECORDED for name, row in ecosystems.items()}
     stated = [row.NAME for row in rows() if row.IS_STATED_WHEN_ABSENT]
-    return grammar.Vocabulary(kinds.recorded(sections), sections, stated, backends.BACKENDS)
+    return grammar.Vocabulary(kinds.recorded(sections), sections, stated, names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -55,9 +55,12 @@ DAMAGES: list[Callable[[Path], object]] = [
 ]
 
 
+@pytest.mark.parametrize("looks", [0, 2])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_build_is_seen_and_made_again(tmp_path: Path, damage: Callable[[Path], object]) -> None:
+def test_a_damaged_build_is_seen_and_made_again(tmp_path: Path, damage: Callable[[Path], object], looks: int) -> None:
     made = store.obtain(tmp_path, KEY, INPUTS, fill)
+    for _ in range(looks):  # from the second one on, the kernel tells of changes
+        assert store.find(tmp_path, KEY) == made
     damage(made.path)
     assert store.find(tmp_path, KEY) is None
     again = store.obtain(tmp_path, KEY, INPUTS, fill)
@@ -90,6 +93,23 @@ TOUCHES: list[Callable[[Path], object]] = [
     lambda tree: rewrite(tree / "lib/six/__init__.py"),
     lambda tree: put_link(tree / "bin/link", "pip"),
 ]
+
+
+def test_a_build_is_looked_at_with_one_system_call_from_the_third_time_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.obtain(tmp_path, KEY, INPUTS, fill)
+    looks = []
+    untouched = store._are_untouched
+
+    def look(*of: Any) -> bool:
+        looks.append(of)
+        return untouched(*of)
+
+    monkeypatch.setattr(store, "_are_untouched", look)
+    for _ in range(4):
+        assert store.find(tmp_path, KEY)
+    assert len(looks) == 2
 
 
 def test_a_build_that_was_touched_is_whole_and_has_its_times_again(tmp_path: Path) -> None:
