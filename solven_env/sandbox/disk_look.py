@@ -51,7 +51,7 @@ class Tree(NamedTuple):
 
 
 class Look:
-    """What one look has found so far. Entries are remembered over all of its trees, so that none counts twice.
+    """A look that is going on. Entries are remembered over all of its trees, so that none counts twice.
 
     `is_local`: the file systems are this host's alone. `whole` is False once something could not be looked at.
     """

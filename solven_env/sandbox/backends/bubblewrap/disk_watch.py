@@ -42,7 +42,7 @@ _LAST_DESCRIPTOR = 1 << 20
 
 
 class DiskOrder(NamedTuple):
-    """What a helper is to do: trees with the moment (nanoseconds since 1970) from which what is written counts.
+    """Instructions for a lookout: trees with the moment (nanoseconds since 1970) from which what is written counts.
 
     `room` is how many bytes the session may add to them until a command has to be ended, and `enough` how many until
     all have to be; both are `_NOBODY` while there is none to be watched.
@@ -188,7 +188,7 @@ def _serve(channel: Socket, watch: _Watching) -> None:
 
 
 class _Watching:
-    """What a helper knows: the trees with what was in them at first, and what the session has `added` since.
+    """The work of a lookout: the trees with what was in them at first, and what the session has `added` since.
 
     `due` is when there is something to do (seconds of the monotonic clock).
     """
