@@ -627,7 +627,7 @@ def run(
         given = Request(command, shell, cwd, env or {}, network, backend, timeout, keep_alive)
         command = given._replace(streams=streams, terminal=terminal(streams, os.environ))
     request = _checked(command)
-    launch = execute.apply(Thread.find(thread, storage), request, progress)
+    launch = execute.commands_of(thread, storage).apply(request, progress)
     ended = execute.run(launch, progress)
     for each in ended.limits:
         on_limit(each)

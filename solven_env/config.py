@@ -134,7 +134,7 @@ def load(environ: Mapping[str, str]) -> Config:
     from the environment of the process, not from `environ`.)
     """
     named = environ.get(VARIABLE)
-    for path in [Path(named)] if named else [directory / FILE for directory in directories.configuration()]:
+    for path in places(environ):
         try:
             return _parsed(path.read_bytes(), str(path))
         except (FileNotFoundError, NotADirectoryError):
@@ -148,11 +148,16 @@ def load(environ: Mapping[str, str]) -> Config:
     return Config()
 
 
+def places(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """The files of which the first that is there is the host configuration."""
+    named = environ.get(VARIABLE)
+    return (Path(named),) if named else tuple(directory / FILE for directory in directories.configuration())
+
+
 def place(environ: Mapping[str, str]) -> Path:
     """The file of the host configuration: the one that is read, else the one in which the user would begin it."""
-    named = environ.get(VARIABLE)
-    places = [Path(named)] if named else [directory / FILE for directory in directories.configuration()]
-    return next((path for path in places if path.is_file()), places[0])
+    found = places(environ)
+    return next((path for path in found if path.is_file()), found[0])
 
 
 def common_uid(config: Config) -> int | None:

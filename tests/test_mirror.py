@@ -30,7 +30,7 @@ ELSEWHERE = {
     "threads/test_deleting.py": "packages/garbage.py",
     "threads/test_promoting.py": "cli/layer_promote.py",
     "run/test_own_layers.py": "cli/layer.py threads/own_layers.py",
-    "run/test_statuses.py": "run/execute.py sandbox/network/attempts.py",
+    "run/test_statuses.py": "sandbox/network/attempts.py",
     "run/test_uids.py": "threads/uids.py sandbox/roots/mapping.py sandbox/roots/trying.py",
     # Questions are asked of a host, a profile and a thread in which something is broken for real.
     "doctor/test_host.py": "doctor/basics.py",

@@ -111,7 +111,9 @@ def start_alone(
             os.chown(workspace, uid, uid)
         site = launch.Site(f"doctor-{secrets.token_hex(8)}", str(workspace), str(base), uid, program, slirp4netns)
         plan = launch.launch_plan(settings, site, stacks, host_tools.Tools(), network)
-        request = launch.planned(Request(("sh", "-c", script), timeout=_SECONDS), settings, host_tools.Tools())
+        request = launch.planned(
+            Request(("sh", "-c", script), timeout=_SECONDS), launch.defaults(settings, host_tools.Tools())
+        )
         backend, runtime = backends.find(backends.DEFAULT), str(base / "runtime")
         return finish(
             lambda streams: backend.run(plan, request._replace(streams=streams), runtime_dir=runtime, directory="")

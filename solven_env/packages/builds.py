@@ -79,7 +79,7 @@ def builder(config: Config, environ: Mapping[str, str], backend: Backend, progra
 
     variables = tuple(sorted(environ.items()))
     host = _host(variables)
-    if host.certificates is not None and not host.certificates.exists():  # deleted with the store
+    if not host.is_trusted_as_found:
         _host.cache_clear()
         host = _host(variables)
     networks = config.sandbox.networks
@@ -104,7 +104,7 @@ def obtain_to_use(
 
     One that was changed and cannot be made again is used as it is, and `progress` told so.
     """
-    found = [_in_use(find(need, config)) for need in needs]
+    found = [_found_to_use(need, config) for need in needs]
     lacking = [need for need, each in zip(needs, found, strict=True) if each is None]
     if not lacking:
         return [each for each in found if each is not None]
@@ -125,6 +125,13 @@ def obtain_to_use(
 
     made = iter(at_once([functools.partial(obtained, need) for need in lacking]))
     return [each or next(made) for each in found]
+
+
+def _found_to_use(need: Need, config: Config) -> tuple[Build, holding] | None:
+    """The same of the build that meets a need, which is looked at while it cannot be removed any more."""
+    key = known_key(need, config)
+    used = _in_use(store.read(directories.cache(), key)) if key else None
+    return used if used is not None and store.is_whole(used[0]) else None
 
 
 def _in_use(build: Build | None) -> tuple[Build, holding] | None:

@@ -42,6 +42,12 @@ def bundle(authorities: tuple[str, ...], cache: Path) -> Path | None:
     return path
 
 
+def sources(authorities: tuple[str, ...]) -> tuple[Path, ...]:
+    """The files that `bundle` reads."""
+    base, *added = authorities
+    return tuple(map(Path, (*((base,) if base else _SYSTEM), *added)))
+
+
 def variables(path: str) -> Mapping[str, str]:
     """Environment variables that make Python's, Node's, curl's and git's programs use the bundle at `path`."""
     return dict.fromkeys(_VARIABLES, path)

@@ -121,10 +121,15 @@ def present(home: Home, kind: str) -> Place | None:
     Where no link names it (earlier versions made none) it is the one that was used last: a mount changes `work`.
     """
     with suppress(OSError):
-        named = _parse(os.readlink(home.path / f"now-{kind}"))
+        named = _parse(os.readlink(present_link(home, kind)))
         if named is not None and named.kind == kind and (home.path / named.name).is_dir():
             return named
     return max((each for each in places(home) if each.kind == kind), key=lambda each: used(home, each), default=None)
+
+
+def present_link(home: Home, kind: str) -> Path:
+    """Path of the link that names the present layer of a kind."""
+    return home.path / f"now-{kind}"
 
 
 def place_of(own: Path) -> Place | None:
@@ -134,7 +139,7 @@ def place_of(own: Path) -> Place | None:
 
 def set_present(home: Home, place: Place) -> None:
     """Have `present` give this layer from now on."""
-    link = home.path / f"now-{place.kind}"
+    link = present_link(home, place.kind)
     staged = link.with_name(f".{link.name}-{os.urandom(4).hex()}")
     os.symlink(place.name, staged)
     os.replace(staged, link)

@@ -104,6 +104,12 @@ def authorities(environ: Mapping[str, str], read_file: Callable[[Path], bytes] |
     return base, *filter(None, (environ.get("NODE_EXTRA_CA_CERTS", ""), *npm))
 
 
+def authority_settings(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """The files in which `authorities` looks for names of others."""
+    homes = _homes(environ)
+    return *pip_settings.files(environ, *homes), *_npm_files(environ, *homes)
+
+
 def _homes(environ: Mapping[str, str]) -> tuple[Path, Path]:
     home = Path(environ.get("HOME") or "/")
     return home, directories.named("XDG_CONFIG_HOME", home / ".config", environ)

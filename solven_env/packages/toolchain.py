@@ -54,6 +54,8 @@ class Toolchain:
         self.progress: Callable[[str], None] = lambda _: None
         """The callback that is told of what is fetched and made; see `packages.steps`."""
         self._given = environ
+        self._trusted: tuple[Path, ...] = ()
+        self._trusted_as: tuple[tuple[int, ...] | None, ...] = ()
 
     def telling(self, progress: Callable[[str], None]) -> Toolchain:
         """The same host, which tells `progress`."""
@@ -106,7 +108,24 @@ class Toolchain:
     @functools.cached_property
     def certificates(self) -> Path | None:
         """The file of the authorities that it trusts."""
-        return certificates.bundle(registries.authorities(self._given), self.cache)
+        settings = registries.authority_settings(self._given)
+        before = [*map(_state, settings)]  # what changes while it is read is read again
+        authorities = registries.authorities(self._given)
+        files = certificates.sources(authorities)
+        self._trusted, self._trusted_as = (*settings, *files), (*before, *map(_state, files))
+        return certificates.bundle(authorities, self.cache)
+
+    @property
+    def trusted_files(self) -> tuple[Path, ...]:
+        """The files that decide `certificates`, and that one."""
+        made = self.certificates
+        return (*self._trusted, made) if made else self._trusted
+
+    @property
+    def is_trusted_as_found(self) -> bool:
+        """False once the authorities that the host trusts are others, or `certificates` was removed with the store."""
+        made = self.certificates
+        return (made is None or made.exists()) and tuple(map(_state, self._trusted)) == self._trusted_as
 
     @property
     def registries(self) -> Registries:
@@ -147,6 +166,14 @@ class Toolchain:
             publish_file(directory / "uv" / "uv.toml", text, mode=0o600)
             variables[name] = str(directory)
         return variables
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
 
 
 def host(cache: Path, environ: Mapping[str, str], config: Config = _DEFAULTS) -> Toolchain:

@@ -1,32 +1,41 @@
-"""Running commands in a thread: what was applied, this host's builds and the thread's layers, put into a sandbox."""
+"""Running commands in a thread: what was applied, this host's builds and the thread's layers, put into a sandbox.
+
+What commands of a thread have in common is found once and kept by who starts several (`Commands`): each of them looks
+only whether that still holds.
+"""
 
 from __future__ import annotations
 
+import functools
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.config import common_uid
 from solven_env.errors import SandboxError, SolvenError, UsageError, WorkspaceError
+from solven_env.packages import store
 from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.reconcile.model import parents
-from solven_env.run import launch
+from solven_env.run import launch, witnesses
 from solven_env.run.launch import Site, Stacked
 from solven_env.sandbox import backends
 from solven_env.sandbox.request import Request
 from solven_env.system import directories
 from solven_env.threads import noting, sessions, uids
 from solven_env.threads.noting import Watched
+from solven_env.threads.thread import Thread
 from solven_env.workspace.root import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from solven_env.packages.about_layers import Begun, Fate
     from solven_env.packages.host_tools import Tools
     from solven_env.packages.layers import Home
     from solven_env.packages.store import Build
     from solven_env.run.explanation import Explanation, ToldBuild
+    from solven_env.run.witnesses import Witness
     from solven_env.sandbox.backends.protocol import Backend
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.launch_plan import LaunchPlan
@@ -34,7 +43,6 @@ if TYPE_CHECKING:
     from solven_env.state.records import Record
     from solven_env.system.blocks import holding
     from solven_env.system.networks import Network
-    from solven_env.threads.thread import Thread
 
 
 class Launch(NamedTuple):
@@ -62,7 +70,8 @@ class Launch(NamedTuple):
 class _Had(NamedTuple):
     """The parts of this host that a command has: tools, builds with their layers, and what keeps all of them.
 
-    `begun` are the layers, by kind, and `directory` is the thread's own for the backend.
+    `begun` are the layers, by kind, `directory` is the thread's own for the backend, and `trusted` are the files that
+    say which certificate authorities the host trusts.
     """
 
     uid: int | None
@@ -73,6 +82,7 @@ class _Had(NamedTuple):
     begun: Mapping[str, tuple[Build, Begun]]
     layers: tuple[Watched, ...]
     directory: str
+    trusted: tuple[Path, ...]
 
 
 class _Chosen(NamedTuple):
@@ -83,6 +93,65 @@ class _Chosen(NamedTuple):
     network: Network
     program: str
     slirp4netns: str = ""
+
+
+class _Prepared(NamedTuple):
+    """Everything that the commands of a thread have in common, with nothing held.
+
+    It holds as long as its `witnesses` are as they were `seen`; None as long as nobody has looked at them.
+    """
+
+    thread: Thread
+    chosen: _Chosen
+    had: _Had
+    plan: LaunchPlan
+    defaults: launch.Defaults
+    witnesses: tuple[Witness, ...] = ()
+    seen: tuple[object, ...] | None = None
+
+
+class Commands:
+    """The commands of one thread: what is found for the first of them serves the others as long as it holds.
+
+        >>> commands = Commands("thread-42", None)
+        >>> execute.run(commands.apply(Request(("true",)))).status
+        0
+
+    Each command looks at the record, the layers, the host's configuration and the rest of `witnesses`, and anything
+    that is not as it was has everything found anew. Its builds are looked at for it alone, while it holds them. Nothing
+    is kept open between two commands. Several may be prepared at once.
+    """
+
+    def __init__(self, thread: str, storage: str | Path | None) -> None:
+        """Nothing is looked at before the first command."""
+        self.thread = thread
+        self.storage = storage
+        self._known: dict[tuple[str | None, str | None], _Prepared] = {}
+
+    def apply(self, request: Request, progress: Callable[[str], None] = lambda _: None) -> Launch:
+        """Prepare a checked request; see `apply`.
+
+        What the second command found is kept: the first may be the only one. It is kept if its witnesses were the same
+        before it looked and afterwards, so that nothing changed meanwhile.
+        """
+        asked = request.backend, request.network
+        known = self._known.get(asked)
+        if known is not None and known.seen is not None:
+            ready = _again(known, request, progress)
+            if ready is not None:
+                return ready
+        before = _looked_at(known) if known is not None else None
+        found, prepared = _apply(Thread.find(self.thread, self.storage), request, progress)
+        now = _looked_at(prepared) if before is not None else None
+        is_same = now is not None and before is not None and now[-2:] == before[-2:]
+        self._known[asked] = now if now is not None and is_same else prepared
+        return found
+
+
+@functools.lru_cache(maxsize=64)
+def commands_of(thread: str, storage: str | Path | None) -> Commands:
+    """The commands of a thread that this process starts now and then."""
+    return Commands(thread, storage)
 
 
 def run(prepared: Launch, progress: Callable[[str], None] = lambda _: None) -> Ended:
@@ -118,22 +187,80 @@ def apply(thread: Thread, request: Request, progress: Callable[[str], None] = la
     `progress` is told what is built and what becomes of the thread's own packages, a line at a time, and what the
     backend has to say. SandboxError for a thread that was never applied and for a network that is not to be had.
     """
+    return _apply(thread, request, progress)[0]
+
+
+def _apply(thread: Thread, request: Request, progress: Callable[[str], None]) -> tuple[Launch, _Prepared]:
+    """The launch, and what it has in common with the thread's next one."""
     chosen = _find(thread, request)
-    notice = chosen.backend.notice(request.network or chosen.record.settings["network"])
-    if notice:
-        progress(notice)
+    _notice(chosen, request, progress)
     thread = thread.settled(progress)
     had = _have(thread, chosen, progress, progress)
-    plan, planned = _plan(thread, chosen, request, had.uid, had.tools, had.stacks)
-    has_workdir = planned.directory == launch.workdir(chosen.record.settings) != "/"
+    prepared = _Prepared(
+        thread.anew(),
+        chosen,
+        had._replace(turn=None, used=()),
+        _plan(thread, chosen, had.uid, had.tools, had.stacks),
+        launch.defaults(chosen.record.settings, had.tools),
+    )
+    return _launch(prepared, thread, request, had), prepared
+
+
+def _again(known: _Prepared, request: Request, progress: Callable[[str], None]) -> Launch | None:
+    """The launch of a request by what a former one has found; None where that does not hold any more."""
+    thread, chosen = known.thread.anew(), known.chosen
+    record = chosen.record
+    try:
+        if witnesses.see(thread, known.witnesses) != known.seen:
+            return None
+    except (OSError, SolvenError):  # told by whoever finds everything anew
+        return None
+    _check(chosen.backend, record, request)
+    uid, turn = uids.for_command(thread, record, thread.home(record))
+    builds = [layer.build for layer in known.had.layers]
+    used = tuple(map(store.use, builds))
+    if uid != known.had.uid or None in used or not all(map(store.is_whole, builds)):
+        return None
+    _notice(chosen, request, progress)
+    for layer in known.had.layers:
+        _tell_lost(thread.name, layer, progress)
+    return _launch(known, thread, request, known.had._replace(turn=turn, used=tuple(filter(None, used))))
+
+
+def _launch(prepared: _Prepared, thread: Thread, request: Request, had: _Had) -> Launch:
+    """The launch of a request, with the workspace's working directory made if it is missing."""
+    chosen, planned = prepared.chosen, launch.planned(request, prepared.defaults)
+    has_workdir = planned.directory == prepared.defaults.workdir != "/"
     if has_workdir:
-        launch.check_workdir(planned.directory, plan)
+        launch.check_workdir(planned.directory, prepared.plan)
         _have_workdir(thread, planned.directory[1:], had.uid)
     named = thread.name if has_workdir and request.cwd is None else ""
     runtime = str(directories.runtime())
     return Launch(
-        *(plan, planned, chosen.backend, runtime, had.directory, named, had.turn, had.used),
+        *(prepared.plan, planned, chosen.backend, runtime, had.directory, named, had.turn, had.used),
         *(thread, chosen.record, had.layers),
+    )
+
+
+def _looked_at(prepared: _Prepared) -> _Prepared:
+    """The same with its witnesses as they are now; unseen if they cannot be looked at, or if it does not last."""
+    found = prepared._replace(witnesses=_witnesses(prepared), seen=None)
+    if any(layer.is_new or layer.to_install for _, layer in found.had.begun.values()):
+        return found
+    with suppress(OSError, SolvenError):
+        return found._replace(seen=witnesses.see(found.thread.anew(), found.witnesses))
+    return found
+
+
+def _witnesses(prepared: _Prepared) -> tuple[Witness, ...]:
+    """The facts that it was made from, beside the record and the storage."""
+    thread, chosen, had = prepared.thread, prepared.chosen, prepared.had
+    return (
+        *witnesses.of_thread(thread),
+        *witnesses.of_program(chosen.program),
+        *(witnesses.of_slirp4netns(chosen.slirp4netns) if chosen.slirp4netns else ()),
+        *witnesses.of_packages([each.need for each in had.layers], had.trusted),
+        *witnesses.of_layers(thread.home(chosen.record), [each.own for each in had.layers], had.directory),
     )
 
 
@@ -163,7 +290,8 @@ def tell(thread: Thread, request: Request) -> Explanation:
     if thread.storage_id is None:
         thread = thread._replace(storage_id="drawn-at-the-first-run")
     tools, stacks, builds = _known_packages(thread, chosen, thread.home(record))
-    plan, planned = _plan(thread, chosen, request, uids.foreseen(thread, record), tools, stacks)
+    plan = _plan(thread, chosen, uids.foreseen(thread, record), tools, stacks)
+    planned = launch.planned(request, launch.defaults(record.settings, tools))
     lacking = launch.unenforced(record.settings["limits"], chosen.backend)
     facts = explanation.Facts(thread.name, record, builds, lacking, request.env.keys())
     return explanation.tell(facts, plan, planned, chosen.backend, controlled=os.isatty(request.streams[0]))
@@ -182,24 +310,31 @@ def _find(thread: Thread, request: Request) -> _Chosen:
     record = thread.applied()
     settings, host = record.settings, thread.config.sandbox
     backend = backends.find(request.backend or settings["backend"])
-    launch.check_limits(settings["limits"], backend)
+    _check(backend, record, request)
     network = launch.network(request.network or settings["network"], backend, host.networks)
     program, slirp4netns = backend.locate(host, os.environ), ""
     if network == "internet":
         from solven_env.sandbox.network import locate_slirp4netns
 
         slirp4netns = locate_slirp4netns(search=os.environ.get("PATH"))
-    if request.keep_alive and not backend.HAS_SESSIONS:
-        fix = "Leave --keep-alive out."
-        raise UsageError(f"keep_alive: the backend {backend.NAME} has no session to keep", fix=fix)
     return _Chosen(record, backend, network, program, slirp4netns)
 
 
-def _plan(
-    thread: Thread, chosen: _Chosen, request: Request, uid: int | None, tools: Tools, stacks: Sequence[Stacked]
-) -> tuple[LaunchPlan, Request]:
+def _check(backend: Backend, record: Record, request: Request) -> None:
+    """Refuse limits that are not enforced here (SandboxError), and a session to keep where there is none."""
+    launch.check_limits(record.settings["limits"], backend)
+    if request.keep_alive and not backend.HAS_SESSIONS:
+        fix = "Leave --keep-alive out."
+        raise UsageError(f"keep_alive: the backend {backend.NAME} has no session to keep", fix=fix)
 
-    settings = chosen.record.settings
+
+def _notice(chosen: _Chosen, request: Request, progress: Callable[[str], None]) -> None:
+    notice = chosen.backend.notice(request.network or chosen.record.settings["network"])
+    if notice:
+        progress(notice)
+
+
+def _plan(thread: Thread, chosen: _Chosen, uid: int | None, tools: Tools, stacks: Sequence[Stacked]) -> LaunchPlan:
     site = Site(
         session=sessions.name(thread, chosen.record),
         workspace=str((thread.storage / "threads" / thread.name).absolute()),
@@ -210,8 +345,7 @@ def _plan(
         builder=common_uid(thread.config),
         owners=uids.owners(thread),
     )
-    plan = launch.launch_plan(settings, site, stacks, tools, chosen.network)
-    return plan, launch.planned(request, settings, tools)
+    return launch.launch_plan(chosen.record.settings, site, stacks, tools, chosen.network)
 
 
 def _have_workdir(thread: Thread, path: str, uid: int | None) -> None:
@@ -268,19 +402,29 @@ def _have(thread: Thread, chosen: _Chosen, progress: Callable[[str], None], tell
         watched.append(Watched(need, build, layer.path, layer.noted, layer.noted_stamp))
         if layer.is_new:
             _tell([each for each in layer.fates if each.name not in layer.to_install], tell)
-        lost = thread.lost(record, build, backend)
-        if lost:
-            fix = f"solven-env apply PROFILE {thread.name} begins anew"
-            progress(f"{need.kind}: {need.ecosystem.TARGET} is broken, since commands removed {lost} of it; {fix}")
+        _tell_lost(thread.name, watched[-1], progress)
     sections = {need.kind: need.section for need in needs}
     tools = [row.tools(sections.get(name), host) for name, row in ECOSYSTEMS.items()]
     tools += [host_tools.local(layers.local(home, uid)), host_tools.trusting(builder.host.certificates)]
     directory = str(layers.kept_by(home, backend)) if backend.NEEDS_DIRECTORY else ""
     used = tuple(held for _, held in found)
-    had = _Had(uid, turn, host_tools.joined(tools), tuple(stacks), used, begun, tuple(watched), directory)
+    had = _Had(
+        *(uid, turn, host_tools.joined(tools), tuple(stacks), used, begun, tuple(watched), directory),
+        trusted=builder.host.trusted_files,
+    )
     if any(layer.to_install for _, layer in begun.values()):
         _install(thread, chosen, had, progress, tell)
     return had
+
+
+def _tell_lost(thread: str, layer: Watched, progress: Callable[[str], None]) -> None:
+    from solven_env.packages import lost
+
+    path = lost.find(layer.build, layer.own)
+    if path:
+        need = layer.need
+        fix = f"solven-env apply PROFILE {thread} begins anew"
+        progress(f"{need.kind}: {need.ecosystem.TARGET} is broken, since commands removed {path} of it; {fix}")
 
 
 def _tell(fates: Sequence[Fate], tell: Callable[[str], None]) -> None:
@@ -306,7 +450,8 @@ def _install(
 
     def start(request: Request) -> Ended:
         own = _find(thread, request._replace(backend=backend.NAME))
-        plan, planned = _plan(thread, own, request, had.uid, had.tools, had.stacks)
+        plan = _plan(thread, own, had.uid, had.tools, had.stacks)
+        planned = launch.planned(request, launch.defaults(settings, had.tools))
         return backend.run(plan, planned, runtime_dir=str(directories.runtime()), directory=had.directory)
 
     beginning.install(thread.home(chosen.record), had.begun, start, why_not, progress, tell)

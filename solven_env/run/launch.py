@@ -122,13 +122,20 @@ def launch_plan(
     )
 
 
-def planned(request: Request, settings: Mapping[str, Any], tools: host_tools.Tools) -> Request:
-    """The request with its whole environment, its working directory, and the limits of the settings.
+class Defaults(NamedTuple):
+    """The parts that a command has if its request says nothing else: variables, the directory of its start, limits."""
 
-    The environment is ours (`host_tools.VARIABLES`), what tools need, the profile's variables, PATH, and what the
-    request brings: of two values the later one in this order. PWD is left to the sandbox.
+    variables: Mapping[str, str]
+    workdir: str
+    limits: Limits
+
+
+def defaults(settings: Mapping[str, Any], tools: host_tools.Tools) -> Defaults:
+    """The defaults that the settings and the tools of a thread give its commands.
+
+    The variables are ours (`host_tools.VARIABLES`), what tools need, the profile's, PATH: of two values the later one
+    in this order.
     """
-    cwd = workdir(settings) if request.cwd is None else request.cwd
     variables = {
         "HOME": "/",
         **dict(host_tools.VARIABLES),
@@ -136,12 +143,24 @@ def planned(request: Request, settings: Mapping[str, Any], tools: host_tools.Too
         "PYTEST_ADDOPTS": " ".join(f"--ignore={target}" for target in mounted(settings)),
         **settings["env"],
         "PATH": ":".join(path(settings)),
+    }
+    return Defaults(variables, workdir(settings), limits(settings["limits"]))
+
+
+def planned(request: Request, given: Defaults) -> Request:
+    """The request with its whole environment, its working directory, and its limits.
+
+    The variables that the request brings count more than the defaults. PWD is left to the sandbox.
+    """
+    cwd = given.workdir if request.cwd is None else request.cwd
+    variables = {
+        **given.variables,
         "SOLVEN_ENV_CWD": cwd,
         **({"TERM": request.terminal} if request.terminal else {}),
         **request.env,
     }
     variables.pop("PWD", None)
-    return request._replace(cwd=cwd, env=variables, limits=limits(settings["limits"]))
+    return request._replace(cwd=cwd, env=variables, limits=given.limits)
 
 
 def path(settings: Mapping[str, Any]) -> tuple[str, ...]:

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from solven_env.state import StateStore
 
 
-_ID_KEY = "storage.json"
+ID_KEY = "storage.json"
+"""The key of the storage's own id in its state."""
 _ID_FORMAT = 1
 
 
@@ -117,6 +118,11 @@ def recall(data: Path, path: Path) -> str | None:
     return at.id if at else None
 
 
+def links(data: Path, root: StorageRoot, known_as: str) -> tuple[Path, Path]:
+    """The two links that say what this host knows of a storage at its path, which it knows by that id."""
+    return _link_at(data, _absolute(root.path)), _link(data, known_as)
+
+
 def storage_id(state: StateStore, wanted: str | None = None) -> str:
     """The id of the storage whose state this is; where it has none `wanted`, or one that is drawn, is written now.
 
@@ -127,7 +133,7 @@ def storage_id(state: StateStore, wanted: str | None = None) -> str:
         return known
     given = wanted or os.urandom(16).hex()
     try:
-        state.create(_ID_KEY, f"{_id_file(given)}\n".encode())
+        state.create(ID_KEY, f"{_id_file(given)}\n".encode())
     except StateError:
         known = known_storage_id(state)  # another one wrote it at the same time
         if known is None:
@@ -137,13 +143,13 @@ def storage_id(state: StateStore, wanted: str | None = None) -> str:
 
 
 def _id_file(storage: str) -> str:
-    """The text of the file `_ID_KEY` for an id, one line."""
+    """The text of the file `ID_KEY` for an id, one line."""
     return json.dumps({"format": _ID_FORMAT, "id": storage})
 
 
 def known_storage_id(state: StateStore) -> str | None:
     """The id of the storage whose state this is; None where none was drawn yet. StateError where it is damaged."""
-    stored = state.get(_ID_KEY)
+    stored = state.get(ID_KEY)
     if stored is None:
         return None
     try:
@@ -155,13 +161,13 @@ def known_storage_id(state: StateStore) -> str | None:
         raise StateError(
             f"the storage's id has format {version}, which is not {_ID_FORMAT}",
             fix="A newer solven-env wrote it: install that one.",
-            location=state.location(_ID_KEY),
+            location=state.location(ID_KEY),
         )
     if not isinstance(found, str) or not names.ID.fullmatch(found):
         raise StateError(
             "the storage's id is damaged",
             fix="Restore it from a backup, or remove it.",
-            location=state.location(_ID_KEY),
+            location=state.location(ID_KEY),
         )
     return found
 
@@ -205,7 +211,7 @@ def _check_new(data: Path, root: StorageRoot, asked: Storage, at: _At | None) ->
         raise StateError(
             f"the storage's id is gone, and {who} {lost}",
             fix=f"Restore it from a backup, or write this there: {_id_file(lost)}",
-            location=str(root.path / ".solven-env" / _ID_KEY),
+            location=str(root.path / ".solven-env" / ID_KEY),
         )
     if known is not None and known.storage == asked.id:  # drawn already: this one is not it, or lost everything
         raise StorageError(

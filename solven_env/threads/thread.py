@@ -71,6 +71,11 @@ class Thread(NamedTuple):
         """Another thread of the same storage, which all of them open once. UsageError for a name that is none."""
         return self._replace(name=storages.thread_id(name), state=LocalState(self.root))
 
+    def anew(self) -> Thread:
+        """The same thread with nothing open, and nothing looked at."""
+        root = StorageRoot(self.root.path)
+        return self._replace(root=root, state=LocalState(root))
+
     def names(self) -> tuple[str, ...]:
         """The names of the storage's threads, sorted: all that an apply has begun with, ended or not."""
         return tuple(name for name in self.state.names("threads") if names.ID.fullmatch(name))

@@ -156,7 +156,10 @@ def _nearest(path: Path) -> Path:
 def _turn(home: layers.Home) -> int:
     """Descriptor to lock: launchers share it while their commands live; who gives a thread over has it alone."""
     with refusals_told(home.path):
-        return os.open(layers.make(home), READ_DIRECTORY)
+        try:
+            return os.open(home.path, READ_DIRECTORY)
+        except FileNotFoundError:
+            return os.open(layers.make(home), READ_DIRECTORY)
 
 
 def _claimant(home: layers.Home) -> claims.Claimant:

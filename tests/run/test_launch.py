@@ -58,7 +58,7 @@ def plan(changed: dict[str, Any] | None = None, tools: Tools = NONE, site: launc
 
 def environment(recorded: dict[str, Any], tools: Tools, **asked: Any) -> dict[str, str]:
     """The whole environment of a command that is asked for so."""
-    return dict(launch.planned(Request(("true",), **asked), recorded, tools).env)
+    return dict(launch.planned(Request(("true",), **asked), launch.defaults(recorded, tools)).env)
 
 
 def test_mounts_become_what_the_sandbox_knows() -> None:

@@ -163,6 +163,9 @@ class Ecosystem(SectionKind, Protocol):
     def known_tools(self, section: Any, cache: Path) -> Tools:
         """The same as far as it is there. Nothing is started."""
 
+    def host_files(self, section: Any, cache: Path) -> Sequence[Path]:
+        """The files of this host that decide what `known_key` and `tools` say; `section` is None without one."""
+
 
 ECOSYSTEMS: dict[str, Ecosystem] = {row.NAME: row for row in (python, bun)}
 """By name, in the order in which they are locked, built and shown."""

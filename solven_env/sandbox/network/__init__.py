@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-_TUN = "/dev/net/tun"
+TUN = "/dev/net/tun"
+"""The device that slirp4netns opens."""
 
 
 def locate_slirp4netns(*, search: str | None = None, has_choice: bool = True) -> str:
@@ -25,13 +26,13 @@ def locate_slirp4netns(*, search: str | None = None, has_choice: bool = True) ->
             fix=f"{'With --network none it is not needed. ' * has_choice}{installing('app-containers/slirp4netns')}",
         )
     try:
-        os.close(os.open(_TUN, os.O_RDWR))
+        os.close(os.open(TUN, os.O_RDWR))
     except OSError as error:
-        fix = f"Load it: sudo modprobe tun; a container gets it by docker run --device {_TUN}."
+        fix = f"Load it: sudo modprobe tun; a container gets it by docker run --device {TUN}."
         if error.errno == errno.EACCES:
-            fix = f"Let everybody open it, which gives no right over any network: sudo chmod 0666 {_TUN}."
+            fix = f"Let everybody open it, which gives no right over any network: sudo chmod 0666 {TUN}."
         raise PlatformError(
-            f"the network internet needs {_TUN}, which cannot be opened: {error.strerror}",
+            f"the network internet needs {TUN}, which cannot be opened: {error.strerror}",
             fix=fix + " Or use --network none." * has_choice,
         ) from error
     return os.path.abspath(found)

@@ -230,5 +230,9 @@ def tools(section: Toy | None, host: Toolchain) -> Tools:
     return Tools(variables=(("TOY", "1"),)) if section else Tools()
 
 
+def host_files(section: Toy | None, cache: Path) -> tuple[Path, ...]:
+    return ()
+
+
 def known_tools(section: Toy | None, cache: Path) -> Tools:
     return Tools(variables=(("TOY", "1"),)) if section else Tools()

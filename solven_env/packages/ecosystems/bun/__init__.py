@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import suppress
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,7 +18,6 @@ from solven_env.state.grammar import list_of, table_of, table_with, text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from solven_env.documents.answers import Answer
     from solven_env.documents.document import Document
@@ -426,3 +426,8 @@ def tools(section: Bun | None, host: Toolchain) -> host_tools.Tools:
 def known_tools(section: Bun | None, cache: Path) -> host_tools.Tools:
     """Bun where it is, or will be."""
     return sandbox_tools(program.of(cache).path if section else None)
+
+
+def host_files(section: Bun | None, cache: Path) -> tuple[Path, ...]:
+    """Bun, and the places where the host has node."""
+    return (program.of(cache).path, *map(Path, NODE)) if section else ()

@@ -12,7 +12,7 @@ from solven_env.documents.answers import Answer, Question, limited, ok
 from solven_env.errors import counted
 from solven_env.packages import host_tools, lock_text, store
 from solven_env.packages.ecosystems.python import pip_pin
-from solven_env.packages.ecosystems.python.remembered import recall
+from solven_env.packages.ecosystems.python.remembered import files, recall
 from solven_env.packages.tools import uv
 from solven_env.sandbox.launch_plan import Bind, StagedLink
 from solven_env.state.grammar import list_of, table_with, text, text_that
@@ -544,3 +544,8 @@ def tools(section: Python | None, host: Toolchain) -> host_tools.Tools:
 def known_tools(section: Python | None, cache: Path) -> host_tools.Tools:
     """uv and the interpreter that was found last."""
     return sandbox_tools(recall(section.version, cache) if section else None)
+
+
+def host_files(section: Python | None, cache: Path) -> tuple[Path, ...]:
+    """uv, the interpreter that was found last, and what is remembered of it."""
+    return (uv().path, *(files(section.version, cache) if section else ()))

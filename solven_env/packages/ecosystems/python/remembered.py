@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 from solven_env.system.publishing import publish_file
-from solven_env.typed import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from solven_env.typed import NamedTuple
 
 
 class Interpreter(NamedTuple):
@@ -37,6 +35,12 @@ def recall(version: str, cache: Path) -> Interpreter | None:
     except (OSError, ValueError, TypeError):
         return None
     return found if (status.st_size, status.st_mtime_ns) == (found.size, found.mtime_ns) else None
+
+
+def files(version: str, cache: Path) -> tuple[Path, ...]:
+    """The files that decide what `recall` gives."""
+    memory, found = _memory(version, cache), recall(version, cache)
+    return (memory, Path(found.executable)) if found else (memory,)
 
 
 def remember(version: str, cache: Path, interpreter: Interpreter) -> None:
