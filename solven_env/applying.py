@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import posixpath
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from itertools import filterfalse
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env import __version__
-from solven_env.errors import StateError, WorkspaceError
+from solven_env.errors import StateError, StoreError, WorkspaceError
 from solven_env.packages import builds
 from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.reconcile import giving_back
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from solven_env.threads.planning import Wanted
     from solven_env.threads.thread import Thread
 
+_COLLECTED = 20
+"""Number of times that the builds of one apply are found, and gone when they are to be used."""
 _OPENINGS = 10_000
 """Closed directories that an apply opens at most: commands may close them again as fast."""
 
@@ -87,19 +89,15 @@ def apply(
         notice = backend.notice(settings["network"])
         if notice:
             together.tell(notice)
-        if lacking:
-            identities = tuple(sorted(need.identity for need in lacking))
-            together.once(identities, partial(_make, found, lacking, backend, together.progress))
-            # Once more, with the exact bytes of what the builds bring.
-            computed, _ = planning.plan(found, wanted, computed.base, on_conflict)
-            made = filter(lies_on_host, changes)
-            changes = (*opened, *made, *filterfalse(lies_on_host, computed.changes))
-        found.state.check_held(found.name)
-        carried: list[Fate] = []
-        with (
-            builds.used(computed.desired.builds.values()),
-            uids.for_apply(found, computed.base, progress) as (owned, fresh),
-        ):
+        with ExitStack() as held:
+            planned = computed
+            computed = _have_builds(found, wanted, planned, lacking, on_conflict, held, together)
+            if computed is not planned:
+                made = filter(lies_on_host, changes)
+                changes = (*opened, *made, *filterfalse(lies_on_host, computed.changes))
+            found.state.check_held(found.name)
+            carried: list[Fate] = []
+            owned, fresh = held.enter_context(uids.for_apply(found, computed.base, progress))
 
             def renew(name: str) -> None:
                 carried.extend(noting.renew(owned, fresh, computed.desired.builds[name], backend, progress))
@@ -230,6 +228,40 @@ def _plan_all(
         if len(opened) > _OPENINGS:
             raise changed_meanwhile(opened[-1].name)
         opened += let_in(computed, found.create_root)
+
+
+def _have_builds(
+    found: Thread,
+    wanted: Wanted,
+    computed: Plan,
+    lacking: tuple[Need, ...],
+    on_conflict: OnConflict,
+    held: ExitStack,
+    together: Together,
+) -> Plan:
+    """Make the builds that this host lacks, and have `held` keep all of the thread's from being collected.
+
+    Returns the plan, made once more with the exact bytes of what the builds bring where one was lacking.
+    """
+    for left in reversed(range(_COLLECTED)):
+        if lacking:
+            make = partial(
+                _make, found, lacking, backends.find(computed.desired.settings["backend"]), together.progress
+            )
+            if left == _COLLECTED - 1:
+                together.once(tuple(sorted(need.identity for need in lacking)), make)
+            else:
+                make()
+            computed, lacking = planning.plan(found, wanted, computed.base, on_conflict)
+        if not lacking:
+            try:
+                held.enter_context(builds.used(computed.desired.builds.values()))
+                return computed
+            except StoreError:  # collected since it was found
+                if not left:
+                    raise
+                computed, lacking = planning.plan(found, wanted, computed.base, on_conflict)
+    raise StoreError("builds are collected as soon as they are made", fix="Try again when no gc runs.")
 
 
 def _tell_missing(

@@ -25,7 +25,7 @@ import re
 
 from solven_env.packages import manifest
 from solven_env.state.leases import is_needed
-from solven_env.system import reread
+from solven_env.system import at_once, reread
 from solven_env.system.blocks import READ_DIRECTORY, holding
 from solven_env.system.inotify import DirectoryWatch
 from solven_env.system.publishing import locked, refusals_told, staged, sweep_scratch
@@ -126,7 +126,10 @@ def obtain(cache: Path, key: str, inputs: Mapping[str, object], fill: Callable[[
 
 
 def use(build: Build) -> holding | None:
-    """Keep a build from being removed until what is returned is closed; None where it is there no more."""
+    """Keep a build from being removed until what is returned is closed; None where it is there no more.
+
+    Whoever looks whether it can be removed is waited for. The time of this use is that of the lock's file.
+    """
     with refusals_told(build.lock):
         try:
             descriptor = os.open(build.lock, os.O_RDONLY)
@@ -135,11 +138,11 @@ def use(build: Build) -> holding | None:
                 return None
             descriptor = os.open(build.lock, os.O_RDONLY | os.O_CREAT, 0o600)  # one of an earlier version
         held = holding(descriptor)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:  # being removed
+        at_once.lock(descriptor, fcntl.LOCK_SH)
+        if not build.lock.exists():  # removed
             return None
-        return held if build.lock.exists() else None
+        os.utime(descriptor)
+        return held
 
 
 def is_whole(build: Build) -> bool:

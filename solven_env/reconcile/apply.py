@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import chain
 from typing import NamedTuple
 
@@ -124,6 +124,21 @@ def apply(
     `about` is what the generation says of this apply (`Record.about`), and `added` what the thread has over its builds.
     `make` makes one change.
     """
+    is_noop = not plan.changes and plan.is_recorded  # the record names all that it needs already
+    with nullcontext() if is_noop else state.sharing():
+        return _apply(plan, open_root, state, fresh, renew, about, added, make)
+
+
+def _apply(
+    plan: Plan,
+    open_root: Callable[[], Root],
+    state: StateStore,
+    fresh: Record | None,
+    renew: Callable[[str], None],
+    about: Mapping[str, str],
+    added: Mapping[str, Any],
+    make: Callable[[Root, Change, Keeper, Callable[[str], None]], model.State | None],
+) -> Applied:
     fresh = fresh or Record(incarnation=os.urandom(16).hex())
     base = (plan.base or fresh)._replace(uid=fresh.uid)
     refuse_closed(plan)

@@ -14,7 +14,7 @@ from solven_env.errors import StateError
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
 
 
@@ -55,6 +55,26 @@ class StateStore(Protocol):
 
     def has(self, key: str) -> bool:
         """True where anything stands under a key: a value, or what was moved there."""
+
+    def stamp(self, key: str) -> tuple[int, ...] | None:
+        """Numbers that are others once the value of a key was written anew, the times of its modification and change
+        (nanoseconds since 1970) first; None where it has none.
+        """
+
+    def is_shared(self) -> bool:
+        """True where other hosts may write the state too, whom only leases hold off."""
+
+    def sharing(self, *, alone: bool = ...) -> AbstractContextManager[None]:
+        """Hold what threads share (`rendered/`, `locks/`) against its removal, until a record names it.
+
+        Many may do that at once; `alone`, which is waited for, is for whoever removes what no record names.
+        """
+
+    def discard_shared(self, keys: Iterable[str]) -> int:
+        """Remove values that threads share, sorted, under `sharing(alone=True)`; the bytes that were freed."""
+
+    def sweep(self, thread: str) -> int:
+        """Remove what a killed process left that was removing something of a thread, which the caller holds."""
 
     def discard(self, key: str) -> int:
         """Remove a value, or a directory with all that is beneath it, in one step; the bytes that were freed.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import itertools
 import os
 import posixpath
+import time
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ from solven_env.errors import HeldError, StateError
 from solven_env.state import leases
 from solven_env.state.contents import Stored
 from solven_env.state.storage_root import StorageRoot
+from solven_env.system import at_once
 from solven_env.system.blocks import READ_DIRECTORY_ITSELF, holding
 from solven_env.system.durable import link_new, sync_directory, write_new
 from solven_env.system.failures import failure, shown
@@ -21,7 +24,7 @@ from solven_env.system.removal import remove_entry
 from solven_env.system.syscalls import O_PATH, openat2, refresh
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 
@@ -31,6 +34,9 @@ _TEMPORARY = ".tmp-"
 _GONE = "gone"
 """Name of a thread's directory of what is being removed."""
 _PIECE = 1024 * 1024
+_PATIENCE = 10.0
+_PAUSE = 0.02
+"""Seconds to wait for what others share, and between two tries."""
 
 
 class LocalState:
@@ -199,6 +205,55 @@ class LocalState:
             finally:
                 os.close(directory)
         return False
+
+    def stamp(self, key: str) -> tuple[int, ...] | None:
+        """See `StateStore.stamp`."""
+        _check(key)
+        with self._told(key):
+            try:
+                descriptor = self._open(key, O_PATH | os.O_NOFOLLOW)
+            except FileNotFoundError:
+                return None
+            with holding(descriptor):
+                status = os.fstat(descriptor)
+        return status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev, status.st_size
+
+    @contextmanager
+    def sharing(self, *, alone: bool = False) -> Iterator[None]:
+        """See `StateStore.sharing`. An flock(2) on the empty file `lock`; none where other hosts share the storage."""
+        with ExitStack() as held:
+            with self._told(_LOCK), self._parent(_LOCK) as (directory, name):
+                if not self._needs_leases(directory):
+                    descriptor = _open_lock(directory, name, os.O_RDONLY, make=True)
+                    held.enter_context(holding(descriptor))
+                    held.callback(fcntl.flock, descriptor, fcntl.LOCK_UN)
+                    if alone:
+                        _lock_alone(descriptor)
+                    else:
+                        at_once.lock(descriptor, fcntl.LOCK_SH)
+            yield
+
+    def discard_shared(self, keys: Iterable[str]) -> int:
+        """See `StateStore.discard_shared`."""
+        freed = 0
+        for above, group in itertools.groupby(keys, posixpath.dirname):
+            with self._told(above), holding(self._open(above, READ_DIRECTORY_ITSELF)) as directory:
+                for key in group:
+                    name = posixpath.basename(key)
+                    with suppress(FileNotFoundError):
+                        freed += os.stat(name, dir_fd=directory, follow_symlinks=False).st_blocks * 512
+                        os.unlink(name, dir_fd=directory)
+                sync_directory(directory)
+        return freed
+
+    def is_shared(self) -> bool:
+        """See `StateStore.is_shared`."""
+        with self._told(""), self._parent(_LOCK) as (directory, _):
+            return self._needs_leases(directory)
+
+    def sweep(self, thread: str) -> int:
+        """See `StateStore.sweep`."""
+        return self._remove(posixpath.dirname(self._lock_key(thread)), _GONE)
 
     def discard(self, key: str) -> int:
         """See `StateStore.discard`. It is renamed first, so that a crash leaves nothing of it under the key."""
@@ -406,6 +461,18 @@ def _let_go(descriptor: int) -> None:
     # Closing alone would leave it with a child that was forked meanwhile and has not called exec yet.
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     os.close(descriptor)
+
+
+def _lock_alone(descriptor: int) -> None:
+    """Have what others share alone, as soon as none of them holds it. HeldError after `_PATIENCE`: more may come on."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise HeldError("applies go on in this storage", fix="Try again when they have ended.") from None
+            time.sleep(_PAUSE)
 
 
 @contextmanager

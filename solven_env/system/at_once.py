@@ -135,15 +135,15 @@ def check() -> None:
             raise KeyboardInterrupt
 
 
-def lock(descriptor: int) -> None:
-    """Wait for the whole lock (flock(2)) of an open file."""
+def lock(descriptor: int, how: int = fcntl.LOCK_EX) -> None:
+    """Wait for the lock (flock(2)) of an open file: the whole one, or one that is shared."""
     if interruption() is None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, how)
         return
     while True:
         check()
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno != errno.EWOULDBLOCK:
                 raise

@@ -123,6 +123,29 @@ def links(data: Path, root: StorageRoot, known_as: str) -> tuple[Path, Path]:
     return _link_at(data, _absolute(root.path)), _link(data, known_as)
 
 
+def met(data: Path) -> dict[str, KnownStorage | None]:
+    """All storages that this host has met, by the ids under which it keeps what is theirs; None for a damaged note."""
+    place = data / "known" / "storages"
+    with refusals_told(place):
+        try:
+            found = sorted(os.listdir(place))  # noqa: PTH208 (names are wanted)
+        except FileNotFoundError:
+            return {}
+    return {each: _read_or_none(data, each) for each in found if not each.startswith(".")}
+
+
+def _read_or_none(data: Path, known_as: str) -> KnownStorage | None:
+    try:
+        return _read(data, known_as)
+    except StoreError:
+        return None
+
+
+def forgetting(data: Path, known_as: str) -> str:
+    """The command that has this host forget a storage."""
+    return _rm(_link(data, known_as))
+
+
 def storage_id(state: StateStore, wanted: str | None = None) -> str:
     """The id of the storage whose state this is; where it has none `wanted`, or one that is drawn, is written now.
 
