@@ -162,32 +162,36 @@ def first_changed(build: Build) -> str | None:
         paths, times = _parse_directories(reread.read(build.path / "directories"))
     except (OSError, ValueError):
         return "."
-    before = _looked_at.pop(build, ...)
+    before = _looked_at.get(build, ...)
     if isinstance(before, DirectoryWatch) and before.is_quiet():
-        _looked_at[build] = before
         return None
     watch = _watch(build.tree, paths) if before is not ... else None  # begun first: no change comes in between
     changed = None if _are_untouched(build.tree, paths, times) else manifest.first_changed(build.path)
     if changed is None:
-        _looked_at[build] = watch
-        for old in tuple(_looked_at)[:-_MOST_WATCHED]:
-            _looked_at.pop(old, None)
+        _remember(build, watch)
+    else:
+        _looked_at.pop(build, None)
     return changed
 
 
 _looked_at: dict[Build, DirectoryWatch | None] = {}
-"""The builds that this process has found whole, the one that was looked at last at the end; None for one look."""
+"""The builds that this process has found whole, the one that was remembered last at the end; None for one look."""
 _MOST_WATCHED = 8
+
+
+def _remember(build: Build, watch: DirectoryWatch | None) -> None:
+    _looked_at[build] = watch
+    for old in tuple(_looked_at)[:-_MOST_WATCHED]:
+        _looked_at.pop(old, None)
 
 
 def _watch(tree: Path, paths: list[bytes]) -> DirectoryWatch | None:
     """A watch over the directories of a tree; None where it could not be trusted, or is not to be had."""
-    top = os.fsencode(tree)
     try:
         with holding(os.open(tree, HOLD_DIRECTORY)) as opened:
             if is_needed(opened):  # the same file systems, on which other hosts change what no watch here sees
                 return None
-        return DirectoryWatch(top + b"/" + path for path in paths)
+        return DirectoryWatch(tree, paths)
     except OSError:
         return None
 

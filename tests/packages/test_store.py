@@ -42,6 +42,13 @@ def test_a_build_is_made_once(tmp_path: Path) -> None:
     assert (tmp_path / "builds").stat().st_mode & 0o777 == 0o700
 
 
+def put_a_copy_in_its_place(build: Path) -> None:
+    """With the same times and names, but for one file."""
+    aside = build.rename(build.with_name("aside"))
+    shutil.copytree(aside, build, symlinks=True)
+    (build / "tree/lib/six/__init__.py").unlink()
+
+
 DAMAGES: list[Callable[[Path], object]] = [
     lambda build: shutil.rmtree(build),
     lambda build: shutil.rmtree(build / "tree"),
@@ -52,6 +59,7 @@ DAMAGES: list[Callable[[Path], object]] = [
     lambda build: (build / "build.json").write_text("{"),
     lambda build: (build / "directories").unlink(),
     lambda build: (build / "directories").write_bytes(b"lib"),
+    put_a_copy_in_its_place,
 ]
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +14,6 @@ from solven_env.system.inotify import DirectoryWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 def _moved(top: Path) -> None:
@@ -39,7 +41,7 @@ def top(tmp_path: Path) -> Path:
 
 
 def watch(top: Path) -> DirectoryWatch:
-    return DirectoryWatch([os.fsencode(top), os.fsencode(top / "inner")])
+    return DirectoryWatch(top, [b".", b"inner"])
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
@@ -70,6 +72,43 @@ def test_a_child_is_told_nothing(top: Path) -> None:
 def test_only_a_directory_is_watched(top: Path, name: str) -> None:
     (top / "link").symlink_to("inner")
     before = os.listdir("/proc/self/fd")
-    with pytest.raises(OSError, match="top"):
-        DirectoryWatch([os.fsencode(top / name)])
+    with pytest.raises(OSError, match=name):
+        DirectoryWatch(top, [name.encode()])
     assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_another_directory_in_the_place_of_the_watched_one_is_told(top: Path) -> None:
+    watched = watch(top)
+    above = top.parent
+    above.rename(above.with_name("aside"))
+    shutil.copytree(above.with_name("aside"), above)
+    assert not watched.is_quiet()
+
+
+def test_all_watches_share_one_instance_and_two_of_one_directory_are_both_told(top: Path) -> None:
+    before = os.listdir("/proc/self/fd")
+    one, two, three = watch(top), watch(top), watch(top)
+    assert len(os.listdir("/proc/self/fd")) == len(before) + 1
+    three.close()
+    assert [one.is_quiet(), two.is_quiet()] == [True, True]
+    (top / "inner/new").touch()
+    assert [one.is_quiet(), two.is_quiet(), three.is_quiet()] == [False, False, False]
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_more_changes_than_the_kernel_keeps_are_told_to_all(top: Path, tmp_path: Path) -> None:
+    quiet = tmp_path / "quiet"
+    quiet.mkdir()
+    watched, other = watch(top), DirectoryWatch(quiet, [])
+    most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    for _ in range(most // 2 + 1):  # the same event once more, at once, is none
+        os.utime(top)
+        os.utime(top / "inner")
+    assert [watched.is_quiet(), other.is_quiet()] == [False, False]
+
+
+def test_threads_that_ask_at_once_are_all_told(top: Path) -> None:
+    watched = watch(top)
+    (top / "new").touch()
+    with ThreadPoolExecutor(8) as pool:
+        assert not any(pool.map(lambda _: watched.is_quiet(), range(64)))
