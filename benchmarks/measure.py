@@ -126,3 +126,16 @@ def verdict(is_met: bool) -> str:
 def median_ms(times: Times, name: str) -> float:
     """The median in milliseconds."""
     return statistics.median(times[name]) * 1000
+
+
+def file_system(path: Path) -> str:
+    """The name of the file system that a path is on: ext4, tmpfs."""
+    mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    beneath = [each for each in mounts if path.resolve().is_relative_to(each[4].replace("\\040", " "))]
+    deepest = max(reversed(beneath), key=lambda each: len(Path(each[4]).parts))  # of two at one place, the later
+    return deepest[deepest.index("-") + 1]
+
+
+def resident() -> float:
+    """The memory that this process has now (its resident set), in MiB."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / (1 << 20)

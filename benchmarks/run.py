@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +23,6 @@ from benchmarks.measure import (
     once,
     precompile,
     processor_seconds,
-    quietly,
     ratio,
     rounds_of,
     say,
@@ -33,17 +30,10 @@ from benchmarks.measure import (
     say_ratio,
     verdict,
 )
-from benchmarks.world import SMALL, Bench
-from solven_env.packages import builds, toolchain
-from solven_env.packages.ecosystems.bun import program
-from solven_env.packages.ecosystems.python import interpreters
-from solven_env.sandbox.backends import bubblewrap
-from solven_env.threads.thread import Thread
+from benchmarks.world import IMPORT, SMALL, Bench, Host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-IMPORT = "import time; a = time.perf_counter(); import pandas, numpy, matplotlib, lxml; print(time.perf_counter() - a)"
 
 FIRST, FIRST_HOST = "first apply, empty store", "uv sync --compile-bytecode + bun install"
 AGAIN = "first apply, the wheels there"
@@ -51,47 +41,6 @@ SECOND, SECOND_COMMAND = "second thread's apply", "the same through the command 
 SECOND_HOST = "uv sync --frozen + bun install --frozen-lockfile"
 NO_OP, NO_OP_COMMAND = "apply, nothing to do", "through the command line"
 INSIDE, OUTSIDE = "import, first in a thread", "import on the host"
-
-
-class Host:
-    """The same packages without solven-env: a project on the host, with caches of packages of its own."""
-
-    def __init__(self, bench: Bench) -> None:
-        """Take what is installed from the locks of a thread that was applied."""
-        self._top, self._new = bench.top / "projects", bench.new
-        found = builds.builder(Thread.find("t1", None).config, os.environ, bubblewrap).host
-        self._uv, self._bun = str(toolchain.uv().path), str(program.find(found).path)
-        self._python = interpreters.find_python("3.12", found).executable
-        caches = {"UV_CACHE_DIR": str(self._top / "uv"), "BUN_INSTALL_CACHE_DIR": str(self._top / "bun")}
-        self._environ = {**found.environ, **caches, "UV_LINK_MODE": "hardlink", "UV_PYTHON_DOWNLOADS": "never"}
-        self._caches = caches.values()
-        self._locks = bench.top / "storage" / "threads" / "t1"
-
-    def project(self) -> Path:
-        """A new one, with manifests and locks and nothing installed."""
-        made = self._top / self._new()
-        made.mkdir(parents=True)
-        for name in ("pyproject.toml", "uv.lock", "package.json", "bun.lock"):
-            shutil.copy(self._locks / name, made)
-        return made
-
-    def forget(self) -> None:
-        """Remove the caches."""
-        for cache in self._caches:
-            shutil.rmtree(cache, ignore_errors=True)
-
-    def install(self, project: Path, uv: str, bun: str) -> None:
-        """`uv sync` and `bun install` with an option each, one after the other."""
-        python = ("--python", self._python)
-        quietly([self._uv, "sync", uv, *python], environ=self._environ, cwd=str(project))
-        quietly([self._bun, "install", *bun.split()], environ=self._environ, cwd=str(project))
-
-    def seconds_to_import(self, project: Path) -> float:
-        """As Python itself measures it, with the few variables that a thread has."""
-        config = self._top / "matplotlib"
-        environ = {"PATH": os.environ["PATH"], "MPLCONFIGDIR": str(config), "PYTHONDONTWRITEBYTECODE": "1"}
-        argv = [str(project / ".venv/bin/python"), "-c", IMPORT]
-        return float(subprocess.run(argv, env=environ, capture_output=True, check=True).stdout)
 
 
 def main() -> None:
@@ -165,13 +114,6 @@ def _measure(call: Callable[[], None], name: str, times: Times, seconds: Times) 
 
 
 def _applies(bench: Bench, host: Host | None, rounds: int) -> None:
-    def install() -> float:
-        assert host is not None
-        project = host.project()
-        seconds = once(lambda: host.install(project, "--frozen", "--frozen-lockfile"))
-        shutil.rmtree(project)
-        return seconds
-
     calls: dict[str, Callable[[], float | None]] = {
         SECOND: lambda: bench.apply(bench.new()),
         SECOND_COMMAND: lambda: bench.command("apply", bench.profile, bench.new()),
@@ -179,7 +121,7 @@ def _applies(bench: Bench, host: Host | None, rounds: int) -> None:
         NO_OP_COMMAND: lambda: bench.command("apply", bench.profile, "t1"),
     }
     if host is not None:
-        calls[SECOND_HOST] = install
+        calls[SECOND_HOST] = host.seconds_to_install
     times = rounds_of(calls, rounds)
     say("Applies, builds there", times)
     say_goal("second thread's apply, ms", median_ms(times, SECOND), 10)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
 import solven_env
-from benchmarks.measure import COMMAND, quietly
+from benchmarks.measure import COMMAND, once, quietly
+from solven_env.packages import builds, toolchain
+from solven_env.packages.ecosystems.bun import program
+from solven_env.packages.ecosystems.python import interpreters
 from solven_env.run import execute
+from solven_env.sandbox.backends import bubblewrap
 from solven_env.sandbox.backends.bubblewrap import session
 from solven_env.sandbox.request import Request
 from solven_env.threads.thread import Thread
@@ -25,15 +31,18 @@ if TYPE_CHECKING:
 SMALL = "version: 1\nname: small\nrelease: 1.0.0\nenv: {HOME: /}\npython: {version: '3.12'}\n"
 """A profile whose one build takes a second."""
 
+IMPORT = "import time; a = time.perf_counter(); import pandas, numpy, matplotlib, lxml; print(time.perf_counter() - a)"
+"""A script for a thread and for the host, which prints the seconds of its imports."""
+
 
 class Bench:
     """A host of its own in one directory, with a profile to apply to new threads."""
 
-    def __init__(self, top: Path, profile: str) -> None:
-        """Everything that solven-env writes goes beneath `top` from now on."""
+    def __init__(self, top: Path, profile: str, cache: Path | None = None) -> None:
+        """Everything that solven-env writes goes beneath `top` from now on, but what goes into another `cache`."""
         self.top, self.profile = top, profile
         self._numbers = count(1)
-        for name, beneath in {"CACHE_HOME": "cache", "DATA_HOME": "data", "RUNTIME_DIR": "runtime"}.items():
+        for name, beneath in {"CACHE_HOME": cache or "cache", "DATA_HOME": "data", "RUNTIME_DIR": "runtime"}.items():
             os.environ[f"XDG_{name}"] = str(top / beneath)
         os.environ["SOLVEN_ENV_STORAGE"] = str(top / "storage")
         (top / "runtime").mkdir(mode=0o700)
@@ -79,3 +88,96 @@ class Bench:
             os.close(writing)
             os.close(reading)
             waiting.wait()
+
+
+class Host:
+    """The same packages without solven-env: a project on the host, with caches of packages of its own."""
+
+    def __init__(self, bench: Bench) -> None:
+        """Take what is installed from the locks of a thread that was applied."""
+        self._top, self._new = bench.top / "projects", bench.new
+        found = builds.builder(Thread.find("t1", None).config, os.environ, bubblewrap).host
+        self._uv, self._bun = str(toolchain.uv().path), str(program.find(found).path)
+        self._python = interpreters.find_python("3.12", found).executable
+        caches = {"UV_CACHE_DIR": str(self._top / "uv"), "BUN_INSTALL_CACHE_DIR": str(self._top / "bun")}
+        self._environ = {**found.environ, **caches, "UV_LINK_MODE": "hardlink", "UV_PYTHON_DOWNLOADS": "never"}
+        self._caches = caches.values()
+        self._locks = bench.top / "storage" / "threads" / "t1"
+
+    def project(self) -> Path:
+        """A new one, with manifests and locks and nothing installed."""
+        made = self._top / self._new()
+        made.mkdir(parents=True)
+        for name in ("pyproject.toml", "uv.lock", "package.json", "bun.lock"):
+            shutil.copy(self._locks / name, made)
+        return made
+
+    def forget(self) -> None:
+        """Remove the caches."""
+        for cache in self._caches:
+            shutil.rmtree(cache, ignore_errors=True)
+
+    def install(self, project: Path, uv: str, bun: str) -> None:
+        """`uv sync` and `bun install` with an option each, one after the other."""
+        python = ("--python", self._python)
+        quietly([self._uv, "sync", uv, *python], environ=self._environ, cwd=str(project))
+        quietly([self._bun, "install", *bun.split()], environ=self._environ, cwd=str(project))
+
+    def seconds_to_install(self) -> float:
+        """What both take for a new project, with warm caches and hard links; making and removing it is not counted."""
+        project = self.project()
+        seconds = once(lambda: self.install(project, "--frozen", "--frozen-lockfile"))
+        shutil.rmtree(project)
+        return seconds
+
+    def seconds_to_import(self, project: Path) -> float:
+        """As Python itself measures it, with the few variables that a thread has."""
+        config = self._top / "matplotlib"
+        environ = {"PATH": os.environ["PATH"], "MPLCONFIGDIR": str(config), "PYTHONDONTWRITEBYTECODE": "1"}
+        argv = [str(project / ".venv/bin/python"), "-c", IMPORT]
+        return float(subprocess.run(argv, env=environ, capture_output=True, check=True).stdout)
+
+
+@contextmanager
+def slow(below: Path, at: Path, seconds: float, log: Path) -> Iterator[str]:
+    """Have `below` mounted at `at` by FUSE, each operation of which takes so long; what is given says why it is not.
+
+    The daemon is bindfs, whose threads answer at once. strace(1) holds each answer back for that time, and notes it in
+    `log`.
+    """
+    lacking = [each for each in ("bindfs", "strace", "fusermount3") if shutil.which(each) is None]
+    if lacking or not os.access("/dev/fuse", os.W_OK):
+        yield f"it needs {', '.join(lacking or ['/dev/fuse'])}"
+        return
+    below.mkdir()
+    at.mkdir()
+    hold = ["-e", "trace=writev", "-e", f"inject=writev:delay_enter={round(seconds * 1e6)}"]
+    words = [
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        str(log),
+        *hold,
+        "bindfs",
+        "-f",
+        "--multithreaded",
+        "--no-allow-other",
+        str(below),
+        str(at),
+    ]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as daemon:
+        try:
+            while not at.is_mount() and daemon.poll() is None:
+                time.sleep(0.01)
+            yield "" if daemon.poll() is None else "nothing can be mounted here"
+        finally:
+            subprocess.run(["fusermount3", "-uz", str(at)], check=False, stderr=subprocess.DEVNULL)
+            with suppress(subprocess.TimeoutExpired):
+                daemon.wait(10)
+            daemon.kill()
+
+
+def answers(log: Path) -> int:
+    """The number of operations that a mount of `slow` has answered by now."""
+    return log.read_bytes().count(b"writev(")

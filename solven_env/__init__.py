@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from solven_env.api import delete as delete
     from solven_env.api import diff as diff
     from solven_env.api import diff_many as diff_many
+    from solven_env.api import disk_usage as disk_usage
     from solven_env.api import doctor as doctor
     from solven_env.api import explain as explain
     from solven_env.api import history as history
     from solven_env.api import layer_diff as layer_diff
     from solven_env.api import layer_reset as layer_reset
+    from solven_env.api import list_threads as list_threads
     from solven_env.api import lock as lock
     from solven_env.api import outdated as outdated
     from solven_env.api import plan as plan
@@ -45,10 +47,12 @@ if TYPE_CHECKING:
     from solven_env.documents.diagnostics import Diagnostic as Diagnostic
     from solven_env.documents.diagnostics import Location as Location
     from solven_env.errors import SolvenError as SolvenError
+    from solven_env.report import DiskReport as DiskReport
     from solven_env.report import DoctorReport as DoctorReport
     from solven_env.report import HistoryReport as HistoryReport
     from solven_env.report import LayerDiffReport as LayerDiffReport
     from solven_env.report import LayerResetReport as LayerResetReport
+    from solven_env.report import ListedThread as ListedThread
     from solven_env.report import LockReport as LockReport
     from solven_env.report import OutdatedReport as OutdatedReport
     from solven_env.report import RenderReport as RenderReport
@@ -61,7 +65,8 @@ __version__ = "0.1.0"
 _HOMES = {
     **dict.fromkeys(
         (
-            *("apply", "apply_many", "apply_plan", "check_lock", "contents", "delete", "diff", "diff_many", "doctor"),
+            *("apply", "apply_many", "apply_plan", "check_lock", "contents", "delete", "diff", "diff_many"),
+            *("disk_usage", "doctor", "list_threads"),
             *("explain", "history", "layer_diff", "layer_reset", "lock", "outdated", "plan", "promote", "recover"),
             *(
                 "render",
@@ -82,7 +87,8 @@ _HOMES = {
     **dict.fromkeys(("Diagnostic", "Location"), "solven_env.documents.diagnostics"),
     **dict.fromkeys(
         (
-            *("DoctorReport", "HistoryReport", "LayerDiffReport", "LayerResetReport", "LockReport"),
+            *("DiskReport", "DoctorReport", "HistoryReport", "LayerDiffReport", "LayerResetReport", "ListedThread"),
+            *("LockReport",),
             *("OutdatedReport", "RenderReport", "Report", "ShowReport", "ThreadReport"),
         ),
         "solven_env.report",

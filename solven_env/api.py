@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Literal, get_args
 from solven_env.errors import UsageError
 from solven_env.reconcile.model import OnConflict
 from solven_env.report import (
+    DiskReport,
     DoctorReport,
     HistoryReport,
     LayerDiffReport,
     LayerResetReport,
+    ListedThread,
     LockReport,
     OutdatedReport,
     PromoteReport,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from solven_env.doctor.listing import Listing
     from solven_env.doctor.questions import Finding
     from solven_env.documents.diagnostics import Diagnostic
+    from solven_env.errors import SolvenError
     from solven_env.packages.locks import Lock
     from solven_env.packages.making import Builder
     from solven_env.profile.model import Profile
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from solven_env.sandbox.limits import Reached
     from solven_env.sandbox.request import Request
     from solven_env.state.records import Record
+    from solven_env.threads.overview import Chosen
     from solven_env.threads.planning import Wanted
 
 EXAMPLE_THREAD = "example"
@@ -473,6 +477,117 @@ def apply_plan(
     else:
         report = applying.apply(found, wanting, on_conflict=saved.on_conflict, progress=progress)
     return Report("apply", (report,))
+
+
+def list_threads(
+    *,
+    storage: str | Path | None = None,
+    profile: str | Path | None = None,
+    outdated: bool = False,
+    drifted: bool = False,
+    disk: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Iterator[ListedThread]:
+    """List the threads of a storage, and yield them one after the other, in the order of their names.
+
+        >>> [each.thread for each in solven_env.list_threads(profile="solven", drifted=True)]
+        ['thread-42']
+
+    `profile` is a path, the name of a shipped profile, or the name that records have: threads of that profile alone are
+    listed. `outdated` leaves those whose profile says something else now than their last apply left, and `drifted`
+    those whose workspace or builds differ from it. With `disk` the size of workspace and layers is measured. A thread
+    whose record is damaged is always listed, with its `error`. `progress` is told of threads of which nobody knows
+    whether they are outdated, since their profile is none of the shipped ones.
+
+    Errors of the storage, and of the profile and its lock, are raised by the call itself.
+    """
+    from solven_env.errors import counted
+    from solven_env.threads import many, overview
+
+    found, chosen = Thread.find(EXAMPLE_THREAD, storage), overview.choose(profile, with_document=outdated)
+    unknown: list[str] = []
+
+    def listed(name: str) -> tuple[str, ListedThread | None]:
+        return name, _listed(found.sibling(name), chosen, unknown, outdated=outdated, drifted=drifted, disk=disk)
+
+    def failed(name: str, error: SolvenError) -> tuple[str, ListedThread | None]:
+        return name, ListedThread(name, "failed", error=error)
+
+    def rows() -> Iterator[ListedThread]:
+        names = found.names()
+        yield from filter(None, overview.in_order(names, many.each(names, listed, failed)))
+        for name in sorted(set(unknown)):
+            of_it = f"{counted(unknown.count(name), 'thread')} of the profile {name}"
+            fix = "Name its file: --profile ./team.yaml, say."
+            progress(f"{of_it}: nobody knows whether they are outdated, since it is not shipped. {fix}")
+
+    return rows()
+
+
+def _listed(
+    thread: Thread, chosen: Chosen, unknown: list[str], *, outdated: bool, drifted: bool, disk: bool
+) -> ListedThread | None:
+    """One thread of a list; None where the list leaves it out. `unknown` gets the names of profiles as of `Chosen`."""
+    from solven_env.state.recovering import applied_at
+    from solven_env.threads import overview, planning, shares
+
+    record = thread.record()
+    if record is None or not record.generation:
+        if chosen.name or outdated or drifted or not thread.state.has(f"threads/{thread.name}"):
+            return None
+        row = ListedThread(thread.name, "new", is_interrupted=record is not None)
+    else:
+        profile, release = record.profile["name"], record.profile["release"]
+        if chosen.name not in ("", profile):
+            return None
+        source = chosen.source_of(profile) if outdated else None
+        if outdated and source is None:
+            unknown.append(profile)
+        is_outdated = overview.is_outdated(thread, record, source) if source else None
+        if outdated and not is_outdated:
+            return None
+        planned = thread_report(planning.plan_drift(thread, record))
+        if drifted and planned.state != "drift":
+            return None
+        applied = applied_at(thread.state, thread.name, record.generation)
+        is_interrupted = planned.is_interrupted
+        row = ListedThread(
+            thread.name, planned.state, record.generation, profile, release, applied, is_interrupted, is_outdated
+        )
+    return row._replace(disk=shares.own(thread).whole) if disk else row
+
+
+def disk_usage(
+    threads: Collection[str] = (),
+    *,
+    storage: str | Path | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Iterator[DiskReport]:
+    """Measure the disk that threads take on this host, all of the storage's without names, one after the other.
+
+        >>> [each.workspace.bytes for each in solven_env.disk_usage(["thread-42"])]
+        [53248]
+
+    Sizes are those of du(1): allocated blocks, what has several names once, no other mounts, nothing behind links. The
+    size of a build is divided among the threads that have it, of all storages that this host knows; `progress` is told
+    of a storage that cannot be asked. A thread that is not there is a UsageError in its report.
+    """
+    from solven_env.threads import many, overview, shares
+    from solven_env.workspace.sizes import DiskUse
+
+    found, named = Thread.find(EXAMPLE_THREAD, storage), tuple(dict.fromkeys(map(thread_id, threads)))
+    names, builds = named or found.names(), shares.builds_of_all(found, progress)
+    unknown = DiskUse(is_complete=False)
+
+    def measured(name: str) -> tuple[str, DiskReport]:
+        thread = found.sibling(name)
+        own = shares.own(thread)
+        return name, DiskReport(name, own.workspace, own.layers, builds.share(thread))
+
+    def failed(name: str, error: SolvenError) -> tuple[str, DiskReport]:
+        return name, DiskReport(name, unknown, unknown, unknown, error)
+
+    return overview.in_order(names, many.each(names, measured, failed))
 
 
 def history(thread: str, *, storage: str | Path | None = None) -> HistoryReport:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from solven_env.threads.generations import Generation
     from solven_env.threads.own_layers import Differences
     from solven_env.threads.promoting import Promoted
+    from solven_env.workspace.sizes import DiskUse
 
 FORMAT = 1
 """The format of `--format json`. It changes when a program that reads the present one would fail."""
@@ -142,6 +143,67 @@ class Report(NamedTuple):
         """The report as plain data, in the format that users rely on."""
         threads = [thread_json(self.command, thread) for thread in self.threads]
         return document(self.command, threads)
+
+
+class ListedThread(NamedTuple):
+    """One thread of a list: what its record says, and its state. An `error` says why no more is known of it.
+
+    `generation` is the last one that was applied, 0 for none; `applied` its time (UTC), empty where that was not noted.
+    """
+
+    thread: str
+    state: ThreadState
+    generation: int = 0
+    profile: str = ""
+    release: str = ""
+    applied: str = ""
+    is_interrupted: bool = False
+    """True if an apply began and did not end."""
+    is_outdated: bool | None = None
+    """True if its profile says something else now than the last apply left; None where that was not asked."""
+    disk: DiskUse | None = None
+    """The disk that its workspace and its layers take; None where that was not asked."""
+    error: SolvenError | None = None
+
+    def to_json(self, describe: Callable[[SolvenError], Mapping[str, object]]) -> dict[str, object]:
+        """The thread as plain data. `describe` gives its error as plain data."""
+        return {
+            "thread": self.thread,
+            "state": self.state,
+            "generation": self.generation,
+            "error": None if self.error is None else dict(describe(self.error)),
+            "profile": {"name": self.profile, "release": self.release} if self.profile else None,
+            "applied": self.applied or None,
+            "interrupted": self.is_interrupted,
+            "outdated": self.is_outdated,
+            "disk": _disk(self.disk) if self.disk else None,
+        }
+
+
+class DiskReport(NamedTuple):
+    """The disk that one thread takes on this host. An `error` says why it could not be measured."""
+
+    thread: str
+    workspace: DiskUse
+    layers: DiskUse
+    """All layers and copies, old ones too."""
+    builds: DiskUse
+    """The thread's share of its builds: the size of each, divided by the number of the threads that have it."""
+    error: SolvenError | None = None
+
+    @property
+    def total(self) -> DiskUse:
+        """All three together."""
+        return self.workspace.plus(self.layers).plus(self.builds)
+
+    def to_json(self, describe: Callable[[SolvenError], Mapping[str, object]]) -> dict[str, object]:
+        """The thread as plain data. `describe` gives its error as plain data."""
+        parts = {"workspace": self.workspace, "layers": self.layers, "builds": self.builds, "total": self.total}
+        return {
+            "thread": self.thread,
+            "error": None if self.error is None else dict(describe(self.error)),
+            **{name: _disk(each) for name, each in parts.items()},
+        }
 
 
 class HistoryReport(NamedTuple):
@@ -438,6 +500,10 @@ def _generation(generation: Generation) -> dict[str, object]:
         "kept": _kept(generation.kept, generation.kept_at),
         "damaged": generation.error or None,
     }
+
+
+def _disk(use: DiskUse) -> dict[str, object]:
+    return {"bytes": use.bytes, "complete": use.is_complete}
 
 
 def _kept(kept: Iterable[Kept], places: Iterable[str]) -> list[dict[str, object]]:

@@ -18,6 +18,7 @@ ELSEWHERE = {
     # Words and streams of every command are seen in a process, by what its caller gets.
     "cli/test_main.py": "cli/errors.py cli/options.py cli/output.py errors.py report.py",
     "cli/test_diff.py": "cli/unified.py",
+    "cli/test_list.py": "cli/du.py cli/rows.py cli/tables.py threads/overview.py",
     "cli/test_history.py": "cli/show.py cli/rollback.py cli/recover.py cli/plan.py",
     "test_api.py": "applying.py",
     "cli/test_outdated.py": "packages/ecosystems/python/newest_versions.py",
@@ -46,6 +47,7 @@ ELSEWHERE = {
     "packages/test_toolchain.py": "packages/tools.py packages/host_tools.py packages/ecosystems/bun/program.py",
     "packages/test_locks.py": "packages/lock_files.py packages/ecosystems/python/pins.py",
     "packages/test_resolving.py": "packages/ecosystems/bun/locking.py packages/ecosystems/python/pip_compile.py",
+    "threads/test_shares.py": "packages/usage.py",
     "packages/test_registries.py": "packages/ecosystems/python/pip_settings.py",
     "packages/test_added.py": "packages/ecosystems/bun/tree.py packages/ecosystems/python/wheel_records.py"
     " packages/ecosystems/bun/installed_packages.py",

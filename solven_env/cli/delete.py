@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from solven_env.cli.options import Format, FormatOption, StorageOption
+from solven_env.cli.tables import told_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,16 +66,3 @@ def _ask(threads: Sequence[str], *, keep_workspace: bool) -> None:
         raise UsageError(f"nobody can be asked whether to delete {what}", fix="If you mean it, add --yes.")
     if not typer.confirm(f"Delete {what}?", err=True):
         raise UsageError("nothing was deleted")
-
-
-def told_size(size: int) -> str:
-    """A number of bytes for a person.
-
-    >>> told_size(0), told_size(4096), told_size(3 << 30)
-    ('0 B', '4.0 KiB', '3.0 GiB')
-    """
-    value, units = float(size), ["B", "KiB", "MiB", "GiB", "TiB"]
-    while value >= 1024 and len(units) > 1:
-        value /= 1024
-        units.pop(0)
-    return f"{value:.0f} B" if units[0] == "B" else f"{value:.1f} {units[0]}"

@@ -13,7 +13,7 @@ from solven_env.cli.wrapping import wrapped
 from solven_env.errors import counted, printable, to_read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 CODES: dict[type[errors.SolvenError], int] = {
     errors.UsageError: 2,
@@ -39,11 +39,13 @@ _EXPLAINED = (
 """Errors whose cause `doctor` can find."""
 
 _OF_A_STORAGE = re.compile(
-    r"\bsolven-env (?:apply|diff|doctor|history|plan|recover|rollback|run|shell|show|status|stop)\b"
+    r"\bsolven-env (?:apply|diff|doctor|du|history|list|plan|recover|rollback|run|shell|show|status|stop)\b"
 )
 
 PENDING = 3
 INTERRUPTED = 130
+_GRAVITY = (INTERRUPTED, 1, 2, 125, 5, 7, 4, 6, PENDING, 0)
+"""Exit codes, the gravest first."""
 
 
 def exit_code(error: errors.SolvenError, all_but_usage: int | None = None) -> int:
@@ -55,6 +57,15 @@ def exit_code(error: errors.SolvenError, all_but_usage: int | None = None) -> in
     if all_but_usage is not None and not isinstance(error, errors.UsageError):
         return all_but_usage
     return next((code for kind, code in CODES.items() if isinstance(error, kind)), 1)
+
+
+def gravest(codes: Iterable[int]) -> int:
+    """The exit code of a command that met all of these.
+
+    >>> gravest([0, 6, 4]), gravest([])
+    (4, 0)
+    """
+    return min(codes, key=_GRAVITY.index, default=0)
 
 
 @contextmanager

@@ -38,6 +38,8 @@ COMMANDS = {
     "stop": "End a thread's session with all its commands.",
     "status": "Show where a workspace differs from what was applied.",
     "delete": "Delete threads: records, layers and workspaces.",
+    "list": "List the threads of a storage.",
+    "du": "Measure the disk that threads take on this host.",
     "layer": "Show, reset or promote what a thread has over its packages.",
     "doctor": "Find what is wrong with this host, a profile or a thread.",
     "docs": "Print a page of the documentation.",

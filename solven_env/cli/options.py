@@ -18,6 +18,19 @@ class Format(StrEnum):
     JSON = "json"
 
 
+class StreamFormat(StrEnum):
+    """The form of a report about many threads: as of `Format`, or one JSON object a line, a thread each."""
+
+    TEXT = "text"
+    JSON = "json"
+    JSONL = "jsonl"
+
+    @property
+    def form(self) -> Format:
+        """The form of an error that no thread has."""
+        return Format.TEXT if self is StreamFormat.TEXT else Format.JSON
+
+
 class OnConflict(StrEnum):
     """The answer to changes of the workspace that would be lost."""
 
@@ -66,6 +79,7 @@ UnsetOption = Annotated[
     typer.Option("--unset", metavar="NAME", help="Forget a recorded input; may be repeated.", show_default=False),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="The form of the report.")]
+StreamFormatOption = Annotated[StreamFormat, typer.Option("--format", help="The form of the report.")]
 ExitCodeOption = Annotated[
     bool, typer.Option("--exit-code", help="Exit with 3 if something is pending or drifted, with 4 on a conflict.")
 ]

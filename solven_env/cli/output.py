@@ -158,7 +158,8 @@ def _is_coloured() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _described(error: errors.SolvenError, code: int, storage: str | None) -> dict[str, object]:
+def describe_error(error: errors.SolvenError, code: int, storage: str | None) -> dict[str, object]:
+    """An error as documents have it. `code` is its exit code, `storage` the one that the caller named."""
     described = error_json(error, code) | {"fix": with_storage(error.fix, storage)}
     if error.details:
         described["details"] = list(error.details)
@@ -173,9 +174,9 @@ def error_document(
     """The document about an error. `code` is its exit code, `storage` the one that the caller named."""
     from solven_env.report import ThreadReport
 
-    described = _described(error, code, storage)
+    described = describe_error(error, code, storage)
     if error.further:
-        described["further"] = [_described(each, exit_code(each), storage) for each in error.further]
+        described["further"] = [describe_error(each, exit_code(each), storage) for each in error.further]
     if thread is None:
         return document(command, error=described)
     report = ThreadReport(thread, "failed", 0)

@@ -81,14 +81,25 @@ def find_profile(profile: str | Path | ProfileSource) -> ProfileSource:
     if profile == STANDARD_INPUT:
         return ProfileSource(_read_standard_input(), STANDARD_INPUT_NAME, Path())
     text = str(profile)
-    if isinstance(profile, Path) or "/" in text or text.endswith((".yaml", ".yml")):
+    if is_path(profile):
         return _open(Path(profile), text)
-    names = sorted(path.stem for path in shipped.directory("profiles").glob("*.yaml"))
+    names = shipped_names()
     if text not in names:
         fix = f"{did_you_mean(text, names)} A path needs a '/' or an ending: ./{text or 'profile'}.yaml."
         raise UsageError(f"there is no shipped profile '{text}'", fix=fix)
     path = shipped.directory("profiles") / f"{text}.yaml"
     return _open(path, f"{text}.yaml")
+
+
+def shipped_names() -> list[str]:
+    """The names of the shipped profiles, sorted."""
+    return sorted(path.stem for path in shipped.directory("profiles").glob("*.yaml"))
+
+
+def is_path(profile: str | Path) -> bool:
+    """True for what `find_profile` takes for a path, or for standard input."""
+    text = str(profile)
+    return isinstance(profile, Path) or "/" in text or text.endswith((".yaml", ".yml")) or text == STANDARD_INPUT
 
 
 def read_inputs(file: str) -> dict[str, str]:

@@ -98,6 +98,14 @@ def rendered_key(digest: str) -> str:
     return f"rendered/{digest.removeprefix('sha256:')}"
 
 
+def build_keys(data: bytes) -> tuple[str, ...] | None:
+    """The keys of the builds that a stored record names; None for one that is damaged."""
+    try:
+        return tuple(str(build["key"]) for build in json.loads(data)["builds"].values())
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
 def load(data: bytes, where: str, words: grammar.Vocabulary) -> Record:
     """The record in `data`, stored at `where`; `words` are those that it may hold.
 

@@ -8,6 +8,7 @@ record may hold (`words`): rooms above know that.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import time
 
@@ -93,6 +94,15 @@ def generations(state: StateStore, thread: str, words: Vocabulary) -> Iterator[t
             yield number, _generation(state, number, key, words)
         except StateError as error:
             yield number, error
+
+
+def applied_at(state: StateStore, thread: str, generation: int) -> str:
+    """The time (UTC) at which a generation was applied; empty where that was not noted, or cannot be read any more."""
+    stored = state.get(f"{_home(thread)}/generations/{generation}/record.json")
+    try:
+        return str(json.loads(stored.value)["about"]["time"]) if stored is not None else ""
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return ""
 
 
 def _generation(state: StateStore, number: int, key: str, words: Vocabulary) -> Record:

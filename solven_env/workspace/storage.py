@@ -131,7 +131,7 @@ def check_removable(storage: StorageRoot, thread: str) -> None:
         return
     with holding(workspace):
         path = os.readlink(f"/proc/self/fd/{workspace}")  # noqa: PTH115 (a name may end in a space)
-    mounted = next((each for each in _mount_points() if each == path or each.startswith(f"{path}/")), None)
+    mounted = next((each for each in mount_points() if each == path or each.startswith(f"{path}/")), None)
     if mounted is not None:
         raise WorkspaceError(
             "something is mounted here, which is no part of the workspace and would be lost with it",
@@ -140,7 +140,7 @@ def check_removable(storage: StorageRoot, thread: str) -> None:
         )
 
 
-def _mount_points() -> list[str]:
+def mount_points() -> list[str]:
     """The paths of all mount points of this process; proc(5) writes spaces and the like as octal numbers."""
     lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
     return [os.fsdecode(re.sub(rb"\\([0-7]{3})", _character, line.split(b" ")[4])) for line in lines]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 WITHIN = CONFINED | RESOLVE_NO_XDEV
-"""How a name is looked up in an open directory: beneath it, through no link and onto no other mount."""
+"""Rules by which a name is looked up in an open directory: beneath it, through no link and onto no other mount."""
 _OPEN = 32
 """Number of directories held open at once; those above them are opened again when it is their turn."""
 _STRETCH = 4000

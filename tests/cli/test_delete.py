@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env.cli.delete import told_size
+from solven_env.cli.tables import told_size
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli
