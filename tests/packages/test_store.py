@@ -44,7 +44,7 @@ def test_a_build_is_made_once(tmp_path: Path) -> None:
 
 def put_a_copy_in_its_place(build: Path) -> None:
     """With the same times and names, but for one file."""
-    aside = build.rename(build.with_name("aside"))
+    aside = build.rename(build.parents[1] / "aside")
     shutil.copytree(aside, build, symlinks=True)
     (build / "tree/lib/six/__init__.py").unlink()
 
