@@ -2,25 +2,31 @@
 
 The record of what is meant (`Record.intended`) is written first. Whenever the process dies, the next apply tells by it
 which files this one wrote, removes temporary files and goes on.
+
+Each step is on disk before the next one begins: the record of what is meant, with the bytes of all new files under
+temporary names; their names; the generation; the record. Each is one wait, however many files there are.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import posixpath
 from contextlib import contextmanager, nullcontext, suppress
 from itertools import chain
 from typing import NamedTuple
 
-from solven_env.errors import ConflictError, WorkspaceError
+from solven_env.errors import ConflictError, SolvenError, WorkspaceError
 from solven_env.reconcile.keep import Keeper, Kept
 from solven_env.reconcile.kinds import directory, kind_of, state_of
 from solven_env.reconcile.model import name_in
 from solven_env.reconcile.ownership import AGENTS_MODE
-from solven_env.reconcile.replacing import changed_meanwhile, look
+from solven_env.reconcile.replacing import changed_meanwhile, discard, look
 from solven_env.state import contents
+from solven_env.state.contents import Write
 from solven_env.state.records import Record, Recorded, lock_key, record_key, rendered_key
 from solven_env.system.failures import shown
+from solven_env.system.unsynced import Unsynced
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -143,50 +149,101 @@ def _apply(
     base = (plan.base or fresh)._replace(uid=fresh.uid)
     refuse_closed(plan)
     key = record_key(plan.thread)
-    written = {digest for digest, text in plan.desired.locks.items() if contents.keep(state, lock_key(digest), text)}
-    again = tuple(name for name, build in base.builds.items() if build["lock"] in written)
-    rendered = {each.digest: each.data for each in plan.desired.states.values() if each.data is not None}
-    merged = {change.after.digest: change.after.data for change in plan.changes if change.after and change.after.data}
-    for digest, data in {**rendered, **plan.kept, **merged}.items():
-        contents.keep(state, rendered_key(digest), data)
+    locks = {lock_key(digest): text for digest, text in plan.desired.locks.items()}
+    lost = [Write(name, text, contents.ANY) for name, text in locks.items() if not state.holds(name, text)]
+    written = {each.key for each in lost}
+    again = tuple(name for name, build in base.builds.items() if lock_key(build["lock"]) in written)
     if not plan.changes and plan.is_recorded:
+        state.write(lost)
         if base._replace(added=added) != plan.base:
             contents.put(state, key, base._replace(added=added).dump())
         return Applied(base.generation, locks=again)
     generation = _unused(state, plan.thread, base.generation + 1)
-    contents.put(state, key, base._replace(intended=_intended(base, plan)).dump())
+    intended = base._replace(intended=_intended(base, plan)).dump()
+    names = Unsynced()
+    # Its name is on disk before anything in the workspace has one: one wait with the workspace's new files.
+    state.write(
+        [*lost, *contents.lacking(state, _bytes(plan))],
+        [Write(key, intended, None if plan.base is None else contents.ANY)],
+        unsynced=names,
+    )
     with open_root() as root:
+        root.unsynced.take(names)
         keeper = Keeper(root, state, plan.thread, generation)
         with _changing(plan.thread):
             _prepare(root, keeper, plan)
         entries = dict(plan.entries)
-        for change in plan.changes:
-            state.check_held(plan.thread)
-            with _changing(change.name):
-                _note_mode(entries, change, make(root, change, keeper, renew))
+        try:
+            for change, is_first in _with_first_file(plan):
+                state.check_held(plan.thread)
+                if is_first:
+                    root.stage_all(_files(plan))
+                if is_first or change.before is not None:
+                    root.wait()
+                with _changing(change.name):
+                    _note_mode(entries, change, make(root, change, keeper, renew))
+        except BaseException:
+            _discard(root, keeper, plan)
+            raise
         _note_modes(entries, root)
-        root.sync()
-    done = Record(
-        incarnation=base.incarnation,
-        generation=generation,
-        profile=plan.desired.profile,
-        inputs=plan.desired.inputs,
-        settings=plan.desired.settings,
-        resources=entries,
-        builds=plan.desired.builds,
-        uid=base.uid,
-        added=added,
-    )
-    told = {**about, "kept": [each._asdict() for each in keeper.kept]}
-    # Never replaced: of two hosts that write one generation's, one alone goes on.
-    state.create(_generation_key(plan.thread, generation), done._replace(about=told).dump())
-    contents.put(state, key, done.dump())
+        root.add_names()
+        done = Record(
+            incarnation=base.incarnation,
+            generation=generation,
+            profile=plan.desired.profile,
+            inputs=plan.desired.inputs,
+            settings=plan.desired.settings,
+            resources=entries,
+            builds=plan.desired.builds,
+            uid=base.uid,
+            added=added,
+        )
+        told = {**about, "kept": [each._asdict() for each in keeper.kept]}
+        state.write(
+            # Never replaced: of two hosts that write one generation's, one alone goes on.
+            [Write(_generation_key(plan.thread, generation), done._replace(about=told).dump(), None)],
+            [Write(key, done.dump(), hashlib.sha256(intended).hexdigest())],
+            unsynced=root.unsynced,
+        )
+        root.wait()
     return Applied(generation, keeper.kept, again)
+
+
+def _bytes(plan: Plan) -> dict[str, bytes]:
+    """The bytes that the plan renders, merges or was told to keep, by their keys."""
+    rendered = {each.digest: each.data for each in plan.desired.states.values() if each.data is not None}
+    merged = {change.after.digest: change.after.data for change in plan.changes if change.after and change.after.data}
+    return {rendered_key(digest): data for digest, data in {**rendered, **plan.kept, **merged}.items()}
+
+
+def _files(plan: Plan) -> dict[str, tuple[bytes, int]]:
+    """Bytes and mode of each file that the plan writes, by its place."""
+    return {
+        change.place: (change.after.data, int(change.after.mode, 8))
+        for change in plan.changes
+        if change.after is not None and change.after.type == "file" and change.after.data is not None
+    }
+
+
+def _with_first_file(plan: Plan) -> Iterator[tuple[Change, bool]]:
+    """The changes in order, and whether it is the first that writes a file: directories are made before."""
+    files = _files(plan)
+    first = next((change for change in plan.changes if change.place in files), None)
+    return ((change, change is first) for change in plan.changes)
+
+
+def _discard(root: Root, keeper: Keeper, plan: Plan) -> None:
+    """Remove the files that were written beside their places and did not come there: an error is on its way."""
+    staged = root.not_published()
+    for change in plan.changes:
+        if change.place in staged and change.after is not None and change.after.data is not None:
+            with suppress(SolvenError, OSError):  # the next apply removes them
+                discard(root, change, staged[change.place], change.after.data, keeper)
 
 
 def _unused(state: StateStore, thread: str, number: int) -> int:
     """First number from this one that no generation has: an apply may have died between its two records."""
-    while state.get(_generation_key(thread, number)) is not None:
+    while state.has(_generation_key(thread, number)):
         number += 1
     return number
 

@@ -65,13 +65,12 @@ def write(root: Root, change: Change, keeper: Keeper) -> State:
         raise changed_meanwhile(change.name)  # the link leads elsewhere by now
     staged = root.stage(change.place, change.after.data, int(change.after.mode, 8))
     try:
-        entry = root.stat(staged)
         _put(root, change, staged, keeper)
     except BaseException:
         with suppress(SolvenError, OSError):  # the first error is the one that counts; the next apply removes the file
-            _discard(root, change, staged, change.after.data, keeper)
+            discard(root, change, staged, change.after.data, keeper)
         raise
-    return change.after._replace(mode=f"{entry.mode:04o}") if entry else change.after
+    return change.after._replace(mode=f"{root.mode_of(staged):04o}")
 
 
 def take_away(root: Root, change: Change, keeper: Keeper) -> None:
@@ -152,7 +151,7 @@ def _dispose(root: Root, change: Change, aside: str, keeper: Keeper) -> None:
         root.remove(aside)
 
 
-def _discard(root: Root, change: Change, staged: str, data: bytes, keeper: Keeper) -> None:
+def discard(root: Root, change: Change, staged: str, data: bytes, keeper: Keeper) -> None:
     """Remove a staged file after a failure; what else an exchange left under its name is kept first."""
     found = look(root, staged)
     if found is not None and found.data == data:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 from typing import Protocol
 
-from solven_env.errors import StateError
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
+
+    from solven_env.system.unsynced import Unsynced
 
 
 class Stored(NamedTuple):
@@ -23,6 +24,18 @@ class Stored(NamedTuple):
 
     value: bytes
     version: str
+
+
+ANY = "*"
+"""For a value that takes the place of whatever is there: of a thread whose lock the caller holds, or of equal bytes."""
+
+
+class Write(NamedTuple):
+    """A value for a key. `expected` is the version that it replaces; None for none, `ANY` for whichever."""
+
+    key: str
+    value: bytes
+    expected: str | None
 
 
 class StateStore(Protocol):
@@ -43,6 +56,20 @@ class StateStore(Protocol):
 
     def compare_and_swap(self, key: str, value: bytes, expected_version: str) -> str:
         """Replace the value that has the expected version, return the new version; StateError when it is another."""
+
+    def write(self, *groups: Sequence[Write], unsynced: Unsynced | None = None) -> None:
+        """Give keys these values in this order; those of a group are there before any of the next one is.
+
+        All is there for good when this returns; but with `unsynced`, what that has is waited for before any of them is
+        there, and it has the names of the last group then, for the caller to wait for. Errors as of `create` and
+        `compare_and_swap`; what was written before one stays.
+        """
+
+    def size(self, key: str) -> int | None:
+        """Size of a key's value in bytes; None when it has none."""
+
+    def holds(self, key: str, data: bytes) -> bool:
+        """True where the value of a key is this."""
 
     def list(self, prefix: str) -> tuple[str, ...]:
         """The keys that begin with this text, sorted."""
@@ -104,11 +131,7 @@ class StateStore(Protocol):
 
 def put(state: StateStore, key: str, value: bytes) -> None:
     """Give a key this value, its first or another. The caller holds the thread's lock."""
-    stored = state.get(key)
-    if stored is None:
-        state.create(key, value)
-    else:
-        state.compare_and_swap(key, value, stored.version)
+    state.write([Write(key, value, ANY)])
 
 
 def read(state: StateStore, key: str, digest: str) -> bytes | None:
@@ -119,12 +142,15 @@ def read(state: StateStore, key: str, digest: str) -> bytes | None:
 
 def keep(state: StateStore, key: str, data: bytes) -> bool:
     """Have these bytes under a key that names their digest, which threads may share; whether they had to be written."""
-    digest = hashlib.sha256(data).hexdigest()
-    if read(state, key, digest) is not None:
+    if state.holds(key, data):
         return False
-    try:
-        put(state, key, data)
-    except StateError:  # another thread wrote it first
-        if read(state, key, digest) is None:
-            raise
+    put(state, key, data)
     return True
+
+
+def lacking(state: StateStore, values: Mapping[str, bytes]) -> list[Write]:
+    """The writes for those keys, which name the digests of their bytes, that have nothing of that size.
+
+    A storage that lost the bytes of a file gives it back empty or cut off. Other damage is found when they are read.
+    """
+    return [Write(key, data, ANY) for key, data in values.items() if state.size(key) != len(data)]

@@ -10,11 +10,12 @@ import os
 import posixpath
 import time
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from solven_env.errors import HeldError, StateError
 from solven_env.state import leases
-from solven_env.state.contents import Stored
+from solven_env.state.contents import ANY, Stored, Write
 from solven_env.state.storage_root import StorageRoot
 from solven_env.system import at_once
 from solven_env.system.blocks import READ_DIRECTORY_ITSELF, holding
@@ -22,9 +23,11 @@ from solven_env.system.durable import link_new, sync_directory, write_new
 from solven_env.system.failures import failure, shown
 from solven_env.system.removal import remove_entry
 from solven_env.system.syscalls import O_PATH, openat2, refresh
+from solven_env.system.unsynced import Unsynced
+from solven_env.typed import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 
@@ -37,6 +40,9 @@ _PIECE = 1024 * 1024
 _PATIENCE = 10.0
 _PAUSE = 0.02
 """Seconds to wait for what others share, and between two tries."""
+_MOST_SEEN = 64
+_GRANULARITY = 10**9
+"""Nanoseconds: the times of a file tell two writes apart that lie so far from each other, on every file system."""
 
 
 class LocalState:
@@ -54,6 +60,10 @@ class LocalState:
         self._held: list[str] = []
         self._leases: dict[str, leases.Lease] = {}
         self._is_shared: bool | None = None
+        self._homes: dict[str, int] = {}
+        """The open directories of the threads that are held."""
+        self._made = Unsynced()
+        """The directories in which one was made. None of these has to be on disk before anything is in it."""
 
     def location(self, key: str) -> str:
         """See `StateStore.location`."""
@@ -85,29 +95,116 @@ class LocalState:
                 os.close(descriptor)
         return Stored(value, _version(value))
 
+    def holds(self, key: str, data: bytes) -> bool:
+        """See `StateStore.holds`. What this process has read once is known by its stat(2)."""
+        _check(key)
+        with self._told(key):
+            try:
+                descriptor = self._open(key, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            except FileNotFoundError:
+                return False
+            try:
+                stamp = _stamp(descriptor)
+                if stamp.size != len(data) or _seen.get(stamp) == data:
+                    return stamp.size == len(data)
+                if _read(descriptor) != data:
+                    return False
+                _note(stamp, data)
+                return True
+            finally:
+                os.close(descriptor)
+
+    def size(self, key: str) -> int | None:
+        """See `StateStore.size`."""
+        _check(key)
+        with self._told(key):
+            try:
+                descriptor = self._open(key, O_PATH | os.O_NOFOLLOW)
+            except FileNotFoundError:
+                return None
+            try:
+                return os.fstat(descriptor).st_size
+            finally:
+                os.close(descriptor)
+
     def create(self, key: str, value: bytes) -> str:
         """See `StateStore.create`."""
-        with self._staged(key, value) as (place, staged, directory, name):
-            self._confirm(key)
-            try:
-                link_new(place, staged, directory, name)
-            except FileExistsError:
-                raise StateError(
-                    "this is recorded already, and a record is never overwritten",
-                    fix="Run the command again; if it says so again, report it.",
-                    location=self.location(key),
-                ) from None
+        self.write([Write(key, value, None)])
         return _version(value)
 
     def compare_and_swap(self, key: str, value: bytes, expected_version: str) -> str:
         """See `StateStore.compare_and_swap`."""
-        with self._staged(key, value) as (place, staged, directory, name):
-            stored = self.get(key)
-            if stored is None or stored.version != expected_version:
-                raise StateError("the record changed since it was read", fix="Try again.", location=self.location(key))
-            self._confirm(key)
-            os.rename(staged, name, src_dir_fd=place, dst_dir_fd=directory)
+        self.write([Write(key, value, expected_version)])
         return _version(value)
+
+    def write(self, *groups: Sequence[Write], unsynced: Unsynced | None = None) -> None:
+        """See `StateStore.write`. All are written under temporary names first, with one wait for their bytes.
+
+        Temporary files of a thread, and of what threads share while one of them is held, are all in `threads/<thread>`,
+        so that its lock has one place to look for leftovers.
+        """
+        waiting = Unsynced()
+        with ExitStack() as stack:
+            places = _Places(self._hold, stack)
+            staged: dict[Write, tuple[int, str]] = {}
+            try:
+                for each in chain.from_iterable(groups):
+                    _check(each.key)
+                    with self._told(each.key):
+                        place = places.open(self._home(each.key))
+                        places.open(posixpath.dirname(each.key))
+                        name = _TEMPORARY + os.urandom(8).hex()
+                        write_new(place, name, each.value, mode=0o600, unsynced=waiting)
+                        staged[each] = place, name
+                if not staged:
+                    return
+                with self._told(next(iter(staged)).key):
+                    waiting.take(self._made)
+                    if unsynced is not None:
+                        waiting.take(unsynced)
+                    waiting.wait()
+                names = Unsynced()
+                for group in groups:
+                    with self._told(next((each.key for each in group), "")):
+                        names.wait()
+                    for each in group:
+                        self._put(each, *staged[each], places)
+                        del staged[each]
+                    for directory in {posixpath.dirname(each.key) for each in group}:
+                        names.add(os.dup(places.open(directory)))
+                if unsynced is not None:
+                    unsynced.take(names)
+                with self._told(groups[-1][-1].key):
+                    names.wait()
+            except BaseException:
+                for place, name in staged.values():
+                    with suppress(OSError):  # what went wrong first is what counts
+                        os.unlink(name, dir_fd=place)
+                raise
+
+    def _put(self, each: Write, place: int, staged: str, places: _Places) -> None:
+        """Give a value that is staged its key, if that has the expected version."""
+        directory, name = places.open(posixpath.dirname(each.key)), posixpath.basename(each.key)
+        if each.expected is None:
+            with self._told(each.key):
+                self._confirm(each.key)
+                try:
+                    link_new(place, staged, directory, name)
+                except FileExistsError:
+                    raise StateError(
+                        "this is recorded already, and a record is never overwritten",
+                        fix="Run the command again; if it says so again, report it.",
+                        location=self.location(each.key),
+                    ) from None
+            return
+        if each.expected != ANY:
+            stored = self.get(each.key)
+            if stored is None or stored.version != each.expected:
+                where = self.location(each.key)
+                raise StateError("the record changed since it was read", fix="Try again.", location=where)
+        with self._told(each.key):
+            self._confirm(each.key)
+            os.rename(staged, name, src_dir_fd=place, dst_dir_fd=directory)
 
     def list(self, prefix: str) -> tuple[str, ...]:
         """See `StateStore.list`."""
@@ -143,6 +240,7 @@ class LocalState:
         """See `StateStore.place`. What its user is refused there stays the OSError that it is."""
         _check(key)
         with self._told(key), self._parent(f"{key}/") as (found, _):
+            self._made.wait()
             directory = os.dup(found)
         try:
             yield directory
@@ -179,6 +277,8 @@ class LocalState:
                 _remove_leftovers(directory)
                 self._held.append(thread)
                 held.callback(self._held.remove, thread)
+                self._homes[thread] = os.dup(directory)
+                held.callback(lambda: os.close(self._homes.pop(thread)))
             yield
 
     def check_held(self, thread: str) -> None:
@@ -318,54 +418,52 @@ class LocalState:
         if key.startswith("threads/") and thread in self._leases:
             self._leases[thread].confirm()
 
-    @contextmanager
-    def _staged(self, key: str, value: bytes) -> Iterator[tuple[int, str, int, str]]:
-        """Have the value in a temporary file, for the caller to rename: from a name in one directory to one in another.
-
-        Temporary files of a thread, and of what threads share while one of them is held, are all in `threads/<thread>`,
-        so that its lock has one place to look for leftovers.
-        """
-        _check(key)
+    def _home(self, key: str) -> str:
+        """The key of the directory for the temporary file of a key."""
         home = posixpath.dirname(key).split("/")[:2]
         if self._held and home[0] != "threads":
             home = ["threads", self._held[-1]]
-        temporary = "/".join([*filter(None, home), _TEMPORARY + os.urandom(8).hex()])
-        with (
-            self._told(key),
-            self._parent(temporary) as (place, staged),
-            self._parent(key) as (directory, name),
-        ):
-            write_new(place, staged, value, mode=0o600)
-            try:
-                yield place, staged, directory, name
-            except BaseException:
-                with suppress(OSError):  # what went wrong first is what counts
-                    os.unlink(staged, dir_fd=place)
-                raise
-            sync_directory(directory)
+        return "/".join(home)
 
     @contextmanager
     def _parent(self, key: str) -> Iterator[tuple[int, str]]:
         beneath, name = posixpath.split(key)
-        try:
-            directory = self._open(beneath, READ_DIRECTORY_ITSELF)
-        except FileNotFoundError:
-            directory = self._make(beneath)
+        directory = self._hold(beneath)
         try:
             yield directory, name
         finally:
             os.close(directory)
 
+    def _hold(self, beneath: str) -> int:
+        """A directory, open and made where it is missing. A new one's name is on disk with the next write."""
+        try:
+            return self._open(beneath, READ_DIRECTORY_ITSELF)
+        except FileNotFoundError:
+            return self._make(beneath)
+
     def _open(self, key: str, flags: int) -> int:
-        return openat2(self._storage.open(), posixpath.join(_OURS, key), flags)
+        home, rest = self._nearest(key)
+        return openat2(home, rest, flags)
+
+    def _nearest(self, key: str) -> tuple[int, str]:
+        """The directory of a held thread that a key is beneath, else the storage; and the path from there."""
+        for thread, home in self._homes.items():
+            place = f"threads/{thread}"
+            if key == place or key.startswith(f"{place}/"):
+                return home, key[len(place) + 1 :] or "."
+        return self._storage.open(), posixpath.join(_OURS, key)
 
     def _make(self, beneath: str) -> int:
-        here = openat2(self._storage.make(), ".", READ_DIRECTORY_ITSELF)
         try:
-            for name in posixpath.join(_OURS, beneath).rstrip("/").split("/"):
+            home, rest = self._nearest(beneath)
+        except FileNotFoundError:
+            home, rest = self._storage.make(), posixpath.join(_OURS, beneath)
+        here = openat2(home, ".", READ_DIRECTORY_ITSELF)
+        try:
+            for name in rest.rstrip("/").split("/"):
                 with suppress(FileExistsError):
                     os.mkdir(name, 0o700, dir_fd=here)
-                    sync_directory(here)
+                    self._made.add(os.dup(here))
                 inner = openat2(here, name, READ_DIRECTORY_ITSELF)
                 os.close(here)
                 here = inner
@@ -380,6 +478,49 @@ class LocalState:
             yield
         except OSError as error:
             raise failure(StateError, self.location(key), error) from error
+
+
+class _Places:
+    """The directories of keys, each opened once and closed with the stack."""
+
+    def __init__(self, hold: Callable[[str], int], stack: ExitStack) -> None:
+        self._hold = hold
+        self._stack = stack
+        self._opened: dict[str, int] = {}
+
+    def open(self, beneath: str) -> int:
+        """The directory's descriptor."""
+        if beneath not in self._opened:
+            self._opened[beneath] = self._hold(beneath)
+            self._stack.callback(os.close, self._opened[beneath])
+        return self._opened[beneath]
+
+
+class _Stamp(NamedTuple):
+    """A file as it was looked at: another one, and one that was written since, has another."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+    changed: int
+
+
+_seen: dict[_Stamp, bytes] = {}
+"""The bytes of files of the state that this process has read, the last ones."""
+
+
+def _stamp(descriptor: int) -> _Stamp:
+    about = os.fstat(descriptor)
+    return _Stamp(about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+
+
+def _note(stamp: _Stamp, data: bytes) -> None:
+    """Remember a file, if nothing could have been written to it since without changing its time (as Git has it)."""
+    if len(data) <= _PIECE and time.time_ns() - stamp.changed > _GRANULARITY:
+        while len(_seen) >= _MOST_SEEN:
+            _seen.pop(next(iter(_seen)), None)
+        _seen[stamp] = data
 
 
 def _check(key: str) -> None:

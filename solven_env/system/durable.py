@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from solven_env.system.unsynced import Unsynced
+
 # What a file system answers to something that it does not offer: renameat2(2), chmod(2), fuse(4).
 NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP)
 # Hard links: link(2), and EIO of rclone.
@@ -38,24 +40,40 @@ def make_directory(path: Path, mode: int = 0o755) -> None:
         path.chmod(mode)
 
 
-def write_new(directory: int, name: str, data: bytes, *, mode: int, owner: tuple[int, int] | None = None) -> None:
+def write_new(
+    directory: int,
+    name: str,
+    data: bytes,
+    *,
+    mode: int,
+    owner: tuple[int, int] | None = None,
+    unsynced: Unsynced | None = None,
+) -> int:
     """Make the file `name` with these bytes, permission bits and owner (uid, gid), on disk before this returns.
 
-    Until all of it is written nobody but us can read it. On failure nothing stays. FileExistsError when `name` is
-    there.
+    With `unsynced` it is on disk when that was waited for. Returns the permission bits that it has then: not every file
+    system keeps them. It is never readable more widely than `mode` says. On failure nothing stays. FileExistsError when
+    `name` is there.
     """
-    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory)
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, (mode | 0o600) & 0o777, dir_fd=directory)
     try:
         try:
             _write(descriptor, data)
-            set_rights(descriptor, mode, owner)
-            os.fsync(descriptor)
-        finally:
+            held = set_rights(descriptor, mode, owner)
+            if unsynced is None:
+                os.fsync(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if unsynced is None:
             os.close(descriptor)  # a network file system may tell only here that it could not write
+        else:
+            unsynced.add(descriptor)
     except BaseException:
         with suppress(OSError):  # what went wrong first is what counts
             os.unlink(name, dir_fd=directory)
         raise
+    return held
 
 
 def write_over(
@@ -128,15 +146,21 @@ def exists(directory: int, name: str) -> bool:
     return True
 
 
-def set_rights(descriptor: int, mode: int, owner: tuple[int, int] | None) -> None:
-    """Give exactly these permission bits and this owner to an open file or directory, as far as it can hold them."""
+def set_rights(descriptor: int, mode: int, owner: tuple[int, int] | None) -> int:
+    """Give exactly these permission bits and this owner to an open file or directory, as far as it can hold them.
+
+    Returns the permission bits that it has then.
+    """
     status = os.fstat(descriptor)
     if owner is not None and (status.st_uid, status.st_gid) != owner:
         chown(descriptor, owner)
+        status = os.fstat(descriptor)
     # Last: a chown clears set-user-ID bits, and before it the file is narrower than asked, never wider.
-    if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
+    if stat.S_IMODE(status.st_mode) != mode:
         with _as_far_as_offered():
             os.fchmod(descriptor, mode)
+            status = os.fstat(descriptor)
+    return stat.S_IMODE(status.st_mode)
 
 
 def chmod_held(descriptor: int, mode: int) -> None:

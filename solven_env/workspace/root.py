@@ -39,6 +39,7 @@ from solven_env.system.syscalls import (
     openat2,
     renameat2,
 )
+from solven_env.system.unsynced import Unsynced
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -92,14 +93,17 @@ class Root:
     FileExistsError; all else that the system refuses is a WorkspaceError that names the path. Modes and owners are as
     exact as the file system keeps them (a bucket mount: not).
 
-    A file's bytes are on disk before it has its name. Names are when `sync` returns: one wait for each directory, where
-    each name would cost a wait of its own.
+    A file's bytes are on disk before it has its name. Names are when `sync` returns: one wait for all, where each would
+    cost a wait of its own. `unsynced` is what is to be waited for: files of `stage_all`, directories of `add_names`.
     """
 
     def __init__(self, descriptor: int, owner: Owner | None) -> None:
         """Take over the descriptor of a directory. `owner` gets all that is written; None leaves it ours."""
         self._descriptor = descriptor
         self._changed: set[str] = set()
+        self._staged: dict[str, tuple[str, bytes, int]] = {}
+        self._modes: dict[str, int] = {}
+        self.unsynced = Unsynced()
         self.owner = owner
 
     def __enter__(self) -> Root:
@@ -112,6 +116,7 @@ class Root:
 
     def close(self) -> None:
         """Let the descriptor go; every later operation fails. Closing twice is no error."""
+        self.unsynced.close()
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -319,9 +324,45 @@ class Root:
 
         It is never readable more widely than `mode` says. On failure nothing stays.
         """
-        staged = _temporary(path)
+        if self._staged.get(path, ())[1:] == (data, mode):
+            return self._staged.pop(path)[0]
         with self._parent(path) as (directory, _):
-            write_new(directory, posixpath.basename(staged), data, mode=mode, owner=self.owner)
+            return self._write(directory, path, data, mode)
+
+    def stage_all(self, files: Mapping[str, tuple[bytes, int]]) -> None:
+        """Do as `stage` for what is to be at these paths (bytes and mode), so that one wait of `unsynced` is for all.
+
+        `stage` gives each of them afterwards. A file whose directory is not there is left out: `stage` writes it then.
+        """
+        beneath: dict[str, list[str]] = {}
+        for path in files:
+            beneath.setdefault(posixpath.dirname(path), []).append(path)
+        for directory, paths in beneath.items():
+            about = self.stat(directory) if directory else None
+            if not directory or (about is not None and about.kind == "directory"):
+                with suppress(FileNotFoundError), self._parent(paths[0]) as (opened, _):
+                    for path in paths:
+                        staged = self._write(opened, path, *files[path], unsynced=self.unsynced)
+                        self._staged[path] = (staged, *files[path])
+
+    def wait(self) -> None:
+        """Have all that `stage_all` wrote on disk before this returns, and all else of `unsynced`."""
+        with failures_as(WorkspaceError, "."):
+            self.unsynced.wait()
+
+    def not_published(self) -> dict[str, str]:
+        """Temporary files of `stage_all` that `stage` was not asked for, by the paths that they were written for."""
+        return {path: staged for path, (staged, _, _) in self._staged.items()}
+
+    def mode_of(self, staged: str) -> int:
+        """Permission bits that a staged file had when it was written, as far as the file system keeps them."""
+        return self._modes[staged]
+
+    def _write(self, directory: int, path: str, data: bytes, mode: int, *, unsynced: Unsynced | None = None) -> str:
+        staged = _temporary(path)
+        name = posixpath.basename(staged)
+        with failures_as(WorkspaceError, path):
+            self._modes[staged] = write_new(directory, name, data, mode=mode, owner=self.owner, unsynced=unsynced)
         return staged
 
     def set_aside(self, path: str) -> str:
@@ -332,6 +373,8 @@ class Root:
 
     def publish(self, staged: str, path: str) -> None:
         """Give a staged file its name; FileExistsError, and nothing done, when anything is there."""
+        if self.unsynced:
+            self.wait()
         with self._pair(staged, path) as names:
             rename_new(*names)
 
@@ -341,6 +384,8 @@ class Root:
         ExchangeUnsupportedError, and nothing done, where the file system cannot (bucket mounts): `set_aside` and
         `publish` are what is left.
         """
+        if self.unsynced:
+            self.wait()
         with self._pair(a, b) as names:
             try:
                 renameat2(*names, RENAME_EXCHANGE)
@@ -421,11 +466,15 @@ class Root:
 
     def sync(self) -> None:
         """Have every name that was made, changed or removed on disk, as far as its directory is still there."""
+        self.add_names()
+        self.wait()
+
+    def add_names(self) -> None:
+        """Have `unsynced` wait for every name that was made, changed or removed."""
         for path in sorted(self._changed):
             with failures_as(WorkspaceError, path or "."):
                 try:
-                    with self._opened(path, READ_DIRECTORY_ITSELF) as directory:
-                        sync_directory(directory)
+                    self.unsynced.add(openat2(self._descriptor, path or ".", READ_DIRECTORY_ITSELF))
                 except OSError as error:
                     if error.errno not in _ABSENT:  # the agent has put something else there
                         raise
@@ -469,13 +518,22 @@ class Root:
     def _parent(self, path: str, flags: int = HOLD_DIRECTORY) -> Iterator[tuple[int, str]]:
         _check(path)
         directory, name = posixpath.split(path)
-        with failures_as(WorkspaceError, path), self._opened(directory, flags) as descriptor:
-            yield descriptor, name
+        with failures_as(WorkspaceError, path):
+            if not directory:  # the workspace itself is open
+                yield self._descriptor, name
+                return
+            with self._opened(directory, flags) as descriptor:
+                yield descriptor, name
 
     @contextmanager
     def _pair(self, old: str, new: str) -> Iterator[tuple[int, str, int, str]]:
-        with self._parent(old, READ_DIRECTORY_ITSELF) as (a, x), self._parent(new, READ_DIRECTORY_ITSELF) as (b, y):
-            yield a, x, b, y
+        with self._parent(old, READ_DIRECTORY_ITSELF) as (a, x):
+            if posixpath.dirname(old) == posixpath.dirname(new):
+                _check(new)
+                yield a, x, a, posixpath.basename(new)
+            else:
+                with self._parent(new, READ_DIRECTORY_ITSELF) as (b, y):
+                    yield a, x, b, y
             self._changed |= {posixpath.dirname(old), posixpath.dirname(new)}
 
 

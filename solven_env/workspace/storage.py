@@ -18,6 +18,7 @@ from solven_env.system.durable import set_rights, sync_directory
 from solven_env.system.failures import failure, failures_as, shown
 from solven_env.system.removal import remove_entry
 from solven_env.system.syscalls import HOLD_DIRECTORY, O_PATH, let_owner_in, openat2
+from solven_env.system.unsynced import Unsynced
 from solven_env.workspace.root import CLOSED, Owner, Root
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ def open_workspace(storage: StorageRoot, thread: str, owner: Owner | None) -> Ro
 def create_workspace(storage: StorageRoot, thread: str, owner: Owner | None) -> Root:
     """The thread's workspace, open; made where it is missing, with `threads`, the storage and the parents of that.
 
+    Its name is on disk when the root's `unsynced` was waited for.
+
     Whatever the umask, storage and parents get mode 0755, `threads` 0711 and the workspace 0700 and `owner`; what is
     there stays as it is. Errors as `open_workspace`.
     """
@@ -94,14 +97,16 @@ def create_workspace(storage: StorageRoot, thread: str, owner: Owner | None) -> 
     if (root := open_workspace(storage, thread, owner)) is not None:
         return root
     with failures_as(WorkspaceError, str(storage.path)):
-        made = storage.make()
+        made, named = storage.make(), Unsynced()
         for path, mode, whose in (("threads", _THREADS, None), (f"threads/{thread}", CLOSED, owner)):
             with Root(openat2(made, ".", READ_DIRECTORY_ITSELF), whose) as place, suppress(FileExistsError):
                 place.mkdir(path, mode)
-                place.sync()
+                place.add_names()
+                named.take(place.unsynced)
     root = open_workspace(storage, thread, owner)
     if root is None:
         raise WorkspaceError("the workspace vanished while it was made", fix="Try again.", location=str(location))
+    root.unsynced.take(named)
     return root
 
 

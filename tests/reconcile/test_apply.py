@@ -480,6 +480,12 @@ def modeless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Thread:
     def refuse(*_: object) -> None:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
+    real = os.open
+
+    def narrow(path: Path, flags: int, mode: int = 0, *, dir_fd: int | None = None) -> int:
+        return real(path, flags, mode & 0o600, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", narrow)
     monkeypatch.setattr(os, "fchmod", lambda descriptor, mode: None)
     monkeypatch.setattr(durable, "renameat2", refuse)
     monkeypatch.setattr(root_module, "renameat2", refuse)

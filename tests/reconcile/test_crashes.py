@@ -117,7 +117,7 @@ def test_the_next_apply_finishes_whatever_was_begun(name: str, memory_path: Path
         assert files(thread, scenario.after) == asked_files(scenario.after)
         check(thread, scenario)
         count += 1
-    assert count > 20
+    assert count > 15
 
 
 @pytest.mark.parametrize("name", ["pending", "something else in our places", "conflict overwritten"])
@@ -138,7 +138,7 @@ def test_it_does_so_where_two_names_cannot_be_exchanged(
         assert files(thread, scenario.after) == asked_files(scenario.after)
         check(thread, scenario)
         count += 1
-    assert count > 20
+    assert count > 15
 
 
 def deaths(scenario: Scenario, place: Path) -> Iterator[Thread]:

@@ -64,7 +64,7 @@ def test_what_cannot_be_replaced_leaves_everything_as_it_was(opened: int, tmp_pa
     assert snapshot(tmp_path / "name") == before
 
 
-MAKERS: dict[str, Callable[[int], None]] = {
+MAKERS: dict[str, Callable[[int], object]] = {
     "write_new": lambda directory: write_new(directory, "new", b"x", mode=0o600),
     "rename_new": lambda directory: rename_new(directory, "old", directory, "new"),
     "link_new": lambda directory: link_new(directory, "old", directory, "new"),
