@@ -23,7 +23,7 @@ from solven_env.system.blocks import READ_DIRECTORY_ITSELF, holding, suppress
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
 FILE, NAME = 4096, 512
 """Bytes that a file counts at least, and that each further name of it counts."""
@@ -39,7 +39,6 @@ _REMEMBERED = 250_000
 _LARGE = 1 << 20
 _PIECE = 16  # entries between two moments at which the pace is kept
 _BELOW = syscalls.CONFINED | syscalls.RESOLVE_NO_XDEV
-_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV, errno.ESTALE)
 _WITHOUT_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
@@ -78,13 +77,15 @@ class Look:
     def take_open(self, pids: Collection[int]) -> int:
         """The bytes of files on the trees' file systems that processes have open and that were not counted yet.
 
-        These are files without a name, and those that are open for writing, wherever they were moved to. A descriptor
-        that is nowhere but in a message of a socket is not seen, nor a file that is only mapped.
+        These are files without a name, and those that are open for writing, wherever they were moved to. Those that are
+        only mapped are seen by root alone (proc(5), map_files), and a descriptor that is nowhere but in a message of a
+        socket by nobody.
         """
         total = 0
         for pid in pids:
-            with suppress(OSError), os.scandir(f"/proc/{pid}/fd") as descriptors:  # it may end meanwhile
-                total += sum(map(self._open_file, descriptors))
+            for kind in ("fd", "map_files"):
+                with suppress(OSError), os.scandir(f"/proc/{pid}/{kind}") as opened:  # it may end meanwhile
+                    total += sum(map(self._open_file, opened))
         return total
 
     def _open_file(self, descriptor: os.DirEntry[str]) -> int:
@@ -99,74 +100,71 @@ class Look:
         return self._count(about)
 
     def _sum(self, tree: Tree, enough: float, before: int | None) -> int:
-        total = 0
-        with suppress(FileNotFoundError), holding(_open(tree)) as directory:
-            about = os.fstat(directory)
-            self.devices.add(about.st_dev)
-            if (about.st_dev, about.st_ino) in self._seen:  # a link to the thread's own directory
-                return 0
-            self._seen.add((about.st_dev, about.st_ino))
-            total = self._bytes(about)
-            for size in self._walk(directory, before):
-                total += size
-                if total > enough:
-                    break
-        return total
-
-    def _walk(self, top: int, before: int | None) -> Iterator[int]:
-        """The bytes of each entry beneath an open directory."""
-        deep = [os.dup(top)]
+        try:
+            top = _open(tree)
+        except FileNotFoundError:
+            return 0
+        about = os.fstat(top)
+        self.devices.add(about.st_dev)
+        if (about.st_dev, about.st_ino) in self._seen:  # a link to the thread's own directory
+            os.close(top)
+            return 0
+        total = self._count(about)
+        deep = [top]
         levels: list[_Level] = []
         try:
-            while deep:
+            while deep and total <= enough:
                 levels.append(_Level(deep.pop()))
-                while levels:
-                    entry = levels[-1].next()
-                    if entry is None:
+                while levels and total <= enough:
+                    taken, directory = self._read(levels[-1], before)
+                    total += taken
+                    if directory is None:
                         levels.pop().close()
-                        continue
-                    self._keep_pace()
-                    with suppress(FileNotFoundError):
-                        about = entry.stat(follow_symlinks=False)
-                        yield self._entry(levels[-1].descriptor, entry.name, about, before)
-                        if stat.S_ISDIR(about.st_mode) and not self._descend(levels, deep, entry.name):
-                            self.whole = False
+                    elif not _descend(levels, deep, directory):
+                        self.whole = False
         finally:
             for level in levels:
                 level.close()
             for descriptor in deep:
                 os.close(descriptor)
+        return total
 
-    def _descend(self, levels: list[_Level], deep: list[int], name: str) -> bool:
-        """Open a directory, to be walked now or later; False where there is no room for it."""
-        if len(levels) >= _LEVELS and len(deep) >= _MOST_DEEP:
-            return False
+    def _read(self, level: _Level, before: int | None) -> tuple[int, str | None]:
+        """The bytes of the next entries, up to the next directory, and that one's name; None at the end.
+
+        One loop without calls: this is where the time of a look is spent.
+        """
+        total = 0
+        seen = self._seen
         try:
-            opened = syscalls.openat2(levels[-1].descriptor, name, READ_DIRECTORY_ITSELF, resolve=_BELOW)
-            if len(levels) >= _LEVELS:
-                deep.append(opened)
-            else:
-                levels.append(_Level(opened))
-        except OSError as error:
-            return error.errno not in _WITHOUT_DESCRIPTORS
-        return True
-
-    def _entry(self, directory: int, name: str, about: os.stat_result, before: int | None) -> int:
-        if before is not None and about.st_ctime_ns >= before and _was_born_after(directory, name, before):
-            return 0
-        if (about.st_dev, about.st_ino) in self._seen:
-            return NAME
-        return self._count(about)
+            for entry in level.entries:
+                if not self.is_local:
+                    self._keep_pace()
+                try:
+                    about = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                if before is not None and about.st_ctime_ns >= before and _is_younger(level, entry.name, before):
+                    pass
+                elif (about.st_dev, about.st_ino) in seen:
+                    total += NAME
+                else:
+                    total += self._count(about)
+                if stat.S_ISDIR(about.st_mode):
+                    return total, entry.name
+        except OSError:  # what is left cannot be read: its daemon has died, say
+            pass
+        return total, None
 
     def _count(self, about: os.stat_result) -> int:
-        size = self._bytes(about)
-        if len(self._seen) < _REMEMBERED or size >= _LARGE:
+        size = about.st_blocks * _BLOCK
+        if not self.is_local and size < about.st_size:
+            size = about.st_size
+        if size < FILE:
+            size = FILE
+        if size >= _LARGE or len(self._seen) < _REMEMBERED:
             self._seen.add((about.st_dev, about.st_ino))
         return size
-
-    def _bytes(self, about: os.stat_result) -> int:
-        size = about.st_blocks * _BLOCK
-        return max(size, FILE) if self.is_local else max(size, about.st_size, FILE)
 
     def _keep_pace(self) -> None:
         self._asked += 1
@@ -180,19 +178,13 @@ class _Level:
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         try:
-            self._entries = os.scandir(descriptor)
+            self.entries = os.scandir(descriptor)
         except BaseException:
             os.close(descriptor)
             raise
 
-    def next(self) -> os.DirEntry[str] | None:
-        try:
-            return next(self._entries, None)
-        except OSError:  # what is left cannot be read: it was removed, or its daemon has died
-            return None
-
     def close(self) -> None:
-        self._entries.close()
+        self.entries.close()
         os.close(self.descriptor)
 
 
@@ -207,9 +199,25 @@ def _open(tree: Tree) -> int:
         return syscalls.openat2(base, tree.beneath or ".", READ_DIRECTORY_ITSELF)
 
 
-def _was_born_after(directory: int, name: str, moment: int) -> bool:
+def _descend(levels: list[_Level], deep: list[int], name: str) -> bool:
+    """Open a directory, to be walked now or later; False where there is no room for it."""
+    if len(levels) >= _LEVELS and len(deep) >= _MOST_DEEP:
+        return False
     try:
-        with holding(os.open(name, syscalls.O_PATH | os.O_NOFOLLOW, dir_fd=directory)) as opened:
+        opened = syscalls.openat2(levels[-1].descriptor, name, READ_DIRECTORY_ITSELF, resolve=_BELOW)
+        if len(levels) >= _LEVELS:
+            deep.append(opened)
+        else:
+            levels.append(_Level(opened))
+    except OSError as error:  # it is gone, another mount, or a file server refuses it
+        return error.errno not in _WITHOUT_DESCRIPTORS
+    return True
+
+
+def _is_younger(level: _Level, name: str, moment: int) -> bool:
+    """True for an entry that was born after a moment, or is gone."""
+    try:
+        with holding(os.open(name, syscalls.O_PATH | os.O_NOFOLLOW, dir_fd=level.descriptor)) as opened:
             return syscalls.about(opened).born >= moment
     except OSError:  # gone already
         return True
