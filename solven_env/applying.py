@@ -21,6 +21,7 @@ from solven_env.reconcile.replacing import changed_meanwhile
 from solven_env.report import thread_report
 from solven_env.run import execute, missing_programs, relocking
 from solven_env.sandbox import backends
+from solven_env.system import directories
 from solven_env.system.failures import shown
 from solven_env.threads import generations, noting, planning, uids
 from solven_env.threads.many import Once
@@ -89,6 +90,8 @@ def apply(
         notice = backend.notice(settings["network"])
         if notice:
             together.tell(notice)
+        if record is None or lacking or any(change.kind == "build" for change in changes):
+            _check_disk(found, together)
         with ExitStack() as held:
             planned = computed
             computed = _have_builds(found, wanted, planned, lacking, on_conflict, held, together)
@@ -128,6 +131,15 @@ def apply(
         carried=tuple(carried),
         to_carry=to_carry,
     )
+
+
+def _check_disk(found: Thread, together: Together) -> None:
+    """Refuse (StoreError) what begins a layer where all threads of this host take more disk than it allows."""
+    bound = found.config.sandbox.disk
+    if bound is not None:
+        from solven_env.threads import host_disk  # most hosts have no such bound
+
+        host_disk.check(bound, directories.data(), together.tell)
 
 
 def _make(found: Thread, lacking: Sequence[Need], backend: Backend, progress: Callable[[str], None]) -> None:

@@ -25,12 +25,20 @@ FILE = "config.yaml"
 LAST_UID = 2**32 - 3
 """The highest uid. 2^32 - 1 is no uid, and many systems keep the one before it free (nobody of 32 bits)."""
 
+_UNITS = {"KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}
 _SCHEMES = {"indexes": ("https", "http", "file"), "npm_scopes": ("https", "http")}
 _CREDENTIALS = {"indexes": "password", "npm_scopes": "token"}
 _PLACES = {"environment": ("name", "COMPANY_TOKEN"), "file": ("path", "/run/secrets/company")}
 """By the `from` of a secret, the key that says where it is, and an example of its value."""
 _OF_ADDRESSES = re.compile(r"[A-Za-z0-9:/._~%+,=&\[\]-]+")
 """Characters of addresses that mean nothing else in a uv.toml, an .npmrc or a variable of uv's."""
+
+
+class HostDisk(NamedTuple):
+    """The bytes that all threads may take of this host's disk together, and the share of them at which doctor warns."""
+
+    max: int
+    warn: float = 0.8
 
 
 class HostSandbox(NamedTuple):
@@ -46,6 +54,7 @@ class HostSandbox(NamedTuple):
     networks: tuple[Network, ...] = NETWORKS
     uids: range = range(0)
     group: int | None = None
+    disk: HostDisk | None = None
 
 
 class Storage(NamedTuple):
@@ -310,6 +319,8 @@ def _config(data: Mapping[str, Any], group: int | None) -> Config:
         sandbox = sandbox | {"networks": tuple(sandbox["networks"])}
     if "uids" in sandbox:
         sandbox = sandbox | {"uids": _range(sandbox["uids"])}
+    if "disk" in sandbox:
+        sandbox = sandbox | {"disk": _disk(sandbox["disk"])}
     storages = {
         name: Storage(**storage | {"root": Path(storage["root"]), "name": name})
         for name, storage in data.get("storages", {}).items()
@@ -323,6 +334,12 @@ def _config(data: Mapping[str, Any], group: int | None) -> Config:
         for scope, registry in data.get("npm_scopes", {}).items()
     }
     return Config(data.get("default_storage"), storages, HostSandbox(**sandbox), indexes, npm_scopes)
+
+
+def _disk(written: Mapping[str, str]) -> HostDisk:
+    size, unit = written["max"][:-3], written["max"][-3:]
+    share = written.get("warn")
+    return HostDisk(int(size) << _UNITS[unit], *([] if share is None else [int(share[:-1]) / 100]))
 
 
 def _secret(written: Mapping[str, str] | None) -> Secret | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from solven_env.config import Config, HostIndex, HostRegistry, HostSandbox, Secret, Storage, load, parse
+from solven_env.config import Config, HostDisk, HostIndex, HostRegistry, HostSandbox, Secret, Storage, load, parse
 from solven_env.errors import ConfigError
 from solven_env.system import shipped
 
@@ -22,7 +22,8 @@ indexes:
   company: {url: https://packages.acme.test/simple, username: ada, password: {from: file, path: /run/secret}}
   plain: {url: http://h/s}
 npm_scopes: {"@acme": {url: https://npm.acme.test/, token: {from: environment, name: TOKEN}}}
-sandbox: {uid: 12345, uids: {first: 20000, count: 3}, bwrap: /opt/bwrap, networks: [none, internet]}
+sandbox: {uid: 12345, uids: {first: 20000, count: 3}, bwrap: /opt/bwrap, networks: [none, internet],
+  disk: {max: 200GiB, warn: 75%}}
 """
 
 FROM = "{from: environment, name: PASSWORD}"
@@ -43,6 +44,11 @@ MISTAKES = [
     ("sandbox: {group: nobody-has-it}", "1:18: sandbox.group: this host has no group 'nobody-has-it'. Make it: sudo "),
     ("sandbox: {networks: [nnoe]}", "1:22: sandbox.networks[0]: 'nnoe' is not none, internet or host. "),
     ("sandbox: {networks: []}", "1:21: sandbox.networks is not a list of at least one network. "),
+    ("sandbox: {disk: {max: 200GB}}", "1:23: sandbox.disk.max: '200GB' is not a size such as 200GiB, at most 999999TiB."),
+    ("sandbox: {disk: {warn: 80%}}", "1:11: sandbox.disk has no 'max'. "),
+    ("sandbox: {disk: {max: 1TiB, warn: 100%}}", "1:35: sandbox.disk.warn: '100%' is not a share between 1% and 99%. "),
+    ("sandbox: {disk: 200GiB}", "1:17: sandbox.disk must be a mapping, not text. "),
+    ("sandbox: {disk: {maximum: 1TiB}}", "1:18: unknown key 'maximum'"),
     ("sandbox:", "1:1: sandbox has no value. "),
     ("storages: {a/b: {root: /x}}", "1:12: 'a/b' is not a storage's name: letters"),
     ("storages: {a: {root: x}}", "1:22: storages.a.root: 'x' is not an absolute path. Write, for example, /srv/agents."),
@@ -86,7 +92,7 @@ def test_what_is_said_is_read() -> None:
     assert parse(WHOLE.encode(), "config.yaml", SCHEMA) == Config(
         "prod",
         {"prod": Storage(Path("/srv/agents"), "agents-prod", True, "prod"), "b": Storage(Path("/mnt/b c"), name="b")},
-        HostSandbox(12345, "/opt/bwrap", ("none", "internet"), range(20000, 20003)),
+        HostSandbox(12345, "/opt/bwrap", ("none", "internet"), range(20000, 20003), disk=HostDisk(200 << 30, 0.75)),
         {
             "company": HostIndex("https://packages.acme.test/simple", "ada", Secret(path="/run/secret")),
             "plain": HostIndex("http://h/s"),

@@ -43,8 +43,8 @@ def answer(what: str, argument: str) -> None:
 def space(path: str) -> dict[str, Any]:
     """The directory at an absolute path, or the nearest above that is there: its space, and whether it can be written.
 
-    `free` is in bytes, `nodes` a count of files (None where the file system does not count them), `kind` the name of
-    the file system, `mounted` where it is mounted.
+    `free` and `size` are in bytes, `nodes` and `all_nodes` counts of files that there may still be, and at all (None
+    where the file system does not count them), `kind` the name of the file system, `mounted` where it is mounted.
     """
     where = Path(path)
     while True:
@@ -61,7 +61,9 @@ def space(path: str) -> dict[str, Any]:
     except OSError as error:
         found["unwritable"] = error.errno
     room = os.statvfs(where)
-    return {**found, "free": room.f_bavail * room.f_frsize, "nodes": room.f_favail if room.f_files else None}
+    found |= {"free": room.f_bavail * room.f_frsize, "size": room.f_blocks * room.f_frsize}
+    counts = (room.f_favail, room.f_files) if room.f_files else (None, None)
+    return {**found, **dict(zip(("nodes", "all_nodes"), counts, strict=True))}
 
 
 def make_namespaces(uid: str) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from solven_env.packages.asking import host_away, said
 from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.packages.ecosystems.python import interpreters, remembered
 from solven_env.system.publishing import failure_of_ours
-from solven_env.threads import claims, uids
+from solven_env.threads import claims, host_disk, uids
+from solven_env.threads.host_disk import shown_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 LOW = 1 << 30
 """Bytes below which a build may find no room."""
 _NONE = 1 << 20
+_LITTLE, _PLENTY = 0.05, 20 << 30
+"""Share of a file system of which less is little, and bytes of which more is plenty, whatever share they are."""
 _ELSEWHERE = ("/mnt/", "/media/")  # by the Filesystem Hierarchy Standard, where something is mounted
 
 
@@ -67,6 +70,22 @@ def builds(host: Host) -> Answer:
     """The store of builds can be read."""
     count = len(store.keys(host.cache))
     return ok(counted(count, "build"))
+
+
+def disk(host: Host) -> Answer | None:
+    """All threads take less of this host's disk than its configuration allows, and not nearly as much."""
+    bound = host.config.sandbox.disk
+    if bound is None:
+        return None
+    taken = host_disk.measured(host.data)
+    least = "" if taken.is_complete else "at least "
+    where = f"all threads take {least}{shown_size(taken.bytes)} of the {shown_size(bound.max)} that sandbox.disk allows"
+    fix = "See what takes it with solven-env du, and free some with solven-env gc."
+    if taken.bytes >= bound.max:
+        return broken(where, "no session begins, and no apply that would begin a layer", fix)
+    if taken.bytes >= bound.warn * bound.max:
+        return limited(where, f"{taken.bytes / bound.max:.0%} are taken, and no session begins at 100%", fix)
+    return ok(where)
 
 
 def uids_of_threads(storage: Path, host: Host) -> Answer | None:
@@ -150,6 +169,9 @@ def _judge(path: Path, found: dict[str, Any]) -> Answer:
         return limited("nothing is mounted there: what is written lies on the host's own disk", str(path))
     if free < LOW:
         return limited(where, "space is low: a build may find no room", fix)
+    for what, left, whole in (("space is", free, found["size"]), ("inodes are", nodes, found["all_nodes"])):
+        if whole and left < _LITTLE * whole and (left is nodes or free < _PLENTY):
+            return limited(where, f"the file system is nearly full: {1 - left / whole:.0%} of its {what} used", fix)
     return ok(where)
 
 
@@ -182,14 +204,6 @@ def authorities(_: Host) -> Answer:
     return ok(f"{count} certificate authorities")
 
 
-def shown_size(size: int) -> str:
-    """A number of bytes for a person."""
-    for unit, bits in (("GiB", 30), ("MiB", 20)):
-        if size >= 1 << bits:
-            return f"{size / (1 << bits):.1f} {unit}"
-    return f"{size >> 10} KiB"
-
-
 def questions() -> tuple[Question[Host], ...]:
     """The questions about packages and room, with those of each ecosystem."""
     return (
@@ -200,6 +214,7 @@ def questions() -> tuple[Question[Host], ...]:
         Question("cache", room(lambda host: host.cache)),
         Question("store", builds, ("cache",)),
         Question("data", room(lambda host: host.data)),
+        Question("disk", disk, ("data",)),
         Question("overlay", overlay, ("sandbox", "cache", "data")),
         Question("runtime directory", runtime),
     )

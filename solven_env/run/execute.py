@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.config import common_uid
-from solven_env.errors import SandboxError, SolvenError, UsageError, WorkspaceError
+from solven_env.errors import SandboxError, SolvenError, StoreError, UsageError, WorkspaceError
 from solven_env.packages import store
 from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.reconcile.model import parents
@@ -193,6 +193,7 @@ def apply(thread: Thread, request: Request, progress: Callable[[str], None] = la
 def _apply(thread: Thread, request: Request, progress: Callable[[str], None]) -> tuple[Launch, _Prepared]:
     """The launch, and what it has in common with the thread's next one."""
     chosen = _find(thread, request)
+    _check_disk(thread, chosen.record, progress)
     _notice(chosen, request, progress)
     thread = thread.settled(progress)
     had = _have(thread, chosen, progress, progress)
@@ -216,6 +217,7 @@ def _again(known: _Prepared, request: Request, progress: Callable[[str], None]) 
     except (OSError, SolvenError):  # told by whoever finds everything anew
         return None
     _check(chosen.backend, record, request)
+    _check_disk(thread, record, progress)
     uid, turn = uids.for_command(thread, record, thread.home(record))
     builds = [layer.build for layer in known.had.layers]
     used = tuple(map(store.use, builds))
@@ -318,6 +320,19 @@ def _find(thread: Thread, request: Request) -> _Chosen:
 
         slirp4netns = locate_slirp4netns(search=os.environ.get("PATH"))
     return _Chosen(record, backend, network, program, slirp4netns)
+
+
+def _check_disk(thread: Thread, record: Record, progress: Callable[[str], None]) -> None:
+    """Refuse (StoreError) to begin a session where all threads of this host take more disk than it allows."""
+    if thread.config.sandbox.disk is None:
+        return
+    from solven_env.threads import host_disk  # most hosts have no such bound
+
+    try:
+        host_disk.check(thread.config.sandbox.disk, directories.data(), progress)
+    except StoreError:
+        if sessions.look(thread, record) is None:  # in one that goes on, an agent may tidy up
+            raise
 
 
 def _check(backend: Backend, record: Record, request: Request) -> None:

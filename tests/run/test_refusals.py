@@ -165,6 +165,16 @@ def test_a_network_that_the_host_does_not_allow_is_named(bare: World) -> None:
     assert "none, internet" in said
 
 
+def test_no_session_begins_while_all_threads_take_too_much(bare: World) -> None:
+    assert bare.cli("run", "t1", "--keep-alive", "60", "--", "true").returncode == 0
+    (bare.base / "config.yaml").write_text("sandbox: {disk: {max: 1KiB}}\n")
+    assert bare.cli("run", "t1", "--", "true").returncode == 0  # in the session that goes on
+    assert bare.cli("stop", "t1").returncode == 0
+    said = refused(bare, "t1", "--", "true")
+    assert "and its configuration allows 1 KiB" in said
+    assert "See what takes it with solven-env du, and free some with solven-env gc" in said
+
+
 NO_DIRECTORIES = {
     "/nowhere": "No such file or directory",
     "/hello": "Not a directory",
