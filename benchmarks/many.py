@@ -37,8 +37,7 @@ from benchmarks.measure import (
     say_goal,
     verdict,
 )
-from benchmarks.world import SMALL, Bench, Host, answers, slow
-from solven_env.system import shipped
+from benchmarks.world import Bench, Host, answers, releases, slow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,28 +67,13 @@ def main() -> None:
     precompile()
     with ExitStack() as stack:
         top = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=PREFIX)))
-        profiles = _profiles(top, is_small=options.small)
+        profiles = releases(top, is_small=options.small)
         places = [top]
         if os.access(MEMORY, os.W_OK) and file_system(MEMORY) != file_system(top):
             places.append(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=PREFIX, dir=MEMORY))))
         for place in places:
             _measure(place, profiles, top / "cache", options)
         _on_fuse(top, profiles[0], options.rounds, top / "cache")
-
-
-def _profiles(top: Path, *, is_small: bool) -> tuple[str, str]:
-    """The shipped profile, and its next release, which has one package less; if it `is_small`, two without packages."""
-    first, second = top / "first.yaml", top / "second.yaml"
-    if is_small:
-        first.write_text(SMALL)
-        second.write_text(SMALL.replace("1.0.0", "2.0.0").replace("HOME: /", "HOME: /, RELEASE: second"))
-        return str(first), str(second)
-    place = shipped.directory("profiles")
-    text = (place / "solven.yaml").read_text()
-    second.write_text(text.replace("    - seaborn\n", "").replace("\nrelease: ", "\nrelease: 9", 1))
-    shutil.copytree(place / "solven.lock", top / "second.lock")
-    solven_env.lock(second)
-    return "solven", str(second)
 
 
 def _measure(place: Path, profiles: Sequence[str], cache: Path, options: argparse.Namespace) -> None:

@@ -20,6 +20,7 @@ from solven_env.run import execute
 from solven_env.sandbox.backends import bubblewrap
 from solven_env.sandbox.backends.bubblewrap import session
 from solven_env.sandbox.request import Request
+from solven_env.system import shipped
 from solven_env.threads.thread import Thread
 
 if TYPE_CHECKING:
@@ -33,6 +34,21 @@ SMALL = "version: 1\nname: small\nrelease: 1.0.0\nenv: {HOME: /}\npython: {versi
 
 IMPORT = "import time; a = time.perf_counter(); import pandas, numpy, matplotlib, lxml; print(time.perf_counter() - a)"
 """A script for a thread and for the host, which prints the seconds of its imports."""
+
+
+def releases(top: Path, *, is_small: bool) -> tuple[str, str]:
+    """The shipped profile, and its next release, which has one package less; if it `is_small`, two without packages."""
+    first, second = top / "first.yaml", top / "second.yaml"
+    if is_small:
+        first.write_text(SMALL)
+        second.write_text(SMALL.replace("1.0.0", "2.0.0").replace("HOME: /", "HOME: /, RELEASE: second"))
+        return str(first), str(second)
+    place = shipped.directory("profiles")
+    text = (place / "solven.yaml").read_text()
+    second.write_text(text.replace("    - seaborn\n", "").replace("\nrelease: ", "\nrelease: 9", 1))
+    shutil.copytree(place / "solven.lock", top / "second.lock")
+    solven_env.lock(second)
+    return "solven", str(second)
 
 
 class Bench:

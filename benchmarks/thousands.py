@@ -1,0 +1,96 @@
+"""What thousands of threads cost: each verb that goes through all of them, and whether its time is linear.
+
+A quarter, a half and all of so many threads are made, listed, looked at, left as they are, upgraded, and deleted, each
+time in a storage of its own, in this process. Goals: a thread costs as much among many as among few (1.25 × at most);
+of 10,000 threads `list`, `status` and `gc --dry-run` take 10 s at most. Everything lies in a temporary directory
+(TMPDIR). 10,000 threads take 0.6 GB there, and some 400,000 inodes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import solven_env
+from benchmarks.measure import file_system, machine, precompile, resident, say_goal
+from benchmarks.world import Bench, releases
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from solven_env import ThreadReport
+
+MAKE, LIST, STATUS, NO_OP = "apply, new", "list", "status", "apply, nothing to do"
+UPGRADE, COLLECT, DELETE = "apply, another release", "gc --dry-run", "delete"
+GOALS = {LIST: 10.0, STATUS: 10.0, COLLECT: 10.0}
+"""Seconds that 10,000 threads may take."""
+LINEAR = 1.25
+
+
+def main() -> None:
+    """Measure, and print a table, how linear each is, and goals."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=10_000)
+    parser.add_argument("--shipped", action="store_true", help="the shipped profile, not one without packages")
+    options = parser.parse_args()
+    precompile()
+    sizes = [max(1, options.threads * part // 4) for part in (1, 2, 4)]
+    with tempfile.TemporaryDirectory(prefix="solven-bench-") as name:
+        top = Path(name)
+        print(f"{machine()}; {'root' if os.geteuid() == 0 else 'an ordinary user'}; on {file_system(top)}")
+        profiles = releases(top, is_small=not options.shipped)
+        found = {size: _measure(top / str(size), profiles, top / "cache", size) for size in sizes}
+    print(f"\n{'seconds':24}" + "".join(f"{size:>10,}" for size in sizes) + f"{'ms each':>10}{'linear':>10}")
+    for what in found[sizes[0]]:
+        each = [found[size][what] / size * 1000 for size in sizes]
+        seconds = "".join(f"{found[size][what]:10.2f}" for size in sizes)
+        print(f"{what:24}{seconds}{each[-1]:10.2f}{each[-1] / each[0]:8.2f} ×")
+    print()
+    for what, seconds in found[sizes[-1]].items():
+        few = found[sizes[0]][what] / sizes[0]
+        say_goal(f"{what}: a thread among many beside one among few", seconds / sizes[-1] / few, LINEAR)
+    for what, goal in GOALS.items():
+        if what in found[sizes[-1]]:
+            say_goal(f"{what}, seconds for 10,000", found[sizes[-1]][what] * 10_000 / sizes[-1], goal)
+
+
+def _measure(place: Path, profiles: Sequence[str], cache: Path, size: int) -> dict[str, float]:
+    """Seconds of each verb with so many threads; the memory that the process has then is printed."""
+    place.mkdir()
+    Bench(place, profiles[0], cache)
+    for profile in profiles:  # which makes their builds
+        solven_env.apply(profile, "first")
+    names = [f"thread-{number}" for number in range(size)]
+    verbs: dict[str, Callable[[], int]] = {
+        MAKE: lambda: _all_well(solven_env.apply_many(profiles[0], names)),
+        LIST: lambda: sum(1 for _ in solven_env.list_threads()) - 1,
+        STATUS: lambda: _all_well(solven_env.status_many(names)),
+        NO_OP: lambda: _all_well(solven_env.apply_many(profiles[0], names)),
+        UPGRADE: lambda: _all_well(solven_env.apply_many(profiles[1], names)),
+        DELETE: lambda: sum(solven_env.delete(name).threads[0].state == "deleted" for name in names),
+    }
+    seconds = {}
+    for what, verb in verbs.items():
+        start = time.perf_counter()
+        count = verb()
+        seconds[what] = time.perf_counter() - start
+        assert count == size, f"{what}: {count} of {size} threads"
+    print(f"{size:,} threads: the process has {resident():.0f} MiB")
+    return seconds
+
+
+def _all_well(reports: Iterable[ThreadReport]) -> int:
+    """The number of reports; AssertionError for the first with an error."""
+    count = 0
+    for report in reports:
+        assert report.error is None, report
+        count += 1
+    return count
+
+
+if __name__ == "__main__":
+    main()
