@@ -33,7 +33,7 @@ from solven_env.threads.thread import Thread
 from solven_env.workspace.storage import thread_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from solven_env.doctor.listing import Listing
@@ -167,7 +167,7 @@ def diff(
 
 
 def diff_many(
-    profile: str | Path,
+    profile: str | Path | ProfileSource,
     threads: Iterable[str],
     *,
     storage: str | Path | None = None,
@@ -175,7 +175,7 @@ def diff_many(
     unset: Collection[str] = (),
     on_conflict: OnConflict = "fail",
     restore_record: bool = False,
-) -> Iterator[ThreadReport]:
+) -> Generator[ThreadReport, None, None]:
     """Report what `apply_many` would do, several threads at once: the report of each as it ends, in any order.
 
         >>> [each.thread for each in solven_env.diff_many("solven", ["thread-42", "thread-43"]) if each.changes]
@@ -273,10 +273,10 @@ def status(
 def status_many(
     threads: Iterable[str],
     *,
-    profile: str | Path | None = None,
+    profile: str | Path | ProfileSource | None = None,
     storage: str | Path | None = None,
     inputs: Mapping[str, str] | None = None,
-) -> Iterator[ThreadReport]:
+) -> Generator[ThreadReport, None, None]:
     """Report as `status` does of many threads, several at once: the report of each as it ends, in any order.
 
         >>> [each.thread for each in solven_env.status_many(solven_env.threads()) if each.state != "in-sync"]
@@ -388,7 +388,7 @@ def apply(
 
 
 def apply_many(
-    profile: str | Path,
+    profile: str | Path | ProfileSource,
     threads: Iterable[str],
     *,
     storage: str | Path | None = None,
@@ -399,7 +399,7 @@ def apply_many(
     wait: float = 0.0,
     canary: int = 0,
     progress: Callable[[str], None] = lambda _: None,
-) -> Iterator[ThreadReport]:
+) -> Generator[ThreadReport, None, None]:
     """Apply a profile to many threads, several at once, and yield the report of each as it ends.
 
         >>> threads = [f"thread-{number}" for number in range(1000)]
@@ -449,6 +449,7 @@ def apply_plan(
     *,
     storage: str | Path | None = None,
     dry_run: bool = False,
+    wait: float = 0.0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Make the changes of a plan that `save_plan` wrote, those and no others.
@@ -458,7 +459,8 @@ def apply_plan(
 
     `PlanError`, which names each of them, and nothing changed, where something is not as it was when the plan was made:
     the storage, the thread, its generation, what stands in the workspace; also where the file is damaged or was edited.
-    A build that this host lacks is made first. With `dry_run` nothing is written. Errors and `progress` as of `apply`.
+    A build that this host lacks is made first. With `dry_run` nothing is written. Errors, `wait` and `progress` as of
+    `apply`.
     """
     from pathlib import Path
 
@@ -475,7 +477,7 @@ def apply_plan(
         record = found.record()
         report = applying.foretell(found, wanting(found, record), record, saved.on_conflict)[1]
     else:
-        report = applying.apply(found, wanting, on_conflict=saved.on_conflict, progress=progress)
+        report = applying.apply(found, wanting, on_conflict=saved.on_conflict, wait=_seconds(wait), progress=progress)
     return Report("apply", (report,))
 
 
@@ -1048,7 +1050,7 @@ def _seconds(wait: float) -> float:
     return wait
 
 
-def _check_profile_named(profile: str | Path | None, inputs: Mapping[str, str] | None) -> None:
+def _check_profile_named(profile: object, inputs: Mapping[str, str] | None) -> None:
     if inputs and profile is None:
         raise UsageError("inputs are of use to a profile only", fix="Name the profile (--profile), or leave them out.")
 

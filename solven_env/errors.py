@@ -208,7 +208,7 @@ def printable(text: str) -> str:
 def counted(count: int, noun: str) -> str:
     """A count with its noun in the singular or the plural.
 
-    >>> counted(1, "change"), counted(2, "change")
-    ('1 change', '2 changes')
+    >>> counted(1, "change"), counted(2000, "change")
+    ('1 change', '2,000 changes')
     """
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

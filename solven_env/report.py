@@ -421,6 +421,15 @@ def document(command: str, threads: Iterable[Mapping[str, object]] = (), /, **mo
     return {"format": FORMAT, "command": command, "threads": list(threads), **more}
 
 
+def line_document(command: str, thread: Mapping[str, object]) -> dict[str, object]:
+    """One line of `--format jsonl`: format, command, and what there is to say of one thread.
+
+    >>> line_document("stop", {"thread": "thread-42"})
+    {'format': 1, 'command': 'stop', 'thread': 'thread-42'}
+    """
+    return {"format": FORMAT, "command": command, **thread}
+
+
 def thread_json(
     command: str, thread: ThreadReport, describe: Callable[[SolvenError], Mapping[str, object]] = told_error
 ) -> dict[str, object]:

@@ -39,7 +39,7 @@ def command(
     from solven_env.cli.rows import Table, show
     from solven_env.cli.tables import told_use
 
-    with errors_told("du", None, chosen.form, storage=storage):
+    with errors_told("du", None, chosen, storage=storage):
         names = threads or api.threads(storage)
         sums = _Sums(api.disk_usage(threads or (), storage=storage, progress=note))
     table = Table(names, {each.upper(): -10 for each in _PARTS})

@@ -44,8 +44,8 @@ _OF_A_STORAGE = re.compile(
 
 PENDING = 3
 INTERRUPTED = 130
-_GRAVITY = (INTERRUPTED, 1, 2, 125, 5, 7, 4, 6, PENDING, 0)
-"""Exit codes, the gravest first."""
+_GRAVEST = (INTERRUPTED, 1, 2, 125, 5, 7, 4, 6, PENDING, 0)
+"""Exit codes in the order in which one of many threads decides."""
 
 
 def exit_code(error: errors.SolvenError, all_but_usage: int | None = None) -> int:
@@ -60,12 +60,12 @@ def exit_code(error: errors.SolvenError, all_but_usage: int | None = None) -> in
 
 
 def gravest(codes: Iterable[int]) -> int:
-    """The exit code of a command that met all of these.
+    """The exit code of a command that ended in several ways: the gravest of them; 0 for none.
 
-    >>> gravest([0, 6, 4]), gravest([])
-    (4, 0)
+    >>> gravest([0, 6, 3]), gravest([4, 1]), gravest([])
+    (6, 1, 0)
     """
-    return min(codes, key=_GRAVITY.index, default=0)
+    return min(codes, key=_GRAVEST.index, default=0)
 
 
 @contextmanager

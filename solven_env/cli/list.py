@@ -44,7 +44,7 @@ def command(
     from solven_env.cli.output import errors_told, note
     from solven_env.cli.rows import show
 
-    with errors_told("list", None, chosen.form, storage=storage, profile=profile):
+    with errors_told("list", None, chosen, storage=storage, profile=profile):
         names = api.threads(storage)
         rows = api.list_threads(
             storage=storage, profile=profile, outdated=outdated, drifted=drifted, disk=disk, progress=note

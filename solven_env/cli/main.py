@@ -14,6 +14,7 @@ import typer.main
 from typer.core import TyperCommand, TyperGroup
 
 from solven_env import __version__
+from solven_env.cli.options import StreamFormat
 from solven_env.errors import SolvenError, UsageError
 
 if TYPE_CHECKING:
@@ -113,12 +114,13 @@ def _print_as_json(error: UsageError) -> None:
     words = sys.argv[1:]
     if words[:1] == ["run"] and "--explain" not in words:  # it reports nothing: --format is the command's own
         return
-    if "--format=json" in words or ("--format", "json") in pairwise(words):
-        from solven_env.cli.output import error_document, print_json
+    for form in StreamFormat:
+        if f"--format={form}" in words or ("--format", form) in pairwise(words):
+            from solven_env.cli.output import print_error_document
 
-        command = next((word for word in words if word in COMMANDS), "")
-        error.fix = error.fix or f"See solven-env {command} --help."
-        print_json(error_document(command, None, error, WRONG_USAGE))
+            command = next((word for word in words if word in COMMANDS), "")
+            error.fix = error.fix or f"See solven-env {command} --help."
+            print_error_document(form, command, None, error, WRONG_USAGE)
 
 
 def _typer(**settings: bool) -> typer.Typer:

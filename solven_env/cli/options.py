@@ -19,16 +19,11 @@ class Format(StrEnum):
 
 
 class StreamFormat(StrEnum):
-    """The form of a report about many threads: as of `Format`, or one JSON object a line, a thread each."""
+    """The form of a report about many threads, which may come as each of them ends."""
 
-    TEXT = "text"
-    JSON = "json"
+    TEXT = Format.TEXT
+    JSON = Format.JSON
     JSONL = "jsonl"
-
-    @property
-    def form(self) -> Format:
-        """The form of an error that no thread has."""
-        return Format.TEXT if self is StreamFormat.TEXT else Format.JSON
 
 
 class OnConflict(StrEnum):
@@ -79,7 +74,10 @@ UnsetOption = Annotated[
     typer.Option("--unset", metavar="NAME", help="Forget a recorded input; may be repeated.", show_default=False),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="The form of the report.")]
-StreamFormatOption = Annotated[StreamFormat, typer.Option("--format", help="The form of the report.")]
+StreamFormatOption = Annotated[
+    StreamFormat,
+    typer.Option("--format", help="The form of the report: jsonl is one line of JSON for each thread as it ends."),
+]
 ExitCodeOption = Annotated[
     bool, typer.Option("--exit-code", help="Exit with 3 if something is pending or drifted, with 4 on a conflict.")
 ]

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from solven_env import errors
 from solven_env.cli.errors import INTERRUPTED, PENDING, error_text, exit_code, print_error, with_storage
-from solven_env.cli.options import Format
+from solven_env.cli.options import Format, StreamFormat
 from solven_env.cli.wrapping import wrapped
 from solven_env.errors import printable
-from solven_env.report import document, error_json
+from solven_env.report import document, error_json, failure_report, line_document, thread_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,6 +28,7 @@ _LEFT = {
     "lock": "The lock is as it was.",
 }
 """Words about the state after an interrupt that came in no step, by command."""
+AGAIN = "Run the command again."
 _SHOWN = 8
 """The changed versions of a lock that a line of a plan names."""
 _NOTES = {"drift": "drift: ", "conflict": "conflict: ", "pending": ""}
@@ -57,6 +58,26 @@ def print_json(document: object) -> None:
         print(json.dumps(document, indent=2))
 
 
+def is_printed(report: Report, chosen: Format | StreamFormat, command: str = "") -> bool:
+    """Print the report of a verb in a form for programs; False if people shall read it.
+
+    `command` is the one that was typed, if that is another.
+    """
+    typed = command or report.command
+    if chosen == StreamFormat.JSON:
+        print_json({**report.to_json(), "command": typed})
+    elif chosen == StreamFormat.JSONL:
+        for each in report.threads:
+            print_json_line(line_document(typed, thread_json(report.command, each)))
+    return chosen != StreamFormat.TEXT
+
+
+def print_json_line(document: object) -> None:
+    """Print one line of `--format jsonl`, and let the reader have it at once."""
+    with written():
+        print(json.dumps(document), flush=True)
+
+
 @contextmanager
 def written() -> Iterator[None]:
     """Turn a failed write to standard output into an error that says why. A `BrokenPipeError` is left to typer."""
@@ -73,7 +94,7 @@ def written() -> Iterator[None]:
 def errors_told(
     command: str,
     thread: str | None,
-    chosen: Format,
+    chosen: Format | StreamFormat,
     *,
     storage: str | None = None,
     profile: str | None = None,
@@ -87,18 +108,16 @@ def errors_told(
         yield
     except errors.SolvenError as error:
         code = exit_code(error, all_but_usage)
-        if chosen is Format.JSON:
-            print_json(error_document(command, thread, error, code, storage))
+        print_error_document(chosen, command, thread, error, code, storage)
         print_error(error_text(error, thread=thread, storage=storage, profile=profile))
         sys.exit(code)
     except KeyboardInterrupt as interrupt:
         doing = "".join(interrupt.args)  # as `cli.progress` has it
-        fix = _LEFT.get(command, "Run the command again.")
+        fix = _LEFT.get(command, AGAIN)
         if doing and command in ("apply", "run"):
             fix = f"The next {command} removes what is left of it, and begins it anew."
         interrupted = errors.SolvenError(f"interrupted while {doing}" if doing else "interrupted", fix=fix)
-        if chosen is Format.JSON:
-            print_json(error_document(command, thread, interrupted, INTERRUPTED))
+        print_error_document(chosen, command, thread, interrupted, INTERRUPTED)
         if doing or command in _LEFT:  # what ends the command of a run is no affair of ours
             print(error_text(interrupted).removeprefix("error: "), file=sys.stderr)
         raise
@@ -146,20 +165,26 @@ def told_versions(versions: Sequence[VersionChange], most: int) -> str:
     return ", ".join(told) + (f", and {len(versions) - most} more" if len(versions) > most else "")
 
 
-def pending_code(report: Report) -> int:
-    """The exit code of a report under `--exit-code`."""
-    states = {thread.state for thread in report.threads}
-    if "conflict" in states:
+def pending_code(thread: ThreadReport) -> int:
+    """The exit code of a thread under `--exit-code`."""
+    if thread.state == "conflict":
         return exit_code(errors.ConflictError(""))
-    return PENDING if states & {"new", "pending", "drift"} else 0
+    return PENDING if thread.state in ("new", "pending", "drift") else 0
 
 
 def _is_coloured() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def describe_error(error: errors.SolvenError, code: int, storage: str | None) -> dict[str, object]:
-    """An error as documents have it. `code` is its exit code, `storage` the one that the caller named."""
+def described_error(error: errors.SolvenError, code: int, storage: str | None) -> dict[str, object]:
+    """An error, with those that the same call met too, as the documents have it. `storage` is the caller's."""
+    described = _described(error, code, storage)
+    if error.further:
+        described["further"] = [_described(each, exit_code(each), storage) for each in error.further]
+    return described
+
+
+def _described(error: errors.SolvenError, code: int, storage: str | None) -> dict[str, object]:
     described = error_json(error, code) | {"fix": with_storage(error.fix, storage)}
     if error.details:
         described["details"] = list(error.details)
@@ -168,18 +193,27 @@ def describe_error(error: errors.SolvenError, code: int, storage: str | None) ->
     return described
 
 
+def print_error_document(
+    chosen: Format | StreamFormat,
+    command: str,
+    thread: str | None,
+    error: errors.SolvenError,
+    code: int,
+    storage: str | None = None,
+) -> None:
+    """Print what a format that programs read says of an error, one of a thread or of the whole command."""
+    if chosen == StreamFormat.JSON:
+        print_json(error_document(command, thread, error, code, storage))
+    elif chosen == StreamFormat.JSONL:
+        described = described_error(error, code, storage)
+        print_json_line(line_document(command, {"thread": thread, "error": described}))
+
+
 def error_document(
     command: str, thread: str | None, error: errors.SolvenError, code: int, storage: str | None = None
 ) -> dict[str, object]:
     """The document about an error. `code` is its exit code, `storage` the one that the caller named."""
-    from solven_env.report import ThreadReport
-
-    described = describe_error(error, code, storage)
-    if error.further:
-        described["further"] = [describe_error(each, exit_code(each), storage) for each in error.further]
+    described = described_error(error, code, storage)
     if thread is None:
         return document(command, error=described)
-    report = ThreadReport(thread, "failed", 0)
-    if isinstance(error, errors.ConflictError):
-        report = ThreadReport(thread, "conflict", error.generation, error.changes)
-    return document(command, [{**report.to_json(), "error": described}])
+    return document(command, [failure_report(thread, error).to_json(lambda _: described)])

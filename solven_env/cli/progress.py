@@ -31,7 +31,7 @@ def shown() -> Iterator[Callable[[str], None]]:
 
     An interrupt is told with the steps that it came in.
     """
-    steps = _OnTerminal() if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb" else _Plain()
+    steps = _OnTerminal() if is_live() else _Plain()
     try:
         yield steps.tell
     except KeyboardInterrupt as interrupt:
@@ -39,6 +39,11 @@ def shown() -> Iterator[Callable[[str], None]]:
         raise
     finally:
         steps.close()
+
+
+def is_live() -> bool:
+    """True if standard error is a terminal on which lines can change."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 class _Plain:
@@ -158,4 +163,9 @@ def _live() -> Progress:
     from rich.table import Column
 
     words = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
-    return Progress(SpinnerColumn(), words, TimeElapsedColumn(), console=Console(stderr=True), transient=True)
+    return Progress(
+        *(SpinnerColumn(), words, TimeElapsedColumn()),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # what is printed meanwhile, and goes elsewhere, is not the console's
+    )

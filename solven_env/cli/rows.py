@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from solven_env.cli.errors import INTERRUPTED, error_text, exit_code, gravest, print_error
 from solven_env.cli.options import StreamFormat
-from solven_env.cli.output import describe_error, say, written
+from solven_env.cli.output import described_error, say, written
 from solven_env.cli.tables import COLUMNS, NAME, cut
 from solven_env.errors import SolvenError
 from solven_env.report import FORMAT
@@ -126,7 +126,7 @@ def show(
     code = 0
 
     def describe(error: SolvenError) -> Mapping[str, object]:
-        return describe_error(error, exit_code(error), storage)
+        return described_error(error, exit_code(error), storage)
 
     try:
         for row in rows:
@@ -140,7 +140,7 @@ def show(
                 code = gravest((code, exit_code(row.error)))
     except KeyboardInterrupt:
         if shown is not None:
-            shown.close({"error": describe_error(SolvenError("interrupted"), INTERRUPTED, storage)})
+            shown.close({"error": described_error(SolvenError("interrupted"), INTERRUPTED, storage)})
         raise
     if shown is not None:
         shown.close(more())

@@ -6,19 +6,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from solven_env.cli.choosing import ThreadsArgument, ThreadsFromOption, chosen, chosen_for, only
 from solven_env.cli.options import (
     ExitCodeOption,
-    Format,
-    FormatOption,
     InputsOption,
     SetOption,
     StorageOption,
-    ThreadArgument,
+    StreamFormat,
+    StreamFormatOption,
     given_inputs,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from solven_env.packages.added import Added
+    from solven_env.report import ThreadReport
     from solven_env.sandbox.runtime import SessionState
 
 _SHOWN = 8
@@ -28,7 +31,11 @@ _STATES = {"in-sync": "in sync with", "drift": "drift from"}
 
 
 def command(
-    thread: ThreadArgument,
+    threads: ThreadsArgument = None,
+    is_all: Annotated[
+        bool, typer.Option("--all", help="Look at every thread of the storage; with --profile, at those that have it.")
+    ] = False,
+    threads_from: ThreadsFromOption = None,
     profile: Annotated[
         str | None,
         typer.Option("--profile", metavar="PROFILE", help="Also show what is pending for it.", show_default=False),
@@ -37,49 +44,77 @@ def command(
     settings: SetOption = None,
     inputs: InputsOption = None,
     exit_code: ExitCodeOption = False,
-    chosen: FormatOption = Format.TEXT,
+    form: StreamFormatOption = StreamFormat.TEXT,
 ) -> None:
     """Show where a workspace differs from what was applied; also its builds, added packages and session.
+
+    Of several threads, those in sync are counted only.
 
     \b
     Examples:
       solven-env status thread-42
       solven-env status thread-42 --profile solven --exit-code
+      solven-env status --all --format jsonl
     """
     from solven_env import api
+    from solven_env.cli.each import Words, tell_each
+    from solven_env.cli.output import errors_told, is_printed, pending_code
+
+    def code(report: ThreadReport) -> int:
+        return pending_code(report) if exit_code else 0
+
+    def say_one(report: ThreadReport) -> None:
+        if report.state != "in-sync":
+            _say(report, storage)
+
+    one = only(threads, threads_from, is_all)
+    with errors_told("status", one, form, storage=storage, profile=profile):
+        given = given_inputs(settings, inputs)
+        if one is None:
+            if profile is None:
+                source, names = None, chosen(threads, threads_from, is_all, lambda: api.threads(storage))
+            else:
+                source, names = chosen_for(profile, threads, threads_from, is_all, storage)
+
+            def begin(_: object) -> Generator[ThreadReport, None, None]:
+                return api.status_many(names, profile=source, storage=storage, inputs=given)
+
+            said = Words("status", "looking at", "looked at", say=say_one, code=code)
+            raise typer.Exit(tell_each(said, names, form, begin, storage=storage, profile=profile))
+        report = api.status(one, profile=profile, storage=storage, inputs=given)
+    (found,) = report.threads
+    if not is_printed(report, form):
+        _say(found, storage)
+    raise typer.Exit(code(found))
+
+
+def _say(report: ThreadReport, storage: str | None) -> None:
+    """Print how a thread stands."""
     from solven_env.cli.errors import with_storage
-    from solven_env.cli.output import errors_told, pending_code, print_json, say_carried, say_changes, say_notes, tell
+    from solven_env.cli.output import say_carried, say_changes, say_notes, tell
     from solven_env.errors import printable
     from solven_env.packages.locks import told
 
-    with errors_told("status", thread, chosen, storage=storage, profile=profile):
-        report = api.status(thread, profile=profile, storage=storage, inputs=given_inputs(settings, inputs))
-    if chosen is Format.JSON:
-        print_json(report.to_json())
-    else:
-        for each in report.threads:
-            state = _STATES.get(each.state, f"{each.state} since")
-            tell(f"{each.thread}: {state} {each.profile} {each.release}, generation {each.generation}")
-            say_changes(each)
-            say_notes(each)
-            for key in each.builds:
-                tell(f"build {key}", indent=2)
-            added = "; ".join(filter(None, map(_told_added, each.added)))
-            if added:
-                tell(f"added inside: {added}", indent=2)
-            say_carried(each)
-            for line in told(each.remarks):
-                tell(with_storage(line, storage), indent=2)
-            for path in each.missing_links:
-                tell(f"link {printable(path)} leads nowhere yet, and is left out", indent=2)
-            for limit, why, fix in each.unenforced:
-                tell(f"limit {limit} is not enforced: {why}. {fix}", indent=2)
-            if each.session:
-                tell(f"session {_told(each.session, thread, storage)}", indent=2)
-            if each.is_interrupted:
-                tell("an apply was interrupted; the next one finishes it", indent=2)
-    if exit_code:
-        raise typer.Exit(pending_code(report))
+    state = _STATES.get(report.state, f"{report.state} since")
+    tell(f"{report.thread}: {state} {report.profile} {report.release}, generation {report.generation}")
+    say_changes(report)
+    say_notes(report)
+    for key in report.builds:
+        tell(f"build {key}", indent=2)
+    added = "; ".join(filter(None, map(_told_added, report.added)))
+    if added:
+        tell(f"added inside: {added}", indent=2)
+    say_carried(report)
+    for line in told(report.remarks):
+        tell(with_storage(line, storage), indent=2)
+    for path in report.missing_links:
+        tell(f"link {printable(path)} leads nowhere yet, and is left out", indent=2)
+    for limit, why, fix in report.unenforced:
+        tell(f"limit {limit} is not enforced: {why}. {fix}", indent=2)
+    if report.session:
+        tell(f"session {_told(report.session, report.thread, storage)}", indent=2)
+    if report.is_interrupted:
+        tell("an apply was interrupted; the next one finishes it", indent=2)
 
 
 def _told_added(added: Added) -> str:

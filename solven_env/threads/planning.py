@@ -11,7 +11,7 @@ from solven_env.errors import LockError, PlatformError, ProfileError, StateError
 from solven_env.packages import builds, locks
 from solven_env.packages.ecosystems import ECOSYSTEMS, rows
 from solven_env.profile.model import DEFAULT_MODE, Mount
-from solven_env.profile.prepare import diagnose, packages, prepare
+from solven_env.profile.prepare import diagnose, example, packages, prepare
 from solven_env.reconcile import kinds
 from solven_env.reconcile.desired import desired, desired_here, recorded_as_desired
 from solven_env.reconcile.kinds import kind_of
@@ -56,6 +56,11 @@ def plan_drift(thread: Thread, record: Record) -> Plan:
 def wanted_by_record(thread: Thread, record: Record) -> Wanted:
     """The wanted state that the last apply left."""
     return Wanted(recorded_as_desired(record), thread.needs(record))
+
+
+def name(source: ProfileSource) -> str:
+    """The name that a valid profile gives itself."""
+    return example(source, rows(), os.environ).name
 
 
 def check(source: ProfileSource, thread: str, inputs: Mapping[str, str], unset: Collection[str] = ()) -> locks.Lock:
