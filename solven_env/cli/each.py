@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import signal
-import textwrap
 import time
 from collections import Counter
 from contextlib import closing, contextmanager
@@ -21,11 +19,11 @@ from solven_env.cli.output import (
     note,
     print_json_line,
     tell,
-    written,
 )
+from solven_env.cli.rows import StreamedDocument
 from solven_env.errors import SolvenError, counted
 from solven_env.packages.steps import step, within
-from solven_env.report import document, line_document, thread_json
+from solven_env.report import line_document, thread_json
 from solven_env.system import at_once
 
 if TYPE_CHECKING:
@@ -114,8 +112,10 @@ class _Told:
         self._counts = Counter[str]()
         self._codes = set[int]()
         self._failed = list[str]()
-        self._texts = dict[str, str]()
-        """By thread, its part of the one document."""
+        self._document = StreamedDocument(words.command)
+        self._waiting: dict[str, Mapping[str, object]] = {}
+        """The threads that ended before those that stand before them in the one document."""
+        self._next = 0
         self._errors = set[str]()
 
     def tell(self, report: ThreadReport) -> None:
@@ -130,7 +130,10 @@ class _Told:
             self._failed.append(report.thread)
             self._print_error(report.thread, report.error)
         if self.chosen is StreamFormat.JSON:
-            self._texts[report.thread] = json.dumps(self._plain(report), indent=2)
+            self._waiting[report.thread] = self._plain(report)
+            while self._next < len(self.names) and self.names[self._next] in self._waiting:
+                self._document.say(self._waiting.pop(self.names[self._next]))
+                self._next += 1
         elif self.chosen is StreamFormat.JSONL:
             print_json_line(line_document(self.words.command, self._plain(report)))
         elif report.error is None:
@@ -168,7 +171,7 @@ class _Told:
         left = tuple(self._left)
         stopped = self._stopped(len(left))
         if self.chosen is StreamFormat.JSON:
-            self._print_document({"not_ended": list(left)} if left else {}, stopped)
+            self._close_document(left, stopped)
         elif self.chosen is StreamFormat.TEXT and self.names:
             tell(self._summary())
         if not self.names:
@@ -217,17 +220,15 @@ class _Told:
         more = len(self._failed) - len(named)
         return ", ".join(named) + (f" and {more:,} more" if more else "")
 
-    def _print_document(self, more: Mapping[str, object], stopped: SolvenError | None) -> None:
-        """Print the one document, the threads in the order that was asked for."""
+    def _close_document(self, left: Sequence[str], stopped: SolvenError | None) -> None:
+        """Print the rest of the one document, which has the threads in the order that was asked for."""
+        for name in self.names[self._next :]:
+            if name in self._waiting:
+                self._document.say(self._waiting.pop(name))
+        more: dict[str, object] = {"not_ended": list(left)} if left else {}
         if self.is_interrupted and stopped is not None:
-            more = {**more, "error": described_error(stopped, INTERRUPTED, self.storage)}
-        texts = [self._texts[name] for name in self.names if name in self._texts]
-        before, _, after = json.dumps(document(self.words.command, [{}], **more), indent=2).partition("    {}\n")
-        with written():
-            print(before if texts else before.rstrip(), end="")
-            for number, text in enumerate(texts, 1):
-                print(textwrap.indent(text, "    "), end=",\n" if number < len(texts) else "\n")
-            print(after if texts else after.lstrip())
+            more["error"] = described_error(stopped, INTERRUPTED, self.storage)
+        self._document.close(more)
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def _cell(value: str, width: int) -> str:
     return cut(value, width).ljust(width) if width > 0 else value.rjust(-width)
 
 
-class _Document:
+class StreamedDocument:
     """One JSON document, written piece by piece: a storage may have more threads than should be in memory."""
 
     def __init__(self, command: str) -> None:
@@ -122,7 +122,13 @@ def show(
     Gives the exit code: the gravest of all rows. `say_row` prints one as text. After an interrupt the document is
     closed, and says so.
     """
-    shown = None if form is StreamFormat.TEXT else _Document(command) if form is StreamFormat.JSON else _Lines(command)
+    shown = (
+        None
+        if form is StreamFormat.TEXT
+        else StreamedDocument(command)
+        if form is StreamFormat.JSON
+        else _Lines(command)
+    )
     code = 0
 
     def describe(error: SolvenError) -> Mapping[str, object]:
