@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from solven_env.sandbox.limits import Reached
     from solven_env.sandbox.request import Request
     from solven_env.state.records import Record
-    from solven_env.threads.overview import Chosen
+    from solven_env.threads.overview import Declared
     from solven_env.threads.planning import Wanted
 
 EXAMPLE_THREAD = "example"
@@ -503,14 +503,17 @@ def list_threads(
 
     Errors of the storage, and of the profile and its lock, are raised by the call itself.
     """
+    from functools import cache
+
     from solven_env.errors import counted
     from solven_env.threads import many, overview
 
-    found, chosen = Thread.find(EXAMPLE_THREAD, storage), overview.choose(profile, with_document=outdated)
-    unknown: list[str] = []
+    found, chosen = Thread.find(EXAMPLE_THREAD, storage), overview.choose(profile, with_lock=outdated)
+    profile_of, unknown = cache(chosen.profile_of), list[str]()
 
     def listed(name: str) -> tuple[str, ListedThread | None]:
-        return name, _listed(found.sibling(name), chosen, unknown, outdated=outdated, drifted=drifted, disk=disk)
+        thread, about = found.sibling(name), profile_of if outdated else None
+        return name, _listed(thread, chosen.name, about, unknown, drifted=drifted, disk=disk)
 
     def failed(name: str, error: SolvenError) -> tuple[str, ListedThread | None]:
         return name, ListedThread(name, "failed", error=error)
@@ -527,27 +530,38 @@ def list_threads(
 
 
 def _listed(
-    thread: Thread, chosen: Chosen, unknown: list[str], *, outdated: bool, drifted: bool, disk: bool
+    thread: Thread,
+    named: str,
+    profile_of: Callable[[str], Declared | None] | None,
+    unknown: list[str],
+    *,
+    drifted: bool,
+    disk: bool,
 ) -> ListedThread | None:
-    """One thread of a list; None where the list leaves it out. `unknown` gets the names of profiles as of `Chosen`."""
+    """One thread of a list; None where the list leaves it out. `named` is the profile that it is about, empty for all.
+
+    With `profile_of` only outdated threads are listed; `unknown` gets the names of profiles that it does not know.
+    """
     from solven_env.state.recovering import applied_at
     from solven_env.threads import overview, planning, shares
 
     record = thread.record()
     if record is None or not record.generation:
-        if chosen.name or outdated or drifted or not thread.state.has(f"threads/{thread.name}"):
+        if named or profile_of or drifted or not thread.state.has(f"threads/{thread.name}"):
             return None
         row = ListedThread(thread.name, "new", is_interrupted=record is not None)
     else:
         profile, release = record.profile["name"], record.profile["release"]
-        if chosen.name not in ("", profile):
+        if named not in ("", profile):
             return None
-        source = chosen.source_of(profile) if outdated else None
-        if outdated and source is None:
-            unknown.append(profile)
-        is_outdated = overview.is_outdated(thread, record, source) if source else None
-        if outdated and not is_outdated:
-            return None
+        is_outdated = None
+        if profile_of is not None:
+            declared = profile_of(profile)
+            if declared is None:
+                unknown.append(profile)
+            is_outdated = declared is not None and overview.is_outdated(thread, record, declared)
+            if not is_outdated:
+                return None
         planned = thread_report(planning.plan_drift(thread, record))
         if drifted and planned.state != "drift":
             return None

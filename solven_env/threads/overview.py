@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from solven_env.packages.locks import Lock
     from solven_env.profile.source import ProfileSource
     from solven_env.state.records import Record
     from solven_env.threads.thread import Thread
@@ -25,53 +26,60 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 
 
+class Declared(NamedTuple):
+    """A profile that threads are compared with: where it is from, the name that it gives itself, and its checked lock.
+
+    The lock is None where nobody asked for it.
+    """
+
+    source: ProfileSource
+    name: str
+    lock: Lock | None = None
+
+
 class Chosen(NamedTuple):
     """The threads that a list is about: those with this profile's `name`, or all where it is empty.
 
-    `source` is the profile itself; None where nobody said where it is, and it is none of the shipped ones.
+    `profile` is that profile; None where nobody said where it is, and it is none of the shipped ones.
     """
 
     name: str = ""
-    source: ProfileSource | None = None
+    profile: Declared | None = None
 
-    def source_of(self, name: str) -> ProfileSource | None:
+    def profile_of(self, name: str) -> Declared | None:
         """The profile that a thread was applied from, which has this name; None where it is not known."""
-        if self.source is not None or self.name:
-            return self.source
-        return find_profile(name) if name in shipped_names() and _declared(find_profile(name)) == name else None
+        if self.name:
+            return self.profile
+        found = _declared(find_profile(name), with_lock=True) if name in shipped_names() else None
+        return found if found is not None and found.name == name else None
 
 
-def choose(profile: str | Path | None, *, with_document: bool) -> Chosen:
+def choose(profile: str | Path | None, *, with_lock: bool) -> Chosen:
     """The threads of a profile: a path, a shipped name, or else the name that records have.
 
-    ProfileError for an invalid one; UsageError for a path where no file is. Where the list needs its document
-    (`with_document`), UsageError for the name of a profile that is not shipped, too, and LockError for an old lock.
+    ProfileError for an invalid one; UsageError for a path where no file is. Where the list needs its lock, and so all
+    of it (`with_lock`), UsageError for the name of a profile that is not shipped, too, and LockError for an old lock.
     """
     if profile is None:
         return Chosen()
     if is_path(profile) or profile in shipped_names():
-        source = find_profile(profile)
-        found = example(source, rows(), os.environ)
-        if with_document:
-            builds.read_lock(found.packages, source.lock, source.name)
-        return Chosen(found.name, source)
-    if with_document:
+        found = _declared(find_profile(profile), with_lock=with_lock)
+        return Chosen(found.name, found)
+    if with_lock:
         raise UsageError(f"there is no shipped profile '{profile}'", fix="Name its file: --profile ./team.yaml, say.")
     return Chosen(str(profile))
 
 
-def is_outdated(thread: Thread, record: Record, source: ProfileSource) -> bool:
+def is_outdated(thread: Thread, record: Record, profile: Declared) -> bool:
     """True if a profile says now something else for a thread than its last apply left: its release, what its files and
     settings are to be with the thread's recorded inputs, or its lock.
 
-    The workspace is not looked at. UsageError for a required input that the thread has no value of; LockError where the
-    profile's lock is out of date.
+    The workspace is not looked at. UsageError for a required input that the thread has no value of.
     """
-    prepared = prepare(source, thread.name, rows(), given={}, environ=os.environ, recorded=record.inputs)
+    prepared = prepare(profile.source, thread.name, rows(), given={}, environ=os.environ, recorded=record.inputs)
     if desired(prepared.profile, prepared.files, prepared.given).profile != record.profile:
         return True
-    sections = prepared.profile.packages
-    needs = builds.needs(sections, builds.read_lock(sections, source.lock, source.name))
+    needs = builds.needs(prepared.profile.packages, profile.lock or {})
     locks = {need.kind: hashlib.sha256(need.lock).hexdigest() if need.lock is not None else "" for need in needs}
     return locks != {kind: build["lock"] for kind, build in record.builds.items()}
 
@@ -92,6 +100,7 @@ def in_order(names: Sequence[str], results: Iterable[tuple[str, _Result]]) -> It
             awaited = next(turn, "")
 
 
-def _declared(source: ProfileSource) -> str:
-    """The `name` that a valid profile says of itself."""
-    return example(source, rows(), os.environ).name
+def _declared(source: ProfileSource, *, with_lock: bool) -> Declared:
+    found = example(source, rows(), os.environ)
+    lock = builds.read_lock(found.packages, source.lock, source.name) if with_lock else None
+    return Declared(source, found.name, lock)
