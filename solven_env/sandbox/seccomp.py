@@ -69,6 +69,12 @@ NUMBERS: dict[str, tuple[int, int | None]] = {
     "userfaultfd": (323, 282),
 }
 
+_FALLOCATE, _IOCTL = (285, 47), (16, 29)
+_GIVES_BACK = 0x02 | 0x08
+"""Bits of a fallocate(2) that makes holes or takes ranges out: FALLOC_FL_PUNCH_HOLE, FALLOC_FL_COLLAPSE_RANGE."""
+_PREALLOCATING = (0x40305828, 0x4030582A, 0x40305839)
+"""FS_IOC_RESVSP, FS_IOC_RESVSP64 and FS_IOC_ZERO_RANGE (linux/falloc.h): the same by ioctl(2)."""
+
 _NO_CALLS: Mapping[str, tuple[int, int | None]] = {}
 
 _SOCKET = (41, 198)
@@ -90,8 +96,9 @@ _X32_BIT = 0x40000000
 _KILL_PROCESS = 0x80000000
 _ERRNO = 0x00050000
 _ALLOW = 0x7FFF0000
-_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
-_NUMBER_OFFSET, _ARCHITECTURE_OFFSET, _FIRST_ARGUMENT_OFFSET = 0, 4, 16  # in struct seccomp_data
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+# In struct seccomp_data; of an argument the lower half, on both machines.
+_NUMBER_OFFSET, _ARCHITECTURE_OFFSET, _FIRST_ARGUMENT_OFFSET, _SECOND_ARGUMENT_OFFSET = 0, 4, 16, 24
 _STEP = struct.Struct("=HBBI")  # struct sock_filter
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2  # include/uapi/linux/prctl.h, seccomp.h
 
@@ -103,20 +110,23 @@ def program(
     unknown: Mapping[str, tuple[int, int | None]] = _NO_CALLS,
     kills_x32: bool = True,
     families: tuple[int, ...] = _FAMILIES,
+    preallocates: bool = True,
 ) -> bytes:
     """The filter for `machine` (default: this one) as an array of struct sock_filter.
 
     A call of another architecture (32-bit, x32) kills the process: it would reach the kernel under other numbers.
     `but` are names of calls that are not refused, `unknown` are further calls that are to look unknown to this kernel.
     Where not `kills_x32`, x32's and all higher numbers look unknown too. `families` are those of sockets that there
-    are; with () all are.
+    are; with () all are. Unless it `preallocates`, no file gets room that nothing was written to: one call would take
+    all that a file system has. It is EOPNOTSUPP, as on NFS and many FUSE mounts, at which programs write instead.
 
         >>> len(program("x86_64")) % 8
         0
     """
     refused = {name: (entry, name in _UNKNOWN) for name, entry in NUMBERS.items() if name not in but}
     refused |= {name: (entry, True) for name, entry in unknown.items()}
-    return _program(refused, _KILL_PROCESS if kills_x32 else _ERRNO | errno.ENOSYS, machine, families)
+    x32 = _KILL_PROCESS if kills_x32 else _ERRNO | errno.ENOSYS
+    return _program(refused, x32, machine, families, preallocates=preallocates)
 
 
 def install(program: bytes) -> None:
@@ -139,6 +149,8 @@ def _program(
     x32: int,
     machine: str | None,
     families: tuple[int, ...],
+    *,
+    preallocates: bool,
 ) -> bytes:
     """A filter from names to their numbers, and whether each is to look unknown to this kernel; `x32` is what x32's and
     all higher numbers get. Where `families` of sockets are named, there are no others."""
@@ -159,6 +171,14 @@ def _program(
         if number is not None:
             refusal = errno.ENOSYS if is_unknown else errno.EPERM
             steps += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | refusal)]
+    if not preallocates:
+        unsupported = (_RETURN, 0, 0, _ERRNO | errno.EOPNOTSUPP)
+        steps += [(_EQUAL, 0, 4, _FALLOCATE[column]), (_LOAD, 0, 0, _SECOND_ARGUMENT_OFFSET)]
+        steps += [(_ANY_BIT, 0, 1, _GIVES_BACK), (_RETURN, 0, 0, _ALLOW), unsupported]
+        count = len(_PREALLOCATING)
+        steps += [(_EQUAL, 0, count + 3, _IOCTL[column]), (_LOAD, 0, 0, _SECOND_ARGUMENT_OFFSET)]
+        steps += [(_EQUAL, count - at, 0, request) for at, request in enumerate(_PREALLOCATING)]
+        steps += [(_RETURN, 0, 0, _ALLOW), unsupported]
     if families:
         count = len(families)
         steps += [(_EQUAL, 0, count + 2, _SOCKET[column]), (_LOAD, 0, 0, _FIRST_ARGUMENT_OFFSET)]

@@ -19,9 +19,9 @@ ALLOW, KILL = 0x7FFF0000, 0x80000000
 READ = {"x86_64": 0, "aarch64": 63}
 
 
-def verdict(program: bytes, architecture: int, number: int, argument: int = 1) -> int:
+def verdict(program: bytes, architecture: int, number: int, argument: int = 1, second: int = 0) -> int:
     """What a classic BPF machine returns for a struct seccomp_data."""
-    data = struct.pack("=iI8xQ", number, architecture, argument)
+    data = struct.pack("=iI8xQQ", number, architecture, argument, second)
     steps = list(struct.iter_unpack("=HBBI", program))
     at = accumulator = 0
     while True:
@@ -34,6 +34,8 @@ def verdict(program: bytes, architecture: int, number: int, argument: int = 1) -
                 at += if_true if accumulator == value else if_false
             case 0x35:
                 at += if_true if accumulator >= value else if_false
+            case 0x45:
+                at += if_true if accumulator & value else if_false
             case 0x06:
                 return int(value)
             case _:
@@ -90,6 +92,21 @@ def test_sockets_are_of_four_families(machine: str, number: int) -> None:
         verdicts = {verdict(program, AUDIT[machine], number, above << 32 | family) for above in (0, 1)}
         assert verdicts == {ALLOW if family in allowed else 0x50000 | errno.EAFNOSUPPORT}, family
     assert verdict(tracer.filter_program(machine), AUDIT[machine], number, socket.AF_VSOCK) == ALLOW
+
+
+@pytest.mark.parametrize(("machine", "fallocate", "ioctl"), [("x86_64", 285, 16), ("aarch64", 47, 29)])
+def test_room_is_not_taken_before_it_is_written_to(machine: str, fallocate: int, ioctl: int) -> None:
+    """FALLOC_FL_KEEP_SIZE is 1, FALLOC_FL_PUNCH_HOLE 2."""
+    program, refused = seccomp.program(machine, preallocates=False), 0x50000 | errno.EOPNOTSUPP
+    asked = {(fallocate, mode): ALLOW if mode & 0b1010 else refused for mode in range(16)}
+    asked |= {(ioctl, request): refused for request in (0x40305828, 0x4030582A, 0x40305839)}
+    asked |= {(ioctl, 0x5401): ALLOW, (READ[machine], 0): ALLOW}
+    for (number, second), expected in asked.items():
+        for above in (0, 1):
+            assert verdict(program, AUDIT[machine], number, second=above << 32 | second) == expected, (number, second)
+    assert verdict(seccomp.program(machine), AUDIT[machine], fallocate) == ALLOW
+    assert verdict(program, AUDIT[machine], seccomp.NUMBERS["mount"][machine == "aarch64"] or 0) != ALLOW
+    assert verdict(program, AUDIT[machine], [41, 198][machine == "aarch64"], socket.AF_VSOCK) != ALLOW
 
 
 @pytest.mark.parametrize(("machine", "other"), [("x86_64", "i386"), ("x86_64", "aarch64"), ("aarch64", "arm")])

@@ -202,7 +202,8 @@ def _start(
         group=cgroups.make(session.cgroups, session.name, request.limits),
         open_files=int(document["open_files"]),
     )
-    return starting.start(asked, session.filter, session.pids)
+    program = session.filter if request.limits.disk is None else seccomp.program(preallocates=False)
+    return starting.start(asked, program, session.pids)
 
 
 def _await(session: Session, client: int, watch: Watch) -> None:
