@@ -102,7 +102,8 @@ class Look:
     def _sum(self, tree: Tree, enough: float, before: int | None) -> int:
         try:
             top = _open(tree)
-        except FileNotFoundError:
+        except OSError as error:  # it was removed, or what is mounted there does not answer: nobody writes there
+            self.whole = self.whole and error.errno not in _WITHOUT_DESCRIPTORS
             return 0
         about = os.fstat(top)
         self.devices.add(about.st_dev)

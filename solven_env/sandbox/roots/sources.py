@@ -53,6 +53,12 @@ def find_tmp(plan: LaunchPlan, shared: Shared) -> Memory | None:
     return None
 
 
+def find_overlays(plan: LaunchPlan, shared: Shared) -> list[str]:
+    """The places at which the plan's overlays are attached in the holder's mount namespace."""
+    keys = (_shared_key(mount) for mount in plan.mounts if isinstance(mount, Overlay))
+    return [shared.mounts[key] for key in keys if key in shared.mounts]
+
+
 def open_source(plan: LaunchPlan, mount: Mount, shared: Shared) -> int | None:
     """A detached mount of what `mount` shows, from `shared` where it is the session's; None for a missing optional."""
     if isinstance(mount, Bind):

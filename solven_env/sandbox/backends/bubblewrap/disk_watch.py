@@ -2,7 +2,7 @@
 
 It is a watch and no wall: a command is ended after it has written too much. A lookout sees at once, in one statfs(2),
 how much less is free on a local file system than at its last look, so that it looks at the trees themselves (which
-takes 5 µs an entry) when a half of what is left to the session may be used up, and else seldom. On a file system of
+takes 10 µs an entry) when a half of what is left to the session may be used up, and else seldom. On a file system of
 other hosts only looking tells, at a bounded pace.
 
 Local trees and others have a lookout each, since one that waits for a FUSE daemon sees nothing else. The holder never
@@ -19,7 +19,7 @@ from solven_env.sandbox import disk_look, wire
 from solven_env.sandbox.disk_look import Look, Tree
 from solven_env.sandbox.launch_plan import Bind, Overlay
 from solven_env.system import syscalls
-from solven_env.system.blocks import holding
+from solven_env.system.blocks import holding, suppress
 from solven_env.system.plain import Socket, pair
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -33,7 +33,7 @@ _TICK, _SHORT_TICK = 0.25, 0.02  # seconds between two questions what is free, a
 _SELDOM = 10.0  # seconds between two looks that nothing calls for
 _CALM = 2.0  # seconds; the longest pause after looks that others' writing called for
 _SHARE, _URGENT_SHARE = 20, 2  # pause after a look, as a multiple of its time
-_FAR_PAUSE = 1.0  # seconds after a look at a file system of other hosts
+_FAR_PAUSE, _LONG_FAR_PAUSE = 1.0, 5.0  # seconds after a look at a file system of other hosts; where nothing is added
 _WITH_FIXED_INODES = (0xEF53, 0x01021994)  # ext4, tmpfs (linux/magic.h); others tell of inodes what blocks allow
 _NOBODY = -1
 _LONGEST_MESSAGE = 1 << 20
@@ -45,10 +45,11 @@ class DiskOrder(NamedTuple):
     """Instructions for a lookout: trees with the moment (nanoseconds since 1970) from which what is written counts.
 
     `room` is how many bytes the session may add to them until a command has to be ended, and `enough` how many until
-    all have to be; both are `_NOBODY` while there is none to be watched.
+    all have to be; both are `_NOBODY` while there is none to be watched. `devices` are those of overlays.
     """
 
     trees: tuple[tuple[str, str, int], ...]
+    devices: tuple[int, ...]
     room: int
     enough: int
 
@@ -64,6 +65,7 @@ class Lookout:
         self.pid = pid
         self.is_local = is_local
         self.trees: dict[Tree, int] = {}
+        self.devices: set[int] = set()
         self.added = 0
         self.is_exact = True
         self.order: DiskOrder | None = None
@@ -80,8 +82,11 @@ def trees(plan: LaunchPlan) -> tuple[Tree, ...]:
     return tuple(found)
 
 
-def widen(lookouts: dict[int, Lookout], poll: select.epoll, plan: LaunchPlan) -> None:
-    """Have what a plan's commands can fill watched from now on, by lookouts that `poll` then waits for too."""
+def widen(lookouts: dict[int, Lookout], poll: select.epoll, plan: LaunchPlan, devices: Collection[int]) -> None:
+    """Have what a plan's commands can fill watched from now on, by lookouts that `poll` then waits for too.
+
+    `devices` are those that files in its overlays show.
+    """
     known = {tree for each in lookouts.values() for tree in each.trees}
     moment = time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
     for tree in trees(plan):
@@ -97,6 +102,7 @@ def widen(lookouts: dict[int, Lookout], poll: select.epoll, plan: LaunchPlan) ->
             lookouts[lookout.channel.fileno()] = lookout
             poll.register(lookout.channel, select.EPOLLIN)
         lookout.trees[tree] = moment
+        lookout.devices.update(devices)
 
 
 def order(lookouts: dict[int, Lookout], allowed: Collection[int]) -> None:
@@ -125,7 +131,8 @@ def _begin(*, is_local: bool) -> Lookout:
 
 def _send(lookout: Lookout, room: int, enough: int) -> None:
     """Tell what is to be watched, unless it is known. Where that cannot be taken now, it is told at the next chance."""
-    order = DiskOrder(tuple((*tree, since) for tree, since in lookout.trees.items()), room, enough)
+    found = tuple((*tree, since) for tree, since in lookout.trees.items())
+    order = DiskOrder(found, tuple(lookout.devices), room, enough)
     if order == lookout.order:
         return
     try:
@@ -197,6 +204,7 @@ class _Watching:
 
     def __init__(self) -> None:
         self.base: dict[Tree, int] = {}
+        self.devices: tuple[int, ...] = ()
         self.added = 0
         self.is_exact = True
         self.room = _NOBODY
@@ -207,15 +215,18 @@ class _Watching:
 
     def obey(self, order: DiskOrder) -> None:
         """Watch from now on what the order says; what is new is looked at at once."""
-        self.room, self.enough = order.room, order.enough
+        self.room, self.enough, self.devices = order.room, order.enough, order.devices
         fresh = [(Tree(path, beneath), since) for path, beneath, since in order.trees]
         fresh = [(tree, since) for tree, since in fresh if tree not in self.base]
         if fresh:
+            began = time.monotonic()
             look = Look(is_local=self.is_local)
             self.base |= dict.fromkeys((tree for tree, _ in fresh), 0)
             self.begin()
             for tree, since in fresh:
                 self.base[tree] = look.take_before(tree, since)
+            self.looked = time.monotonic()
+            self.cost = self.looked - began
         self.due = 0.0
 
     def begin(self) -> None:
@@ -231,6 +242,7 @@ class _Watching:
         total = -sum(self.base.values())
         for tree in self.base:
             total += look.take(tree, enough - total)
+        look.devices.update(self.devices)
         total += look.take_open(_processes())
         self.is_exact = total <= enough
         self.added = max(0, total) if look.whole else disk_look.UNKNOWN
@@ -252,8 +264,9 @@ class _LocalWatch(_Watching):
         self.tick = _SHORT_TICK
 
     def begin(self) -> None:
-        self.free = {os.stat(tree.path).st_dev: (tree.path, _free(tree.path)) for tree in self.base}
-        self.asked, self.fell = time.monotonic(), 0
+        for tree in self.base:
+            with suppress(OSError):  # a layer that was removed since
+                self.free.setdefault(os.stat(tree.path).st_dev, (tree.path, _free(tree.path)))
 
     def attend(self) -> None:
         fell = sum(max(0, before - _free(path)) for path, before in self.free.values())
@@ -264,13 +277,13 @@ class _LocalWatch(_Watching):
         since = now - self.looked
         is_called_for = 2 * fell >= left and since >= max(self.calm, _URGENT_SHARE * self.cost)
         if is_called_for or since >= max(_SELDOM, _SHARE * self.cost):
-            had = self.added
+            had, self.free = self.added, {}
             self.begin()
             self.look(self.enough)
             is_ours = 2 * (self.added - had) >= fell
             self.calm = 0.0 if is_ours else min(_CALM, 2 * self.calm + _TICK)
             left = self.room - self.added
-            fell = 0
+            fell = self.fell = 0
         soon = (left - fell) / (2 * rate) if rate else _TICK
         self.tick = min(_TICK, 2 * self.tick, max(_SHORT_TICK, soon))
         self.due = time.monotonic() + self.tick
@@ -279,14 +292,23 @@ class _LocalWatch(_Watching):
 class _FarWatch(_Watching):
     is_local = False
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.pause = _FAR_PAUSE
+
     def attend(self) -> None:
+        had = self.added
         self.look(self.enough)
-        self.due = time.monotonic() + max(_FAR_PAUSE, self.cost)
+        self.pause = _FAR_PAUSE if self.added > had else min(_LONG_FAR_PAUSE, 2 * self.pause)
+        self.due = time.monotonic() + max(self.pause, self.cost)
 
 
 def _free(path: str) -> int:
     """Bytes that are free, and those of the free inodes, at least, where their number is fixed."""
-    about = os.statvfs(path)
+    try:
+        about = os.statvfs(path)
+    except OSError:
+        return 0  # it was removed: a look is called for, and finds another path
     with holding(os.open(path, syscalls.HOLD_DIRECTORY)) as opened:
         has_fixed = syscalls.file_system_type(opened) in _WITH_FIXED_INODES
     return about.f_bfree * about.f_frsize + (about.f_ffree * disk_look.FILE if has_fixed else 0)

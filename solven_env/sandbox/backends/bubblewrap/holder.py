@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from solven_env.sandbox.backends.bubblewrap.disk_watch import Lookout
     from solven_env.sandbox.backends.bubblewrap.ending import Running
     from solven_env.sandbox.backends.bubblewrap.session_roots import StagedRoot
-    from solven_env.sandbox.launch_plan import LaunchPlan
     from solven_env.sandbox.limits import Reached
 
 _LONGEST_WAIT = 86400.0  # seconds; epoll_wait counts milliseconds in an int, and a timeout may be infinite
@@ -156,7 +155,7 @@ def _hear(session: Session, client: int) -> None:
         terminal = devices.open_terminal(streams, plan.uid, plan.gid)
         where, hidden = session_roots.have(session.roots, plan)
         unreached = _begin_to_count(session, where)
-        _watch_disk(session, plan, document["command"]["limits"].get("disk"))
+        _watch_disk(session, where, document["command"]["limits"].get("disk"))
         running = _start(session, session.roots.staged[where], document, streams, terminal)
         running.unreached = unreached
         _bound_disk(session, running)
@@ -241,13 +240,14 @@ def _reap(session: Session, client: int) -> None:
     _drop_roots(session)
 
 
-def _watch_disk(session: Session, plan: LaunchPlan, limit: int | None) -> None:
-    """Have what a command is about to fill watched from now on, where it is to be kept to a limit."""
+def _watch_disk(session: Session, where: str, limit: int | None) -> None:
+    """Have what a command in a root is about to fill watched from now on, where it is to be kept to a limit."""
     if limit is None:
         return
     from solven_env.sandbox.backends.bubblewrap import disk_watch  # most sessions have no such limit
 
-    disk_watch.widen(session.lookouts, session.poll, plan)
+    devices = session_roots.overlay_devices(session.roots, where)
+    disk_watch.widen(session.lookouts, session.poll, session.roots.staged[where].plan, devices)
     _order_lookouts(session, limit)
 
 

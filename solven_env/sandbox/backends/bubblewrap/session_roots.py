@@ -99,6 +99,12 @@ def find_tmp(roots: Roots, name: str) -> sources.Memory | None:
     return sources.find_tmp(roots.staged[name].plan, roots.shared)
 
 
+def overlay_devices(roots: Roots, where: str) -> set[int]:
+    """The devices that files of a staged root's overlays show (stat(2))."""
+    overlays = sources.find_overlays(roots.staged[where].plan, roots.shared)
+    return {os.stat(place).st_dev for place in overlays}
+
+
 def drop(roots: Roots, used: set[str]) -> None:
     """Take away the roots that no command uses any more, but for the newest, and the overlays that only they had."""
     for where in roots.staged.keys() - used - {roots.newest}:
