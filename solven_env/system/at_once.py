@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _PERIOD = 0.05
 """Seconds between two looks of a thread that waits for what has no descriptor."""
 
+_FIRST = 0.001
+"""Seconds before a thread tries once more to have a lock; then twice as long, up to the period."""
+
 _interruptions: dict[int, int] = {}
 """By thread, the reading end of a pipe whose writing end is closed when the caller is interrupted."""
 
@@ -140,13 +143,15 @@ def lock(descriptor: int, how: int = fcntl.LOCK_EX) -> None:
     if interruption() is None:
         fcntl.flock(descriptor, how)
         return
+    pause = _FIRST
     while True:
-        check()
         try:
             fcntl.flock(descriptor, how | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno != errno.EWOULDBLOCK:
                 raise
-            time.sleep(_PERIOD)
+            check()  # only who has to wait ends before it has the lock
+            time.sleep(pause)
+            pause = min(2 * pause, _PERIOD)
         else:
             return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env.packages.ecosystems.python import NEWEST
+from solven_env.state import LocalState
 from tests.cli.conftest import PROFILE
 from tests.trees import snapshot
 
@@ -289,3 +290,27 @@ def test_standard_input_is_a_profile_for_every_command(cli: Cli) -> None:
     ]
     assert [(each.returncode, "mistake" in each.stderr) for each in results] == [(0, False)] * 8
     assert results[-1].stdout == "t1: in sync, nothing to do (generation 1).\n"
+
+
+def test_many_threads_in_one_process(cli: Cli) -> None:
+    """By name, from standard input with the profile in a file, and all; one that somebody holds fails alone."""
+    profile = cli.write("profile.yaml")
+    done = cli("apply", profile, "t1", "t2", "t3", "t1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(done.stdout.splitlines()) == [
+        "3 threads: 3 applied.",
+        *(f"{name}: applied as generation 1, 5 changes." for name in ("t1", "t2", "t3")),
+    ]
+    cli.write("profile.yaml", PROFILE.replace("echo hi", "echo you"))
+    listed = cli("diff", profile, "--threads-from", "-", "--exit-code", stdin="t1\nt2 # two\n")
+    assert (listed.returncode, listed.stdout.count("+echo you")) == (3, 2)
+    with LocalState(cli.storage).lock("t2"):
+        held = cli("apply", profile, "--all", "--format", "jsonl", "--wait", "0.1")
+    found = {line["thread"]: line for line in map(json.loads, held.stdout.splitlines())}
+    assert (held.returncode, {name: line["state"] for name, line in found.items()}) == (
+        6,
+        {"t1": "pending", "t2": "failed", "t3": "pending"},
+    )
+    assert "t2: error: thread t2 is held by another apply." in held.stderr
+    status = cli("status", "--all", "--profile", profile, "--exit-code")
+    assert (status.returncode, status.stdout.splitlines()[-1]) == (3, "3 threads: 1 pending, 2 in sync.")
