@@ -3,18 +3,22 @@
 Goals: the first apply on a host where nothing is there takes at most as long as `uv sync --compile-bytecode` and
 `bun install`, one after the other, which fetch no Bun and make no uv.lock; the second thread's apply at most 10 ms, and
 10 times quicker than `uv sync` and `bun install` with hard links on warm caches; an apply that finds nothing to do at
-most 2 ms in the API; the first import of the big packages in a thread at most 1.15 × the host's. Everything lies in a
-temporary directory (TMPDIR), caches of packages too.
+most 2 ms in the API; a command in a live session at most 2 ms above bubblewrap alone; the first import of the big
+packages in a thread at most 1.15 × the host's. Everything lies in a temporary directory (TMPDIR), caches of packages
+too.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import solven_env
 from benchmarks.measure import (
     Times,
     adopt,
@@ -23,6 +27,7 @@ from benchmarks.measure import (
     once,
     precompile,
     processor_seconds,
+    quietly,
     ratio,
     rounds_of,
     say,
@@ -30,7 +35,10 @@ from benchmarks.measure import (
     say_ratio,
     verdict,
 )
+from benchmarks.sandbox import alone as bubblewrap_alone
 from benchmarks.world import IMPORT, SMALL, Bench, Host
+from solven_env.run import execute
+from solven_env.sandbox.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +48,8 @@ AGAIN = "first apply, the wheels there"
 SECOND, SECOND_COMMAND = "second thread's apply", "the same through the command line"
 SECOND_HOST = "uv sync --frozen + bun install --frozen-lockfile"
 NO_OP, NO_OP_COMMAND = "apply, nothing to do", "through the command line"
+LIVE, ALONE, BARE = "run true, live session, API", "the same by bubblewrap alone", "the same bare"
+PREPARING = "preparing it (processor time)"
 INSIDE, OUTSIDE = "import, first in a thread", "import on the host"
 
 
@@ -66,6 +76,7 @@ def main() -> None:
         if options.only_cold:
             return
         _applies(bench, host, options.rounds)
+        _commands(bench, options.rounds)
         if host is not None and project is not None:
             _imports(bench, host, project, options.rounds)
 
@@ -129,6 +140,33 @@ def _applies(bench: Bench, host: Host | None, rounds: int) -> None:
         times_quicker = 1 / ratio(times, SECOND, SECOND_HOST)
         print(f"  {'times quicker than the installers':52} {times_quicker:7.1f}  {verdict(times_quicker >= 10)} ≥ 10")
     say_goal("nothing to do, ms", median_ms(times, NO_OP), 2)
+
+
+def _commands(bench: Bench, rounds: int) -> None:
+    """A process that has started commands before has found already what the next one needs, and looks whether it holds.
+
+    Bubblewrap alone shows the same system paths, and neither layers nor links; see `benchmarks.sandbox`.
+    """
+    commands = execute.Commands("t1", None)
+    with bench.live("t1"), Path(os.devnull).open("r+b", buffering=0) as null:
+        streams = (null.fileno(),) * 3
+
+        def prepare() -> float:
+            before = time.thread_time()
+            commands.apply(Request(("true",), network="none", streams=streams))
+            return time.thread_time() - before
+
+        def run() -> None:
+            stdin, stdout, stderr = streams
+            assert solven_env.run("t1", ["true"], network="none", stdin=stdin, stdout=stdout, stderr=stderr) == 0
+
+        for call in (prepare, prepare, run, run):
+            call()
+        alone = {BARE: lambda: quietly(["true"]), ALONE: lambda: quietly(bubblewrap_alone("true"))}
+        times = rounds_of({**alone, LIVE: run, PREPARING: prepare}, rounds)
+    say("A command, builds there", times)
+    above = statistics.median(a - b for a, b in zip(times[LIVE], times[ALONE], strict=True))
+    say_goal("live session, above bubblewrap alone, ms", above * 1000, 2)
 
 
 def _imports(bench: Bench, host: Host, project: Path, rounds: int) -> None:
