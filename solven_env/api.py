@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from solven_env.sandbox.limits import Reached
     from solven_env.sandbox.request import Request
     from solven_env.state.records import Record
-    from solven_env.threads.overview import Declared
+    from solven_env.threads.overview import KnownProfile
     from solven_env.threads.planning import Wanted
 
 EXAMPLE_THREAD = "example"
@@ -532,7 +532,7 @@ def list_threads(
 def _listed(
     thread: Thread,
     named: str,
-    profile_of: Callable[[str], Declared | None] | None,
+    profile_of: Callable[[str], KnownProfile | None] | None,
     unknown: list[str],
     *,
     drifted: bool,

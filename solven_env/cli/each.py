@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
-import signal
 import time
 from collections import Counter
 from contextlib import closing, contextmanager
@@ -20,11 +18,10 @@ from solven_env.cli.output import (
     print_json_line,
     tell,
 )
-from solven_env.cli.rows import StreamedDocument
+from solven_env.cli.rows import StreamedDocument, interrupts_asked_for
 from solven_env.errors import SolvenError, counted
 from solven_env.packages.steps import step, within
 from solven_env.report import line_document, thread_json
-from solven_env.system import at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -84,7 +81,7 @@ def tell_each(
     try:
         with progress.shown() as shown, closing(begin(shown)) as reports:
             is_begun = True
-            with _interrupts_asked_for(), told.going_on(shown) as how_far:
+            with interrupts_asked_for(), told.going_on(shown) as how_far:
                 for report in reports:
                     told.tell(report)
                     how_far()
@@ -229,25 +226,3 @@ class _Told:
         if self.is_interrupted and stopped is not None:
             more["error"] = described_error(stopped, INTERRUPTED, self.storage)
         self._document.close(more)
-
-
-@contextmanager
-def _interrupts_asked_for() -> Iterator[None]:
-    """Have the first interrupt told where somebody asks for it (`at_once`), so that nothing is printed by half."""
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # the caller ignores it
-        yield
-        return
-    reading, writing = os.pipe()
-
-    def note_interrupt(*_: object) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        os.write(writing, b"!")
-
-    signal.signal(signal.SIGINT, note_interrupt)
-    try:
-        with at_once.interrupted_by(reading):
-            yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        os.close(reading)
-        os.close(writing)

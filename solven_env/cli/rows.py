@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import os
+import signal
 import sys
 import textwrap
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from solven_env.cli.errors import INTERRUPTED, error_text, exit_code, gravest, print_error
@@ -13,9 +17,10 @@ from solven_env.cli.output import described_error, say, written
 from solven_env.cli.tables import COLUMNS, NAME, cut
 from solven_env.errors import SolvenError
 from solven_env.report import FORMAT
+from solven_env.system import at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 
 class Row(Protocol):
@@ -122,28 +127,26 @@ def show(
     Gives the exit code: the gravest of all rows. `say_row` prints one as text. After an interrupt the document is
     closed, and says so.
     """
-    shown = (
-        None
-        if form is StreamFormat.TEXT
-        else StreamedDocument(command)
-        if form is StreamFormat.JSON
-        else _Lines(command)
-    )
+    shown: StreamedDocument | _Lines | None = None
+    if form is not StreamFormat.TEXT:
+        shown = StreamedDocument(command) if form is StreamFormat.JSON else _Lines(command)
     code = 0
 
     def describe(error: SolvenError) -> Mapping[str, object]:
         return described_error(error, exit_code(error), storage)
 
+    gc.enable()  # this command may live long
     try:
-        for row in rows:
-            if shown is None:
-                say_row(row)
-            else:
-                shown.say(row.to_json(describe))
-            if row.error is not None:
-                sys.stdout.flush()
-                print_error(error_text(row.error, thread=row.thread, storage=storage))
-                code = gravest((code, exit_code(row.error)))
+        with interrupts_asked_for():
+            for row in rows:
+                if shown is None:
+                    say_row(row)
+                else:
+                    shown.say(row.to_json(describe))
+                if row.error is not None:
+                    sys.stdout.flush()
+                    print_error(error_text(row.error, thread=row.thread, storage=storage))
+                    code = gravest((code, exit_code(row.error)))
     except KeyboardInterrupt:
         if shown is not None:
             shown.close({"error": described_error(SolvenError("interrupted"), INTERRUPTED, storage)})
@@ -151,3 +154,25 @@ def show(
     if shown is not None:
         shown.close(more())
     return code
+
+
+@contextmanager
+def interrupts_asked_for() -> Iterator[None]:
+    """Have the first interrupt told where somebody asks for it (`at_once`), so that nothing is printed by half."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # the caller ignores it
+        yield
+        return
+    reading, writing = os.pipe()
+
+    def note_interrupt(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.write(writing, b"!")
+
+    signal.signal(signal.SIGINT, note_interrupt)
+    try:
+        with at_once.interrupted_by(reading):
+            yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.close(reading)
+        os.close(writing)

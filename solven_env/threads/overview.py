@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 
 
-class Declared(NamedTuple):
+class KnownProfile(NamedTuple):
     """A profile that threads are compared with: where it is from, the name that it gives itself, and its checked lock.
 
     The lock is None where nobody asked for it.
@@ -44,9 +44,9 @@ class Chosen(NamedTuple):
     """
 
     name: str = ""
-    profile: Declared | None = None
+    profile: KnownProfile | None = None
 
-    def profile_of(self, name: str) -> Declared | None:
+    def profile_of(self, name: str) -> KnownProfile | None:
         """The profile that a thread was applied from, which has this name; None where it is not known."""
         if self.name:
             return self.profile
@@ -70,7 +70,7 @@ def choose(profile: str | Path | None, *, with_lock: bool) -> Chosen:
     return Chosen(str(profile))
 
 
-def is_outdated(thread: Thread, record: Record, profile: Declared) -> bool:
+def is_outdated(thread: Thread, record: Record, profile: KnownProfile) -> bool:
     """True if a profile says now something else for a thread than its last apply left: its release, what its files and
     settings are to be with the thread's recorded inputs, or its lock.
 
@@ -100,7 +100,7 @@ def in_order(names: Sequence[str], results: Iterable[tuple[str, _Result]]) -> It
             awaited = next(turn, "")
 
 
-def _declared(source: ProfileSource, *, with_lock: bool) -> Declared:
+def _declared(source: ProfileSource, *, with_lock: bool) -> KnownProfile:
     found = example(source, rows(), os.environ)
     lock = builds.read_lock(found.packages, source.lock, source.name) if with_lock else None
-    return Declared(source, found.name, lock)
+    return KnownProfile(source, found.name, lock)
