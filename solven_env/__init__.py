@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from solven_env.api import disk_usage as disk_usage
     from solven_env.api import doctor as doctor
     from solven_env.api import explain as explain
+    from solven_env.api import gc as gc
     from solven_env.api import history as history
     from solven_env.api import layer_diff as layer_diff
     from solven_env.api import layer_reset as layer_reset
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from solven_env.errors import SolvenError as SolvenError
     from solven_env.report import DiskReport as DiskReport
     from solven_env.report import DoctorReport as DoctorReport
+    from solven_env.report import GcReport as GcReport
     from solven_env.report import HistoryReport as HistoryReport
     from solven_env.report import LayerDiffReport as LayerDiffReport
     from solven_env.report import LayerResetReport as LayerResetReport
@@ -66,20 +68,9 @@ _HOMES = {
     **dict.fromkeys(
         (
             *("apply", "apply_many", "apply_plan", "check_lock", "contents", "delete", "diff", "diff_many"),
-            *("disk_usage", "doctor", "list_threads"),
-            *("explain", "history", "layer_diff", "layer_reset", "lock", "outdated", "plan", "promote", "recover"),
-            *(
-                "render",
-                "render_to",
-                "rollback",
-                "run",
-                "save_plan",
-                "show",
-                "status",
-                "status_many",
-                "stop",
-                "threads",
-            ),
+            *("disk_usage", "doctor", "explain", "gc", "history", "layer_diff", "layer_reset"),
+            *("list_threads", "lock", "outdated", "plan", "promote", "recover", "render", "render_to"),
+            *("rollback", "run", "save_plan", "show", "status", "status_many", "stop", "threads"),
             *("validate",),
         ),
         "solven_env.api",
@@ -87,9 +78,9 @@ _HOMES = {
     **dict.fromkeys(("Diagnostic", "Location"), "solven_env.documents.diagnostics"),
     **dict.fromkeys(
         (
-            *("DiskReport", "DoctorReport", "HistoryReport", "LayerDiffReport", "LayerResetReport", "ListedThread"),
-            *("LockReport",),
-            *("OutdatedReport", "RenderReport", "Report", "ShowReport", "ThreadReport"),
+            *("DiskReport", "DoctorReport", "GcReport", "HistoryReport", "LayerDiffReport"),
+            *("LayerResetReport", "ListedThread", "LockReport", "OutdatedReport", "RenderReport", "Report"),
+            *("ShowReport", "ThreadReport"),
         ),
         "solven_env.report",
     ),

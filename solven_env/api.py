@@ -14,6 +14,7 @@ from solven_env.reconcile.model import OnConflict
 from solven_env.report import (
     DiskReport,
     DoctorReport,
+    GcReport,
     HistoryReport,
     LayerDiffReport,
     LayerResetReport,
@@ -857,6 +858,36 @@ def delete(
     deleted = deleting.delete(found, keep_workspace=keep_workspace, progress=progress)
     report = ThreadReport(thread, "deleted", 0, freed=deleted.freed, has_workspace=deleted.has_workspace)
     return Report("delete", (report,))
+
+
+def gc(
+    *,
+    storage: str | Path | None = None,
+    older_than: float = 0.0,
+    keep: int | None = None,
+    max_size: int | None = None,
+    dry_run: bool = False,
+) -> GcReport:
+    """Collect what nobody needs on this host and in the storages that it knows, or in one `storage` of them.
+
+        >>> solven_env.gc(keep=5, older_than=30 * 86400, dry_run=True).freed
+        1288490188
+
+    That are layers of threads that are gone, layers and builds that neither a record nor a generation goes back to,
+    kept bytes that none names, and what killed processes left; with `keep`, generations of each thread beyond that
+    number. `older_than` leaves what was used in the last so many seconds. With `max_size` builds go, the longest unused
+    first, only until all have no more bytes than that. With `dry_run` nothing is removed. What is in use stays, and so
+    does all that a storage may need which cannot be reached: the report's `unjudged` names it. `HeldError` while
+    another one goes on.
+    """
+    from solven_env.threads import collecting
+
+    for name, value, least in (("older_than", older_than, 0), ("keep", keep, 1), ("max_size", max_size, 0)):
+        if value is not None and not value >= least:
+            raise UsageError(f"{name} is {value}", fix=f"Use {least} or more.")
+    bounds = collecting.Bounds(older_than, keep, max_size)
+    cleared = collecting.collect(bounds, storage=storage, dry_run=dry_run)
+    return GcReport(*cleared, is_dry_run=dry_run)
 
 
 def layer_diff(thread: str, *, storage: str | Path | None = None) -> LayerDiffReport:

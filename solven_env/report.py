@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.runtime import SessionState
     from solven_env.state.records import Record
+    from solven_env.threads.collecting import Collected, Unjudged
     from solven_env.threads.generations import Generation
     from solven_env.threads.own_layers import Differences
     from solven_env.threads.promoting import Promoted
@@ -388,6 +389,33 @@ class RenderReport(NamedTuple):
     path: Path
     files: tuple[RenderedFile, ...]
     differences: tuple[Difference, ...] = ()
+
+
+class GcReport(NamedTuple):
+    """The result of a collection, or with `is_dry_run` what one would do: what went, and what could not be judged.
+
+    `has_failed` is true where something could not be removed.
+    """
+
+    collected: tuple[Collected, ...]
+    unjudged: tuple[Unjudged, ...]
+    has_failed: bool = False
+    is_dry_run: bool = False
+
+    @property
+    def freed(self) -> int:
+        """The bytes on disks of all that went."""
+        return sum(each.freed for each in self.collected)
+
+    def to_json(self) -> dict[str, object]:
+        """The report as plain data, in the format that users rely on."""
+        return document(
+            "gc",
+            dry_run=self.is_dry_run,
+            freed=self.freed,
+            collected=[each._asdict() for each in self.collected],
+            unjudged=[each._asdict() for each in self.unjudged],
+        )
 
 
 class DoctorReport(NamedTuple):

@@ -41,6 +41,7 @@ COMMANDS = {
     "delete": "Delete threads: records, layers and workspaces.",
     "list": "List the threads of a storage.",
     "du": "Measure the disk that threads take on this host.",
+    "gc": "Collect builds, layers and generations that nobody needs.",
     "layer": "Show, reset or promote what a thread has over its packages.",
     "doctor": "Find what is wrong with this host, a profile or a thread.",
     "docs": "Print a page of the documentation.",

@@ -119,10 +119,8 @@ def obtain(cache: Path, key: str, inputs: Mapping[str, object], fill: Callable[[
         with staged(target) as stage:
             fill(stage)
             with refusals_told(stage):
-                _seal(stage, key, inputs)
-    made = read(cache, key)
-    assert made is not None
-    return made
+                instance = _seal(stage, key, inputs)
+    return Build(key.partition("-")[0], key, instance, target)  # as it was made: it may be collected by now
 
 
 def use(build: Build) -> holding | None:
@@ -216,13 +214,14 @@ def _directory(cache: Path) -> Path:
     return cache / "builds"
 
 
-def _seal(stage: Path, key: str, inputs: Mapping[str, object]) -> None:
-    """Write what makes a filled directory a build, and have all of it on disk."""
+def _seal(stage: Path, key: str, inputs: Mapping[str, object]) -> str:
+    """Write what makes a filled directory a build, and have all of it on disk; the new instance."""
+    instance = os.urandom(16).hex()
     about = {
         "format": FORMAT,
         "key": key,
         "kind": key.partition("-")[0],
-        "instance": os.urandom(16).hex(),
+        "instance": instance,
         "inputs": inputs,
     }
     (stage / "directories").write_bytes(b"\0".join(_directories(stage / "tree")))
@@ -231,10 +230,11 @@ def _seal(stage: Path, key: str, inputs: Mapping[str, object]) -> None:
     for path in stage.iterdir():
         if path.is_file():
             path.chmod(0o644)  # whatever the umask
-    (stage / f"use-{about['instance']}.lock").touch(mode=0o600)
+    (stage / f"use-{instance}.lock").touch(mode=0o600)
     with holding(os.open(stage, READ_DIRECTORY)) as descriptor:
         # One call for 13,000 files; after a power cut, a name without its bytes would be believed.
         sync_file_system(descriptor)
+    return instance
 
 
 def _directories(tree: Path) -> Iterator[bytes]:

@@ -88,6 +88,9 @@ class StateStore(Protocol):
         (nanoseconds since 1970) first; None where it has none.
         """
 
+    def size(self, key: str) -> int:
+        """The bytes on disk of a value, or of all values beneath a key."""
+
     def is_shared(self) -> bool:
         """True where other hosts may write the state too, whom only leases hold off."""
 

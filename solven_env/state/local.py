@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import os
 import posixpath
+import stat
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain
@@ -345,6 +346,19 @@ class LocalState:
                         os.unlink(name, dir_fd=directory)
                 sync_directory(directory)
         return freed
+
+    def size(self, key: str) -> int:
+        """See `StateStore.size`."""
+        _check(key)
+        with self._told(key):
+            try:
+                with holding(self._open(key, O_PATH | os.O_NOFOLLOW)) as held:
+                    blocks = os.fstat(held).st_blocks
+                    is_directory = stat.S_ISDIR(os.fstat(held).st_mode)
+            except FileNotFoundError:
+                return 0
+            names = self.names(key) if is_directory else ()
+        return blocks * 512 + sum(self.size(f"{key}/{name}") for name in names)
 
     def is_shared(self) -> bool:
         """See `StateStore.is_shared`."""

@@ -39,7 +39,7 @@ def stop(thread: str, storage: str | Path | None) -> bool:
     What its commands changed of the thread's packages is noted in the record, if the storage answers.
     """
     stopped = _stop_found(thread, storage)
-    if stopped and _answers(Thread.named(thread, storage).storage):
+    if stopped and answers(Thread.named(thread, storage).storage):
         with suppress(SolvenError):  # an apply says it
             noting.note_all(Thread.find(thread, storage))
     return stopped
@@ -56,7 +56,7 @@ def _stop_found(thread: str, storage: str | Path | None) -> bool:
     if known_as is not None:
         if end(named._replace(storage_id=known_as)):
             return True
-        if not _answers(named.storage):
+        if not answers(named.storage):
             return False
     try:
         found = Thread.find(thread, storage)
@@ -70,7 +70,7 @@ def _stop_found(thread: str, storage: str | Path | None) -> bool:
     return found.storage_id not in (None, known_as) and end(found)
 
 
-def _answers(path: Path) -> bool:
+def answers(path: Path) -> bool:
     """True if a storage answers within two seconds, even with an error. One whose daemon hangs does not."""
     return processes.ask("os.listdir", path.absolute(), seconds=_PATIENCE) is not None
 

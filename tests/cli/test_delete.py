@@ -1,4 +1,4 @@
-"""`delete` as people and programs get it."""
+"""`delete` and `gc` as people and programs get them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from solven_env.cli import gc
 from solven_env.cli.tables import told_size
+from solven_env.errors import UsageError
+from tests.cli.conftest import PROFILE
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli
@@ -63,3 +66,31 @@ def test_it_asks_on_a_terminal(cli: Cli, answer: str) -> None:
 )
 def test_sizes(size: int, told: str) -> None:
     assert told_size(size) == told
+
+
+def test_what_is_collected_is_told(cli: Cli) -> None:
+    profile = cli.write("profile.yaml")
+    cli("apply", profile, "t1")
+    cli.write("profile.yaml", PROFILE.replace("echo hi", "echo you").replace("1.0.0", "1.1.0"))
+    cli("apply", profile, "t1")
+    dry = cli("gc", "--dry-run", "--keep", "1")
+    assert (dry.returncode, dry.stderr) == (0, "")
+    assert re.search(r"  - generation t1 1 \(.*\)\n.* would be freed: 1 generation\.\n", dry.stdout)
+    done = json.loads(cli("gc", "--keep", "1", "--format", "json").stdout)
+    assert [(each["kind"], each["number"]) for each in done["collected"]] == [("generation", 1), ("bytes", 1)]
+    assert (done["freed"], done["unjudged"]) == (sum(each["freed"] for each in done["collected"]), [])
+    assert cli("gc").stdout == "There is nothing to collect.\n"
+    cli.storage.rename(cli.storage.with_name("elsewhere"))
+    left = cli("gc")
+    assert (left.returncode, "not where it was" in left.stderr, "rm " in left.stderr) == (0, True, True)
+
+
+@pytest.mark.parametrize("text", ["30", "30x", "d", "-1d", "1.5d", "9" * 20 + "d"])
+def test_no_times(text: str) -> None:
+    with pytest.raises(UsageError, match="--older-than"):
+        gc.seconds(text)
+
+
+@pytest.mark.parametrize(("text", "number"), [("20GiB", 20 << 30), ("0", 0), ("1KiB", 1024)])
+def test_bounds_of_size(text: str, number: int) -> None:
+    assert gc.size(text) == number
