@@ -88,7 +88,7 @@ class StateStore(Protocol):
         (nanoseconds since 1970) first; None where it has none.
         """
 
-    def size(self, key: str) -> int:
+    def disk_size(self, key: str) -> int:
         """The bytes on disk of a value, or of all values beneath a key."""
 
     def is_shared(self) -> bool:

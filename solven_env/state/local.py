@@ -347,8 +347,8 @@ class LocalState:
                 sync_directory(directory)
         return freed
 
-    def size(self, key: str) -> int:
-        """See `StateStore.size`."""
+    def disk_size(self, key: str) -> int:
+        """See `StateStore.disk_size`."""
         _check(key)
         with self._told(key):
             try:
@@ -358,7 +358,7 @@ class LocalState:
             except FileNotFoundError:
                 return 0
             names = self.names(key) if is_directory else ()
-        return blocks * 512 + sum(self.size(f"{key}/{name}") for name in names)
+        return blocks * 512 + sum(self.disk_size(f"{key}/{name}") for name in names)
 
     def is_shared(self) -> bool:
         """See `StateStore.is_shared`."""

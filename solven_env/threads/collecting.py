@@ -244,7 +244,7 @@ class _Collecting:
         if self._dry_run:
             thread = seen.threads[name]
             for number in self._beyond(seen.state, name, thread):
-                self._collect("generation", f"{name} {number}", seen.state.size(_generation(name, number)), name)
+                self._collect("generation", f"{name} {number}", seen.state.disk_size(_generation(name, number)), name)
         else:
             own = seen.base.sibling(name)
             with noting.held(own):
@@ -380,7 +380,7 @@ class _Collecting:
                 seen.look(self._keys_here)
             unknown = next((name for name, thread in seen.threads.items() if thread.problem), None)
             keys = [] if unknown else self._unnamed(seen)
-            freed = sum(map(seen.state.size, keys)) if self._dry_run else seen.state.discard_shared(keys)
+            freed = sum(map(seen.state.disk_size, keys)) if self._dry_run else seen.state.discard_shared(keys)
         if unknown:
             why = f"nobody knows which kept bytes {unknown} needs: {seen.threads[unknown].problem}"
             self._leave(str(seen.base.storage), why)
