@@ -461,7 +461,7 @@ def line_document(command: str, thread: Mapping[str, object]) -> dict[str, objec
 def thread_json(
     command: str, thread: ThreadReport, describe: Callable[[SolvenError], Mapping[str, object]] = told_error
 ) -> dict[str, object]:
-    """What the documents of a command say of one thread, as plain data. `describe` as of `ThreadReport.to_json`."""
+    """One thread as the documents of a command have it, as plain data. `describe` as of `ThreadReport.to_json`."""
     described = thread.to_json(describe)
     if thread.error is not None:
         return described

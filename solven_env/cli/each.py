@@ -53,11 +53,11 @@ class Words(NamedTuple):
     outcome: Callable[[ThreadReport], str] = lambda report: STATES.get(report.state, report.state)
     """The word under which the summary counts a thread without an error."""
     say: Callable[[ThreadReport], None] = lambda _: None
-    """What is printed of such a thread as text, beside its part in the summary."""
+    """Prints such a thread as text, beside its part in the summary."""
     code: Callable[[ThreadReport], int] = lambda _: 0
     """The exit code of such a thread."""
     left: str = AGAIN
-    """What to do after an interrupt."""
+    """The fix after an interrupt."""
     verb: str = ""
     """The verb whose reports these are, if it is another one than the command."""
 
@@ -207,7 +207,7 @@ class _Told:
         return None
 
     def _summary(self) -> str:
-        """How many threads ended in which way, on one line."""
+        """One line that says how many threads ended in which way."""
         counts = [f"{self._counts[word]:,} {word}" for word in _ORDER if self._counts[word]]
         told = f"{self._all()}: {', '.join(counts) or 'none ended'}"
         return f"{told}. Not done: {self._named()}." if self._failed else f"{told}."

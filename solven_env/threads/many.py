@@ -89,7 +89,7 @@ class Once:
 
 
 class _Made(Generic[_Result]):
-    """What one thread makes and others wait for."""
+    """A result that one thread makes and others wait for."""
 
     def __init__(self) -> None:
         self._is_ended = threading.Event()
