@@ -15,7 +15,7 @@ from solven_env.packages.making import Builder
 from solven_env.sandbox.backends import bubblewrap
 from tests.packages.layered import UID
 from tests.run.world import remove
-from tests.sandbox.running import BWRAP
+from tests.sandbox.running import BWRAP, POLL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def runtime() -> Iterator[str]:
     end = time.monotonic() + 20
     while os.listdir(directory):
         assert time.monotonic() < end, os.listdir(directory)
-        os.sched_yield()
+        time.sleep(POLL)
     os.rmdir(directory)
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ from solven_env.errors import BuildError, LockError
 from solven_env.system.publishing import sweep
 from tests.profiles import write_profile
 from tests.run.world import DATA, PYTHON, tree
-from tests.sandbox.running import wait_for_file, wait_until_alone
+from tests.sandbox.running import POLL, wait_for_file, wait_until_alone
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -160,7 +161,7 @@ def test_a_killed_first_apply_is_finished_by_the_next(lone_world: World) -> None
     world = lone_world
     process = world.start("apply", str(world.profile), "t1", stderr=subprocess.DEVNULL)
     while not list(world.builds.glob(".new-python-*/tree/pyvenv.cfg")):
-        os.sched_yield()
+        time.sleep(POLL)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     wait_until_alone(world.base.name)

@@ -35,6 +35,9 @@ PATH = "/usr/bin:/bin"
 BWRAP, PROOT = "/usr/bin/bwrap", "/usr/bin/proot"
 DEADLINE = 60.0
 """Seconds after which a test gives up waiting for an event."""
+POLL = 0.002
+"""Seconds between two looks at something that no descriptor tells of: a loop without a pause takes the processor from
+what it waits for."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def wait_for_file(path: Path) -> None:
     end = time.monotonic() + DEADLINE
     while not path.exists():
         assert time.monotonic() < end, f"{path} was never made"
-        os.sched_yield()
+        time.sleep(POLL)
 
 
 def _own_pid(status: str) -> int:

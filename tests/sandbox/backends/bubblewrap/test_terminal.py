@@ -7,13 +7,14 @@ import shlex
 import signal
 import sys
 import termios
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
 from solven_env.sandbox.backends.bubblewrap import session
-from tests.sandbox.running import command, wait_for_file, wait_until_gone
+from tests.sandbox.running import POLL, command, wait_for_file, wait_until_gone
 from tests.sandbox.terminals import Terminal, launcher
 
 if TYPE_CHECKING:
@@ -297,7 +298,7 @@ def test_a_stopped_launcher_gives_the_keyboard_back_and_takes_it_again(
     terminal.type(b"fg > /dev/null\r")
     terminal.until(b"\n")
     while not terminal.is_raw():
-        os.sched_yield()
+        time.sleep(POLL)
     terminal.type(b"\x03")
     terminal.until(b"caught\r\n")
     terminal.until(b"outer> ")
@@ -319,7 +320,7 @@ def test_in_the_background_it_runs_and_leaves_the_keyboard_alone(box: Box, termi
     terminal.type(b"fg > /dev/null\r")
     terminal.until(b"\n")
     while not terminal.is_raw():
-        os.sched_yield()
+        time.sleep(POLL)
     terminal.type(b"its\r")
     terminal.until(b"got its\r\n")
     terminal.until(b"outer> ")
