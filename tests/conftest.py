@@ -37,7 +37,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def memory_path() -> Iterator[Path]:
-    """A directory of the test's own, in memory where there is one."""
+    """A directory of the test's own, in memory where there is one.
+
+    Making and removing a directory on ext4 costs twenty times as much, and more while another worker does so too. Rooms
+    whose tests do little else take it for their `tmp_path`; those that run commands stay on a disk, as threads do.
+    """
     path = Path(tempfile.mkdtemp(prefix="solven-", dir=MEMORY))
     yield path
     shutil.rmtree(path)

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
+def tmp_path(memory_path: Path) -> Path:
+    """In memory: these tests make thousands of files, and ask what is in them."""
+    return memory_path
+
+
+@pytest.fixture
 def users_place() -> Iterator[Path]:
     """A directory of an ordinary user's; pytest's own are closed to others."""
     place = Path(tempfile.mkdtemp())
