@@ -24,6 +24,8 @@ from tests.hostile.attacks import Attack
 from tests.sandbox.running import ROOT
 from tests.sandbox.test_unprivileged import CHECKOUT, run_as_user
 
+WORKERS = str(len(os.sched_getaffinity(0)) * 3 // 2)
+"""As many as scripts/test has: more than processors, since much of a test's time is waiting."""
 PAGE = CHECKOUT / "docs/isolation.md"
 BEGIN, END = "<!-- scripts/hostile writes from here -->", "<!-- to here -->"
 USERS = ("root", "user") if ROOT else ("user",)
@@ -55,7 +57,7 @@ def attack(who: str) -> tuple[list[Attack], str]:
     """Run the marked tests; how each try came out, and what pytest says when one has failed."""
     with tempfile.TemporaryDirectory(prefix="solven-hostile-") as home:
         found = Path(home) / "attacks.json"
-        line = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-m", "attack", "--tb=short", "-p", "no:syrupy"]
+        line = [sys.executable, "-m", "pytest", "-q", "-n", WORKERS, "-m", "attack", "--tb=short", "-p", "no:syrupy"]
         line += ["-p", "tests.hostile.attacks", f"--attacks={found}", "tests/hostile", "tests/sandbox", "tests/run"]
         if who == "user" and ROOT:
             done = run_as_user(line, home)
