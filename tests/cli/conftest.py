@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from solven_env.system import shipped
+from tests import forked
 from tests.profiles import without_packages
 
 PROFILE = """\
@@ -35,15 +36,13 @@ class Cli:
     def __call__(self, *arguments: str, stdin: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
         package = Path(__file__).parent.parent.parent
         base = {"PATH": os.environ["PATH"], "HOME": str(self.directory / "home"), "PYTHONPATH": str(package)}
-        return subprocess.run(
+        done = forked.run(
             [sys.executable, "-m", "solven_env", *arguments],
             cwd=self.directory,
             env={**base, "SOLVEN_ENV_STORAGE": str(self.storage), **environ},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
+            data=stdin.encode(),
         )
+        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def workspace(self, thread: str = "t1") -> Path:
         return self.storage / "threads" / thread

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import solven_env
 from solven_env.sandbox.backends.proot import STATEMENT
+from tests import forked
 from tests.sandbox.running import ROOT, wait_until_alone
 
 if TYPE_CHECKING:
@@ -117,15 +118,11 @@ class World:
     def cli(
         self, *arguments: str, data: bytes = b"", prefix: tuple[str, ...] = (), **environ: Any
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run `solven-env` in a process of its own."""
-        return subprocess.run(
-            [*prefix, *self.command(*arguments)],
-            input=data,
-            capture_output=True,
-            cwd=self.base,
-            env={**self.environ, **environ},
-            check=False,
-        )
+        """Run `solven-env` in a process of its own: a new one behind the words of `prefix`, else a forked one."""
+        argv, env = self.command(*arguments), {**self.environ, **environ}
+        if not prefix:
+            return forked.run(argv, cwd=self.base, env=env, data=data)
+        return subprocess.run([*prefix, *argv], input=data, capture_output=True, cwd=self.base, env=env, check=False)
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
         """Begin `solven-env` in a process of its own, which ends with the test."""
