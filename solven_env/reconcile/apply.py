@@ -292,7 +292,7 @@ def _prepare(root: Root, keeper: Keeper, plan: Plan) -> None:
 
     This comes before the first change: what cannot be kept is found out while the workspace is untouched.
     """
-    if plan.base is None or plan.base.generation == 0:
+    if (plan.base is None or plan.base.generation == 0) and not root.is_new:
         root.adopt()
     if os.geteuid() != 0:  # whom no mode keeps out
         ours = (change for change in plan.changes if kind_of(change.address).LIES == "workspace")

@@ -231,8 +231,9 @@ def _look(place: int, name: str) -> _Found | None:
         return None
     try:
         refresh(descriptor)
+        renewed = os.fstat(descriptor).st_mtime
         text = os.read(descriptor, _LIMIT)
-        return _Found(text, _holder(text), os.fstat(descriptor).st_mtime)
+        return _Found(text, _holder(text), renewed)
     except OSError as error:
         if error.errno not in _CHANGED:
             raise

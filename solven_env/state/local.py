@@ -61,6 +61,7 @@ class LocalState:
         self._held: list[str] = []
         self._leases: dict[str, leases.Lease] = {}
         self._is_shared: bool | None = None
+        self._has_flags = True
         self._homes: dict[str, int] = {}
         """The open directories of the threads that are held."""
         self._made = Unsynced()
@@ -146,7 +147,7 @@ class LocalState:
         """
         waiting = Unsynced()
         with ExitStack() as stack:
-            places = _Places(self._hold, stack)
+            places = _Places({f"threads/{thread}": home for thread, home in self._homes.items()}, self._hold, stack)
             staged: dict[Write, tuple[int, str]] = {}
             try:
                 for each in chain.from_iterable(groups):
@@ -164,6 +165,8 @@ class LocalState:
                     if unsynced is not None:
                         waiting.take(unsynced)
                     waiting.wait()
+                    for thread in {each.key.split("/")[1] for each in staged if each.key.startswith("threads/")}:
+                        self._confirm(thread)
                 names = Unsynced()
                 for group in groups:
                     with self._told(next((each.key for each in group), "")):
@@ -184,13 +187,14 @@ class LocalState:
                 raise
 
     def _put(self, each: Write, place: int, staged: str, places: _Places) -> None:
-        """Give a value that is staged its key, if that has the expected version."""
+        """Give a value that is staged its key, if that has the expected version and its thread's lease lasts."""
+        if each.key.startswith("threads/"):
+            self.check_held(each.key.split("/")[1])
         directory, name = places.open(posixpath.dirname(each.key)), posixpath.basename(each.key)
         if each.expected is None:
             with self._told(each.key):
-                self._confirm(each.key)
                 try:
-                    link_new(place, staged, directory, name)
+                    self._has_flags = link_new(place, staged, directory, name, has_flags=self._has_flags)
                 except FileExistsError:
                     raise StateError(
                         "this is recorded already, and a record is never overwritten",
@@ -204,7 +208,6 @@ class LocalState:
                 where = self.location(each.key)
                 raise StateError("the record changed since it was read", fix="Try again.", location=where)
         with self._told(each.key):
-            self._confirm(each.key)
             os.rename(staged, name, src_dir_fd=place, dst_dir_fd=directory)
 
     def list(self, prefix: str) -> tuple[str, ...]:
@@ -426,10 +429,9 @@ class LocalState:
             raise _refusal(key)
         return key
 
-    def _confirm(self, key: str) -> None:
-        """HeldError where a thread's lease was lost to whose state a key belongs."""
-        thread = key.removeprefix("threads/").partition("/")[0]
-        if key.startswith("threads/") and thread in self._leases:
+    def _confirm(self, thread: str) -> None:
+        """HeldError where a thread's lease was lost."""
+        if thread in self._leases:
             self._leases[thread].confirm()
 
     def _home(self, key: str) -> str:
@@ -468,23 +470,17 @@ class LocalState:
         return self._storage.open(), posixpath.join(_OURS, key)
 
     def _make(self, beneath: str) -> int:
+        """Make a directory in the nearest one that is there, and give it open."""
+        if not beneath:
+            above, name = openat2(self._storage.make(), ".", READ_DIRECTORY_ITSELF), _OURS
+        else:
+            above, name = self._hold(posixpath.dirname(beneath)), posixpath.basename(beneath)
+        with suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=above)
         try:
-            home, rest = self._nearest(beneath)
-        except FileNotFoundError:
-            home, rest = self._storage.make(), posixpath.join(_OURS, beneath)
-        here = openat2(home, ".", READ_DIRECTORY_ITSELF)
-        try:
-            for name in rest.rstrip("/").split("/"):
-                with suppress(FileExistsError):
-                    os.mkdir(name, 0o700, dir_fd=here)
-                    self._made.add(os.dup(here))
-                inner = openat2(here, name, READ_DIRECTORY_ITSELF)
-                os.close(here)
-                here = inner
-        except BaseException:
-            os.close(here)
-            raise
-        return here
+            return openat2(above, name, READ_DIRECTORY_ITSELF)
+        finally:
+            self._made.add(above)
 
     @contextmanager
     def _told(self, key: str) -> Iterator[None]:
@@ -497,10 +493,10 @@ class LocalState:
 class _Places:
     """The directories of keys, each opened once and closed with the stack."""
 
-    def __init__(self, hold: Callable[[str], int], stack: ExitStack) -> None:
+    def __init__(self, opened: dict[str, int], hold: Callable[[str], int], stack: ExitStack) -> None:
+        self._opened = opened
         self._hold = hold
         self._stack = stack
-        self._opened: dict[str, int] = {}
 
     def open(self, beneath: str) -> int:
         """The directory's descriptor."""

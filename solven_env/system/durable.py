@@ -58,8 +58,10 @@ def write_new(
     descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, (mode | 0o600) & 0o777, dir_fd=directory)
     try:
         try:
-            _write(descriptor, data)
             held = set_rights(descriptor, mode, owner)
+            _write(descriptor, data)
+            if mode & 0o7000:  # which a write clears, of whoever is not root
+                held = set_rights(descriptor, mode, owner)
             if unsynced is None:
                 os.fsync(descriptor)
         except BaseException:
@@ -93,19 +95,24 @@ def write_over(
         raise
 
 
-def rename_new(old_directory: int, old: str, new_directory: int, new: str) -> None:
-    """Rename `old` to `new`; FileExistsError when anything at all is there."""
-    if not _renamed_with_flags(old_directory, old, new_directory, new):
-        _look_and_rename(old_directory, old, new_directory, new)
+def rename_new(old_directory: int, old: str, new_directory: int, new: str, *, has_flags: bool = True) -> bool:
+    """Rename `old` to `new`; FileExistsError when anything at all is there.
+
+    Returns whether the file system knows flags of renameat2(2). They are not tried where it is known to have none.
+    """
+    if has_flags and _renamed_with_flags(old_directory, old, new_directory, new):
+        return True
+    _look_and_rename(old_directory, old, new_directory, new)
+    return False
 
 
-def link_new(old_directory: int, old: str, new_directory: int, new: str) -> None:
+def link_new(old_directory: int, old: str, new_directory: int, new: str, *, has_flags: bool = True) -> bool:
     """`rename_new` of a file, in one step wherever there are hard links: of many hosts too, one alone has made `new`.
 
     A crash in the middle leaves both names.
     """
-    if _renamed_with_flags(old_directory, old, new_directory, new):
-        return
+    if has_flags and _renamed_with_flags(old_directory, old, new_directory, new):
+        return True
     try:
         os.link(old, new, src_dir_fd=old_directory, dst_dir_fd=new_directory, follow_symlinks=False)
     except OSError as error:
@@ -114,6 +121,7 @@ def link_new(old_directory: int, old: str, new_directory: int, new: str) -> None
         _look_and_rename(old_directory, old, new_directory, new)
     else:
         os.unlink(old, dir_fd=old_directory)
+    return False
 
 
 def rename_over(directory: int, old: str, new: str) -> None:

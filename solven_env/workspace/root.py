@@ -103,6 +103,9 @@ class Root:
         self._changed: set[str] = set()
         self._staged: dict[str, tuple[str, bytes, int]] = {}
         self._modes: dict[str, int] = {}
+        self._has_flags = True
+        self.is_new = False
+        """True for a workspace that was made when it was opened: there is nothing in it."""
         self.unsynced = Unsynced()
         self.owner = owner
 
@@ -376,7 +379,7 @@ class Root:
         if self.unsynced:
             self.wait()
         with self._pair(staged, path) as names:
-            rename_new(*names)
+            self._has_flags = rename_new(*names, has_flags=self._has_flags)
 
     def exchange(self, a: str, b: str) -> None:
         """Let two paths, both of them there, trade places in one step: nothing is lost and no moment sees neither.
@@ -474,7 +477,10 @@ class Root:
         for path in sorted(self._changed):
             with failures_as(WorkspaceError, path or "."):
                 try:
-                    self.unsynced.add(openat2(self._descriptor, path or ".", READ_DIRECTORY_ITSELF))
+                    opened = (
+                        openat2(self._descriptor, path, READ_DIRECTORY_ITSELF) if path else os.dup(self._descriptor)
+                    )
+                    self.unsynced.add(opened)
                 except OSError as error:
                     if error.errno not in _ABSENT:  # the agent has put something else there
                         raise
@@ -600,7 +606,9 @@ def _rename(old_directory: int, old: str, new_directory: int, new: str) -> None:
     os.rename(old, new, src_dir_fd=old_directory, dst_dir_fd=new_directory)
 
 
-def _move(here: int, name: str, there: int, new: str, path: str, rename: Callable[[int, str, int, str], None]) -> None:
+def _move(
+    here: int, name: str, there: int, new: str, path: str, rename: Callable[[int, str, int, str], object]
+) -> None:
     """Rename between two open directories. A directory that its owner may not write takes a right for that moment."""
     try:
         rename(here, name, there, new)

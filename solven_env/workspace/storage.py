@@ -14,7 +14,7 @@ from solven_env.config import Storage
 from solven_env.errors import UnknownStorageError, UsageError, WorkspaceError
 from solven_env.system import directories, names
 from solven_env.system.blocks import READ_DIRECTORY_ITSELF, holding
-from solven_env.system.durable import set_rights, sync_directory
+from solven_env.system.durable import chmod_held, sync_directory
 from solven_env.system.failures import failure, failures_as, shown
 from solven_env.system.removal import remove_entry
 from solven_env.system.syscalls import HOLD_DIRECTORY, O_PATH, let_owner_in, openat2
@@ -96,18 +96,30 @@ def create_workspace(storage: StorageRoot, thread: str, owner: Owner | None) -> 
     location = workspace_path(storage.path, thread)
     if (root := open_workspace(storage, thread, owner)) is not None:
         return root
-    with failures_as(WorkspaceError, str(storage.path)):
-        made, named = storage.make(), Unsynced()
-        for path, mode, whose in (("threads", _THREADS, None), (f"threads/{thread}", CLOSED, owner)):
-            with Root(openat2(made, ".", READ_DIRECTORY_ITSELF), whose) as place, suppress(FileExistsError):
-                place.mkdir(path, mode)
-                place.add_names()
-                named.take(place.unsynced)
+    is_new, named = False, Unsynced()
+    with failures_as(WorkspaceError, str(storage.path)), _make_threads(storage.make()) as threads:
+        threads.owner = owner
+        with suppress(FileExistsError):
+            threads.mkdir(thread, CLOSED)
+            is_new = True
+            threads.add_names()
+            named.take(threads.unsynced)
     root = open_workspace(storage, thread, owner)
     if root is None:
         raise WorkspaceError("the workspace vanished while it was made", fix="Try again.", location=str(location))
+    root.is_new = is_new
     root.unsynced.take(named)
     return root
+
+
+def _make_threads(storage: int) -> Root:
+    """The directory of all workspaces, open, and made where it is missing."""
+    with suppress(FileNotFoundError):
+        return Root(openat2(storage, "threads", READ_DIRECTORY_ITSELF), None)
+    with Root(openat2(storage, ".", READ_DIRECTORY_ITSELF), None) as top, suppress(FileExistsError):
+        top.mkdir("threads", _THREADS)
+        top.sync()
+    return Root(openat2(storage, "threads", READ_DIRECTORY_ITSELF), None)
 
 
 def check_readers(group: int | None) -> None:
@@ -194,11 +206,11 @@ def close_to_others(storage: StorageRoot, thread: str, group: int | None) -> Non
     with root:
         root.close_to_others(group)
     with failures_as(WorkspaceError, str(storage.path / "threads")):
-        threads = openat2(storage.open(), "threads", READ_DIRECTORY_ITSELF)
+        threads = openat2(storage.open(), "threads", HOLD_DIRECTORY | os.O_NOFOLLOW)
         try:
             about = os.fstat(threads)
-            if about.st_uid == os.geteuid():
-                set_rights(threads, stat.S_IMODE(about.st_mode) & _THREADS, None)
+            if about.st_uid == os.geteuid() and stat.S_IMODE(about.st_mode) & ~_THREADS:
+                chmod_held(threads, stat.S_IMODE(about.st_mode) & _THREADS)
         finally:
             os.close(threads)
 
