@@ -15,7 +15,7 @@ import pytest
 from solven_env.errors import ConflictError, SolvenError, StateError, WorkspaceError
 from solven_env.reconcile.apply import Applied, let_in
 from solven_env.state.storage_root import StorageRoot
-from solven_env.system import durable
+from solven_env.system import durable, unsynced
 from solven_env.workspace import root as root_module
 from solven_env.workspace.root import Owner
 from solven_env.workspace.storage import create_workspace
@@ -148,6 +148,50 @@ def test_an_apply_that_fails_again_and_again_leaves_no_more_than_one_that_fails_
     thread.check_in_sync(EDITED)
 
 
+@pytest.mark.parametrize("count", [3, 30])
+def test_the_files_of_a_new_thread_are_waited_for_together(
+    thread: Thread, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Five waits: for what is meant, all files, their names and the bytes of both records, the generation, the record.
+    (There is a wait for each 64 files.)
+    """
+    asked = wanted({f"d{number}/f": text("x") for number in range(count)})
+    Thread(thread.storage, "first").apply(asked)
+    waits: list[int] = []
+    real = unsynced.sync_all
+
+    def waited(opened: list[int]) -> None:
+        waits.extend([len(opened)] if opened else [])
+        real(opened)
+
+    monkeypatch.setattr(unsynced, "sync_all", waited)
+    thread.apply(asked)
+    names = count + 1
+    assert waits == [2, 1 + 1 + count, names + 2 + 2, 1, 1]
+
+
+def test_a_full_disk_in_the_middle_of_a_batch_leaves_every_old_file(
+    thread: Thread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {f"f{number}": text("old") for number in range(5)}
+    thread.apply(wanted(asked))
+    real, left = durable.write_new, 3
+
+    def fill(*arguments: Any, **named: Any) -> int:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(*arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(root_module, "write_new", fill)
+        with pytest.raises(WorkspaceError, match="no space is left"):
+            thread.apply(wanted({name: text("new") for name in asked}))
+    assert {path.read_text() for path in thread.workspace.iterdir()} == {"old"}
+    assert thread.leftovers() == []
+
+
 def refuse_stage(*_: object) -> str:
     """A workspace that takes no file."""
     raise WorkspaceError("no", fix="Try again.")
@@ -165,6 +209,7 @@ def refuse_stage(*_: object) -> str:
         ("fsync", errno.EIO),
         ("unlink", errno.EIO),
         ("rename", errno.ENOSPC),
+        ("_close", errno.EIO),
     ],
 )
 def test_a_disk_that_fails_at_any_moment_is_told_and_the_next_apply_goes_on(
@@ -200,18 +245,24 @@ def contents(place: Path) -> set[bytes]:
 
 
 def fail_at(patch: pytest.MonkeyPatch, name: str, count: int, number: int) -> None:
-    """Let a function of `os` fail from its call of this number on, as a full or broken disk does."""
-    real = getattr(os, name)
+    """Let a function of `os` fail from its call of this number on, as a full or broken disk does; or the closing of
+    files that were waited for together, which a network file system lets fail. These are synced one by one here.
+    """
+    holder: Any = unsynced if name == "_close" else os
+    real = getattr(holder, name)
     calls = 0
 
     def fail(*arguments: Any, **named: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls > count:
+            if name == "_close":
+                real(*arguments)
             raise OSError(number, os.strerror(number))
         return real(*arguments, **named)
 
-    patch.setattr(os, name, fail)
+    patch.setattr(unsynced, "_queue", lambda: None)
+    patch.setattr(holder, name, fail)
 
 
 def test_a_damaged_record_stops_everything(thread: Thread) -> None:
