@@ -16,6 +16,7 @@ import stat
 from contextlib import suppress
 
 from solven_env.system.durable import NOT_OFFERED
+from solven_env.system.syscalls import file_system_type
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 _MOST = 64
 """Files that are open at the same time, of which each costs a descriptor."""
+
+_IN_MEMORY = (0x01021994, 0x858458F6)
+"""tmpfs and ramfs (include/uapi/linux/magic.h), which wait for nothing: a queue would take longer."""
 
 # arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h (aarch64): io_setup, io_getevents,
 # io_submit.
@@ -114,7 +118,8 @@ def sync_all(descriptors: Sequence[int]) -> None:
 
     The error is that of the first one that failed, once all have ended. A directory that cannot be synced is none.
     """
-    begun = _sync_at_once(descriptors) if len(descriptors) > 1 else []
+    has_disk = len(descriptors) > 1 and file_system_type(descriptors[0]) not in _IN_MEMORY
+    begun = _sync_at_once(descriptors) if has_disk else []
     results = [*begun, *map(_sync_one, descriptors[len(begun) :])]
     for descriptor, number in zip(descriptors, results, strict=True):
         if number and not (number in NOT_OFFERED and stat.S_ISDIR(os.fstat(descriptor).st_mode)):
