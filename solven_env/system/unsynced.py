@@ -1,7 +1,7 @@
-"""What was written and may not be on disk yet: one wait for all of it, in the place of one for each file.
+"""Files that were written and may not be on disk yet: one wait for all of them, in the place of one for each.
 
 Each fsync(2) waits for the disk by itself, a millisecond or more; many at the same time take hardly longer than one.
-They are handed to the kernel together (io_submit(2) with `IOCB_CMD_FSYNC`, Linux 4.18), which needs no threads of ours.
+They are handed to the kernel together: io_submit(2) with `IOCB_CMD_FSYNC`, Linux 4.18, which needs no threads of ours.
 
 syncfs(2) would be one call, but it waits for all that anybody wrote on that file system: beside a process that writes
 at full speed it took 1.3 s where these took 20 ms. And a FUSE file system may do nothing for it.
