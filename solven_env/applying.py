@@ -264,6 +264,7 @@ def _have_builds(
                 together.once(tuple(sorted(need.identity for need in lacking)), make)
             else:
                 make()
+            found.looks.forget()
             computed, lacking = planning.plan(found, wanted, computed.base, on_conflict)
         if not lacking:
             try:
@@ -272,6 +273,7 @@ def _have_builds(
             except StoreError:  # collected since it was found
                 if not left:
                     raise
+                found.looks.forget()
                 computed, lacking = planning.plan(found, wanted, computed.base, on_conflict)
     raise StoreError("builds are collected as soon as they are made", fix="Try again when no gc runs.")
 

@@ -177,6 +177,10 @@ def common_uid(config: Config) -> int | None:
     return config.sandbox.uid if os.geteuid() == 0 else None
 
 
+_UID_MAP = 1 << 14
+"""More bytes than the 340 lines have that a map can have (user_namespaces(7))."""
+
+
 def check_uid(config: Config) -> None:
     """Raise PlatformError if this process is root of a user namespace in which the common uid does not exist.
 
@@ -186,10 +190,14 @@ def check_uid(config: Config) -> None:
     if uid is None:
         return
     try:
-        lines = Path("/proc/self/uid_map").read_text().splitlines()
+        descriptor = os.open("/proc/self/uid_map", os.O_RDONLY)
+        try:
+            lines = os.read(descriptor, _UID_MAP).splitlines()
+        finally:
+            os.close(descriptor)
     except OSError:
         return
-    ranges = ((int(first), int(count)) for first, _, count in map(str.split, lines))
+    ranges = ((int(first), int(count)) for first, _, count in map(bytes.split, lines))
     if not any(first <= uid < first + count for first, count in ranges):
         raise PlatformError(
             f"there is no uid {uid} in this user namespace, whose root this process is",

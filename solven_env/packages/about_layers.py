@@ -13,12 +13,14 @@ So little is imported and read here: what begins a layer, or compares one with i
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 
 from solven_env.errors import WorkspaceError
 from solven_env.packages import additions, layers
 from solven_env.packages.additions import NONE, Additions
+from solven_env.system import reread
 from solven_env.system.blocks import READ_DIRECTORY, READ_DIRECTORY_ITSELF, holding
 from solven_env.system.durable import write_over
 from solven_env.system.publishing import refusals_told
@@ -167,17 +169,9 @@ def read(home: Home, place: Place | None, build: Build | None) -> LayerAbout:
     if place is None or (build is not None and place.instance != build.instance):
         return LayerAbout()
     try:
-        found = json.loads((home.path / place.name / _ABOUT).read_bytes())
-        if found["format"] == FORMAT:
-            return LayerAbout(
-                found["key"],
-                {path: (name, version) for path, (name, version) in found["brings"].items()},
-                tuple(Fate(*each) for each in found["fates"]),
-                found["wanted"],
-                found["noted"]["stamp"],
-                additions.from_json(found["noted"]["added"]),
-                found.get("aside") is True,
-            )
+        about = _parse(reread.read(f"{home.path}/{place.name}/{_ABOUT}"))
+        if about is not None:
+            return about
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         pass
     if build is None:
@@ -185,6 +179,23 @@ def read(home: Home, place: Place | None, build: Build | None) -> LayerAbout:
     from solven_env.packages import added
 
     return LayerAbout(build.key, {each.path: (each.name, each.version) for each in added.brought(build)})
+
+
+@functools.lru_cache(maxsize=64)
+def _parse(text: bytes) -> LayerAbout | None:
+    """The contents of an about.json; None for those of another format."""
+    found = json.loads(text)
+    if found["format"] != FORMAT:
+        return None
+    return LayerAbout(
+        found["key"],
+        {path: (name, version) for path, (name, version) in found["brings"].items()},
+        tuple(Fate(*each) for each in found["fates"]),
+        found["wanted"],
+        found["noted"]["stamp"],
+        additions.from_json(found["noted"]["added"]),
+        found.get("aside") is True,
+    )
 
 
 def write(directory: Path, about: LayerAbout) -> None:

@@ -13,12 +13,13 @@ from contextlib import ExitStack, contextmanager
 
 from solven_env.config import common_uid
 from solven_env.errors import BuildError, StoreError, counted
-from solven_env.packages import lock_files, locks, store
+from solven_env.packages import lock_files, lock_text, locks, store
 from solven_env.packages.ecosystems import ECOSYSTEMS, bound
 from solven_env.packages.steps import step
 from solven_env.state.records import lock_key
 from solven_env.system import directories
 from solven_env.system.at_once import at_once
+from solven_env.system.lately import lately
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -51,8 +52,13 @@ class Need(NamedTuple):
     @property
     def identity(self) -> str:
         """`sha256:…` of what is needed, the same on every host."""
-        text = json.dumps({"kind": self.kind, **self.section.recorded()}, sort_keys=True).encode()
-        return "sha256:" + hashlib.sha256(text + b"\0" + (self.lock or b"")).hexdigest()
+        return _identity(self.kind, self.section, self.lock)
+
+
+@lately(32)
+def _identity(kind: str, section: Section, lock: bytes | None) -> str:
+    text = json.dumps({"kind": kind, **section.recorded()}, sort_keys=True).encode()
+    return "sha256:" + hashlib.sha256(text + b"\0" + (lock or b"")).hexdigest()
 
 
 def needs(sections: locks.Sections, lock: locks.Lock) -> tuple[Need, ...]:
@@ -228,7 +234,7 @@ def describe(need: Need, build: Build) -> dict[str, str]:
     return {
         "key": build.key,
         "instance": build.instance,
-        "lock": hashlib.sha256(need.lock).hexdigest() if need.lock is not None else "",
+        "lock": lock_text.digest(need.lock) if need.lock is not None else "",
     }
 
 
@@ -240,7 +246,7 @@ def remarks(named: Mapping[str, Mapping[str, str]]) -> tuple[locks.Remark, ...]:
 
 def texts(needs: Sequence[Need]) -> dict[str, bytes]:
     """The locks of these needs, by their SHA-256."""
-    return {hashlib.sha256(need.lock).hexdigest(): need.lock for need in needs if need.lock is not None}
+    return {lock_text.digest(need.lock): need.lock for need in needs if need.lock is not None}
 
 
 @functools.lru_cache(maxsize=1)

@@ -17,6 +17,7 @@ from itertools import chain
 
 from solven_env.packages import certificates
 from solven_env.sandbox.launch_plan import STARTER, Bind, Mount, StagedFile, StagedLink, Tmpfs
+from solven_env.system.lately import lately
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -87,7 +88,11 @@ def trusting(file: Path | None) -> Tools:
 
 def joined(tools: Iterable[Tools]) -> Tools:
     """All of them as one."""
-    each = tuple(tools)
+    return _joined(tuple(tools))
+
+
+@lately(16)
+def _joined(each: tuple[Tools, ...]) -> Tools:
     return Tools(*(tuple(chain.from_iterable(parts)) for parts in zip(*each, strict=True))) if each else Tools()
 
 

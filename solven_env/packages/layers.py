@@ -15,6 +15,7 @@ made anew from meeting the layers of its namesake.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 
@@ -45,7 +46,12 @@ class Home(NamedTuple):
     @property
     def path(self) -> Path:
         """The directory that holds them, which may not be there yet."""
-        return self.data / f"layers/{self.storage}/{self.thread}/{self.incarnation}"  # asked for twelve times a status
+        return _path(*self)
+
+
+@functools.lru_cache(maxsize=64)  # asked for twenty times by each apply
+def _path(data: Path, storage: str, thread: str, incarnation: str) -> Path:
+    return data / f"layers/{storage}/{thread}/{incarnation}"
 
 
 class Layer(NamedTuple):

@@ -6,10 +6,19 @@ and its name, which no file before it can have behind its first package.
 
 from __future__ import annotations
 
+import functools
+import hashlib
+
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+@functools.lru_cache(maxsize=32)
+def digest(text: bytes) -> str:
+    """The SHA-256 of a lock's text, in hexadecimal: its name in records and in the state."""
+    return hashlib.sha256(text).hexdigest()
 
 
 def join(names: Sequence[str], files: Mapping[str, bytes]) -> bytes:

@@ -85,11 +85,18 @@ def keys(cache: Path) -> tuple[str, ...]:
 
 def read(cache: Path, key: str) -> Build | None:
     """The build under a key as it says it is, whole or not."""
-    path = _directory(cache) / key
+    path, about = _place(cache, key)
     try:
-        return _said(reread.read(path / "build.json"), path)
+        return _said(reread.read(about), path)
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+@functools.lru_cache(maxsize=64)
+def _place(cache: Path, key: str) -> tuple[Path, str]:
+    """A build's directory, and its build.json."""
+    path = _directory(cache) / key
+    return path, str(path / "build.json")
 
 
 @functools.lru_cache(maxsize=64)

@@ -8,6 +8,7 @@ read anew each time; a rendering is reused only if they are unchanged.
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -21,11 +22,18 @@ from solven_env.profile.source import read_schema
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
+    from typing import TypeAlias
 
     from solven_env.profile.model import Declaration, Profile
     from solven_env.profile.sections import Section, SectionKind
     from solven_env.profile.source import ProfileSource
+
+    _Key: TypeAlias = tuple[bytes, str, tuple[tuple[str, str], ...], str, tuple[SectionKind, ...]]
+    """What a profile is resolved from: text, name, values of inputs, thread, ecosystems."""
+
+_THREAD = re.compile(r"\bthread\b")
+_ANY_THREAD = "example"
 
 
 class Prepared(NamedTuple):
@@ -98,14 +106,24 @@ def example(source: ProfileSource, ecosystems: tuple[SectionKind, ...], environ:
 def _render(
     source: ProfileSource, values: Mapping[str, str], thread: str, ecosystems: tuple[SectionKind, ...]
 ) -> tuple[Profile, tuple[RenderedFile, ...], tuple[Diagnostic, ...]]:
-    key = (source.text, source.name, tuple(sorted(values.items())), thread, ecosystems)
-    profile, mistakes = _resolved(*key)
+    given = tuple(sorted(values.items()))
+    # Threads share what does not say which of them it is for. What a template says is known once it was read.
+    for name in (thread,) if _says_thread(source.text, source.name, ecosystems) else (_ANY_THREAD, thread):
+        profile, mistakes = _resolved(source.text, source.name, given, name, ecosystems)
+        known = _rendering(profile, source, (source.text, source.name, given, name, ecosystems))
+        if name == thread or not known.says_thread:
+            break
+    return profile, known.files, known.told(mistakes)
+
+
+def _rendering(profile: Profile, source: ProfileSource, key: _Key) -> _Rendering:
+    """The rendering of a resolved profile: the last one, if no template and no source says something else by now."""
     known = _renderings.get(key)
     if known is None or any(_look(source, kind, name) != said for kind, name, said in known.reads):
         if len(_renderings) >= _MOST:
             _renderings.clear()
         known = _renderings[key] = _render_anew(profile, source)
-    return profile, known.files, ordered((*mistakes, *known.mistakes))
+    return known
 
 
 class _Rendering(NamedTuple):
@@ -114,9 +132,14 @@ class _Rendering(NamedTuple):
     files: tuple[RenderedFile, ...]
     mistakes: tuple[Diagnostic, ...]
     reads: tuple[tuple[str, str, object], ...]
+    says_thread: bool
+
+    def told(self, further: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
+        """Its mistakes and further ones, in their order."""
+        return ordered((*further, *self.mistakes)) if further or self.mistakes else ()
 
 
-_renderings: dict[tuple[bytes, str, tuple[tuple[str, str], ...], str, tuple[SectionKind, ...]], _Rendering] = {}
+_renderings: dict[_Key, _Rendering] = {}
 """The last rendering of each resolved profile, at most `_MOST`: text, name, values of inputs, thread."""
 _MOST = 256
 
@@ -135,7 +158,8 @@ def _render_anew(profile: Profile, source: ProfileSource) -> _Rendering:
         return read
 
     files, mistakes = render(profile, reading("template"), reading("source"))
-    return _Rendering(files, mistakes, tuple(reads))
+    texts = (said for kind, _, said in reads if kind == "template" and isinstance(said, str))
+    return _Rendering(files, mistakes, tuple(reads), any(map(_THREAD.search, texts)))
 
 
 class _Unreadable(NamedTuple):
@@ -153,6 +177,25 @@ def _look(source: ProfileSource, kind: str, name: str) -> object:
 @functools.lru_cache(maxsize=32)
 def _declaration(text: bytes, name: str, ecosystems: tuple[SectionKind, ...]) -> Declaration:
     return load(text, name, read_schema("profile-v1.json"), ecosystems)
+
+
+@functools.lru_cache(maxsize=32)
+def _says_thread(text: bytes, name: str, ecosystems: tuple[SectionKind, ...]) -> bool:
+    """True if an expression of the profile may say `thread`: no other word of an expression gives its value."""
+    return any(_THREAD.search(each) for each in _texts(_declaration(text, name, ecosystems).document.data))
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts in a document with an expression or a statement in them, keys too."""
+    if isinstance(value, str):
+        if "{" in value:
+            yield value
+    elif isinstance(value, dict):
+        for each in (*value, *value.values()):
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -15,7 +15,7 @@ from solven_env.documents.parsing import MAX_BYTES, parse
 from solven_env.errors import ProfileError, UsageError
 from solven_env.profile import templating
 from solven_env.profile.render import SourceError
-from solven_env.system import shipped
+from solven_env.system import reread, shipped
 from solven_env.system.syscalls import O_PATH, RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, openat2
 from solven_env.typed import NamedTuple
 
@@ -83,11 +83,11 @@ def find_profile(profile: str | Path | ProfileSource) -> ProfileSource:
     text = str(profile)
     if is_path(profile):
         return _open(Path(profile), text)
-    names = shipped_names()
-    if text not in names:
+    path = shipped.directory("profiles") / f"{text}.yaml"
+    if not path.is_file():
+        names = shipped_names()
         fix = f"{did_you_mean(text, names)} A path needs a '/' or an ending: ./{text or 'profile'}.yaml."
         raise UsageError(f"there is no shipped profile '{text}'", fix=fix)
-    path = shipped.directory("profiles") / f"{text}.yaml"
     return _open(path, f"{text}.yaml")
 
 
@@ -141,8 +141,7 @@ def _read_standard_input() -> bytes:
 
 def _open(path: Path, name: str) -> ProfileSource:
     try:
-        with path.open("rb") as file:
-            return ProfileSource(file.read(ENOUGH), name, path.parent, path.with_name(f"{path.stem}.lock"))
+        return ProfileSource(reread.read(path, ENOUGH), name, path.parent, path.with_name(f"{path.stem}.lock"))
     except (OSError, ValueError) as error:  # a path with U+0000 is a ValueError
         raise UsageError(f"cannot read {name}: {_reason(error)}", fix="Name a file that holds a profile.") from None
 
@@ -162,6 +161,10 @@ def _read_beneath(directory: Path, name: str, limit: int) -> bytes | None:
     if "\0" in name or any("\ud800" <= char <= "\udfff" for char in name):
         raise SourceError("is no name of a file")
     try:
+        if "/" not in name:  # most are beside the profile, and as they were: one look tells
+            known = reread.recall(os.lstat(f"{directory}/{name}"))
+            if known is not None and len(known) <= limit:
+                return known
         descriptor = _open_beneath(directory, name)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
@@ -192,6 +195,9 @@ def _read_whole(descriptor: int, limit: int) -> bytes:
     """The bytes of a regular file at one moment. A file that changes while it is read is read again."""
     for _ in range(_READS):
         before = os.fstat(descriptor)
+        known = reread.recall(before)
+        if known is not None and len(known) <= limit:
+            return known
         if not stat.S_ISREG(before.st_mode):
             kind = "a directory" if stat.S_ISDIR(before.st_mode) else "a device, a pipe or a socket"
             raise SourceError(f"is {kind}, not a file")
@@ -200,5 +206,6 @@ def _read_whole(descriptor: int, limit: int) -> bytes:
             raise SourceError(f"has more than {limit >> 10} KiB", "Make it smaller.")
         after = os.fstat(descriptor)
         if (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, len(data)):
+            reread.remember(before, after, data)
             return data
     raise SourceError("changes while it is read", "Try again when it is written.")

@@ -10,7 +10,7 @@ from solven_env.reconcile.model import CLOSED, DIRECTORY, Closed, Observed, Stat
 from solven_env.reconcile.ownership import FOLLOWING
 from solven_env.reconcile.plan import addresses
 from solven_env.reconcile.replacing import look
-from solven_env.typed import TYPE_CHECKING
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -38,8 +38,15 @@ def observe(
     closed: dict[str, Closed] = {}
     for kind in KINDS.values():
         states |= kind.observe_host(host)
+    top = _listed(root) if root else None
     for address in addresses(desired, record) if root else ():
         assert root is not None
+        assert top is not None
+        if top.lacks(address):
+            continue
+        if top.is_mounted_upon(address, desired):
+            states[address] = DIRECTORY
+            continue
         try:
             found = kind_of(address).observe(root, name_in(address), is_dropped=address not in desired.states)
             if found is not None:
@@ -53,6 +60,43 @@ def observe(
     return Observed(states, closed, _rendered(states, desired, record, read))
 
 
+class _Top(NamedTuple):
+    """What one listing of the workspace tells: most places of mounts are absent or directories directly in it.
+
+    `names` are None where there are too many, or they could not be listed: then each place is looked at.
+    """
+
+    names: Mapping[str, str] | None
+    lowered: Collection[str]
+
+    def lacks(self, address: str) -> bool:
+        """True if nothing stands at an address of the workspace, nor above it."""
+        if self.names is None or kind_of(address).LIES != "workspace" or address == directory.WORKSPACE:
+            return False
+        first = name_in(address).partition("/")[0]
+        # A file system may not tell upper from lower case, or one way to write a letter from another.
+        return first not in self.names and first.isascii() and first.lower() not in self.lowered
+
+    def is_mounted_upon(self, address: str, desired: Desired) -> bool:
+        """True for a directory at which something is mounted already: what is in it does not matter."""
+        return (
+            self.names is not None
+            and self.names.get(name_in(address)) == "directory"
+            and kind_of(address) is mount_point
+            and address not in desired.hiding
+            and desired.states.get(address) == DIRECTORY
+        )
+
+
+def _listed(root: Root) -> _Top:
+    names = root.top(_MOST_NAMES)
+    return _Top(names, frozenset(each.lower() for each in names or ()))
+
+
+_MOST_NAMES = 1000
+"""Names directly in a workspace that are listed: an agent may make any number."""
+
+
 def _behind_links(
     root: Root, states: Mapping[str, State], desired: Desired, record: Record | None, host: HostFacts
 ) -> dict[str, State]:
@@ -61,13 +105,15 @@ def _behind_links(
 
     A file that has an address of its own is not one of them, nor is one to which two links lead.
     """
+    linked = {name_in(address) for address, state in states.items() if state.type == "symlink"}
+    if not linked:
+        return {}
     settings = [desired.settings, *([record.settings] if record else [])]
     barred = frozenset[str]().union(*(mount_point.barred(each, host) for each in settings))
     recorded = record.resources if record else {}
-    linked = {name_in(address) for address, state in states.items() if state.type == "symlink"}
     names = files((*desired.states, *recorded))
     found: dict[str, State] = {}
-    for name, address in names.items() if linked else ():
+    for name, address in names.items():
         own = desired.own.get(address) or recorded[address].own
         if own in FOLLOWING and not linked.isdisjoint((name, *parents(name))):
             # An apply that was interrupted may have taken the old file away: not every storage exchanges files.

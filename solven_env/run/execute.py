@@ -114,7 +114,7 @@ class Commands:
     """The commands of one thread: what is found for the first of them serves the others as long as it holds.
 
         >>> commands = Commands("thread-42", None)
-        >>> execute.run(commands.apply(Request(("true",)))).status  # doctest: +SKIP
+        >>> execute.run(commands.apply(Request(("true",)))).status
         0
 
     Each command looks at the record, the layers, the host's configuration and the rest of `witnesses`, and anything
@@ -257,14 +257,13 @@ def _looked_at(prepared: _Prepared) -> _Prepared:
 def _witnesses(prepared: _Prepared) -> tuple[Witness, ...]:
     """The facts that it was made from, beside the record and the storage."""
     thread, chosen, had = prepared.thread, prepared.chosen, prepared.had
-    found = (
+    return (
         *witnesses.of_thread(thread),
         *witnesses.of_program(chosen.program),
         *(witnesses.of_slirp4netns(chosen.slirp4netns) if chosen.slirp4netns else ()),
         *witnesses.of_packages([each.need for each in had.layers], had.trusted),
         *witnesses.of_layers(thread.home(chosen.record), [each.own for each in had.layers], had.directory),
     )
-    return tuple(dict.fromkeys(found))
 
 
 def begin(thread: Thread, progress: Callable[[str], None]) -> tuple[Fate, ...] | None:

@@ -16,18 +16,27 @@ from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.run import launch
 from solven_env.sandbox import host_programs
 from solven_env.system import directories
+from solven_env.system.lately import lately
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
-    from typing import Any, TypeAlias
+    from typing import Any
 
-    Shown: TypeAlias = Mapping[str, str | None]
-    """By each target inside the host path that stands there; None for what an agent writes, or what is empty."""
+    from solven_env.packages.store import Build
 
 _LINKS = 40
 """Symbolic links in one path that the kernel follows (path_resolution(7))."""
+
+
+class ShownPaths(NamedTuple):
+    """The host paths that stand inside, by their targets, None for what an agent writes or what is empty; and these
+    targets with all directories above them.
+    """
+
+    sources: Mapping[str, str | None]
+    mounted: Collection[str]
 
 
 class MissingProgram(NamedTuple):
@@ -50,11 +59,13 @@ def find(settings: Mapping[str, Any], storage: Path | None, keys: Iterable[str])
     tools = _tools(settings)
     given = {each.target for each in tools.mounts} | {each.path for each in tools.files}
     given |= {each.path for each in tools.links}
-    shown, path = _shown(settings, storage, keys), launch.path(settings)
+    builds = tuple(filter(None, (store.read(directories.cache(), key) for key in keys)))
+    shown = _shown(settings, storage, builds)
+    places = [(part, _directory(part, shown)) for part in launch.path(settings)]
     return tuple(
         MissingProgram(name, each["why"], each["package"])
         for name, each in sorted(programs.items())
-        if not any(f"{part}/{name}" in given or _is_program(f"{part}/{name}", shown) for part in path)
+        if not any(f"{part}/{name}" in given or _is_found(part, place, name, shown) for part, place in places)
     )
 
 
@@ -82,16 +93,33 @@ def _tools(settings: Mapping[str, Any]) -> host_tools.Tools:
     return host_tools.joined(row.known_tools(sections.get(name), cache) for name, row in ECOSYSTEMS.items())
 
 
-def _shown(settings: Mapping[str, Any], storage: Path | None, keys: Iterable[str]) -> Shown:
-    shown = {each["target"]: each["source"] or None for each in settings["mounts"]}
+@lately(16)
+def _shown(settings: Mapping[str, Any], storage: Path | None, builds: Iterable[Build]) -> ShownPaths:
+    shown: dict[str, str | None] = {each["target"]: each["source"] or None for each in settings["mounts"]}
     for link in settings["links"]:
         is_shared = link["access"] == "read-only" and link["to"].split("/")[0] == "skills"
         shown[f"/{link['path']}"] = str(storage / link["to"]) if is_shared and storage else None
-    builds = filter(None, (store.read(directories.cache(), key) for key in keys))
-    return shown | {ECOSYSTEMS[build.kind].TARGET: str(build.tree) for build in builds}
+    shown |= {ECOSYSTEMS[build.kind].TARGET: str(build.tree) for build in builds}
+    return ShownPaths(shown, frozenset(above for target in shown for above in _ancestors(target)))
 
 
-def _is_program(path: str, shown: Shown) -> bool:
+def _directory(path: str, shown: ShownPaths) -> str | None:
+    """The host path of a directory that commands see at `path`; None where there is none."""
+    try:
+        return _followed(path, shown)
+    except OSError:
+        return None
+
+
+def _is_found(part: str, place: str | None, name: str, shown: ShownPaths) -> bool:
+    """True if a command finds a program in the directory `part`, whose host path is `place`."""
+    path = f"{part}/{name}"
+    if path not in shown.mounted and (place is None or not os.path.lexists(f"{place}/{name}")):
+        return False
+    return _is_program(path, shown)
+
+
+def _is_program(path: str, shown: ShownPaths) -> bool:
     """True if a command finds a file at `path` that it may execute."""
     try:
         found = _followed(path, shown)
@@ -104,7 +132,7 @@ def _is_program(path: str, shown: Shown) -> bool:
     return bool(about.st_mode & 0o001) if os.geteuid() == 0 else os.access(found, os.X_OK)
 
 
-def _followed(path: str, shown: Shown) -> str | None:
+def _followed(path: str, shown: ShownPaths) -> str | None:
     """The host path of what a command finds at `path`, its links followed as they lead inside; None for nothing.
 
     OSError where it is not there.
@@ -118,7 +146,7 @@ def _followed(path: str, shown: Shown) -> str | None:
             done = posixpath.dirname(done).rstrip("/")
             continue
         done = f"{done}/{part}"
-        if done in shown or any(target.startswith(f"{done}/") for target in shown):
+        if done in shown.mounted:
             continue  # a mount point, or a directory above one: never a link
         source = _source(done, shown)
         if source is None:
@@ -133,11 +161,11 @@ def _followed(path: str, shown: Shown) -> str | None:
     return _source(done, shown)
 
 
-def _source(path: str, shown: Shown) -> str | None:
+def _source(path: str, shown: ShownPaths) -> str | None:
     """The host path that the nearest mount above shows at `path`."""
     for above in _ancestors(path):
-        if above in shown:
-            source = shown[above]
+        if above in shown.sources:
+            source = shown.sources[above]
             return None if source is None else source + path[len(above) :]
     return None
 

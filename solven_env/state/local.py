@@ -528,9 +528,9 @@ def _stamp(descriptor: int) -> _Stamp:
 def _note(stamp: _Stamp, data: bytes) -> None:
     """Remember a file, if nothing could have been written to it since without changing its time (as Git has it)."""
     if len(data) <= _PIECE and time.time_ns() - stamp.changed > _GRANULARITY:
+        while len(_seen) >= _MOST_SEEN:
+            _seen.pop(next(iter(_seen)), None)
         _seen[stamp] = data
-        for old in tuple(_seen)[:-_MOST_SEEN]:  # other threads of this process do the same
-            _seen.pop(old, None)
 
 
 def _check(key: str) -> None:

@@ -111,6 +111,9 @@ def load(data: bytes, where: str, words: grammar.Vocabulary) -> Record:
 
     `StateError` for what a newer version wrote; `DamagedRecordError` for what none did.
     """
+    last = _last.get((words, data))
+    if last is not None:
+        return last
     try:
         fields = json.loads(data)
         found = fields.pop("format", None)
@@ -124,7 +127,7 @@ def load(data: bytes, where: str, words: grammar.Vocabulary) -> Record:
         known = _known.get(rest)
         if known is not None:
             grammar.check_own(own)
-            return known._replace(**own)
+            return _remember(words, data, known._replace(**own))
         grammar.check({**fields, **own}, words)
         loaded = _record({**fields, **own})
     except grammar.NewerError as error:
@@ -140,9 +143,18 @@ def load(data: bytes, where: str, words: grammar.Vocabulary) -> Record:
     if len(_known) >= _MOST:
         _known.clear()
     _known[rest] = loaded._replace(**_NO_OWN)
-    return loaded
+    return _remember(words, data, loaded)
 
 
+def _remember(words: grammar.Vocabulary, data: bytes, record: Record) -> Record:
+    """Keep a record for when its thread is looked at again: an apply reads it twice."""
+    if len(_last) >= _MOST:
+        _last.clear()
+    _last[words, data] = record
+    return record
+
+
+_last: dict[tuple[grammar.Vocabulary, bytes], Record] = {}
 _known: dict[tuple[grammar.Vocabulary, bool, bytes], Record] = {}
 """Records that were read lately, by what they hold beside the thread's own: threads of one profile share it."""
 _MOST = 64

@@ -6,6 +6,7 @@ path invalid and ignore it." Taken as it is, each directory that we are called i
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -69,7 +70,15 @@ def listed(variable: str, default: str, environ: Mapping[str, str]) -> tuple[Pat
 
 
 def _own(variable: str, beneath_home: str) -> Path:
+    home = os.environ.get("HOME", "")
+    if home.startswith("/"):
+        return _at(os.environ.get(variable, ""), home, beneath_home)
     return named(variable, _home() / beneath_home, os.environ) / _NAME
+
+
+@functools.lru_cache(maxsize=16)  # asked for thirty times by each apply
+def _at(given: str, home: str, beneath_home: str) -> Path:
+    return (Path(given) if given.startswith("/") else Path(home) / beneath_home) / _NAME
 
 
 def _home() -> Path:

@@ -113,6 +113,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 # A command's start makes this call for each of its mounts: with types that ctypes knows beforehand it takes half.
 _statx = ctypes.CDLL(None, use_errno=True).syscall
 _statx.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.POINTER(_Statx))
+_openat2 = ctypes.CDLL(None, use_errno=True).syscall
+_openat2.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(_OpenHow), ctypes.c_size_t)
+_openat2.restype = ctypes.c_long
+_HOW_SIZE = ctypes.sizeof(_OpenHow)
 _MACHINE = os.uname().machine
 
 
@@ -123,18 +127,10 @@ def openat2(directory: int, path: str | bytes, flags: int, *, mode: int = 0, res
     look-up (openat2(2)), and EINTR when a signal meets a FUSE file system; it is asked again, as PEP 475 does. An
     EAGAIN that stays is a lease (O_NONBLOCK, fcntl(2)).
     """
-    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
+    how = ctypes.byref(_OpenHow(flags | os.O_CLOEXEC, mode, resolve))
     encoded = os.fsencode(path)
     for _ in range(_TRIES):
-        descriptor = int(
-            _libc.syscall(
-                ctypes.c_long(_OPENAT2),
-                ctypes.c_int(directory),
-                ctypes.c_char_p(encoded),
-                ctypes.byref(how),
-                ctypes.c_size_t(ctypes.sizeof(how)),
-            )
-        )
+        descriptor: int = _openat2(_OPENAT2, directory, encoded, how, _HOW_SIZE)
         if descriptor >= 0:
             return descriptor
         if ctypes.get_errno() not in (errno.EAGAIN, errno.EINTR):

@@ -68,7 +68,7 @@ class _At(NamedTuple):
     mount: str
 
 
-class _Judged(NamedTuple):
+class Judged(NamedTuple):
     """A place as it is judged: `id` as of `_At`, None where there is none yet; `is_noted`: the two links say all of it.
 
     `original` is the path of that of which it is a copy, which is to get an id.
@@ -85,15 +85,14 @@ def find(data: Path, root: StorageRoot, asked: Storage) -> str | None:
     `data` is our own directory (`<data>/solven-env`), `asked` what the host configuration says of the storage.
     StorageError where it is not mounted, or not the one that it should be; StateError where its id is damaged or gone.
     """
-    return _judge(data, root, asked).id
+    return judge(data, root, asked).id
 
 
-def settle(data: Path, root: StorageRoot, asked: Storage, progress: Callable[[str], None]) -> str:
+def settle(data: Path, root: StorageRoot, asked: Storage, judged: Judged, progress: Callable[[str], None]) -> str:
     """The same, drawn where there is none; a storage that is missing is made. `progress` is told of a copy.
 
-    Errors as of `find`, and nothing is made then.
+    `judged` is what `judge` said of it. Errors as of `find`, and nothing is made then.
     """
-    judged = _judge(data, root, asked)
     if judged.id is not None and judged.is_noted:
         return judged.id
     try:
@@ -104,7 +103,7 @@ def settle(data: Path, root: StorageRoot, asked: Storage, progress: Callable[[st
     with locked(place, _digest(path)):  # a bucket's mount would let two at once draw two
         own = storage_id(LocalState(root), asked.id)
     with locked(place, own):
-        judged = _judge(data, root, asked)  # once more: another process may have noted it
+        judged = judge(data, root, asked)  # once more: another process may have noted it
         known_as = judged.id or f"{own}.{os.urandom(4).hex()}"
         _note(data, root, own, known_as)
     if judged.original:
@@ -195,7 +194,8 @@ def known_storage_id(state: StateStore) -> str | None:
     return found
 
 
-def _judge(data: Path, root: StorageRoot, asked: Storage) -> _Judged:
+def judge(data: Path, root: StorageRoot, asked: Storage) -> Judged:
+    """Tell which storage a place is, as the table of this module has it. Errors as of `find`."""
     with failures_as(StorageError, str(root.path)):
         here = root.look()
     if asked.require_mount and not (here and here.is_mount_root):
@@ -208,7 +208,7 @@ def _judge(data: Path, root: StorageRoot, asked: Storage) -> _Judged:
     at = _read_at(data, path)
     if own is None or here is None:
         _check_new(data, root, asked, at)
-        return _Judged(None)
+        return Judged(None)
     if asked.id not in (None, own):
         raise StorageError(
             f"this storage has the id {own}, and the host configuration says {asked.id} for {asked.name}",
@@ -217,7 +217,7 @@ def _judge(data: Path, root: StorageRoot, asked: Storage) -> _Judged:
         )
     seen = KnownStorage(own, here.device, here.inode, here.born, path)
     if at is not None and _read(data, at.id) == seen:
-        return _Judged(at.id, is_noted=True)
+        return Judged(at.id, is_noted=True)
     return _recognise(data, seen, at)
 
 
@@ -255,31 +255,31 @@ def _check_mounted(data: Path, path: Path, at: _At) -> None:
     )
 
 
-def _recognise(data: Path, seen: KnownStorage, at: _At | None) -> _Judged:
+def _recognise(data: Path, seen: KnownStorage, at: _At | None) -> Judged:
     """Tell which of the known storages of its id a place is, as the table of this module says."""
     entries = _entries(data, seen.storage)
     if at is not None and at.id not in entries:
         _check_mounted(data, Path(seen.path), at)
     for each, known in entries.items():
         if seen.born and known[1:4] == seen[1:4]:
-            return _Judged(each, is_noted=at is not None and at.id == each and _shows(known.path, seen))
+            return Judged(each, is_noted=at is not None and at.id == each and _shows(known.path, seen))
     for each, known in entries.items():
         if known.path == seen.path:
-            return _Judged(each)
+            return Judged(each)
     if seen.storage not in entries:
-        return _Judged(seen.storage)
+        return Judged(seen.storage)
     stands = {each: _stands(data, known, seen) for each, known in entries.items()}
     for each, how in stands.items():
         if how == "same":
-            return _Judged(each, is_noted=at is not None and at.id == each)
+            return Judged(each, is_noted=at is not None and at.id == each)
     for each, how in stands.items():
         if how == "gone":
-            return _Judged(each)
+            return Judged(each)
         if how == "unknown":
             fix = "Mount that one, so that a copy is told from it. If it is gone, or was moved here: "
             what = f"the storage's id is that of {entries[each].path}, which is not mounted now, or does not answer"
             raise StorageError(what, fix=fix + _rm(_link(data, each)), location=seen.path)
-    return _Judged(None, original=entries[seen.storage].path)
+    return Judged(None, original=entries[seen.storage].path)
 
 
 def _stands(data: Path, known: KnownStorage, seen: KnownStorage) -> str:

@@ -113,15 +113,15 @@ def _is_settled(
     """True if nothing is to be told of a kind: the thread has nothing of its own, or what is noted of the layer above
     the recorded build, which it had from its beginning.
     """
-    known = recorded(record, kind)
-    if layers.present(home, kind) is None:
+    known, now = recorded(record, kind), layers.present(home, kind)
+    if now is None:
         return known == additions.NONE
-    if build is None or found[kind] != record.builds.get(kind):
+    if build is None or found[kind] != record.builds.get(kind) or now.instance != build.instance:
         return False
-    layer = about_layers.find(home, build, backend, None)
-    if layer is None or layer.fates or layer.noted != known:
+    about = about_layers.read(home, now, build)
+    if about.fates or about.known != known or not about.stamp:
         return False
-    return about_layers.is_as_noted(layer.path, layer.noted_stamp)
+    return about_layers.is_as_noted(layers.own_at(home, now, backend), about.stamp)
 
 
 def renew(

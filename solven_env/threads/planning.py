@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import LockError, PlatformError, ProfileError, StateError, UsageError, raise_together
@@ -22,6 +23,7 @@ from solven_env.reconcile.plan import plan as make_plan
 from solven_env.sandbox import backends
 from solven_env.state import contents
 from solven_env.state.records import rendered_key
+from solven_env.system.lately import lately
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
     from solven_env.errors import SolvenError
     from solven_env.packages.builds import Need
     from solven_env.packages.store import Build
+    from solven_env.profile.model import Profile
+    from solven_env.profile.render import RenderedFile
     from solven_env.profile.source import ProfileSource
-    from solven_env.reconcile.model import Change, Desired, OnConflict, Plan
+    from solven_env.reconcile.model import Change, Desired, Observed, OnConflict, Plan
     from solven_env.sandbox.backends.protocol import Backend
     from solven_env.state.records import Record
     from solven_env.threads.thread import Thread
@@ -104,7 +108,12 @@ def wanted_by_profile(
         met.append(error)
     raise_together(met)
     assert lock is not None
-    return Wanted(desired(prepared.profile, prepared.files, prepared.given), builds.needs(sections, lock))
+    return Wanted(_desired(prepared.profile, prepared.files, prepared.given), builds.needs(sections, lock))
+
+
+@lately(32)
+def _desired(profile: Profile, files: Sequence[RenderedFile], given: Mapping[str, str]) -> Desired:
+    return desired(profile, files, given)
 
 
 def wanted_by_generation(thread: Thread, former: Record) -> Wanted:
@@ -183,19 +192,72 @@ def plan(
 ) -> tuple[Plan, tuple[Need, ...]]:
     """Plan that makes a thread as it is wanted where this is recorded, and the builds that this host lacks for it."""
     asked, needs = wanted.desired, wanted.needs
-    found = [(need, builds.find(need, thread.config)) for need in needs]
+    found = [(need, thread.build(need)) for need in needs]
     backend = backends.find(asked.settings["backend"])
-    needed = [_needed(thread, need, build, record, backend) for need, build in found]
+    needed = tuple(_needed(thread, need, build, record, backend) for need, build in found)
     targets = {name: row.TARGET for name, row in ECOSYSTEMS.items()}
-    host = HostFacts(_mounted_upon, targets, needed, builds.texts(needs), pairs())
-    asked = desired_here(asked, record, host)
+    like = record and _without_own(record)
+    host = HostFacts(_sources(asked, record), targets, needed, builds.texts(needs), pairs())
+    asked = _desired_here(asked, like, host)
     root = thread.open_root()
     with root or nullcontext():
         observed = observe(root, asked, record, host, thread.rendered)
-    computed = make_plan(thread.name, asked, observed, record, on_conflict)
+    computed = _planned(asked, _Exactly(observed), like, on_conflict)._replace(thread=thread.name, base=record)
     changes = tuple(_with_versions(change, computed, needs, thread) for change in computed.changes)
     wanted.check(computed)
     return computed._replace(changes=changes), tuple(need for need, build in found if build is None)
+
+
+def _without_own(record: Record) -> Record:
+    """The record without what no plan depends on: threads of one profile have the same."""
+    return record._replace(incarnation="", generation=min(record.generation, 1), uid=None, added={}, about={})
+
+
+@lately(32)
+def _desired_here(wanted: Desired, record: Record | None, host: HostFacts) -> Desired:
+    return desired_here(wanted, record, host)
+
+
+class _Exactly:
+    """What was observed, equal to nothing that differs in any way: states are equal that differ in their bytes only
+    for want of these.
+    """
+
+    def __init__(self, observed: Observed) -> None:
+        self.observed = observed
+        closed = ((address, each.reason, *each.state) for address, each in observed.closed.items())
+        self._parts = (
+            [(address, *state) for address, state in observed.states.items()],
+            list(closed),
+            observed.rendered,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Exactly) and self._parts == other._parts
+
+    def __hash__(self) -> int:
+        return hash(len(self._parts[0]))
+
+
+@lately(32)
+def _planned(asked: Desired, observed: _Exactly, record: Record | None, on_conflict: OnConflict) -> Plan:
+    return make_plan("", asked, observed.observed, record, on_conflict)
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """The states that mount points must have for paths of the host: `HostFacts.mounted_upon`, as plain data."""
+
+    states: Mapping[str, State | None]
+
+    def __call__(self, source: str) -> State | None:
+        return self.states[source]
+
+
+def _sources(asked: Desired, record: Record | None) -> _Sources:
+    mounts = (*asked.settings["mounts"], *(record.settings["mounts"] if record and record.generation else ()))
+    sources = {each["source"] for each in mounts if each["kind"] == "bind"}
+    return _Sources({source: _mounted_upon(source) for source in sources})
 
 
 def _with_versions(change: Change, computed: Plan, needs: Sequence[Need], thread: Thread) -> Change:

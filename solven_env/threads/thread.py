@@ -20,9 +20,9 @@ from solven_env.workspace import root as roots
 from solven_env.workspace import storage as storages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Hashable, Mapping
     from pathlib import Path
-    from typing import Any
+    from typing import Any, TypeVar
 
     from solven_env.config import Config
     from solven_env.packages.added import Added
@@ -33,11 +33,37 @@ if TYPE_CHECKING:
     from solven_env.reconcile.kinds.kind import Kind
     from solven_env.sandbox.backends.protocol import Backend
 
+    _Seen = TypeVar("_Seen")
+
+
+class Looks:
+    """What was looked at on this host for one call of the API: once, for however many threads it is.
+
+    >>> looks = Looks()
+    >>> looks.at("answer", lambda: 42), looks.at("answer", lambda: 43)
+    (42, 42)
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[Hashable, Any] = {}
+
+    def at(self, key: Hashable, look: Callable[[], _Seen]) -> _Seen:
+        """What `look` saw; two threads that ask at the same time may both look."""
+        if key not in self._seen:
+            self._seen[key] = look()
+        seen: _Seen = self._seen[key]
+        return seen
+
+    def forget(self) -> None:
+        """Have all looked at again: something was made, or is not there any more."""
+        self._seen = {}
+
 
 class Thread(NamedTuple):
     """A thread in its storage. `owner` is whom the workspace belongs to under root: the sandbox's user, never root.
 
-    `storage_id` is that under which this host keeps what belongs to the storage; None where it has none yet.
+    `looks` is what the call of the API that found it has looked at. `storage_id` is that under which this host keeps
+    what belongs to the storage; None where it has none yet.
     """
 
     name: str
@@ -46,6 +72,7 @@ class Thread(NamedTuple):
     owner: roots.Owner | None
     config: Config
     asked: config.Storage
+    looks: Looks
     storage_id: str | None = None
 
     @classmethod
@@ -56,7 +83,7 @@ class Thread(NamedTuple):
         uid = config.common_uid(configured)
         owner = None if uid is None else roots.Owner(uid, uid)
         root = StorageRoot(asked.root)
-        return cls(storages.thread_id(thread), root, LocalState(root), owner, configured, asked)
+        return cls(storages.thread_id(thread), root, LocalState(root), owner, configured, asked, Looks())
 
     @classmethod
     def find(cls, thread: str, storage: str | Path | None) -> Thread:
@@ -65,7 +92,7 @@ class Thread(NamedTuple):
         Errors as of `known.find`: the storage is not mounted, or another one than it should be.
         """
         found = cls.named(thread, storage)
-        return found._replace(storage_id=known.find(directories.data(), found.root, found.asked))
+        return found._replace(storage_id=found._judged().id)
 
     def sibling(self, name: str) -> Thread:
         """Another thread of the same storage, which all of them open once. UsageError for a name that is none."""
@@ -86,7 +113,8 @@ class Thread(NamedTuple):
         PlatformError if the sandbox's user does not exist here.
         """
         config.check_uid(self.config)
-        return self._replace(storage_id=known.settle(directories.data(), self.root, self.asked, progress))
+        data, judged = directories.data(), self._judged()
+        return self._replace(storage_id=known.settle(data, self.root, self.asked, judged, progress))
 
     @property
     def storage(self) -> Path:
@@ -140,6 +168,12 @@ class Thread(NamedTuple):
 
         return builds.recorded_needs(record.settings, lambda name: self._lock(record, name))
 
+    def build(self, need: Need) -> Build | None:
+        """The build that meets a need, where this host has it and it is whole. A call of the API looks once."""
+        from solven_env.packages import builds
+
+        return self.looks.at(("build", need.identity), lambda: builds.find(need, self.config))
+
     def added(self, record: Record, builds: Mapping[str, Mapping[str, str]]) -> tuple[Added, ...]:
         """The packages that the thread added to these builds on this host (by kind, as a record names them)."""
         from solven_env.packages import added, layers, store
@@ -180,6 +214,9 @@ class Thread(NamedTuple):
     def rendered(self, digest: str) -> bytes | None:
         """The bytes that an apply rendered or kept, by their `sha256:…`; None if they are gone or damaged."""
         return contents.read(self.state, rendered_key(digest), digest.removeprefix("sha256:"))
+
+    def _judged(self) -> known.Judged:
+        return self.looks.at("storage", lambda: known.judge(directories.data(), self.root, self.asked))
 
     def _lock(self, record: Record, kind: str) -> bytes:
         """The text of the lock of the recorded packages of a kind.

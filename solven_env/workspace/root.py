@@ -164,6 +164,37 @@ class Root:
                 raise _refusal(path, f"the file is too large: over {limit} bytes", "Make it smaller or move it away.")
             return data
 
+    def look(self, path: str, limit: int = READ_LIMIT) -> tuple[Entry, bytes | None] | None:
+        """Do as `stat` and `read` for a regular file of at most `limit` bytes, with one look at `path`.
+
+        None for the bytes of anything else, and of what this user may not open: it may be that `read` can.
+        """
+        _check(path)
+        try:
+            descriptor = openat2(self._descriptor, path, _READ)
+        except OSError as error:
+            entry = None if error.errno in (errno.ENOENT, errno.ENOTDIR) else self.stat(path)
+            return entry and (entry, None)
+        try:
+            with failures_as(WorkspaceError, path):
+                status = os.fstat(descriptor)
+                if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
+                    return _entry(status), None
+                return _entry(status), _read_at_most(descriptor, status.st_size, limit + 1)
+        finally:
+            os.close(descriptor)
+
+    def top(self, limit: int) -> dict[str, Kind] | None:
+        """The names directly in the workspace, and the kind of each, in one look; None where there are more than
+        `limit`, or they may not be listed.
+        """
+        try:
+            with os.scandir(self._descriptor) as entries:
+                found = {entry.name: _kind(entry) for entry in islice(entries, limit + 1)}
+        except OSError:
+            return None
+        return found if len(found) <= limit else None
+
     def sha256(self, path: str) -> bytes:
         """The digest of a regular file, read in pieces; WorkspaceError for anything else there. Never waits."""
         import hashlib
@@ -575,8 +606,10 @@ def _read_at_most(descriptor: int, expected: int, size: int) -> bytes:
     while size > 0 and (part := os.read(descriptor, min(size, piece))):
         parts.append(part)
         size -= len(part)
+        if len(part) == expected < piece:  # a regular file gives less than it is asked for at its end only (read(2))
+            break
         piece = _PIECE
-    return b"".join(parts)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _open_unreadable(workspace: int, path: str) -> int | None:
@@ -656,6 +689,14 @@ def _temporary(path: str) -> str:
 def _check_directory(path: str) -> None:
     if path:
         _check(path)
+
+
+def _kind(entry: os.DirEntry[str]) -> Kind:
+    if entry.is_symlink():
+        return "symlink"
+    if entry.is_dir(follow_symlinks=False):
+        return "directory"
+    return "file" if entry.is_file(follow_symlinks=False) else "other"
 
 
 def _entry(status: os.stat_result) -> Entry:

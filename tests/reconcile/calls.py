@@ -53,5 +53,6 @@ def counting() -> Iterator[Calls]:
         for name in _OF_OS:
             wrap(patch, os, name)
         wrap(patch, syscalls._libc, "syscall")
+        wrap(patch, syscalls, "_openat2")
         wrap(patch, durable, "chown_opened")
         yield calls

@@ -66,7 +66,7 @@ def test_a_directory_that_is_dropped_is_listed_once(thread: Thread, plant: Calla
     plant(thread, 100, 0)
     with counting() as calls:
         thread.plan(DROPPED)
-    assert calls.by["scandir"] == 2  # bin and bin/deep
+    assert calls.by["scandir"] == 3  # the workspace, bin and bin/deep
     thread.apply(DROPPED)
     assert len(list((thread.workspace / "bin").iterdir())) == 100
 

@@ -48,7 +48,8 @@ class Host:
     def meet(self, name: str, /, **asked: object) -> str:
         """The id under which an apply or a run finds the storage at a place."""
         place = Storage(self.base / name, **asked)  # type: ignore[arg-type]
-        met = known.settle(self.data, StorageRoot(place.root), place, self.said.append)
+        root = StorageRoot(place.root)
+        met = known.settle(self.data, root, place, known.judge(self.data, root, place), self.said.append)
         assert self.look(name, **asked) == met
         return met
 

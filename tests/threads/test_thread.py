@@ -15,7 +15,7 @@ from solven_env.reconcile.kinds.settings import settings
 from solven_env.state import LocalState, contents
 from solven_env.state.records import Record
 from solven_env.state.storage_root import StorageRoot
-from solven_env.threads.thread import Thread
+from solven_env.threads.thread import Looks, Thread
 from tests.reconcile.states import profile
 from tests.state.test_contents import DAMAGES, DATA
 
@@ -34,7 +34,7 @@ def thread(tmp_path: Path) -> Thread:
     root = StorageRoot(tmp_path)
     state = LocalState(root)
     contents.keep(state, f"locks/{DIGEST}", DATA)
-    return Thread("t1", root, state, None, Config(), Storage(tmp_path))
+    return Thread("t1", root, state, None, Config(), Storage(tmp_path), Looks())
 
 
 def recorded(kind: str, lock: str) -> Record:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.documents.answers import Question
 from solven_env.errors import counted
-from solven_env.packages import host_tools, store
+from solven_env.packages import host_tools, lock_text, store
 from solven_env.packages.ecosystems.bun import program
 from solven_env.sandbox.launch_plan import Bind, StagedLink
 from solven_env.state.grammar import list_of, table_of, table_with, text
@@ -268,7 +267,7 @@ def key_inputs(section: Bun, lock: bytes | None, uid: int | None) -> dict[str, o
     return {
         **section.asked(),
         **({"node": _node()} if section.trusted else {}),  # whose binaries the scripts build or fetch
-        "lock": hashlib.sha256(lock).hexdigest() if lock is not None else None,
+        "lock": lock_text.digest(lock) if lock is not None else None,
         "bun": {"version": version, "sha256": pin["sha256"]},
         "uid": uid,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 import re
 from types import MappingProxyType
@@ -374,7 +373,7 @@ def key_inputs(section: Python, lock: bytes | None, interpreter: Interpreter, ui
     """Everything that determines the bytes of the build as `lock` pins it; None stands for no packages."""
     return {
         **section.asked(),
-        "lock": hashlib.sha256(pip_pin.alone() if lock is None else lock).hexdigest(),
+        "lock": lock_text.digest(pip_pin.alone() if lock is None else lock),
         "interpreter": interpreter._asdict(),
         "uv": uv().version,
         "uid": uid,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from pathlib import Path
 
+from solven_env.system import reread
 from solven_env.system.publishing import publish_file
 from solven_env.typed import NamedTuple
 
@@ -30,7 +32,7 @@ class Interpreter(NamedTuple):
 def recall(version: str, cache: Path) -> Interpreter | None:
     """The interpreter that was found for a profile's `version`, if its executable is still that very file."""
     try:
-        found = Interpreter(**json.loads(_memory(version, cache).read_bytes()))
+        found = _parse(reread.read(_memory(version, cache)))
         status = os.stat(found.executable)
     except (OSError, ValueError, TypeError):
         return None
@@ -41,6 +43,11 @@ def files(version: str, cache: Path) -> tuple[Path, ...]:
     """The files that decide what `recall` gives."""
     memory, found = _memory(version, cache), recall(version, cache)
     return (memory, Path(found.executable)) if found else (memory,)
+
+
+@functools.lru_cache(maxsize=16)
+def _parse(text: bytes) -> Interpreter:
+    return Interpreter(**json.loads(text))
 
 
 def remember(version: str, cache: Path, interpreter: Interpreter) -> None:

@@ -16,7 +16,7 @@ import time
 from solven_env.errors import SandboxError, SolvenError
 from solven_env.sandbox import cgroups, disk_look, refusal, runtime, seccomp, signals, wire
 from solven_env.sandbox.backends.bubblewrap import counting, ending, session_roots, starting
-from solven_env.sandbox.launch_plan import decode_plan, shape
+from solven_env.sandbox.launch_plan import decode_plan
 from solven_env.sandbox.network import attempts
 from solven_env.sandbox.request import check_fits, decode_request
 from solven_env.sandbox.roots import devices, namespaces
@@ -31,13 +31,10 @@ if TYPE_CHECKING:
     from solven_env.sandbox.backends.bubblewrap.disk_watch import Lookout
     from solven_env.sandbox.backends.bubblewrap.ending import Running
     from solven_env.sandbox.backends.bubblewrap.session_roots import StagedRoot
-    from solven_env.sandbox.launch_plan import LaunchPlan
     from solven_env.sandbox.limits import Reached
 
 _LONGEST_WAIT = 86400.0  # seconds; epoll_wait counts milliseconds in an int, and a timeout may be infinite
 _OWN_DESCRIPTORS = 64
-_PLANS = 4
-"""The number of plans that are kept as they were read."""
 # Its connection, two pidfds and a status; the namespace, and the pidfd and the leash or the counters, of a network; a
 # terminal on its way.
 _DESCRIPTORS_A_COMMAND = 9
@@ -46,8 +43,6 @@ _DESCRIPTORS_A_COMMAND = 9
 class Session:
     """All that the holder knows. `clients`, `ending` and `watched` map descriptors: a connection's, and to that one a
     first process's pidfd and what a `Watch` waits for. `lookouts` are by the descriptors of their channels.
-
-    `plans` are those that were told lately, with their shapes, by what was told.
 
     `room` is how many clients there are descriptors for; more wait until one leaves. `kept_until` is when a session
     without commands ends.
@@ -71,7 +66,6 @@ class Session:
         self.kept_until = 0.0
         self.retired = False
         self.filter = seccomp.program()
-        self.plans: dict[bytes, tuple[LaunchPlan, str]] = {}
         self.pids = os.open("/proc/self/ns/pid", os.O_RDONLY)
 
 
@@ -155,9 +149,11 @@ def _hear(session: Session, client: int) -> None:
     wire.send(connection, "accepted")
     terminal = None
     try:
-        plan, outline = _plan(session, document["plan"])
+        told = document["plan"]
+        told["program"] = told.pop("bwrap")  # see `session.document`
+        plan = decode_plan(told)
         terminal = devices.open_terminal(streams, plan.uid, plan.gid)
-        where, hidden = session_roots.have(session.roots, plan, outline)
+        where, hidden = session_roots.have(session.roots, plan)
         unreached = _begin_to_count(session, where)
         _watch_disk(session, where, document["command"]["limits"].get("disk"))
         running = _start(session, session.roots.staged[where], document, streams, terminal)
@@ -180,20 +176,6 @@ def _hear(session: Session, client: int) -> None:
     finally:
         for descriptor in (*streams, *(terminal or ())):
             os.close(descriptor)
-
-
-def _plan(session: Session, told: dict[str, Any]) -> tuple[LaunchPlan, str]:
-    """The plan that a launcher told, and its shape. In a row of commands it is the same, and making both takes 0.5 ms.
-
-    Two are told apart by their bytes: as tuples, two kinds of mounts at one target would be equal.
-    """
-    packed = wire.pack(told)
-    if packed not in session.plans:
-        told["program"] = told.pop("bwrap")  # see `session.document`
-        plan = decode_plan(told)
-        latest = [*session.plans.items()][1 - _PLANS :]
-        session.plans = {**dict(latest), packed: (plan, shape(plan))}
-    return session.plans[packed]
 
 
 def _tell_status(session: Session, connection: Socket) -> None:

@@ -6,7 +6,7 @@ import os
 import select
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox.launch_plan import LaunchPlan, check_plan
+from solven_env.sandbox.launch_plan import LaunchPlan, check_plan, shape
 from solven_env.sandbox.network import slirp4netns
 from solven_env.sandbox.roots import namespaces, sources, staging
 from solven_env.sandbox.roots.targets import DIRECTORY
@@ -46,15 +46,14 @@ class Roots:
         os.mkdir(self.shared.where)
 
 
-def have(roots: Roots, plan: LaunchPlan, outline: str) -> tuple[str, tuple[str, ...]]:
+def have(roots: Roots, plan: LaunchPlan) -> tuple[str, tuple[str, ...]]:
     """The directory of the root that shows what `plan` says and what is there now, staged if there is none yet.
-    `outline` is the plan's `shape`.
 
     One in which a mount is no longer at its target (an agent renamed a directory above it) is given to no command any
     more. The second value names, where a root was staged, the targets at which a directory of the agent's stood.
     """
     surroundings = slirp4netns.surroundings(plan)
-    name = f"{outline}{sources.present(plan)}{surroundings}"
+    name = f"{shape(plan)}{sources.present(plan)}{surroundings}"
     in_the_way: set[str] = set()
     for _ in range(_TRIES):
         if name not in roots.names:

@@ -1,0 +1,195 @@
+"""What a look costs, in exact numbers of system calls, and what it sees nevertheless (docs/reconciling.md).
+
+Everything that an apply looks at is changed between two applies of one process, to the same size and with the same time.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+import solven_env
+from solven_env.errors import DamagedRecordError
+from solven_env.system import reread
+from tests.profiles import write_profile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+TIME = 10**18
+"""Modification time of every file that is changed, in nanoseconds since 1970."""
+
+DOTFILES = {
+    ".bashrc": {"template": "bashrc.j2"},
+    ".templated": {"template": "beside.j2"},
+    ".said": "one {{ user_id }}\n",
+    "bin/tool": {"source": "tool", "mode": "0755"},
+}
+
+
+class World:
+    """A profile with a template and a source beside it, in a directory of its own, and a thread that it is applied to."""
+
+    def __init__(self, top: Path) -> None:
+        self.top, self.profile = top, top / "test.yaml"
+        self.workspace = top / "storage/threads/t1"
+        self.record = top / "storage/.solven-env/threads/t1/state.json"
+        top.mkdir(exist_ok=True)
+        write_profile(self.profile, DOTFILES, inputs={"user_id": {"type": "string", "default": "user"}})
+        (top / "beside.j2").write_text("template one\n")
+        (top / "tool").write_text("source one\n")
+        for path in (self.profile, top / "beside.j2", top / "tool"):
+            os.utime(path, ns=(TIME, TIME))
+
+    def apply(self, storage: str | Path | None = None) -> list[str]:
+        """The addresses that an apply changes."""
+        (report,) = solven_env.apply(self.profile, "t1", storage=storage or self.top / "storage").threads
+        return sorted(change.address for change in report.changes)
+
+    def rewrite(self, path: Path, before: str = "one", after: str = "two") -> None:
+        """Change a file in place, which keeps its size and its time."""
+        text, about = path.read_text(), path.stat()
+        assert before in text
+        path.write_text(text.replace(before, after))
+        os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+        assert (path.stat().st_size, path.stat().st_mtime_ns) == (about.st_size, about.st_mtime_ns)
+
+
+@pytest.fixture
+def world(tmp_path: Path, own_data: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A thread in sync, of which this process knows all that it can know."""
+    monkeypatch.setattr(reread, "TICK", 0)  # files are remembered at once
+    made = World(tmp_path / "world")
+    made.apply()
+    assert made.apply() == made.apply() == []
+    time.sleep(0.02)  # a tick of the file system's clock
+    return made
+
+
+def _link(world: World) -> None:
+    (world.workspace / ".other").write_text("one user\n")
+    (world.workspace / ".said").unlink()
+    (world.workspace / ".said").symlink_to(".other")
+
+
+def _linked_directory(world: World) -> None:
+    (world.workspace / "bin").rename(world.workspace / "elsewhere")
+    (world.workspace / "bin").symlink_to("elsewhere")
+
+
+def _replaced_mode(world: World) -> None:
+    (world.workspace / "bin/tool").chmod(0o644)
+
+
+CHANGES: Mapping[str, tuple[Callable[[World], object], list[str]]] = {
+    "the profile": (lambda world: world.rewrite(world.profile, "one {{", "two {{"), ["file:.said"]),
+    "a template": (lambda world: world.rewrite(world.top / "beside.j2"), ["file:.templated"]),
+    "a template that hides a shipped one": (
+        lambda world: (world.top / "bashrc.j2").write_text("mine\n"),
+        ["file:.bashrc"],
+    ),
+    "a template that says thread": (
+        lambda world: (world.top / "beside.j2").write_text("{{ thread }}\n"),
+        ["file:.templated"],
+    ),
+    "a source": (lambda world: world.rewrite(world.top / "tool"), ["file:bin/tool"]),
+    "a file": (lambda world: world.rewrite(world.workspace / ".said"), ["file:.said"]),
+    "a file that is gone": (lambda world: (world.workspace / ".said").unlink(), ["file:.said"]),
+    "a link in a file's place": (_link, ["file:.said"]),
+    "a link in a directory's place": (_linked_directory, ["directory:bin", "file:bin/tool"]),
+    "a file in a mount's place": (lambda world: (world.workspace / "tmp").write_text(""), ["mount:tmp"]),
+    "a link in a mount's place": (lambda world: (world.workspace / "tmp").symlink_to("bin"), ["mount:tmp"]),
+    "a mode": (_replaced_mode, ["file:bin/tool"]),
+    "the workspace": (
+        lambda world: shutil.rmtree(world.workspace),
+        ["directory:/", "directory:bin", "file:.bashrc", "file:.said", "file:.templated", "file:bin/tool"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "changed"), CHANGES.values(), ids=CHANGES)
+def test_what_changed_between_two_applies_is_seen(
+    world: World, change: Callable[[World], object], changed: list[str]
+) -> None:
+    change(world)
+    assert world.apply() == changed
+    assert world.apply() == []
+
+
+def test_another_variable_is_seen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOLVEN_INPUT_USER_ID", "ada")
+    assert world.apply() == ["file:.said", "settings:launch"]
+
+
+def test_another_record_is_seen(world: World) -> None:
+    world.rewrite(world.record, '"mode": "0755"', '"mode": "0999"')
+    with pytest.raises(DamagedRecordError):
+        world.apply()
+    world.rewrite(world.record, '"mode": "0999"', '"mode": "0755"')
+    assert world.apply() == []
+
+
+def test_another_configuration_is_seen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = world.top / "config.yaml"
+    config.write_text(f"storages: {{here: {{root: {world.top}/storage}}}}\n")
+    monkeypatch.setenv("SOLVEN_ENV_CONFIG", str(config))
+    assert world.apply("here") == []
+    world.rewrite(config, "/storage", "/another")
+    assert "directory:/" in world.apply("here")
+
+
+def test_threads_share_what_does_not_say_which_they_are(world: World) -> None:
+    sources = [solven_env.plan(world.profile, name, storage=world.top / "storage") for name in ("t1", "t2")]
+    data = [plan.desired.states["file:.said"].data for plan in sources]
+    assert data[0] is data[1]
+    (world.top / "beside.j2").write_text("{{ thread }}\n")
+    for name in ("t1", "t2"):
+        plan = solven_env.plan(world.profile, name, storage=world.top / "storage")
+        assert plan.desired.states["file:.templated"].data == f"{name}\n".encode()
+
+
+COUNTED = """
+import os, sys
+import solven_env
+from solven_env.system import reread
+reread.TICK = 0
+profile, storage, *threads = sys.argv[1:]
+for thread in threads:
+    for _ in range(3):
+        solven_env.apply(profile, thread, storage=storage)
+os.path.exists("/counted-from-here")
+for thread in threads:
+    assert not solven_env.apply(profile, thread, storage=storage).threads[0].changes
+os.path.exists("/counted-to-here")
+"""
+
+
+def counted(world: World, *threads: str) -> Counter[str]:
+    """The system calls on files that an apply of each of these threads makes which finds nothing to do, by name."""
+    trace = world.top / "trace"
+    strace = ("strace", "-f", "-qq", "-o", str(trace), "-e", "trace=%file,%desc")
+    python = (sys.executable, "-c", COUNTED, str(world.profile), str(world.top / "storage"), *threads)
+    subprocess.run([*strace, *python], check=True)
+    lines = [line.split(maxsplit=1)[1] for line in trace.read_text().splitlines()]
+    first, last = (next(n for n, line in enumerate(lines) if f"counted-{way}" in line) for way in ("from", "to"))
+    return Counter(line.partition("(")[0] for line in lines[first + 1 : last])
+
+
+CALLS = {
+    "openat": 3,  # where a configuration may be (2), the storage
+    "openat2": 15,  # its id, record (2), lock (2), locks and workspace (4), `threads`, each file (4), the workspace again
+    "read": 12,  # its id (2), record (4), files (4), and those that follow the last byte
+    "newfstatat": 36,
+}
+
+
+def test_a_look_at_a_thread_in_sync_costs_so_many_calls(world: World) -> None:
+    print(counted(world, "t1"))
