@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from solven_env.api import check_lock as check_lock
     from solven_env.api import contents as contents
     from solven_env.api import delete as delete
+    from solven_env.api import delete_many as delete_many
     from solven_env.api import diff as diff
     from solven_env.api import diff_many as diff_many
     from solven_env.api import disk_usage as disk_usage
@@ -67,7 +68,8 @@ __version__ = "0.1.0"
 _HOMES = {
     **dict.fromkeys(
         (
-            *("apply", "apply_many", "apply_plan", "check_lock", "contents", "delete", "diff", "diff_many"),
+            *("apply", "apply_many", "apply_plan", "check_lock", "contents", "delete", "delete_many", "diff"),
+            *("diff_many",),
             *("disk_usage", "doctor", "explain", "gc", "history", "layer_diff", "layer_reset"),
             *("list_threads", "lock", "outdated", "plan", "promote", "recover", "render", "render_to"),
             *("rollback", "run", "save_plan", "show", "status", "status_many", "stop", "threads"),

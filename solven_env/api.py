@@ -852,12 +852,34 @@ def delete(
     `WorkspaceError` where something is mounted in its workspace, and nothing is removed then, or for what the system
     does not let go: all else is gone then, and deleting the thread again goes on.
     """
+    return Report("delete", (_delete(Thread.find(thread, storage), keep_workspace, progress),))
+
+
+def delete_many(
+    threads: Iterable[str],
+    *,
+    storage: str | Path | None = None,
+    keep_workspace: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Generator[ThreadReport, None, None]:
+    """Delete many threads as `delete` does, several at once: the report of each as it ends, in any order.
+
+        >>> sum(each.freed for each in solven_env.delete_many(["thread-42", "thread-43"]))
+        188416
+
+    Errors as of `apply_many`.
+    """
+    from solven_env.threads import many
+
+    found, names = _several(threads, storage)
+    return many.each(names, lambda name: _delete(found.sibling(name), keep_workspace, progress), failure_report)
+
+
+def _delete(found: Thread, keep_workspace: bool, progress: Callable[[str], None]) -> ThreadReport:
     from solven_env.threads import deleting
 
-    found = Thread.find(thread, storage)
     deleted = deleting.delete(found, keep_workspace=keep_workspace, progress=progress)
-    report = ThreadReport(thread, "deleted", 0, freed=deleted.freed, has_workspace=deleted.has_workspace)
-    return Report("delete", (report,))
+    return ThreadReport(found.name, "deleted", 0, freed=deleted.freed, has_workspace=deleted.has_workspace)
 
 
 def gc(

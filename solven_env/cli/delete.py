@@ -7,22 +7,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from solven_env.cli.options import Format, FormatOption, StorageOption
+from solven_env.cli.choosing import ThreadsArgument, ThreadsFromOption, chosen, only
+from solven_env.cli.options import StorageOption, StreamFormat, StreamFormatOption
 from solven_env.cli.tables import told_size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Generator, Sequence
+
+    from solven_env.report import ThreadReport
 
 _NAMED = 5
 """Number of threads that the question names."""
 
 
 def command(
-    threads: Annotated[list[str], typer.Argument(metavar="THREAD...", help="The threads' ids.")],
+    threads: ThreadsArgument = None,
+    threads_from: ThreadsFromOption = None,
     keep_workspace: Annotated[bool, typer.Option("--keep-workspace", help="Leave the workspace as it is.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     storage: StorageOption = None,
-    chosen: FormatOption = Format.TEXT,
+    form: StreamFormatOption = StreamFormat.TEXT,
 ) -> None:
     """Delete threads: their sessions, layers, records with all that generations kept, and workspaces.
 
@@ -34,35 +38,65 @@ def command(
     Examples:
       solven-env delete thread-42
       solven-env delete thread-42 thread-43 --yes --keep-workspace
+      solven-env delete --threads-from gone.txt --yes --format jsonl
     """
     from solven_env import api
     from solven_env.cli import progress
-    from solven_env.cli.output import errors_told, print_json, tell
-    from solven_env.report import Report, ThreadReport
+    from solven_env.cli.each import Words, tell_each
+    from solven_env.cli.output import errors_told, is_printed
+    from solven_env.errors import UsageError
 
-    deleted = list[ThreadReport]()
-    for thread in threads:
-        with errors_told("delete", thread, chosen, storage=storage), progress.shown() as shown:
-            if not yes:
-                _ask(threads, keep_workspace=keep_workspace)
-                yes = True
-            report = api.delete(thread, storage=storage, keep_workspace=keep_workspace, progress=shown)
-        deleted += report.threads
-        if chosen is Format.TEXT:
-            for each in report.threads:
-                kept = "; its workspace is kept" if each.has_workspace else ""
-                tell(f"{each.thread}: deleted, {told_size(each.freed)} freed{kept}.")
-    if chosen is Format.JSON:
-        print_json(Report("delete", tuple(deleted)).to_json())
+    one = only(threads, threads_from, is_all=False)
+    with errors_told("delete", one, form, storage=storage):
+        names = (one,) if one is not None else chosen(threads, threads_from, is_all=False, recorded=tuple)
+        if not yes:
+            if threads_from == "-":
+                raise UsageError("nobody can answer where the threads come from", fix="If you mean it, add --yes.")
+            _ask(names, storage, keep_workspace=keep_workspace)
+        if one is not None:
+            with progress.shown() as shown:
+                report = api.delete(one, storage=storage, keep_workspace=keep_workspace, progress=shown)
+    if one is not None:
+        if not is_printed(report, form):
+            _say(report.threads[0])
+        return
+
+    def begin(shown: Callable[[str], None]) -> Generator[ThreadReport, None, None]:
+        return api.delete_many(names, storage=storage, keep_workspace=keep_workspace, progress=shown)
+
+    said = Words("delete", "deleting", "deleted", say=_say)
+    raise typer.Exit(tell_each(said, names, form, begin, storage=storage))
 
 
-def _ask(threads: Sequence[str], *, keep_workspace: bool) -> None:
-    """UsageError unless whoever sits at the terminal agrees."""
+def _say(report: ThreadReport) -> None:
+    from solven_env.cli.output import tell
+
+    kept = "; its workspace is kept" if report.has_workspace else ""
+    tell(f"{report.thread}: deleted, {told_size(report.freed)} freed{kept}.")
+
+
+def _ask(threads: Sequence[str], storage: str | None, *, keep_workspace: bool) -> None:
+    """UsageError unless whoever sits at the terminal agrees. Of a few threads it is told what they take."""
     from solven_env.errors import UsageError, counted
 
     named = ", ".join(threads[:_NAMED]) + (f" and {len(threads) - _NAMED} more" if len(threads) > _NAMED else "")
     what = f"{counted(len(threads), 'thread')} ({named}), and {'not ' if keep_workspace else ''}their workspaces"
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(f"nobody can be asked whether to delete {what}", fix="If you mean it, add --yes.")
-    if not typer.confirm(f"Delete {what}?", err=True):
+    if not typer.confirm(f"Delete {what}{_size(threads, storage)}?", err=True):
         raise UsageError("nothing was deleted")
+
+
+def _size(threads: Sequence[str], storage: str | None) -> str:
+    """What a few threads take on disk, where it can be told."""
+    from contextlib import suppress
+
+    from solven_env.errors import SolvenError
+    from solven_env.threads import shares
+    from solven_env.threads.thread import Thread
+
+    if len(threads) <= _NAMED:
+        with suppress(SolvenError):
+            own = [shares.own(Thread.find(thread, storage)) for thread in threads]
+            return f", {told_size(sum(each.workspace.plus(each.layers).bytes for each in own))} on this host's disks"
+    return ""

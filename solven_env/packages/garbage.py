@@ -1,6 +1,6 @@
 """Garbage of this host: layers that no thread has, builds that nobody needs, leftovers of killed processes.
 
-    <data>/layers/<storage id>/.new-<thread>-…     layers that are being removed; what a killed process left of them
+    <data>/layers/<storage id>/.gone/<thread>-…    layers that are being removed; what a killed process left of them
     <cache>/builds/.new-<key>-…                    a build that is being removed, or made
 
 What is removed gets another name first, so that nobody meets half of it. Callers say what is needed; here is seen what
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from solven_env.packages.layers import Home, Place
 
 _ASIDE = ".new-"
+_GONE = ".gone"
 _PATIENCE = 5.0
 _PAUSE = 0.02
 """Seconds that commands which were ended have to let their layers go, and between two looks."""
@@ -41,7 +42,13 @@ _PAUSE = 0.02
 
 def has_layers(data: Path, storage: str, thread: str) -> bool:
     """True where a thread has layers on this host, or some that are being removed."""
-    return any(name == thread or _is_aside_of(name, thread) for name in _names(data / "layers" / storage))
+    above = data / "layers" / storage
+    return os.path.lexists(above / thread) or any(_is_gone(name, thread) for name in _names(above / _GONE))
+
+
+def incarnations(data: Path, storage: str, thread: str) -> list[str]:
+    """The incarnations of which a thread has layers: all that had a command on this host."""
+    return _directories(data / "layers" / storage / thread)
 
 
 def remove_layers(data: Path, storage: str, thread: str) -> int:
@@ -52,8 +59,9 @@ def remove_layers(data: Path, storage: str, thread: str) -> int:
     above = data / "layers" / storage
     with ExitStack() as stack:
         _await_commands(stack, above / thread)
-        _put_aside(above / thread, above)
-    return sum(remove(above / name) for name in _names(above) if _is_aside_of(name, thread))
+        if os.path.lexists(above / thread):
+            _put_away(above / thread, above)
+    return sum(remove(above / _GONE / name) for name in _names(above / _GONE) if _is_gone(name, thread))
 
 
 def homes(data: Path) -> Iterator[Home]:
@@ -67,10 +75,9 @@ def homes(data: Path) -> Iterator[Home]:
 
 def leftovers(data: Path) -> Iterator[Path]:
     """The layers of which a killed process has left something that nobody has any more."""
-    for storage in sorted(_names(data / "layers")):
-        for name in sorted(_names(data / "layers" / storage)):
-            if name.startswith(_ASIDE):
-                yield data / "layers" / storage / name
+    for storage in _directories(data / "layers"):
+        for name in sorted(_names(data / "layers" / storage / _GONE)):
+            yield data / "layers" / storage / _GONE / name
 
 
 def last_use(home: Home, places: Collection[Place]) -> float:
@@ -117,9 +124,8 @@ def remove_old_layer(home: Home, place: Place) -> int | None:
 
 def remove_home(stack: ExitStack, home: Home) -> int:
     """Remove all layers of an incarnation whose commands were held off in the block `stack`, which ends here."""
-    above = home.path.parents[1]
     with stack:
-        aside = _put_aside(home.path, above, home.thread)
+        aside = _put_away(home.path, home.path.parents[1])
     with suppress(OSError):  # others have layers in it
         home.path.parent.rmdir()
     return remove(aside) if aside is not None else 0
@@ -245,21 +251,31 @@ def remove(path: Path) -> int:
     return removal.freed
 
 
-def _put_aside(path: Path, above: Path, name: str = "") -> Path | None:
-    aside = above / f"{_ASIDE}{name or path.name}-{os.urandom(4).hex()}"
+def _put_away(path: Path, above: Path) -> Path | None:
+    """Move layers to those of their storage that are being removed; None where they are gone."""
+    publishing.make_private(above / _GONE)
+    thread = path.relative_to(above).parts[0]
+    return _rename(path, above / _GONE / f"{thread}-{os.urandom(4).hex()}")
+
+
+def _put_aside(path: Path, above: Path) -> Path | None:
+    return _rename(path, above / f"{_ASIDE}{path.name}-{os.urandom(4).hex()}")
+
+
+def _rename(path: Path, aside: Path) -> Path | None:
+    """Rename in directories that no link stands for; None where the thing is gone."""
     with refusals_told(path), ExitStack() as stack:
         try:
-            old, new = (
-                stack.enter_context(holding(os.open(each, READ_DIRECTORY_ITSELF))) for each in (path.parent, above)
-            )
+            places = [os.open(each, READ_DIRECTORY_ITSELF) for each in (path.parent, aside.parent)]
+            old, new = (stack.enter_context(holding(place)) for place in places)
             os.rename(path.name, aside.name, src_dir_fd=old, dst_dir_fd=new)
         except FileNotFoundError:
             return None
     return aside
 
 
-def _is_aside_of(name: str, thread: str) -> bool:
-    return name.startswith(_ASIDE) and name.removeprefix(_ASIDE).rpartition("-")[0] == thread
+def _is_gone(name: str, thread: str) -> bool:
+    return name.rpartition("-")[0] == thread
 
 
 def _is_taken(stack: ExitStack, directory: Path, name: str) -> bool:

@@ -71,12 +71,20 @@ def of_thread(data: Path, storage: str, thread: str) -> tuple[int, ...]:
     return tuple(uid for uid, claimant in claimed(data).items() if claimant[:2] == (storage, thread))
 
 
-def release(data: Path, storage: str, thread: str) -> None:
-    """Let other threads have the uids that a thread, whatever its incarnation, has claimed."""
+def release(data: Path, storage: str, thread: str, likely: int | None = None) -> None:
+    """Let other threads have the uids that a thread, whatever its incarnation, has claimed.
+
+    Where it has the `likely` one, no other is looked for: that takes a look at those of all threads.
+    """
+
+    def is_its(uid: int) -> bool:
+        return (holder(data, uid) or ())[:2] == (storage, thread)
+
     directory = data / "uids"
-    if of_thread(data, storage, thread):
+    found = (likely,) if likely is not None and is_its(likely) else of_thread(data, storage, thread)
+    if found:
         with locked(directory, "claims"), refusals_told(directory):
-            for uid in of_thread(data, storage, thread):
+            for uid in filter(is_its, found):
                 (directory / str(uid)).unlink(missing_ok=True)
 
 

@@ -24,7 +24,6 @@ from solven_env import config
 from solven_env.errors import HeldError, SolvenError, StorageError
 from solven_env.packages import builds, garbage, layers
 from solven_env.packages.ecosystems import ECOSYSTEMS
-from solven_env.sandbox import backends
 from solven_env.state import contents
 from solven_env.state.records import FORMAT, lock_key, record_key
 from solven_env.system import directories
@@ -282,7 +281,7 @@ class _Collecting:
                 path = home.path.parents[1]
                 self._leave(str(path), "this host does not know of which storage these layers are", f"Look at {path}.")
         for path in garbage.leftovers(self._data):
-            if self._only in (None, path.parent.name):
+            if self._only in (None, path.parents[1].name):
                 self._remove("leftover", path)
 
     def _layers_of(self, home: Home) -> None:
@@ -297,7 +296,7 @@ class _Collecting:
     def _orphans(self, home: Home) -> None:
         state = self._storages[home.storage].state
         with ExitStack() as stack:
-            if not garbage.is_free(stack, str(home.path)) or self._is_live(home):
+            if not garbage.is_free(stack, str(home.path)) or sessions.is_live(_session(home)):
                 self._leave(str(home.path), f"a command of {home.thread} has it")
                 return
             # Once more: it may have been made anew since.
@@ -311,7 +310,7 @@ class _Collecting:
         named = [*thread.all()]
         old = garbage.old_layers(home, _joined(named, "instances"), _joined(named, "keys"))
         old = tuple(place for place in old if self._is_old(garbage.last_use(home, (place,))))
-        if old and self._is_live(home):
+        if old and sessions.is_live(_session(home)):
             self._leave(str(home.path), f"a session of {home.thread} is live")
             return
         for place in old:
@@ -438,10 +437,6 @@ class _Collecting:
     def _is_old(self, used: float) -> bool:
         return not self._bounds.older_than or self._now - used > self._bounds.older_than
 
-    def _is_live(self, home: Home) -> bool:
-        called, runtime = f"{home.storage}/{home.thread}/{home.incarnation}", str(directories.runtime())
-        return any(backends.find(each).look(called, runtime) is not None for each in backends.BACKENDS)
-
     def _remove(self, kind: str, path: Path, name: str = "") -> None:
         def remove() -> None:
             freed = garbage.size(path) if self._dry_run else garbage.remove(path)
@@ -467,6 +462,10 @@ class _Collecting:
         left = Unjudged(name, why, fix)
         if left not in self.unjudged:
             self.unjudged.append(left)
+
+
+def _session(home: Home) -> str:
+    return f"{home.storage}/{home.thread}/{home.incarnation}"
 
 
 def _reach(known_as: str, met: known.KnownStorage | None) -> Thread:

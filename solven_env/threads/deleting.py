@@ -49,15 +49,18 @@ def delete(
     with noting.held(thread, progress):
         if not keep_workspace:
             storages.check_removable(thread.root, name)
+        lives = _lives(thread)
         freed = _end(thread)
         freed += thread.state.discard(f"threads/{name}/generations")
         freed += thread.state.discard(record_key(name))
-        freed += _end(thread)
+        if _lives(thread) or any(map(sessions.is_live, lives)):  # a command has begun since
+            freed += _end(thread)
+        uid = storages.workspace_owner(thread.root, name)
         if not keep_workspace:
             freed += storages.remove_workspace(thread.root, name)
         freed += thread.state.forget(name)
     if thread.storage_id and not keep_workspace:
-        claims.release(data, thread.storage_id, name)
+        claims.release(data, thread.storage_id, name, uid)
     return Deleted(name, freed, keep_workspace and storages.has_workspace(thread.root, name))
 
 
@@ -69,6 +72,13 @@ def is_there(thread: Thread) -> bool:
     return known_as is not None and (
         garbage.has_layers(data, known_as, name) or bool(claims.of_thread(data, known_as, name))
     )
+
+
+def _lives(thread: Thread) -> list[str]:
+    """The names that sessions of the thread can have: each command makes layers of its incarnation first."""
+    known_as, name = thread.storage_id, thread.name
+    found = garbage.incarnations(directories.data(), known_as, name) if known_as else []
+    return [f"{known_as}/{name}/{incarnation}" for incarnation in found]
 
 
 def _end(thread: Thread) -> int:

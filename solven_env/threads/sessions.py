@@ -33,6 +33,12 @@ def look(thread: Thread, record: Record) -> SessionState | None:
     return next(filter(None, (find(each).look(called, runtime) for each in BACKENDS)), None)
 
 
+def is_live(called: str) -> bool:
+    """True where a session of this name is there."""
+    runtime = str(directories.runtime())
+    return any(find(each).look(called, runtime) is not None for each in BACKENDS)
+
+
 def stop(thread: str, storage: str | Path | None) -> bool:
     """End the thread's session on this host, with all its commands; whether there was one.
 

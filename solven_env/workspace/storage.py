@@ -131,6 +131,13 @@ def check_readers(group: int | None) -> None:
         )
 
 
+def workspace_owner(storage: StorageRoot, thread: str) -> int | None:
+    """The uid that the thread's workspace belongs to; None where there is none, or no directory."""
+    with suppress(OSError), holding(openat2(storage.open(), f"threads/{thread}", HOLD_DIRECTORY | os.O_NOFOLLOW)) as it:
+        return os.fstat(it).st_uid
+    return None
+
+
 def has_workspace(storage: StorageRoot, thread: str) -> bool:
     """True where anything stands at the thread's workspace."""
     with failures_as(WorkspaceError, str(workspace_path(storage.path, thread))):
