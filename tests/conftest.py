@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 # No test depends on time: on a loaded machine any example may take longer than Hypothesis allows unless told.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+# Pytest rewrites the assertions of each module, which takes two thirds of a collection. It is done once, and not by every
+# worker and every run as another user, where the environment keeps Python from writing bytecode (as in many images).
+sys.dont_write_bytecode = False
 
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """A directory in memory, for tests that make and remove thousands of files; None where there is none."""
