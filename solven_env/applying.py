@@ -286,9 +286,11 @@ def _tell_missing(
     Returns the programs.
     """
     settings = computed.desired.settings
+    targets = {link["path"]: link["to"] for link in settings["links"]}
     for path in found.missing_links(settings, optional=False):
         see = f"see solven-env doctor {found.name}"
-        progress(f"link: /{path} leads nowhere, and no command starts until it does; {see}")
+        line = f"link: /{path} leads nowhere, and no command starts until it does; {see}"
+        together.once((path, targets[path]), partial(progress, line))
     if not settings.get("programs"):
         return ()
     keys = [build["key"] for build in computed.desired.builds.values()]

@@ -65,19 +65,21 @@ def chosen_for(
 
 
 def chosen(
-    named: Sequence[str] | None, file: str | None, is_all: bool, recorded: Callable[[], Sequence[str]]
+    named: Sequence[str] | None, file: str | None, is_all: bool, recorded: Callable[[], Sequence[str]] | None
 ) -> tuple[str, ...]:
     """The names of the threads that a command is given, each once; none where a file or a storage has none.
 
-    `recorded` gives those of `--all`. UsageError for no threads, for both all and some, and for a name that is none.
+    `recorded` gives those of `--all`; None for a command without it. UsageError for no threads, for both all and some,
+    and for a name that is none.
     """
     from solven_env.workspace.storage import thread_id
 
     if is_all and (named or file is not None):
         raise UsageError("--all is given beside threads", fix="Leave one of them out.")
     if not is_all and not named and file is None:
-        raise UsageError("there is no THREAD", fix="Name one or more, or give --threads-from FILE or --all.")
-    names = list(recorded()) if is_all else list(map(thread_id, named or ()))
+        others = "--threads-from FILE" if recorded is None else "--threads-from FILE or --all"
+        raise UsageError("there is no THREAD", fix=f"Name one or more, or give {others}.")
+    names = list(recorded()) if is_all and recorded is not None else list(map(thread_id, named or ()))
     if file is not None:
         names += _names_in(file)
     return tuple(dict.fromkeys(names))

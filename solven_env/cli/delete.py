@@ -48,7 +48,7 @@ def command(
 
     one = only(threads, threads_from, is_all=False)
     with errors_told("delete", one, form, storage=storage):
-        names = (one,) if one is not None else chosen(threads, threads_from, is_all=False, recorded=tuple)
+        names = (one,) if one is not None else chosen(threads, threads_from, is_all=False, recorded=None)
         if not yes:
             if threads_from == "-":
                 raise UsageError("nobody can answer where the threads come from", fix="If you mean it, add --yes.")
