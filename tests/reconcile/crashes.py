@@ -21,7 +21,7 @@ DIED = 99
 _FAILED = 98
 # What changes a disk. A death at an fsync leaves what a death at the effect after it leaves.
 _OF_OS = ("write", "mkdir", "rmdir", "unlink", "link", "symlink", "rename", "fchmod", "utime")
-_IMPORTED = ((durable, "renameat2"), (root, "renameat2"), (durable, "chown_opened"))
+IMPORTED = ((durable, "renameat2"), (root, "renameat2"), (durable, "chown_opened"))
 
 
 def dies_at(number: int, act: Callable[[], object]) -> bool:
@@ -79,7 +79,7 @@ def _count_down(patch: pytest.MonkeyPatch, number: int) -> None:
 
     for name in _OF_OS:
         wrap(os, name)
-    for module, name in _IMPORTED:
+    for module, name in IMPORTED:
         wrap(module, name)
     _wrap_creating(patch, wrap)
 
