@@ -172,11 +172,26 @@ os.path.exists("/counted-to-here")
 """
 
 
-def counted(world: World, *threads: str) -> Counter[str]:
-    """The system calls on files that an apply of each of these threads makes which finds nothing to do, by name."""
+MADE = """
+import os, sys
+import solven_env
+from solven_env.system import reread
+reread.TICK = 0
+profile, storage, *threads = sys.argv[1:]
+for thread in ("first", "second"):
+    solven_env.apply(profile, thread, storage=storage)
+os.path.exists("/counted-from-here")
+for thread in threads:
+    solven_env.apply(profile, thread, storage=storage)
+os.path.exists("/counted-to-here")
+"""
+
+
+def counted(world: World, *threads: str, program: str = COUNTED) -> Counter[str]:
+    """The system calls on files of an apply of each of these threads, by name; one that finds nothing to do, or all."""
     trace = world.top / "trace"
-    strace = ("strace", "-f", "-qq", "-o", str(trace), "-e", "trace=%file,%desc")
-    python = (sys.executable, "-c", COUNTED, str(world.profile), str(world.top / "storage"), *threads)
+    strace = ("strace", "-f", "-qq", "-o", str(trace), "-e", "trace=%file,%desc,io_submit")
+    python = (sys.executable, "-c", program, str(world.profile), str(world.top / "storage"), *threads)
     subprocess.run([*strace, *python], check=True)
     lines = [line.split(maxsplit=1)[1] for line in trace.read_text().splitlines()]
     first, last = (next(n for n, line in enumerate(lines) if f"counted-{way}" in line) for way in ("from", "to"))
@@ -216,3 +231,45 @@ def test_a_look_at_a_thread_in_sync_costs_so_many_calls(world: World, memory_pat
         expected.subtract(FOR_ROOT)
     assert counted(world, "t1") == expected
     assert counted(World(memory_path / "world"), "t1") == expected
+
+
+MAKE = {
+    # the profile; twice, before the lock is taken and under it: 4 templates and sources, 7 mounts; what is mounted upon
+    # (7); the lock (2) and what is beside it (1); rendered bytes that are there, by their size (4); 7 files when they
+    # are open, and 4 again when they have their owner; 2 directories before and after that; a directory that was made
+    # and is written in (2); modes of the workspace (4) and of `threads` (1)
+    "newfstatat": 59,
+    # the storage's id; the record and its generations, twice, which are missing (4); directories that are missing,
+    # those above, and themselves once they are made (16); the lock (3) and that of all threads (2); rendered bytes (4);
+    # the workspace (6); what an apply before this one kept, or named a generation (2); the record of what was meant; the
+    # mode of `threads`
+    "openat2": 40,
+    # the configuration (2), the storage, which uids there are, and 4 files with 3 records, under temporary names
+    "openat": 11,
+    "write": 7,
+    "read": 5,  # the id (2), which uids there are, and the record of what was meant (2), whose place another takes
+    "mkdirat": 5,  # the workspace, a directory in it, and of the state: the thread's, `generations`, the generation
+    "fchownat": 6,  # the workspace, a directory and 4 files
+    "renameat2": 6,  # 4 files, the record of what is meant, the generation
+    "renameat": 1,  # the record
+    "fstatfs": 5,  # may other hosts mount it (2)? is there a disk (3)?
+    "getdents64": 2,  # the leftovers of a killed apply
+    "lseek": 1,
+    "fcntl": 9,
+    "statx": 1,
+    "readlink": 2,
+    "flock": 4,  # the thread, and what threads share: taken and let go
+    "close": 44,
+}
+"""The system calls of an apply that makes a thread, in the same profile: no file twice, no directory for each file."""
+
+WAITS = {"io_submit": 3, "fsync": 2}
+"""Its five waits for a disk: three are for many files at once."""
+WAITS_IN_MEMORY = {"fsync": 16}
+"""What is waited for: 7 files, and 9 directories in which names changed."""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_new_thread_costs_so_many_calls(world: World, memory_path: Path) -> None:
+    assert counted(world, "new", program=MADE) == Counter(MAKE) + Counter(WAITS)
+    assert counted(World(memory_path / "world"), "new", program=MADE) == Counter(MAKE) + Counter(WAITS_IN_MEMORY)
