@@ -16,7 +16,7 @@ from solven_env.errors import SandboxError, SolvenError, StoreError, UsageError,
 from solven_env.packages import store
 from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.reconcile.model import parents
-from solven_env.run import launch, witnesses
+from solven_env.run import launch
 from solven_env.run.launch import Site, Stacked
 from solven_env.sandbox import backends
 from solven_env.sandbox.request import Request
@@ -209,6 +209,8 @@ def _apply(thread: Thread, request: Request, progress: Callable[[str], None]) ->
 
 def _again(known: _Prepared, request: Request, progress: Callable[[str], None]) -> Launch | None:
     """The launch of a request by what a former one has found; None where that does not hold any more."""
+    from solven_env.run import witnesses  # of which a process that starts one command has no use
+
     thread, chosen = known.thread.anew(), known.chosen
     record = chosen.record
     try:
@@ -246,6 +248,8 @@ def _launch(prepared: _Prepared, thread: Thread, request: Request, had: _Had) ->
 
 def _looked_at(prepared: _Prepared) -> _Prepared:
     """The same with its witnesses as they are now; unseen if they cannot be looked at, or if it does not last."""
+    from solven_env.run import witnesses
+
     found = prepared._replace(witnesses=_witnesses(prepared), seen=None)
     if any(layer.is_new or layer.to_install for _, layer in found.had.begun.values()):
         return found
@@ -256,6 +260,8 @@ def _looked_at(prepared: _Prepared) -> _Prepared:
 
 def _witnesses(prepared: _Prepared) -> tuple[Witness, ...]:
     """The facts that it was made from, beside the record and the storage."""
+    from solven_env.run import witnesses
+
     thread, chosen, had = prepared.thread, prepared.chosen, prepared.had
     return (
         *witnesses.of_thread(thread),

@@ -62,11 +62,13 @@ def changed(world: World, found: list[str]) -> bool:
     return len(found) > before
 
 
-def test_two_commands_find_everything_and_the_third_looks_only_whether_it_holds(bare: World, found: list[str]) -> None:
-    warm(bare, found)
+def test_two_commands_find_everything_and_the_third_looks_only_whether_it_holds(
+    either: World, found: list[str]
+) -> None:
+    warm(either, found)
     assert found == ["t1", "t1"]
-    assert bare.out("echo $SOLVEN_ENV_CWD $A", env={"A": "given"}) == "/ given\n"
-    assert bare.out("pwd; echo $SOLVEN_ENV_CWD", cwd="/tmp") == "/tmp\n/tmp\n"
+    assert either.out("echo $SOLVEN_ENV_CWD $A", env={"A": "given"}) == "/ given\n"
+    assert either.out("pwd; echo $SOLVEN_ENV_CWD", cwd="/tmp") == "/tmp\n/tmp\n"
     assert found == ["t1", "t1"]
 
 
