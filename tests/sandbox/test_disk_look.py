@@ -42,7 +42,8 @@ def test_neither_depth_nor_closed_directories_hide_anything(tmp_path: Path) -> N
         directory = below
     with open(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=directory), "wb") as file:
         file.write(bytes(100 * KIB))
-    os.fchmod(directory, 0)
+    if os.geteuid() == 0:  # whom nothing is closed to
+        os.fchmod(directory, 0)
     os.close(directory)
     taken = Look(is_local=True)
     found = taken.take(Tree(str(tmp_path)), float("inf"))
