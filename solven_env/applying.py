@@ -23,7 +23,7 @@ from solven_env.run import execute, missing_programs, relocking
 from solven_env.sandbox import backends
 from solven_env.system import directories
 from solven_env.system.failures import shown
-from solven_env.threads import generations, noting, planning, uids
+from solven_env.threads import generations, noting, planning, sessions, uids
 from solven_env.threads.many import Once
 from solven_env.workspace.storage import check_readers
 
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 _COLLECTED = 20
 """Number of times that the builds of one apply are found, and gone when they are to be used."""
+_PAGE = 4096
+"""The bytes by which a file, and the directory that it is in, may take more on disk than they hold."""
 _OPENINGS = 10_000
 """Closed directories that an apply opens at most: commands may close them again as fast."""
 
@@ -107,6 +109,7 @@ def apply(
 
             coming = noting.foresee(found, record, wanted.needs, computed.desired.builds)
             about = _about(wanted.cause)
+            _make_room(found, record, computed.changes)
             applied = apply_plan(computed, owned.create_root, found.state, fresh, renew, about, coming.added)
         found.close_to_others()
     carried += coming.dropped
@@ -131,6 +134,18 @@ def apply(
         carried=tuple(carried),
         to_carry=to_carry,
     )
+
+
+def _make_room(found: Thread, record: Record | None, changes: Sequence[Change]) -> None:
+    """Have a session whose disk is limited know that what is written now is not its own."""
+    if record is None or not record.generation or not record.settings["limits"].get("disk"):
+        return
+    grown = [
+        (change.after.size if change.after else 0) - (change.before.size if change.before else 0)
+        for change in changes
+        if not lies_on_host(change)
+    ]
+    sessions.make_room(found, record, sum(each + 2 * _PAGE for each in grown if each >= 0))
 
 
 def _check_disk(found: Thread, together: Together) -> None:
@@ -182,6 +197,7 @@ def recover(
                     with found.state.place(posixpath.dirname(gift.kept.kept)) as place:
                         root.check_way_out(path, place)
             refuse_conflicts(computed, "Move")
+            _make_room(found, record, computed.changes)
             applied = apply_plan(
                 computed,
                 owned.create_root,

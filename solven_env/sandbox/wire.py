@@ -8,7 +8,8 @@
                                             ◄─ exited     or failed
 
 When the launcher's end is closed, the command is killed. Whoever wants to know how the session is asks on a connection
-of its own, `status ─►`, and gets `◄─ status`.
+of its own, `status ─►`, and gets `◄─ status`. An apply that is about to write in the workspace says `room ─►` on one,
+with the number of bytes, and gets `◄─ status` too.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     """A document and the command's streams."""
 
 _LARGEST_ANSWER = 65536
+_ROOM = b"room "
 _DESCRIPTOR = struct.Struct("i")
 _FORMAT = 2  # of marshal: every Python reads it
 
@@ -72,8 +74,17 @@ def send_question(connection: Socket) -> None:
         connection.send(b"status")
 
 
-def receive_request(connection: Socket) -> Request | Literal["status"] | None:
-    """A request, whose streams the caller closes; None when the launcher is gone, or says something else."""
+def send_room(connection: Socket, size: int) -> None:
+    """Say how many bytes are about to be written that are not the session's."""
+    with suppress(BrokenPipeError, ConnectionResetError):
+        connection.send(_ROOM + str(size).encode())
+
+
+def receive_request(connection: Socket) -> Request | Literal["status"] | int | None:
+    """A request, whose streams the caller closes, or a number of bytes that are not the session's.
+
+    None when the launcher is gone, or says something else.
+    """
     try:
         message, descriptors = receive_descriptors(connection, 4)
     except ConnectionResetError:
@@ -81,6 +92,8 @@ def receive_request(connection: Socket) -> Request | Literal["status"] | None:
     try:
         if message == b"status" and not descriptors:
             return "status"
+        if message.startswith(_ROOM) and not descriptors:
+            return int(message[len(_ROOM) :])
         if message == b"request" and len(descriptors) == 4:
             written, stdin, stdout, stderr = descriptors
             with open(written, "rb", closefd=False) as file:

@@ -1,4 +1,4 @@
-"""What all threads take of this host's disk together, and the bound that the host configuration sets to that.
+"""The disk that all threads of this host take together, and the bound that the host configuration sets to that.
 
 Counted are the layers of all threads, and the workspaces of storages that this host has met and that lie on its own
 file systems. To look at all of them takes seconds where there are thousands of threads, so that the sum is noted in the

@@ -39,6 +39,12 @@ def is_live(called: str) -> bool:
     return any(find(each).look(called, runtime) is not None for each in BACKENDS)
 
 
+def make_room(thread: Thread, record: Record, size: int) -> None:
+    """Tell the thread's session, where there is one, that an apply is about to write so many bytes in the workspace."""
+    if thread.storage_id and size:
+        find(record.settings["backend"]).make_room(name(thread, record), str(directories.runtime()), size)
+
+
 def stop(thread: str, storage: str | Path | None) -> bool:
     """End the thread's session on this host, with all its commands; whether there was one.
 

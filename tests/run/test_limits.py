@@ -12,6 +12,7 @@ import solven_env
 from solven_env.sandbox.cgroups import find_parent
 from solven_env.sandbox.limits import Reached
 from tests.profiles import write_profile
+from tests.sandbox.running import wait_for_file
 
 if TYPE_CHECKING:
     from tests.run.world import World
@@ -104,6 +105,19 @@ def test_the_api_tells_which_limit_it_was(world: World) -> None:
     told: list[Reached] = []
     assert solven_env.run("t1", ["sleep", "600"], storage=world.storage, on_limit=told.append) == 124
     assert told == [Reached("wall_time", "1 s")]
+
+
+def test_what_an_apply_writes_is_not_the_commands(world: World) -> None:
+    limit(world, {"disk": "256KiB"})
+    go, up = world.workspace() / "go", world.workspace() / "up"
+    running = world.start(
+        "run", "t1", "--", "sh", "-c", "touch /up; until [ -e /go ]; do sleep 0.02; done; sleep 0.6; exit 7"
+    )
+    wait_for_file(up)
+    world.profile = write_profile(world.profile, {"big": "x" * 500_000}, sandbox={"limits": {"disk": "256KiB"}})
+    world.apply()
+    go.touch()
+    assert running.wait() == 7
 
 
 def test_a_record_of_an_earlier_version_has_no_new_limits(world: World) -> None:

@@ -91,6 +91,12 @@ class Backend(Protocol):
     def look(self, session: str, runtime_dir: str) -> SessionState | None:
         """The state of a session; None without one. It never waits long."""
 
+    def make_room(self, session: str, runtime_dir: str, size: int) -> None:
+        """Tell a session, where there is one, that an apply is about to write so many bytes in the workspace.
+
+        They do not count for the limit of disk. It never waits long.
+        """
+
     def stop_all(self, owner: str, runtime_dir: str) -> bool:
         """End the sessions whose names begin with `owner` and `/`, with all their commands; whether there was one."""
 

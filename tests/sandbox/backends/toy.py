@@ -73,6 +73,10 @@ def look(_: str, __: str) -> SessionState | None:
     return None
 
 
+def make_room(_: str, __: str, ___: int) -> None:
+    return None
+
+
 def stop_all(_: str, __: str) -> bool:
     return False
 

@@ -130,6 +130,13 @@ def look(session: str, runtime_dir: str) -> SessionState | None:
     return control.look(session, runtime_dir)
 
 
+def make_room(session: str, runtime_dir: str, size: int) -> None:
+    """Have the session's watch of the disk leave out what an apply writes."""
+    from solven_env.sandbox.backends.bubblewrap import control
+
+    control.make_room(session, runtime_dir, size)
+
+
 def stop_all(owner: str, runtime_dir: str) -> bool:
     """End the owner's sessions, in whatever state their holders are."""
     from solven_env.sandbox.backends.bubblewrap import control

@@ -52,6 +52,26 @@ def _look(directory: int, name: str) -> SessionState | None:
     return None
 
 
+def make_room(session: str, runtime_dir: str, size: int) -> None:
+    """Tell the session, where there is one, that so many bytes are about to be written that are not its own.
+
+    A holder that does not answer in time, or of a release that does not know this, counts them as its own.
+    """
+    directory = runtime.find_directory(runtime_dir)
+    if directory is None:
+        return
+    try:
+        connection = runtime.connect(directory, runtime.socket_name(session), patience=_PATIENCE)
+        if connection is not None:
+            with closing(connection):
+                wire.send_room(connection, size)
+                wire.receive(connection)
+    except TimeoutError:
+        pass
+    finally:
+        os.close(directory)
+
+
 def stop(session: str, runtime_dir: str) -> bool:
     """End the session with all its commands, whatever state its holder is in; whether there was one.
 

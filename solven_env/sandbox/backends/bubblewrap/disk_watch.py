@@ -107,16 +107,11 @@ def widen(lookouts: dict[int, Lookout], poll: select.epoll, plan: LaunchPlan, de
 
 def order(lookouts: dict[int, Lookout], allowed: Collection[int]) -> None:
     """Tell all lookouts how much the session's commands may have added, each by its own account; none are watched."""
-    total = added(lookouts)
+    total = sum(lookout.added for lookout in lookouts.values())
     for lookout in lookouts.values():
         others = total - lookout.added
         rooms = [max(0, each - others) for each in allowed]
         _send(lookout, min(rooms, default=_NOBODY), max(rooms, default=_NOBODY))
-
-
-def added(lookouts: dict[int, Lookout]) -> int:
-    """The bytes that the session has added, as far as was told."""
-    return sum(lookout.added for lookout in lookouts.values())
 
 
 def _begin(*, is_local: bool) -> Lookout:

@@ -75,7 +75,7 @@ def check_disk(running: Running, added: int, *, is_exact: bool) -> None:
     """
     if running.disk_allowed is None or running.limits.disk is None:
         return
-    if added > running.disk_allowed or added >= disk_look.UNKNOWN:
+    if added > running.disk_allowed or added >= disk_look.UNKNOWN // 2:
         running.has_filled_disk = True
         kill(running, KILLED)
     elif is_exact:

@@ -43,6 +43,7 @@ _DESCRIPTORS_A_COMMAND = 9
 class Session:
     """All that the holder knows. `clients`, `ending` and `watched` map descriptors: a connection's, and to that one a
     first process's pidfd and what a `Watch` waits for. `lookouts` are by the descriptors of their channels.
+    `others_wrote` are bytes in the thread's directories that an apply answers for.
 
     `room` is how many clients there are descriptors for; more wait until one leaves. `kept_until` is when a session
     without commands ends.
@@ -58,6 +59,7 @@ class Session:
         self.ending: dict[int, int] = {}
         self.watched: dict[int, int] = {}
         self.lookouts: dict[int, Lookout] = {}
+        self.others_wrote = 0
         self.roots = session_roots.Roots(self.poll, unprivileged=unprivileged)
         self.cgroups = cgroups.find_parent()
         cgroups.clear(self.cgroups, name)  # what a killed holder has left
@@ -140,9 +142,12 @@ def _hear(session: Session, client: int) -> None:
         ending.kill(running, ending.KILLED)
         return
     request = wire.receive_request(connection)
-    if request == "status":
+    if isinstance(request, int):
+        session.others_wrote += request
+        _order_lookouts(session)
+    if isinstance(request, int | str):
         _tell_status(session, connection)
-    if request is None or request == "status":
+    if request is None or isinstance(request, int | str):
         _part(session, client)
         return
     document, streams = request
@@ -254,8 +259,13 @@ def _watch_disk(session: Session, where: str, limit: int | None) -> None:
 def _bound_disk(session: Session, running: Running) -> None:
     """Allow a command that begins when there is too much already what is there; the next look says how much."""
     limit = running.limits.disk
-    if limit is not None and sum(each.added for each in session.lookouts.values()) > limit:
+    if limit is not None and _added(session) > limit:
         running.disk_allowed = disk_look.UNKNOWN
+
+
+def _added(session: Session) -> int:
+    """The bytes that the session's commands have added, as far as was told."""
+    return sum(each.added for each in session.lookouts.values()) - session.others_wrote
 
 
 def _hear_lookout(session: Session, descriptor: int) -> None:
@@ -272,7 +282,7 @@ def _hear_lookout(session: Session, descriptor: int) -> None:
         return
     is_exact = all(each.is_exact for each in session.lookouts.values())
     for running in watched:
-        ending.check_disk(running, disk_watch.added(session.lookouts), is_exact=is_exact)
+        ending.check_disk(running, _added(session), is_exact=is_exact)
     _order_lookouts(session)
 
 
@@ -282,8 +292,9 @@ def _order_lookouts(session: Session, *beside: int) -> None:
         return
     from solven_env.sandbox.backends.bubblewrap import disk_watch
 
-    allowed = [each.disk_allowed for _, each in session.clients.values() if each and each.verdict is None]
-    disk_watch.order(session.lookouts, [*beside, *(each for each in allowed if each is not None)])
+    running = [each.disk_allowed for _, each in session.clients.values() if each and each.verdict is None]
+    allowed = [*beside, *(each for each in running if each is not None)]
+    disk_watch.order(session.lookouts, [each + session.others_wrote for each in allowed])
 
 
 def _begin_to_count(session: Session, where: str) -> int | None:

@@ -107,6 +107,10 @@ def look(_: str, __: str) -> SessionState | None:
     return None
 
 
+def make_room(_: str, __: str, ___: int) -> None:
+    """Nothing: it watches no disk."""
+
+
 def stop_all(_: str, __: str) -> bool:
     """False: it has no sessions."""
     return False
