@@ -88,7 +88,7 @@ def _ask(threads: Sequence[str], storage: str | None, *, keep_workspace: bool) -
 
 
 def _size(threads: Sequence[str], storage: str | None) -> str:
-    """What a few threads take on disk, where it can be told."""
+    """Words for the disk that a few threads take, where it can be told."""
     from contextlib import suppress
 
     from solven_env.errors import SolvenError

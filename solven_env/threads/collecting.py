@@ -45,9 +45,11 @@ _RACY = 2.0
 _YOUNG = 24 * 3600.0
 """Seconds that shared bytes stay where other hosts' applies may be about to name them."""
 
-_KEY = re.compile(rb"[a-z]+-[0-9a-f]{40}(?![0-9a-f])")
-_INSTANCE = re.compile(rb"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
-_DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_NAME = re.compile(rb'"((?:sha256:|[a-z]+-)?)([0-9a-f]{32,64})"')
+"""A digest, the key of a build or an instance of one, as a record has them."""
+_INSTANCE, _DIGEST = 32, 64
+"""Hexadecimal digits of an instance of a build, and of the SHA-256 of bytes."""
+_WRITTEN = f'"format": {FORMAT},'.encode()
 _SHARED = ("rendered", "locks")
 
 
@@ -331,6 +333,8 @@ class _Collecting:
             self._leave(str(self._cache / "builds"), why)
             return
         chosen = self._spare()
+        if not chosen:
+            return
         with ExitStack() as stack:
             free = [build for build in chosen if garbage.held_off(stack, build)]
             self.look()
@@ -491,7 +495,7 @@ def _see(
     for number in set(numbers) - former.keys():
         found = state.get(f"{_generation(name, number)}/record.json")
         if found is not None:  # else an apply has begun it
-            former[number] = None if _fields(found.value)[1] == _NEWER else _named(found.value)
+            former[number] = None if _is_newer(found.value) else _named(found.value)
     if None in former.values():
         problem = _NEWER
     if stored is None and former:
@@ -515,6 +519,10 @@ def _see(
 _NEWER = "a newer solven-env wrote its record"
 
 
+def _is_newer(text: bytes) -> bool:
+    return _WRITTEN not in text and _fields(text)[1] == _NEWER
+
+
 def _fields(text: bytes | None) -> tuple[Mapping[str, Any], str]:
     """The fields of a record, and why they cannot be told."""
     if text is None:
@@ -536,8 +544,11 @@ def _number(value: object) -> int:
 
 
 def _named(text: bytes) -> _Named:
-    found = (_KEY.findall(text), _INSTANCE.findall(text), _DIGEST.findall(text))
-    return _Named(*(frozenset(intern(each.decode()) for each in names) for names in found))
+    found = set(_NAME.findall(text))
+    keys = (intern((kind + digest).decode()) for kind, digest in found if kind.endswith(b"-"))
+    instances = (intern(digest.decode()) for kind, digest in found if not kind and len(digest) == _INSTANCE)
+    digests = (intern(digest.decode()) for _, digest in found if len(digest) == _DIGEST)
+    return _Named(frozenset(keys), frozenset(instances), frozenset(digests))
 
 
 def _joined(named: Iterable[_Named], field: str) -> frozenset[str]:

@@ -50,11 +50,11 @@ def delete(
         if not keep_workspace:
             storages.check_removable(thread.root, name)
         lives = _lives(thread)
-        freed = _end(thread)
+        freed = _end(thread, has_lived=bool(lives))
         freed += thread.state.discard(f"threads/{name}/generations")
         freed += thread.state.discard(record_key(name))
         if _lives(thread) or any(map(sessions.is_live, lives)):  # a command has begun since
-            freed += _end(thread)
+            freed += _end(thread, has_lived=True)
         uid = storages.workspace_owner(thread.root, name)
         if not keep_workspace:
             freed += storages.remove_workspace(thread.root, name)
@@ -81,9 +81,10 @@ def _lives(thread: Thread) -> list[str]:
     return [f"{known_as}/{name}/{incarnation}" for incarnation in found]
 
 
-def _end(thread: Thread) -> int:
-    """End the thread's session on this host and remove its layers there; the bytes that were freed."""
+def _end(thread: Thread, *, has_lived: bool) -> int:
+    """End the thread's session on this host, if it can have one, and remove its layers there; the bytes freed."""
     if not thread.storage_id:
         return 0
-    sessions.end(thread)
+    if has_lived:
+        sessions.end(thread)
     return garbage.remove_layers(directories.data(), thread.storage_id, thread.name)

@@ -1,6 +1,6 @@
 """Collections against applies, commands, rollbacks and deletions in a loop: nothing goes that is used.
 
-`SOLVEN_ENV_TEST_COLLECTIONS` says how many; 30 unless it does.
+`SOLVEN_ENV_TEST_COLLECTIONS` says how many; 12 unless it does.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     import pytest
 
-ROUNDS = int(os.environ.get("SOLVEN_ENV_TEST_COLLECTIONS", "30"))
-THREADS = ("t1", "t2", "t3")
+ROUNDS = int(os.environ.get("SOLVEN_ENV_TEST_COLLECTIONS", "12"))
+THREADS = ("t1", "t2")
 
 
 def test_nothing_is_taken_that_is_used(memory_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +32,7 @@ def test_nothing_is_taken_that_is_used(memory_path: Path, monkeypatch: pytest.Mo
     finally:
         ended.touch()
         statuses = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in (*lives, other)]
-    assert statuses == [0] * 4
+    assert statuses == [0] * 3
     assert collected > 0
     for thread in THREADS:
         if (storage / "threads" / thread).exists():
@@ -41,4 +41,4 @@ def test_nothing_is_taken_that_is_used(memory_path: Path, monkeypatch: pytest.Mo
     assert store.keys(directories.cache()) == ()
     for left in ("rendered", "locks", "threads"):
         assert list((storage / ".solven-env" / left).iterdir()) == []
-    assert list((directories.data() / "layers").glob("*/*")) == []
+    assert {path.name for path in (directories.data() / "layers").glob("*/*")} <= {".gone"}

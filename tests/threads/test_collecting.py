@@ -153,7 +153,7 @@ def test_all_of_a_thread_that_is_gone_goes(storage: Path) -> None:
     assert {("layer", "t1"), ("uid", "t1"), ("build", "")} <= set(found)
     assert builds() == {"2.0.0"}
     assert claims.claimed(directories.data()) == {}
-    assert {path.name for path in (directories.data() / "layers" / known_as).iterdir()} <= {"t2"}
+    assert {path.name for path in (directories.data() / "layers" / known_as).iterdir()} <= {"t2", ".gone"}
 
 
 def lose_record(storage: Path) -> None:
@@ -344,7 +344,7 @@ def test_leftovers_of_killed_processes(storage: Path) -> None:
     builds_place = directories.cache() / "builds"
     for path in (
         builds_place / f".new-{key_of('2.0.0')}-abcd/tree",
-        directories.data() / "layers" / known_as / ".new-t9-abcd/inner",
+        directories.data() / "layers" / known_as / ".gone/t9-abcd/inner",
         storage / ".solven-env/threads/t1/gone/x",
         storage / ".solven-env/threads/t8",
         directories.cache() / "scratch/lock-x",
@@ -356,7 +356,7 @@ def test_leftovers_of_killed_processes(storage: Path) -> None:
     gc()
     assert [path for path in builds_place.iterdir() if path.name.startswith(".new-")] == []
     assert [path.name for path in (storage / ".solven-env/threads").iterdir()] == ["t1"]
-    assert not [*(directories.data() / "layers").rglob(".new-*"), *storage.rglob("gone/*")]
+    assert not [*(directories.data() / "layers").rglob(".gone/*"), *storage.rglob("gone/*")]
     assert not [*(directories.cache() / "scratch").glob("lock-*")]
 
 
