@@ -315,7 +315,9 @@ def _status(found: Thread, source: ProfileSource | None, inputs: Mapping[str, st
         builds=tuple(build["key"] for build in computed.desired.builds.values()),
         added=found.added(record, drift.desired.builds),
         missing_links=found.missing_links(record.settings, optional=True),
-        unenforced=execute.unenforced(record),
+        unenforced=found.looks.at(
+            ("unenforced", id(record.settings)), lambda: (record.settings, execute.unenforced(record))
+        )[1],
         session=sessions.look(found, record),
         remarks=(*builds.remarks(computed.desired.builds), *relocking.remarks(found.name, drift.behind)),
         carried=coming.done,

@@ -6,6 +6,7 @@ An agent writes there. So names of directories are what is read, and small files
 
 from __future__ import annotations
 
+import functools
 import os
 
 from solven_env.errors import WorkspaceError
@@ -73,6 +74,7 @@ def look(build: Build, own: Path) -> Added:
     return Added(build.kind, tuple(packages), found.is_complete)
 
 
+@functools.lru_cache(maxsize=16)  # a process reads them once: a build that is changed in place is damaged
 def brought(build: Build) -> tuple[Installed, ...]:
     """The packages that a build brings."""
     with Root(os.open(build.tree, READ_DIRECTORY), None) as tree:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+from pathlib import Path
 
 from solven_env.system.blocks import suppress
 from solven_env.system.durable import make_directory
@@ -25,8 +26,6 @@ from solven_env.system.publishing import make_private, refusals_told
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from solven_env.packages.store import Build
     from solven_env.sandbox.backends.protocol import Backend
 
@@ -118,7 +117,7 @@ def own(home: Home, build: Build, backend: Backend) -> Path:
 
 def own_at(home: Home, place: Place, backend: Backend) -> Path:
     """The same of the layer that has this name."""
-    return home.path / place.name / ("upper" if backend.HAS_MOUNTS else "copy")
+    return Path(f"{home.path}/{place.name}/{'upper' if backend.HAS_MOUNTS else 'copy'}")
 
 
 def present(home: Home, kind: str) -> Place | None:
@@ -128,7 +127,7 @@ def present(home: Home, kind: str) -> Place | None:
     """
     with suppress(OSError):
         named = _parse(os.readlink(present_link(home, kind)))
-        if named is not None and named.kind == kind and (home.path / named.name).is_dir():
+        if named is not None and named.kind == kind and os.path.isdir(f"{home.path}/{named.name}"):
             return named
     return max((each for each in places(home) if each.kind == kind), key=lambda each: used(home, each), default=None)
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from solven_env.profile.source import ProfileSource
 
     _Key: TypeAlias = tuple[bytes, str, tuple[tuple[str, str], ...], str, tuple[SectionKind, ...]]
-    """What a profile is resolved from: text, name, values of inputs, thread, ecosystems."""
+    """Parts that a profile is resolved from: text, name, values of inputs, thread, ecosystems."""
 
 _THREAD = re.compile(r"\bthread\b")
 _ANY_THREAD = "example"

@@ -61,7 +61,7 @@ def observe(
 
 
 class _Top(NamedTuple):
-    """What one listing of the workspace tells: most places of mounts are absent or directories directly in it.
+    """Names and kinds directly in the workspace, from one listing: most places of mounts are absent, or stand there.
 
     `names` are None where there are too many, or they could not be listed: then each place is looked at.
     """

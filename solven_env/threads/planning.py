@@ -6,6 +6,7 @@ import os
 import stat
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import LockError, PlatformError, ProfileError, StateError, UsageError, raise_together
@@ -197,7 +198,7 @@ def plan(
     needed = tuple(_needed(thread, need, build, record, backend) for need, build in found)
     targets = {name: row.TARGET for name, row in ECOSYSTEMS.items()}
     like = record and _without_own(record)
-    host = HostFacts(_sources(asked, record), targets, needed, builds.texts(needs), pairs())
+    host = HostFacts(_sources(thread, asked, record), targets, needed, builds.texts(needs), pairs())
     asked = _desired_here(asked, like, host)
     root = thread.open_root()
     with root or nullcontext():
@@ -219,9 +220,7 @@ def _desired_here(wanted: Desired, record: Record | None, host: HostFacts) -> De
 
 
 class _Exactly:
-    """What was observed, equal to nothing that differs in any way: states are equal that differ in their bytes only
-    for want of these.
-    """
+    """Observed states, equal only to those that differ in nothing: two states are equal already if one lacks bytes."""
 
     def __init__(self, observed: Observed) -> None:
         self.observed = observed
@@ -254,10 +253,10 @@ class _Sources:
         return self.states[source]
 
 
-def _sources(asked: Desired, record: Record | None) -> _Sources:
+def _sources(thread: Thread, asked: Desired, record: Record | None) -> _Sources:
     mounts = (*asked.settings["mounts"], *(record.settings["mounts"] if record and record.generation else ()))
     sources = {each["source"] for each in mounts if each["kind"] == "bind"}
-    return _Sources({source: _mounted_upon(source) for source in sources})
+    return _Sources({each: thread.looks.at(("source", each), partial(_mounted_upon, each)) for each in sources})
 
 
 def _with_versions(change: Change, computed: Plan, needs: Sequence[Need], thread: Thread) -> Change:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class Looks:
-    """What was looked at on this host for one call of the API: once, for however many threads it is.
+    """Things of this host that one call of the API has looked at: once, for however many threads it is.
 
     >>> looks = Looks()
     >>> looks.at("answer", lambda: 42), looks.at("answer", lambda: 43)
@@ -48,7 +48,7 @@ class Looks:
         self._seen: dict[Hashable, Any] = {}
 
     def at(self, key: Hashable, look: Callable[[], _Seen]) -> _Seen:
-        """What `look` saw; two threads that ask at the same time may both look."""
+        """Give what `look` saw; two threads that ask at the same time may both look."""
         if key not in self._seen:
             self._seen[key] = look()
         seen: _Seen = self._seen[key]
