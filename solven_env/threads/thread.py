@@ -48,11 +48,15 @@ class Looks:
         self._seen: dict[Hashable, Any] = {}
 
     def at(self, key: Hashable, look: Callable[[], _Seen]) -> _Seen:
-        """Give what `look` saw; two threads that ask at the same time may both look."""
-        if key not in self._seen:
-            self._seen[key] = look()
-        seen: _Seen = self._seen[key]
-        return seen
+        """Give what `look` saw; two threads that ask at the same time may both look.
+
+        What was seen before `forget` is not remembered after it.
+        """
+        seen = self._seen
+        if key in seen:
+            found: _Seen = seen[key]
+            return found
+        return seen.setdefault(key, look())  # type: ignore[no-any-return]
 
     def forget(self) -> None:
         """Have all looked at again: something was made, or is not there any more."""
