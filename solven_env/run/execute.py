@@ -142,9 +142,11 @@ class Commands:
                 return ready
         before = _looked_at(known) if known is not None else None
         found, prepared = _apply(Thread.find(self.thread, self.storage), request, progress)
-        now = _looked_at(prepared) if before is not None else None
-        is_same = now is not None and before is not None and now[-2:] == before[-2:]
-        self._known[asked] = now if now is not None and is_same else prepared
+        if before is not None and _lasts(prepared):
+            now = _looked_at(prepared)
+            if now.seen is not None and now[-2:] == before[-2:]:
+                prepared = now
+        self._known[asked] = prepared
         return found
 
 
@@ -246,13 +248,16 @@ def _launch(prepared: _Prepared, thread: Thread, request: Request, had: _Had) ->
     )
 
 
+def _lasts(prepared: _Prepared) -> bool:
+    """False while a layer has just been begun, or still wants packages: the next command finds something else."""
+    return not any(layer.is_new or layer.to_install for _, layer in prepared.had.begun.values())
+
+
 def _looked_at(prepared: _Prepared) -> _Prepared:
-    """The same with its witnesses as they are now; unseen if they cannot be looked at, or if it does not last."""
+    """The same with its witnesses as they are now; unseen if they cannot be looked at."""
     from solven_env.run import witnesses
 
     found = prepared._replace(witnesses=_witnesses(prepared), seen=None)
-    if any(layer.is_new or layer.to_install for _, layer in found.had.begun.values()):
-        return found
     with suppress(OSError, SolvenError):
         return found._replace(seen=witnesses.see(found.thread.anew(), found.witnesses))
     return found
