@@ -150,10 +150,15 @@ def _apply(
     refuse_closed(plan)
     key = record_key(plan.thread)
     locks = {lock_key(digest): text for digest, text in plan.desired.locks.items()}
-    lost = [Write(name, text, contents.ANY) for name, text in locks.items() if not state.holds(name, text)]
+    is_noop = not plan.changes and plan.is_recorded
+    lost = [
+        Write(name, text, contents.ANY)
+        for name, text in locks.items()
+        if not state.holds(name, text, renew=not is_noop)
+    ]
     written = {each.key for each in lost}
     again = tuple(name for name, build in base.builds.items() if lock_key(build["lock"]) in written)
-    if not plan.changes and plan.is_recorded:
+    if is_noop:
         state.write(lost)
         if base._replace(added=added) != plan.base:
             contents.put(state, key, base._replace(added=added).dump())

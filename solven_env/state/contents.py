@@ -65,11 +65,15 @@ class StateStore(Protocol):
         `compare_and_swap`; what was written before one stays.
         """
 
-    def size(self, key: str) -> int | None:
-        """Size of a key's value in bytes; None when it has none."""
+    def size(self, key: str, *, renew: bool = ...) -> int | None:
+        """Size of a key's value in bytes; None when it has none.
 
-    def holds(self, key: str, data: bytes) -> bool:
-        """True where the value of a key is this."""
+        With `renew` a record is about to name it: where other hosts share the storage, an old value looks young
+        afterwards, so that they do not collect it.
+        """
+
+    def holds(self, key: str, data: bytes, *, renew: bool = ...) -> bool:
+        """True where the value of a key is this. `renew` as of `size`."""
 
     def list(self, prefix: str) -> tuple[str, ...]:
         """The keys that begin with this text, sorted."""
@@ -156,4 +160,4 @@ def lacking(state: StateStore, values: Mapping[str, bytes]) -> list[Write]:
 
     A storage that lost the bytes of a file gives it back empty or cut off. Other damage is found when they are read.
     """
-    return [Write(key, data, ANY) for key, data in values.items() if state.size(key) != len(data)]
+    return [Write(key, data, ANY) for key, data in values.items() if state.size(key, renew=True) != len(data)]

@@ -389,6 +389,12 @@ def test_bytes_are_left_for_a_day_where_other_hosts_share(storage: Path) -> None
         assert len(list(rendered.iterdir())) == 3
         for path in (place / ".solven-env/rendered").iterdir():
             os.utime(path, (0, 1_000_000_000))
+        apply(place, "t1", "1.0.0")  # takes them as they are
+        shutil.rmtree(storage / ".solven-env/threads/t1")  # as a host sees it that looked before
+        solven_env.gc()
+        assert len(list(rendered.iterdir())) == 3
+        for path in (place / ".solven-env/rendered").iterdir():
+            os.utime(path, (0, 1_000_000_000))
         solven_env.gc()
         assert list(rendered.iterdir()) == []
 
