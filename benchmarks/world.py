@@ -171,6 +171,7 @@ def slow(below: Path, at: Path, seconds: float, log: Path) -> Iterator[str]:
     words = [
         "strace",
         "-f",
+        "--seccomp-bpf",
         "-qq",
         "-o",
         str(log),
