@@ -57,6 +57,12 @@ class Cli:
 
 
 @pytest.fixture
+def tmp_path(memory_path: Path) -> Path:
+    """In memory: what commands say is asked here, and their tests waited for a disk."""
+    return memory_path
+
+
+@pytest.fixture
 def cli(tmp_path: Path) -> Cli:
     directory = tmp_path / "here"
     directory.mkdir()

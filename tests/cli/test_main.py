@@ -119,7 +119,7 @@ ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 def test_the_locale_changes_nothing(tmp_path: Path) -> None:
     said = {}
-    for name, environ in (("utf8", {"LC_ALL": "C.UTF-8"}), ("ascii", ASCII), ("posix", {**ASCII, "LC_ALL": "POSIX"})):
+    for name, environ in (("utf8", {"LC_ALL": "C.UTF-8"}), ("ascii", ASCII)):
         (place := tmp_path / name).mkdir()
         for file, text in (("prôfil.yaml", NAMES), ("vörlage.j2", "{{ thread }} ö\n"), ("quëlle", "ä\n")):
             (place / file).write_text(text, encoding="utf-8")
@@ -128,7 +128,7 @@ def test_the_locale_changes_nothing(tmp_path: Path) -> None:
         assert "stör/threads/t1/é/ü.txt".encode() in found
         assert "stör/threads/t1/é/ñeu".encode() in found
         assert (place / "äus/é/ü.txt").read_bytes() == "ÿ € grüß example €\n".encode()
-    assert said["utf8"] == said["ascii"] == said["posix"]
+    assert said["utf8"] == said["ascii"]
     assert [outcome[0] for outcome in said["utf8"]] == [0] * 11 + [2, 0, 2]
 
 
