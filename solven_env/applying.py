@@ -310,10 +310,11 @@ def _tell_missing(
     if not settings.get("programs"):
         return ()
     keys = [build["key"] for build in computed.desired.builds.values()]
-    # Threads of one profile have the same settings, and programs of the host do not come and go within a call.
-    _, missing = found.looks.at(
-        ("programs", id(settings), *keys), lambda: (settings, missing_programs.find(settings, found.storage, keys))
-    )
+    find = partial(missing_programs.find, settings, found.storage, keys)
+    # Threads of one profile may have the same settings, and programs of the host do not come and go within a call.
+    first, missing = found.looks.at(("programs", *keys), lambda: (settings, find()))
+    if first is not settings:
+        missing = find()
     if missing:
         together.tell(f"programs: {missing_programs.told(missing)}. {missing_programs.fix(missing)}")
     return missing
