@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 FILE, NAME = 4096, 512
 """Bytes that a file counts at least, and that each further name of it counts."""
-UNKNOWN = 1 << 62
-"""Bytes that are said of what cannot be looked at: more than any limit."""
 PACE = 500
 """Entries a second that a look asks a file system of other hosts for."""
 

@@ -16,6 +16,7 @@ import select
 import time
 
 from solven_env.sandbox import disk_look, wire
+from solven_env.sandbox.backends.bubblewrap.ending import UNKNOWN
 from solven_env.sandbox.disk_look import Look, Tree
 from solven_env.sandbox.launch_plan import Bind, Overlay
 from solven_env.system import syscalls
@@ -186,7 +187,7 @@ def _serve(channel: Socket, watch: _Watching) -> None:
             told = (watch.added, watch.is_exact)
             channel.send(wire.pack(told))
             if not watch.is_exact:
-                watch.look(disk_look.UNKNOWN)
+                watch.look(UNKNOWN)
 
 
 class _Watching:
@@ -240,7 +241,7 @@ class _Watching:
         look.devices.update(self.devices)
         total += look.take_open(_processes())
         self.is_exact = total <= enough
-        self.added = max(0, total) if look.whole else disk_look.UNKNOWN
+        self.added = max(0, total) if look.whole else UNKNOWN
         self.looked = time.monotonic()
         self.cost = self.looked - began
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from solven_env.sandbox import cgroups, disk_look, limits
+from solven_env.sandbox import cgroups, limits
 from solven_env.sandbox.backends.bubblewrap import bwrap, counting
 from solven_env.system.plain import signal
 from solven_env.typed import TYPE_CHECKING
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 TIMED_OUT = 124
 KILLED = 128 + signal.SIGKILL
+UNKNOWN = 1 << 62
+"""Bytes that are said of what cannot be looked at: more than any limit."""
 _LEEWAY = 1 << 20  # bytes that a command may still add which began when there was too much: a history, a log
 _NEVER = float("inf")
 
@@ -75,7 +77,7 @@ def check_disk(running: Running, added: int, *, is_exact: bool) -> None:
     """
     if running.disk_allowed is None or running.limits.disk is None:
         return
-    if added > running.disk_allowed or added >= disk_look.UNKNOWN // 2:
+    if added > running.disk_allowed or added >= UNKNOWN // 2:
         running.has_filled_disk = True
         kill(running, KILLED)
     elif is_exact:

@@ -14,7 +14,7 @@ import select
 import time
 
 from solven_env.errors import SandboxError, SolvenError
-from solven_env.sandbox import cgroups, disk_look, refusal, runtime, seccomp, signals, wire
+from solven_env.sandbox import cgroups, refusal, runtime, seccomp, signals, wire
 from solven_env.sandbox.backends.bubblewrap import counting, ending, session_roots, starting
 from solven_env.sandbox.launch_plan import decode_plan
 from solven_env.sandbox.network import attempts
@@ -260,7 +260,7 @@ def _bound_disk(session: Session, running: Running) -> None:
     """Allow a command that begins when there is too much already what is there; the next look says how much."""
     limit = running.limits.disk
     if limit is not None and _added(session) > limit:
-        running.disk_allowed = disk_look.UNKNOWN
+        running.disk_allowed = ending.UNKNOWN
 
 
 def _added(session: Session) -> int:
