@@ -113,9 +113,8 @@ class _Prepared(NamedTuple):
 class Commands:
     """The commands of one thread: what is found for the first of them serves the others as long as it holds.
 
-        >>> commands = Commands("thread-42", None)
-        >>> execute.run(commands.apply(Request(("true",)))).status
-        0
+        commands = Commands("thread-42", None)
+        ended = run(commands.apply(Request(("true",))))
 
     Each command looks at the record, the layers, the host's configuration and the rest of `witnesses`, and anything
     that is not as it was has everything found anew. Its builds are looked at for it alone, while it holds them. Nothing
