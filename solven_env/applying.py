@@ -21,6 +21,8 @@ from solven_env.reconcile.replacing import changed_meanwhile
 from solven_env.report import thread_report
 from solven_env.run import execute, missing_programs, relocking
 from solven_env.sandbox import backends
+from solven_env.state.contents import OnlyLookedError
+from solven_env.state.records import record_key
 from solven_env.system import directories
 from solven_env.system.failures import shown
 from solven_env.threads import generations, noting, planning, sessions, uids
@@ -76,11 +78,33 @@ def apply(
     call applies have the same `together`.
     """
     together = together or Together(progress, Once())
-    if found.record(recover=restore_record) is None:
+    is_new = not found.state.has(record_key(found.name))
+    if is_new and found.record(recover=restore_record) is None:
         wanting(found, None)
     check_readers(found.config.sandbox.group)
     found = found._replace(storage_id=together.once("storage", partial(found.settled, together.progress)).storage_id)
-    with noting.held(found, progress, wait=wait):
+    doing = partial(_apply, found, wanting, on_conflict, restore_record, wait, progress, together)
+    if is_new or restore_record:
+        return doing(to_look=False)
+    try:
+        return doing(to_look=True)
+    except OnlyLookedError:
+        return doing(to_look=False)
+
+
+def _apply(
+    found: Thread,
+    wanting: Callable[[Thread, Record | None], Wanted],
+    on_conflict: OnConflict,
+    restore_record: bool,
+    wait: float,
+    progress: Callable[[str], None],
+    together: Together,
+    *,
+    to_look: bool,
+) -> ThreadReport:
+    """Do as `apply`; OnlyLookedError, and nothing of the thread written, where it is held `to_look` and not in sync."""
+    with noting.held(found, progress, wait=wait, to_look=to_look):
         if restore_record:
             found.restore_record(progress)
         record = found.record()
@@ -100,7 +124,7 @@ def apply(
             if computed is not planned:
                 made = filter(lies_on_host, changes)
                 changes = (*opened, *made, *filterfalse(lies_on_host, computed.changes))
-            found.state.check_held(found.name)
+                found.state.check_held(found.name)
             carried: list[Fate] = []
             owned, fresh = held.enter_context(uids.for_apply(found, computed.base, progress))
 
@@ -250,6 +274,8 @@ def _plan_all(
     opened: tuple[Change, ...] = ()
     while True:
         computed, lacking = planning.plan(found, wanted, record, on_conflict)
+        if computed.changes or computed.closed or lacking or not computed.is_recorded:
+            found.state.check_held(found.name)
         refuse_conflicts(computed, "Move" if wanted.cause.startswith("rollback") else "Look with diff; move")
         if not computed.closed:
             return computed, lacking, opened

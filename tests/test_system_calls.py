@@ -202,12 +202,12 @@ LOOK = {
     # 7 mounts twice (may it be mounted, and upon what), 2 templates and the shipped one, the source, the profile; each
     # descriptor once it is open; and modes: of the workspace (3), of `threads` (1), of a directory (1)
     "newfstatat": 33,
-    # the storage's id, record (2), its directory, lock, workspace (twice 2), `threads`, a directory, and 4 files
+    # the storage's id, record (is it there, and to read it), its directory, lock, workspace (twice 2), `threads`, a directory, and 4 files
     "openat2": 15,
     # two places of a configuration, the storage, and which uids there are
     "openat": 4,
-    # the id (2), the record (4), 4 files, and which uids there are
-    "read": 11,
+    # the id (2), the record (2), 4 files, and which uids there are
+    "read": 9,
     # the listings of the workspace and of the record's directory, whose descriptors are copied for Python
     "getdents64": 4,
     "fcntl": 7,
@@ -239,11 +239,11 @@ MAKE = {
     # are open, and 4 again when they have their owner; 2 directories before and after that; a directory that was made
     # and is written in (2); modes of the workspace (4) and of `threads` (1)
     "newfstatat": 59,
-    # the storage's id; the record and its generations, twice, which are missing (4); directories that are missing,
+    # the storage's id; the record (3) and its generations (2), which are missing; directories that are missing,
     # those above, and themselves once they are made (16); the lock (3) and that of all threads (2); rendered bytes (4);
     # the workspace (6); what an apply before this one kept, or named a generation (2); the record of what was meant; the
     # mode of `threads`
-    "openat2": 40,
+    "openat2": 41,
     # the configuration (2), the storage, which uids there are, and 4 files with 3 records, under temporary names
     "openat": 11,
     "write": 7,

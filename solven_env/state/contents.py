@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from typing import Protocol
 
+from solven_env.errors import HeldError
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -36,6 +37,12 @@ class Write(NamedTuple):
     key: str
     value: bytes
     expected: str | None
+
+
+class OnlyLookedError(HeldError):
+    """Something of a thread is to be written by whom holds it to look at only: whoever catches this holds it anew, and
+    looks at all again.
+    """
 
 
 class StateStore(Protocol):
@@ -123,16 +130,20 @@ class StateStore(Protocol):
         It is not one step: what others read is discarded before.
         """
 
-    def lock(self, thread: str, progress: Callable[[str], None] = ...) -> AbstractContextManager[None]:
+    def lock(
+        self, thread: str, progress: Callable[[str], None] = ..., *, to_look: bool = ...
+    ) -> AbstractContextManager[None]:
         """Hold a thread; HeldError at once when anybody, this process included, holds it.
 
-        `progress` is told where it is taken over from another host, whose hold ran out.
+        `progress` is told where it is taken over from another host, whose hold ran out. `to_look` costs less on a
+        storage that hosts share: another host may come to hold the thread meanwhile, so nothing may be written.
         """
 
     def check_held(self, thread: str) -> None:
         """HeldError where a hold of this thread, of this process, was lost to another host. Costs no look at a file.
 
-        `create` and `compare_and_swap` of what is the thread's raise it too, and look.
+        OnlyLookedError where it is held to look at only, and other hosts may share the storage. `write`, `create` and
+        `compare_and_swap` raise both too, and look.
         """
 
 

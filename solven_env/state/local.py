@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from solven_env.errors import HeldError, StateError
 from solven_env.state import leases
-from solven_env.state.contents import ANY, Stored, Write
+from solven_env.state.contents import ANY, OnlyLookedError, Stored, Write
 from solven_env.state.storage_root import StorageRoot
 from solven_env.system import at_once
 from solven_env.system.blocks import READ_DIRECTORY_ITSELF, holding
@@ -61,6 +61,8 @@ class LocalState:
         self._storage = storage if isinstance(storage, StorageRoot) else StorageRoot(storage)
         self._held: list[str] = []
         self._leases: dict[str, leases.Lease] = {}
+        self._only_looked: set[str] = set()
+        """The threads that are held without the lease that writing needs."""
         self._is_shared: bool | None = None
         self._has_flags = True
         self._homes: dict[str, int] = {}
@@ -151,6 +153,9 @@ class LocalState:
         Temporary files of a thread, and of what threads share while one of them is held, are all in `threads/<thread>`,
         so that its lock has one place to look for leftovers.
         """
+        if any(groups):
+            for thread in self._only_looked:  # before any temporary file
+                self.check_held(thread)
         waiting = Unsynced()
         with ExitStack() as stack:
             places = _Places({f"threads/{thread}": home for thread, home in self._homes.items()}, self._hold, stack)
@@ -268,23 +273,31 @@ class LocalState:
         return True
 
     @contextmanager
-    def lock(self, thread: str, progress: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+    def lock(
+        self, thread: str, progress: Callable[[str], None] = lambda _: None, *, to_look: bool = False
+    ) -> Iterator[None]:
         """See `StateStore.lock`. An flock(2) on the empty file `threads/<thread>/lock`, which ends with the process.
 
         HeldError when it is held, in this process too. Where the storage may be another host's too, a lease with it,
-        of which `progress` is told when it had to be taken over.
+        of which `progress` is told when it had to be taken over. `to_look` needs none where nobody has one: a lease
+        takes a dozen operations of the mount.
         """
         key = self._lock_key(thread)
         with ExitStack() as held:
             with self._told(key), _deletion_told(thread), self._parent(key) as (directory, name):
                 taken = _take(directory, name, thread)
                 held.callback(_let_go, taken)
-                if self._needs_leases(directory):
+                if not self._needs_leases(directory):
+                    if not os.path.samestat(os.stat(name, dir_fd=directory), os.fstat(taken)):
+                        raise FileNotFoundError(name)  # it was the former one's, whom somebody deleted
+                    _remove_leftovers(directory)
+                elif to_look and not _is_leased(directory):
+                    self._only_looked.add(thread)
+                    held.callback(self._only_looked.discard, thread)
+                else:
                     self._leases[thread] = held.enter_context(leases.held(directory, thread, progress))
                     held.callback(self._leases.pop, thread)
-                elif not os.path.samestat(os.stat(name, dir_fd=directory), os.fstat(taken)):
-                    raise FileNotFoundError(name)  # it was the former one's, whom somebody deleted
-                _remove_leftovers(directory)
+                    _remove_leftovers(directory)
                 self._held.append(thread)
                 held.callback(self._held.remove, thread)
                 self._homes[thread] = os.dup(directory)
@@ -293,6 +306,8 @@ class LocalState:
 
     def check_held(self, thread: str) -> None:
         """See `StateStore.check_held`."""
+        if thread in self._only_looked:
+            raise OnlyLookedError(f"thread {thread} is looked at only, and was to be written", fix="Report this.")
         if thread in self._leases:
             self._leases[thread].check()
 
@@ -436,7 +451,8 @@ class LocalState:
         return key
 
     def _confirm(self, thread: str) -> None:
-        """HeldError where a thread's lease was lost."""
+        """HeldError where a thread's lease was lost, or none was taken."""
+        self.check_held(thread)
         if thread in self._leases:
             self._leases[thread].confirm()
 
@@ -659,6 +675,14 @@ def _open_lock(directory: int, name: str, flags: int, *, make: bool) -> int:
         # Nor made by an open for reading, which rclone refuses.
         os.close(openat2(directory, name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode=0o600))
     return openat2(directory, name, flags | os.O_NOFOLLOW)
+
+
+def _is_leased(directory: int) -> bool:
+    """True where a host has a lease of the thread, or is about to. FileNotFoundError where the thread was deleted."""
+    names = os.listdir(directory)
+    if _LOCK not in names:
+        raise FileNotFoundError(_LOCK)
+    return any(map(leases.is_lease, names))
 
 
 def _remove_leftovers(directory: int) -> None:

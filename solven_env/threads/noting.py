@@ -168,13 +168,18 @@ def note(thread: Thread, record: Record, watched: Iterable[Watched]) -> None:
 
 
 @contextmanager
-def held(thread: Thread, progress: Callable[[str], None] = lambda _: None, *, wait: float = 0.0) -> Iterator[None]:
-    """Hold the thread. Whoever only notes something is waited for, and an apply for `wait` seconds; then HeldError."""
+def held(
+    thread: Thread, progress: Callable[[str], None] = lambda _: None, *, wait: float = 0.0, to_look: bool = False
+) -> Iterator[None]:
+    """Hold the thread, or do so `to_look` (see `StateStore.lock`).
+
+    Whoever only notes something is waited for, and an apply for `wait` seconds; then HeldError.
+    """
     end = time.monotonic() + max(wait, _NOTING)
     with ExitStack() as stack:
         while True:
             try:
-                stack.enter_context(thread.state.lock(thread.name, progress))
+                stack.enter_context(thread.state.lock(thread.name, progress, to_look=to_look))
                 break
             except HeldError:
                 if time.monotonic() >= end:

@@ -90,6 +90,7 @@ def for_apply(
                 progress(f"uid: {thread.name} keeps {kept} while its commands live; an apply after them gives it {uid}")
                 uid = kept
             else:
+                thread.state.check_held(thread.name)
                 with step(progress, f"uid: giving {thread.name} to {uid}", f"uid: gave {thread.name} to {uid}"):
                     _give(thread, fresh, home, uid)
         fcntl.flock(turn, fcntl.LOCK_SH)

@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from solven_env import api
 from solven_env.errors import HeldError
 from solven_env.state import LocalState, leases
+from solven_env.state.contents import OnlyLookedError
 from solven_env.system import durable
+from tests.profiles import write_profile
 from tests.reconcile.crashes import dies_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 FUSE = 0x65735546
@@ -262,6 +266,49 @@ def test_whoever_lost_it_writes_nothing(place: Path) -> None:
         state.create("locks/shared", b"any thread's")
     assert names(place) == ["lease", "lock", "state.json"]
     assert (place / "state.json").read_bytes() == b"first"
+
+
+def test_whoever_only_looks_takes_none_and_writes_nothing(place: Path) -> None:
+    state = LocalState(place.parents[2])
+    with state.lock("t1", to_look=True):
+        for key in ("threads/t1/state.json", "locks/shared"):
+            with pytest.raises(OnlyLookedError):
+                state.create(key, b"mine")
+        with pytest.raises(OnlyLookedError):
+            state.check_held("t1")
+        with another_host(), held(place):  # which it keeps from nothing
+            assert names(place) == ["lease", "lock"]
+    leave(place)
+    with another_host(), pytest.raises(HeldError), state.lock("t1", to_look=True):
+        pass
+    with state.lock("t1", to_look=True):  # a killed apply of this host is cleared up after
+        state.create("threads/t1/state.json", b"mine")
+    assert names(place) == ["lock", "state.json"]
+
+
+def test_an_apply_takes_one_before_it_writes_and_looks_again_then(
+    tmp_path: Path, own_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[str] = []
+    bashrc = tmp_path / "storage/threads/t1/.bashrc"
+    take = leases.held
+
+    def counted(directory: int, thread: str, progress: Callable[[str], None]) -> AbstractContextManager[leases.Lease]:
+        taken.append(thread)
+        if len(taken) > 1:
+            bashrc.write_text("mine\n")  # what another host left that let go just now
+        return take(directory, thread, progress)
+
+    monkeypatch.setattr(leases, "held", counted)
+    profile = write_profile(tmp_path / "test.yaml", {".bashrc": "mine\n"})
+
+    def changed() -> int:
+        return len(api.apply(profile, "t1", storage=tmp_path / "storage").threads[0].changes)
+
+    assert (changed(), taken) == (3, ["t1"])
+    assert (changed(), taken) == (0, ["t1"])
+    bashrc.write_text("another's\n")
+    assert (changed(), taken) == (0, ["t1", "t1"])
 
 
 def test_leases_are_no_keys(place: Path) -> None:
