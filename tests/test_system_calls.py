@@ -212,7 +212,7 @@ LOOK = {
     "getdents64": 4,
     "fcntl": 7,
     "lseek": 2,
-    "fstatfs": 2,  # may other hosts mount the storage?
+    "fstatfs": 1,  # may other hosts mount the storage?
     "statx": 1,  # which storage is it?
     "readlink": 2,  # what this host knows of it
     "flock": 2,
@@ -252,7 +252,7 @@ MAKE = {
     "fchownat": 6,  # the workspace, a directory and 4 files
     "renameat2": 6,  # 4 files, the record of what is meant, the generation
     "renameat": 1,  # the record
-    "fstatfs": 5,  # may other hosts mount it (2)? is there a disk (3)?
+    "fstatfs": 4,  # may other hosts mount it? is there a disk (3)?
     "getdents64": 2,  # the leftovers of a killed apply
     "lseek": 1,
     "fcntl": 9,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 
 from solven_env.errors import WorkspaceError
 from solven_env.reconcile.kinds import KINDS, directory, files, kind_of, mount_point
@@ -10,10 +11,11 @@ from solven_env.reconcile.model import CLOSED, DIRECTORY, Closed, Observed, Stat
 from solven_env.reconcile.ownership import FOLLOWING
 from solven_env.reconcile.plan import addresses
 from solven_env.reconcile.replacing import look
+from solven_env.system.at_once import in_groups
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from solven_env.reconcile.model import Desired, HostFacts
     from solven_env.state.records import Record
@@ -39,25 +41,35 @@ def observe(
     for kind in KINDS.values():
         states |= kind.observe_host(host)
     top = _listed(root) if root else None
-    for address in addresses(desired, record) if root else ():
-        assert root is not None
+    if root is not None:
         assert top is not None
-        if top.lacks(address):
-            continue
-        if top.is_mounted_upon(address, desired):
-            states[address] = DIRECTORY
-            continue
-        try:
-            found = kind_of(address).observe(root, name_in(address), is_dropped=address not in desired.states)
-            if found is not None:
+        standing = [each for each in addresses(desired, record) if not top.lacks(each)]
+        mounted = [each for each in standing if top.is_mounted_upon(each, desired)]
+        states |= dict.fromkeys(mounted, DIRECTORY)
+        others = [each for each in standing if each not in states]
+        look_at = partial(_look_at, root, desired)
+        for address, found in zip(others, in_groups(look_at, others) if root.is_slow else look_at(others), strict=True):
+            if isinstance(found, State):
                 states[address] = found
-        except WorkspaceError as error:
-            if not isinstance(error.__cause__, PermissionError):
-                raise
-            closed.update([_closed(root, address)])
+            elif found is not None:
+                closed.update([found])
     if root is not None:
         states |= _behind_links(root, states, desired, record, host)
     return Observed(states, closed, _rendered(states, desired, record, read))
+
+
+def _look_at(root: Root, desired: Desired, addresses: Sequence[str]) -> list[State | tuple[str, Closed] | None]:
+    """The state of what stands at each address, or what keeps us from looking at it; None for nothing."""
+    found: list[State | tuple[str, Closed] | None] = []
+    for address in addresses:
+        is_dropped = address not in desired.states
+        try:
+            found.append(kind_of(address).observe(root, name_in(address), is_dropped=is_dropped))
+        except WorkspaceError as error:
+            if not isinstance(error.__cause__, PermissionError):
+                raise
+            found.append(_closed(root, address))
+    return found
 
 
 class _Top(NamedTuple):

@@ -63,7 +63,6 @@ class LocalState:
         self._leases: dict[str, leases.Lease] = {}
         self._only_looked: set[str] = set()
         """The threads that are held without the lease that writing needs."""
-        self._is_shared: bool | None = None
         self._has_flags = True
         self._homes: dict[str, int] = {}
         """The open directories of the threads that are held."""
@@ -87,7 +86,7 @@ class LocalState:
                     refresh(descriptor)
                 value = _read(descriptor)
             except OSError as error:
-                if error.errno == errno.EIO and self._is_shared:
+                if error.errno == errno.EIO and self._storage.is_shared:
                     raise StateError(
                         "the mount cannot read it, which rclone says too, for as long as it does not know that another"
                         " host wrote it",
@@ -439,9 +438,9 @@ class LocalState:
         return removal.freed
 
     def _needs_leases(self, descriptor: int) -> bool:
-        if self._is_shared is None:
-            self._is_shared = leases.is_needed(descriptor)
-        return self._is_shared
+        if self._storage.is_shared is None:
+            self._storage.is_shared = leases.is_needed(descriptor)
+        return self._storage.is_shared
 
     def _lock_key(self, thread: str) -> str:
         key = f"threads/{thread}/{_LOCK}"

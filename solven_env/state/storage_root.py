@@ -37,6 +37,8 @@ class StorageRoot:
         self._turn = allocate_lock()
         self._missing: tuple[str, ...] = ()
         """Names at the end of the path that are missing, beneath the directory that the descriptor holds."""
+        self.is_shared: bool | None = None
+        """True where other hosts may mount its file system, which answers slowly then; None before that was asked."""
 
     def __del__(self) -> None:
         if self._descriptor >= 0:

@@ -14,10 +14,12 @@ import re
 import stat
 import sys
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import islice
 from typing import Literal
 
 from solven_env.errors import ExchangeUnsupportedError, PlatformError, WorkspaceError
+from solven_env.system.at_once import in_groups
 from solven_env.system.blocks import READ_DIRECTORY_ITSELF
 from solven_env.system.durable import (
     NOT_OFFERED,
@@ -43,7 +45,7 @@ from solven_env.system.unsynced import Unsynced
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from solven_env.workspace.sizes import DiskUse
@@ -106,6 +108,8 @@ class Root:
         self._has_flags = True
         self.is_new = False
         """True for a workspace that was made when it was opened: there is nothing in it."""
+        self.is_slow = False
+        """True where each operation is an answer to be waited for: many files are worked on at the same time."""
         self.unsynced = Unsynced()
         self.owner = owner
 
@@ -369,15 +373,24 @@ class Root:
         `stage` gives each of them afterwards. A file whose directory is not there is left out: `stage` writes it then.
         """
         beneath: dict[str, list[str]] = {}
-        for path in files:
+        for path in sorted(files, key=lambda path: -len(files[path][0])):  # what takes longest begins first
             beneath.setdefault(posixpath.dirname(path), []).append(path)
         for directory, paths in beneath.items():
             about = self.stat(directory) if directory else None
             if not directory or (about is not None and about.kind == "directory"):
                 with suppress(FileNotFoundError), self._parent(paths[0]) as (opened, _):
-                    for path in paths:
-                        staged = self._write(opened, path, *files[path], unsynced=self.unsynced)
-                        self._staged[path] = (staged, *files[path])
+                    write = partial(self._write_all, opened, files)
+                    for unsynced in in_groups(write, paths) if self.is_slow else write(paths):
+                        self.unsynced.take(unsynced)
+
+    def _write_all(
+        self, directory: int, files: Mapping[str, tuple[bytes, int]], paths: Sequence[str]
+    ) -> Sequence[Unsynced]:
+        written = [Unsynced() for _ in paths]
+        for path, unsynced in zip(paths, written, strict=True):
+            staged = self._write(directory, path, *files[path], unsynced=unsynced)
+            self._staged[path] = (staged, *files[path])
+        return written
 
     def wait(self) -> None:
         """Have all that `stage_all` wrote on disk before this returns, and all else of `unsynced`."""

@@ -80,9 +80,11 @@ def open_workspace(storage: StorageRoot, thread: str, owner: Owner | None) -> Ro
     location = workspace_path(storage.path, thread)
     try:
         with failures_as(WorkspaceError, str(location)):
-            return Root(_open_directory(storage.open(), f"threads/{thread}"), owner)
+            root = Root(_open_directory(storage.open(), f"threads/{thread}"), owner)
     except FileNotFoundError:
         return None
+    root.is_slow = bool(storage.is_shared)
+    return root
 
 
 def create_workspace(storage: StorageRoot, thread: str, owner: Owner | None) -> Root:

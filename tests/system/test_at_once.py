@@ -15,11 +15,11 @@ import pytest
 from solven_env.errors import BuildError, LockError
 from solven_env.packages import programs
 from solven_env.sandbox.streams import relay
-from solven_env.system.at_once import at_once, check
+from solven_env.system.at_once import at_once, check, in_groups
 from solven_env.system.publishing import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 def _fails(error: Exception) -> Callable[[], NoReturn]:
@@ -123,3 +123,15 @@ def test_an_interrupt_ends_the_wait_for_a_lock_that_another_holds(tmp_path: Path
 
     with locked(tmp_path, "name"), pytest.raises(KeyboardInterrupt):
         at_once([first, second])
+
+
+@pytest.mark.parametrize("count", [0, 1, 16, 17, 50])
+def test_groups_give_a_result_for_each_thing_in_order(count: int) -> None:
+    groups: list[int] = []
+
+    def doubled(things: Sequence[int]) -> list[int]:
+        groups.append(len(things))
+        return [2 * each for each in things]
+
+    assert in_groups(doubled, range(count)) == [2 * each for each in range(count)]
+    assert (sum(groups), len(groups)) == (count, min(count, 16))
