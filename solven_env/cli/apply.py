@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from solven_env.cli.choosing import ThreadsArgument, ThreadsFromOption, WaitOption, chosen_for, only
+from solven_env.cli.choosing import ThreadsArgument, ThreadsFromOption, WaitOption, chosen_for, nobody, only
 from solven_env.cli.options import (
     InputsOption,
     OnConflict,
@@ -123,8 +123,8 @@ def command(
             )
             with progress.shown() as shown:
                 report = api.apply_plan(plan, one, storage=storage, dry_run=dry_run, wait=wait, progress=shown)
-        elif profile is None or not (threads or is_all or threads_from is not None):
-            raise UsageError("there is no PROFILE and THREAD", fix="Name both, or a plan: --plan FILE.")
+        elif profile is None:
+            raise UsageError("there is no PROFILE", fix="Name it before the threads, or a plan: --plan FILE.")
         elif one is None:
             source, names = chosen_for(profile, threads, threads_from, is_all, storage)
             words = _words(dry_run, storage)
@@ -134,7 +134,9 @@ def command(
                     return api.diff_many(source, names, **asked)
                 return api.apply_many(source, names, **asked, wait=wait, canary=canary, progress=progress)
 
-            raise typer.Exit(tell_each(words, names, chosen, begin, storage=storage, profile=profile))
+            raise typer.Exit(
+                tell_each(words, names, chosen, begin, storage=storage, profile=profile, nobody=nobody(is_all, profile))
+            )
         elif dry_run:
             report = api.diff(profile, one, **asked)
         else:

@@ -64,6 +64,17 @@ def chosen_for(
     return source, chosen(named, file, is_all, lambda: api.threads(storage, profile=planning.name(source)))
 
 
+def nobody(is_all: bool, profile: str | None = None) -> str:
+    """Words that say why a command has no thread; `profile` is the name that those of `--all` have.
+
+    >>> nobody(is_all=True, profile="team"), nobody(is_all=False)
+    ('no thread of this storage has the profile team', 'no thread is named')
+    """
+    if not is_all:
+        return "no thread is named"
+    return f"no thread of this storage has the profile {profile}" if profile else "there is no thread in this storage"
+
+
 def chosen(
     named: Sequence[str] | None, file: str | None, is_all: bool, recorded: Callable[[], Sequence[str]] | None
 ) -> tuple[str, ...]:

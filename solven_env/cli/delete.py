@@ -76,27 +76,42 @@ def _say(report: ThreadReport) -> None:
 
 
 def _ask(threads: Sequence[str], storage: str | None, *, keep_workspace: bool) -> None:
-    """UsageError unless whoever sits at the terminal agrees. Of a few threads it is told what they take."""
-    from solven_env.errors import UsageError, counted
+    """SolvenError unless whoever sits at the terminal agrees. Of a few threads it is told what they take."""
+    from solven_env.errors import SolvenError, UsageError, counted
 
     named = ", ".join(threads[:_NAMED]) + (f" and {len(threads) - _NAMED} more" if len(threads) > _NAMED else "")
-    what = f"{counted(len(threads), 'thread')} ({named}), and {'not ' if keep_workspace else ''}their workspaces"
+    workspaces = "its workspace" if len(threads) == 1 else "their workspaces"
+    what = f"{counted(len(threads), 'thread')} ({named}), {'but not' if keep_workspace else 'and'} {workspaces}"
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(f"nobody can be asked whether to delete {what}", fix="If you mean it, add --yes.")
-    if not typer.confirm(f"Delete {what}{_size(threads, storage)}?", err=True):
-        raise UsageError("nothing was deleted")
+    if not _agrees(f"Delete {what}{_size(threads, storage)}? [y/N]: "):
+        raise SolvenError("nothing was deleted")
+
+
+def _agrees(question: str) -> bool:
+    """True if the answer is yes. An interrupt is one, as anywhere else: typer.confirm makes it an error (1)."""
+    print(question, end="", file=sys.stderr, flush=True)
+    answer = ""
+    try:
+        answer = sys.stdin.readline()
+    finally:
+        if not answer.endswith("\n"):
+            print(file=sys.stderr)
+    return answer.strip().lower() in ("y", "yes")
 
 
 def _size(threads: Sequence[str], storage: str | None) -> str:
-    """Words for the disk that a few threads take, where it can be told."""
-    from contextlib import suppress
-
-    from solven_env.errors import SolvenError
+    """Words for the disk that a few threads take, where it can be told. UsageError for a single one that is not."""
+    from solven_env.errors import SolvenError, UsageError
     from solven_env.threads import shares
     from solven_env.threads.thread import Thread
 
     if len(threads) <= _NAMED:
-        with suppress(SolvenError):
+        try:
             own = [shares.own(Thread.find(thread, storage)) for thread in threads]
-            return f", {told_size(sum(each.workspace.plus(each.layers).bytes for each in own))} on this host's disks"
+        except SolvenError as error:
+            if isinstance(error, UsageError) and len(threads) == 1:
+                raise  # there is nothing to ask about
+            return ""
+        return f", {told_size(sum(each.whole.bytes for each in own))} on this host's disks"
     return ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from solven_env.cli.choosing import ThreadsArgument, ThreadsFromOption, chosen_for, only
+from solven_env.cli.choosing import ThreadsArgument, ThreadsFromOption, chosen_for, nobody, only
 from solven_env.cli.options import (
     ExitCodeOption,
     InputsOption,
@@ -73,7 +73,9 @@ def command(
             def begin(_: object) -> Generator[ThreadReport, None, None]:
                 return api.diff_many(source, names, storage=storage, inputs=given, unset=forgotten)
 
-            raise typer.Exit(tell_each(said, names, chosen, begin, storage=storage, profile=profile))
+            raise typer.Exit(
+                tell_each(said, names, chosen, begin, storage=storage, profile=profile, nobody=nobody(is_all, profile))
+            )
         report = api.diff(profile, one, storage=storage, inputs=given, unset=forgotten)
     (found,) = report.threads
     if not is_printed(report, chosen):

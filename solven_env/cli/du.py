@@ -20,7 +20,9 @@ _PARTS = ("workspace", "layers", "builds", "total")
 def command(
     threads: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[THREAD]...", help="Ids of threads; all without one.", show_default=False),
+        typer.Argument(
+            metavar="[THREAD]...", help="The threads' ids; without one, all of the storage.", show_default=False
+        ),
     ] = None,
     storage: StorageOption = None,
     chosen: StreamFormatOption = StreamFormat.TEXT,
@@ -51,6 +53,8 @@ def command(
         code = show("du", sums, chosen, say, storage=storage, more=sums.to_json)
         if chosen is StreamFormat.TEXT and len(names) > 1:
             table.say("total", [told_use(each) for each in sums.parts.values()])
+        elif not names:
+            note("there is no thread in this storage.")
     raise typer.Exit(code)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import time
 from collections import Counter
 from contextlib import closing, contextmanager
@@ -70,11 +71,12 @@ def tell_each(
     *,
     storage: str | None = None,
     profile: str | None = None,
+    nobody: str = "no thread is named",
 ) -> int:
     """Tell the reports of these threads as they end, and then all of them together; the gravest exit code of any.
 
     `begin` is given the callback for progress, and gives the reports. After an interrupt all that has ended is told,
-    whole, and nothing else. Where there are no threads, that is told.
+    whole, and nothing else. Without any thread `nobody` is told, which says why.
     """
     gc.enable()  # this command may live long
     told, is_begun = _Told(words, tuple(names), chosen, storage, profile), False
@@ -89,6 +91,8 @@ def tell_each(
         if not is_begun:
             raise
         told.is_interrupted = True
+    if not names:
+        note(f"{nobody}: nothing was done.")
     told.end()
     return told.code()
 
@@ -171,8 +175,6 @@ class _Told:
             self._close_document(left, stopped)
         elif self.chosen is StreamFormat.TEXT and self.names:
             tell(self._summary())
-        if not self.names:
-            note("no thread is meant: nothing was done.")
         if stopped is not None:
             print_error(error_text(stopped).removeprefix("error: "))
         if self.chosen is StreamFormat.JSONL and self.is_interrupted and stopped is not None:
@@ -194,7 +196,9 @@ class _Told:
         if known in self._errors:
             text = text.partition("\n")[0]
         self._errors.add(known)
-        print_error(text if error.location == thread else f"{thread}: {text}")
+        if error.location != thread:  # else the text begins with it
+            text = re.sub("^(error: )?", lambda found: f"{found[0]}{thread}: ", text)
+        print_error(text)
 
     def _stopped(self, left: int) -> SolvenError | None:
         """The error of the command itself, which did not come to all threads."""

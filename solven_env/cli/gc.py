@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from solven_env.threads.collecting import Collected
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_BYTES = {"": 0, "KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}
+_BYTES = {"B": 0, "KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}
 _SHOWN = 20
 """Number of things of one kind that are listed; of the others the number is told."""
 _NOUNS = {
@@ -81,9 +81,9 @@ def command(
     for kind, noun in _NOUNS.items():
         found = [each for each in report.collected if each.kind == kind]
         for each in found[:_SHOWN]:
-            say(f"  - {kind} {printable(_named(each))} ({told_size(each.freed)})")
+            say(f"  - {printable(_named(each))} ({told_size(each.freed)})")
         if len(found) > _SHOWN:
-            say(f"  - and {len(found) - _SHOWN} more of kind {kind}")
+            say(f"  - and {counted(len(found) - _SHOWN, f'more {noun}')}")
         if found:
             told.append(counted(sum(each.number for each in found), noun))
     for left in report.unjudged:
@@ -94,7 +94,11 @@ def command(
 
 
 def _named(each: Collected) -> str:
-    return f"{each.number} in {each.name}" if each.kind == "bytes" else each.name
+    from solven_env.errors import counted
+
+    if each.kind == "bytes":
+        return f"{counted(each.number, _NOUNS[each.kind])} in {each.name}"
+    return f"{each.kind} {each.name}"
 
 
 def seconds(text: str) -> float:
@@ -112,6 +116,8 @@ def size(text: str) -> int:
     >>> size("20GiB"), size("0")
     (21474836480, 0)
     """
+    if text == "0":  # the one size that needs no unit
+        return 0
     return _read(text, {unit: 1 << bits for unit, bits in _BYTES.items()}, "--max-size", "20GiB or 500MiB")
 
 
@@ -120,5 +126,5 @@ def _read(text: str, units: dict[str, int], option: str, example: str) -> int:
 
     found = re.fullmatch("([0-9]{1,9})([A-Za-z]*)", text)
     if found is None or found[2] not in units:
-        raise UsageError(f"{option} {text} is none", fix=f"Write it as {example}.")
+        raise UsageError(f"{option}: {text!r} has no unit that is known", fix=f"Write it as {example}.")
     return int(found[1]) * units[found[2]]

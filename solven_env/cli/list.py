@@ -9,8 +9,9 @@ import typer
 from solven_env.cli.options import Format, StorageOption, StreamFormat, StreamFormatOption
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
+    from solven_env.cli.rows import Table
     from solven_env.report import ListedThread
 
 _PROFILE = 28
@@ -42,29 +43,27 @@ def command(
     """
     from solven_env import api
     from solven_env.cli.output import errors_told, note
-    from solven_env.cli.rows import show
+    from solven_env.cli.rows import Table, show
+    from solven_env.errors import counted
 
     with errors_told("list", None, chosen, storage=storage, profile=profile):
         names = api.threads(storage)
         rows = api.list_threads(
             storage=storage, profile=profile, outdated=outdated, drifted=drifted, disk=disk, progress=note
         )
+    columns = {"PROFILE": _PROFILE, "GEN": -4, "AGE": -6, "STATE": 7, **({"DISK": -10} if disk else {})}
+    table = Table(names, columns)
     with errors_told("list", None, Format.TEXT, storage=storage, profile=profile):
-        code = show("list", rows, chosen, _saying(names, with_disk=disk), storage=storage)
-    if chosen is StreamFormat.TEXT and not names:
-        note("there is no thread in this storage.")
+        code = show("list", rows, chosen, _saying(table, with_disk=disk), storage=storage)
+    if chosen is StreamFormat.TEXT and not table.is_headed:
+        note(f"no match among {counted(len(names), 'thread')}." if names else "there is no thread in this storage.")
     raise typer.Exit(code)
 
 
-def _saying(names: Sequence[str], *, with_disk: bool) -> Callable[[ListedThread], None]:
-    """The function that prints a thread as text."""
+def _saying(table: Table, *, with_disk: bool) -> Callable[[ListedThread], None]:
+    """The function that prints a thread as a row of the table."""
     from solven_env.cli.output import tell
-    from solven_env.cli.rows import Table
     from solven_env.cli.tables import age, told_use
-
-    table = Table(
-        names, {"PROFILE": _PROFILE, "GEN": -4, "AGE": -6, "STATE": 7, **({"DISK": -10} if with_disk else {})}
-    )
 
     def say(row: ListedThread) -> None:
         profile = f"{row.profile} {row.release}".strip() or "-"

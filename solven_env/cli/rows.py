@@ -55,12 +55,13 @@ class Table:
         first = widths[heads[0]]
         self._widths = [min(room, first) if first > 0 else first, *(widths[head] for head in heads[1:])]
         self._heads = heads
-        self._is_headed = False
+        self.is_headed = False
+        """True if a row was printed."""
 
     def say(self, name: str, values: Sequence[str]) -> None:
         """Print a row, after the head of the table. A name that is too long has a line of its own."""
-        if not self._is_headed:
-            self._is_headed = True
+        if not self.is_headed:
+            self.is_headed = True
             self.say("THREAD", self._heads)
         if len(name) > self._name:
             say(name)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from solven_env.cli.choosing import ThreadsArgument, ThreadsFromOption, chosen, chosen_for, only
+from solven_env.cli.choosing import ThreadsArgument, ThreadsFromOption, chosen, chosen_for, nobody, only
 from solven_env.cli.options import (
     ExitCodeOption,
     InputsOption,
@@ -80,7 +80,9 @@ def command(
                 return api.status_many(names, profile=source, storage=storage, inputs=given)
 
             said = Words("status", "looking at", "looked at", say=say_one, code=code)
-            raise typer.Exit(tell_each(said, names, form, begin, storage=storage, profile=profile))
+            raise typer.Exit(
+                tell_each(said, names, form, begin, storage=storage, profile=profile, nobody=nobody(is_all, profile))
+            )
         report = api.status(one, profile=profile, storage=storage, inputs=given)
     (found,) = report.threads
     if not is_printed(report, form):

@@ -77,7 +77,8 @@ def test_a_second_apply_changes_no_inode(cli: Cli) -> None:
         (("apply", "./none.yaml", "t1"), 2, "error: cannot read ./none.yaml: No such file or directory."),
         (("apply", "solven", "t1", "--storage", "name"), 2, "error: "),
         (("status", "t1", "--set", "user_id=x"), 2, "error: inputs are of use to a profile only."),
-        (("apply", "solven"), 2, "error: there is no PROFILE and THREAD."),
+        (("apply", "solven"), 2, "error: there is no THREAD."),
+        (("apply",), 2, "error: there is no PROFILE."),
         (("aply", "solven", "t1"), 2, "Usage: solven-env"),
         (("apply", "solven", "t1", "--on-conflict", "maybe"), 2, "Usage: solven-env apply"),
         (("apply", "bad.yaml", "t1"), 5, "bad.yaml:1:10: format 9 is not supported"),
@@ -311,6 +312,6 @@ def test_many_threads_in_one_process(cli: Cli) -> None:
         6,
         {"t1": "pending", "t2": "failed", "t3": "pending"},
     )
-    assert "t2: error: thread t2 is held by another apply." in held.stderr
+    assert "error: t2: thread t2 is held by another apply." in held.stderr
     status = cli("status", "--all", "--profile", profile, "--exit-code")
     assert (status.returncode, status.stdout.splitlines()[-1]) == (3, "3 threads: 1 pending, 2 in sync.")

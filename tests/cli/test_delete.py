@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -42,8 +43,8 @@ def test_what_is_deleted_is_told(cli: Cli) -> None:
     assert (gone.returncode, gone.stderr.splitlines()[0]) == (2, "error: there is no thread t1 in this storage.")
 
 
-@pytest.mark.parametrize("answer", ["y", "n"])
-def test_it_asks_on_a_terminal(cli: Cli, answer: str) -> None:
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1), ("", 130)])
+def test_it_asks_on_a_terminal(cli: Cli, answer: str, code: int) -> None:
     cli("apply", cli.write("profile.yaml"), "t1")
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "solven_env", "delete", "t1", "--storage", str(cli.storage)]
@@ -53,11 +54,13 @@ def test_it_asks_on_a_terminal(cli: Cli, answer: str) -> None:
         said = b""
         while b"?" not in said:
             said += os.read(ours, 1000)
-        os.write(ours, f"{answer}\n".encode())
-        assert process.wait() == (0 if answer == "y" else 2)
+        os.write(ours, answer.encode())
+        if code == 130:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(30) == code
     os.close(ours)
-    assert b"Delete 1 thread (t1)" in said
-    assert cli.workspace().exists() == (answer == "n")
+    assert b"Delete 1 thread (t1), and its workspace" in said
+    assert cli.workspace().exists() == (code != 0)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +90,7 @@ def test_what_is_collected_is_told(cli: Cli) -> None:
     assert (left.returncode, "not where it was" in left.stderr, "rm " in left.stderr) == (0, True, True)
 
 
-@pytest.mark.parametrize("text", ["30", "30x", "d", "-1d", "1.5d", "9" * 20 + "d"])
+@pytest.mark.parametrize("text", ["30", "30x", "", "d", "-1d", "1.5d", "9" * 20 + "d"])
 def test_no_times(text: str) -> None:
     with pytest.raises(UsageError, match="--older-than"):
         gc.seconds(text)
@@ -96,3 +99,10 @@ def test_no_times(text: str) -> None:
 @pytest.mark.parametrize(("text", "number"), [("20GiB", 20 << 30), ("0", 0), ("1KiB", 1024)])
 def test_bounds_of_size(text: str, number: int) -> None:
     assert gc.size(text) == number
+
+
+@pytest.mark.parametrize("text", ["20", "20GB", "-1", ""])
+def test_no_sizes(text: str) -> None:
+    """A number without a unit is no size: nobody means 20 bytes by it."""
+    with pytest.raises(UsageError, match="--max-size"):
+        gc.size(text)

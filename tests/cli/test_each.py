@@ -162,7 +162,7 @@ def test_without_a_reader_no_more_begin(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_no_threads_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert tell_each(_words([]), [], StreamFormat.TEXT, lambda _: many.each([], lambda _: 1, lambda *_: 1)) == 0  # type: ignore[arg-type,return-value]
-    assert capsys.readouterr() == ("", "no thread is meant: nothing was done.\n")
+    assert capsys.readouterr() == ("", "no thread is named: nothing was done.\n")
 
 
 @pytest.mark.parametrize(

@@ -137,8 +137,9 @@ def test_a_list_on_the_command_line(cli: Cli, storage: Path, own_data: Path) -> 
     )
     assert "there is no thread nobody" in errors
     assert max(map(len, lines)) <= COLUMNS
-    code, lines, errors = run("list", "--storage", str(storage / "none"))
-    assert (code, lines, errors) == (0, [], "there is no thread in this storage.\n")
+    for verb in ("list", "du"):
+        code, lines, errors = run(verb, "--storage", str(storage / "none"))
+        assert (code, lines, errors) == (0, [], "there is no thread in this storage.\n")
 
 
 def test_an_interrupted_list_is_a_document_still(capsys: pytest.CaptureFixture[str]) -> None:

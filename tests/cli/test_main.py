@@ -74,7 +74,7 @@ def test_output_survives_a_locale_without_unicode(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "command", "message"),
     [
-        (("apply", "solven", "--format", "json"), "apply", "there is no PROFILE and THREAD"),
+        (("apply", "--format", "json"), "apply", "there is no PROFILE"),
         (("apply", "--format=json", "solven", "t1", "--nope"), "apply", "No such option: --nope"),
         (("aply", "solven", "t1", "--format", "json"), "", "No such command 'aply'"),
     ],
