@@ -426,6 +426,8 @@ def apply_many(
     from solven_env.threads import many, planning
 
     _check_on_conflict(on_conflict)
+    if canary < 0:
+        raise UsageError(f"canary is {canary}", fix="Use 0 or more.")
     found, names = _several(threads, storage)
     source, given, seconds = find_profile(profile), inputs or {}, _seconds(wait)
     lock = planning.check(source, found.name, given, unset)
@@ -594,7 +596,7 @@ def disk_usage(
     from solven_env.threads import many, overview, shares
     from solven_env.workspace.sizes import DiskUse
 
-    found, named = Thread.find(EXAMPLE_THREAD, storage), tuple(dict.fromkeys(map(thread_id, threads)))
+    found, named = _several(threads, storage)
     names, builds = named or found.names(), shares.builds_of_all(found, progress)
     unknown = DiskUse(is_complete=False)
 

@@ -120,6 +120,7 @@ def test_the_threads_of_a_storage_and_of_a_profile(profile: Path, tmp_path: Path
         ({}, {"inputs": {"whom": "x"}}, UsageError),
         ({}, {"unset": ["whom"]}, UsageError),
         ({}, {"wait": -1.0}, UsageError),
+        ({}, {"canary": -1}, UsageError),
         ({}, {"wait": float("nan")}, UsageError),
         ({}, {"threads": ["t1", "../t2"]}, UsageError),
         ({}, {"threads": "t1"}, UsageError),

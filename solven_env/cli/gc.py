@@ -98,6 +98,8 @@ def _named(each: Collected) -> str:
 
     if each.kind == "bytes":
         return f"{counted(each.number, _NOUNS[each.kind])} in {each.name}"
+    if each.kind == "generation":
+        return f"generation {each.name.removeprefix(f'{each.thread} ')} of {each.thread}"
     return f"{each.kind} {each.name}"
 
 

@@ -385,7 +385,7 @@ class _Collecting:
             keys = [] if unknown else self._unnamed(seen)
             freed = sum(map(seen.state.disk_size, keys)) if self._dry_run else seen.state.discard_shared(keys)
         if unknown:
-            why = f"nobody knows which kept bytes {unknown} needs: {seen.threads[unknown].problem}"
+            why = f"nobody knows which kept texts {unknown} needs: {seen.threads[unknown].problem}"
             self._leave(str(seen.base.storage), why)
         self._collect("bytes", str(seen.base.storage), freed, count=len(keys))
 

@@ -79,7 +79,7 @@ def test_what_is_collected_is_told(cli: Cli) -> None:
     dry = cli("gc", "--dry-run", "--keep", "1")
     assert (dry.returncode, dry.stderr) == (0, "")
     lines = dry.stdout.splitlines()  # of bytes, a first collection may tell more than a dry run
-    assert lines[0].startswith("  - generation t1 1 (")
+    assert lines[0].startswith("  - generation 1 of t1 (")
     assert " would be freed: 1 generation" in lines[-1]
     done = json.loads(cli("gc", "--keep", "1", "--format", "json").stdout)
     assert [(each["kind"], each["number"]) for each in done["collected"]] == [("generation", 1), ("bytes", 1)]

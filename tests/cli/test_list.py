@@ -130,6 +130,8 @@ def test_a_list_on_the_command_line(cli: Cli, storage: Path, own_data: Path) -> 
     assert (code, document["command"], len(document["threads"])) == (0, "du", 7)
     total = sum(each["total"]["bytes"] for each in document["threads"])
     assert document["sum"]["total"] == {"bytes": total, "complete": False}
+    with pytest.raises(UsageError, match="one text"):
+        solven_env.disk_usage("fine", storage=storage)
     code, lines, errors = run("du", "fine", "nobody", LONG)
     assert (code, [line.split()[0] for line in lines]) == (
         2,
