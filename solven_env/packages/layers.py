@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 
 _LOCAL = "local"
+_NOW = "now-"
 _NAME = re.compile(r"([a-z]+)-([0-9a-f]+)(?:\.([1-9][0-9]*))?")
 
 
@@ -126,7 +127,7 @@ def present(home: Home, kind: str) -> Place | None:
     Where no link names it (earlier versions made none) it is the one that was used last: a mount changes `work`.
     """
     with suppress(OSError):
-        named = _parse(os.readlink(present_link(home, kind)))
+        named = _parse(os.readlink(f"{home.path}/{_NOW}{kind}"))
         if named is not None and named.kind == kind and os.path.isdir(f"{home.path}/{named.name}"):
             return named
     return max((each for each in places(home) if each.kind == kind), key=lambda each: used(home, each), default=None)
@@ -134,7 +135,7 @@ def present(home: Home, kind: str) -> Place | None:
 
 def present_link(home: Home, kind: str) -> Path:
     """Path of the link that names the present layer of a kind."""
-    return home.path / f"now-{kind}"
+    return home.path / f"{_NOW}{kind}"
 
 
 def place_of(own: Path) -> Place | None:
@@ -174,7 +175,9 @@ def following(home: Home, build: Build) -> Place:
 
 def _above(home: Home, build: Build) -> Place:
     now = present(home, build.kind)
-    return now if now is not None and now.instance == build.instance else following(home, build)
+    if now is None:
+        return Place(build.kind, build.instance)
+    return now if now.instance == build.instance else following(home, build)
 
 
 def _parse(name: str) -> Place | None:

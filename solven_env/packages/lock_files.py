@@ -28,7 +28,7 @@ def read(directory: Path) -> dict[str, bytes]:
     found = {}
     for name in names():
         try:
-            known = reread.recall(os.stat(directory / name))
+            known = reread.recall(os.stat(f"{directory}/{name}"))
             found[name] = _read(directory / name) if known is None else known
         except FileNotFoundError:
             continue

@@ -135,16 +135,17 @@ def use(build: Build) -> holding | None:
 
     Whoever looks whether it can be removed is waited for. The time of this use is that of the lock's file.
     """
-    with refusals_told(build.lock):
+    lock = str(build.lock)
+    with refusals_told(lock):
         try:
-            descriptor = os.open(build.lock, os.O_RDONLY)
+            descriptor = os.open(lock, os.O_RDONLY)
         except FileNotFoundError:
             if read(build.path.parents[1], build.key) != build:
                 return None
-            descriptor = os.open(build.lock, os.O_RDONLY | os.O_CREAT, 0o600)  # one of an earlier version
+            descriptor = os.open(lock, os.O_RDONLY | os.O_CREAT, 0o600)  # one of an earlier version
         held = holding(descriptor)
         at_once.lock(descriptor, fcntl.LOCK_SH)
-        if not build.lock.exists():  # removed
+        if not os.path.exists(lock):  # removed
             return None
         os.utime(descriptor)
         return held
@@ -164,7 +165,7 @@ def first_changed(build: Build) -> str | None:
     looks once more when it does.
     """
     try:
-        paths, times = _parse_directories(reread.read(build.path / "directories"))
+        paths, times = _parse_directories(reread.read(f"{build.path}/directories"))
     except (OSError, ValueError):
         return "."
     before = _looked_at.get(build, ...)
@@ -212,7 +213,7 @@ def _are_untouched(tree: Path, paths: list[bytes], times: list[int]) -> bool:
 def file_beside(build: Build, name: str) -> bytes | None:
     """The file `name` that an ecosystem left beside the tree, a lock for workspaces say; None where it left none."""
     try:
-        return reread.read(build.path / name)
+        return reread.read(f"{build.path}/{name}")
     except FileNotFoundError:
         return None
 

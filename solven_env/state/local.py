@@ -71,7 +71,7 @@ class LocalState:
 
     def location(self, key: str) -> str:
         """See `StateStore.location`."""
-        return str(self._storage.path / _OURS / key)
+        return posixpath.join(self._storage.path, _OURS, key)
 
     def get(self, key: str) -> Stored | None:
         """See `StateStore.get`."""
@@ -503,12 +503,23 @@ class LocalState:
         finally:
             self._made.add(above)
 
-    @contextmanager
-    def _told(self, key: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise failure(StateError, self.location(key), error) from error
+    def _told(self, key: str) -> _Told:
+        return _Told(self, key)
+
+
+class _Told:
+    """Raises what the system refuses as a StateError, at a key."""
+
+    def __init__(self, state: LocalState, key: str) -> None:
+        self._state = state
+        self._key = key
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise failure(StateError, self._state.location(self._key), error) from error
 
 
 class _Places:

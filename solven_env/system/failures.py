@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import errno
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from solven_env.errors import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from solven_env.errors import SolvenError
 
 _Kind = TypeVar("_Kind", bound="SolvenError")
@@ -59,15 +56,19 @@ def failure(kind: type[_Kind], location: str, error: OSError) -> _Kind:
     return kind(message, fix=fix, location=shown(location))
 
 
-@contextmanager
-def failures_as(kind: type[SolvenError], location: str) -> Iterator[None]:
+class failures_as:  # noqa: N801 (read as a verb)
     """Raise what only a person can mend as `kind`; what a caller decides by stays the OSError that it is."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _CALLERS_DECIDE:
-            raise
-        raise failure(kind, location, error) from error
+
+    def __init__(self, kind: type[SolvenError], location: str) -> None:
+        self._kind = kind
+        self._location = location
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError) and error.errno not in _CALLERS_DECIDE:
+            raise failure(self._kind, self._location, error) from error
 
 
 def shown(path: str) -> str:

@@ -48,13 +48,18 @@ def make_private(path: Path) -> Path:
     return path
 
 
-@contextmanager
-def refusals_told(path: Path) -> Iterator[None]:
+class refusals_told:  # noqa: N801 (read as a verb)
     """Raise what the system refuses as StoreError, at the path that it is about."""
-    try:
-        yield
-    except OSError as error:
-        raise failure_of_ours(StoreError, str(error.filename or path), error) from error
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise failure_of_ours(StoreError, str(error.filename or self._path), error) from error
 
 
 def failure_of_ours(kind: type[_Kind], location: str, error: OSError) -> _Kind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
@@ -66,6 +67,7 @@ def locate(storage: str | Path | None, environ: Mapping[str, str], config: Confi
     return _at(directories.data() / "storage", config)
 
 
+@functools.lru_cache(maxsize=64)
 def workspace_path(storage: Path, thread: str) -> Path:
     """Path of the thread's workspace, for messages and for what opens it by itself; UsageError for a bad id."""
     return storage / "threads" / thread_id(thread)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _PINS = Path(__file__).with_name("bun.json")
 
 
+@functools.lru_cache(maxsize=8)
 def of(cache: Path) -> Tool:
     """The pinned Bun in our own directory; it may not exist. PlatformError if there is no Bun for this machine."""
     version, about = pin()

@@ -55,5 +55,6 @@ def remember(version: str, cache: Path, interpreter: Interpreter) -> None:
     publish_file(_memory(version, cache), json.dumps(interpreter._asdict(), indent=1).encode(), mode=0o600)
 
 
+@functools.lru_cache(maxsize=16)
 def _memory(version: str, cache: Path) -> Path:
     return cache / "tools" / f"python-{version}.json"
