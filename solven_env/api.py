@@ -319,7 +319,7 @@ def _status(found: Thread, source: ProfileSource | None, inputs: Mapping[str, st
             ("unenforced", id(record.settings)), lambda: (record.settings, execute.unenforced(record))
         )[1],
         session=sessions.look(found, record),
-        remarks=(*builds.remarks(computed.desired.builds), *relocking.remarks(found.name, drift.behind)),
+        remarks=(*builds.remarks(map(found.build, wanted.needs)), *relocking.remarks(found.name, drift.behind)),
         carried=coming.done,
         to_carry=(*coming.pending, *coming.dropped),
     )

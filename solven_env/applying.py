@@ -146,7 +146,7 @@ def _apply(
         noting.note_all(found)
     for name in applied.locks:
         together.tell(f"lock: the recorded text of the {name} packages was gone or damaged, and is written again")
-    missing = _tell_missing(found, computed, progress, together)
+    missing = _tell_missing(found, wanted, computed, progress, together)
     behind = relocking.catch_up(found, computed.behind, progress)
     return thread_report(computed)._replace(
         changes=changes,
@@ -154,7 +154,7 @@ def _apply(
         kept=applied.kept,
         kept_at=tuple(each.kept and found.state.location(each.kept) for each in applied.kept),
         missing_programs=missing,
-        remarks=(*builds.remarks(computed.desired.builds), *behind),
+        remarks=(*builds.remarks(map(found.build, wanted.needs)), *behind),
         carried=tuple(carried),
         to_carry=to_carry,
     )
@@ -310,7 +310,7 @@ def _have_builds(
             computed, lacking = planning.plan(found, wanted, computed.base, on_conflict)
         if not lacking:
             try:
-                held.enter_context(builds.used(computed.desired.builds.values()))
+                held.enter_context(builds.used(computed.desired.builds, map(found.build, wanted.needs)))
                 return computed
             except StoreError:  # collected since it was found
                 if not left:
@@ -321,7 +321,7 @@ def _have_builds(
 
 
 def _tell_missing(
-    found: Thread, computed: Plan, progress: Callable[[str], None], together: Together
+    found: Thread, wanted: Wanted, computed: Plan, progress: Callable[[str], None], together: Together
 ) -> tuple[MissingProgram, ...]:
     """Tell `progress` of links that lead nowhere, and of programs of the host that commands would not find.
 
@@ -335,10 +335,10 @@ def _tell_missing(
         together.once((path, targets[path]), partial(progress, line))
     if not settings.get("programs"):
         return ()
-    keys = [build["key"] for build in computed.desired.builds.values()]
-    find = partial(missing_programs.find, settings, found.storage, keys)
+    had = tuple(map(found.build, wanted.needs))
+    find = partial(missing_programs.find, settings, found.storage, had)
     # Threads of one profile may have the same settings, and programs of the host do not come and go within a call.
-    first, missing = found.looks.at(("programs", *keys), lambda: (settings, find()))
+    first, missing = found.looks.at(("programs", had), lambda: (settings, find()))
     if first is not settings:
         missing = find()
     if missing:

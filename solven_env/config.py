@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from solven_env.errors import ConfigError, PlatformError
-from solven_env.system import directories, shipped
+from solven_env.system import directories, reread, shipped
 from solven_env.system.networks import NETWORKS
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -145,7 +145,7 @@ def load(environ: Mapping[str, str]) -> Config:
     named = environ.get(VARIABLE)
     for path in places(environ):
         try:
-            return _parsed(path.read_bytes(), str(path))
+            return _parsed(reread.read(path), str(path))
         except (FileNotFoundError, NotADirectoryError):
             continue
         except IsADirectoryError:

@@ -6,9 +6,11 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from solven_env.documents.answers import Answer, broken, limited, ok
+from solven_env.packages import store
 from solven_env.run import launch, missing_programs
 from solven_env.sandbox import backends
 from solven_env.sandbox.network import locate_slirp4netns
+from solven_env.system import directories
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,7 +48,8 @@ def programs_answer(settings: Mapping[str, Any], storage: Path | None, keys: Ite
 
     `keys` are those of its builds. Without a `storage` no link counts.
     """
-    missing = missing_programs.find(settings, storage, keys)
+    had = [store.read(directories.cache(), key) for key in keys]
+    missing = missing_programs.find(settings, storage, had)
     if missing:
         return limited(missing_programs.told(missing), fix=missing_programs.fix(missing))
     names = ", ".join(settings.get("programs", ()))

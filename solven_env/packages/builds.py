@@ -147,14 +147,15 @@ def _in_use(build: Build | None) -> tuple[Build, holding] | None:
 
 
 @contextmanager
-def used(builds: Iterable[Mapping[str, str]]) -> Iterator[None]:
-    """Keep builds, as records name them, from being removed. StoreError for one that is there no more."""
+def used(named: Mapping[str, Mapping[str, str]], builds: Iterable[Build | None]) -> Iterator[None]:
+    """Keep builds from being removed, which a record names so. StoreError for one that is there no more, or another."""
     with ExitStack() as stack:
-        for named in builds:
-            build = store.read(directories.cache(), named["key"])
-            found = store.use(build) if build is not None and build.instance == named["instance"] else None
+        for build in builds:
+            is_it = build is not None and named.get(build.kind, {}).get("instance") == build.instance
+            found = store.use(build) if build is not None and is_it else None
             if found is None:
-                raise StoreError("a build was made again or removed meanwhile", fix="Try again.", location=named["key"])
+                where = build.key if build is not None else ""
+                raise StoreError("a build was made again or removed meanwhile", fix="Try again.", location=where)
             stack.enter_context(found)
         yield
 
@@ -238,10 +239,9 @@ def describe(need: Need, build: Build) -> dict[str, str]:
     }
 
 
-def remarks(named: Mapping[str, Mapping[str, str]]) -> tuple[locks.Remark, ...]:
-    """Remarks about the packages of builds, which are named as records do, by ecosystem; none of a missing one."""
-    found = [(kind, store.read(directories.cache(), each["key"])) for kind, each in named.items()]
-    return tuple(each for kind, build in found if build is not None for each in ECOSYSTEMS[kind].remarks(build))
+def remarks(builds: Iterable[Build | None]) -> tuple[locks.Remark, ...]:
+    """Remarks about the packages of builds; none of a missing one."""
+    return tuple(each for build in builds if build is not None for each in ECOSYSTEMS[build.kind].remarks(build))
 
 
 def texts(needs: Sequence[Need]) -> dict[str, bytes]:

@@ -83,12 +83,17 @@ def find_profile(profile: str | Path | ProfileSource) -> ProfileSource:
     text = str(profile)
     if is_path(profile):
         return _open(Path(profile), text)
-    path = shipped.directory("profiles") / f"{text}.yaml"
+    path = _shipped(text)
     if not path.is_file():
         names = shipped_names()
         fix = f"{did_you_mean(text, names)} A path needs a '/' or an ending: ./{text or 'profile'}.yaml."
         raise UsageError(f"there is no shipped profile '{text}'", fix=fix)
     return _open(path, f"{text}.yaml")
+
+
+@functools.lru_cache(maxsize=16)
+def _shipped(name: str) -> Path:
+    return shipped.directory("profiles") / f"{name}.yaml"
 
 
 def shipped_names() -> list[str]:
@@ -141,9 +146,15 @@ def _read_standard_input() -> bytes:
 
 def _open(path: Path, name: str) -> ProfileSource:
     try:
-        return ProfileSource(reread.read(path, ENOUGH), name, path.parent, path.with_name(f"{path.stem}.lock"))
+        return ProfileSource(reread.read(path, ENOUGH), name, *_beside(path))
     except (OSError, ValueError) as error:  # a path with U+0000 is a ValueError
         raise UsageError(f"cannot read {name}: {_reason(error)}", fix="Name a file that holds a profile.") from None
+
+
+@functools.lru_cache(maxsize=16)
+def _beside(path: Path) -> tuple[Path, Path]:
+    """The directory of a profile, and that of its lock."""
+    return path.parent, path.with_name(f"{path.stem}.lock")
 
 
 def _reason(error: OSError | ValueError) -> str:

@@ -132,7 +132,7 @@ def apply(
     """
     is_noop = not plan.changes and plan.is_recorded  # the record names all that it needs already
     with nullcontext() if is_noop else state.sharing():
-        return _apply(plan, open_root, state, fresh, renew, about, added, make)
+        return _apply(plan, open_root, state, fresh, renew, about, added, make, is_noop=is_noop)
 
 
 def _apply(
@@ -144,13 +144,14 @@ def _apply(
     about: Mapping[str, str],
     added: Mapping[str, Any],
     make: Callable[[Root, Change, Keeper, Callable[[str], None]], model.State | None],
+    *,
+    is_noop: bool,
 ) -> Applied:
     fresh = fresh or Record(incarnation=os.urandom(16).hex())
     base = (plan.base or fresh)._replace(uid=fresh.uid)
     refuse_closed(plan)
     key = record_key(plan.thread)
     locks = {lock_key(digest): text for digest, text in plan.desired.locks.items()}
-    is_noop = not plan.changes and plan.is_recorded
     lost = [
         Write(name, text, contents.ANY)
         for name, text in locks.items()

@@ -11,7 +11,7 @@ import os
 import posixpath
 import stat
 
-from solven_env.packages import host_tools, store
+from solven_env.packages import host_tools
 from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.run import launch
 from solven_env.sandbox import host_programs
@@ -47,20 +47,19 @@ class MissingProgram(NamedTuple):
     package: str = ""
 
 
-def find(settings: Mapping[str, Any], storage: Path | None, keys: Iterable[str]) -> tuple[MissingProgram, ...]:
-    """The missing ones of the programs that the settings of a launch name; `keys` are those of the thread's builds.
-    Without a `storage` no link counts.
+def find(
+    settings: Mapping[str, Any], storage: Path | None, builds: Iterable[Build | None]
+) -> tuple[MissingProgram, ...]:
+    """The missing ones of the programs that the settings of a launch name; `builds` are the thread's, None for one
+    that is not there. Without a `storage` no link counts.
 
     A program costs a look at each directory of PATH until it is found; without programs nothing is looked at.
     """
     programs = settings.get("programs")
     if not programs:
         return ()
-    tools = _tools(settings)
-    given = {each.target for each in tools.mounts} | {each.path for each in tools.files}
-    given |= {each.path for each in tools.links}
-    builds = tuple(filter(None, (store.read(directories.cache(), key) for key in keys)))
-    shown = _shown(settings, storage, builds)
+    given = _given(_tools(settings))
+    shown = _shown(settings, storage, tuple(filter(None, builds)))
     places = [(part, _directory(part, shown)) for part in launch.path(settings)]
     return tuple(
         MissingProgram(name, each["why"], each["package"])
@@ -91,6 +90,13 @@ def _tools(settings: Mapping[str, Any]) -> host_tools.Tools:
     cache = directories.cache()
     sections = {name: row.section(settings[name]) for name, row in ECOSYSTEMS.items() if settings.get(name)}
     return host_tools.joined(row.known_tools(sections.get(name), cache) for name, row in ECOSYSTEMS.items())
+
+
+@lately(16)
+def _given(tools: host_tools.Tools) -> Collection[str]:
+    """The paths at which the tools stand."""
+    placed = (*(each.path for each in tools.files), *(each.path for each in tools.links))
+    return frozenset((*(each.target for each in tools.mounts), *placed))
 
 
 @lately(16)

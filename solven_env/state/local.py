@@ -503,11 +503,11 @@ class LocalState:
         finally:
             self._made.add(above)
 
-    def _told(self, key: str) -> _Told:
-        return _Told(self, key)
+    def _told(self, key: str) -> _KeyTold:
+        return _KeyTold(self, key)
 
 
-class _Told:
+class _KeyTold:
     """Raises what the system refuses as a StateError, at a key."""
 
     def __init__(self, state: LocalState, key: str) -> None:

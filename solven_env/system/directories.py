@@ -31,8 +31,13 @@ def data() -> Path:
 
 def configuration() -> tuple[Path, ...]:
     """Directories of our configuration: the user's, then the system's."""
-    system = (directory / _NAME for directory in listed("XDG_CONFIG_DIRS", "/etc/xdg", os.environ))
-    return (_own("XDG_CONFIG_HOME", ".config"), *system)
+    return _with_systems(_own("XDG_CONFIG_HOME", ".config"), os.environ.get("XDG_CONFIG_DIRS", ""))
+
+
+@functools.lru_cache(maxsize=4)
+def _with_systems(own: Path, directories: str) -> tuple[Path, ...]:
+    listed = _absolute(*directories.split(":")) or (Path("/etc/xdg"),)
+    return (own, *(directory / _NAME for directory in listed))
 
 
 def runtime() -> Path:

@@ -84,7 +84,7 @@ def foresee(
     dropped: list[Fate] = []
     added = dict(record.added)
     for need in needs:
-        build = store.read(directories.cache(), found[need.kind]["key"]) if need.kind in found else None
+        build = thread.build(need) if need.kind in found else None
         if _is_settled(home, record, need.kind, build, found, backend):
             continue
         from solven_env.packages import carrying  # most applies find nothing to carry, and need not wait for it

@@ -132,7 +132,7 @@ class Root:
         """Give the workspace itself mode 0700; with a group of `readers` (a gid) that group, and mode 0750."""
         with failures_as(WorkspaceError, "."):
             status = os.fstat(self._descriptor)
-            group, mode = (status.st_gid, CLOSED) if readers is None else (readers, _READABLE)
+            group, mode = _closed(status, readers)
             set_rights(self._descriptor, mode, (status.st_uid, group))
 
     def is_open_to_others(self, readers: int | None) -> bool:
@@ -678,6 +678,16 @@ def _move(
 def _no_way_out(path: str) -> WorkspaceError:
     message = "what stands here has to be moved aside, and the workspace is a mount of its own"
     return _refusal(path, message, "Look at it and move it away, then run apply again.")
+
+
+def is_closed(status: os.stat_result, readers: int | None) -> bool:
+    """True if a workspace of this status keeps others out, but for a group of `readers` (a gid), who may look."""
+    return (status.st_gid, stat.S_IMODE(status.st_mode)) == _closed(status, readers)
+
+
+def _closed(status: os.stat_result, readers: int | None) -> tuple[int, int]:
+    """The group and the mode of a workspace that keeps others out."""
+    return (status.st_gid, CLOSED) if readers is None else (readers, _READABLE)
 
 
 def _check(path: str) -> None:

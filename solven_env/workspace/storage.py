@@ -20,7 +20,7 @@ from solven_env.system.failures import failure, failures_as, shown
 from solven_env.system.removal import remove_entry
 from solven_env.system.syscalls import HOLD_DIRECTORY, O_PATH, let_owner_in, openat2
 from solven_env.system.unsynced import Unsynced
-from solven_env.workspace.root import CLOSED, Owner, Root
+from solven_env.workspace.root import CLOSED, Owner, Root, is_closed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -211,6 +211,8 @@ def close_to_others(storage: StorageRoot, thread: str, group: int | None) -> Non
     Earlier versions made both 0755, and an agent may open its own: every account of the host read what an input put
     there, and could run a set-uid file. What another user made keeps its modes.
     """
+    if _is_closed_to_others(storage, thread, group):
+        return
     root = open_workspace(storage, thread, None)
     if root is None:
         return
@@ -224,6 +226,17 @@ def close_to_others(storage: StorageRoot, thread: str, group: int | None) -> Non
                 chmod_held(threads, stat.S_IMODE(about.st_mode) & _THREADS)
         finally:
             os.close(threads)
+
+
+def _is_closed_to_others(storage: StorageRoot, thread: str, group: int | None) -> bool:
+    """True if the modes are as they should be, as their names say; both are opened only to be changed."""
+    try:
+        threads = os.stat("threads", dir_fd=storage.open(), follow_symlinks=False)
+        about = os.stat(f"threads/{thread}", dir_fd=storage.open(), follow_symlinks=False)
+    except OSError:
+        return False
+    is_open = threads.st_uid == os.geteuid() and stat.S_IMODE(threads.st_mode) & ~_THREADS
+    return not is_open and stat.S_ISDIR(about.st_mode) and is_closed(about, group)
 
 
 def _open_directory(place: int, path: str) -> int:
