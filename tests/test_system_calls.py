@@ -199,13 +199,14 @@ def counted(world: World, *threads: str, program: str = COUNTED) -> Counter[str]
 
 
 LOOK = {
-    # 7 mounts twice (may it be mounted, and upon what), 2 templates and the shipped one, the source, the profile; each
-    # descriptor once it is open; and modes: of the workspace (3), of `threads` (1), of a directory (1)
+    # 7 mounts twice (may it be mounted, and upon what), 2 templates and the shipped one, the source, the profile, two
+    # places of a configuration; each descriptor once it is open; and modes: of the workspace (2), of `threads`, of a
+    # directory
     "newfstatat": 33,
-    # the storage's id, record (is it there, and to read it), its directory, lock, workspace (twice 2), `threads`, a directory, and 4 files
-    "openat2": 15,
-    # two places of a configuration, the storage, and which uids there are
-    "openat": 4,
+    # the storage's id, record (is it there, and what it says), its directory, lock, workspace (2), a directory, 4 files
+    "openat2": 12,
+    # the storage, and which uids there are
+    "openat": 2,
     # the id (2), the record (2), 4 files, and which uids there are
     "read": 9,
     # the listings of the workspace and of the record's directory, whose descriptors are copied for Python
@@ -216,7 +217,7 @@ LOOK = {
     "statx": 1,  # which storage is it?
     "readlink": 2,  # what this host knows of it
     "flock": 2,
-    "close": 20,
+    "close": 17,
 }
 """The system calls of an apply that finds nothing to do, in a profile with four files and without packages."""
 
@@ -234,18 +235,18 @@ def test_a_look_at_a_thread_in_sync_costs_so_many_calls(world: World, memory_pat
 
 
 MAKE = {
-    # the profile; twice, before the lock is taken and under it: 4 templates and sources, 7 mounts; what is mounted upon
+    # the profile, two places of a configuration; twice, before the lock is taken and under it: 4 templates and sources,
+    # 7 mounts; what is mounted upon
     # (7); the lock (2) and what is beside it (1); rendered bytes that are there, by their size (4); 7 files when they
     # are open, and 4 again when they have their owner; 2 directories before and after that; a directory that was made
     # and is written in (2); modes of the workspace (4) and of `threads` (1)
     "newfstatat": 59,
-    # the storage's id; the record (3) and its generations (2), which are missing; directories that are missing,
+    # the storage's id; the record and its generations, which are missing (5); directories that are missing,
     # those above, and themselves once they are made (16); the lock (3) and that of all threads (2); rendered bytes (4);
-    # the workspace (6); what an apply before this one kept, or named a generation (2); the record of what was meant; the
-    # mode of `threads`
-    "openat2": 41,
-    # the configuration (2), the storage, which uids there are, and 4 files with 3 records, under temporary names
-    "openat": 11,
+    # the workspace (4); what an apply before this one kept, or named a generation (2); the record of what was meant
+    "openat2": 38,
+    # the storage, which uids there are, and 4 files with 3 records, under temporary names
+    "openat": 9,
     "write": 7,
     "read": 5,  # the id (2), which uids there are, and the record of what was meant (2), whose place another takes
     "mkdirat": 5,  # the workspace, a directory in it, and of the state: the thread's, `generations`, the generation
@@ -259,7 +260,7 @@ MAKE = {
     "statx": 1,
     "readlink": 2,
     "flock": 4,  # the thread, and what threads share: taken and let go
-    "close": 44,
+    "close": 41,
 }
 """The system calls of an apply that makes a thread, in the same profile: no file twice, no directory for each file."""
 
