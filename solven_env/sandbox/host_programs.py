@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 
 from solven_env.errors import PlatformError
 from solven_env.sandbox.launch_plan import SETSID, STARTER
-from solven_env.sandbox.refusal import read_setting
+from solven_env.system import reread
+from solven_env.system.blocks import suppress
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ def install_command(packages: Sequence[str], os_release: str) -> str:
     return f"{begin} {' '.join(map(form.format, names))}"
 
 
+@functools.lru_cache(maxsize=4)
 def _distribution(os_release: str) -> str:
     """The distribution in our table that the text of os-release(5) names; empty for none of them."""
     fields = dict(re.findall(r'(?m)^(ID|ID_LIKE)="?([^"\n]*)"?$', os_release))
@@ -83,7 +86,10 @@ def installing(*packages: str) -> str:
 
 
 def _os_release() -> str:
-    return read_setting("/etc/os-release") or read_setting("/usr/lib/os-release")
+    for path in ("/etc/os-release", "/usr/lib/os-release"):
+        with suppress(OSError):
+            return reread.read(path).decode(errors="replace")
+    return ""
 
 
 def _own_name(package: str) -> str:

@@ -24,6 +24,7 @@ there the first row does not apply.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -377,10 +378,12 @@ def _rm(link: Path) -> str:
     return shlex.join(("rm", str(link)))
 
 
+@functools.lru_cache(maxsize=64)
 def _link(data: Path, known_as: str) -> Path:
     return data / "known" / "storages" / known_as
 
 
+@functools.lru_cache(maxsize=64)
 def _link_at(data: Path, path: str) -> Path:
     return data / "known" / "paths" / _digest(path)
 

@@ -194,7 +194,11 @@ class Thread(NamedTuple):
 
         if self.storage_id is None:  # no command has run yet
             return ""
-        return lost.find(build, layers.own(self.home(record), build, backend))
+        home = self.home(record)
+        place = layers.present(home, build.kind)
+        if place is None or place.instance != build.instance:  # nor above this build
+            return ""
+        return lost.find(build, layers.own_at(home, place, backend))
 
     def home(self, record: Record) -> Home:
         """Place of the thread's layers on this host. A storage without an id has none there."""

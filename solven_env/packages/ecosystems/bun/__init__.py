@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -412,7 +413,11 @@ def sandbox_tools(path: Path | None) -> host_tools.Tools:
     """Bun where there is one, which is called bunx too, and node where the host shows none: it looks at its name."""
     if path is None:
         return host_tools.Tools(variables=_VARIABLES)
-    names = ("bunx",) if any(map(os.path.exists, NODE)) else ("bunx", "node")
+    return _sandbox_tools(path, ("bunx",) if any(map(os.path.exists, NODE)) else ("bunx", "node"))
+
+
+@functools.lru_cache(maxsize=16)
+def _sandbox_tools(path: Path, names: tuple[str, ...]) -> host_tools.Tools:
     links = tuple(StagedLink(f"{host_tools.BIN}/{name}", "bun") for name in names)
     return host_tools.Tools((Bind(f"{host_tools.BIN}/bun", str(path)),), links=links, variables=_VARIABLES)
 

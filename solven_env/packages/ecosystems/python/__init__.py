@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 from types import MappingProxyType
@@ -501,6 +502,7 @@ def adding(packages: Mapping[str, str]) -> tuple[str, ...]:
     return installing(packages)
 
 
+@functools.lru_cache(maxsize=16)
 def sandbox_tools(interpreter: Interpreter | None) -> host_tools.Tools:
     """uv, which every sandbox has, and an interpreter where there is one, with its names and those of pip.
 
