@@ -28,6 +28,7 @@ from solven_env.state.leases import is_needed
 from solven_env.system import at_once, reread
 from solven_env.system.blocks import READ_DIRECTORY, holding
 from solven_env.system.inotify import DirectoryWatch
+from solven_env.system.lately import lately
 from solven_env.system.publishing import locked, refusals_told, staged, sweep_scratch
 from solven_env.system.syscalls import HOLD_DIRECTORY, sync_file_system
 from solven_env.typed import TYPE_CHECKING, NamedTuple
@@ -61,6 +62,7 @@ class Build(NamedTuple):
         return self.path / f"use-{self.instance}.lock"
 
 
+@lately(16)
 def key(kind: str, inputs: Mapping[str, object]) -> str:
     """The key of a build that these inputs, plain data, determine."""
     text = json.dumps({"format": FORMAT, "kind": kind, **inputs}, sort_keys=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from solven_env.system.lately import lately
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -228,10 +229,15 @@ class Plan(NamedTuple):
     def says_the_same(self) -> bool:
         """True if the last whole apply left the same profile, inputs, settings and resources on record."""
         base, desired = self.base, self.desired
-        return base is not None and (
-            (dict(base.profile), dict(base.inputs), dict(base.settings), dict(base.resources))
-            == (dict(desired.profile), dict(desired.inputs), dict(desired.settings), dict(self.entries))
+        return base is not None and _are_equal(
+            (base.profile, base.inputs, base.settings, base.resources),
+            (desired.profile, desired.inputs, desired.settings, self.entries),
         )
+
+
+@lately(32)
+def _are_equal(some: tuple[Mapping[str, Any], ...], others: tuple[Mapping[str, Any], ...]) -> bool:
+    return [dict(each) for each in some] == [dict(each) for each in others]
 
 
 def name_in(address: str) -> str:
