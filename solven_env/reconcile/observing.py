@@ -48,6 +48,8 @@ def observe(
         states |= dict.fromkeys(mounted, DIRECTORY)
         others = [each for each in standing if each not in states]
         look_at = partial(_look_at, root, desired)
+        if root.is_slow:  # what takes longest begins first
+            others.sort(key=lambda address: -desired.states[address].size if address in desired.states else 0)
         for address, found in zip(others, in_groups(look_at, others) if root.is_slow else look_at(others), strict=True):
             if isinstance(found, State):
                 states[address] = found

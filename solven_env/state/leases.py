@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from solven_env.errors import HeldError, printable
-from solven_env.system.durable import link_new, write_new
+from solven_env.system.durable import exists, link_new, write_new
 from solven_env.system.syscalls import LOCAL_TYPES, file_system_type, openat2, refresh
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -71,6 +71,11 @@ def is_needed(descriptor: int) -> bool:
 def is_lease(name: str) -> bool:
     """True for a name in a thread's directory that belongs to this module."""
     return name == _LEASE or is_successor(name)
+
+
+def is_there(directory: int) -> bool:
+    """True where the thread whose directory is open has a lease, of whomever: who takes one over leaves it there."""
+    return exists(directory, _LEASE)
 
 
 def is_successor(name: str) -> bool:

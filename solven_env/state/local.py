@@ -20,7 +20,7 @@ from solven_env.state.contents import ANY, OnlyLookedError, Stored, Write
 from solven_env.state.storage_root import StorageRoot
 from solven_env.system import at_once
 from solven_env.system.blocks import READ_DIRECTORY_ITSELF, holding
-from solven_env.system.durable import link_new, sync_directory, write_new
+from solven_env.system.durable import exists, link_new, sync_directory, write_new
 from solven_env.system.failures import failure, shown
 from solven_env.system.removal import remove_entry
 from solven_env.system.syscalls import O_PATH, openat2, refresh
@@ -688,11 +688,10 @@ def _open_lock(directory: int, name: str, flags: int, *, make: bool) -> int:
 
 
 def _is_leased(directory: int) -> bool:
-    """True where a host has a lease of the thread, or is about to. FileNotFoundError where the thread was deleted."""
-    names = os.listdir(directory)
-    if _LOCK not in names:
+    """True where a host has a lease of the thread. FileNotFoundError where the thread was deleted."""
+    if not exists(directory, _LOCK):
         raise FileNotFoundError(_LOCK)
-    return any(map(leases.is_lease, names))
+    return leases.is_there(directory)
 
 
 def _remove_leftovers(directory: int) -> None:
