@@ -73,14 +73,14 @@ def apply(
 ) -> ThreadReport:
     """Make a thread as it is wanted. The report's changes are those that were made.
 
-    `wanting` is called with the thread and its record, under the thread's lock, and once before for a new thread: an
+    `wanting` is called with the thread and its record, under the thread's lock; for a new thread before that: an
     invalid profile or input leaves no trace of it. Errors, `wait` and `progress` as of `api.apply`. Threads that one
     call applies have the same `together`.
     """
     together = together or Together(progress, Once())
     is_new = not found.state.has(record_key(found.name))
     if is_new and found.record(recover=restore_record) is None:
-        wanting(found, None)
+        wanting = _once_for_new(wanting, wanting(found, None))
     check_readers(found.config.sandbox.group)
     found = found._replace(storage_id=together.once("storage", partial(found.settled, together.progress)).storage_id)
     doing = partial(_apply, found, wanting, on_conflict, restore_record, wait, progress, together)
@@ -90,6 +90,13 @@ def apply(
         return doing(to_look=True)
     except OnlyLookedError:
         return doing(to_look=False)
+
+
+def _once_for_new(
+    wanting: Callable[[Thread, Record | None], Wanted], known: Wanted
+) -> Callable[[Thread, Record | None], Wanted]:
+    """The same function, which knows already what is wanted of a thread without a record."""
+    return lambda found, record: known if record is None else wanting(found, record)
 
 
 def _apply(

@@ -56,7 +56,7 @@ else:
             return dict(zip(self._fields, self, strict=True))
 
         def _replace(self, **named):
-            values = [named.pop(name, value) for name, value in zip(self._fields, self, strict=True)]
-            if named:
+            changed = dict(zip(self._fields, self, strict=True)) | named
+            if len(changed) != len(self):
                 raise TypeError(f"{type(self).__name__} has the fields {', '.join(self._fields)}")
-            return tuple.__new__(type(self), values)
+            return tuple.__new__(type(self), changed.values())

@@ -235,16 +235,15 @@ def test_a_look_at_a_thread_in_sync_costs_so_many_calls(world: World, memory_pat
 
 
 MAKE = {
-    # the profile, two places of a configuration; twice, before the lock is taken and under it: 4 templates and sources,
-    # 7 mounts; what is mounted upon
-    # (7); the lock (2) and what is beside it (1); rendered bytes that are there, by their size (4); 7 files when they
-    # are open, and 4 again when they have their owner; 2 directories before and after that; a directory that was made
-    # and is written in (2); modes of the workspace (4) and of `threads` (1)
-    "newfstatat": 59,
-    # the storage's id; the record and its generations, which are missing (5); directories that are missing,
-    # those above, and themselves once they are made (16); the lock (3) and that of all threads (2); rendered bytes (4);
+    # the profile, two places of a configuration; 4 templates and sources, 7 mounts; what is mounted upon (7); the lock
+    # (2) and what is beside it (1); rendered bytes that are there, by their size (4); 7 files when they are open, and 4
+    # again when they have their owner; 2 directories before and after that; a directory that was made and is written in
+    # (2); modes of the workspace (4) and of `threads` (1)
+    "newfstatat": 48,
+    # the storage's id; the record and its generations, which are missing (5); directories that are missing, those above,
+    # and themselves once they are made (16); the lock (3) and that of all threads (2); the directory of rendered bytes;
     # the workspace (4); what an apply before this one kept, or named a generation (2); the record of what was meant
-    "openat2": 38,
+    "openat2": 35,
     # the storage, which uids there are, and 4 files with 3 records, under temporary names
     "openat": 9,
     "write": 7,
@@ -260,7 +259,7 @@ MAKE = {
     "statx": 1,
     "readlink": 2,
     "flock": 4,  # the thread, and what threads share: taken and let go
-    "close": 41,
+    "close": 38,
 }
 """The system calls of an apply that makes a thread, in the same profile: no file twice, no directory for each file."""
 

@@ -72,15 +72,15 @@ class StateStore(Protocol):
         `compare_and_swap`; what was written before one stays.
         """
 
-    def size(self, key: str, *, renew: bool = ...) -> int | None:
-        """Size of a key's value in bytes; None when it has none.
+    def sizes(self, keys: Iterable[str], *, renew: bool = ...) -> dict[str, int]:
+        """Sizes of the keys' values in bytes, without those that have none.
 
-        With `renew` a record is about to name it: where other hosts share the storage, an old value looks young
+        With `renew` a record is about to name them: where other hosts share the storage, an old value looks young
         afterwards, so that they do not collect it.
         """
 
     def holds(self, key: str, data: bytes, *, renew: bool = ...) -> bool:
-        """True where the value of a key is this. `renew` as of `size`."""
+        """True where the value of a key is this. `renew` as of `sizes`."""
 
     def list(self, prefix: str) -> tuple[str, ...]:
         """The keys that begin with this text, sorted."""
@@ -171,4 +171,5 @@ def lacking(state: StateStore, values: Mapping[str, bytes]) -> list[Write]:
 
     A storage that lost the bytes of a file gives it back empty or cut off. Other damage is found when they are read.
     """
-    return [Write(key, data, ANY) for key, data in values.items() if state.size(key, renew=True) != len(data)]
+    sizes = state.sizes(values, renew=True)
+    return [Write(key, data, ANY) for key, data in values.items() if sizes.get(key) != len(data)]

@@ -38,8 +38,8 @@ class Recorded(NamedTuple):
 
     def plain(self) -> dict[str, str]:
         """The entry as a record has it; an empty `kept` is left out, as in records made before it."""
-        fields = self._asdict()
-        return fields if self.kept else {name: value for name, value in fields.items() if name != "kept"}
+        entry = {"kind": self.kind, "own": self.own, "digest": self.digest, "mode": self.mode}
+        return entry | {"kept": self.kept} if self.kept else entry
 
 
 class Record(NamedTuple):

@@ -20,7 +20,7 @@ from typing import Literal
 
 from solven_env.errors import ExchangeUnsupportedError, PlatformError, WorkspaceError
 from solven_env.system.at_once import in_groups
-from solven_env.system.blocks import READ_DIRECTORY_ITSELF
+from solven_env.system.blocks import READ_DIRECTORY_ITSELF, holding
 from solven_env.system.durable import (
     NOT_OFFERED,
     chmod_held,
@@ -556,13 +556,8 @@ class Root:
             with failures_as(WorkspaceError, path):
                 adopt_directory(self._descriptor, path, self.owner)
 
-    @contextmanager
-    def _opened(self, path: str, flags: int) -> Iterator[int]:
-        descriptor = openat2(self._descriptor, path or ".", flags)
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
+    def _opened(self, path: str, flags: int) -> holding:
+        return holding(openat2(self._descriptor, path or ".", flags))
 
     @contextmanager
     def _parent(self, path: str, flags: int = HOLD_DIRECTORY) -> Iterator[tuple[int, str]]:
@@ -577,14 +572,15 @@ class Root:
 
     @contextmanager
     def _pair(self, old: str, new: str) -> Iterator[tuple[int, str, int, str]]:
-        with self._parent(old, READ_DIRECTORY_ITSELF) as (a, x):
-            if posixpath.dirname(old) == posixpath.dirname(new):
+        (above, name), (beside, new_name) = posixpath.split(old), posixpath.split(new)
+        with self._parent(old, READ_DIRECTORY_ITSELF) as (directory, _):
+            if above == beside:
                 _check(new)
-                yield a, x, a, posixpath.basename(new)
+                yield directory, name, directory, new_name
             else:
-                with self._parent(new, READ_DIRECTORY_ITSELF) as (b, y):
-                    yield a, x, b, y
-            self._changed |= {posixpath.dirname(old), posixpath.dirname(new)}
+                with self._parent(new, READ_DIRECTORY_ITSELF) as (other, _):
+                    yield directory, name, other, new_name
+            self._changed |= {above, beside}
 
 
 def is_temporary(name: str) -> bool:

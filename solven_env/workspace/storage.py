@@ -79,9 +79,8 @@ def open_workspace(storage: StorageRoot, thread: str, owner: Owner | None) -> Ro
     The storage may be reached through links, it is the operator's; from there on none is followed. WorkspaceError
     when a link or a file stands at `threads` or at the workspace, or the storage is no directory.
     """
-    location = workspace_path(storage.path, thread)
     try:
-        with failures_as(WorkspaceError, str(location)):
+        with failures_as(WorkspaceError, f"{storage.path}/threads/{thread_id(thread)}"):
             root = Root(_open_directory(storage.open(), f"threads/{thread}"), owner)
     except FileNotFoundError:
         return None
@@ -97,7 +96,6 @@ def create_workspace(storage: StorageRoot, thread: str, owner: Owner | None) -> 
     Whatever the umask, storage and parents get mode 0755, `threads` 0711 and the workspace 0700 and `owner`; what is
     there stays as it is. Errors as `open_workspace`.
     """
-    location = workspace_path(storage.path, thread)
     if (root := open_workspace(storage, thread, owner)) is not None:
         return root
     is_new, named = False, Unsynced()
@@ -110,7 +108,8 @@ def create_workspace(storage: StorageRoot, thread: str, owner: Owner | None) -> 
             named.take(threads.unsynced)
     root = open_workspace(storage, thread, owner)
     if root is None:
-        raise WorkspaceError("the workspace vanished while it was made", fix="Try again.", location=str(location))
+        where = str(workspace_path(storage.path, thread))
+        raise WorkspaceError("the workspace vanished while it was made", fix="Try again.", location=where)
     root.is_new = is_new
     root.unsynced.take(named)
     return root
