@@ -169,6 +169,12 @@ class StoreError(SolvenError):
     page = "builds"
 
 
+class DiskBoundError(StoreError):
+    """All threads of this host take as much of its disk as its configuration allows."""
+
+    page = "hosts"
+
+
 class PlatformError(SolvenError):
     """This machine lacks what the operation needs: a feature of the kernel, a program, an interpreter."""
 

@@ -214,7 +214,7 @@ def questions() -> tuple[Question[Host], ...]:
         Question("cache", room(lambda host: host.cache)),
         Question("store", builds, ("cache",)),
         Question("data", room(lambda host: host.data)),
-        Question("disk", disk, ("data",)),
+        Question("disk", disk, ("data", "configuration")),
         Question("overlay", overlay, ("sandbox", "cache", "data")),
         Question("runtime directory", runtime),
     )

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from solven_env.errors import SolvenError, StoreError
+from solven_env.errors import DiskBoundError, SolvenError
 from solven_env.system import processes
 from solven_env.system.blocks import READ_DIRECTORY_ITSELF, holding, suppress
 from solven_env.system.durable import write_over
@@ -51,13 +51,13 @@ class Taken(NamedTuple):
 
 
 def check(bound: HostDisk, data: Path, progress: Callable[[str], None]) -> None:
-    """Raise StoreError if all threads together take more than the host configuration allows.
+    """Raise DiskBoundError if all threads together take more than the host configuration allows.
 
     `data` is our own directory (`<data>/solven-env`). `progress` is told when this takes a while.
     """
     taken = noted(data)
     if taken is None:
-        progress("disk: looking what all threads of this host take, which is noted from now on")
+        progress("disk: looking at what all threads of this host take, which is noted from now on")
         taken = look(data)
     elif taken.bytes < bound.max:
         if is_due(taken, bound, _free(data), time.time()):
@@ -65,7 +65,7 @@ def check(bound: HostDisk, data: Path, progress: Callable[[str], None]) -> None:
     elif is_worth_looking(taken, bound, _free(data), time.time()):
         taken = look(data)
     if taken.bytes >= bound.max:
-        raise StoreError(
+        raise DiskBoundError(
             f"all threads of this host take {shown_size(taken.bytes)} of its disk together, and its configuration "
             f"allows {shown_size(bound.max)}",
             fix="See what takes it with solven-env du, and free some with solven-env gc; or raise sandbox.disk.max.",

@@ -70,6 +70,7 @@ def test_beyond_the_bound_no_thread_is_begun_and_each_is_put_right(storage: Path
     assert host_disk.look(directories.data()).bytes > 5 * MIB
     with pytest.raises(StoreError, match=r"take 5\.0 MiB .* and its configuration allows 4\.0 MiB") as caught:
         apply(storage, "t2")
+    assert caught.value.page == "hosts"
     assert "solven-env du" in caught.value.fix
     assert "solven-env gc" in caught.value.fix
     assert not (storage / "threads/t2").exists()
