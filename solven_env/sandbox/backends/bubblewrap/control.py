@@ -38,6 +38,10 @@ def look(session: str, runtime_dir: str) -> SessionState | None:
 
 def _look(directory: int, name: str) -> SessionState | None:
     try:
+        runtime.inode(directory, name)
+    except FileNotFoundError:
+        return None  # most threads have no session, and who takes the name away has cleared up before
+    try:
         # A holder that was killed is heard to be gone a moment before nobody listens: then it is asked again.
         while (connection := runtime.connect(directory, name, patience=_PATIENCE)) is not None:
             with closing(connection):
