@@ -123,7 +123,7 @@ def _apply(
         notice = backend.notice(settings["network"])
         if notice:
             together.tell(notice)
-        if record is None or lacking or any(change.kind == "build" for change in changes):
+        if record is None or lacking or any(map(lies_on_host, changes)):
             _check_disk(found, together)
         with ExitStack() as held:
             planned = computed
