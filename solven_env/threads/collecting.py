@@ -220,10 +220,14 @@ class _Collecting:
                     self._storages[known_as] = _SeenStorage(_reach(known_as, met))
                 self._storages[known_as].look(self._keys_here)
             except SolvenError as error:
-                self._storages.pop(known_as, None)
+                reached = self._storages.pop(known_as, None)
                 self._unreached.add(known_as)
-                fix = f"{error.fix} If it is gone for good: {known.forgetting(self._data, known_as)}"
-                self._leave(met.path if met else known_as, f"{error.message}; everything of it stays", fix.strip())
+                name, fix = met.path if met else known_as, error.fix
+                if reached is None:
+                    fix = f"{fix} If it is gone for good: {known.forgetting(self._data, known_as)}".strip()
+                else:  # what cannot be read in it; to forget the storage would give up what its other threads need
+                    name = error.location or name
+                self._leave(name, f"{error.message}; everything of the storage stays", fix)
 
     def generations(self) -> None:
         """Remove the generations beyond the number that is kept."""

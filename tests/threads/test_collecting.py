@@ -425,3 +425,13 @@ def test_it_dies_at_any_effect_and_the_next_one_finishes(storage: Path) -> None:
         assert len(layers_of(storage, "t1")) == 1, number
         number += STEP
     assert number > 100
+
+
+def test_a_storage_that_was_reached_is_not_told_to_be_forgotten(storage: Path) -> None:
+    upgrade(storage)
+    link = storage / ".solven-env/threads/t2"
+    link.symlink_to(storage.parent)
+    (left, *_) = solven_env.gc().unjudged
+    assert left.name.startswith(str(link)), "it names what stands there"
+    assert "gone for good" not in left.fix
+    assert builds() == {"1.0.0", "2.0.0"}
