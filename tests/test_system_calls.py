@@ -200,11 +200,12 @@ def counted(world: World, *threads: str, program: str = COUNTED) -> Counter[str]
 
 LOOK = {
     # 7 mounts twice (may it be mounted, and upon what), 2 templates and the shipped one, the source, the profile, two
-    # places of a configuration; each descriptor once it is open; and modes: of the workspace (2), of `threads`, of a
-    # directory
-    "newfstatat": 33,
-    # the storage's id, record (is it there, and what it says), its directory, lock, workspace (2), a directory, 4 files
-    "openat2": 12,
+    # places of a configuration; rendered bytes that are there, by their size (4); each descriptor once it is open; and
+    # modes: of the workspace (2), of `threads`, of a directory
+    "newfstatat": 37,
+    # the storage's id, record (is it there, and what it says), its directory, lock, workspace (2), a directory, 4 files;
+    # the directory of rendered bytes
+    "openat2": 13,
     # the storage, and which uids there are
     "openat": 2,
     # the id (2), the record (2), 4 files, and which uids there are
@@ -217,7 +218,7 @@ LOOK = {
     "statx": 1,  # which storage is it?
     "readlink": 2,  # what this host knows of it
     "flock": 2,
-    "close": 17,
+    "close": 18,
 }
 """The system calls of an apply that finds nothing to do, in a profile with four files and without packages."""
 

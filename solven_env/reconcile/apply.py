@@ -125,8 +125,9 @@ def apply(
 ) -> Applied:
     """Make the plan's changes, conflicts too, and record them. The caller holds the thread's lock.
 
-    Nothing at all is written where nothing changes and no text of a lock was lost. `fresh` is the record that a new
-    thread begins with, and whose `uid` is recorded of any. `renew` has the thread begin anew with a build of that name.
+    Nothing at all is written where nothing changes and none of what the record names was lost. `fresh` is the record
+    that a new thread begins with, and whose `uid` is recorded of any. `renew` has the thread begin anew with a build of
+    that name.
     `about` is what the generation says of this apply (`Record.about`), and `added` what the thread has over its builds.
     `make` makes one change.
     """
@@ -159,6 +160,7 @@ def _apply(
     ]
     written = {each.key for each in lost}
     again = tuple(name for name, build in base.builds.items() if lock_key(build["lock"]) in written)
+    lost += contents.lacking(state, _bytes(plan), renew=not is_noop)
     if is_noop:
         state.write(lost)
         if base._replace(added=added) != plan.base:
@@ -169,7 +171,7 @@ def _apply(
     names = Unsynced()
     # Its name is on disk before anything in the workspace has one: one wait with the workspace's new files.
     state.write(
-        [*lost, *contents.lacking(state, _bytes(plan))],
+        lost,
         [Write(key, intended, None if plan.base is None else contents.ANY)],
         unsynced=names,
     )

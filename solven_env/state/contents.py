@@ -166,10 +166,11 @@ def keep(state: StateStore, key: str, data: bytes) -> bool:
     return True
 
 
-def lacking(state: StateStore, values: Mapping[str, bytes]) -> list[Write]:
+def lacking(state: StateStore, values: Mapping[str, bytes], *, renew: bool) -> list[Write]:
     """The writes for those keys, which name the digests of their bytes, that have nothing of that size.
 
     A storage that lost the bytes of a file gives it back empty or cut off. Other damage is found when they are read.
+    `renew` as of `StateStore.sizes`.
     """
-    sizes = state.sizes(values, renew=True)
+    sizes = state.sizes(values, renew=renew)
     return [Write(key, data, ANY) for key, data in values.items() if sizes.get(key) != len(data)]
