@@ -315,9 +315,7 @@ def _status(found: Thread, source: ProfileSource | None, inputs: Mapping[str, st
         builds=tuple(build["key"] for build in computed.desired.builds.values()),
         added=found.added(record, drift.desired.builds),
         missing_links=found.missing_links(record.settings, optional=True),
-        unenforced=found.looks.at(
-            ("unenforced", id(record.settings)), lambda: (record.settings, execute.unenforced(record))
-        )[1],
+        unenforced=found.looks.at_first("unenforced", record.settings, lambda: execute.unenforced(record)),
         session=sessions.look(found, record),
         remarks=(*builds.remarks(map(found.build, wanted.needs)), *relocking.remarks(found.name, drift.behind)),
         carried=coming.done,

@@ -344,10 +344,7 @@ def _tell_missing(
         return ()
     had = tuple(map(found.build, wanted.needs))
     find = partial(missing_programs.find, settings, found.storage, had)
-    # Threads of one profile may have the same settings, and programs of the host do not come and go within a call.
-    first, missing = found.looks.at(("programs", had), lambda: (settings, find()))
-    if first is not settings:
-        missing = find()
+    missing = found.looks.at_first(("programs", had), settings, find)
     if missing:
         together.tell(f"programs: {missing_programs.told(missing)}. {missing_programs.fix(missing)}")
     return missing

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from solven_env.errors import ConfigError, PlatformError
-from solven_env.system import directories, reread, shipped
+from solven_env.system import byte_sizes, directories, reread, shipped
 from solven_env.system.networks import NETWORKS
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -25,7 +25,6 @@ FILE = "config.yaml"
 LAST_UID = 2**32 - 3
 """The highest uid. 2^32 - 1 is no uid, and many systems keep the one before it free (nobody of 32 bits)."""
 
-_UNITS = {"KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}
 _SCHEMES = {"indexes": ("https", "http", "file"), "npm_scopes": ("https", "http")}
 _CREDENTIALS = {"indexes": "password", "npm_scopes": "token"}
 _PLACES = {"environment": ("name", "COMPANY_TOKEN"), "file": ("path", "/run/secrets/company")}
@@ -345,9 +344,8 @@ def _config(data: Mapping[str, Any], group: int | None) -> Config:
 
 
 def _disk(written: Mapping[str, str]) -> HostDisk:
-    size, unit = written["max"][:-3], written["max"][-3:]
     share = written.get("warn")
-    return HostDisk(int(size) << _UNITS[unit], *([] if share is None else [int(share[:-1]) / 100]))
+    return HostDisk(byte_sizes.read(written["max"]), *([] if share is None else [int(share[:-1]) / 100]))
 
 
 def _secret(written: Mapping[str, str] | None) -> Secret | None:

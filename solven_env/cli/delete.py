@@ -9,7 +9,7 @@ import typer
 
 from solven_env.cli.choosing import ThreadsArgument, ThreadsFromOption, chosen, only
 from solven_env.cli.options import StorageOption, StreamFormat, StreamFormatOption
-from solven_env.cli.tables import told_size
+from solven_env.system import byte_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -72,7 +72,7 @@ def _say(report: ThreadReport) -> None:
     from solven_env.cli.output import tell
 
     kept = "; its workspace is kept" if report.has_workspace else ""
-    tell(f"{report.thread}: deleted, {told_size(report.freed)} freed{kept}.")
+    tell(f"{report.thread}: deleted, {byte_sizes.told(report.freed)} freed{kept}.")
 
 
 def _ask(threads: Sequence[str], storage: str | None, *, keep_workspace: bool) -> None:
@@ -113,5 +113,5 @@ def _size(threads: Sequence[str], storage: str | None) -> str:
             if isinstance(error, UsageError) and len(threads) == 1:
                 raise  # there is nothing to ask about
             return ""
-        return f", {told_size(sum(each.whole.bytes for each in own))} on this host's disks"
+        return f", {byte_sizes.told(sum(each.whole.bytes for each in own))} on this host's disks"
     return ""

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from solven_env.cli.options import Format, FormatOption, StorageOption
+from solven_env.system import byte_sizes
 
 if TYPE_CHECKING:
     from solven_env.threads.collecting import Collected
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_BYTES = {"B": 0, "KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}
 _SHOWN = 20
 """Number of things of one kind that are listed; of the others the number is told."""
 _NOUNS = {
@@ -63,7 +63,6 @@ def command(
     """
     from solven_env import api
     from solven_env.cli.output import errors_told, note, print_json, say, tell
-    from solven_env.cli.tables import told_size
     from solven_env.errors import counted, printable
 
     with errors_told("gc", None, chosen, storage=storage):
@@ -81,14 +80,14 @@ def command(
     for kind, noun in _NOUNS.items():
         found = [each for each in report.collected if each.kind == kind]
         for each in found[:_SHOWN]:
-            say(f"  - {printable(_named(each))} ({told_size(each.freed)})")
+            say(f"  - {printable(_named(each))} ({byte_sizes.told(each.freed)})")
         if len(found) > _SHOWN:
             say(f"  - and {counted(len(found) - _SHOWN, f'more {noun}')}")
         if found:
             told.append(counted(sum(each.number for each in found), noun))
     for left in report.unjudged:
         note(f"left: {left.name}: {left.why}. {left.fix}".rstrip())
-    freed = f"{told_size(report.freed)} {'would be freed' if dry_run else 'freed'}"
+    freed = f"{byte_sizes.told(report.freed)} {'would be freed' if dry_run else 'freed'}"
     tell(f"{freed}: {', '.join(told)}." if told else "There is nothing to collect.")
     raise typer.Exit(int(report.has_failed))
 
@@ -120,7 +119,7 @@ def size(text: str) -> int:
     """
     if text == "0":  # the one size that needs no unit
         return 0
-    return _read(text, {unit: 1 << bits for unit, bits in _BYTES.items()}, "--max-size", "20GiB or 500MiB")
+    return _read(text, {"B": 1, **byte_sizes.UNITS}, "--max-size", "20GiB or 500MiB")
 
 
 def _read(text: str, units: dict[str, int], option: str, example: str) -> int:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from solven_env.cli.errors import INTERRUPTED, error_text, exit_code, gravest, print_error
 from solven_env.cli.options import StreamFormat
-from solven_env.cli.output import described_error, say, written
+from solven_env.cli.output import described_error, print_json_line, say, written
 from solven_env.cli.tables import COLUMNS, NAME, cut
 from solven_env.errors import SolvenError
-from solven_env.report import FORMAT
+from solven_env.report import FORMAT, line_document
 from solven_env.system import at_once
 
 if TYPE_CHECKING:
@@ -103,12 +103,11 @@ class _Lines:
     """One JSON object a line."""
 
     def __init__(self, command: str) -> None:
-        self._head = {"format": FORMAT, "command": command}
+        self._command = command
 
     def say(self, row: Mapping[str, object]) -> None:
         """Print one thread."""
-        with written():
-            print(json.dumps({**self._head, **row}), flush=True)
+        print_json_line(line_document(self._command, row))
 
     def close(self, more: Mapping[str, object]) -> None:
         """Print nothing: each line stands by itself."""

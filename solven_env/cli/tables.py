@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from solven_env.errors import printable
+from solven_env.system import byte_sizes
 
 if TYPE_CHECKING:
     from solven_env.workspace.sizes import DiskUse
@@ -17,19 +18,6 @@ NAME = 36
 _AGES = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
-def told_size(size: int) -> str:
-    """A number of bytes for a person, in nine columns at most.
-
-    >>> told_size(0), told_size(4096), told_size(1023 << 20), told_size(3 << 30)
-    ('0 B', '4.0 KiB', '1.0 GiB', '3.0 GiB')
-    """
-    value, units = float(size), ["B", "KiB", "MiB", "GiB", "TiB"]
-    while value >= (1024 if units[0] == "B" else 999.95) and len(units) > 1:
-        value /= 1024
-        units.pop(0)
-    return f"{value:.0f} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
-
-
 def told_use(use: DiskUse | None) -> str:
     """The disk that something takes; `≥` before what may be more, and nothing for what was not measured.
 
@@ -37,7 +25,7 @@ def told_use(use: DiskUse | None) -> str:
     >>> told_use(DiskUse(4096)), told_use(DiskUse(4096, is_complete=False)), told_use(None)
     ('4.0 KiB', '≥4.0 KiB', '')
     """
-    return "" if use is None else f"{'' if use.is_complete else '≥'}{told_size(use.bytes)}"
+    return "" if use is None else f"{'' if use.is_complete else '≥'}{byte_sizes.told(use.bytes)}"
 
 
 def age(time: str, now: datetime | None = None) -> str:

@@ -17,9 +17,9 @@ from solven_env.packages import certificates, store, tools
 from solven_env.packages.asking import host_away, said
 from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.packages.ecosystems.python import interpreters, remembered
+from solven_env.system import byte_sizes
 from solven_env.system.publishing import failure_of_ours
 from solven_env.threads import claims, host_disk, uids
-from solven_env.threads.host_disk import shown_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +79,8 @@ def disk(host: Host) -> Answer | None:
         return None
     taken = host_disk.measured(host.data)
     least = "" if taken.is_complete else "at least "
-    where = f"all threads take {least}{shown_size(taken.bytes)} of the {shown_size(bound.max)} that sandbox.disk allows"
+    size, most = byte_sizes.told(taken.bytes), byte_sizes.told(bound.max)
+    where = f"all threads take {least}{size} of the {most} that sandbox.disk allows"
     fix = "See what takes it with solven-env du, and free some with solven-env gc."
     if taken.bytes >= bound.max:
         return broken(where, "no session begins, and no apply that would begin a layer", fix)
@@ -161,7 +162,7 @@ def _freed(found: dict[str, Any]) -> str:
 
 def _judge(path: Path, found: dict[str, Any]) -> Answer:
     free, nodes = found["free"], found["nodes"]
-    where = f"{path}: {shown_size(free)} free, {found['kind']} mounted at {found['mounted']}"
+    where = f"{path}: {byte_sizes.told(free)} free, {found['kind']} mounted at {found['mounted']}"
     fix = _freed(found)
     if free < _NONE or nodes == 0:
         return broken(f"the disk is full: no {'inode' if nodes == 0 else 'space'} is left", str(path), fix)

@@ -13,6 +13,7 @@ from solven_env.sandbox.backends import DEFAULT
 from solven_env.sandbox.launch_plan import Bind, Dev, Etc, LaunchPlan, Overlay, Proc, StagedFile, Tmpfs
 from solven_env.sandbox.limits import Limits
 from solven_env.sandbox.roots import etc
+from solven_env.system import byte_sizes
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from solven_env.sandbox.request import Request
     from solven_env.system.networks import Network
 
-_UNITS = {"KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _DEFAULT_USER = "user"
 
@@ -200,7 +200,7 @@ def check_workdir(workdir: str, plan: LaunchPlan) -> None:
 
 def size(text: str | None) -> int | None:
     """The bytes of a size as profiles write it, `4GiB`; None where there is none."""
-    return int(text[:-3]) << _UNITS[text[-3:]] if text else None
+    return byte_sizes.read(text) if text else None
 
 
 def limits(recorded: Mapping[str, Any]) -> Limits:

@@ -19,14 +19,13 @@ from solven_env.errors import HeldError, StateError
 from solven_env.state import leases
 from solven_env.state.contents import ANY, OnlyLookedError, Stored, Write
 from solven_env.state.storage_root import StorageRoot
-from solven_env.system import at_once
+from solven_env.system import at_once, reread
 from solven_env.system.blocks import READ_DIRECTORY_ITSELF, holding
 from solven_env.system.durable import exists, link_new, sync_directory, write_new
 from solven_env.system.failures import failure, shown
 from solven_env.system.removal import remove_entry
 from solven_env.system.syscalls import O_PATH, openat2, refresh
 from solven_env.system.unsynced import Unsynced
-from solven_env.typed import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -43,9 +42,6 @@ _HALF_A_DAY = 12 * 3600.0
 _PATIENCE = 10.0
 _PAUSE = 0.02
 """Seconds to wait for what others share, and between two tries."""
-_MOST_SEEN = 64
-_GRANULARITY = 10**9
-"""Nanoseconds: the times of a file tell two writes apart that lie so far from each other, on every file system."""
 
 
 class LocalState:
@@ -109,13 +105,13 @@ class LocalState:
             except FileNotFoundError:
                 return False
             try:
-                stamp = _stamp(descriptor)
-                if stamp.size != len(data):
+                before = os.fstat(descriptor)
+                if before.st_size != len(data):
                     return False
-                if _seen.get(stamp) != data:
+                if reread.recall(before) != data:
                     if _read(descriptor) != data:
                         return False
-                    _note(stamp, data)
+                    reread.remember(before, os.fstat(descriptor), data)
                 if renew and self._needs_leases(descriptor):
                     _renew(descriptor)
                 return True
@@ -544,33 +540,6 @@ class _Places:
             self._opened[beneath] = self._hold(beneath)
             self._stack.callback(os.close, self._opened[beneath])
         return self._opened[beneath]
-
-
-class _Stamp(NamedTuple):
-    """A file as it was looked at: another one, and one that was written since, has another."""
-
-    device: int
-    inode: int
-    size: int
-    modified: int
-    changed: int
-
-
-_seen: dict[_Stamp, bytes] = {}
-"""The bytes of files of the state that this process has read, the last ones."""
-
-
-def _stamp(descriptor: int) -> _Stamp:
-    about = os.fstat(descriptor)
-    return _Stamp(about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
-
-
-def _note(stamp: _Stamp, data: bytes) -> None:
-    """Remember a file, if nothing could have been written to it since without changing its time (as Git has it)."""
-    if len(data) <= _PIECE and time.time_ns() - stamp.changed > _GRANULARITY:
-        while len(_seen) >= _MOST_SEEN:
-            _seen.pop(next(iter(_seen)), None)
-        _seen[stamp] = data
 
 
 @functools.lru_cache(256)  # an apply asks for the same keys twice or more, and many for the same shared ones

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import DiskBoundError, SolvenError
-from solven_env.system import processes
+from solven_env.system import byte_sizes, processes
 from solven_env.system.blocks import READ_DIRECTORY_ITSELF, holding, suppress
 from solven_env.system.durable import write_over
 from solven_env.system.publishing import locked, refusals_told
 from solven_env.threads import known
 from solven_env.workspace.sizes import measure
+from solven_env.workspace.storage import mount_points
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,8 +67,8 @@ def check(bound: HostDisk, data: Path, progress: Callable[[str], None]) -> None:
         taken = look(data)
     if taken.bytes >= bound.max:
         raise DiskBoundError(
-            f"all threads of this host take {shown_size(taken.bytes)} of its disk together, and its configuration "
-            f"allows {shown_size(bound.max)}",
+            f"all threads of this host take {byte_sizes.told(taken.bytes)} of its disk together, and its configuration "
+            f"allows {byte_sizes.told(bound.max)}",
             fix="See what takes it with solven-env du, and free some with solven-env gc; or raise sandbox.disk.max.",
         )
 
@@ -186,21 +187,6 @@ def _free(data: Path) -> int:
 
 def _is_ours(path: str) -> bool:
     """True where a path is on a file system of this host's own. It is not touched: what is mounted there may hang."""
-    kinds = {}
-    for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
-        before, _, after = line.partition(" - ")
-        kinds[before.split()[4]] = after.split()[0]
+    kinds = mount_points()
     above = [place for place in kinds if f"{path}/".startswith(f"{place.rstrip('/')}/")]
     return kinds.get(max(above, key=len, default=""), "") in _OURS
-
-
-def shown_size(size: int) -> str:
-    """A number of bytes for a person.
-
-    >>> shown_size(200 << 30)
-    '200.0 GiB'
-    """
-    for unit, bits in (("TiB", 40), ("GiB", 30), ("MiB", 20)):
-        if size >= 1 << bits:
-            return f"{size / (1 << bits):.1f} {unit}"
-    return f"{size >> 10} KiB"

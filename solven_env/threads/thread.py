@@ -58,6 +58,11 @@ class Looks:
             return found
         return seen.setdefault(key, look())  # type: ignore[no-any-return]
 
+    def at_first(self, key: Hashable, thing: object, look: Callable[[], _Seen]) -> _Seen:
+        """Give what `look` saw of a thing. It is remembered of the first one, which threads of a profile may share."""
+        first, seen = self.at(key, lambda: (thing, look()))
+        return seen if first is thing else look()
+
     def forget(self) -> None:
         """Have all looked at again: something was made, or is not there any more."""
         self._seen = {}

@@ -167,10 +167,17 @@ def check_removable(storage: StorageRoot, thread: str) -> None:
         )
 
 
-def mount_points() -> list[str]:
-    """The paths of all mount points of this process; proc(5) writes spaces and the like as octal numbers."""
-    lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
-    return [os.fsdecode(re.sub(rb"\\([0-7]{3})", _character, line.split(b" ")[4])) for line in lines]
+def mount_points() -> dict[str, str]:
+    """Types of the file systems at all mount points of this process, by path; the one that is seen, of several.
+
+    proc(5) writes spaces and the like in a path as octal numbers.
+    """
+    found = {}
+    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
+        mount, _, of_it = line.partition(b" - ")
+        path = re.sub(rb"\\([0-7]{3})", _character, mount.split(b" ")[4])
+        found[os.fsdecode(path)] = os.fsdecode(of_it.split(b" ")[0])
+    return found
 
 
 def _character(octal: re.Match[bytes]) -> bytes:

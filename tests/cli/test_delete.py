@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env.cli import gc
-from solven_env.cli.tables import told_size
 from solven_env.errors import UsageError
 from tests.cli.conftest import PROFILE
 
@@ -61,14 +60,6 @@ def test_it_asks_on_a_terminal(cli: Cli, answer: str, code: int) -> None:
     os.close(ours)
     assert b"Delete 1 thread (t1), and its workspace" in said
     assert cli.workspace().exists() == (code != 0)
-
-
-@pytest.mark.parametrize(
-    ("size", "told"),
-    [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 << 40, "5.0 TiB"), (1 << 60, "1048576.0 TiB")],
-)
-def test_sizes(size: int, told: str) -> None:
-    assert told_size(size) == told
 
 
 def test_what_is_collected_is_told(cli: Cli) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from solven_env.errors import StoreError
 from solven_env.system import directories
 from solven_env.threads import host_disk
 from solven_env.threads.host_disk import Taken
+from tests.mounts import as_root
 from tests.profiles import write_profile
 
 if TYPE_CHECKING:
@@ -99,3 +101,17 @@ def test_a_sum_is_made_anew_aside(storage: Path) -> None:
 def test_a_damaged_note_is_none(tmp_path: Path) -> None:
     (tmp_path / "host-disk.json").write_text('{"bytes": []}')
     assert host_disk.noted(tmp_path) is None
+
+
+@as_root
+def test_a_mount_of_another_kind_is_not_looked_at_whatever_its_name(storage: Path) -> None:
+    bucket = storage.with_name("a bucket")
+    bucket.mkdir()
+    subprocess.run(["mount", "-t", "ramfs", "ramfs", bucket], check=True)
+    try:
+        solven_env.apply(storage.with_name("profile.yaml"), "t1", storage=bucket / "storage")
+        before = host_disk.measured(directories.data()).bytes
+        (bucket / "storage/threads/t1/large").write_bytes(b"x" * MIB)
+        assert host_disk.measured(directories.data()).bytes == before
+    finally:
+        subprocess.run(["umount", bucket], check=True)
