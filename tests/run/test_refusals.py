@@ -171,7 +171,7 @@ def test_no_session_begins_while_all_threads_take_too_much(bare: World) -> None:
     assert bare.cli("run", "t1", "--", "true").returncode == 0  # in the session that goes on
     assert bare.cli("stop", "t1").returncode == 0
     said = refused(bare, "t1", "--", "true")
-    assert "and its configuration allows 1 KiB" in said
+    assert "and its configuration allows 1.0 KiB" in said
     assert "See what takes it with solven-env du, and free some with solven-env gc" in said
 
 
