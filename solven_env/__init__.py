@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from solven_env.documents.diagnostics import Diagnostic as Diagnostic
     from solven_env.documents.diagnostics import Location as Location
     from solven_env.errors import SolvenError as SolvenError
+    from solven_env.programs.awaiting import AsyncSandbox as AsyncSandbox
+    from solven_env.programs.blocking import Sandbox as Sandbox
+    from solven_env.programs.result import Result as Result
     from solven_env.report import DiskReport as DiskReport
     from solven_env.report import DoctorReport as DoctorReport
     from solven_env.report import GcReport as GcReport
@@ -86,6 +89,9 @@ _HOMES = {
         ),
         "solven_env.report",
     ),
+    "AsyncSandbox": "solven_env.programs.awaiting",
+    "Result": "solven_env.programs.result",
+    "Sandbox": "solven_env.programs.blocking",
     "SolvenError": "solven_env.errors",
 }
 

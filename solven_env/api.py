@@ -726,7 +726,7 @@ def run(
     network: str | None = None,
     backend: str | None = None,
     keep_alive: float = 0.0,
-    stdin: int = 0,
+    stdin: int | None = None,
     stdout: int = 1,
     stderr: int = 2,
     progress: Callable[[str], None] = lambda _: None,
@@ -743,10 +743,11 @@ def run(
     or 'host') and `backend` ('bubblewrap' or 'proot') are used in the place of the profile's. `keep_alive` is how
     many seconds the session, with its /tmp, stays after the command. The streams are descriptors, never changed,
     and copied from and to what the command has in their place: a pipe, or for a terminal one of its own, with TERM
-    as the caller has it (under proot it is the caller's). What it leaves of a file or of the first 4 KiB of a pipe
-    can be read afterwards. What this host lacks of the thread's builds is made first, and `progress` told of it, of
-    what the backend does not enforce, of directories of the thread's own that the profile mounts upon, and of the
-    network that a command lacked which failed; `on_limit` is told of each limit that the command reached.
+    as the caller has it (under proot it is the caller's). Standard input is at its end unless one is given: `stdin=0`
+    passes the caller's. What the command leaves of a file or of the first 4 KiB of a pipe can be read afterwards. What
+    this host lacks of the thread's builds is made first, and `progress` told of it, of what the backend does not
+    enforce, of directories of the thread's own that the profile mounts upon, and of the network that a command lacked
+    which failed; `on_limit` is told of each limit that the command reached.
 
     The status is the command's: 128 and more for a signal, 124 when its time was up, 126 when it cannot be executed,
     127 when it is not found. `UsageError`, which begins with the argument's name, for what is no command; any other

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from solven_env.documents.diagnostics import Diagnostic
+    from solven_env.programs.result import Result
     from solven_env.reconcile.model import Change
 
 
@@ -185,6 +186,17 @@ class SandboxError(SolvenError):
     """The sandbox could not start as asked. A command's own failure is an exit status, and never this error."""
 
     page = "sandbox"
+
+
+class CommandError(SolvenError):
+    """A command ended with another status than 0, and its caller asked for an error then. `result` is its `Result`."""
+
+    page = "programs"
+
+    def __init__(self, result: Result) -> None:
+        said = (result.stderr.strip() or result.stdout.strip()).splitlines()[-1:]
+        super().__init__(f"the command ended with status {result.exit_code}{''.join(f': {line}' for line in said)}")
+        self.result = result
 
 
 def to_read(page: str) -> str:

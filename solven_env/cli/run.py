@@ -84,7 +84,7 @@ def command(
     """
     from solven_env.sandbox.request import Request
 
-    request = Request(argv or (), shell, cwd, {}, network, backend, timeout, keep_alive)
+    request = Request(argv or (), shell, cwd, {}, network, backend, timeout, keep_alive, streams=(0, 1, 2))
     if explain:
         _tell(thread, request, env, storage=storage, chosen=chosen)
     elif chosen is Format.JSON:

@@ -48,4 +48,5 @@ def command(
     """
     from solven_env.sandbox.request import LOGIN, Request
 
-    run(thread, Request(LOGIN, None, cwd, {}, network, backend, timeout, keep_alive), env, storage=storage)
+    request = Request(LOGIN, None, cwd, {}, network, backend, timeout, keep_alive, streams=(0, 1, 2))
+    run(thread, request, env, storage=storage)

@@ -19,6 +19,7 @@ from solven_env.run import execute, launch
 from solven_env.sandbox import backends
 from solven_env.sandbox.request import Request
 from solven_env.system.blocks import holding
+from solven_env.system.effects import drive
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -116,7 +117,9 @@ def start_alone(
         )
         backend, runtime = backends.find(backends.DEFAULT), str(base / "runtime")
         return finish(
-            lambda streams: backend.run(plan, request._replace(streams=streams), runtime_dir=runtime, directory="")
+            lambda streams: drive(
+                backend.run(plan, request._replace(streams=streams), runtime_dir=runtime, directory="")
+            )
         )
 
 

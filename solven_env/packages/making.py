@@ -22,6 +22,7 @@ from solven_env.sandbox.launch_plan import Bind, Dev, Etc, LaunchPlan, Mount, Pr
 from solven_env.sandbox.request import Request
 from solven_env.sandbox.roots import etc
 from solven_env.system.blocks import READ_DIRECTORY_ITSELF
+from solven_env.system.effects import drive
 from solven_env.system.networks import NETWORKS
 from solven_env.system.publishing import refusals_told, remove_tree
 from solven_env.typed import TYPE_CHECKING, NamedTuple
@@ -106,7 +107,8 @@ class BuildSandbox(NamedTuple):
         with open(os.devnull, "rb") as nothing, last_said() as (writing, said):
             streams = (nothing.fileno(), writing, writing)
             request = request._replace(env={**_environment(self), **request.env}, streams=streams)
-            ended = builder.backend.run(_plan(self), request, runtime_dir=builder.runtime, directory=str(record))
+            running = builder.backend.run(_plan(self), request, runtime_dir=builder.runtime, directory=str(record))
+            ended = drive(running)
         return ended, bytes(said)
 
 

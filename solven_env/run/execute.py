@@ -19,8 +19,9 @@ from solven_env.reconcile.model import parents
 from solven_env.run import launch
 from solven_env.run.launch import Site, Stacked
 from solven_env.sandbox import backends
-from solven_env.sandbox.request import Request
+from solven_env.sandbox.request import Request, is_terminal
 from solven_env.system import directories
+from solven_env.system.effects import Blocking, drive
 from solven_env.threads import noting, sessions, uids
 from solven_env.threads.noting import Watched
 from solven_env.threads.thread import Thread
@@ -156,12 +157,17 @@ def commands_of(thread: str, storage: str | Path | None) -> Commands:
 
 
 def run(prepared: Launch, progress: Callable[[str], None] = lambda _: None) -> Ended:
+    """Run the command to its end in this thread; see `running`."""
+    return drive(running(prepared, progress))
+
+
+async def running(prepared: Launch, progress: Callable[[str], None] = lambda _: None) -> Ended:
     """Start the command and wait for its end, and note what it changed of the thread's packages.
 
     `progress` is told of directories that are mounted upon, and of a network that a command which failed had lacked.
     """
     try:
-        ended = prepared.backend.run(
+        ended = await prepared.backend.run(
             prepared.plan,
             prepared.request,
             runtime_dir=prepared.runtime,
@@ -172,8 +178,9 @@ def run(prepared: Launch, progress: Callable[[str], None] = lambda _: None) -> E
         if prepared.workdir_of and error.message.startswith("cwd:"):  # the caller named none
             raise _no_workdir(prepared.workdir_of, prepared.request.directory) from error
         raise
-    if prepared.thread is not None and prepared.record is not None:
-        noting.note(prepared.thread, prepared.record, prepared.layers)
+    thread, record = prepared.thread, prepared.record
+    if thread is not None and record is not None:
+        await Blocking(lambda: noting.note(thread, record, prepared.layers))
     if ended.lacked_network:
         progress(
             "network: the command tried to reach a name or an address outside, and its network is none. Set "
@@ -306,7 +313,7 @@ def tell(thread: Thread, request: Request) -> Explanation:
     planned = launch.planned(request, launch.defaults(record.settings, tools))
     lacking = launch.unenforced(record.settings["limits"], chosen.backend)
     facts = explanation.Facts(thread.name, record, builds, lacking, request.env.keys())
-    return explanation.tell(facts, plan, planned, chosen.backend, controlled=os.isatty(request.streams[0]))
+    return explanation.tell(facts, plan, planned, chosen.backend, controlled=is_terminal(request.streams[0]))
 
 
 def unenforced(record: Record) -> tuple[Unenforced, ...]:
@@ -477,7 +484,7 @@ def _install(
         own = _find(thread, request._replace(backend=backend.NAME))
         plan = _plan(thread, own, had.uid, had.tools, had.stacks)
         planned = launch.planned(request, launch.defaults(settings, had.tools))
-        return backend.run(plan, planned, runtime_dir=str(directories.runtime()), directory=had.directory)
+        return drive(backend.run(plan, planned, runtime_dir=str(directories.runtime()), directory=had.directory))
 
     beginning.install(thread.home(chosen.record), had.begun, start, why_not, progress, tell)
 

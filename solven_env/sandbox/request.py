@@ -8,7 +8,13 @@ from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-    from typing import Any
+    from typing import Any, TypeAlias
+
+    from solven_env.sandbox.capture import Capture
+
+    Stream: TypeAlias = int | bytes | Capture | None
+    """A descriptor of the caller's; bytes for standard input; where output is captured; or nothing: an input at its
+    end."""
 
 LOGIN = ("/bin/bash", "--login")
 SHELL = (*LOGIN, "-c")
@@ -32,8 +38,8 @@ class Request(NamedTuple):
     `env` is added to the profile's variables; a planned request (`run.launch.planned`) has the whole environment
     there, its `cwd` and its `limits`. PWD is always `cwd`, a path inside. `timeout` is in seconds of wall time;
     `keep_alive` is how many seconds the session stays after this command has left (of several the latest end
-    counts). `streams` are descriptors of the caller's; `terminal` is TERM where one of them is a terminal, else
-    empty.
+    counts). `streams` are descriptors of the caller's, or what stands in their place (`Stream`); `terminal` is TERM
+    where one of them is a terminal, else empty.
 
     Text holds bytes that are not UTF-8 as surrogates (PEP 383).
 
@@ -50,7 +56,7 @@ class Request(NamedTuple):
     timeout: float | None = None
     keep_alive: float = 0.0
     limits: Limits = Limits()
-    streams: tuple[int, int, int] = (0, 1, 2)
+    streams: tuple[Stream, Stream, Stream] = (None, 1, 2)
     terminal: str = ""
 
     @property
@@ -64,11 +70,16 @@ class Request(NamedTuple):
         return "/" if self.cwd is None else self.cwd
 
 
-def terminal(streams: tuple[int, int, int], environ: Mapping[str, str]) -> str:
+def terminal(streams: tuple[Stream, Stream, Stream], environ: Mapping[str, str]) -> str:
     """TERM, where one of the streams is a terminal; else empty."""
+    return environ.get("TERM", "") if any(map(is_terminal, streams)) else ""
+
+
+def is_terminal(stream: Stream) -> bool:
+    """True for a descriptor of a terminal."""
     import os
 
-    return environ.get("TERM", "") if any(map(os.isatty, streams)) else ""
+    return isinstance(stream, int) and os.isatty(stream)
 
 
 class Ended(NamedTuple):

@@ -30,7 +30,9 @@ import time
 from contextlib import contextmanager, suppress
 
 from solven_env.errors import SandboxError
-from solven_env.system import at_once, pipes
+from solven_env.sandbox.capture import Capture
+from solven_env.system import pipes
+from solven_env.system.effects import Ready
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from solven_env.sandbox.launch_plan import LaunchPlan
+    from solven_env.sandbox.request import Stream
 
     class Part(Protocol):
         """Something that is copied while a command runs."""
@@ -67,15 +70,16 @@ _CAREFUL = 4096
 _PATIENCE = 1.0
 """Seconds that nothing is taken of what a command has left, once it was ended or its time is up: then that is lost."""
 _NOTHING: dict[int, int] = {}
-_LONGEST = 86_400_000.0  # milliseconds; poll(2) counts them in an int
 
 
-def check(streams: tuple[int, int, int]) -> None:
+def check(streams: tuple[Stream, Stream, Stream]) -> None:
     """See that the three are what a command may have: a directory would lead out of the workspace.
 
     The next file that is opened would take the number of one that is closed.
     """
     for stream, useless, use in zip(streams, _USELESS, ("read", "written", "written"), strict=True):
+        if not isinstance(stream, int):
+            continue
         try:
             about, flags = os.fstat(stream), fcntl.fcntl(stream, fcntl.F_GETFL)
         except OSError as error:
@@ -90,17 +94,17 @@ def check(streams: tuple[int, int, int]) -> None:
 class Streams:
     """The three streams that a command is `given`, and the `parts` that are copied while it runs."""
 
-    def __init__(self, plan: LaunchPlan, caller: tuple[int, int, int]) -> None:
+    def __init__(self, plan: LaunchPlan, caller: tuple[Stream, Stream, Stream]) -> None:
         """SandboxError where one of the caller's is nothing for a command, or no pipe can be the sandbox uid's."""
         check(caller)
-        self.parts: list[_Flow] = []
+        self.parts: list[_Flow | _Fed | _Taken] = []
         self._lent: list[int] = []
         self._kept: list[int] = []
         try:
             stdin, stdout, stderr = caller
-            self.given = (self._input(plan, stdin), output := self._output(plan, stdout), output)
-            if not pipes.are_one(stdout, stderr):
-                self.given = (*self.given[:2], self._output(plan, stderr))
+            self.given = (self._input(plan, stdin), output := self._output(plan, 1, stdout), output)
+            if not _are_one(stdout, stderr):
+                self.given = (*self.given[:2], self._output(plan, 2, stderr))
         except BaseException:
             self.close()
             raise
@@ -131,7 +135,10 @@ class Streams:
             fix="The command did run: see what it has done, fix this, and run it again.",
         )
 
-    def _input(self, plan: LaunchPlan, stream: int) -> int:
+    def _input(self, plan: LaunchPlan, stream: Stream) -> int:
+        if stream is None or isinstance(stream, bytes):
+            return self._fed(plan, stream or b"")
+        assert isinstance(stream, int)
         if (uncopied := self._uncopied(stream)) is not None:
             return uncopied
         self._kept.append(source := os.dup(stream))
@@ -141,7 +148,23 @@ class Streams:
         self.parts.append(_inlet(source)(stream, source, writing, reading))
         return reading
 
-    def _output(self, plan: LaunchPlan, stream: int) -> int:
+    def _fed(self, plan: LaunchPlan, data: bytes) -> int:
+        """The reading end of a pipe that gets these bytes, and is at its end then."""
+        reading, writing = _pipe(plan)
+        self._lent.append(reading)
+        self.parts.append(_Fed(writing, data))
+        return reading
+
+    def _taken(self, plan: LaunchPlan, number: int, capture: Capture) -> int:
+        reading, writing = _pipe(plan)
+        self._lent.append(writing)
+        self.parts.append(_Taken(number, reading, capture))
+        return writing
+
+    def _output(self, plan: LaunchPlan, number: int, stream: Stream) -> int:
+        if isinstance(stream, Capture):
+            return self._taken(plan, number, stream)
+        assert isinstance(stream, int)
         if (uncopied := self._uncopied(stream)) is not None:
             return uncopied
         self._kept.append(sink := pipes.reopen(stream))
@@ -167,35 +190,35 @@ class Streams:
         return null if _is_null(null) else None
 
 
-def relay(parts: Sequence[Part], until: int) -> None:
-    """Copy until the descriptor `until` can be read. KeyboardInterrupt in a thread that is to end (`at_once`)."""
-    interruption = at_once.interruption()
-    waits = _Waits({each: select.POLLIN for each in (until, interruption) if each is not None})
-    with _no_signal():
-        while until not in (ready := waits.ready(parts)):
-            if interruption in ready:
-                raise KeyboardInterrupt
-            for part in parts:
-                part.move(ready)
+async def relay(parts: Sequence[Part], until: int) -> None:
+    """Copy until the descriptor `until` can be read."""
+    waits = _Waits({until: select.POLLIN})
+    while until not in (ready := await waits.ready(parts)):
+        _move(parts, ready)
 
 
-def deliver(parts: Sequence[Part], deadline: float | None) -> bool:
+async def deliver(parts: Sequence[Part], deadline: float | None) -> bool:
     """Copy what a command has left that has ended; whether all of it was taken.
 
     From the `deadline` on, on the monotonic clock, only as long as some of it is taken now and then.
     """
-    for part in parts:
-        part.end()
-    waits = _Waits({})
     with _no_signal():
-        while any(part.wanted() for part in parts):
-            left = None if deadline is None else max(deadline - time.monotonic(), _PATIENCE)
-            ready = waits.ready(parts, None if left is None else min(left * 1000, _LONGEST))
-            if not ready:
-                return False
-            for part in parts:
-                part.move(ready)
+        for part in parts:
+            part.end()
+    waits = _Waits({})
+    while any(part.wanted() for part in parts):
+        left = None if deadline is None else max(deadline - time.monotonic(), _PATIENCE)
+        ready = await waits.ready(parts, left)
+        if not ready:
+            return False
+        _move(parts, ready)
     return True
+
+
+def _move(parts: Sequence[Part], ready: dict[int, int]) -> None:
+    with _no_signal():
+        for part in parts:
+            part.move(ready)
 
 
 class _Flow:
@@ -293,7 +316,7 @@ class _Outlet(_Flow):
         """True where poll(2) says when the reader has gone."""
         if self.has_reader:
             self.wants_source[sink] = 0  # of which errors are told
-            if self._is_broken(_Waits({sink: 0}).ready((), 0)):
+            if self._is_broken({sink: _events(sink)}):
                 self.stop()  # before the command starts: its first write is told
 
     def _is_broken(self, ready: dict[int, int]) -> bool:
@@ -426,6 +449,93 @@ class _CarefulInlet(_Inlet):
         self._take(max(len(self.shown) - unread, 0))
 
 
+class _Fed:
+    """Bytes on their way to the command's standard input."""
+
+    patience: int | None = None
+    stream = 0
+
+    def __init__(self, writing: int, data: bytes) -> None:
+        os.set_blocking(writing, False)
+        self.pipe = writing
+        self.rest = memoryview(data)
+        self.is_open = True
+        self.error: OSError | None = None
+        self.wants = {writing: select.POLLOUT}
+        if not data:
+            self.close()
+
+    def wanted(self) -> dict[int, int]:
+        return self.wants if self.is_open else _NOTHING
+
+    def move(self, ready: dict[int, int]) -> None:
+        if not self.is_open or self.pipe not in ready:
+            return
+        try:
+            self.rest = self.rest[os.write(self.pipe, self.rest[:_BUFFER]) :]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:  # the command reads no more
+            self.rest = memoryview(b"")
+        if not self.rest:
+            self.close()
+
+    def end(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self.is_open:
+            self.is_open = False
+            os.close(self.pipe)
+
+
+class _Taken:
+    """Output of the command on its way to a `Capture`."""
+
+    patience: int | None = None
+
+    def __init__(self, number: int, reading: int, capture: Capture) -> None:
+        os.set_blocking(reading, False)
+        self.stream = number
+        self.pipe = reading
+        self.capture = capture
+        self.moved = 0
+        self.is_open = True
+        self.error: OSError | None = None
+        self.wants = {reading: select.POLLIN}
+
+    def wanted(self) -> dict[int, int]:
+        return self.wants if self.is_open else _NOTHING
+
+    def move(self, ready: dict[int, int]) -> None:
+        if self.is_open and self.pipe in ready and not self.take(_LARGE):
+            self.close()
+
+    def take(self, most: int) -> int:
+        try:
+            piece = os.read(self.pipe, most)
+        except BlockingIOError:
+            return most  # another reader was quicker
+        if self.moved < _BUFFER <= self.moved + len(piece):
+            pipes.resize(self.pipe, _LARGE)
+        self.moved += len(piece)
+        if piece:
+            self.capture.take(piece)
+        return len(piece)
+
+    def end(self) -> None:
+        """Another command of the session may hold this pipe too, and write into it without end."""
+        left = pipes.count(self.pipe) if self.is_open else 0
+        while left > 0 and (size := self.take(left)):
+            left -= size
+        self.close()
+
+    def close(self) -> None:
+        if self.is_open:
+            self.is_open = False
+            os.close(self.pipe)
+
+
 def _inlet(source: int) -> type[_Inlet]:
     """Class that reads a descriptor of the caller's as its kind needs."""
     mode = os.fstat(source).st_mode
@@ -436,6 +546,12 @@ def _inlet(source: int) -> type[_Inlet]:
             os.lseek(source, 0, os.SEEK_CUR)
             return _FileInlet
     return _Inlet
+
+
+def _are_one(stdout: Stream, stderr: Stream) -> bool:
+    if isinstance(stdout, int) and isinstance(stderr, int):
+        return pipes.are_one(stdout, stderr)
+    return stdout is stderr
 
 
 def _is_null(descriptor: int) -> bool:
@@ -460,28 +576,33 @@ def _pipe(plan: LaunchPlan) -> tuple[int, int]:
 
 
 class _Waits:
-    """poll(2) for what the parts want, which is mostly what they wanted before."""
+    """Descriptors that the parts want, which are mostly those that they wanted before."""
 
     def __init__(self, always: dict[int, int]) -> None:
         self.always = always
         self.wanted: list[dict[int, int]] | None = None
-        self.poll = select.poll()
+        self.together: dict[int, int] = {}
 
-    def ready(self, parts: Sequence[Part], milliseconds: float | None = None) -> dict[int, int]:
+    async def ready(self, parts: Sequence[Part], seconds: float | None = None) -> dict[int, int]:
         """Events of all that is wanted, as soon as there are some, or a part's patience is over."""
         wanted = [part.wanted() for part in parts]
         if wanted != self.wanted:
-            self.wanted, self.poll = wanted, select.poll()
-            together: dict[int, int] = {}
+            self.wanted, self.together = wanted, {}
             for each in (self.always, *wanted):
                 for descriptor, events in each.items():
-                    together[descriptor] = together.get(descriptor, 0) | events
-            for descriptor, events in together.items():
-                self.poll.register(descriptor, events)
+                    self.together[descriptor] = self.together.get(descriptor, 0) | events
         for part in parts:
             if part.patience is not None:
-                milliseconds = part.patience if milliseconds is None else min(part.patience, milliseconds)
-        return dict(self.poll.poll(milliseconds))
+                patience = part.patience / 1000
+                seconds = patience if seconds is None else min(patience, seconds)
+        return await Ready(self.together, seconds)
+
+
+def _events(descriptor: int) -> int:
+    """The events that a descriptor has now though nobody asked for any: errors, and that its other end has gone."""
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return dict(poll.poll(0)).get(descriptor, 0)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ import pytest
 
 from solven_env.sandbox import runtime, wire
 from solven_env.sandbox.backends.bubblewrap import session
+from solven_env.system.effects import drive
 from solven_env.system.plain import Socket
 from tests.sandbox.running import (
     DEADLINE,
@@ -227,7 +228,7 @@ def test_a_launcher_that_misbehaves_ends_no_other_command(box: Box) -> None:
         os.close(directory)
         assert box.shell("exit 8").status == 8
         (box.workspace / "go").touch()
-        assert kept.wait() == 9
+        assert drive(kept.wait()) == 9
 
 
 # Kills itself where it is about to call a method of a socket's for the given time.

@@ -11,6 +11,7 @@ import pytest
 from solven_env.errors import SandboxError
 from solven_env.sandbox.backends.bubblewrap import session
 from solven_env.sandbox.launch_plan import Bind, Overlay, Tmpfs
+from solven_env.system.effects import drive
 from tests.sandbox.running import SANDBOX_HOST_UID, Box, command, wait_for_file
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def see(box: Box) -> tuple[list[str], list[str]]:
     """The targets at which a new command finds what the profile mounts there, and what its caller is told."""
     told: list[str] = []
     text = f"for at in {' '.join(GENUINE)}; do [ -e $at/genuine ] && [ ! -e $at/evil ] && echo $at > /seen-${{at##*/}}; done"
-    ended = session.run(box.plan, command("sh", "-c", f"rm -f /seen-*; {text}; true"), box.runtime, told.append)
+    asked = command("sh", "-c", f"rm -f /seen-*; {text}; true")
+    ended = drive(session.run(box.plan, asked, box.runtime, told.append))
     assert ended.status == 0
     return [at for at in GENUINE if (box.workspace / f"seen-{os.path.basename(at)}").exists()], told
 
@@ -148,7 +150,7 @@ def test_a_running_command_keeps_its_root(full: Box) -> None:
         assert full.shell("mv /.solven /x").status == 0
         assert see(full)[0] == list(GENUINE)
         (full.workspace / "end").touch()
-        assert running.wait() == 0
+        assert drive(running.wait()) == 0
 
 
 @pytest.mark.parametrize(

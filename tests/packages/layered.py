@@ -15,6 +15,7 @@ from solven_env.sandbox.backends.bubblewrap import session
 from solven_env.sandbox.launch_plan import LaunchPlan, Overlay
 from solven_env.sandbox.request import Request
 from solven_env.sandbox.roots import etc
+from solven_env.system.effects import drive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +85,7 @@ class Layered:
         with tempfile.TemporaryFile() as said, open(os.devnull, "rb") as nothing:
             streams = (nothing.fileno(), said.fileno(), said.fileno())
             request = Request(("bash", "-c", f"set -e; {text}"), env=env, streams=streams)
-            status = session.run(plan, request, self.builder.runtime).status
+            status = drive(session.run(plan, request, self.builder.runtime)).status
             said.seek(0)
             output = said.read().decode()
         assert status == 0, output

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 )
 def test_a_failure_is_told_in_few_words(said: bytes, status: int, reason: str) -> None:
     def start(request: Request) -> Ended:
-        assert os.read(request.streams[0], 1) == b""
-        os.write(request.streams[1], said)
+        stdin, stdout, _ = request.streams
+        assert isinstance(stdin, int)
+        assert isinstance(stdout, int)
+        assert os.read(stdin, 1) == b""
+        os.write(stdout, said)
         return Ended(status)
 
     assert internal.failure(["tool"], start, seconds=5) == reason

@@ -25,8 +25,10 @@ import json, sys
 from solven_env.sandbox.backends.bubblewrap import session
 from solven_env.sandbox.launch_plan import decode_plan
 from solven_env.sandbox.request import decode_request
+from solven_env.system.effects import drive
 document = json.loads(sys.argv[2])
-sys.exit(session.run(decode_plan(document["plan"]), decode_request(document["command"]), sys.argv[1]).status)
+asked = decode_request(document["command"])._replace(streams=(0, 1, 2))
+sys.exit(drive(session.run(decode_plan(document["plan"]), asked, sys.argv[1])).status)
 """
 
 

@@ -19,6 +19,7 @@ from solven_env.sandbox.backends.bubblewrap import session
 from solven_env.sandbox.launch_plan import Bind, Dev, Etc, LaunchPlan, Mount, Proc, Tmpfs
 from solven_env.sandbox.request import Request
 from solven_env.sandbox.roots import etc
+from solven_env.system.effects import drive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +73,7 @@ class Box:
             stdin.write(data)
             stdin.seek(0)
             request = command(*argv, **options)._replace(streams=(stdin.fileno(), out.fileno(), err.fileno()))
-            ended = session.run(self.plan, request, self.runtime)
+            ended = drive(session.run(self.plan, request, self.runtime))
             out.seek(0)
             err.seek(0)
             return Result(ended.status, out.read(), err.read(), ended.limits)

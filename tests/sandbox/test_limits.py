@@ -11,6 +11,7 @@ from solven_env.sandbox import limits
 from solven_env.sandbox.backends.bubblewrap import session
 from solven_env.sandbox.launch_plan import Tmpfs
 from solven_env.sandbox.limits import Evidence, Limits, Reached
+from solven_env.system.effects import drive
 from tests.sandbox.running import DEADLINE, PATH, Box, command, survivors, wait_for_file
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def lively(box: Box) -> Iterator[Box]:
         wait_for_file(box.workspace / "up")
         yield box
         keeper.kill()
-        assert keeper.wait() == 137
+        assert drive(keeper.wait()) == 137
 
 
 @pytest.mark.parametrize("argv", BOMBS.values(), ids=BOMBS)
@@ -190,7 +191,7 @@ def test_a_flood_ends_with_its_limit_while_nobody_reads(box: Box) -> None:
         with session.start(
             box.plan, command("yes", limits=Limits(wall_time=1), stdout=writing), box.runtime
         ) as running:
-            assert running.wait() == 124
+            assert drive(running.wait()) == 124
             assert [each.limit for each in running.limits] == ["wall_time"]
     finally:
         os.close(reading)
@@ -205,4 +206,4 @@ def test_a_session_serves_others_during_a_bomb(lively: Box) -> None:
             for _ in range(5):
                 assert lively.run("true", timeout=DEADLINE).status == 0
             running.kill()
-            assert running.wait() == 137
+            assert drive(running.wait()) == 137

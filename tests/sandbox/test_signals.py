@@ -10,6 +10,7 @@ import pytest
 
 from solven_env.sandbox.backends.bubblewrap import session
 from solven_env.sandbox.backends.proot import client
+from solven_env.system.effects import drive
 from tests.sandbox.running import PROOT, command
 
 if TYPE_CHECKING:
@@ -34,13 +35,13 @@ def deaf() -> Iterator[None]:
 
 
 def bubblewrap(box: Box, *argv: str) -> Ended:
-    return session.run(box.plan, command(*argv), box.runtime)
+    return drive(session.run(box.plan, command(*argv), box.runtime))
 
 
 def proot(box: Box, *argv: str) -> Ended:
     record = box.base / "record"
     record.mkdir(exist_ok=True)
-    return client.run(box.plan._replace(program=PROOT), command(*argv), box.runtime, str(record))
+    return drive(client.run(box.plan._replace(program=PROOT), command(*argv), box.runtime, str(record)))
 
 
 @pytest.mark.usefixtures("deaf")

@@ -21,6 +21,7 @@ from solven_env.errors import SandboxError
 from solven_env.sandbox.backends.bubblewrap import session
 from solven_env.sandbox.backends.proot import client
 from solven_env.sandbox.limits import Limits
+from solven_env.system.effects import drive
 from tests.sandbox.running import DEADLINE, PROOT, SANDBOX_HOST_UID, Box, command, wait_for_file
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ with open("/seen", "wb") as file:
 def run(box: Box, text: str, **streams: int) -> int:
     """Run a text by /bin/sh, and return its status; a stream that is not named is /dev/null."""
     given = {"stdin": NULL, "stdout": NULL, "stderr": NULL, **streams}
-    return session.run(box.plan, command("sh", "-c", text, **given), box.runtime).status
+    return drive(session.run(box.plan, command("sh", "-c", text, **given), box.runtime)).status
 
 
 def under_proot(box: Box, text: str, **streams: int) -> int:
@@ -76,7 +77,7 @@ def under_proot(box: Box, text: str, **streams: int) -> int:
     (box.base / "record").mkdir(exist_ok=True)
     record = str(box.base / "record")
     request = command("sh", "-c", text, **given)
-    return client.run(box.plan._replace(program=PROOT), request, box.runtime, record).status
+    return drive(client.run(box.plan._replace(program=PROOT), request, box.runtime, record)).status
 
 
 def attack(box: Box, how: Callable[..., int] = run, **streams: int) -> bytes:
@@ -504,7 +505,7 @@ def test_the_rest_waits_for_a_slow_reader(box: Box) -> None:
 def test_time_is_up_while_nobody_reads(box: Box, text: str, limit: str) -> None:
     reading, writing = os.pipe()
     asked = command("sh", "-c", text, limits=Limits(wall_time=1), stdin=NULL, stdout=writing, stderr=NULL)
-    ended = session.run(box.plan, asked, box.runtime)
+    ended = drive(session.run(box.plan, asked, box.runtime))
     assert (ended.status, [each.limit for each in ended.limits]) == (124, [limit])
     os.close(writing)
     assert set(drained(reading)) <= set(b"y\n\0")
@@ -526,10 +527,10 @@ def test_what_a_command_leaves_to_others_of_its_session_is_no_output(box: Box) -
         wait_for_file(box.workspace / "up")
         with (box.base / "out").open("wb") as out:
             asked = command("python3", "-c", give, stdin=NULL, stdout=out.fileno())
-            assert session.run(box.plan, asked, box.runtime).status == 0
+            assert drive(session.run(box.plan, asked, box.runtime)).status == 0
         size = (box.base / "out").stat().st_size
         holding.kill()
-        holding.wait()
+        drive(holding.wait())
     assert (box.base / "out").read_bytes().startswith(b"held\n")
     assert (box.base / "out").stat().st_size == size
 

@@ -16,6 +16,7 @@ from solven_env.errors import BuildError, LockError
 from solven_env.packages import programs
 from solven_env.sandbox.streams import relay
 from solven_env.system.at_once import at_once, check, in_groups
+from solven_env.system.effects import drive
 from solven_env.system.publishing import locked
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _waits_for_a_program() -> None:
 
 def _waits_for_a_command() -> None:
     never, _ = os.pipe()
-    relay([], never)
+    drive(relay([], never))
 
 
 def _waits_in_calls_of_its_own() -> None:

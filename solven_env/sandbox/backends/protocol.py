@@ -62,7 +62,7 @@ class Backend(Protocol):
     def unenforced(self, limits: Collection[str]) -> tuple[Unenforced, ...]:
         """Those of the named limits that commands are not held to on this host."""
 
-    def run(
+    async def run(
         self,
         plan: LaunchPlan,
         request: Request,
@@ -79,7 +79,7 @@ class Backend(Protocol):
 
         The status is 128 and more for a signal, 124 when the command's time was up, 137 when it was killed. An
         exception on the way, KeyboardInterrupt above all, and the caller's death by any signal end all that was
-        started.
+        started. It waits by `system.effects` alone.
         """
 
     def explain(self, plan: LaunchPlan, request: Request, *, controlled: bool) -> tuple[str, ...]:

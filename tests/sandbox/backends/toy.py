@@ -51,7 +51,7 @@ def unenforced(limits: Collection[str]) -> tuple[Unenforced, ...]:
     return tuple(Unenforced(name, "the backend is toy", "Use another.") for name in limits)
 
 
-def run(
+async def run(
     plan: LaunchPlan,
     request: Request,
     *,
@@ -59,7 +59,7 @@ def run(
     directory: str,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Ended:
-    stdin, stdout, stderr = request.streams
+    stdin, stdout, stderr = (each if isinstance(each, int) else subprocess.DEVNULL for each in request.streams)
     words, env = explain(plan, request, controlled=False), dict(request.env)
     done = subprocess.run(words, cwd=plan.workspace, env=env, stdin=stdin, stdout=stdout, stderr=stderr, check=False)
     return Ended(done.returncode)

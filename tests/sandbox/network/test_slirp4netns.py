@@ -22,6 +22,7 @@ from solven_env.errors import SandboxError
 from solven_env.sandbox.backends.bubblewrap import session
 from solven_env.sandbox.launch_plan import encode_plan
 from solven_env.sandbox.request import encode_request
+from solven_env.system.effects import drive
 from tests.hostile.inside.addresses import CLOUDS, LOOPBACK_PORT, OWN, OWN6, PORT
 from tests.sandbox.hosting import CHECKOUT, LAUNCH, Host, inside, running
 from tests.sandbox.hosts import GATE, GROUP, INTERNET, NAME, PEER, PUBLIC
@@ -398,9 +399,9 @@ def test_one_helper_a_namespace_is_gone_with_it(box: Box) -> None:
             both = helpers(own.holder())
             assert len(both) == 2
             second.kill()
-            second.wait()
+            drive(second.wait())
         first.kill()
-        first.wait()
+        drive(first.wait())
     for pid in both:
         wait_until_gone(pid)
 
@@ -413,11 +414,11 @@ def test_a_dropped_root_takes_its_helper_along(box: Box) -> None:
             box.plan, command("sleep", "600"), own.runtime
         ) as second:  # a newer shape, and no command left
             first.kill()
-            first.wait()
+            drive(first.wait())
             wait_until_gone(helper)
             assert helpers(own.holder()) == []
             second.kill()
-            second.wait()
+            drive(second.wait())
 
 
 @pytest.mark.parametrize("victim", ["launcher", "holder", "helper"])
@@ -480,7 +481,7 @@ def test_the_helper_has_nothing_of_the_hosts(box: Box) -> None:
         # Two pipes of ours, and a socket to the child that has opened tap0.
         assert kinds == ["net", "null", "null", "pipe", "pipe", "socket", "tun"]
         started.kill()
-        started.wait()
+        drive(started.wait())
 
 
 def test_a_sandbox_neither_sees_nor_signals_the_helper(box: Box) -> None:
@@ -491,7 +492,7 @@ def test_a_sandbox_neither_sees_nor_signals_the_helper(box: Box) -> None:
         own.shell("kill -9 -1")
         assert _only_helper(own) == helper
         started.kill()
-        started.wait()
+        drive(started.wait())
 
 
 @pytest.mark.parametrize(

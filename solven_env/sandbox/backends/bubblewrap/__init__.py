@@ -98,7 +98,7 @@ def unenforced(limits: Collection[str]) -> tuple[Unenforced, ...]:
     return cgroups.unenforced() if "memory" in limits else ()
 
 
-def run(
+async def run(
     plan: LaunchPlan,
     request: Request,
     *,
@@ -109,7 +109,7 @@ def run(
     """Run the request in the thread's session, whose holder is started if there is none yet."""
     from solven_env.sandbox.backends.bubblewrap import session
 
-    return session.run(plan, request, runtime_dir, progress)
+    return await session.run(plan, request, runtime_dir, progress)
 
 
 def explain(plan: LaunchPlan, request: Request, *, controlled: bool) -> tuple[str, ...]:

@@ -197,11 +197,12 @@ def _start(
     streams: tuple[int, int, int],
     terminal: tuple[int, int] | None,
 ) -> Running:
-    request = decode_request(document["command"])._replace(streams=streams)
+    request = decode_request(document["command"])
     check_fits(request)
     asked = starting.Start(
         root,
         request,
+        streams,
         slave=terminal[1] if terminal else None,
         group=cgroups.make(session.cgroups, session.name, request.limits),
         open_files=int(document["open_files"]),

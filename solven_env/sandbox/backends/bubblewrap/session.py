@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import subprocess
 import time
 from contextlib import ExitStack
@@ -18,6 +19,7 @@ from solven_env.sandbox.request import Ended, Request, encode_request
 from solven_env.sandbox.roots import targets
 from solven_env.sandbox.streams import Streams, deliver, relay
 from solven_env.system import processes
+from solven_env.system.effects import Blocking, Ready
 from solven_env.system.plain import Socket, socket
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -61,7 +63,7 @@ class Process:
         self.limits: tuple[Reached, ...] = ()
         self.lacked_network = False
 
-    def wait(self) -> int:
+    async def wait(self) -> int:
         """Its exit status: 128 and more for a signal, 124 when its time was up, 137 when it was killed.
 
         SandboxError when bubblewrap could not start it, and where its input or output could not be copied to its end.
@@ -71,7 +73,7 @@ class Process:
         Nothing that is copied (`streams`, `terminal`) reaches the command or comes from it before this is called.
         """
         if self.status is None:
-            message, is_whole = self._serve()
+            message, is_whole = await self._serve()
             if message is None:  # the holder was killed, and the kernel has ended the command with it
                 control.look(self.session, self.runtime_dir)  # and bury it
                 self.status = _KILLED
@@ -88,7 +90,7 @@ class Process:
                 raise failure
         return self.status
 
-    def _serve(self) -> tuple[dict[str, Any] | None, bool]:
+    async def _serve(self) -> tuple[dict[str, Any] | None, bool]:
         """Copy until the command has ended, and then what is left; what the holder says, and whether all was taken."""
         with ExitStack() as stack:
             parts: list[Part] = [*self.streams.parts]
@@ -96,11 +98,11 @@ class Process:
                 from solven_env.sandbox.backends.bubblewrap import terminal  # what most launchers have no use for
 
                 parts.append(stack.enter_context(terminal.served(*self.terminal, self.caller)))
-            relay(parts, self.connection.fileno())
+            await relay(parts, self.connection.fileno())
             message = wire.receive(self.connection)
             if message is None:
                 self.deadline = 0.0
-            return message, deliver(parts, self.deadline)
+            return message, await deliver(parts, self.deadline)
 
     def kill(self) -> None:
         """End the command with all that it started, at once; `wait` still tells when that is done."""
@@ -120,7 +122,7 @@ class Process:
         self.terminal = None
 
 
-def run(
+async def run(
     plan: LaunchPlan, request: Request, runtime_dir: str, progress: Callable[[str], None] = lambda _: None
 ) -> Ended:
     """Run the request to its end; see `start` and `Process.wait`.
@@ -129,14 +131,15 @@ def run(
     pipes (`sandbox.streams`). An exception on the way, KeyboardInterrupt above all, and the launcher's death by any
     signal end everything that was started.
     """
-    with start(plan, request, runtime_dir, progress) as process:
+    with await Blocking(lambda: start(plan, request, runtime_dir, progress)) as process:
         try:
-            return Ended(process.wait(), process.limits, process.lacked_network)
+            return Ended(await process.wait(), process.limits, process.lacked_network)
         except BaseException:
             process.kill()
-            while wire.receive(process.connection) is not None:
+            answer = {process.connection.fileno(): select.POLLIN}
+            while await Ready(answer) and wire.receive(process.connection) is not None:
                 pass
-            deliver(process.streams.parts, 0.0)
+            await deliver(process.streams.parts, 0.0)
             raise
 
 

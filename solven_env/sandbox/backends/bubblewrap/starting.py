@@ -31,13 +31,13 @@ _NO_DIRECTORY = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.E
 class Start(NamedTuple):
     """A command that is to be started, and what it is given.
 
-    Each of the request's streams that is a terminal is replaced by `slave`; where the first one is, it controls the
-    command.
+    Each of the `streams` that is a terminal is replaced by `slave`; where the first one is, it controls the command.
     `group` is the cgroup that it enters first. `open_files` is the caller's soft limit of them.
     """
 
     root: StagedRoot
     request: Request
+    streams: tuple[int, int, int]
     slave: int | None
     group: str | None
     open_files: int
@@ -105,8 +105,8 @@ def _become(asked: Start, *, seccomp: int, status: int) -> NoReturn:
         mounting.rest_capabilities()
         _check_directory(request.directory)
         os.setsid()
-        controlled = os.isatty(request.streams[0])
-        for number, stream in enumerate(request.streams):
+        controlled = os.isatty(asked.streams[0])
+        for number, stream in enumerate(asked.streams):
             os.dup2(slave if slave is not None and os.isatty(stream) else stream, number)
         mounting.close_on_exec(3)
         descriptors = {"environment": environment, "seccomp": seccomp, "status": status}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
 
+    from solven_env.sandbox.request import Stream
     from solven_env.sandbox.streams import Part
 
     Handler = Callable[[int, FrameType | None], None]
@@ -39,7 +40,7 @@ _DEADLY = (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM)
 
 
 @contextmanager
-def served(master: int, slave: int, caller: tuple[int, int, int]) -> Iterator[Part]:
+def served(master: int, slave: int, caller: tuple[Stream, Stream, Stream]) -> Iterator[Part]:
     """The copying between the command's terminal and the caller's (see `streams.relay`).
 
     `slave` stays open meanwhile: a command may close its last descriptor of the terminal and open another one. However
@@ -57,12 +58,12 @@ def served(master: int, slave: int, caller: tuple[int, int, int]) -> Iterator[Pa
 class _Outer:
     """The caller's terminal: whether its keyboard is taken, and how it was found."""
 
-    def __init__(self, master: int, slave: int, caller: tuple[int, int, int]) -> None:
-        stdin, stdout, stderr = caller
+    def __init__(self, master: int, slave: int, caller: tuple[Stream, Stream, Stream]) -> None:
+        stdin, stdout, stderr = (each if isinstance(each, int) and os.isatty(each) else -1 for each in caller)
         self.master, self.slave = master, slave
-        self.keyboard = stdin if os.isatty(stdin) else -1
-        self.shared = not os.isatty(stdout)
-        self.screen = next(filter(os.isatty, (stdout, stderr, stdin)), -1)
+        self.keyboard = stdin
+        self.shared = stdout < 0
+        self.screen = next((each for each in (stdout, stderr, stdin) if each >= 0), -1)
         self.taken = False
         self.found: list[Any] | None = None
         self.typed = b""

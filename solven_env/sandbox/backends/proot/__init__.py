@@ -78,7 +78,7 @@ def unenforced(limits: Collection[str]) -> tuple[Unenforced, ...]:
     return tuple(Unenforced(name, why, fix) for name in limits if name != "wall_time")
 
 
-def run(
+async def run(
     plan: LaunchPlan,
     request: Request,
     *,
@@ -89,7 +89,7 @@ def run(
     """Run the request under a supervisor of its own."""
     from solven_env.sandbox.backends.proot import client
 
-    return client.run(plan, request, runtime_dir, directory, progress)
+    return await client.run(plan, request, runtime_dir, directory, progress)
 
 
 def explain(plan: LaunchPlan, request: Request, *, controlled: bool) -> tuple[str, ...]:  # noqa: ARG001

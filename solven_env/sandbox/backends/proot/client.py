@@ -25,7 +25,7 @@ _KILLED = 137
 _SUPERVISOR = "solven_env.sandbox.backends.proot.supervisor.main"
 
 
-def run(
+async def run(
     plan: LaunchPlan,
     request: Request,
     runtime_dir: str,
@@ -49,7 +49,7 @@ def run(
         "runtime": runtime_dir,
     }
     with closing(Streams(plan, request.streams)) as streams:
-        said, is_whole = _serve(document, streams, time_limit(request.limits, request.timeout))
+        said, is_whole = await _serve(document, streams, time_limit(request.limits, request.timeout))
         if not said:  # the supervisor was killed
             from solven_env.sandbox.backends.proot import on_disk
 
@@ -61,7 +61,7 @@ def run(
         return ended
 
 
-def _serve(document: dict[str, Any], streams: Streams, limit: tuple[float, str] | None) -> tuple[bytes, bool]:
+async def _serve(document: dict[str, Any], streams: Streams, limit: tuple[float, str] | None) -> tuple[bytes, bool]:
     """Run what is requested and copy meanwhile: what the supervisor reports, and whether all output was taken."""
     life, lifeline = os.pipe()  # the supervisor sees its end when we are gone
     report, reports = os.pipe()
@@ -77,7 +77,7 @@ def _serve(document: dict[str, Any], streams: Streams, limit: tuple[float, str] 
         streams.release()
     deadline = time.monotonic() + limit[0] if limit else None
     try:
-        relay(streams.parts, report)
+        await relay(streams.parts, report)
     except BaseException:
         deadline = 0.0
         raise
@@ -86,7 +86,7 @@ def _serve(document: dict[str, Any], streams: Streams, limit: tuple[float, str] 
         process.wait()
         with open(report, "rb") as file:
             said = file.read()
-        is_whole = deliver(streams.parts, deadline if said else 0.0)
+        is_whole = await deliver(streams.parts, deadline if said else 0.0)
     return said, is_whole
 
 

@@ -18,6 +18,7 @@ from solven_env.sandbox import runtime
 from solven_env.sandbox.backends.bubblewrap import control, session
 from solven_env.sandbox.launch_plan import Bind
 from solven_env.sandbox.runtime import SessionState
+from solven_env.system.effects import drive
 from tests.sandbox.running import DEADLINE, Box, command, pids, wait_for_file, wait_until_gone
 
 if TYPE_CHECKING:
@@ -153,11 +154,11 @@ def test_stop_ends_a_session_with_all_its_commands(box: Box, state: str) -> None
         assert stop(box)
         assert not [pid for pid in inside if parent(pid)]
         assert len(os.listdir(box.runtime)) == 1
-        assert [first.wait(), second.wait()] == [137, 137]
+        assert [drive(first.wait()), drive(second.wait())] == [137, 137]
         assert not stop(box)
         assert others.shell("exit 5").status == 5
         other.kill()
-        assert other.wait() == 137
+        assert drive(other.wait()) == 137
     assert box.shell("exit 4").status == 4
 
 
@@ -217,4 +218,4 @@ def test_stop_is_not_deceived_by_a_command_that_is_called_like_a_holder(box: Box
         wait_for_file(box.workspace / "up")
         assert not stop(victim)
         (box.workspace / "go").touch()
-        assert pretender.wait() == 5
+        assert drive(pretender.wait()) == 5

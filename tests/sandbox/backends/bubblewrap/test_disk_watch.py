@@ -14,6 +14,7 @@ from solven_env.sandbox.backends.bubblewrap.disk_watch import DiskOrder
 from solven_env.sandbox.disk_look import FILE, Tree, is_local
 from solven_env.sandbox.launch_plan import Bind, Overlay
 from solven_env.sandbox.limits import Limits, Reached
+from solven_env.system.effects import drive
 from tests.mounts import fused
 from tests.sandbox.running import Box, command, make_workspace, wait_for_file
 
@@ -80,7 +81,7 @@ def test_nobody_goes_on_unwatched(box: Box) -> None:
         watching = [pid for pid in children if b"holder" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         os.kill(int(watching[0]), signal.SIGKILL)
         with pytest.raises(SandboxError, match="what watches the limit of disk has ended"):
-            running.wait()
+            drive(running.wait())
 
 
 def test_all_that_a_command_can_fill_is_watched(box: Box) -> None:

@@ -20,6 +20,7 @@ from solven_env.sandbox.backends.bubblewrap import session
 from solven_env.sandbox.backends.proot import client
 from solven_env.sandbox.launch_plan import Bind, StagedFile, StagedLink, Tmpfs
 from solven_env.sandbox.limits import Limits
+from solven_env.system.effects import drive
 from tests.sandbox.running import DEADLINE, PATH, PROOT, ROOT, Box, command, wait_for_file, wait_until_gone
 
 LONGEST = 131_071
@@ -143,7 +144,7 @@ def test_what_a_command_leaves_running_ends_with_it(box: Box) -> None:
         assert holder is not None
         assert descendants(holder) == {"bwrap", "sleep"} | {"python"}
         keeper.kill()
-        assert [keeper.wait(), keeper.wait()] == [137, 137]
+        assert [drive(keeper.wait()), drive(keeper.wait())] == [137, 137]
 
 
 def descendants(pid: int) -> set[str]:
@@ -246,7 +247,7 @@ def test_a_dead_holder_is_replaced(box: Box) -> None:
         holder = box.holder()
         assert holder is not None
         os.kill(holder, signal.SIGKILL)
-        assert running.wait() == 137
+        assert drive(running.wait()) == 137
     assert os.listdir(box.runtime) == []
     assert box.run("true").status == 0
     # A socket that nobody removed is no obstacle either.
@@ -288,12 +289,12 @@ def test_a_runtime_directory_that_is_not_ours_alone_is_refused(box: Box) -> None
     file.touch()
     for path in (open_to_all, link, file):
         with pytest.raises(SandboxError, match="runtime directory"):
-            session.run(box.plan, command("true"), str(path))
+            drive(session.run(box.plan, command("true"), str(path)))
     if ROOT:
         open_to_all.chmod(0o700)
         os.chown(open_to_all, 61000, 61000)
         with pytest.raises(SandboxError, match="not yours alone"):
-            session.run(box.plan, command("true"), str(open_to_all))
+            drive(session.run(box.plan, command("true"), str(open_to_all)))
 
 
 @pytest.mark.skipif(ROOT, reason="root needs no user namespace; the suite runs as an ordinary user too")
@@ -385,7 +386,11 @@ def test_a_stream_that_is_closed_or_leads_out_is_refused(box: Box, stream: str, 
         os.close(number)
     try:
         with pytest.raises(SandboxError, match=f"descriptor {number}, is"):
-            session.run(box.plan, command("sh", "-c", "ls /proc/self/fd/*/../ > /out", **{stream: number}), box.runtime)
+            drive(
+                session.run(
+                    box.plan, command("sh", "-c", "ls /proc/self/fd/*/../ > /out", **{stream: number}), box.runtime
+                )
+            )
     finally:
         if what != "closed":
             os.close(number)
@@ -416,7 +421,7 @@ def test_descriptors_that_a_command_holds_back_in_sockets_are_an_error_for_the_o
             with pytest.raises(SandboxError, match="under way"):
                 neighbour.shell("true")
             hoarding.kill()
-            assert hoarding.wait() == 137
+            assert drive(hoarding.wait()) == 137
         assert neighbour.shell("exit 3").status == 3
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
@@ -431,9 +436,9 @@ def test_a_user_whose_processes_are_too_many_gets_one_error_that_leaves_nothing(
     resource.setrlimit(resource.RLIMIT_NPROC, (1, hard))
     try:
         with pytest.raises(SandboxError, match="could not be started: Resource temporarily unavailable"):
-            session.run(box.plan, command("true"), box.runtime)
+            drive(session.run(box.plan, command("true"), box.runtime))
         with pytest.raises(SandboxError, match="could not be started: Resource temporarily unavailable"):
-            client.run(box.plan._replace(program=PROOT), command("true"), box.runtime, str(record))
+            drive(client.run(box.plan._replace(program=PROOT), command("true"), box.runtime, str(record)))
     finally:
         resource.setrlimit(resource.RLIMIT_NPROC, (soft, hard))
     assert os.listdir("/proc/self/fd") == before

@@ -12,6 +12,7 @@ from solven_env.sandbox.backends.proot.tracer import Binding
 from solven_env.sandbox.launch_plan import SANDBOX_UID, Bind, LaunchPlan, Overlay, StagedFile, StagedLink, Tmpfs
 from solven_env.sandbox.request import Request
 from solven_env.sandbox.roots import etc
+from solven_env.system.effects import drive
 from tests.sandbox.running import PROOT, SYSTEM, Box, command
 
 PLAN = LaunchPlan("s", "/w", ())
@@ -33,12 +34,8 @@ def run(box: Box, text: str, **options: object) -> tuple[int, str]:
     record.mkdir(exist_ok=True)
     read, write = os.pipe()
     try:
-        ended = client.run(
-            box.plan._replace(program=PROOT),
-            command("sh", "-c", text, stdout=write, **options),  # type: ignore[arg-type]
-            box.runtime,
-            str(record),
-        )
+        asked = command("sh", "-c", text, stdout=write, **options)  # type: ignore[arg-type]
+        ended = drive(client.run(box.plan._replace(program=PROOT), asked, box.runtime, str(record)))
     finally:
         os.close(write)
         with open(read) as file:

@@ -1,0 +1,138 @@
+"""The driver of our coroutines (`system.effects`) on asyncio: no thread waits for a command."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from solven_env.system import at_once
+from solven_env.system.effects import Blocking
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from solven_env.system.effects import Ready, Work
+
+_T = TypeVar("_T")
+
+_CALLS = ThreadPoolExecutor(8, "solven-env")
+"""The threads that make calls which may wait (`Blocking`), for all loops of this process. Each is made when it is
+needed first."""
+
+
+async def on_loop(work: Work[_T]) -> _T:
+    """Run a coroutine to its end on the running loop; its value.
+
+    Cancelled while it waits, it ends what it has started, waits for that, and is cancelled then. Cancelled during a
+    call, it learns of it at its next wait, so that nothing that the call has begun is lost; the call itself is told
+    (`at_once.interruption`).
+    """
+    waits = _Waits()
+    cancelled: asyncio.CancelledError | None = None
+    try:
+        effect = work.send(None)
+        while True:
+            try:
+                if isinstance(effect, Blocking):
+                    value, later = await _called(effect.call)
+                    cancelled = cancelled or later
+                elif cancelled is not None:
+                    error, cancelled = cancelled, None
+                    raise error
+                else:
+                    value = await waits.ready(effect)
+            except BaseException as error:
+                effect = work.throw(error)
+            else:
+                effect = work.send(value)
+    except StopIteration as end:
+        if cancelled is not None:
+            raise cancelled from None
+        return end.value  # type: ignore[no-any-return]
+    finally:
+        waits.close()
+
+
+async def _called(call: Callable[[], Any]) -> tuple[Any, asyncio.CancelledError | None]:
+    """The value of a call that another thread makes, and the cancellation that came meanwhile."""
+    interruption, interrupt = os.pipe()
+
+    def interruptible() -> Any:
+        with at_once.interrupted_by(interruption):
+            return call()
+
+    cancelled: asyncio.CancelledError | None = None
+    try:
+        future = asyncio.get_running_loop().run_in_executor(_CALLS, interruptible)
+        while True:
+            try:
+                return await asyncio.shield(future), cancelled
+            except asyncio.CancelledError as error:
+                if future.done():
+                    raise
+                if cancelled is None:
+                    cancelled = error
+                    os.close(interrupt)
+                    interrupt = -1
+            except KeyboardInterrupt:  # the call has ended early, as it was told
+                if cancelled is None:
+                    raise
+                raise cancelled from None
+    finally:
+        os.close(interruption)
+        if interrupt >= 0:
+            os.close(interrupt)
+
+
+class _Waits:
+    """An epoll of one coroutine: it tells all that poll(2) does, which a loop's readers and writers do not."""
+
+    def __init__(self) -> None:
+        self.epoll: select.epoll | None = None
+        self.wanted: dict[int, int] = {}
+        self.always: dict[int, int] = {}
+        """Events of descriptors that epoll(7) knows nothing of, since they are always ready: files."""
+
+    async def ready(self, effect: Ready) -> dict[int, int]:
+        """The events that came; none when the time is over."""
+        if self.epoll is None:
+            self.epoll = select.epoll()
+        self._want(effect.wanted)
+        found = self.always | dict(self.epoll.poll(0))
+        if found:
+            await asyncio.sleep(0)  # one who always has something to do lets others have their turn
+            return found
+        loop, woken = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self.epoll.fileno(), woken.set)
+        try:
+            async with asyncio.timeout(effect.seconds):
+                await woken.wait()
+        except TimeoutError:
+            pass
+        finally:
+            loop.remove_reader(self.epoll.fileno())
+        return dict(self.epoll.poll(0))
+
+    def _want(self, wanted: dict[int, int]) -> None:
+        if wanted is self.wanted:
+            return
+        assert self.epoll is not None
+        for descriptor in self.wanted.keys() - self.always.keys():
+            try:
+                self.epoll.unregister(descriptor)
+            except OSError:  # it was closed
+                continue
+        self.wanted, self.always = wanted, {}
+        for descriptor, events in wanted.items():
+            try:
+                self.epoll.register(descriptor, events)
+            except PermissionError:
+                self.always[descriptor] = events
+
+    def close(self) -> None:
+        if self.epoll is not None:
+            self.epoll.close()

@@ -1,0 +1,38 @@
+"""What a program learns of a command, as frozen data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from solven_env.sandbox.limits import Reached
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The end of a command.
+
+    `exit_code` is its status: 128 and more for a signal, 124 when its time was up (`timed_out`), 126 and 127 when it
+    cannot be executed or is not found. The bytes of its two streams are what was kept of them: `truncated` says that
+    more was printed. `limits` are those of the profile, and the timeout, that it reached, and `seconds` passed from the
+    call to its end.
+    """
+
+    exit_code: int
+    stdout_bytes: bytes
+    stderr_bytes: bytes
+    truncated: bool
+    timed_out: bool
+    limits: tuple[Reached, ...]
+    seconds: float
+
+    @property
+    def stdout(self) -> str:
+        """Standard output as text: UTF-8, with U+FFFD for what is none."""
+        return self.stdout_bytes.decode(errors="replace")
+
+    @property
+    def stderr(self) -> str:
+        """Standard error likewise; empty where the two were merged."""
+        return self.stderr_bytes.decode(errors="replace")
