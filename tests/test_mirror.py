@@ -81,6 +81,8 @@ ELSEWHERE = {
     "state/test_records.py": "state/grammar.py",
     "threads/test_known.py": "state/storage_root.py",
     "sandbox/test_streams.py": "system/pipes.py",
+    "programs/test_awaiting.py": "programs/on_loop.py system/effects.py",
+    "programs/test_blocking.py": "programs/core.py programs/result.py sandbox/capture.py",
     "sandbox/test_imports.py": "system/plain.py",
     "profile/test_source.py": "system/shipped.py",
 }

@@ -31,7 +31,7 @@ async def on_loop(work: Work[_T]) -> _T:
     call, it learns of it at its next wait, so that nothing that the call has begun is lost; the call itself is told
     (`at_once.interruption`).
     """
-    waits = _Waits()
+    waits = _Epoll()
     cancelled: asyncio.CancelledError | None = None
     try:
         effect = work.send(None)
@@ -88,7 +88,7 @@ async def _called(call: Callable[[], Any]) -> tuple[Any, asyncio.CancelledError 
             os.close(interrupt)
 
 
-class _Waits:
+class _Epoll:
     """An epoll of one coroutine: it tells all that poll(2) does, which a loop's readers and writers do not."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What a program learns of a command, as frozen data."""
+"""Results of commands, as frozen data."""
 
 from __future__ import annotations
 

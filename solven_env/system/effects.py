@@ -9,30 +9,19 @@ coroutine there: it ends what it has started, waits for the end, and lets the ex
 from __future__ import annotations
 
 import select
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from solven_env.system import at_once
-from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
-    from typing import Any, Generic, TypeAlias, TypeVar
+    from typing import Any, TypeAlias
 
-    _T = TypeVar("_T")
     Effect: TypeAlias = "Ready | Blocking[Any]"
-    Work: TypeAlias = Coroutine[Effect, Any, _T]
+    Work: TypeAlias = "Coroutine[Effect, Any, _T]"
     """A coroutine that either driver can run."""
 
-    class _Of(Generic[_T]):
-        """The base of what gives a value, for type checkers."""
-
-else:
-
-    class _Of:
-        """The same without `typing`."""
-
-        def __class_getitem__(cls, _):
-            return cls
-
+_T = TypeVar("_T")
 
 LONGEST = 86_400.0
 """Seconds of the longest wait: poll(2) counts milliseconds in an int."""
@@ -54,7 +43,7 @@ class Ready:
         return (yield self)
 
 
-class Blocking(_Of["_T"]):
+class Blocking(Generic[_T]):
     """A call that may wait, for a file or a lock, and gives its value."""
 
     __slots__ = ("call",)
