@@ -6,7 +6,6 @@ import os
 import secrets
 import shutil
 import tempfile
-import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,8 +16,8 @@ from solven_env.packages.store import Build
 from solven_env.profile.mounts import SYSTEM
 from solven_env.run import execute, launch
 from solven_env.sandbox import backends
+from solven_env.sandbox.capture import Capture
 from solven_env.sandbox.request import Request
-from solven_env.system.blocks import holding
 from solven_env.system.effects import drive
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 _SECONDS = 30.0
 LONGEST = 8 << 20
 """Bytes of a command's output that are read: an agent's own programs may have written it."""
-_PIECE = 1 << 16
 _WORDS = 1 << 16
 """Bytes at the end of it in which its last words are looked for."""
 
@@ -48,50 +46,17 @@ class Done(NamedTuple):
     is_whole: bool = True
 
 
-def finish(run: Callable[[tuple[int, int, int]], Ended]) -> Done:
+def finish(run: Callable[[tuple[None, Capture, Capture]], Ended]) -> Done:
     """The result of `run`, which gets a command's streams. SandboxError with what the backend's program said."""
-    with tempfile.TemporaryFile() as nothing, _Collected() as out, _Collected() as err:
-        try:
-            ended = run((nothing.fileno(), out.sink, err.sink))
-        except SandboxError as error:
-            said = err.end()
-            if said:
-                error.message += f" ({programs.last_words(said[-_WORDS:])})"
-            raise
-        written = out.end(), err.end()
-        reached = tuple(limit.limit for limit in ended.limits)
-        return Done(ended.status, *written, reached, max(map(len, written)) < LONGEST)
-
-
-class _Collected:
-    """The first `LONGEST` bytes that are written to `sink`, a pipe. Then nobody reads it any more, as a command is told
-    that writes on: neither memory nor a disk of the host's is filled.
-    """
-
-    def __init__(self) -> None:
-        self._source, self.sink = os.pipe()
-        self._bytes = bytearray()
-        self._thread = threading.Thread(target=self._collect)
-
-    def __enter__(self) -> _Collected:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
-
-    def end(self) -> bytes:
-        """The bytes that processes wrote, all of which have ended."""
-        if self.sink >= 0:
-            os.close(self.sink)
-            self.sink = -1
-            self._thread.join()
-        return bytes(self._bytes)
-
-    def _collect(self) -> None:
-        with holding(self._source):
-            while len(self._bytes) < LONGEST and (piece := os.read(self._source, _PIECE)):
-                self._bytes += piece[: LONGEST - len(self._bytes)]
+    out, err = Capture(LONGEST), Capture(LONGEST)
+    try:
+        ended = run((None, out, err))
+    except SandboxError as error:
+        if err.data:
+            error.message += f" ({programs.last_words(err.data[-_WORDS:])})"
+        raise
+    reached = tuple(limit.limit for limit in ended.limits)
+    return Done(ended.status, out.data, err.data, reached, not (out.truncated or err.truncated))
 
 
 def start_alone(

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from solven_env.packages import certificates, host_tools, programs
+from solven_env.sandbox.capture import Capture
 from solven_env.sandbox.launch_plan import Bind, Dev, Etc, LaunchPlan, Mount, Proc, StagedFile, Tmpfs
 from solven_env.sandbox.request import Request
 from solven_env.sandbox.roots import etc
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 _CONFIG = f"{host_tools.RUN}/config"
 _CACHE = f"{host_tools.RUN}/cache"
-_MOST_SAID = 1 << 20
+MOST_SAID = 1 << 20
 """Bytes of a program's output that are looked at, from its end."""
 SYSTEM: tuple[Mount, ...] = (
     *(Bind(path, path, optional=True) for path in ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/sys")),
@@ -104,38 +105,10 @@ class BuildSandbox(NamedTuple):
         SandboxError where none can be started.
         """
         builder, record = self.builder, self.workspace.with_name("record")
-        with open(os.devnull, "rb") as nothing, last_said() as (writing, said):
-            streams = (nothing.fileno(), writing, writing)
-            request = request._replace(env={**_environment(self), **request.env}, streams=streams)
-            running = builder.backend.run(_plan(self), request, runtime_dir=builder.runtime, directory=str(record))
-            ended = drive(running)
-        return ended, bytes(said)
-
-
-@contextmanager
-def last_said() -> Iterator[tuple[int, bytearray]]:
-    """The end of a pipe to write to, and the last bytes that were written there, complete when the block ends.
-
-    No file of ours: a script may print until the disk is full.
-    """
-    import threading
-
-    said = bytearray()
-    reading, writing = os.pipe2(os.O_CLOEXEC)
-
-    def keep_last() -> None:
-        while more := os.read(reading, 1 << 16):
-            said.extend(more)
-            del said[:-_MOST_SAID]
-
-    reader = threading.Thread(target=keep_last, name="solven-env said", daemon=True)
-    reader.start()
-    try:
-        yield writing, said
-    finally:
-        os.close(writing)
-        reader.join()
-        os.close(reading)
+        said = Capture(MOST_SAID, "tail")  # no file of ours: a script may print until the disk is full
+        request = request._replace(env={**_environment(self), **request.env}, streams=(None, said, said))
+        running = builder.backend.run(_plan(self), request, runtime_dir=builder.runtime, directory=str(record))
+        return drive(running), said.data
 
 
 def give(builder: Builder, *directories: Path) -> None:

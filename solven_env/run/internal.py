@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solven_env.packages import making, programs
+from solven_env.sandbox.capture import Capture
 from solven_env.sandbox.request import Request
 
 if TYPE_CHECKING:
@@ -27,9 +26,8 @@ def failure(words: Sequence[str], start: Callable[[Request], Ended], *, seconds:
 
     `start` runs a request in the thread's sandbox. Its errors (no sandbox, say) are the caller's to tell.
     """
-    with Path(os.devnull).open("rb") as nothing, making.last_said() as (writing, said):
-        request = Request(tuple(words), cwd=cwd, timeout=seconds, streams=(nothing.fileno(), writing, writing))
-        status = start(request).status
+    said = Capture(making.MOST_SAID, "tail")
+    status = start(Request(tuple(words), cwd=cwd, timeout=seconds, streams=(None, said, said))).status
     if status == _TIMED_OUT:
         return f"it took longer than {seconds:.0f} s"
-    return programs.last_words(bytes(said))[:_LONGEST] if status else ""
+    return programs.last_words(said.data)[:_LONGEST] if status else ""

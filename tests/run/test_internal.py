@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from solven_env.run import internal
+from solven_env.sandbox.capture import Capture
 from solven_env.sandbox.request import Ended
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 )
 def test_a_failure_is_told_in_few_words(said: bytes, status: int, reason: str) -> None:
     def start(request: Request) -> Ended:
-        stdin, stdout, _ = request.streams
-        assert isinstance(stdin, int)
-        assert isinstance(stdout, int)
-        assert os.read(stdin, 1) == b""
-        os.write(stdout, said)
+        stdin, stdout, stderr = request.streams
+        assert stdin is None
+        assert isinstance(stdout, Capture)
+        assert stderr is stdout
+        stdout.take(said)
         return Ended(status)
 
     assert internal.failure(["tool"], start, seconds=5) == reason

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
+from solven_env.sandbox.capture import Capture
 from solven_env.sandbox.cgroups import Unenforced
 from solven_env.sandbox.request import Ended
 
@@ -59,9 +60,20 @@ async def run(
     directory: str,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Ended:
-    stdin, stdout, stderr = (each if isinstance(each, int) else subprocess.DEVNULL for each in request.streams)
+    stdin, *outputs = request.streams
     words, env = explain(plan, request, controlled=False), dict(request.env)
-    done = subprocess.run(words, cwd=plan.workspace, env=env, stdin=stdin, stdout=stdout, stderr=stderr, check=False)
+    done = subprocess.run(
+        words,
+        cwd=plan.workspace,
+        env=env,
+        stdin=stdin if isinstance(stdin, int) else subprocess.DEVNULL,
+        stdout=outputs[0] if isinstance(outputs[0], int) else subprocess.PIPE,
+        stderr=outputs[1] if isinstance(outputs[1], int) else subprocess.PIPE,
+        check=False,
+    )
+    for output, said in zip(outputs, (done.stdout, done.stderr), strict=True):
+        if isinstance(output, Capture):
+            output.take(said)
     return Ended(done.returncode)
 
 
