@@ -48,7 +48,7 @@ class Done(NamedTuple):
 
 def finish(run: Callable[[tuple[None, Capture, Capture]], Ended]) -> Done:
     """The result of `run`, which gets a command's streams. SandboxError with what the backend's program said."""
-    out, err = Capture(LONGEST), Capture(LONGEST)
+    out, err = Capture(LONGEST, stops=True), Capture(LONGEST, stops=True)
     try:
         ended = run((None, out, err))
     except SandboxError as error:

@@ -12,12 +12,20 @@ if TYPE_CHECKING:
 class Capture:
     """The first `most` bytes of an output, or with `keep` "tail" the last ones; what is beyond is read and dropped.
 
+    With `stops` nobody reads on after the first ones, and who prints on is told (EPIPE), as by head(1).
+
     `told` is given all of it as text as it comes: UTF-8, with U+FFFD for what is none, and no character is cut in two.
     """
 
     def __init__(
-        self, most: int, keep: Literal["head", "tail"] = "head", told: Callable[[str], object] | None = None
+        self,
+        most: int,
+        keep: Literal["head", "tail"] = "head",
+        told: Callable[[str], object] | None = None,
+        *,
+        stops: bool = False,
     ) -> None:
+        self.stops = stops
         self.most = most
         self.keep = keep
         self.told = told
@@ -46,6 +54,11 @@ class Capture:
             if len(self._kept) > 2 * self.most:  # not at each piece: to move the rest costs
                 del self._kept[: len(self._kept) - self.most]
         self._tell(piece, is_last=False)
+
+    @property
+    def is_over(self) -> bool:
+        """True if no more is to be read."""
+        return self.stops and self.truncated
 
     def end(self) -> None:
         """Output is at its end: what is left of a character is told."""

@@ -508,7 +508,7 @@ class _Taken:
         return self.wants if self.is_open else _NOTHING
 
     def move(self, ready: dict[int, int]) -> None:
-        if self.is_open and self.pipe in ready and not self.take(_LARGE):
+        if self.is_open and self.pipe in ready and (not self.take(_LARGE) or self.capture.is_over):
             self.close()
 
     def take(self, most: int) -> int:
