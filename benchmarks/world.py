@@ -21,6 +21,7 @@ from solven_env.sandbox.backends import bubblewrap
 from solven_env.sandbox.backends.bubblewrap import session
 from solven_env.sandbox.request import Request
 from solven_env.system import shipped
+from solven_env.system.effects import drive
 from solven_env.threads.thread import Thread
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Bench:
             yield
             os.close(writing)
             os.close(reading)
-            waiting.wait()
+            drive(waiting.wait())
 
 
 class Host:
