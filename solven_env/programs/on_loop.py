@@ -29,23 +29,26 @@ async def on_loop(work: Work[_T]) -> _T:
 
     Cancelled while it waits, it ends what it has started, waits for that, and is cancelled then. Cancelled during a
     call, it learns of it at its next wait, so that nothing that the call has begun is lost; the call itself is told
-    (`at_once.interruption`).
+    (`at_once.interruption`). It learns of it once: anyio cancels again at every wait, and those after the first belong
+    to the end.
     """
     waits = _Epoll()
     cancelled: asyncio.CancelledError | None = None
+    is_ending = False
     try:
         effect = work.send(None)
         while True:
             try:
                 if isinstance(effect, Blocking):
-                    value, later = await _called(effect.call)
+                    value, later = await _called(effect.call, is_told=not is_ending)
                     cancelled = cancelled or later
-                elif cancelled is not None:
-                    error, cancelled = cancelled, None
-                    raise error
+                elif cancelled is not None and not is_ending:
+                    raise cancelled
                 else:
-                    value = await waits.ready(effect)
+                    value = await waits.ready(effect, is_cancelled=not is_ending)
             except BaseException as error:
+                if isinstance(error, asyncio.CancelledError):
+                    cancelled, is_ending = error, True
                 effect = work.throw(error)
             else:
                 effect = work.send(value)
@@ -57,8 +60,11 @@ async def on_loop(work: Work[_T]) -> _T:
         waits.close()
 
 
-async def _called(call: Callable[[], Any]) -> tuple[Any, asyncio.CancelledError | None]:
-    """The value of a call that another thread makes, and the cancellation that came meanwhile."""
+async def _called(call: Callable[[], Any], *, is_told: bool) -> tuple[Any, asyncio.CancelledError | None]:
+    """The value of a call that another thread makes, and the cancellation that came meanwhile.
+
+    The value is never lost, in whatever order the two come. The call is told of the cancellation where `is_told`.
+    """
     interruption, interrupt = os.pipe()
 
     def interruptible() -> Any:
@@ -72,12 +78,13 @@ async def _called(call: Callable[[], Any]) -> tuple[Any, asyncio.CancelledError 
             try:
                 return await asyncio.shield(future), cancelled
             except asyncio.CancelledError as error:
-                if future.done():
+                if future.cancelled():  # with the executor
                     raise
                 if cancelled is None:
                     cancelled = error
-                    os.close(interrupt)
-                    interrupt = -1
+                    if is_told:
+                        os.close(interrupt)
+                        interrupt = -1
             except KeyboardInterrupt:  # the call has ended early, as it was told
                 if cancelled is None:
                     raise
@@ -97,25 +104,32 @@ class _Epoll:
         self.always: dict[int, int] = {}
         """Events of descriptors that epoll(7) knows nothing of, since they are always ready: files."""
 
-    async def ready(self, effect: Ready) -> dict[int, int]:
-        """The events that came; none when the time is over."""
+    async def ready(self, effect: Ready, *, is_cancelled: bool) -> dict[int, int]:
+        """The events that came; none when the time is over. Not `is_cancelled` ignores a cancellation."""
         if self.epoll is None:
             self.epoll = select.epoll()
         self._want(effect.wanted)
         found = self.always | dict(self.epoll.poll(0))
-        if found:
-            await asyncio.sleep(0)  # one who always has something to do lets others have their turn
-            return found
         loop, woken = asyncio.get_running_loop(), asyncio.Event()
-        loop.add_reader(self.epoll.fileno(), woken.set)
+        timer = None
+        if found:  # one who always has something to do lets others have their turn
+            loop.call_soon(woken.set)
+        else:
+            loop.add_reader(self.epoll.fileno(), woken.set)
+            timer = loop.call_later(effect.seconds, woken.set) if effect.seconds is not None else None
         try:
-            async with asyncio.timeout(effect.seconds):
-                await woken.wait()
-        except TimeoutError:
-            pass
+            while not woken.is_set():
+                try:
+                    await woken.wait()
+                except asyncio.CancelledError:
+                    if is_cancelled:
+                        raise
         finally:
-            loop.remove_reader(self.epoll.fileno())
-        return dict(self.epoll.poll(0))
+            if not found:
+                loop.remove_reader(self.epoll.fileno())
+            if timer is not None:
+                timer.cancel()
+        return found or dict(self.epoll.poll(0))
 
     def _want(self, wanted: dict[int, int]) -> None:
         if wanted is self.wanted:
