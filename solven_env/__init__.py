@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from solven_env.errors import SolvenError as SolvenError
     from solven_env.programs.awaiting import AsyncSandbox as AsyncSandbox
     from solven_env.programs.blocking import Sandbox as Sandbox
+    from solven_env.programs.result import FileInfo as FileInfo
+    from solven_env.programs.result import Match as Match
     from solven_env.programs.result import Result as Result
     from solven_env.report import DiskReport as DiskReport
     from solven_env.report import DoctorReport as DoctorReport
@@ -90,7 +92,7 @@ _HOMES = {
         "solven_env.report",
     ),
     "AsyncSandbox": "solven_env.programs.awaiting",
-    "Result": "solven_env.programs.result",
+    **dict.fromkeys(("FileInfo", "Match", "Result"), "solven_env.programs.result"),
     "Sandbox": "solven_env.programs.blocking",
     "SolvenError": "solven_env.errors",
 }

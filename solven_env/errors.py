@@ -199,6 +199,45 @@ class CommandError(SolvenError):
         self.result = result
 
 
+class FileError(SolvenError, OSError):
+    """A file inside cannot be read or written; `location` is its path.
+
+    `errno`, `strerror` and `filename` are set, as of the built-in error that each of these is too.
+    """
+
+    page = "programs"
+
+    def __init__(self, message: str, *, number: int, fix: str = "", location: str = "") -> None:
+        super().__init__(message, fix=fix, location=location)
+        self.errno = number
+        self.strerror = message
+        self.filename = location
+
+
+class MissingFileError(FileError, FileNotFoundError):
+    """There is nothing at the path."""
+
+
+class ExistingFileError(FileError, FileExistsError):
+    """There is something at the path already."""
+
+
+class DirectoryFoundError(FileError, IsADirectoryError):
+    """A directory is at the path, where a file is needed."""
+
+
+class NoDirectoryError(FileError, NotADirectoryError):
+    """A part of the path, or what is at it, is no directory."""
+
+
+class DeniedError(FileError, PermissionError):
+    """The sandbox's user may not do that."""
+
+
+class FileTooLargeError(FileError):
+    """A file has more bytes than were asked for at most."""
+
+
 def to_read(page: str) -> str:
     """The command that prints a page of the documentation, wherever solven-env is installed.
 

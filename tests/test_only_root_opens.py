@@ -29,7 +29,7 @@ ALLOWED = {
     "system/inotify.py": "opens a directory of the store, to have the kernel tell of its changes",
     "system/reread.py": "reads again what its callers read: the profile and what lies beside it, locks, builds",
     "system/shipped.py": "package data",
-    "run/internal.py": "the null device",
+    "programs/host_files.py": "files of the host that its caller names, copied into a session and out of one",
     "run/witnesses.py": "whether programs, records of ours and directories of layers are still as a launch found them",
     "threads/promoting.py": "writes the profile and its lock, where the caller says, and opens a layer to hand it to Root",
     "threads/claims.py": "our own records of uids, in the data directory",

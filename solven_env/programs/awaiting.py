@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from solven_env import api
 from solven_env.programs.core import Core
+from solven_env.programs.files import MOST_LISTED, MOST_MATCHES, MOST_READ, FileCore
 from solven_env.programs.on_loop import on_loop
 from solven_env.system.effects import Blocking
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self, TypeVar
 
-    from solven_env.programs.result import Result
+    from solven_env.programs.blocking import Listed, Matches, Names
+    from solven_env.programs.result import FileInfo, Result
     from solven_env.reconcile.model import OnConflict
 
     _T = TypeVar("_T")
@@ -31,6 +33,76 @@ async def _call(call: Callable[[], _T]) -> _T:
     return await on_loop(work())
 
 
+class AsyncFiles:
+    """The files of a sandbox; see `Files`, whose methods it has as coroutines."""
+
+    def __init__(self, core: FileCore) -> None:
+        """See `AsyncSandbox.files`."""
+        self._core = core
+
+    def close(self) -> None:
+        """See `Files.close`."""
+        self._core.close()
+
+    async def read(self, path: str, *, offset: int = 0, max_bytes: int = MOST_READ) -> bytes:
+        """See `Files.read`."""
+        return await on_loop(self._core.read(path, offset=offset, max_bytes=max_bytes))
+
+    async def read_text(self, path: str, *, offset: int = 0, max_bytes: int = MOST_READ) -> str:
+        """See `Files.read_text`."""
+        return (await self.read(path, offset=offset, max_bytes=max_bytes)).decode(errors="replace")
+
+    async def write(
+        self, path: str, data: bytes | str, *, mode: int | None = None, parents: bool = True, exclusive: bool = False
+    ) -> None:
+        """See `Files.write`."""
+        await on_loop(self._core.write(path, data, mode=mode, parents=parents, exclusive=exclusive))
+
+    async def list(self, path: str, *, depth: int = 1, limit: int = MOST_LISTED) -> Listed:
+        """See `Files.list`."""
+        return await on_loop(self._core.list_directory(path, depth=depth, limit=limit))
+
+    async def stat(self, path: str) -> FileInfo:
+        """See `Files.stat`."""
+        return await on_loop(self._core.stat(path))
+
+    async def exists(self, path: str) -> bool:
+        """See `Files.exists`."""
+        return await on_loop(self._core.exists(path))
+
+    async def realpath(self, path: str) -> str:
+        """See `Files.realpath`."""
+        return await on_loop(self._core.realpath(path))
+
+    async def make_dir(self, path: str, *, parents: bool = True) -> None:
+        """See `Files.make_dir`."""
+        await on_loop(self._core.make_dir(path, parents=parents))
+
+    async def remove(self, path: str, *, recursive: bool = False) -> None:
+        """See `Files.remove`."""
+        await on_loop(self._core.remove(path, recursive=recursive))
+
+    async def rename(self, source: str, target: str) -> None:
+        """See `Files.rename`."""
+        await on_loop(self._core.rename(source, target))
+
+    async def glob(self, pattern: str, path: str = "/", *, limit: int = MOST_LISTED) -> Names:
+        """See `Files.glob`."""
+        return await on_loop(self._core.matching(pattern, path, limit=limit))
+
+    async def grep(self, text: str, path: str = "/", *, glob: str | None = None, limit: int = MOST_MATCHES) -> Matches:
+        """See `Files.grep`."""
+        return await on_loop(self._core.grep(text, path, glob=glob, limit=limit))
+
+    async def upload(self, source: str | Path, target: str) -> None:
+        """See `Files.upload`."""
+        await on_loop(self._core.upload(source, target))
+
+    async def download(self, source: str, target: str | Path) -> None:
+        """See `Files.download`."""
+        await on_loop(self._core.download(source, target))
+
+
 class AsyncSandbox:
     """A thread's sandbox; see `Sandbox`, whose methods it has as coroutines.
 
@@ -44,6 +116,7 @@ class AsyncSandbox:
     def __init__(self, core: Core) -> None:
         """Use `create` or `connect`."""
         self._core = core
+        self.files = AsyncFiles(FileCore(core))
 
     @classmethod
     async def create(
@@ -118,6 +191,7 @@ class AsyncSandbox:
 
     async def stop(self) -> bool:
         """End the session with all that runs in it; whether there was one. The next command begins another."""
+        self.files.close()
         return await _call(lambda: api.stop(self._core.thread, storage=self._core.storage))
 
     async def delete(self) -> None:

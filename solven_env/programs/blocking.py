@@ -6,16 +6,105 @@ from typing import TYPE_CHECKING, Literal
 
 from solven_env import api
 from solven_env.programs.core import Core
+from solven_env.programs.files import MOST_LISTED, MOST_MATCHES, MOST_READ, FileCore
 from solven_env.system.effects import drive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
-    from typing import Self
+    from typing import Self, TypeAlias
 
-    from solven_env.programs.result import Result
+    from solven_env.programs.result import FileInfo, Match, Result
     from solven_env.reconcile.model import OnConflict
+
+    Listed: TypeAlias = list[FileInfo]
+    Names: TypeAlias = list[str]
+    Matches: TypeAlias = list[Match]
+
+
+class Files:
+    """The files of a sandbox, as its commands see them: the workspace, /tmp, links, packages.
+
+        >>> sandbox.files.write("notes.txt", "6 * 7")
+        >>> sandbox.files.read_text("notes.txt")
+        '6 * 7'
+
+    Paths are absolute, or begin at the directory in which commands start. They are read and written inside, as the
+    sandbox's user, and never lead out of it. Only regular files and directories are opened, never a FIFO or a device.
+    Errors are SolvenErrors, and the built-in ones too: FileNotFoundError, IsADirectoryError, NotADirectoryError,
+    PermissionError, FileExistsError.
+    """
+
+    def __init__(self, core: FileCore) -> None:
+        """See `Sandbox.files`."""
+        self._core = core
+
+    def close(self) -> None:
+        """Let the connections go that are kept for the next calls."""
+        self._core.close()
+
+    def read(self, path: str, *, offset: int = 0, max_bytes: int = MOST_READ) -> bytes:
+        """Read a file from `offset` on. FileTooLargeError for more than `max_bytes`: nothing is cut silently."""
+        return drive(self._core.read(path, offset=offset, max_bytes=max_bytes))
+
+    def read_text(self, path: str, *, offset: int = 0, max_bytes: int = MOST_READ) -> str:
+        """Read a file as text: UTF-8, with U+FFFD for what is none. Errors as of `read`."""
+        return self.read(path, offset=offset, max_bytes=max_bytes).decode(errors="replace")
+
+    def write(
+        self, path: str, data: bytes | str, *, mode: int | None = None, parents: bool = True, exclusive: bool = False
+    ) -> None:
+        """Write a whole file. Others see the former file or the new one, but where it is at the end of a link.
+
+        Without `mode` it keeps the one it has (a new one has 0644). `parents` makes the directories above it, and with
+        `exclusive` a file that is there is a FileExistsError.
+        """
+        drive(self._core.write(path, data, mode=mode, parents=parents, exclusive=exclusive))
+
+    def list(self, path: str, *, depth: int = 1, limit: int = MOST_LISTED) -> Listed:
+        """List a directory, `depth` levels down, sorted; `limit` entries at most. No link is followed."""
+        return drive(self._core.list_directory(path, depth=depth, limit=limit))
+
+    def stat(self, path: str) -> FileInfo:
+        """Tell what is at a path; a link is followed."""
+        return drive(self._core.stat(path))
+
+    def exists(self, path: str) -> bool:
+        """True if something is at a path; a link is followed."""
+        return drive(self._core.exists(path))
+
+    def realpath(self, path: str) -> str:
+        """The path of something that exists, without links."""
+        return drive(self._core.realpath(path))
+
+    def make_dir(self, path: str, *, parents: bool = True) -> None:
+        """Make a directory (0755). With `parents` also those above it, and one that is there is no error."""
+        drive(self._core.make_dir(path, parents=parents))
+
+    def remove(self, path: str, *, recursive: bool = False) -> None:
+        """Remove a file, a link itself, or an empty directory; with `recursive` a directory with all that is in it."""
+        drive(self._core.remove(path, recursive=recursive))
+
+    def rename(self, source: str, target: str) -> None:
+        """Rename within one file system; a file at `target` is replaced."""
+        drive(self._core.rename(source, target))
+
+    def glob(self, pattern: str, path: str = "/", *, limit: int = MOST_LISTED) -> Names:
+        """The paths beneath a directory that match a pattern (`*`, `?`, `[…]`, and `**` for any directories)."""
+        return drive(self._core.matching(pattern, path, limit=limit))
+
+    def grep(self, text: str, path: str = "/", *, glob: str | None = None, limit: int = MOST_MATCHES) -> Matches:
+        """The lines with a text (no expression) in a file, or in the files beneath a directory whose names match."""
+        return drive(self._core.grep(text, path, glob=glob, limit=limit))
+
+    def upload(self, source: str | Path, target: str) -> None:
+        """Copy a file or a tree of this host to a path inside: with modes, and links as links."""
+        drive(self._core.upload(source, target))
+
+    def download(self, source: str, target: str | Path) -> None:
+        """Copy a file or a tree from inside to a path of this host: with modes, and links as links, never followed."""
+        drive(self._core.download(source, target))
 
 
 class Sandbox:
@@ -32,6 +121,7 @@ class Sandbox:
     def __init__(self, core: Core) -> None:
         """Use `create` or `connect`."""
         self._core = core
+        self.files = Files(FileCore(core))
 
     @classmethod
     def create(
@@ -119,6 +209,7 @@ class Sandbox:
 
     def stop(self) -> bool:
         """End the session with all that runs in it; whether there was one. The next command begins another."""
+        self.files.close()
         return api.stop(self._core.thread, storage=self._core.storage)
 
     def delete(self) -> None:

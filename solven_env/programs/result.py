@@ -1,11 +1,14 @@
-"""Results of commands, as frozen data."""
+"""Results of commands, and what is said of files, as frozen data."""
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     from solven_env.sandbox.limits import Reached
 
 
@@ -36,3 +39,29 @@ class Result:
     def stderr(self) -> str:
         """Standard error likewise; empty where the two were merged."""
         return self.stderr_bytes.decode(errors="replace")
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """A name inside. `size` is in bytes, `mtime` in seconds since 1970, `target` is a link's text."""
+
+    path: str
+    kind: Literal["file", "directory", "link", "other"]
+    size: int
+    mode: int
+    mtime: float
+    target: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return posixpath.basename(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A line, numbered from 1, of a file that has the text; the first 500 characters of it."""
+
+    path: str
+    line: int
+    text: str

@@ -7,9 +7,10 @@
     kill                                    ─►
                                             ◄─ exited     or failed
 
-When the launcher's end is closed, the command is killed. Whoever wants to know how the session is asks on a connection
-of its own, `status ─►`, and gets `◄─ status`. An apply that is about to write in the workspace says `room ─►` on one,
-with the number of bytes, and gets `◄─ status` too.
+When the launcher's end is closed, the command is killed. Who wants files says `files ─►` with a plan, and gets
+`◄─ accepted` and `◄─ served`, or failed; from then on the connection is the file server's. Whoever wants to know how
+the session is asks on a connection of its own, `status ─►`, and gets `◄─ status`. An apply that is about to write in
+the workspace says `room ─►` on one, with the number of bytes, and gets `◄─ status` too.
 """
 
 from __future__ import annotations
@@ -22,16 +23,13 @@ import struct
 from solven_env.errors import SandboxError, UsageError
 from solven_env.system.blocks import holding, suppress
 from solven_env.system.plain import Socket, socket
-from solven_env.typed import TYPE_CHECKING
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any, Literal, TypeAlias
+    from typing import Any
 
     from solven_env.errors import SolvenError
-
-    Request: TypeAlias = tuple[dict[str, Any], tuple[int, int, int]]
-    """A document and the command's streams."""
 
 _LARGEST_ANSWER = 65536
 _ROOM = b"room "
@@ -60,12 +58,15 @@ def memory(name: str) -> holding:
     return holding(os.memfd_create(name))
 
 
-def send_request(connection: Socket, request: dict[str, Any], streams: tuple[int, int, int]) -> None:
-    """The request goes in a memfd: a packet of more than about 200 KB is EMSGSIZE, and one argument may have 128 KB."""
+def send_request(connection: Socket, kind: str, document: dict[str, Any], descriptors: Iterable[int] = ()) -> None:
+    """Ask for something with a document and descriptors.
+
+    The document goes in a memfd: a packet of more than about 200 KB is EMSGSIZE, and one argument may have 128 KB.
+    """
     with memory("request") as written:
         with open(written, "wb", closefd=False) as file:
-            file.write(pack(request))
-        send_descriptors(connection, b"request", [written, *streams])
+            file.write(pack(document))
+        send_descriptors(connection, kind.encode(), [written, *descriptors])
 
 
 def send_question(connection: Socket) -> None:
@@ -80,27 +81,36 @@ def send_room(connection: Socket, size: int) -> None:
         connection.send(_ROOM + str(size).encode())
 
 
-def receive_request(connection: Socket) -> Request | Literal["status"] | int | None:
-    """A request, whose streams the caller closes, or a number of bytes that are not the session's.
+class Asked(NamedTuple):
+    """A request of a caller: its `kind`, a document, and descriptors, which the holder closes."""
 
-    None when the launcher is gone, or says something else.
+    kind: str
+    document: dict[str, Any]
+    descriptors: tuple[int, ...] = ()
+
+
+def receive_request(connection: Socket) -> Asked | None:
+    """The request of a caller: None when it is gone, or says what nobody understands.
+
+    `room` has the number of bytes as `size`.
     """
     try:
         message, descriptors = receive_descriptors(connection, 4)
     except ConnectionResetError:
         return None
     try:
-        if message == b"status" and not descriptors:
-            return "status"
-        if message.startswith(_ROOM) and not descriptors:
-            return int(message[len(_ROOM) :])
-        if message == b"request" and len(descriptors) == 4:
-            written, stdin, stdout, stderr = descriptors
-            with open(written, "rb", closefd=False) as file:
-                file.seek(0)
-                document = unpack(file.read())
-            os.close(written)
-            return document, (stdin, stdout, stderr)
+        kind = message.decode()
+        if not kind:
+            return None
+        if not descriptors:
+            word, _, size = kind.partition(" ")
+            return Asked(word, {"size": int(size)} if size else {})
+        written, *given = descriptors
+        with open(written, "rb", closefd=False) as file:
+            file.seek(0)
+            document = unpack(file.read())
+        os.close(written)
+        return Asked(kind, document, tuple(given))
     except ValueError:
         pass
     for descriptor in descriptors:

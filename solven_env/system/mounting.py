@@ -191,6 +191,12 @@ def rest_capabilities() -> None:
     _check("capset", _libc.capset(about, ctypes.byref(held)))
 
 
+def drop_capabilities() -> None:
+    """Empty all sets of this thread's capabilities (capset(2)): nothing brings them back before an execve."""
+    about = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    _check("capset", _libc.capset(about, ctypes.byref(_Capabilities())))
+
+
 def signal_when_parent_ends(number: int) -> None:
     """PR_SET_PDEATHSIG (prctl(2)): it is sent when the thread ends that started this process, not the process alone."""
     zero = ctypes.c_ulong(0)

@@ -224,7 +224,7 @@ def test_a_launcher_that_misbehaves_ends_no_other_command(box: Box) -> None:
                 if isinstance(request, bytes):
                     connection.send(request)
                 else:
-                    wire.send_request(connection, request, streams)  # and gone, the answers unread
+                    wire.send_request(connection, "request", request, streams)  # and gone, the answers unread
         os.close(directory)
         assert box.shell("exit 8").status == 8
         (box.workspace / "go").touch()

@@ -14,10 +14,11 @@ from solven_env.system.plain import pair
 def test_a_request_brings_its_document_and_its_streams() -> None:
     ours, theirs = pair()
     with ours, theirs:
-        wire.send_request(ours, {"command": ["true"], "long": "x" * 300_000}, (0, 1, 2))
+        wire.send_request(ours, "request", {"command": ["true"], "long": "x" * 300_000}, (0, 1, 2))
         request = wire.receive_request(theirs)
-        assert isinstance(request, tuple)
-        document, streams = request
+        assert request is not None
+        kind, document, streams = request
+        assert kind == "request"
         assert document == {"command": ["true"], "long": "x" * 300_000}
         assert [os.fstat(each)[:3] for each in streams] == [os.fstat(each)[:3] for each in (0, 1, 2)]
         assert not any(os.get_inheritable(each) for each in streams)
@@ -25,7 +26,7 @@ def test_a_request_brings_its_document_and_its_streams() -> None:
             os.close(each)
 
 
-@pytest.mark.parametrize("message", [b"request", b"status of it", b"\0"])
+@pytest.mark.parametrize("message", [b"\xff", b"status of it"])
 def test_what_is_no_request_is_none(message: bytes) -> None:
     ours, theirs = pair()
     with ours, theirs:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from solven_env.config import HostSandbox
     from solven_env.errors import PlatformError
     from solven_env.sandbox.cgroups import Unenforced
+    from solven_env.sandbox.file_access import FileAccess
     from solven_env.sandbox.launch_plan import LaunchPlan, Mount
     from solven_env.sandbox.request import Ended, Request
     from solven_env.sandbox.runtime import SessionState
@@ -80,6 +81,13 @@ class Backend(Protocol):
         The status is 128 and more for a signal, 124 when the command's time was up, 137 when it was killed. An
         exception on the way, KeyboardInterrupt above all, and the caller's death by any signal end all that was
         started. It waits by `system.effects` alone.
+        """
+
+    def reach_files(self, plan: LaunchPlan, keep_alive: float, runtime_dir: str, *, bounded: bool) -> FileAccess:
+        """Reach what reads and writes files as commands of this plan see them; the session stays `keep_alive` seconds.
+
+        `bounded`: the profile limits the disk that commands take. UsageError where there are no sessions; other errors
+        as of `run`.
         """
 
     def explain(self, plan: LaunchPlan, request: Request, *, controlled: bool) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
+from solven_env.errors import UsageError
 from solven_env.sandbox.capture import Capture
 from solven_env.sandbox.cgroups import Unenforced
 from solven_env.sandbox.request import Ended
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from solven_env.config import HostSandbox
     from solven_env.errors import PlatformError
     from solven_env.sandbox.backends.protocol import Backend, BackendQuestion
+    from solven_env.sandbox.file_access import FileAccess
     from solven_env.sandbox.launch_plan import LaunchPlan, Mount
     from solven_env.sandbox.request import Request
     from solven_env.sandbox.runtime import SessionState
@@ -75,6 +77,10 @@ async def run(
         if isinstance(output, Capture):
             output.take(said)
     return Ended(done.returncode)
+
+
+def reach_files(_: LaunchPlan, __: float, ___: str, *, bounded: bool) -> FileAccess:
+    raise UsageError("files: the backend toy has no session")
 
 
 def explain(plan: LaunchPlan, request: Request, *, controlled: bool) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from solven_env.errors import PlatformError
     from solven_env.sandbox.backends.protocol import BackendQuestion
     from solven_env.sandbox.cgroups import Unenforced
+    from solven_env.sandbox.file_access import FileAccess
     from solven_env.sandbox.launch_plan import LaunchPlan, Mount
     from solven_env.sandbox.request import Ended, Request
     from solven_env.sandbox.runtime import SessionState
@@ -110,6 +111,13 @@ async def run(
     from solven_env.sandbox.backends.bubblewrap import session
 
     return await session.run(plan, request, runtime_dir, progress)
+
+
+def reach_files(plan: LaunchPlan, keep_alive: float, runtime_dir: str, *, bounded: bool) -> FileAccess:
+    """Reach the session's file server."""
+    from solven_env.sandbox.backends.bubblewrap import file_client
+
+    return file_client.Connection(plan, keep_alive, runtime_dir, bounded=bounded)
 
 
 def explain(plan: LaunchPlan, request: Request, *, controlled: bool) -> tuple[str, ...]:

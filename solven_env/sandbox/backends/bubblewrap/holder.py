@@ -15,7 +15,7 @@ import time
 
 from solven_env.errors import SandboxError, SolvenError
 from solven_env.sandbox import cgroups, refusal, runtime, seccomp, signals, wire
-from solven_env.sandbox.backends.bubblewrap import counting, ending, session_roots, starting
+from solven_env.sandbox.backends.bubblewrap import counting, ending, file_server, session_roots, starting
 from solven_env.sandbox.launch_plan import decode_plan
 from solven_env.sandbox.network import attempts
 from solven_env.sandbox.request import check_fits, decode_request
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from solven_env.sandbox.backends.bubblewrap.counting import Watch
     from solven_env.sandbox.backends.bubblewrap.disk_watch import Lookout
     from solven_env.sandbox.backends.bubblewrap.ending import Running
+    from solven_env.sandbox.backends.bubblewrap.file_server import Server
     from solven_env.sandbox.backends.bubblewrap.session_roots import StagedRoot
+    from solven_env.sandbox.launch_plan import LaunchPlan
     from solven_env.sandbox.limits import Reached
 
 _LONGEST_WAIT = 86400.0  # seconds; epoll_wait counts milliseconds in an int, and a timeout may be infinite
@@ -42,7 +44,8 @@ _DESCRIPTORS_A_COMMAND = 9
 
 class Session:
     """All that the holder knows. `clients`, `ending` and `watched` map descriptors: a connection's, and to that one a
-    first process's pidfd and what a `Watch` waits for. `lookouts` are by the descriptors of their channels.
+    first process's pidfd and what a `Watch` waits for. `servers` are the file servers by the directories of their
+    roots, which `serving` tells of their pidfds. `lookouts` are by the descriptors of their channels.
     `others_wrote` are bytes in the thread's directories that an apply answers for.
 
     `room` is how many clients there are descriptors for; more wait until one leaves. `kept_until` is when a session
@@ -59,6 +62,8 @@ class Session:
         self.ending: dict[int, int] = {}
         self.watched: dict[int, int] = {}
         self.lookouts: dict[int, Lookout] = {}
+        self.servers: dict[str, Server] = {}
+        self.serving: dict[int, str] = {}
         self.others_wrote = 0
         self.roots = session_roots.Roots(self.poll, unprivileged=unprivileged)
         self.cgroups = cgroups.find_parent()
@@ -111,6 +116,8 @@ def main(listener: str, directory: str, name: str) -> None:
                 _hear(session, descriptor)
             elif descriptor in session.lookouts:
                 _hear_lookout(session, descriptor)
+            elif descriptor in session.serving:
+                _lose_server(session, descriptor)
             elif descriptor in session.roots.helpers:
                 session_roots.lose_network(session.roots, descriptor)
                 _drop_roots(session)
@@ -141,22 +148,65 @@ def _hear(session: Session, client: int) -> None:
             session.poll.unregister(client)  # at its end it stays readable
         ending.kill(running, ending.KILLED)
         return
-    request = wire.receive_request(connection)
-    if isinstance(request, int):
-        session.others_wrote += request
-        _order_lookouts(session)
-    if isinstance(request, int | str):
-        _tell_status(session, connection)
-    if request is None or isinstance(request, int | str):
+    asked = wire.receive_request(connection)
+    serve = None if asked is None else _SERVED.get(asked.kind)
+    if asked is None or serve is None:
         _part(session, client)
+    else:
+        serve(session, client, asked)
+    for descriptor in () if asked is None else asked.descriptors:
+        os.close(descriptor)
+
+
+def _serve_status(session: Session, client: int, _: wire.Asked) -> None:
+    _tell_status(session, session.clients[client][0])
+    _part(session, client)
+
+
+def _serve_room(session: Session, client: int, asked: wire.Asked) -> None:
+    session.others_wrote += asked.document["size"]
+    _order_lookouts(session)
+    _serve_status(session, client, asked)
+
+
+def _serve_files(session: Session, client: int, asked: wire.Asked) -> None:
+    """Hand a caller over to the file server of the root that it asks for."""
+    connection, _ = session.clients[client]
+    wire.send(connection, "accepted")
+    try:
+        plan = _decode_plan(asked.document)
+        where, hidden = session_roots.have(session.roots, plan)
+        server = session.servers.get(where)
+        if server is None:
+            program = session.filter if not asked.document["bounded"] else seccomp.program(preallocates=False)
+            server = file_server.start(session.roots.staged[where], program, session.pids)
+            session.servers[where] = server
+            session.serving[server.pidfd] = where
+            session.poll.register(server.pidfd, select.EPOLLIN)
+        server.admit(connection)
+        wire.send(connection, "served", hidden=hidden)
+    except Exception as error:  # as for a command
+        _part(session, client, _told(error))
         return
-    document, streams = request
+    session.kept_until = max(session.kept_until, time.monotonic() + asked.document["keep_alive"])
+    _part(session, client)
+    _drop_roots(session)
+
+
+def _lose_server(session: Session, descriptor: int) -> None:
+    """A file server has ended, or is to: its callers see the end, and ask for another."""
+    session.poll.unregister(descriptor)
+    session.servers.pop(session.serving.pop(descriptor)).end()
+
+
+def _serve_command(session: Session, client: int, asked: wire.Asked) -> None:
+    connection, _ = session.clients[client]
+    document = asked.document
+    streams = asked.descriptors[0], asked.descriptors[1], asked.descriptors[2]
     wire.send(connection, "accepted")
     terminal = None
     try:
-        told = document["plan"]
-        told["program"] = told.pop("bwrap")  # see `session.document`
-        plan = decode_plan(told)
+        plan = _decode_plan(document)
         terminal = devices.open_terminal(streams, plan.uid, plan.gid)
         where, hidden = session_roots.have(session.roots, plan)
         unreached = _begin_to_count(session, where)
@@ -165,9 +215,7 @@ def _hear(session: Session, client: int) -> None:
         running.unreached = unreached
         _bound_disk(session, running)
     except Exception as error:  # one launcher's plan, however wrong, ends no other's command
-        if not isinstance(error, SolvenError):
-            error = SandboxError(f"the sandbox could not be staged: {error!r}")
-        _part(session, client, error)
+        _part(session, client, _told(error))
     else:
         session.clients[client] = (connection, running)
         session.ending[running.pidfd] = client
@@ -179,8 +227,21 @@ def _hear(session: Session, client: int) -> None:
         except SandboxError:  # the kernel passes no terminal; other commands go on
             ending.kill(running, ending.KILLED)
     finally:
-        for descriptor in (*streams, *(terminal or ())):
+        for descriptor in terminal or ():
             os.close(descriptor)
+
+
+_SERVED = {"status": _serve_status, "room": _serve_room, "request": _serve_command, "files": _serve_files}
+
+
+def _decode_plan(document: dict[str, Any]) -> LaunchPlan:
+    told = document["plan"]
+    told["program"] = told.pop("bwrap")  # see `session.document`
+    return decode_plan(told)
+
+
+def _told(error: Exception) -> SolvenError:
+    return error if isinstance(error, SolvenError) else SandboxError(f"the sandbox could not be staged: {error!r}")
 
 
 def _tell_status(session: Session, connection: Socket) -> None:
@@ -316,6 +377,9 @@ def _attempts(session: Session, where: str) -> int:
 
 def _drop_roots(session: Session) -> None:
     session_roots.drop(session.roots, used={running.root for _, running in session.clients.values() if running})
+    for pidfd, where in tuple(session.serving.items()):
+        if where not in session.roots.staged:
+            _lose_server(session, pidfd)
 
 
 def _stop_watching(session: Session, watch: Watch) -> None:
@@ -382,6 +446,7 @@ def _refuse_all(listener: Socket, error: SandboxError) -> None:
             return
         with connection:
             # Closed with the request unread, the connection would lose the answer too (ECONNRESET comes first).
-            if wire.receive_request(connection) != "status":  # who asks for that sees the end, and looks again
+            asked = wire.receive_request(connection)
+            if asked is None or asked.kind not in ("status", "room"):  # who asks for that sees the end, and looks again
                 wire.send(connection, "accepted")
                 wire.send_failure(connection, error)

@@ -157,7 +157,8 @@ def start(
     try:
         directory = runtime.open_directory(runtime_dir)
         try:
-            connection, terminal, hidden = _connection(directory, plan.session, document(plan, request), streams.given)
+            asked = ("request", document(plan, request), streams.given)
+            connection, terminal, hidden = _connection(directory, plan.session, asked)
             streams.release()
             if hidden:
                 progress(targets.hidden(hidden))
@@ -173,21 +174,47 @@ def start(
 
 
 def document(plan: LaunchPlan, request: Request) -> dict[str, Any]:
-    """The message to a holder, as plain data. A holder of an earlier release knows the program as `bwrap`."""
+    """The message to a holder about a command, as plain data."""
+    open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return {"plan": _told(plan), "command": encode_request(request), "open_files": open_files}
+
+
+def reach_files(
+    plan: LaunchPlan, keep_alive: float, runtime_dir: str, progress: Callable[[str], None], *, bounded: bool
+) -> Socket:
+    """A connection with the file server of the root that a plan describes, whose holder is started if there is none.
+
+    The session stays `keep_alive` seconds from now on. `bounded`: the disk that it takes is. Errors as of `start`.
+    """
+    told = {"plan": _told(plan), "keep_alive": float(keep_alive), "bounded": bounded}
+    directory = runtime.open_directory(runtime_dir)
+    try:
+        connection, _, hidden = _connection(directory, plan.session, ("files", told, ()))
+    except BaseException:
+        control.look(plan.session, runtime_dir)  # and bury it if it was killed
+        raise
+    finally:
+        os.close(directory)
+    if hidden:
+        progress(targets.hidden(hidden))
+    return connection
+
+
+def _told(plan: LaunchPlan) -> dict[str, Any]:
+    """A plan as plain data. A holder of an earlier release knows the program as `bwrap`."""
     told = encode_plan(plan)
     told["bwrap"] = told.pop("program")
-    open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return {"plan": told, "command": encode_request(request), "open_files": open_files}
+    return told
 
 
 def _connection(
-    directory: int, session: str, asked: dict[str, Any], streams: tuple[int, int, int]
+    directory: int, session: str, asked: tuple[str, dict[str, Any], tuple[int, ...]]
 ) -> tuple[Socket, tuple[int, int] | None, tuple[str, ...]]:
     """The connection to a holder that has started what is requested, the command's terminal, and what is hidden."""
     for _ in range(_TRIES):
         holder = _reach_holder(directory, runtime.socket_name(session))
         try:
-            started, terminal, hidden = _ask(holder.connection, asked, streams)
+            started, terminal, hidden = _ask(holder.connection, *asked)
         except BaseException:
             holder.connection.close()
             raise
@@ -202,14 +229,14 @@ def _connection(
 
 
 def _ask(
-    connection: Socket, asked: dict[str, Any], streams: tuple[int, int, int]
+    connection: Socket, kind: str, document: dict[str, Any], descriptors: tuple[int, ...]
 ) -> tuple[bool, tuple[int, int] | None, tuple[str, ...]]:
-    """The holder's answer: was the command started, its terminal, and the targets that hide directories of the agent.
+    """The holder's answer: was it done, the command's terminal, and the targets that hide directories of the agent.
 
     False when the holder was gone before it had begun.
     """
     try:
-        wire.send_request(connection, asked, streams)
+        wire.send_request(connection, kind, document, descriptors)
     except (BrokenPipeError, ConnectionResetError):
         return False, None, ()
     if wire.receive(connection) is None:

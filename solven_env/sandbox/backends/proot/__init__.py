@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from solven_env.errors import PlatformError
     from solven_env.sandbox.backends.protocol import BackendQuestion
     from solven_env.sandbox.cgroups import Unenforced
+    from solven_env.sandbox.file_access import FileAccess
     from solven_env.sandbox.launch_plan import LaunchPlan, Mount
     from solven_env.sandbox.request import Ended, Request
     from solven_env.sandbox.runtime import SessionState
@@ -90,6 +91,13 @@ async def run(
     from solven_env.sandbox.backends.proot import client
 
     return await client.run(plan, request, runtime_dir, directory, progress)
+
+
+def reach_files(_: LaunchPlan, __: float, ___: str, *, bounded: bool) -> FileAccess:  # noqa: ARG001
+    """UsageError: it has no sessions."""
+    from solven_env.errors import UsageError
+
+    raise UsageError("files: the backend proot has no session", fix="Use the backend bubblewrap, or run a command.")
 
 
 def explain(plan: LaunchPlan, request: Request, *, controlled: bool) -> tuple[str, ...]:  # noqa: ARG001

@@ -1,0 +1,199 @@
+"""Files of a session, read and written as its commands see them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+import solven_env
+from solven_env.errors import FileError, FileTooLargeError, UsageError
+from solven_env.programs.files import translated
+from tests.sandbox.running import survivors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.run.world import World
+
+
+@pytest.fixture
+def sandbox(bare: World) -> Iterator[solven_env.Sandbox]:
+    with solven_env.Sandbox.connect("t1", storage=bare.storage) as made:
+        yield made
+    assert survivors(bare.base.name) == []
+
+
+def test_files_are_those_of_the_commands(sandbox: solven_env.Sandbox, bare: World) -> None:
+    files = sandbox.files
+    files.write("a/b/one.txt", "6 * 7")
+    assert sandbox.run("cat a/b/one.txt; echo >>a/b/one.txt; echo hidden >/tmp/there").stdout == "6 * 7"
+    assert files.read_text("/a/b/one.txt") == "6 * 7\n"
+    assert files.read("/a/b/one.txt", offset=4) == b"7\n"
+    assert files.read_text("/tmp/there") == "hidden\n"
+    assert bare.workspace().joinpath("a/b/one.txt").stat().st_uid == bare.workspace().stat().st_uid
+    assert [each.path for each in files.list("/a", depth=2)] == ["/a/b", "/a/b/one.txt"]
+    about = files.stat("a/b/one.txt")
+    assert (about.kind, about.size, about.mode, about.name) == ("file", 6, 0o644, "one.txt")
+    files.write("a/b/one.txt", b"x", mode=0o755)
+    files.write("a/b/one.txt", b"y")
+    assert files.stat("a/b/one.txt").mode == 0o755
+    sandbox.run("ln -s one.txt a/b/two.txt; mkfifo a/pipe")
+    files.write("a/b/two.txt", "through")
+    assert files.read_text("a/b/one.txt") == "through"
+    assert files.realpath("a/b/two.txt") == "/a/b/one.txt"
+    assert files.glob("**/*.txt", "/a") == ["/a/b/one.txt", "/a/b/two.txt"]
+    assert files.glob("*.txt", "/a/b") == ["/a/b/one.txt", "/a/b/two.txt"]
+    files.write("a/lines", "no\nan umbrella\nlast umbrella")
+    assert [(each.path, each.line, each.text) for each in files.grep("umbrella", "/a")] == [
+        ("/a/lines", 2, "an umbrella"),
+        ("/a/lines", 3, "last umbrella"),
+    ]
+    assert files.grep("umbrella", "/a", glob="*.txt") == []
+    files.rename("a/lines", "a/moved")
+    assert not files.exists("a/lines")
+    files.remove("a/b/two.txt")
+    assert files.exists("a/b/one.txt")
+    files.remove("a", recursive=True)
+    assert not bare.workspace().joinpath("a").exists()
+
+
+def test_large_files_travel_whole_and_bounded(sandbox: solven_env.Sandbox) -> None:
+    content = os.urandom(1 << 20) * 3
+    sandbox.files.write("big", content)
+    assert sandbox.files.read("big") == content
+    assert sandbox.files.read("big", offset=1 << 20) == content[1 << 20 :]
+    with pytest.raises(FileTooLargeError, match="more than 100 bytes"):
+        sandbox.files.read("big", max_bytes=100)
+    sandbox.run("truncate -s 1T sparse")
+    with pytest.raises(FileTooLargeError):
+        sandbox.files.read("sparse")
+    assert sandbox.files.read("big", max_bytes=len(content)) == content
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        (lambda files: files.read("gone"), FileNotFoundError),
+        (lambda files: files.read("/"), IsADirectoryError),
+        (lambda files: files.read("hello/beneath"), NotADirectoryError),
+        (lambda files: files.list("hello"), NotADirectoryError),
+        (lambda files: files.write("hello", "", exclusive=True), FileExistsError),
+        (lambda files: files.write("/usr/new", ""), PermissionError),
+        (lambda files: files.make_dir("hello", parents=False), FileExistsError),
+        (lambda files: files.remove("full"), OSError),
+        (lambda files: files.read("pipe"), FileError),
+        (lambda files: files.write("pipe", "x"), FileError),
+        (lambda files: files.read("/dev/zero"), FileError),
+        (lambda files: files.read("loop"), FileError),
+        (lambda files: files.read("a\0b"), UsageError),
+        (lambda files: files.read("\ud800"), UsageError),
+        (lambda files: files.read("x" * 5000), UsageError),
+        (lambda files: files.read(""), UsageError),
+        (lambda files: files.read("hello", max_bytes=-1), UsageError),
+        (lambda files: files.read(7), UsageError),
+        (lambda files: files.write("x", None), UsageError),
+    ],
+)
+def test_refusals_are_errors_of_both_kinds(sandbox: solven_env.Sandbox, call: object, kind: type[Exception]) -> None:
+    sandbox.run("mkfifo pipe; mkdir full; touch full/x; ln -s loop loop")
+    with pytest.raises(kind) as raised:
+        call(sandbox.files)  # type: ignore[operator]
+    assert isinstance(raised.value, solven_env.SolvenError)
+    if isinstance(raised.value, OSError):
+        assert raised.value.filename.startswith("/")
+        assert raised.value.errno
+
+
+def test_nothing_leads_out(sandbox: solven_env.Sandbox, bare: World, tmp_path: Path) -> None:
+    """Links, and the links of /proc that lead anywhere, are looked up as a command would, and none leads out."""
+    (tmp_path / "secret").write_text("host")
+    sandbox.run(
+        f"ln -s {tmp_path}/secret out; ln -s ../../../..{tmp_path}/secret up; ln -s /proc/1/root{tmp_path}/secret r"
+    )
+    for path in ("out", "up", "r", f"/proc/1/root{tmp_path}/secret", f"/proc/self/cwd{tmp_path}/secret"):
+        with pytest.raises(FileError):
+            sandbox.files.read(path)
+    sandbox.run("ln -s /proc/self/mem m; ln -s /proc/self/environ e")
+    for path in ("m", "e"):
+        with pytest.raises(FileError):
+            sandbox.files.read(path)
+    sandbox.files.write("evil", "x", parents=True)
+    assert (bare.workspace() / "evil").read_text() == "x"
+    status = sandbox.files.read_text("/proc/self/status")
+    assert "CapEff:\t0000000000000000" in status
+    assert "CapPrm:\t0000000000000000" in status
+    assert "NoNewPrivs:\t1" in status
+    assert "Seccomp:\t2" in status
+    assert sorted(each.name for each in sandbox.files.list("/proc") if each.name.isdigit()) == ["1"]
+
+
+def test_a_tree_goes_in_and_comes_out(sandbox: solven_env.Sandbox, tmp_path: Path) -> None:
+    here = tmp_path / "tree"
+    (here / "sub").mkdir(parents=True)
+    (here / "sub/run.sh").write_text("#!/bin/sh\necho ran\n")
+    (here / "sub/run.sh").chmod(0o755)
+    (here / "link").symlink_to("/etc/passwd")
+    (here / "big").write_bytes(b"x" * 100_000)
+    sandbox.files.upload(here, "/tree")
+    assert (
+        sandbox.run("/tree/sub/run.sh; readlink /tree/link; stat -c %s /tree/big").stdout
+        == "ran\n/etc/passwd\n100000\n"
+    )
+    sandbox.files.download("/tree", tmp_path / "back")
+    back = tmp_path / "back"
+    assert (back / "link").readlink().as_posix() == "/etc/passwd"
+    assert (back / "big").read_bytes() == b"x" * 100_000
+    assert stat.S_IMODE((back / "sub/run.sh").stat().st_mode) == 0o755
+    (tmp_path / "victim").write_text("kept")
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again/big").symlink_to(tmp_path / "victim")
+    sandbox.files.download("/tree", tmp_path / "again")
+    assert (tmp_path / "victim").read_text() == "kept"
+    sandbox.files.download("/tree/sub/run.sh", tmp_path / "one.sh")
+    assert (tmp_path / "one.sh").read_text() == "#!/bin/sh\necho ran\n"
+
+
+def test_a_session_that_ended_begins_anew(sandbox: solven_env.Sandbox, bare: World) -> None:
+    sandbox.files.write("x", "1")
+    sandbox.stop()
+    assert sandbox.files.read("x") == b"1"
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        sandbox.files.read("x")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_several_at_once_on_asyncio(bare: World) -> None:
+    async def program() -> None:
+        async with await solven_env.AsyncSandbox.connect("t1", storage=bare.storage) as sandbox:
+            await asyncio.gather(*(sandbox.files.write(f"many/{number}", str(number)) for number in range(20)))
+            read = await asyncio.gather(*(sandbox.files.read_text(f"many/{number}") for number in range(20)))
+            assert read == [str(number) for number in range(20)]
+
+    asyncio.run(program())
+    assert survivors(bare.base.name) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "fits"),
+    [
+        ("*.py", "a.py", True),
+        ("*.py", "b/a.py", False),
+        ("**/*.py", "a.py", True),
+        ("**/*.py", "b/c/a.py", True),
+        ("src/**/x", "src/x", True),
+        ("src/**", "src/a/b", True),
+        ("[ab]?.txt", "a1.txt", True),
+        ("[!ab]?.txt", "a1.txt", False),
+        ("a[", "a[", True),
+        ("a+b", "a+b", True),
+    ],
+)
+def test_patterns(pattern: str, path: str, fits: bool) -> None:
+    assert bool(re.fullmatch(translated(pattern), path)) is fits
