@@ -71,15 +71,15 @@ class Files:
         return drive(self._core.stat(path))
 
     def exists(self, path: str) -> bool:
-        """True if something is at a path; a link is followed."""
+        """True if something is at a path; a link is followed, and one that leads nowhere is nothing."""
         return drive(self._core.exists(path))
 
     def realpath(self, path: str) -> str:
-        """The path of something that exists, without links."""
+        """The path without links, as of `os.path.realpath`: parts that do not exist stay as they are."""
         return drive(self._core.realpath(path))
 
     def make_dir(self, path: str, *, parents: bool = True) -> None:
-        """Make a directory (0755). With `parents` also those above it, and one that is there is no error."""
+        """Make a directory (0755). With `parents` also those above it, and a directory that is there is no error."""
         drive(self._core.make_dir(path, parents=parents))
 
     def remove(self, path: str, *, recursive: bool = False) -> None:

@@ -103,6 +103,10 @@ class FileCore:
             await self.stat(path)
         except (MissingFileError, NoDirectoryError):
             return False
+        except FileError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            return False
         return True
 
     async def realpath(self, path: str) -> str:

@@ -63,6 +63,37 @@ def test_files_are_those_of_the_commands(sandbox: solven_env.Sandbox, bare: Worl
     assert not bare.workspace().joinpath("a").exists()
 
 
+def test_a_real_path_is_that_of_python(sandbox: solven_env.Sandbox) -> None:
+    files = sandbox.files
+    sandbox.run("mkdir -p r/b; ln -s b r/rel; ln -s ../out r/up; ln -s two r/one; ln -s one r/two; ln -s /r/b abs")
+    paths = (
+        "/",
+        "/r",
+        "/r/rel/gone/x",
+        "/r/up/gone",
+        "/r/rel/..",
+        "/r/up/..",
+        "/abs",
+        "/gone/../r",
+        "/r/one/x",
+        "/r/../..",
+    )
+    told = sandbox.run(["python3", "-c", "import os, sys; print(*map(os.path.realpath, sys.argv[1:]))", *paths])
+    assert [files.realpath(path) for path in paths] == told.stdout.split()
+    assert told.stdout.split()[2:6] == ["/r/b/gone/x", "/out/gone", "/r", "/"]
+    assert not files.exists("/r/one")
+    assert not files.exists("/r/up")
+
+
+def test_directories_are_made_however_deep(sandbox: solven_env.Sandbox) -> None:
+    deep = "deep" + "/d" * 1500
+    sandbox.files.make_dir(deep)
+    sandbox.files.make_dir(deep)
+    sandbox.files.make_dir("/")
+    assert sandbox.files.stat(deep).kind == "directory"
+    sandbox.files.remove("deep", recursive=True)
+
+
 def test_large_files_travel_whole_and_bounded(sandbox: solven_env.Sandbox) -> None:
     content = os.urandom(1 << 20) * 3
     sandbox.files.write("big", content)
@@ -86,6 +117,10 @@ def test_large_files_travel_whole_and_bounded(sandbox: solven_env.Sandbox) -> No
         (lambda files: files.write("hello", "", exclusive=True), FileExistsError),
         (lambda files: files.write("/usr/new", ""), PermissionError),
         (lambda files: files.make_dir("hello", parents=False), FileExistsError),
+        (lambda files: files.make_dir("hello"), FileExistsError),
+        (lambda files: files.make_dir("hello/beneath"), NotADirectoryError),
+        (lambda files: files.write("hello/beneath", ""), NotADirectoryError),
+        (lambda files: files.write("hello/beneath/it", ""), NotADirectoryError),
         (lambda files: files.remove("full"), OSError),
         (lambda files: files.read("pipe"), FileError),
         (lambda files: files.write("pipe", "x"), FileError),

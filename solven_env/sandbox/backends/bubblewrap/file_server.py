@@ -250,9 +250,8 @@ class ServedFiles:
             return entry(path, about, target)
 
     def realpath(self, path: bytes) -> bytes:
-        """The path without links. What does not exist has none."""
-        with holding(self.find(path)) as found:
-            return os.fsencode(os.readlink(str(found), dir_fd=self.links))
+        """The path without links. Parts that do not exist stay as they are, and so does a link in a circle."""
+        return os.path.realpath(path)
 
     # Reading
 
@@ -286,7 +285,7 @@ class ServedFiles:
         What is at the end of a link, is mounted, or lies in a directory that takes no new name is written in place.
         """
         if parents:
-            self.make_dir(path.rstrip(b"/").rpartition(b"/")[0] or b"/", parents=True)
+            self._make_above(path)
         where, name = self.parent(path)
         with where as directory:
             try:
@@ -349,16 +348,36 @@ class ServedFiles:
         try:
             with holding(self.find(path)) as found:
                 if not stat.S_ISDIR(os.fstat(found).st_mode):
-                    raise Failure(errno.EEXIST if not parents else errno.ENOTDIR, path)
+                    raise Failure(errno.EEXIST, path)
             if not parents:
                 raise Failure(errno.EEXIST, path)
             return
         except Failure as failure:
             if failure.told["failed"] != errno.ENOENT:
                 raise
-        above = path.rstrip(b"/").rpartition(b"/")[0]
-        if parents and above:
-            self.make_dir(above, parents=True)
+        if parents:
+            self._make_above(path)
+        self._make(path, parents=parents, mode=mode)
+
+    def _make_above(self, path: bytes) -> None:
+        """Make the directories above a path that are missing, the highest first."""
+        missing = []
+        above = _above(path)
+        while above:
+            try:
+                with holding(self.find(above)) as found:
+                    if not stat.S_ISDIR(os.fstat(found).st_mode):
+                        raise Failure(errno.ENOTDIR, path)
+                break
+            except Failure as failure:
+                if failure.told["failed"] != errno.ENOENT:
+                    raise
+            missing.append(above)
+            above = _above(above)
+        for each in reversed(missing):
+            self._make(each, parents=True)
+
+    def _make(self, path: bytes, *, parents: bool, mode: int | None = None) -> None:
         where, name = self.parent(path)
         with where as directory:
             try:
@@ -588,3 +607,8 @@ def _lines_with(opened: int, text: bytes) -> Iterator[tuple[int, bytes]]:
                 yield number, line
         if not piece:
             return
+
+
+def _above(path: bytes) -> bytes:
+    """The directory of a path as text; empty for the root."""
+    return path.rstrip(b"/").rpartition(b"/")[0]
