@@ -116,6 +116,7 @@ def test_large_files_travel_whole_and_bounded(sandbox: solven_env.Sandbox) -> No
         (lambda files: files.list("hello"), NotADirectoryError),
         (lambda files: files.write("hello", "", exclusive=True), FileExistsError),
         (lambda files: files.write("/usr/new", ""), PermissionError),
+        (lambda files: files.write("kept", ""), PermissionError),
         (lambda files: files.make_dir("hello", parents=False), FileExistsError),
         (lambda files: files.make_dir("hello"), FileExistsError),
         (lambda files: files.make_dir("hello/beneath"), NotADirectoryError),
@@ -136,7 +137,7 @@ def test_large_files_travel_whole_and_bounded(sandbox: solven_env.Sandbox) -> No
     ],
 )
 def test_refusals_are_errors_of_both_kinds(sandbox: solven_env.Sandbox, call: object, kind: type[Exception]) -> None:
-    sandbox.run("mkfifo pipe; mkdir full; touch full/x; ln -s loop loop")
+    sandbox.run("mkfifo pipe; mkdir full; touch full/x; ln -s loop loop; echo it >kept; chmod 444 kept")
     with pytest.raises(kind) as raised:
         call(sandbox.files)  # type: ignore[operator]
     assert isinstance(raised.value, solven_env.SolvenError)

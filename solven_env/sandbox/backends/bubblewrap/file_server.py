@@ -300,6 +300,10 @@ class ServedFiles:
                 raise Failure(errno.EINVAL, path, kind=kind(before.st_mode))
             if before is not None and (stat.S_ISLNK(before.st_mode) or before.st_nlink > 1):
                 return self._write_in_place(path, source, data, mode)
+            if before is not None and not os.access(name, os.W_OK, dir_fd=directory):
+                os.close(
+                    self.regular(path, os.O_WRONLY)
+                )  # which fails: a new file in its place would be no such failure
             kept = mode if mode is not None else stat.S_IMODE(before.st_mode) & 0o7777 if before else None
             beside = b".%s.%s" % (name[:200], os.urandom(6).hex().encode())
             try:
