@@ -85,6 +85,9 @@ ELSEWHERE = {
     "programs/test_blocking.py": "programs/core.py programs/result.py sandbox/capture.py",
     "programs/test_files.py": "programs/host_files.py sandbox/file_access.py"
     " sandbox/backends/bubblewrap/file_client.py sandbox/backends/bubblewrap/file_server.py",
+    # A library's own suite runs where that library is (scripts/conformance).
+    "conformance/test_deepagents_door.py": "doors/deepagents.py",
+    "conformance/test_pydantic_ai_door.py": "doors/pydantic_ai.py",
     "sandbox/test_imports.py": "system/plain.py",
     "profile/test_source.py": "system/shipped.py",
 }

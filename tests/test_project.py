@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import tomllib
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -65,12 +67,29 @@ def versions(name: str) -> dict[str, Version]:
     return found
 
 
-def declared() -> list[Requirement]:
+PINNED = sorted(path.name for path in (CHECKOUT / "requirements").glob("*.txt"))
+DOORS = [name for name in PINNED if name.startswith("door-")]
+
+
+def declared(name: str) -> list[Requirement]:
+    """What the command in the first lines of a file asks for."""
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
-    texts = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
-    # An entry that is no text includes another group, which is among them.
-    texts += [entry for group in project["dependency-groups"].values() for entry in group if isinstance(entry, str)]
+    words = (CHECKOUT / "requirements" / name).read_text().splitlines()[1].split()
+    asked = [(before, word) for before, word in pairwise(words) if before.startswith("--")]
+    groups = [word for option, word in asked if option == "--group"]
+    texts = [*project["project"]["dependencies"], *(project["build-system"]["requires"] if name == "dev.txt" else ())]
+    texts += [each for option, word in asked if option == "--extra" for each in _extra(project, word)]
+    while groups:
+        for entry in project["dependency-groups"][groups.pop()]:
+            if isinstance(entry, str):
+                texts.append(entry)
+            else:
+                groups.append(entry["include-group"])
     return [Requirement(text) for text in texts]
+
+
+def _extra(project: dict[str, Any], name: str) -> list[str]:
+    return list(project["project"]["optional-dependencies"][name])
 
 
 def test_nothing_committed_names_a_registry_or_a_path_of_one_machine() -> None:
@@ -99,7 +118,7 @@ def test_the_rule_knows_a_machine_from_a_module(line: str, forbidden: bool) -> N
     assert bool(FORBIDDEN.search(line.encode())) is forbidden
 
 
-@pytest.mark.parametrize("name", ["dev.txt", "uv.txt"])
+@pytest.mark.parametrize("name", PINNED)
 def test_every_pin_has_hashes_and_no_address(name: str) -> None:
     requirements = pinned(name)
     assert requirements
@@ -113,12 +132,13 @@ def test_the_uv_that_bootstraps_is_the_uv_that_tests_use() -> None:
     assert versions("uv.txt")["uv"] == versions("dev.txt")["uv"]
 
 
-def test_every_declared_dependency_is_pinned_within_its_bounds() -> None:
-    pins = versions("dev.txt")
-    missing = [str(each) for each in declared() if canonicalize_name(each.name) not in pins]
+@pytest.mark.parametrize("name", ["dev.txt", *DOORS])
+def test_every_declared_dependency_is_pinned_within_its_bounds(name: str) -> None:
+    pins = versions(name)
+    missing = [str(each) for each in declared(name) if canonicalize_name(each.name) not in pins]
     outside = [
         str(each)
-        for each in declared()
+        for each in declared(name)
         if (version := pins.get(canonicalize_name(each.name))) and version not in each.specifier
     ]
     assert (missing, outside) == ([], [])

@@ -1,0 +1,1 @@
+"""Suites of other libraries, which `scripts/conformance` runs in environments that have them."""
