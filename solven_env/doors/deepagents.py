@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _LARGEST = 256 << 20
 """Bytes of the largest file that is downloaded: it is held in memory."""
 
+_USAGE = 2
+"""Status of a command that cannot be one, as of `solven-env run`."""
+
 _CODES: tuple[tuple[type[Exception], str], ...] = (
     (FileNotFoundError, FILE_NOT_FOUND),
     (PermissionError, PERMISSION_DENIED),
@@ -67,14 +70,21 @@ class SolvenSandbox(BaseSandbox):
         """Run a text by `bash --login -c`, with both streams in one, of which the first MiB is kept.
 
         `timeout` is in seconds. Without one, and with 0, a command may take the profile's `wall_time`. One whose time
-        is up has the status 124.
+        is up has the status 124. What no command can be, one with U+0000 or too long, has the status 2 and is told in
+        the output: a model wrote it.
         """
-        return _response(self.sandbox.run(command, timeout=timeout or None, merge=True))
+        try:
+            return _response(self.sandbox.run(command, timeout=timeout or None, merge=True))
+        except UsageError as error:
+            return _refusal(error)
 
     async def aexecute(self, command: str, *, timeout: int | None = None) -> ExecuteResponse:
         """Run a text likewise, without a thread that waits; a cancelled call ends its command alone."""
         sandbox = await self._async()
-        return _response(await sandbox.run(command, timeout=timeout or None, merge=True))
+        try:
+            return _response(await sandbox.run(command, timeout=timeout or None, merge=True))
+        except UsageError as error:
+            return _refusal(error)
 
     def upload_files(self, files: list[tuple[str, bytes]]) -> list[FileUploadResponse]:
         """Write files at absolute paths, with the directories above them; each has its own error, or None."""
@@ -109,6 +119,10 @@ class SolvenSandbox(BaseSandbox):
 
 def _response(result: Result) -> ExecuteResponse:
     return ExecuteResponse(result.stdout, result.exit_code, result.truncated)
+
+
+def _refusal(error: UsageError) -> ExecuteResponse:
+    return ExecuteResponse(f"solven-env: {error}\n", _USAGE)
 
 
 def _code(error: SolvenError) -> str:

@@ -76,6 +76,13 @@ def test_a_cancelled_command_ends_alone_and_a_late_one_tells_its_status(shared: 
     )
 
 
+@pytest.mark.parametrize("command", ["echo a\0b", "\ud800", f": {'x' * 200_000}"])
+def test_what_no_command_can_be_is_told_to_the_model(shared: SolvenSandbox, command: str) -> None:
+    for answer in (shared.execute(command), asyncio.run(shared.aexecute(command))):
+        assert answer.exit_code == 2
+        assert answer.output.startswith("solven-env: ")
+
+
 @pytest.mark.parametrize(
     ("path", "code"),
     [
