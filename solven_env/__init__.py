@@ -51,8 +51,10 @@ if TYPE_CHECKING:
     from solven_env.errors import SolvenError as SolvenError
     from solven_env.programs.awaiting import AsyncSandbox as AsyncSandbox
     from solven_env.programs.blocking import Sandbox as Sandbox
+    from solven_env.programs.result import Chunk as Chunk
     from solven_env.programs.result import FileInfo as FileInfo
     from solven_env.programs.result import Match as Match
+    from solven_env.programs.result import ProcessInfo as ProcessInfo
     from solven_env.programs.result import Result as Result
     from solven_env.report import DiskReport as DiskReport
     from solven_env.report import DoctorReport as DoctorReport
@@ -92,7 +94,7 @@ _HOMES = {
         "solven_env.report",
     ),
     "AsyncSandbox": "solven_env.programs.awaiting",
-    **dict.fromkeys(("FileInfo", "Match", "Result"), "solven_env.programs.result"),
+    **dict.fromkeys(("Chunk", "FileInfo", "Match", "ProcessInfo", "Result"), "solven_env.programs.result"),
     "Sandbox": "solven_env.programs.blocking",
     "SolvenError": "solven_env.errors",
 }

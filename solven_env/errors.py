@@ -199,6 +199,24 @@ class CommandError(SolvenError):
         self.result = result
 
 
+class NoProcessError(SolvenError, ProcessLookupError):
+    """The session has no process of this name: it never had, it forgot an old one, or it has ended with all of them."""
+
+    page = "programs"
+
+
+class InputClosedError(SolvenError, BrokenPipeError):
+    """The standard input of a process is closed, or the process has ended."""
+
+    page = "programs"
+
+
+class WaitTimeoutError(SolvenError, TimeoutError):
+    """A process goes on after the time for which its caller wanted to wait."""
+
+    page = "programs"
+
+
 class FileError(SolvenError, OSError):
     """A file inside cannot be read or written; `location` is its path.
 

@@ -8,16 +8,17 @@ from solven_env import api
 from solven_env.programs.core import Core
 from solven_env.programs.files import MOST_LISTED, MOST_MATCHES, MOST_READ, FileCore
 from solven_env.programs.on_loop import on_loop
+from solven_env.programs.process import ProcessCore, listed
 from solven_env.system.effects import Blocking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
     from typing import Any, Self, TypeVar
 
     from solven_env.programs.blocking import Listed, Matches, Names
-    from solven_env.programs.result import FileInfo, Result
+    from solven_env.programs.result import Chunk, FileInfo, ProcessInfo, Result
     from solven_env.reconcile.model import OnConflict
 
     _T = TypeVar("_T")
@@ -101,6 +102,49 @@ class AsyncFiles:
     async def download(self, source: str, target: str | Path) -> None:
         """See `Files.download`."""
         await on_loop(self._core.download(source, target))
+
+
+class AsyncProcess:
+    """A command that was started and goes on by itself; see `Process`, whose methods it has as coroutines."""
+
+    def __init__(self, core: ProcessCore) -> None:
+        """See `AsyncSandbox.start` and `AsyncSandbox.process`."""
+        self._core = core
+
+    @property
+    def id(self) -> str:
+        """The name of the process in its session."""
+        return self._core.name
+
+    async def poll(self) -> int | None:
+        """See `Process.poll`."""
+        return await on_loop(self._core.poll())
+
+    async def wait(self, timeout: float | None = None) -> Result:
+        """See `Process.wait`."""
+        return await on_loop(self._core.wait(timeout))
+
+    async def kill(self) -> bool:
+        """See `Process.kill`."""
+        return await on_loop(self._core.kill())
+
+    async def send_stdin(self, data: bytes | str) -> None:
+        """See `Process.send_stdin`."""
+        await on_loop(self._core.send_stdin(data))
+
+    async def close_stdin(self) -> None:
+        """See `Process.close_stdin`."""
+        await on_loop(self._core.close_stdin())
+
+    async def resize(self, rows: int, columns: int) -> None:
+        """See `Process.resize`."""
+        await on_loop(self._core.resize(rows, columns))
+
+    async def __aiter__(self) -> AsyncIterator[Chunk]:
+        """See `Process.__iter__`."""
+        while found := await on_loop(self._core.chunks()):
+            for each in found:
+                yield each
 
 
 class AsyncSandbox:
@@ -188,6 +232,42 @@ class AsyncSandbox:
                 check=check,
             )
         )
+
+    async def start(
+        self,
+        command: str | Sequence[str],
+        *,
+        pty: tuple[int, int] | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        network: str | None = None,
+        max_output: int = 1 << 20,
+        merge: bool = False,
+    ) -> AsyncProcess:
+        """Start a command that outlives this call and this program; see `Sandbox.start`."""
+        return AsyncProcess(
+            await on_loop(
+                self._core.start(
+                    command,
+                    pty=pty,
+                    cwd=cwd,
+                    env=env,
+                    timeout=timeout,
+                    network=network,
+                    max_output=max_output,
+                    merge=merge,
+                )
+            )
+        )
+
+    async def processes(self) -> tuple[ProcessInfo, ...]:
+        """See `Sandbox.processes`."""
+        return await on_loop(listed(self._core))
+
+    def process(self, id: str) -> AsyncProcess:  # noqa: A002 (the name of the field)
+        """See `Sandbox.process`."""
+        return AsyncProcess(ProcessCore(self._core, id))
 
     async def stop(self) -> bool:
         """End the session with all that runs in it; whether there was one. The next command begins another."""

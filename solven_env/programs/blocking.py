@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Literal
 from solven_env import api
 from solven_env.programs.core import Core
 from solven_env.programs.files import MOST_LISTED, MOST_MATCHES, MOST_READ, FileCore
+from solven_env.programs.process import ProcessCore, listed
 from solven_env.system.effects import drive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
     from typing import Self, TypeAlias
 
-    from solven_env.programs.result import FileInfo, Match, Result
+    from solven_env.programs.result import Chunk, FileInfo, Match, ProcessInfo, Result
     from solven_env.reconcile.model import OnConflict
 
     Listed: TypeAlias = list[FileInfo]
@@ -105,6 +106,55 @@ class Files:
     def download(self, source: str, target: str | Path) -> None:
         """Copy a file or a tree from inside to a path of this host: with modes, and links as links, never followed."""
         drive(self._core.download(source, target))
+
+
+class Process:
+    """A command that was started and goes on by itself, until it ends, is killed or its session ends.
+
+        >>> server = sandbox.start("python -m http.server 8000")
+        >>> sandbox.run("curl -s localhost:8000 | head -1").stdout
+        '<!DOCTYPE HTML>\\n'
+
+    Its standard input stays open. Whoever knows its `id` finds it again by `Sandbox.process`, in another program too.
+    """
+
+    def __init__(self, core: ProcessCore) -> None:
+        """See `Sandbox.start` and `Sandbox.process`."""
+        self._core = core
+
+    @property
+    def id(self) -> str:
+        """The name of the process in its session."""
+        return self._core.name
+
+    def poll(self) -> int | None:
+        """The exit status; None while it runs."""
+        return drive(self._core.poll())
+
+    def wait(self, timeout: float | None = None) -> Result:
+        """Wait for its end. TimeoutError after so many seconds; the process goes on then."""
+        return drive(self._core.wait(timeout))
+
+    def kill(self) -> bool:
+        """End it with all that it started, and wait for that; whether it was running."""
+        return drive(self._core.kill())
+
+    def send_stdin(self, data: bytes | str) -> None:
+        """Write to its standard input. BrokenPipeError where nobody reads it any more."""
+        drive(self._core.send_stdin(data))
+
+    def close_stdin(self) -> None:
+        """Have its standard input end behind what was written; on a terminal, type ^D."""
+        drive(self._core.close_stdin())
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Give its terminal another size."""
+        drive(self._core.resize(rows, columns))
+
+    def __iter__(self) -> Iterator[Chunk]:
+        """Iterate over its output as it comes, until it ends: first what is kept of what was printed before."""
+        while found := drive(self._core.chunks()):
+            yield from found
 
 
 class Sandbox:
@@ -206,6 +256,49 @@ class Sandbox:
                 check=check,
             )
         )
+
+    def start(
+        self,
+        command: str | Sequence[str],
+        *,
+        pty: tuple[int, int] | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        network: str | None = None,
+        max_output: int = 1 << 20,
+        merge: bool = False,
+    ) -> Process:
+        """Start a command that outlives this call and this program; others of the session reach it on loopback.
+
+            >>> sandbox.start("python -m http.server 8000").id
+            '1-5f0c2a'
+
+        The last `max_output` bytes of each stream are kept for whoever reads them. With `pty`, rows and columns, it has
+        a terminal of its own. The rest is as for `run`; it ends with the session at the latest.
+        """
+        return Process(
+            drive(
+                self._core.start(
+                    command,
+                    pty=pty,
+                    cwd=cwd,
+                    env=env,
+                    timeout=timeout,
+                    network=network,
+                    max_output=max_output,
+                    merge=merge,
+                )
+            )
+        )
+
+    def processes(self) -> tuple[ProcessInfo, ...]:
+        """The processes that were started in the session and run, and the last ones that have ended."""
+        return drive(listed(self._core))
+
+    def process(self, id: str) -> Process:  # noqa: A002 (the name of the field)
+        """A process that was started before. That there is none of this name, its methods say (NoProcessError)."""
+        return Process(ProcessCore(self._core, id))
 
     def stop(self) -> bool:
         """End the session with all that runs in it; whether there was one. The next command begins another."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from solven_env.errors import CommandError
+from solven_env.errors import CommandError, UsageError
+from solven_env.programs.process import ProcessCore
 from solven_env.programs.result import Result
 from solven_env.run import execute
 from solven_env.sandbox.backends import BACKENDS
 from solven_env.sandbox.capture import Capture
+from solven_env.sandbox.kept import KeptOutput
 from solven_env.sandbox.request import Request, check
 from solven_env.system.effects import Blocking
 from solven_env.threads.thread import Thread
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from solven_env.sandbox.request import Stream
 
 _TIMES = ("timeout", "wall_time")
+_TERMINAL = "xterm-256color"
+"""TERM of a process with a terminal of its own, whose other end is a program."""
 
 
 class Core:
@@ -65,10 +69,11 @@ class Core:
     ) -> Result:
         """Run a command to its end; see `blocking.Sandbox.run`."""
         began = time.monotonic()
-        stdout = Capture(max_output, keep, on_stdout)
+        if keep not in ("head", "tail"):
+            raise UsageError(f"keep: {keep!r} is neither head nor tail")
+        stdout = Capture(most(max_output), keep, on_stdout)
         stderr = stdout if merge else Capture(max_output, keep, on_stderr)
-        source = stdin.encode() if isinstance(stdin, str) else stdin
-        request = self.request(command, cwd, env, timeout, network, (source, stdout, stderr))
+        request = self.request(command, cwd, env, timeout, network, (_source(stdin), stdout, stderr))
         launch = await Blocking(lambda: self.commands.apply(request))
         ended = await execute.running(launch)
         captures = (stdout,) if merge else (stdout, stderr)
@@ -86,6 +91,29 @@ class Core:
         if check and result.exit_code:
             raise CommandError(result)
         return result
+
+    async def start(
+        self,
+        command: str | Sequence[str],
+        *,
+        pty: tuple[int, int] | None,
+        cwd: str | None,
+        env: Mapping[str, str] | None,
+        timeout: float | None,
+        network: str | None,
+        max_output: int,
+        merge: bool,
+    ) -> ProcessCore:
+        """Start a command that outlives its caller; see `blocking.Sandbox.start`."""
+        request = self.request(command, cwd, env, timeout, network, (None, None, None))
+        if pty is not None:
+            request = request._replace(terminal=_TERMINAL)
+        kept = KeptOutput(most(max_output), bool(merge), None if pty is None else _size(pty))
+        launch = await Blocking(lambda: self.commands.apply(request))
+        name = await Blocking(
+            lambda: launch.backend.start(launch.plan, launch.request, kept, runtime_dir=launch.runtime)
+        )
+        return ProcessCore(self, name)
 
     def request(
         self,
@@ -108,3 +136,28 @@ class Core:
             streams=streams,
         )
         return check(asked, BACKENDS)
+
+
+def most(max_output: int) -> int:
+    """The bytes of output that are kept; UsageError for what is no number of them."""
+    if isinstance(max_output, bool) or not isinstance(max_output, int) or max_output < 0:
+        raise UsageError("max_output: a number of bytes is needed, 0 or more")
+    return max_output
+
+
+def _source(stdin: str | bytes | int | None) -> int | bytes | None:
+    if isinstance(stdin, bool) or not (stdin is None or isinstance(stdin, str | bytes | int)):
+        raise UsageError(f"stdin: text, bytes or a descriptor is needed, not {type(stdin).__name__}")
+    if not isinstance(stdin, str):
+        return stdin
+    try:
+        return stdin.encode()
+    except UnicodeEncodeError:
+        raise UsageError("stdin: the text has a lone surrogate, which is no character", fix="Pass bytes.") from None
+
+
+def _size(pty: tuple[int, int]) -> tuple[int, int]:
+    is_size = isinstance(pty, tuple) and len(pty) == 2
+    if not is_size or not all(isinstance(each, int) and 0 < each < 1 << 16 for each in pty):
+        raise UsageError("pty: rows and columns are needed, each from 1 to 65,535", fix="Write pty=(24, 80).")
+    return pty

@@ -42,6 +42,32 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some output of a process: the bytes, and the same as text, in which no character is cut in two.
+
+    `skipped` bytes of this stream came before it and were not kept until they were asked for.
+    """
+
+    stream: Literal["stdout", "stderr"]
+    data: bytes
+    text: str
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessInfo:
+    """A process of a session: its name, its command (200 characters of it), how long it has run, and its status.
+
+    `exit_code` is None while it runs.
+    """
+
+    id: str
+    command: str
+    seconds: float
+    exit_code: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class FileInfo:
     """A name inside. `size` is in bytes, `mtime` in seconds since 1970, `target` is a link's text."""
 

@@ -215,6 +215,15 @@ def close_on_exec(first: int) -> None:
     _call("close_range", _CLOSE_RANGE, ctypes.c_uint(first), last, ctypes.c_uint(_CLOSE_RANGE_CLOEXEC))
 
 
+def close_all_but(kept: set[int]) -> None:
+    """Close every descriptor but these, whoever opened it."""
+    first = 0
+    for each in (*sorted(kept), _LAST_DESCRIPTOR):
+        if each > first:
+            _call("close_range", _CLOSE_RANGE, ctypes.c_uint(first), ctypes.c_uint(each - 1), ctypes.c_uint(0))
+        first = each + 1
+
+
 def _configure(context: int, command: int, key: str | None, value: str | None) -> None:
     _call(
         key or "fsconfig",

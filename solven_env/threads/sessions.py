@@ -14,6 +14,7 @@ from solven_env.threads.thread import Thread
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from solven_env.sandbox.kept import Told
     from solven_env.sandbox.runtime import SessionState
     from solven_env.state.records import Record
 
@@ -31,6 +32,14 @@ def look(thread: Thread, record: Record) -> SessionState | None:
         return None
     called, runtime = name(thread, record), str(directories.runtime())
     return next(filter(None, (find(each).look(called, runtime) for each in BACKENDS)), None)
+
+
+def ask(thread: Thread, record: Record, what: str, kept: str = "") -> Told | None:
+    """Ask the thread's session about commands that outlive their callers (`Backend.ask`); None without one."""
+    if not thread.storage_id:
+        return None
+    called, runtime = name(thread, record), str(directories.runtime())
+    return next(filter(None, (find(each).ask(called, runtime, what, kept) for each in BACKENDS)), None)
 
 
 def is_live(called: str) -> bool:

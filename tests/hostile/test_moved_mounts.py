@@ -57,7 +57,7 @@ GENUINE = ("/.solven/skills/system", "/.ticket", "/var/log/app", "/shared/below/
 
 
 @contextmanager
-def kept_up(box: Box) -> Iterator[session.Process]:
+def kept_up(box: Box) -> Iterator[session.Launched]:
     """A session with a command that runs on."""
     runs_on = command("sh", "-c", "echo > /up; while [ ! -e /end ]; do sleep 0.01; done; cat /.ticket/genuine")
     with session.start(box.plan, runs_on, box.runtime) as running:

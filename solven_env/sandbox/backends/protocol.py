@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from solven_env.errors import PlatformError
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.file_access import FileAccess
+    from solven_env.sandbox.kept import KeptOutput, Told
     from solven_env.sandbox.launch_plan import LaunchPlan, Mount
     from solven_env.sandbox.request import Ended, Request
     from solven_env.sandbox.runtime import SessionState
@@ -88,6 +89,26 @@ class Backend(Protocol):
 
         `bounded`: the profile limits the disk that commands take. UsageError where there are no sessions; other errors
         as of `run`.
+        """
+
+    def start(
+        self,
+        plan: LaunchPlan,
+        request: Request,
+        kept: KeptOutput,
+        *,
+        runtime_dir: str,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> str:
+        """Start the planned request as a command that outlives its caller; its name in the session.
+
+        Its streams are the session's. UsageError where there are no sessions; other errors as of `run`.
+        """
+
+    def ask(self, session: str, runtime_dir: str, what: str, name: str = "") -> Told | None:
+        """Ask a session about such commands: "processes", or "kill" and "attach" with the name of one.
+
+        None without a session. It never waits long.
         """
 
     def explain(self, plan: LaunchPlan, request: Request, *, controlled: bool) -> tuple[str, ...]:

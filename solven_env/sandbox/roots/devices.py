@@ -64,14 +64,8 @@ def open_terminal(streams: tuple[int, int, int], uid: int | None, gid: int | Non
     outer = next(filter(os.isatty, streams), None)
     if outer is None:
         return None
-    master = os.open(f"{PTS}/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-    opened = [master]
+    master, slave = new_terminal(uid, gid)
     try:
-        fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
-        slave = fcntl.ioctl(master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-        opened.append(slave)
-        if uid is not None and gid is not None:
-            os.fchown(slave, uid, gid)
         settings = termios.tcgetattr(outer)
         if not settings[_LOCAL] & termios.ICANON:
             settings = termios.tcgetattr(slave)
@@ -80,9 +74,28 @@ def open_terminal(streams: tuple[int, int, int], uid: int | None, gid: int | Non
         termios.tcsetattr(slave, termios.TCSANOW, settings)
         termios.tcsetwinsize(slave, termios.tcgetwinsize(outer))
     except BaseException:
-        for descriptor in opened:
-            os.close(descriptor)
+        os.close(master)
+        os.close(slave)
         raise
+    return master, slave
+
+
+def new_terminal(uid: int | None, gid: int | None) -> tuple[int, int]:
+    """Master and slave of a new pseudo-terminal of the session's; it belongs to `uid`."""
+    master = os.open(f"{PTS}/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
+        slave = fcntl.ioctl(master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    except BaseException:
+        os.close(master)
+        raise
+    if uid is not None and gid is not None:
+        try:
+            os.fchown(slave, uid, gid)
+        except BaseException:
+            os.close(master)
+            os.close(slave)
+            raise
     return master, slave
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from solven_env.errors import PlatformError
     from solven_env.sandbox.backends.protocol import Backend, BackendQuestion
     from solven_env.sandbox.file_access import FileAccess
+    from solven_env.sandbox.kept import KeptOutput, Told
     from solven_env.sandbox.launch_plan import LaunchPlan, Mount
     from solven_env.sandbox.request import Request
     from solven_env.sandbox.runtime import SessionState
@@ -81,6 +82,21 @@ async def run(
 
 def reach_files(_: LaunchPlan, __: float, ___: str, *, bounded: bool) -> FileAccess:
     raise UsageError("files: the backend toy has no session")
+
+
+def start(
+    _: LaunchPlan,
+    __: Request,
+    ___: KeptOutput,
+    *,
+    runtime_dir: str,
+    progress: Callable[[str], None] = lambda _: None,
+) -> str:
+    raise UsageError("start: the backend toy has no session")
+
+
+def ask(_: str, __: str, ___: str, ____: str = "") -> Told | None:
+    return None
 
 
 def explain(plan: LaunchPlan, request: Request, *, controlled: bool) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from solven_env.sandbox.backends.protocol import BackendQuestion
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.file_access import FileAccess
+    from solven_env.sandbox.kept import KeptOutput, Told
     from solven_env.sandbox.launch_plan import LaunchPlan, Mount
     from solven_env.sandbox.request import Ended, Request
     from solven_env.sandbox.runtime import SessionState
@@ -118,6 +119,27 @@ def reach_files(plan: LaunchPlan, keep_alive: float, runtime_dir: str, *, bounde
     from solven_env.sandbox.backends.bubblewrap import file_client
 
     return file_client.Connection(plan, keep_alive, runtime_dir, bounded=bounded)
+
+
+def start(
+    plan: LaunchPlan,
+    request: Request,
+    kept: KeptOutput,
+    *,
+    runtime_dir: str,
+    progress: Callable[[str], None] = lambda _: None,
+) -> str:
+    """Have the session's holder start the command, with a keeper."""
+    from solven_env.sandbox.backends.bubblewrap import session
+
+    return session.start_kept(plan, request, kept, runtime_dir, progress)
+
+
+def ask(session: str, runtime_dir: str, what: str, name: str = "") -> Told | None:
+    """Ask the session's holder."""
+    from solven_env.sandbox.backends.bubblewrap import control
+
+    return control.ask(session, runtime_dir, what, name)
 
 
 def explain(plan: LaunchPlan, request: Request, *, controlled: bool) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox import runtime, wire
+from solven_env.sandbox.kept import Told
 from solven_env.sandbox.runtime import SessionState
 
 if TYPE_CHECKING:
@@ -72,6 +73,35 @@ def make_room(session: str, runtime_dir: str, size: int) -> None:
                 wire.receive(connection)
     except TimeoutError:
         pass
+    finally:
+        os.close(directory)
+
+
+def ask(session: str, runtime_dir: str, what: str, name: str = "") -> Told | None:
+    """Ask a session about the commands that outlive their callers; None without one, and without an answer.
+
+    `what` is "processes", "kill" or "attach"; a command is named for the last two.
+    """
+    directory = runtime.find_directory(runtime_dir)
+    if directory is None:
+        return None
+    try:
+        connection = runtime.connect(directory, runtime.socket_name(session), patience=_PATIENCE)
+        if connection is None:
+            return None
+        try:
+            wire.send_request(connection, "ask", {"ask": what, "id": name})
+            answer = wire.receive(connection)
+        except BaseException:
+            connection.close()
+            raise
+        if answer is None or answer["kind"] != "attached":
+            connection.close()
+            return None if answer is None else Told(answer)
+        connection.settimeout(None)
+        return Told(answer, connection)
+    except (TimeoutError, BrokenPipeError) as error:
+        raise SandboxError("the session does not answer", fix="End it with solven-env stop.") from error
     finally:
         os.close(directory)
 

@@ -118,20 +118,13 @@ def _become(root: StagedRoot, seccomp: bytes, door: Socket) -> NoReturn:
         opened = os.open("/proc/self/fd", _DIRECTORY)
         os.chroot(STAGE)
         os.chdir("/")
-        _close_all_but(door.fileno(), opened)
+        mounting.close_all_but({door.fileno(), opened})
         drop_rights(root.plan)
         mounting.drop_capabilities()
         install(seccomp)
         _serve(door, ServedFiles(os.open("/", _DIRECTORY), opened))
     finally:
         os._exit(1)
-
-
-def _close_all_but(*kept: int) -> None:
-    first = 0
-    for each in (*sorted(kept), 1 << 20):
-        os.closerange(first, each)
-        first = each + 1
 
 
 def _serve(door: Socket, files: ServedFiles) -> None:

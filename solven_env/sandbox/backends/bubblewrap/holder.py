@@ -15,7 +15,15 @@ import time
 
 from solven_env.errors import SandboxError, SolvenError
 from solven_env.sandbox import cgroups, refusal, runtime, seccomp, signals, wire
-from solven_env.sandbox.backends.bubblewrap import counting, ending, file_server, session_roots, starting
+from solven_env.sandbox.backends.bubblewrap import (
+    counting,
+    ending,
+    file_server,
+    keeper,
+    keeping,
+    session_roots,
+    starting,
+)
 from solven_env.sandbox.launch_plan import decode_plan
 from solven_env.sandbox.network import attempts
 from solven_env.sandbox.request import check_fits, decode_request
@@ -45,8 +53,9 @@ _DESCRIPTORS_A_COMMAND = 9
 class Session:
     """All that the holder knows. `clients`, `ending` and `watched` map descriptors: a connection's, and to that one a
     first process's pidfd and what a `Watch` waits for. `servers` are the file servers by the directories of their
-    roots, which `serving` tells of their pidfds. `lookouts` are by the descriptors of their channels.
-    `others_wrote` are bytes in the thread's directories that an apply answers for.
+    roots, which `serving` tells of their pidfds. `keepers` have the commands that outlive their callers. `lookouts` are
+    by the descriptors of their channels. `others_wrote` are bytes in the thread's directories that an apply answers
+    for.
 
     `room` is how many clients there are descriptors for; more wait until one leaves. `kept_until` is when a session
     without commands ends.
@@ -62,6 +71,7 @@ class Session:
         self.ending: dict[int, int] = {}
         self.watched: dict[int, int] = {}
         self.lookouts: dict[int, Lookout] = {}
+        self.keepers = keeping.Keepers(self.poll)
         self.servers: dict[str, Server] = {}
         self.serving: dict[int, str] = {}
         self.others_wrote = 0
@@ -116,6 +126,8 @@ def main(listener: str, directory: str, name: str) -> None:
                 _hear(session, descriptor)
             elif descriptor in session.lookouts:
                 _hear_lookout(session, descriptor)
+            elif descriptor in session.keepers.names:
+                keeping.lose(session.keepers, descriptor)
             elif descriptor in session.serving:
                 _lose_server(session, descriptor)
             elif descriptor in session.roots.helpers:
@@ -193,6 +205,60 @@ def _serve_files(session: Session, client: int, asked: wire.Asked) -> None:
     _drop_roots(session)
 
 
+def _serve_start(session: Session, client: int, asked: wire.Asked) -> None:
+    """Start a command that outlives its caller: its keeper is its launcher."""
+    connection, _ = session.clients[client]
+    wire.send(connection, "accepted")
+    document, process = asked.document, asked.document["process"]
+    opened: keeping.Opened | None = None
+    launcher: Socket | None = None
+    try:
+        plan = _decode_plan(document)
+        where, hidden = session_roots.have(session.roots, plan)
+        _watch_disk(session, where, document["command"]["limits"].get("disk"))
+        opened = keeping.open_streams(plan, process["size"], merge=process["merge"])
+        kept = keeping.keep(session.keepers, opened, process, plan, session.filter)
+        launcher = kept.keeper.launcher
+        session.clients[launcher.fileno()] = (launcher, None)
+        session.poll.register(launcher, select.EPOLLIN)
+        running = _start(session, session.roots.staged[where], document, opened.streams, opened.terminal)
+        _begin(session, launcher.fileno(), running)
+        _bound_disk(session, running)
+    except Exception as error:  # as for a command
+        if launcher is not None:
+            keeping.note_end(session.keepers, launcher.fileno(), _told(error))
+            _part(session, launcher.fileno(), _told(error))
+        _part(session, client, _told(error))
+    else:
+        wire.send(connection, "started", hidden=hidden, id=kept.name)
+        _part(session, client)
+    finally:
+        if opened is not None:
+            opened.close()
+
+
+def _serve_ask(session: Session, client: int, asked: wire.Asked) -> None:
+    """Tell of commands that were started so, kill one, or hand a caller over to its keeper."""
+    connection, _ = session.clients[client]
+    what, kept = asked.document["ask"], session.keepers.kept.get(asked.document.get("id", ""))
+    if what == "processes":
+        wire.send(connection, "processes", processes=keeping.told(session.keepers))
+    elif kept is None:
+        wire.send(connection, "unknown")
+    elif what == "kill":
+        running = session.clients[kept.client][1] if kept.client >= 0 else None
+        if running is not None:
+            ending.kill(running, ending.KILLED)
+        wire.send(connection, "killed", was_running=running is not None)
+    else:
+        try:
+            keeper.admit(kept.keeper, connection)
+            wire.send(connection, "attached")
+        except OSError:  # it is just ending
+            wire.send(connection, "unknown")
+    _part(session, client)
+
+
 def _lose_server(session: Session, descriptor: int) -> None:
     """A file server has ended, or is to: its callers see the end, and ask for another."""
     session.poll.unregister(descriptor)
@@ -217,11 +283,7 @@ def _serve_command(session: Session, client: int, asked: wire.Asked) -> None:
     except Exception as error:  # one launcher's plan, however wrong, ends no other's command
         _part(session, client, _told(error))
     else:
-        session.clients[client] = (connection, running)
-        session.ending[running.pidfd] = client
-        session.poll.register(running.pidfd, select.EPOLLIN)
-        if running.watch is not None:
-            _await(session, client, running.watch)
+        _begin(session, client, running)
         try:
             wire.send(connection, "started", terminal or (), hidden=hidden)
         except SandboxError:  # the kernel passes no terminal; other commands go on
@@ -231,7 +293,23 @@ def _serve_command(session: Session, client: int, asked: wire.Asked) -> None:
             os.close(descriptor)
 
 
-_SERVED = {"status": _serve_status, "room": _serve_room, "request": _serve_command, "files": _serve_files}
+_SERVED = {
+    "status": _serve_status,
+    "room": _serve_room,
+    "request": _serve_command,
+    "files": _serve_files,
+    "start": _serve_start,
+    "ask": _serve_ask,
+}
+
+
+def _begin(session: Session, client: int, running: Running) -> None:
+    """Look after a command that was started for a client."""
+    session.clients[client] = (session.clients[client][0], running)
+    session.ending[running.pidfd] = client
+    session.poll.register(running.pidfd, select.EPOLLIN)
+    if running.watch is not None:
+        _await(session, client, running.watch)
 
 
 def _decode_plan(document: dict[str, Any]) -> LaunchPlan:
@@ -296,6 +374,7 @@ def _reap(session: Session, client: int) -> None:
         _stop_watching(session, running.watch)
     program = session.roots.staged[running.root].plan.program
     outcome, found = ending.end(running, program, session_roots.find_tmp(session.roots, running.root))
+    keeping.note_end(session.keepers, client, outcome)
     failed = isinstance(outcome, int) and outcome != 0
     lacked = failed and running.unreached is not None and _attempts(session, running.root) > running.unreached
     session.poll.unregister(running.pidfd)

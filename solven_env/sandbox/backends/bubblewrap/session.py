@@ -27,15 +27,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from solven_env.sandbox.kept import KeptOutput
     from solven_env.sandbox.streams import Part
 
 _TRIES = 20
 _KILLED = 137
 _TIMED_OUT = 124
+_LONGEST_SHOWN = 200
+"""Characters of a command that are told in a list of those that run."""
 _HOLDER = "solven_env.sandbox.backends.bubblewrap.holder.main"
 
 
-class Process:
+class Launched:
     """A command that was started. It lives no longer than this: closed or lost, the command is killed.
 
     `terminal` is master and slave of its own, where one of the request's streams is a terminal. `status`, and the
@@ -109,7 +112,7 @@ class Process:
         self.deadline = 0.0
         wire.send(self.connection, "kill")
 
-    def __enter__(self) -> Process:
+    def __enter__(self) -> Launched:
         return self
 
     def __exit__(
@@ -125,7 +128,7 @@ class Process:
 async def run(
     plan: LaunchPlan, request: Request, runtime_dir: str, progress: Callable[[str], None] = lambda _: None
 ) -> Ended:
-    """Run the request to its end; see `start` and `Process.wait`.
+    """Run the request to its end; see `start` and `Launched.wait`.
 
     Its streams are copied from and to what the command has in their place: a terminal of its own (`terminal`), or
     pipes (`sandbox.streams`). An exception on the way, KeyboardInterrupt above all, and the launcher's death by any
@@ -145,7 +148,7 @@ async def run(
 
 def start(
     plan: LaunchPlan, request: Request, runtime_dir: str, progress: Callable[[str], None] = lambda _: None
-) -> Process:
+) -> Launched:
     """Start the planned request, with the session's holder if there is none yet.
 
     `progress` is told, in one line, of directories of the thread's own that are mounted upon from now on.
@@ -158,11 +161,10 @@ def start(
         directory = runtime.open_directory(runtime_dir)
         try:
             asked = ("request", document(plan, request), streams.given)
-            connection, terminal, hidden = _connection(directory, plan.session, asked)
+            connection, terminal, answer = _connection(directory, plan.session, asked)
             streams.release()
-            if hidden:
-                progress(targets.hidden(hidden))
-            return Process(connection, plan, request, runtime_dir, streams, terminal)
+            _tell_hidden(answer, progress)
+            return Launched(connection, plan, request, runtime_dir, streams, terminal)
         except BaseException:
             control.look(plan.session, runtime_dir)  # and bury it if it was killed
             raise
@@ -187,17 +189,39 @@ def reach_files(
     The session stays `keep_alive` seconds from now on. `bounded`: the disk that it takes is. Errors as of `start`.
     """
     told = {"plan": _told(plan), "keep_alive": float(keep_alive), "bounded": bounded}
+    return _asked(plan.session, runtime_dir, "files", told, progress)[0]
+
+
+def start_kept(
+    plan: LaunchPlan, request: Request, kept: KeptOutput, runtime_dir: str, progress: Callable[[str], None]
+) -> str:
+    """Start a command that outlives its caller; its name in the session. Errors as of `start`."""
+    shown = request.shell if request.shell is not None else " ".join(request.argv)
+    process = kept._asdict() | {"shown": shown[:_LONGEST_SHOWN]}
+    told = document(plan, request) | {"process": process}
+    connection, answer = _asked(plan.session, runtime_dir, "start", told, progress)
+    connection.close()
+    return str(answer["id"])
+
+
+def _asked(
+    session: str, runtime_dir: str, kind: str, told: dict[str, Any], progress: Callable[[str], None]
+) -> tuple[Socket, dict[str, Any]]:
     directory = runtime.open_directory(runtime_dir)
     try:
-        connection, _, hidden = _connection(directory, plan.session, ("files", told, ()))
+        connection, _, answer = _connection(directory, session, (kind, told, ()))
     except BaseException:
-        control.look(plan.session, runtime_dir)  # and bury it if it was killed
+        control.look(session, runtime_dir)  # and bury it if it was killed
         raise
     finally:
         os.close(directory)
-    if hidden:
-        progress(targets.hidden(hidden))
-    return connection
+    _tell_hidden(answer, progress)
+    return connection, answer
+
+
+def _tell_hidden(answer: dict[str, Any], progress: Callable[[str], None]) -> None:
+    if answer["hidden"]:
+        progress(targets.hidden(answer["hidden"]))
 
 
 def _told(plan: LaunchPlan) -> dict[str, Any]:
@@ -209,19 +233,19 @@ def _told(plan: LaunchPlan) -> dict[str, Any]:
 
 def _connection(
     directory: int, session: str, asked: tuple[str, dict[str, Any], tuple[int, ...]]
-) -> tuple[Socket, tuple[int, int] | None, tuple[str, ...]]:
-    """The connection to a holder that has started what is requested, the command's terminal, and what is hidden."""
+) -> tuple[Socket, tuple[int, int] | None, dict[str, Any]]:
+    """The connection to a holder that has done what is requested, the command's terminal, and the holder's answer."""
     for _ in range(_TRIES):
         holder = _reach_holder(directory, runtime.socket_name(session))
         try:
-            started, terminal, hidden = _ask(holder.connection, *asked)
+            answer, terminal = _ask(holder.connection, *asked)
         except BaseException:
             holder.connection.close()
             raise
         finally:
             complaint = _settle(holder)
-        if started:
-            return holder.connection, terminal, hidden
+        if answer is not None:
+            return holder.connection, terminal, answer
         holder.connection.close()
         if complaint:
             raise SandboxError(f"the session's holder broke: {complaint}")
@@ -230,23 +254,23 @@ def _connection(
 
 def _ask(
     connection: Socket, kind: str, document: dict[str, Any], descriptors: tuple[int, ...]
-) -> tuple[bool, tuple[int, int] | None, tuple[str, ...]]:
-    """The holder's answer: was it done, the command's terminal, and the targets that hide directories of the agent.
+) -> tuple[dict[str, Any] | None, tuple[int, int] | None]:
+    """The holder's answer, with the targets that hide directories of the agent as `hidden`; the command's terminal.
 
-    False when the holder was gone before it had begun.
+    None when the holder was gone before it had begun.
     """
     try:
         wire.send_request(connection, kind, document, descriptors)
     except (BrokenPipeError, ConnectionResetError):
-        return False, None, ()
+        return None, None
     if wire.receive(connection) is None:
-        return False, None, ()
+        return None, None
     answer, terminal = wire.receive_terminal(connection)
     if answer is None:
         raise SandboxError("the session was ended while the command started", fix="Run it again.")
     if answer["kind"] == "failed":
         raise wire.failure(answer)
-    return True, terminal, tuple(answer["hidden"])
+    return answer, terminal
 
 
 class _Holder(NamedTuple):

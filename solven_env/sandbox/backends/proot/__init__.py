@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from solven_env.sandbox.backends.protocol import BackendQuestion
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.file_access import FileAccess
+    from solven_env.sandbox.kept import KeptOutput, Told
     from solven_env.sandbox.launch_plan import LaunchPlan, Mount
     from solven_env.sandbox.request import Ended, Request
     from solven_env.sandbox.runtime import SessionState
@@ -98,6 +99,25 @@ def reach_files(_: LaunchPlan, __: float, ___: str, *, bounded: bool) -> FileAcc
     from solven_env.errors import UsageError
 
     raise UsageError("files: the backend proot has no session", fix="Use the backend bubblewrap, or run a command.")
+
+
+def start(
+    _: LaunchPlan,
+    __: Request,
+    ___: KeptOutput,
+    *,
+    runtime_dir: str,  # noqa: ARG001
+    progress: Callable[[str], None] = lambda _: None,  # noqa: ARG001
+) -> str:
+    """UsageError: it has no sessions."""
+    from solven_env.errors import UsageError
+
+    raise UsageError("start: the backend proot has no session", fix="Use the backend bubblewrap, or run the command.")
+
+
+def ask(_: str, __: str, ___: str, ____: str = "") -> Told | None:
+    """None: it has no sessions."""
+    return None
 
 
 def explain(plan: LaunchPlan, request: Request, *, controlled: bool) -> tuple[str, ...]:  # noqa: ARG001
