@@ -54,7 +54,8 @@ class LimitsSection(NamedTuple):
 
 class SandboxSection(NamedTuple):
     """The profile's `sandbox`. `allow` lists private IPv4 addresses and networks that `internet` may reach. Commands
-    start in `workdir`, a path inside.
+    start in `workdir`, a path inside. What they start lives as long as they do, or as the
+    session (`processes`).
     """
 
     backend: str = "bubblewrap"
@@ -62,6 +63,7 @@ class SandboxSection(NamedTuple):
     allow: tuple[str, ...] = ()
     limits: LimitsSection = LimitsSection()
     workdir: str = "/"
+    processes: Literal["command", "session"] = "command"
 
 
 class Mount(NamedTuple):

@@ -174,10 +174,11 @@ class AsyncSandbox:
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
         keep_alive: float = 600.0,
+        processes: Literal["command", "session"] | None = None,
     ) -> Self:
         """Apply a profile to a thread, and connect with it. Errors as of `solven_env.apply`."""
         await _call(lambda: api.apply(profile, thread, storage=storage, inputs=inputs, on_conflict=on_conflict))
-        return await cls.connect(thread, storage=storage, env=env, cwd=cwd, keep_alive=keep_alive)
+        return await cls.connect(thread, storage=storage, env=env, cwd=cwd, keep_alive=keep_alive, processes=processes)
 
     @classmethod
     async def connect(
@@ -188,9 +189,10 @@ class AsyncSandbox:
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
         keep_alive: float = 600.0,
+        processes: Literal["command", "session"] | None = None,
     ) -> Self:
         """The sandbox of a thread that was applied before. Nothing is applied, and nothing started."""
-        core = Core(thread, storage, env, cwd, keep_alive)
+        core = Core(thread, storage, env, cwd, keep_alive, processes)
         await on_loop(core.find())
         return cls(core)
 

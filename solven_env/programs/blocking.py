@@ -166,6 +166,8 @@ class Sandbox:
 
     Commands share a session, with its /tmp, which stays `keep_alive` seconds after the last one, and ends with a `with`
     block. `env` is added to the profile's variables, and `cwd` is where commands start in place of its directory.
+    `processes` stands in place of the profile's: with "command" all that a command started ends with it, with "session"
+    what it left in the background lives until the session ends.
     """
 
     def __init__(self, core: Core) -> None:
@@ -185,10 +187,11 @@ class Sandbox:
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
         keep_alive: float = 600.0,
+        processes: Literal["command", "session"] | None = None,
     ) -> Self:
         """Apply a profile to a thread, and connect with it. Errors as of `solven_env.apply`."""
         api.apply(profile, thread, storage=storage, inputs=inputs, on_conflict=on_conflict)
-        return cls.connect(thread, storage=storage, env=env, cwd=cwd, keep_alive=keep_alive)
+        return cls.connect(thread, storage=storage, env=env, cwd=cwd, keep_alive=keep_alive, processes=processes)
 
     @classmethod
     def connect(
@@ -199,9 +202,10 @@ class Sandbox:
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
         keep_alive: float = 600.0,
+        processes: Literal["command", "session"] | None = None,
     ) -> Self:
         """The sandbox of a thread that was applied before. Nothing is applied, and nothing started."""
-        core = Core(thread, storage, env, cwd, keep_alive)
+        core = Core(thread, storage, env, cwd, keep_alive, processes)
         drive(core.find())
         return cls(core)
 

@@ -38,6 +38,7 @@ class Core:
         env: Mapping[str, str] | None,
         cwd: str | None,
         keep_alive: float,
+        processes: str | None = None,
     ) -> None:
         """Nothing is looked at, and nothing started."""
         self.thread = thread
@@ -45,6 +46,7 @@ class Core:
         self.env = dict(env or {})
         self.cwd = cwd
         self.keep_alive = keep_alive
+        self.processes = processes
         self.commands = execute.Commands(thread, storage)
 
     async def find(self) -> None:
@@ -134,6 +136,7 @@ class Core:
             timeout=timeout,
             keep_alive=self.keep_alive,
             streams=streams,
+            processes=self.processes,
         )
         return check(asked, BACKENDS)
 

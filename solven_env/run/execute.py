@@ -242,6 +242,11 @@ def _again(known: _Prepared, request: Request, progress: Callable[[str], None]) 
 def _launch(prepared: _Prepared, thread: Thread, request: Request, had: _Had) -> Launch:
     """The launch of a request, with the workspace's working directory made if it is missing."""
     chosen, planned = prepared.chosen, launch.planned(request, prepared.defaults)
+    if planned.processes == "session" and not chosen.backend.HAS_SESSIONS:
+        raise UsageError(
+            f"processes: the backend {chosen.backend.NAME} has no session that processes could live in",
+            fix="Use processes: command, or the backend bubblewrap.",
+        )
     has_workdir = planned.directory == prepared.defaults.workdir != "/"
     if has_workdir:
         launch.check_workdir(planned.directory, prepared.plan)

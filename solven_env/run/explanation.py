@@ -82,6 +82,7 @@ class Explanation(NamedTuple):
     argv: tuple[str, ...]
     cwd: str
     timeout: float | None
+    processes: str
     network: str
     allow: tuple[str, ...]
     uid: int | None
@@ -119,6 +120,7 @@ def tell(facts: Facts, plan: LaunchPlan, request: Request, backend: Backend, *, 
         argv=request.argv,
         cwd=request.directory,
         timeout=request.timeout,
+        processes=request.processes or "command",
         network=plan.network,
         allow=plan.allow,
         uid=plan.uid,
@@ -154,6 +156,8 @@ def text(explanation: Explanation) -> Iterator[str]:
     yield from _section("directory", [told.cwd])
     if told.timeout is not None:
         yield from _section("timeout", [f"{told.timeout:g} s"])
+    if told.processes != "command":
+        yield from _section("processes", ["of all commands of the session together"])
     allowed = f", and of what is private {', '.join(told.allow)}" if told.allow else ""
     yield from _section("network", [told.network + allowed])
     host = "the caller's own" if told.uid is None else str(told.uid)

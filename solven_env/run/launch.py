@@ -123,11 +123,13 @@ def launch_plan(
 
 
 class Defaults(NamedTuple):
-    """The parts that a command has if its request says nothing else: variables, the directory of its start, limits."""
+    """The parts that a command has if its request says nothing else: variables, the directory of its start, limits,
+    and which processes share a PID namespace."""
 
     variables: Mapping[str, str]
     workdir: str
     limits: Limits
+    processes: str
 
 
 def defaults(settings: Mapping[str, Any], tools: host_tools.Tools) -> Defaults:
@@ -144,7 +146,7 @@ def defaults(settings: Mapping[str, Any], tools: host_tools.Tools) -> Defaults:
         **settings["env"],
         "PATH": ":".join(path(settings)),
     }
-    return Defaults(variables, workdir(settings), limits(settings["limits"]))
+    return Defaults(variables, workdir(settings), limits(settings["limits"]), settings.get("processes", "command"))
 
 
 def planned(request: Request, given: Defaults) -> Request:
@@ -160,7 +162,8 @@ def planned(request: Request, given: Defaults) -> Request:
         **request.env,
     }
     variables.pop("PWD", None)
-    return request._replace(cwd=cwd, env=variables, limits=given.limits)
+    processes = given.processes if request.processes is None else request.processes
+    return request._replace(cwd=cwd, env=variables, limits=given.limits, processes=processes)
 
 
 def path(settings: Mapping[str, Any]) -> tuple[str, ...]:

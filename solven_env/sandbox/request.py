@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     """A descriptor of the caller's; bytes for standard input; where output is captured; or nothing: an input at its
     end."""
 
+PROCESSES = ("command", "session")
+"""A PID namespace for each command, or one for those of the session."""
 LOGIN = ("/bin/bash", "--login")
 SHELL = (*LOGIN, "-c")
 
@@ -39,7 +41,7 @@ class Request(NamedTuple):
     there, its `cwd` and its `limits`. PWD is always `cwd`, a path inside. `timeout` is in seconds of wall time;
     `keep_alive` is how many seconds the session stays after this command has left (of several the latest end
     counts). `streams` are descriptors of the caller's, or what stands in their place (`Stream`); `terminal` is TERM
-    where one of them is a terminal, else empty.
+    where one of them is a terminal, else empty. `processes` is one of `PROCESSES`.
 
     Text holds bytes that are not UTF-8 as surrogates (PEP 383).
 
@@ -58,6 +60,7 @@ class Request(NamedTuple):
     limits: Limits = Limits()
     streams: tuple[Stream, Stream, Stream] = (None, 1, 2)
     terminal: str = ""
+    processes: str | None = None
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -120,6 +123,8 @@ def check(request: Request, backends: Collection[str]) -> Request:
     check_fits(request)
     if request.network not in (None, *NETWORKS):
         refuse("network", f"unknown network {request.network}; use {listed(NETWORKS)}")
+    if request.processes not in (None, *PROCESSES):
+        refuse("processes", f"{request.processes!r} is neither command nor session", "Leave it out for the profile's.")
     if request.backend not in (None, *backends):
         refuse("backend", f"unknown backend {request.backend}; use {listed(backends)}")
     if request.timeout is not None and not (is_number(request.timeout) and 0 < request.timeout < inf):
@@ -192,6 +197,7 @@ def encode_request(request: Request) -> dict[str, Any]:
         # Without those that there are not: a holder of an earlier release may not know them.
         "limits": {name: value for name, value in request.limits._asdict().items() if value is not None},
         "keep_alive": float(request.keep_alive),
+        **({"processes": request.processes} if request.processes == "session" else {}),
     }
 
 
@@ -204,4 +210,5 @@ def decode_request(document: dict[str, Any]) -> Request:
         timeout=document["timeout"],
         limits=Limits(**document["limits"]),
         keep_alive=document["keep_alive"],
+        processes=document.get("processes"),
     )

@@ -271,7 +271,13 @@ def _settings(words: Vocabulary) -> Check:
             "secrets": list_of(text),
             **{name: sections[name] for name in words.stated},
         },
-        {"allow": list_of(text), "workdir": _target, "programs": table_of(_PROGRAM), **sections},
+        {
+            "allow": list_of(text),
+            "workdir": _target,
+            "processes": one_of("command", "session"),
+            "programs": table_of(_PROGRAM),
+            **sections,
+        },
     )
 
 

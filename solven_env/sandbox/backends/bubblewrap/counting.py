@@ -17,6 +17,8 @@ import fcntl
 import os
 import time
 
+from solven_env.sandbox.backends.bubblewrap.reaper import children
+
 _PAGE = 4096
 _LINKS_OF_A_DIRECTORY = 2  # for itself and its name; each thread is one more
 _SOON = 0.005  # seconds between the first two looks; then twice as many, up to these
@@ -30,13 +32,15 @@ class Watch:
 
     `awaited` is the descriptor that turns readable when `step` is due, `due` the time at which `look` is. `peak` is the
     most processes that were there at a moment at which we counted, `left` how many the first one left when it ended.
+    One that `shares` its PID namespace with others is known by its user namespace, which bubblewrap makes for it.
     """
 
-    def __init__(self, first: int, report: int, limit: int) -> None:
+    def __init__(self, first: int, report: int, limit: int, *, shares: bool = False) -> None:
         fcntl.fcntl(report, fcntl.F_SETPIPE_SZ, _PAGE)  # filled at once
         self.first = first
         self.report = report
         self.limit = limit
+        self.shares = shares
         self.awaited: int | None = report
         self.command = 0  # the pid of its first process
         self.said = b""
@@ -54,7 +58,7 @@ def look(watch: Watch) -> None:
     is_idle = drawn == watch.drawn
     # The pids of a namespace come in turn; they begin anew behind the largest.
     if not is_idle and not 0 <= drawn - watch.first < watch.limit:
-        watch.peak = max(watch.peak, count(watch.first))
+        watch.peak = max(watch.peak, _counted(watch))
     watch.drawn = drawn
     now = time.monotonic()
     watch.due = now + max(watch.pause, _SHARE * (now - began))
@@ -77,7 +81,7 @@ def step(watch: Watch) -> None:
             watch.awaited = _hold_back(watch)
     elif watch.awaited is not None:
         # The one that has ended was there too; whether it is still listed is chance.
-        watch.left = count(watch.first, but=watch.command)
+        watch.left = _counted(watch, but=watch.command)
         watch.peak = max(watch.peak, 1 + watch.left)
         watch.said += os.read(watch.report, _PAGE)
         leave(watch)
@@ -108,22 +112,31 @@ def _hold_back(watch: Watch) -> int | None:
     return pidfd
 
 
-def count(first: int, but: int = 0) -> int:
-    """Processes and threads of the PID namespace whose first process `first` is, without that one, and without `but`.
+def _counted(watch: Watch, but: int = 0) -> int:
+    if not watch.shares:
+        return count(watch.first, but)
+    own = next(iter({watch.command} - {0} or children(watch.first)), watch.first)
+    return 0 if own == watch.first else count(own, but, "user")
+
+
+def count(first: int, but: int = 0, kind: str = "pid") -> int:
+    """Processes and threads of the namespace of this `kind` that `first` is in, without `but`, and without pid 1 of a
+    PID namespace, which `first` is.
 
     One that has ended counts until it is reaped, as it does for RLIMIT_NPROC.
     """
     try:
-        namespace = os.stat(f"/proc/{first}/ns/pid").st_ino
+        namespace = os.stat(f"/proc/{first}/ns/{kind}").st_ino
     except OSError:
         return 0
     pids = {int(name) for name in os.listdir("/proc") if name.isdigit()}
-    return sum(_threads(pid, namespace) for pid in pids - {first, but})
+    apart = {first, but} if kind == "pid" else {but}
+    return sum(_threads(pid, kind, namespace) for pid in pids - apart)
 
 
-def _threads(pid: int, namespace: int) -> int:
+def _threads(pid: int, kind: str, namespace: int) -> int:
     try:
-        is_inside = os.stat(f"/proc/{pid}/ns/pid").st_ino == namespace
+        is_inside = os.stat(f"/proc/{pid}/ns/{kind}").st_ino == namespace
         return os.stat(f"/proc/{pid}/task").st_nlink - _LINKS_OF_A_DIRECTORY if is_inside else 0
     except OSError:  # gone meanwhile
         return 0

@@ -7,11 +7,13 @@ import time
 
 from solven_env.sandbox import cgroups, limits
 from solven_env.sandbox.backends.bubblewrap import bwrap, counting
+from solven_env.sandbox.backends.bubblewrap.reaper import children, end_foreground
 from solven_env.system.plain import signal
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from solven_env.errors import SolvenError
+    from solven_env.sandbox.backends.bubblewrap.reaper import Reaper
     from solven_env.sandbox.limits import Reached
     from solven_env.sandbox.request import Request
     from solven_env.sandbox.roots.sources import Memory
@@ -27,8 +29,12 @@ _NEVER = float("inf")
 class Running:
     """A command's first process and what is known about how it ends."""
 
-    def __init__(self, pid: int, status: int, root: str, request: Request, group: str | None) -> None:
+    def __init__(
+        self, pid: int, status: int, root: str, request: Request, group: str | None, reaper: Reaper | None
+    ) -> None:
         self.pid = pid
+        self.reaper = reaper  # of the namespace that it shares with others
+        self.foreground: set[int] = set()  # sessions (setsid(2)) that end with it, once it is killed
         self.status = status  # read end of bubblewrap's --json-status-fd
         self.root = root
         self.limits = request.limits
@@ -38,7 +44,7 @@ class Running:
         self.deadline = None if self.time_limit is None else time.monotonic() + self.time_limit[0]
         self.verdict: int | None = None  # the status that is decided already: killed or timed out
         allowed = request.limits.processes
-        self.watch = counting.Watch(pid, status, allowed) if allowed is not None else None
+        self.watch = counting.Watch(pid, status, allowed, shares=reaper is not None) if allowed is not None else None
         self.disk_allowed = request.limits.disk  # bytes that its session may have added; see `check_disk`
         self.failure: SolvenError | None = None  # what it is told in place of a status
         self.has_filled_disk = False
@@ -47,9 +53,14 @@ class Running:
 
 
 def kill(running: Running, verdict: int) -> None:
-    """End the command with all that it started; `verdict` is its status, unless one is decided already."""
+    """End the command with all that it started, or, in a namespace that is shared, with its foreground.
+
+    `verdict` is its status, unless one is decided already.
+    """
     if running.verdict is None:
         running.verdict = verdict
+        if running.reaper is not None:
+            running.foreground = {running.pid, *children(running.pid)}
         signal.pidfd_send_signal(running.pidfd, signal.SIGKILL)
 
 
@@ -90,6 +101,8 @@ def end(running: Running, program: str, tmp: Memory | None) -> tuple[int | Solve
     `program` is the bubblewrap that it was, `tmp` the /tmp that it had.
     """
     _, waited, usage = os.wait4(running.pid, 0)
+    if running.reaper is not None and running.foreground:
+        end_foreground(running.reaper, running.foreground)
     said = running.watch.said if running.watch else b""
     with open(running.status, "rb") as lines:
         said += lines.read()

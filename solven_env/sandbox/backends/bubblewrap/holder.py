@@ -3,8 +3,9 @@
 It mounts each overlay once, stages one root a shape, and forks each command as pid 1 of one more PID namespace, so that
 the kernel itself ends everything: a command's processes when its first one ends, whatever they did (setsid, double
 forks); all commands when the holder does. No process of a command can ever become the holder's child, so there is
-nothing to sweep, and no moment after the fork at which a kill leaves something behind. When a launcher's connection
-ends, its command is killed. The holder ends with its last command, or as long after it as a command asked for.
+nothing to sweep, and no moment after the fork at which a kill leaves something behind. Commands with `processes:
+session` share one such namespace (`reaper`), where a kill ends the foreground. When a launcher's connection ends, its
+command is killed. The holder ends with its last command, or as long after it as a command asked for.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from solven_env.sandbox.backends.bubblewrap import (
     file_server,
     keeper,
     keeping,
+    reaper,
     session_roots,
     starting,
 )
@@ -74,6 +76,7 @@ class Session:
         self.keepers = keeping.Keepers(self.poll)
         self.servers: dict[str, Server] = {}
         self.serving: dict[int, str] = {}
+        self.reaper: reaper.Reaper | None = None
         self.others_wrote = 0
         self.roots = session_roots.Roots(self.poll, unprivileged=unprivileged)
         self.cgroups = cgroups.find_parent()
@@ -130,6 +133,8 @@ def main(listener: str, directory: str, name: str) -> None:
                 keeping.lose(session.keepers, descriptor)
             elif descriptor in session.serving:
                 _lose_server(session, descriptor)
+            elif session.reaper is not None and descriptor == session.reaper.pidfd:
+                _end_reaper(session)
             elif descriptor in session.roots.helpers:
                 session_roots.lose_network(session.roots, descriptor)
                 _drop_roots(session)
@@ -345,9 +350,27 @@ def _start(
         slave=terminal[1] if terminal else None,
         group=cgroups.make(session.cgroups, session.name, request.limits),
         open_files=int(document["open_files"]),
+        reaper=_have_reaper(session, root) if request.processes == "session" else None,
     )
     program = session.filter if request.limits.disk is None else seccomp.program(preallocates=False)
     return starting.start(asked, program, session.pids)
+
+
+def _have_reaper(session: Session, root: StagedRoot) -> reaper.Reaper:
+    """The reaper of the namespace that commands share, started for the first of them."""
+    if session.reaper is None:
+        session.reaper = reaper.start(root.plan, session.filter, session.pids)
+        session.poll.register(session.reaper.pidfd, select.EPOLLIN)
+    session.reaper.roots.add(root.path)
+    return session.reaper
+
+
+def _end_reaper(session: Session) -> None:
+    """End what is left of the namespace that commands share; the next one of them makes another."""
+    if session.reaper is not None:
+        session.poll.unregister(session.reaper.pidfd)
+        session.reaper.end()
+        session.reaper = None
 
 
 def _await(session: Session, client: int, watch: Watch) -> None:
@@ -455,7 +478,10 @@ def _attempts(session: Session, where: str) -> int:
 
 
 def _drop_roots(session: Session) -> None:
-    session_roots.drop(session.roots, used={running.root for _, running in session.clients.values() if running})
+    used = {running.root for _, running in session.clients.values() if running}
+    if session.reaper is not None and len(session.roots.staged) > 1:
+        used |= session.reaper.used_roots()
+    session_roots.drop(session.roots, used=used)
     for pidfd, where in tuple(session.serving.items()):
         if where not in session.roots.staged:
             _lose_server(session, pidfd)
@@ -512,6 +538,7 @@ def _end_when_over(session: Session) -> None:
     with runtime.locked(session.directory):
         _accept(session)
         if not session.clients:
+            _end_reaper(session)
             cgroups.clear(session.cgroups, session.name)
             runtime.remove(session.directory, session.name, session.inode)
             session.retired = True

@@ -21,6 +21,7 @@ from solven_env.typed import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from solven_env.sandbox.backends.bubblewrap.reaper import Reaper
     from solven_env.sandbox.backends.bubblewrap.session_roots import StagedRoot
     from solven_env.sandbox.request import Request
 
@@ -32,7 +33,8 @@ class Start(NamedTuple):
     """A command that is to be started, and what it is given.
 
     Each of the `streams` that is a terminal is replaced by `slave`; where the first one is, it controls the command.
-    `group` is the cgroup that it enters first. `open_files` is the caller's soft limit of them.
+    `group` is the cgroup that it enters first. `open_files` is the caller's soft limit of them. With a
+    `reaper` it comes into that namespace, and is no pid 1.
     """
 
     root: StagedRoot
@@ -41,10 +43,14 @@ class Start(NamedTuple):
     slave: int | None
     group: str | None
     open_files: int
+    reaper: Reaper | None = None
 
 
 def start(asked: Start, seccomp: bytes, home: int) -> Running:
-    """Fork a command's first process, pid 1 of a namespace; `home` is the one in which we make all other children."""
+    """Fork a command's first process, pid 1 of a namespace unless there is a reaper of one that it shares.
+
+    `home` is the namespace in which we make all other children.
+    """
     status_out, status_in = os.pipe()
     try:
         pid = _fork(asked, seccomp, home, status_in)
@@ -62,7 +68,10 @@ def _fork(asked: Start, seccomp: bytes, home: int, status: int) -> int:
     filter_out, filter_in = os.pipe()
     try:
         os.write(filter_in, seccomp)
-        mounting.unshare(mounting.CLONE_NEWPID)
+        if asked.reaper is None:
+            mounting.unshare(mounting.CLONE_NEWPID)
+        else:
+            mounting.join_namespace(asked.reaper.namespace, mounting.CLONE_NEWPID)
         try:
             pid = os.fork()
             if pid == 0:
@@ -78,7 +87,7 @@ def _fork(asked: Start, seccomp: bytes, home: int, status: int) -> int:
 
 def _look_after(pid: int, status: int, asked: Start) -> Running:
     try:
-        return Running(pid, status, asked.root.path, asked.request, asked.group)
+        return Running(pid, status, asked.root.path, asked.request, asked.group, asked.reaper)
     except BaseException:  # neither its time nor its launcher's end would end it
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
@@ -86,7 +95,7 @@ def _look_after(pid: int, status: int, asked: Start) -> Running:
 
 
 def _become(asked: Start, *, seccomp: int, status: int) -> NoReturn:
-    """Turn this process, pid 1 of a PID namespace of its own, into bubblewrap. Failures go to `status`."""
+    """Turn this process, in the command's PID namespace, into bubblewrap. Failures go to `status`."""
     root, request, slave = asked.root, asked.request, asked.slave
     try:
         if asked.group is not None:
