@@ -57,8 +57,9 @@ class SolvenWorkspace(WorkspaceBackend, SupportsCommands, SupportsFilesystem, Su
         >>> await agent.run("Plot sales.csv.", workspace=SolvenWorkspace("thread-42", profile="solven"))
 
     With a `profile`, the first operation applies the thread; without one it must have been applied. A `ref` has the
-    thread as its `id`, and `SolvenWorkspace(ref.id)` is the same workspace. Neither the session nor the thread ends
-    with an agent's run: `solven_env.stop` and `solven_env.delete` do that.
+    thread as its `id`, and `SolvenWorkspace(ref.id)` is the same workspace. Commands share one PID namespace
+    (`processes: session`): what one of them detaches (`setsid … &`) lives until the session ends. Neither the session
+    nor the thread ends with an agent's run: `solven_env.stop` and `solven_env.delete` do that.
 
     Errors are those of the protocol: `WorkspaceUnavailableError` where the thread is not there (any more), `ValueError`
     for what no command can be, the built-in ones for files, and `WorkspaceError` for a file of more than 256 MiB. What
@@ -185,9 +186,9 @@ class SolvenWorkspace(WorkspaceBackend, SupportsCommands, SupportsFilesystem, Su
     async def _open(self) -> AsyncSandbox:
         thread, storage = self._thread, self._storage
         if self._ref is not None:
-            return await AsyncSandbox.connect(thread, storage=storage)
+            return await AsyncSandbox.connect(thread, storage=storage, processes="session")
         assert self._profile is not None
-        sandbox = await AsyncSandbox.create(self._profile, thread, storage=storage)
+        sandbox = await AsyncSandbox.create(self._profile, thread, storage=storage, processes="session")
         self._ref = _ref(thread)
         return sandbox
 
