@@ -271,6 +271,10 @@ class AsyncSandbox:
         """See `Sandbox.process`."""
         return AsyncProcess(ProcessCore(self._core, id))
 
+    async def publish(self, port: int) -> int:
+        """See `Sandbox.publish`."""
+        return await on_loop(self._core.publish(port))
+
     async def stop(self) -> bool:
         """End the session with all that runs in it; whether there was one. The next command begins another."""
         self.files.close()

@@ -304,6 +304,18 @@ class Sandbox:
         """A process that was started before. That there is none of this name, its methods say (NoProcessError)."""
         return Process(ProcessCore(self._core, id))
 
+    def publish(self, port: int) -> int:
+        """Forward a loopback port of this host to a port of the session's 127.0.0.1, and return the host's.
+
+            >>> server = sandbox.start(["python", "-m", "http.server", "8000"])
+            >>> urllib.request.urlopen(f"http://127.0.0.1:{sandbox.publish(8000)}/").status
+            200
+
+        Connections are forwarded under every network that the profile names, to whatever listens there then, until the
+        session ends. The same port gives the same one again. Errors as of `run`.
+        """
+        return drive(self._core.publish(port))
+
     def stop(self) -> bool:
         """End the session with all that runs in it; whether there was one. The next command begins another."""
         self.files.close()

@@ -117,6 +117,16 @@ class Core:
         )
         return ProcessCore(self, name)
 
+    async def publish(self, port: int) -> int:
+        """See `blocking.Sandbox.publish`."""
+        if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 1 << 16:
+            raise UsageError(f"port: {port!r} is no port", fix="Give a number from 1 to 65,535.")
+        nothing = self.request(["true"], None, None, None, None, (None, None, None))
+        launch = await Blocking(lambda: self.commands.apply(nothing))
+        plan, runtime = launch.plan, launch.runtime
+        given: int = await Blocking(lambda: launch.backend.publish(plan, port, self.keep_alive, runtime))
+        return given
+
     def request(
         self,
         command: str | Sequence[str],

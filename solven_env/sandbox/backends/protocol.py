@@ -111,6 +111,12 @@ class Backend(Protocol):
         None without a session. It never waits long.
         """
 
+    def publish(self, plan: LaunchPlan, port: int, keep_alive: float, runtime_dir: str) -> int:
+        """Forward a loopback port of the host, which it returns, to a port of 127.0.0.1 inside, in the plan's network.
+
+        UsageError where there are no sessions; other errors as of `run`.
+        """
+
     def explain(self, plan: LaunchPlan, request: Request, *, controlled: bool) -> tuple[str, ...]:
         """The command line that `run` would start, where descriptors and places made for it are examples.
 

@@ -95,6 +95,10 @@ def start(
     raise UsageError("start: the backend toy has no session")
 
 
+def publish(_: LaunchPlan, __: int, ___: float, ____: str) -> int:
+    raise UsageError("publish: the backend toy has no session")
+
+
 def ask(_: str, __: str, ___: str, ____: str = "") -> Told | None:
     return None
 

@@ -142,6 +142,13 @@ def ask(session: str, runtime_dir: str, what: str, name: str = "") -> Told | Non
     return control.ask(session, runtime_dir, what, name)
 
 
+def publish(plan: LaunchPlan, port: int, keep_alive: float, runtime_dir: str) -> int:
+    """Forward a loopback port of the host to a port inside."""
+    from solven_env.sandbox.backends.bubblewrap import session
+
+    return session.publish(plan, port, keep_alive, runtime_dir)
+
+
 def explain(plan: LaunchPlan, request: Request, *, controlled: bool) -> tuple[str, ...]:
     """The command line of bubblewrap."""
     from solven_env.sandbox import limits

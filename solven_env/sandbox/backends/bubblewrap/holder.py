@@ -20,6 +20,7 @@ from solven_env.sandbox.backends.bubblewrap import (
     counting,
     ending,
     file_server,
+    forwarder,
     keeper,
     keeping,
     reaper,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from solven_env.sandbox.backends.bubblewrap.disk_watch import Lookout
     from solven_env.sandbox.backends.bubblewrap.ending import Running
     from solven_env.sandbox.backends.bubblewrap.file_server import Server
+    from solven_env.sandbox.backends.bubblewrap.forwarder import Forwarder
     from solven_env.sandbox.backends.bubblewrap.session_roots import StagedRoot
     from solven_env.sandbox.launch_plan import LaunchPlan
     from solven_env.sandbox.limits import Reached
@@ -55,7 +57,8 @@ _DESCRIPTORS_A_COMMAND = 9
 class Session:
     """All that the holder knows. `clients`, `ending` and `watched` map descriptors: a connection's, and to that one a
     first process's pidfd and what a `Watch` waits for. `servers` are the file servers by the directories of their
-    roots, which `serving` tells of their pidfds. `keepers` have the commands that outlive their callers. `lookouts` are
+    roots, which `serving` tells of their pidfds; `forwarders` and `forwarding`
+    are so by the directory and the port inside. `keepers` have the commands that outlive their callers. `lookouts` are
     by the descriptors of their channels. `others_wrote` are bytes in the thread's directories that an apply answers
     for.
 
@@ -76,6 +79,8 @@ class Session:
         self.keepers = keeping.Keepers(self.poll)
         self.servers: dict[str, Server] = {}
         self.serving: dict[int, str] = {}
+        self.forwarders: dict[tuple[str, int], Forwarder] = {}
+        self.forwarding: dict[int, tuple[str, int]] = {}
         self.reaper: reaper.Reaper | None = None
         self.others_wrote = 0
         self.roots = session_roots.Roots(self.poll, unprivileged=unprivileged)
@@ -133,6 +138,8 @@ def main(listener: str, directory: str, name: str) -> None:
                 keeping.lose(session.keepers, descriptor)
             elif descriptor in session.serving:
                 _lose_server(session, descriptor)
+            elif descriptor in session.forwarding:
+                _lose_forwarder(session, descriptor)
             elif session.reaper is not None and descriptor == session.reaper.pidfd:
                 _end_reaper(session)
             elif descriptor in session.roots.helpers:
@@ -208,6 +215,35 @@ def _serve_files(session: Session, client: int, asked: wire.Asked) -> None:
     session.kept_until = max(session.kept_until, time.monotonic() + asked.document["keep_alive"])
     _part(session, client)
     _drop_roots(session)
+
+
+def _serve_publish(session: Session, client: int, asked: wire.Asked) -> None:
+    """Forward a port of the host, that of the listener which came along, to one inside; or tell which does already."""
+    connection, _ = session.clients[client]
+    wire.send(connection, "accepted")
+    try:
+        where, hidden = session_roots.have(session.roots, _decode_plan(asked.document))
+        place = where, int(asked.document["port"])
+        found = session.forwarders.get(place)
+        if found is None:
+            root, listener = session.roots.staged[where], asked.descriptors[0]
+            found = forwarder.start(root, listener, place[1], session.filter, session.pids)
+            session.forwarders[place] = found
+            session.forwarding[found.pidfd] = place
+            session.poll.register(found.pidfd, select.EPOLLIN)
+        wire.send(connection, "published", hidden=hidden, port=found.port)
+    except Exception as error:  # as for a command
+        _part(session, client, _told(error))
+        return
+    session.kept_until = max(session.kept_until, time.monotonic() + asked.document["keep_alive"])
+    _part(session, client)
+    _drop_roots(session)
+
+
+def _lose_forwarder(session: Session, descriptor: int) -> None:
+    """A forwarder has ended, or is to: the next caller gets another."""
+    session.poll.unregister(descriptor)
+    session.forwarders.pop(session.forwarding.pop(descriptor)).end()
 
 
 def _serve_start(session: Session, client: int, asked: wire.Asked) -> None:
@@ -305,6 +341,7 @@ _SERVED = {
     "files": _serve_files,
     "start": _serve_start,
     "ask": _serve_ask,
+    "publish": _serve_publish,
 }
 
 
@@ -485,6 +522,9 @@ def _drop_roots(session: Session) -> None:
     for pidfd, where in tuple(session.serving.items()):
         if where not in session.roots.staged:
             _lose_server(session, pidfd)
+    for pidfd, (where, _) in tuple(session.forwarding.items()):
+        if where not in session.roots.staged:
+            _lose_forwarder(session, pidfd)
 
 
 def _stop_watching(session: Session, watch: Watch) -> None:

@@ -204,12 +204,33 @@ def start_kept(
     return str(answer["id"])
 
 
+def publish(
+    plan: LaunchPlan, port: int, keep_alive: float, runtime_dir: str, progress: Callable[[str], None] = lambda _: None
+) -> int:
+    """Forward a loopback port of this host to a port inside, as long as the session lives; which one.
+
+    The session stays `keep_alive` seconds from now on. Errors as of `start`.
+    """
+    told = {"plan": _told(plan), "port": port, "keep_alive": float(keep_alive)}
+    with Socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(128)
+        connection, answer = _asked(plan.session, runtime_dir, "publish", told, progress, (listener.fileno(),))
+    connection.close()
+    return int(answer["port"])
+
+
 def _asked(
-    session: str, runtime_dir: str, kind: str, told: dict[str, Any], progress: Callable[[str], None]
+    session: str,
+    runtime_dir: str,
+    kind: str,
+    told: dict[str, Any],
+    progress: Callable[[str], None],
+    descriptors: tuple[int, ...] = (),
 ) -> tuple[Socket, dict[str, Any]]:
     directory = runtime.open_directory(runtime_dir)
     try:
-        connection, _, answer = _connection(directory, session, (kind, told, ()))
+        connection, _, answer = _connection(directory, session, (kind, told, descriptors))
     except BaseException:
         control.look(session, runtime_dir)  # and bury it if it was killed
         raise

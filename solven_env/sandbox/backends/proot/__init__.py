@@ -115,6 +115,13 @@ def start(
     raise UsageError("start: the backend proot has no session", fix="Use the backend bubblewrap, or run the command.")
 
 
+def publish(_: LaunchPlan, __: int, ___: float, ____: str) -> int:
+    """UsageError: it has no sessions."""
+    from solven_env.errors import UsageError
+
+    raise UsageError("publish: the backend proot has no session", fix="Use the backend bubblewrap.")
+
+
 def ask(_: str, __: str, ___: str, ____: str = "") -> Told | None:
     """None: it has no sessions."""
     return None
