@@ -13,7 +13,7 @@ from solven_env.sandbox.backends import BACKENDS
 from solven_env.sandbox.capture import Capture
 from solven_env.sandbox.kept import KeptOutput
 from solven_env.sandbox.request import Request, check
-from solven_env.system.effects import Blocking
+from solven_env.system.effects import Blocking, Ready
 from solven_env.threads.thread import Thread
 
 if TYPE_CHECKING:
@@ -111,11 +111,30 @@ class Core:
         if pty is not None:
             request = request._replace(terminal=_TERMINAL)
         kept = KeptOutput(most(max_output), bool(merge), None if pty is None else _size(pty))
-        launch = await Blocking(lambda: self.commands.apply(request))
-        name = await Blocking(
-            lambda: launch.backend.start(launch.plan, launch.request, kept, runtime_dir=launch.runtime)
+        return await self.start_requested(request, kept)
+
+    async def start_requested(
+        self, request: Request, kept: KeptOutput, progress: Callable[[str], None] = lambda _: None
+    ) -> ProcessCore:
+        """Start a checked request that outlives its caller. One that is cancelled meanwhile ends what it has started.
+
+        `progress` is told what `run` tells it.
+        """
+        launch = await Blocking(lambda: self.commands.apply(request, progress))
+        started = await Blocking(
+            lambda: launch.backend.start(
+                launch.plan, launch.request, kept, runtime_dir=launch.runtime, progress=progress
+            )
         )
-        return ProcessCore(self, name)
+        process = ProcessCore(self, started.name)
+        try:
+            await Ready({}, 0)  # a cancellation that came meanwhile is raised here
+        except BaseException:
+            await process.kill()
+            raise
+        finally:
+            started.let_go()
+        return process
 
     async def publish(self, port: int) -> int:
         """See `blocking.Sandbox.publish`."""

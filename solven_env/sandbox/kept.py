@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -19,6 +20,22 @@ class KeptOutput(NamedTuple):
     most: int = 1 << 20
     merge: bool = False
     size: tuple[int, int] | None = None
+
+
+class StartedProcess(NamedTuple):
+    """A command that was started so, by its name in the session.
+
+    Until its caller lets it go, it ends with that caller, who else would leave what nobody knows of.
+    """
+
+    name: str
+    connection: Socket
+
+    def let_go(self) -> None:
+        """Have it outlive us from now on."""
+        with suppress(BrokenPipeError, ConnectionResetError):  # it has ended with its session
+            self.connection.send(b"claim")
+        self.connection.close()
 
 
 class Told(NamedTuple):

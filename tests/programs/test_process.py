@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import solven_env
-from solven_env.errors import InputClosedError, NoProcessError, UsageError
+from solven_env.errors import InputClosedError, NoProcessError, SandboxError, UsageError
 from tests.sandbox.running import survivors
 
 if TYPE_CHECKING:
@@ -157,3 +158,28 @@ def test_a_program_on_asyncio_follows_two(bare: World) -> None:
     asyncio.run(program())
     assert time.monotonic() - begun < 60
     assert survivors(bare.base.name) == []
+
+
+def test_one_whose_caller_ends_before_it_knows_of_it_ends_too(bare: World) -> None:
+    async def program() -> None:
+        async with await solven_env.AsyncSandbox.connect("t1", storage=bare.storage) as sandbox:
+            await sandbox.run("true")
+            for delay in (0, 0.002, 0.005, 0.008, 0.01, 0.012, 0.02, 0.03):
+                task = asyncio.create_task(sandbox.start("sleep 600"))
+                await asyncio.sleep(delay)
+                if not task.cancel():
+                    await (await task).kill()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+            assert all(each.exit_code == 137 for each in await sandbox.processes())
+
+    asyncio.run(program())
+    assert survivors(bare.base.name) == []
+
+
+def test_a_session_has_no_more_processes_than_are_told(sandbox: solven_env.Sandbox) -> None:
+    for _ in range(64):
+        sandbox.start(["sh", "-c", "sleep 600", "é" * 500])
+    with pytest.raises(SandboxError, match="64 processes"):
+        sandbox.start("true")
+    assert len(sandbox.processes()) == 64

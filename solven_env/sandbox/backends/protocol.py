@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from solven_env.errors import PlatformError
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.file_access import FileAccess
-    from solven_env.sandbox.kept import KeptOutput, Told
+    from solven_env.sandbox.kept import KeptOutput, StartedProcess, Told
     from solven_env.sandbox.launch_plan import LaunchPlan, Mount
     from solven_env.sandbox.request import Ended, Request
     from solven_env.sandbox.runtime import SessionState
@@ -99,8 +99,8 @@ class Backend(Protocol):
         *,
         runtime_dir: str,
         progress: Callable[[str], None] = lambda _: None,
-    ) -> str:
-        """Start the planned request as a command that outlives its caller; its name in the session.
+    ) -> StartedProcess:
+        """Start the planned request as a command that outlives its caller, from when that lets it go.
 
         Its streams are the session's. UsageError where there are no sessions; other errors as of `run`.
         """

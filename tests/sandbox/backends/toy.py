@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from solven_env.errors import PlatformError
     from solven_env.sandbox.backends.protocol import Backend, BackendQuestion
     from solven_env.sandbox.file_access import FileAccess
-    from solven_env.sandbox.kept import KeptOutput, Told
+    from solven_env.sandbox.kept import KeptOutput, StartedProcess, Told
     from solven_env.sandbox.launch_plan import LaunchPlan, Mount
     from solven_env.sandbox.request import Request
     from solven_env.sandbox.runtime import SessionState
@@ -91,7 +91,7 @@ def start(
     *,
     runtime_dir: str,
     progress: Callable[[str], None] = lambda _: None,
-) -> str:
+) -> StartedProcess:
     raise UsageError("start: the backend toy has no session")
 
 

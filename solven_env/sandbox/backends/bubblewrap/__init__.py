@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from solven_env.sandbox.backends.protocol import BackendQuestion
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.file_access import FileAccess
-    from solven_env.sandbox.kept import KeptOutput, Told
+    from solven_env.sandbox.kept import KeptOutput, StartedProcess, Told
     from solven_env.sandbox.launch_plan import LaunchPlan, Mount
     from solven_env.sandbox.request import Ended, Request
     from solven_env.sandbox.runtime import SessionState
@@ -128,7 +128,7 @@ def start(
     *,
     runtime_dir: str,
     progress: Callable[[str], None] = lambda _: None,
-) -> str:
+) -> StartedProcess:
     """Have the session's holder start the command, with a keeper."""
     from solven_env.sandbox.backends.bubblewrap import session
 

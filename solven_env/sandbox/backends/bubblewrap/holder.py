@@ -257,6 +257,7 @@ def _serve_start(session: Session, client: int, asked: wire.Asked) -> None:
         plan = _decode_plan(document)
         where, hidden = session_roots.have(session.roots, plan)
         _watch_disk(session, where, document["command"]["limits"].get("disk"))
+        keeping.check_room(session.keepers)
         opened = keeping.open_streams(plan, process["size"], merge=process["merge"])
         kept = keeping.keep(session.keepers, opened, process, plan, session.filter)
         launcher = kept.keeper.launcher
@@ -271,11 +272,17 @@ def _serve_start(session: Session, client: int, asked: wire.Asked) -> None:
             _part(session, launcher.fileno(), _told(error))
         _part(session, client, _told(error))
     else:
+        session.keepers.unclaimed[client] = kept.name
         wire.send(connection, "started", hidden=hidden, id=kept.name)
-        _part(session, client)
     finally:
         if opened is not None:
             opened.close()
+
+
+def _serve_claim(session: Session, client: int, _: wire.Asked) -> None:
+    """A caller knows the name of what it has started, which goes on without it from now on."""
+    session.keepers.unclaimed.pop(client, None)
+    _part(session, client)
 
 
 def _serve_ask(session: Session, client: int, asked: wire.Asked) -> None:
@@ -287,10 +294,7 @@ def _serve_ask(session: Session, client: int, asked: wire.Asked) -> None:
     elif kept is None:
         wire.send(connection, "unknown")
     elif what == "kill":
-        running = session.clients[kept.client][1] if kept.client >= 0 else None
-        if running is not None:
-            ending.kill(running, ending.KILLED)
-        wire.send(connection, "killed", was_running=running is not None)
+        wire.send(connection, "killed", was_running=_kill_kept(session, kept))
     else:
         try:
             keeper.admit(kept.keeper, connection)
@@ -298,6 +302,14 @@ def _serve_ask(session: Session, client: int, asked: wire.Asked) -> None:
         except OSError:  # it is just ending
             wire.send(connection, "unknown")
     _part(session, client)
+
+
+def _kill_kept(session: Session, kept: keeping.KeptCommand) -> bool:
+    """Kill a command that outlives its caller; whether it was running."""
+    running = session.clients[kept.client][1] if kept.client >= 0 else None
+    if running is not None:
+        ending.kill(running, ending.KILLED)
+    return running is not None
 
 
 def _lose_server(session: Session, descriptor: int) -> None:
@@ -340,6 +352,7 @@ _SERVED = {
     "request": _serve_command,
     "files": _serve_files,
     "start": _serve_start,
+    "claim": _serve_claim,
     "ask": _serve_ask,
     "publish": _serve_publish,
 }
@@ -548,6 +561,9 @@ def _part(
     caller starts finds a new session, and never one that is about to end.
     """
     connection, _ = session.clients.pop(client)
+    unclaimed = session.keepers.kept.get(session.keepers.unclaimed.pop(client, ""))
+    if unclaimed is not None:  # whoever started it has gone, and nobody knows of it
+        _kill_kept(session, unclaimed)
     # Closing alone would leave it in the set while a child that has not come to its execve holds a copy.
     with suppress(FileNotFoundError):  # when its launcher has gone before
         session.poll.unregister(client)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from solven_env.errors import SandboxError
 from solven_env.sandbox.backends.bubblewrap import keeper
 from solven_env.sandbox.roots import devices
 from solven_env.system.blocks import suppress
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 _MOST_ENDED = 32
 """Commands that have ended whose output is kept, the newest of them."""
-_MOST_TOLD = 100
+_MOST_RUNNING = 64
+"""Commands that run at once. These and those that have ended are told in one packet, of 64 KiB."""
 _MOST_KEPT = 64 << 20
 """Bytes of each output that are kept, however many are asked for."""
 _NOT_STARTED = 125
@@ -52,7 +54,9 @@ class Opened(NamedTuple):
 
 
 class Keepers:
-    """The kept commands of a session, in the order in which they began. `names` are by their keepers' pidfds.
+    """The kept commands of a session, in the order in which they began. `names` are by their keepers' pidfds, and
+    `unclaimed` by the connections of callers that have not said yet that they know them: with one of these such a
+    command ends.
 
     No other session of the thread gives the same names.
     """
@@ -61,8 +65,18 @@ class Keepers:
         self.poll = poll
         self.kept: dict[str, KeptCommand] = {}
         self.names: dict[int, str] = {}
+        self.unclaimed: dict[int, str] = {}
         self.drawn = os.urandom(3).hex()
         self.made = 0
+
+
+def check_room(keepers: Keepers) -> None:
+    """Refuse (SandboxError) one more than can run at once."""
+    if sum(each.status is None for each in keepers.kept.values()) >= _MOST_RUNNING:
+        raise SandboxError(
+            f"{_MOST_RUNNING} processes run in the session, and there can be no more",
+            fix="solven-env ps THREAD lists them, and solven-env kill THREAD ID ends one.",
+        )
 
 
 def open_streams(plan: LaunchPlan, size: tuple[int, int] | None, *, merge: bool) -> Opened:
@@ -133,7 +147,7 @@ def lose(keepers: Keepers, pidfd: int) -> None:
 
 
 def told(keepers: Keepers) -> list[dict[str, Any]]:
-    """The newest of the kept commands, those that run and those that have ended, in the order in which they began."""
+    """The kept commands, those that run and those that have ended, in the order in which they began."""
     now = time.monotonic()
     return [
         {
@@ -142,5 +156,5 @@ def told(keepers: Keepers) -> list[dict[str, Any]]:
             "seconds": each.seconds if each.status is not None else now - each.began,
             "status": each.status,
         }
-        for each in [*keepers.kept.values()][-_MOST_TOLD:]
+        for each in keepers.kept.values()
     ]

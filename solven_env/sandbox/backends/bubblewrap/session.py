@@ -13,6 +13,7 @@ from typing import Any
 from solven_env.errors import SandboxError
 from solven_env.sandbox import runtime, wire
 from solven_env.sandbox.backends.bubblewrap import control
+from solven_env.sandbox.kept import StartedProcess
 from solven_env.sandbox.launch_plan import LaunchPlan, encode_plan
 from solven_env.sandbox.limits import Reached, reached, time_limit
 from solven_env.sandbox.request import Ended, Request, encode_request
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 _TRIES = 20
 _KILLED = 137
 _TIMED_OUT = 124
-_LONGEST_SHOWN = 200
-"""Characters of a command that are told in a list of those that run."""
+_LONGEST_SHOWN = 120
+"""Characters of a command that are told in a list: 96 commands, of 4 bytes a character, fit into one packet."""
 _HOLDER = "solven_env.sandbox.backends.bubblewrap.holder.main"
 
 
@@ -194,14 +195,13 @@ def reach_files(
 
 def start_kept(
     plan: LaunchPlan, request: Request, kept: KeptOutput, runtime_dir: str, progress: Callable[[str], None]
-) -> str:
-    """Start a command that outlives its caller; its name in the session. Errors as of `start`."""
+) -> StartedProcess:
+    """Start a command that outlives its caller. Errors as of `start`."""
     shown = request.shell if request.shell is not None else " ".join(request.argv)
     process = kept._asdict() | {"shown": shown[:_LONGEST_SHOWN]}
     told = document(plan, request) | {"process": process}
     connection, answer = _asked(plan.session, runtime_dir, "start", told, progress)
-    connection.close()
-    return str(answer["id"])
+    return StartedProcess(str(answer["id"]), connection)
 
 
 def publish(

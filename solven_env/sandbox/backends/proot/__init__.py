@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from solven_env.sandbox.backends.protocol import BackendQuestion
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.file_access import FileAccess
-    from solven_env.sandbox.kept import KeptOutput, Told
+    from solven_env.sandbox.kept import KeptOutput, StartedProcess, Told
     from solven_env.sandbox.launch_plan import LaunchPlan, Mount
     from solven_env.sandbox.request import Ended, Request
     from solven_env.sandbox.runtime import SessionState
@@ -108,7 +108,7 @@ def start(
     *,
     runtime_dir: str,  # noqa: ARG001
     progress: Callable[[str], None] = lambda _: None,  # noqa: ARG001
-) -> str:
+) -> StartedProcess:
     """UsageError: it has no sessions."""
     from solven_env.errors import UsageError
 
