@@ -43,6 +43,7 @@ COMMANDS = {
     "du": "Measure the disk that threads take on this host.",
     "gc": "Collect builds, layers and generations that nobody needs.",
     "layer": "Show, reset or promote what a thread has over its packages.",
+    "mcp": "Serve a thread's sandbox to MCP clients.",
     "doctor": "Find what is wrong with this host, a profile or a thread.",
     "docs": "Print a page of the documentation.",
 }
