@@ -26,6 +26,7 @@ ELSEWHERE = {
     # A command of a thread runs in a world, which these files make.
     "run/test_orphans.py": "cli/orphans.py",
     "run/test_shell.py": "cli/shell.py",
+    "run/test_detached.py": "cli/ps.py cli/kill.py cli/logs.py",
     "run/test_sessions.py": "cli/stop.py threads/sessions.py",
     "run/test_beginning.py": "threads/noting.py",
     "threads/test_collecting.py": "packages/garbage.py",

@@ -36,6 +36,9 @@ COMMANDS = {
     "recover": "Put back what an apply kept of a path.",
     "run": "Run a command in a thread's sandbox.",
     "shell": "Open a login shell in a thread's sandbox.",
+    "ps": "List the processes of a thread's session.",
+    "logs": "Print what a process of a thread's session has printed.",
+    "kill": "End a process of a thread's session.",
     "stop": "End a thread's session with all its commands.",
     "status": "Show where a workspace differs from what was applied.",
     "delete": "Delete threads: records, layers and workspaces.",
@@ -114,7 +117,7 @@ def _with_words(name: str, words: Mapping[str, Callable[..., None]], command: An
 def _print_as_json(error: UsageError) -> None:
     """Print the document of `--format json` for words that could not be read."""
     words = sys.argv[1:]
-    if words[:1] == ["run"] and "--explain" not in words:  # it reports nothing: --format is the command's own
+    if words[:1] == ["run"] and not {"--explain", "--detach"} & {*words}:  # it reports nothing
         return
     for form in StreamFormat:
         if f"--format={form}" in words or ("--format", form) in pairwise(words):

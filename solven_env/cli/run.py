@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from solven_env.sandbox.request import Request
 
 NOT_STARTED = 125
+_KEPT = 600.0
+"""Seconds for which the session stays after a process, and with it what the process has printed."""
 
 TimeoutOption = Annotated[
     float | None, typer.Option("--timeout", metavar="SECONDS", help="End the command after this time, with 124.")
@@ -63,6 +65,9 @@ def command(
     backend: BackendOption = None,
     keep_alive: KeepAliveOption = 0.0,
     storage: StorageOption = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Print the id of a process that goes on by itself, and do not wait.")
+    ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say what would be started, and start nothing.")] = False,
     chosen: FormatOption = Format.TEXT,
 ) -> None:
@@ -74,12 +79,17 @@ def command(
     executed, 127 when it is not found; 125 when the sandbox could not start. A limit that was reached is named on
     standard error.
 
+    With --detach the command outlives this one, until it ends, is killed or the session stops: ps lists such processes,
+    logs prints what they print, and kill ends one. The session then stays for 600 seconds after it, unless --keep-alive
+    says otherwise.
+
     \b
     Examples:
       solven-env run thread-42 -- python /script.py
       solven-env run thread-42 --shell 'echo $PATH' --timeout 10
       solven-env run thread-42 --network internet -- uv add httpx
       solven-env run thread-42 --keep-alive 60 -- touch /tmp/kept
+      solven-env run thread-42 --detach -- python -m http.server 8000
       solven-env run thread-42 --explain -- python /script.py
     """
     from solven_env.sandbox.request import Request
@@ -87,8 +97,12 @@ def command(
     request = Request(argv or (), shell, cwd, {}, network, backend, timeout, keep_alive, streams=(0, 1, 2))
     if explain:
         _tell(thread, request, env, storage=storage, chosen=chosen)
+    elif detach:
+        _detach(thread, request, env, storage=storage, chosen=chosen)
     elif chosen is Format.JSON:
-        raise typer.BadParameter("only --explain reports; what runs prints what it prints", param_hint="--format")
+        raise typer.BadParameter(
+            "only --explain and --detach report; what runs prints what it prints", param_hint="--format"
+        )
     else:
         run(thread, request, env, storage=storage)
 
@@ -207,6 +221,30 @@ def _tell(thread: str, request: Request, env: Iterable[str] | None, *, storage: 
     else:
         for line in explanation.text(told):
             tell(line, hang=explanation.MARGIN + 2)
+
+
+def _detach(thread: str, request: Request, env: Iterable[str] | None, *, storage: str | None, chosen: Format) -> None:
+    """Start what is requested as a process that outlives us, and print its id."""
+    from solven_env.cli import progress
+    from solven_env.cli.errors import exit_codes
+    from solven_env.cli.output import errors_told, print_json, say
+    from solven_env.programs.core import Core
+    from solven_env.report import document
+    from solven_env.sandbox.backends import BACKENDS
+    from solven_env.sandbox.kept import KeptOutput
+    from solven_env.sandbox.request import check
+    from solven_env.system.effects import drive
+
+    told = errors_told("run", thread, chosen, storage=storage, all_but_usage=NOT_STARTED)
+    with exit_codes(NOT_STARTED), told, progress.shown() as shown:
+        keep_alive = request.keep_alive or _KEPT
+        asked = request._replace(env=_variables(env or ()), keep_alive=keep_alive, streams=(None, None, None))
+        core = Core(thread, storage, None, None, keep_alive)
+        process = drive(core.start_requested(check(asked, BACKENDS), KeptOutput(), shown))
+    if chosen is Format.JSON:
+        print_json(document("run", [{"thread": thread, "error": None, "process": process.name}]))
+    else:
+        say(process.name)
 
 
 def _variables(given: Iterable[str]) -> dict[str, str]:

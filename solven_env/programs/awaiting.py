@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self, TypeVar
 
-    from solven_env.programs.blocking import Listed, Matches, Names
+    from solven_env.programs.blocking import Chunks, Listed, Matches, Names
     from solven_env.programs.result import Chunk, FileInfo, ProcessInfo, Result
     from solven_env.reconcile.model import OnConflict
 
@@ -139,6 +139,10 @@ class AsyncProcess:
     async def resize(self, rows: int, columns: int) -> None:
         """See `Process.resize`."""
         await on_loop(self._core.resize(rows, columns))
+
+    async def kept(self) -> Chunks:
+        """See `Process.kept`."""
+        return await on_loop(self._core.kept())
 
     async def __aiter__(self) -> AsyncIterator[Chunk]:
         """See `Process.__iter__`."""

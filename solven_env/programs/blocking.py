@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Listed: TypeAlias = list[FileInfo]
     Names: TypeAlias = list[str]
     Matches: TypeAlias = list[Match]
+    Chunks: TypeAlias = list[Chunk]
 
 
 class Files:
@@ -150,6 +151,10 @@ class Process:
     def resize(self, rows: int, columns: int) -> None:
         """Give its terminal another size."""
         drive(self._core.resize(rows, columns))
+
+    def kept(self) -> Chunks:
+        """The output that is kept now, without waiting for more; iterating goes on where it was."""
+        return drive(self._core.kept())
 
     def __iter__(self) -> Iterator[Chunk]:
         """Iterate over its output as it comes, until it ends: first what is kept of what was printed before."""

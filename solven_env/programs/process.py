@@ -29,14 +29,17 @@ if TYPE_CHECKING:
 _ALL = 1 << 62
 """More bytes than any output has: nothing follows them."""
 _PIECE = 32 << 10
+_MOST = 160 << 20
+"""Bytes that are taken at once: more than a keeper has of both streams."""
 _NAMES: dict[int, Literal["stdout", "stderr"]] = {1: "stdout", 2: "stderr"}
 
 
 class _Answer(NamedTuple):
-    """Pieces of output with their stream and their offset; how the process has ended, if that was all."""
+    """Pieces of output with their stream and their offset; how the process has ended, if they are all (`is_all`)."""
 
     pieces: list[tuple[int, int, bytes]]
     ended: dict[str, Any] | None
+    is_all: bool
 
 
 class ProcessCore:
@@ -71,18 +74,41 @@ class ProcessCore:
     async def _gather(self, ended: dict[str, Any]) -> Result:
         """The result of a process that has ended, with the output that is kept."""
         kept: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
-        seen, is_cut, is_all = {1: 0, 2: 0}, False, False
-        while not is_all:
-            answer = await self._read(seen, now=True)
-            for number, offset, data in answer.pieces:
-                is_cut |= offset > seen[number]
-                kept[number] += data
-                seen[number] = offset + len(data)
-            is_all = answer.ended is not None
+        is_cut = False
+        for number, _, data, skipped in await self._kept():
+            is_cut |= skipped > 0
+            kept[number] += data
         limits = tuple(Reached(**each) for each in ended.get("limits", ()))
         timed_out = any(each.limit in ("timeout", "wall_time") for each in limits)
         seconds = float(ended.get("seconds", time.monotonic() - self.began))
         return Result(_status(ended), bytes(kept[1]), bytes(kept[2]), is_cut, timed_out, limits, seconds)
+
+    async def kept(self) -> list[Chunk]:
+        """See `Process.kept`."""
+        decoders = {number: codecs.getincrementaldecoder("utf-8")("replace") for number in _NAMES}
+        return [
+            Chunk(_NAMES[number], data, decoders[number].decode(data), skipped)
+            for number, _, data, skipped in await self._kept()
+        ]
+
+    async def _kept(self) -> list[tuple[int, int, bytes, int]]:
+        """The stream, the offset and the bytes of what is kept now, and how many before them are not.
+
+        A process that prints faster than it is read outruns its reader: what it has overwritten meanwhile is the end.
+        """
+        found: list[tuple[int, int, bytes, int]] = []
+        seen, size = {1: 0, 2: 0}, 0
+        while size < _MOST:
+            answer = await self._read(seen, now=True)
+            for number, offset, data in answer.pieces:
+                if seen[number] and offset > seen[number]:
+                    return found
+                found.append((number, offset, data, offset - seen[number]))
+                seen[number] = offset + len(data)
+                size += len(data)
+            if answer.is_all:
+                break
+        return found
 
     async def chunks(self) -> list[Chunk]:
         """Output since the last call, as soon as there is some; none at the end."""
@@ -129,14 +155,14 @@ class ProcessCore:
         answer = await self._ask({"do": "read", "seen": seen, "now": now}, deadline)
         try:
             pieces = [(int(number), int(offset), bytes(data)) for number, offset, data in answer["chunks"]]
-            ended = answer["ended"]
+            ended, is_all = answer["ended"], bool(answer["all"])
         except (KeyError, TypeError, ValueError) as error:
             raise _strange() from error
         if any(number not in _NAMES or offset < seen[number] for number, offset, _ in pieces):
             raise _strange()
         if ended is not None and not isinstance(ended, dict):
             raise _strange()
-        return _Answer(pieces, ended)
+        return _Answer(pieces, ended, is_all)
 
     async def _ask(self, asked: dict[str, Any], deadline: float | None = None) -> dict[str, Any]:
         connection = self._free.pop() if self._free else await self._attach()
