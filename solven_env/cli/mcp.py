@@ -76,9 +76,9 @@ def command(
     wire = standard_streams.claim() if http is None else None
     with exit_codes():
         serve = _prepared(wire, profile, thread, http, storage)
-    if wire is not None:
-        orphans.end_with_parent()
-    number = serve()
+        if wire is not None:
+            orphans.end_with_parent()
+        number = serve()
     if number:
         sys.exit(130 if number == signal.SIGINT else 128 + number)
 
@@ -103,7 +103,8 @@ def _prepared(
     except ImportError as error:
         fix = f"Install it: {_EXTRA}"
         raise PlatformError(f"the MCP SDK is not installed, or not version 2 ({error})", fix=fix) from error
-    token = _token() if http is not None else ""
+    given = os.environ.pop(_TOKEN, "")  # no child gets it
+    token = _token(given) if http is not None else ""
     listener = mcp_serving.listening(http) if http is not None else None
     is_new = thread is None
     name = thread or f"mcp-{secrets.token_hex(6)}"
@@ -116,7 +117,7 @@ def _prepared(
         note(f"solven-env: the thread is {name}. To come back to it, start with --thread {name}.")
     if listener is not None:
         note(f"solven-env: http://127.0.0.1:{listener.getsockname()[1]}/mcp")
-        if not os.environ.get(_TOKEN):
+        if not given:
             note(f"solven-env: Authorization: Bearer {token}")
     gc.enable()  # this process lives on (`__main__`)
 
@@ -137,13 +138,12 @@ def _prepared(
     return serve
 
 
-def _token() -> str:
+def _token(token: str) -> str:
     """The caller's token, or a new one; UsageError for one that is easily guessed or no header can have."""
     import secrets
 
     from solven_env.errors import UsageError
 
-    token = os.environ.get(_TOKEN)
     if not token:
         return secrets.token_urlsafe(32)
     if len(token) < _SHORTEST or not token.isascii() or not token.isprintable() or " " in token:

@@ -21,6 +21,8 @@ from solven_env.errors import FileError, FileTooLargeError, SolvenError, UsageEr
 from solven_env.profile.mounts import SYSTEM
 from solven_env.programs.awaiting import AsyncSandbox
 from solven_env.programs.blocking import Sandbox
+from solven_env.sandbox import backends
+from solven_env.threads.thread import Thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -51,8 +53,8 @@ _OF_THE_SYSTEM = frozenset({".venv", "node_modules", *(each.target[1:] for each 
 _INSTRUCTIONS = """\
 An isolated Linux workspace, the thread {thread}. Its root directory / is the workspace: files there stay from one \
 command to the next, and are what you work on. Commands and relative paths start in the profile's working directory, \
-mostly /. /tmp is shared by commands and goes with the session. Each command ends with all processes that it started. \
-Read, write, edit, list and grep see the same files as commands do."""
+mostly /. /tmp is shared by commands and goes with the session. Read, write, edit, list and grep see the same files as \
+commands do."""
 
 _Path = Annotated[str, Field(max_length=4_096, description="Absolute, or relative to the working directory.")]
 
@@ -73,6 +75,10 @@ class SolvenServer(MCPServer):
             Sandbox.connect(thread, storage=storage)
         else:
             Sandbox.create(profile, thread, storage=storage)
+        backend = backends.find(Thread.find(thread, storage).applied().settings["backend"])
+        if not backend.HAS_SESSIONS:
+            fix = "Let the profile ask for bubblewrap."
+            raise UsageError(f"the backend {backend.NAME} has no session, whose commands and files are served", fix=fix)
         super().__init__(
             "solven-env",
             version=__version__,
@@ -147,8 +153,8 @@ class _Tools:
     ) -> CallToolResult:
         """Run a command in the workspace by bash, as a login shell, and return its output and exit status.
 
-        Standard output and standard error come together, in their order. Standard input is empty. The command ends
-        with all processes that it started: nothing goes on in the background. Cancelling the call ends the command.
+        Standard output and standard error come together, in their order. Standard input is empty. What the command
+        started ends with it; where the profile allows it, what was detached (setsid) goes on.
         """
         async with self._commands:
             sandbox = await self._connected()

@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import signal
 import socket
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
@@ -15,7 +15,7 @@ from mcp.server.stdio import stdio_server
 
 from solven_env.doors.mcp import MOST_TEXT
 from solven_env.doors.standard_streams import Lines, Writer
-from solven_env.errors import UsageError
+from solven_env.errors import SolvenError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -158,6 +158,16 @@ def _until_signal(serve: Callable[[anyio.CancelScope], Coroutine[Any, Any, None]
                     loop.add_signal_handler(number, end, number)
             await serve(scope)
 
-    with suppress(KeyboardInterrupt):
+    try:
         asyncio.run(main())
+    except BaseExceptionGroup as errors:  # of the SDK's groups of tasks
+        raise _first(errors) from None
     return came[0] if came else 0
+
+
+def _first(error: BaseException) -> BaseException:
+    """An error of ours in a group of errors, else the first of them."""
+    if isinstance(error, BaseExceptionGroup):
+        ours = error.subgroup(SolvenError)
+        return _first((ours or error).exceptions[0])
+    return error

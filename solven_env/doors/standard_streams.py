@@ -11,6 +11,7 @@ import select
 import sys
 from typing import TYPE_CHECKING
 
+from solven_env.errors import UsageError
 from solven_env.programs.on_loop import on_loop
 from solven_env.system.effects import Ready
 
@@ -48,12 +49,17 @@ class Lines:
         return self
 
     async def __anext__(self) -> str:
-        """The next line. A last one without its end is none: who wrote it has ended."""
+        """The next line; UsageError for one of more than 64 MiB.
+
+        A last one without its end is none: who wrote it has ended.
+        """
         searched = 0
         while (end := self._rest.find(b"\n", searched)) < 0:
             searched = len(self._rest)
             piece = await on_loop(_read(self._descriptor))
-            if not piece or searched > _LONGEST:
+            if searched > _LONGEST:
+                raise UsageError(f"the client sends a line of more than {_LONGEST:,} bytes")
+            if not piece:
                 raise StopAsyncIteration
             self._rest += piece
         line = bytes(self._rest[: end + 1])

@@ -23,6 +23,7 @@ from mcp_types import CallToolResult, ImageContent, TextContent
 
 import solven_env
 from solven_env.doors.mcp import SolvenServer
+from solven_env.errors import UsageError
 from tests.conformance import examples
 from tests.doors.test_images import GIF, JPEG, PNG, WEBP
 from tests.profiles import write_profile
@@ -228,6 +229,19 @@ class TestTools:
             assert await anyio.to_thread.run_sync(ended, host, b"61.1")
         assert kept[0].startswith("kept\n")
 
+    async def test_a_thread_that_was_deleted_is_told(self, host: World, plain: Path) -> None:
+        async with Client(SolvenServer("gone", profile=plain, storage=host.storage)) as client:
+            assert not (await client.call_tool("list")).is_error
+            await anyio.to_thread.run_sync(lambda: solven_env.delete("gone", storage=host.storage))
+            for tool, arguments in (("run", {"command": "true"}), ("list", {}), ("status", {})):
+                result = await client.call_tool(tool, arguments)
+                assert (result.is_error, "never applied" in told(result)) == (True, True), told(result)
+
+    async def test_a_thread_under_proot_is_refused(self, host: World) -> None:
+        profile = write_profile(host.base / "proot.yaml", {}, env={"HOME": "/"}, sandbox={"backend": "proot"})
+        with pytest.raises(UsageError, match="the backend proot has no session"):
+            SolvenServer("proot", profile=profile, storage=host.storage)
+
     async def test_a_session_that_was_stopped_begins_again(self, client: Client, tools: solven_env.Sandbox) -> None:
         await client.call_tool("run", {"command": "touch /tmp/mine"})
         await anyio.to_thread.run_sync(tools.stop)
@@ -310,7 +324,7 @@ class TestStandardStreams:
             assert json.loads(line)["jsonrpc"] == "2.0"
         assert "forged" not in rest
 
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_a_signal_ends_the_command_first(self, host: World, plain: Path, number: int) -> None:
         with serving(host, words(plain, host, "--profile", str(plain))) as server:
             server.ask("initialize", INITIALIZE)
@@ -333,6 +347,27 @@ class TestStandardStreams:
             server.process.stdin.close()  # type: ignore[union-attr]
             assert server.process.wait(10) == (-9 if is_killed else 0)
             assert ended(host, b"61.4")
+
+    def test_a_client_that_is_killed_ends_its_commands_though_another_holds_its_end(
+        self, host: World, plain: Path
+    ) -> None:
+        """The test is that other one: it holds both ends, and starts the server by a process that it kills."""
+        start = "import subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:]])"
+        with serving(host, ["-c", start, *words(plain, host, "--profile", str(plain))]) as server:
+            server.ask("initialize", INITIALIZE)
+            server.start("run", {"command": "sleep 61.8"})
+            assert server.has_begun(b"61.8")
+            server.process.kill()
+            assert ended(host, b"61.8")
+
+    def test_a_line_without_end_is_refused_in_words(self, host: World, plain: Path) -> None:
+        with serving(host, words(plain, host, "--profile", str(plain))) as server:
+            with suppress(BrokenPipeError):
+                for _ in range(80):
+                    server.send(b"x" * (1 << 20))
+            assert server.process.wait(20) == 2
+            assert server.told().startswith("error: the client sends a line of more than 67,108,864 bytes.\n")
+            assert "Traceback" not in server.told()
 
     def test_a_client_that_does_not_read_stops_nobody_else(self, host: World, plain: Path) -> None:
         with serving(host, words(plain, host, "--profile", str(plain))) as server:
