@@ -61,6 +61,12 @@ class UsageError(SolvenError):
     page = "cli"
 
 
+class WorkingDirectoryError(UsageError):
+    """The directory in which a command shall start is not there, is none, or lets the command not in."""
+
+    page = "running"
+
+
 class UnknownStorageError(UsageError):
     """This host's configuration has no storage of the name that was given."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Literal
 
 from solven_env import api
@@ -32,6 +34,19 @@ async def _call(call: Callable[[], _T]) -> _T:
         return value
 
     return await on_loop(work())
+
+
+def _noted(callback: Callable[[str], Any] | None, called: deque[Awaitable[object]]) -> Callable[[str], None] | None:
+    """The same callback; what it gives to be awaited is noted in `called`."""
+    if not callable(callback):
+        return callback
+
+    def call(text: str) -> None:
+        value = callback(text)
+        if isinstance(value, Awaitable):
+            called.append(value)
+
+    return call
 
 
 class AsyncFiles:
@@ -221,7 +236,10 @@ class AsyncSandbox:
         network: str | None = None,
         check: bool = False,
     ) -> Result:
-        """Run a command to its end; see `Sandbox.run`."""
+        """Run a command to its end; see `Sandbox.run`. Callbacks may be coroutine functions: each is awaited in turn,
+        and no more output is read meanwhile.
+        """
+        called: deque[Awaitable[object]] = deque()
         return await on_loop(
             self._core.run(
                 command,
@@ -232,11 +250,12 @@ class AsyncSandbox:
                 max_output=max_output,
                 keep=keep,
                 merge=merge,
-                on_stdout=on_stdout,
-                on_stderr=on_stderr,
+                on_stdout=_noted(on_stdout, called),
+                on_stderr=_noted(on_stderr, called),
                 network=network,
                 check=check,
-            )
+            ),
+            called,
         )
 
     async def start(

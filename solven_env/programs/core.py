@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from solven_env.errors import CommandError, UsageError
@@ -10,6 +12,7 @@ from solven_env.programs.process import ProcessCore
 from solven_env.programs.result import Result
 from solven_env.run import execute
 from solven_env.sandbox.backends import BACKENDS
+from solven_env.sandbox.backends import find as find_backend
 from solven_env.sandbox.capture import Capture
 from solven_env.sandbox.kept import KeptOutput
 from solven_env.sandbox.request import Request, check
@@ -17,7 +20,7 @@ from solven_env.system.effects import Blocking, Ready
 from solven_env.threads.thread import Thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import Literal
 
@@ -43,15 +46,17 @@ class Core:
         """Nothing is looked at, and nothing started."""
         self.thread = thread
         self.storage = storage
-        self.env = dict(env or {})
+        self.env = dict(_variables(env))
         self.cwd = cwd
         self.keep_alive = keep_alive
         self.processes = processes
         self.commands = execute.Commands(thread, storage)
 
     async def find(self) -> None:
-        """NeverAppliedError for a thread that was never applied."""
-        await Blocking(lambda: Thread.find(self.thread, self.storage).applied())
+        """NeverAppliedError for a thread that was never applied. Where the backend has no session, none is kept."""
+        record = await Blocking(lambda: Thread.find(self.thread, self.storage).applied())
+        if not find_backend(record.settings["backend"]).HAS_SESSIONS:
+            self.keep_alive = 0.0
 
     async def run(
         self,
@@ -73,6 +78,11 @@ class Core:
         began = time.monotonic()
         if keep not in ("head", "tail"):
             raise UsageError(f"keep: {keep!r} is neither head nor tail")
+        for name, callback in (("on_stdout", on_stdout), ("on_stderr", on_stderr)):
+            if callback is not None and not callable(callback):
+                raise UsageError(f"{name}: a function is needed, not {type(callback).__name__}")
+        if merge and on_stderr is not None:
+            raise UsageError("on_stderr: with merge all output is standard output's", fix="Pass it as on_stdout.")
         stdout = Capture(most(max_output), keep, on_stdout)
         stderr = stdout if merge else Capture(max_output, keep, on_stderr)
         request = self.request(command, cwd, env, timeout, network, (_source(stdin), stdout, stderr))
@@ -91,6 +101,7 @@ class Core:
             time.monotonic() - began,
         )
         if check and result.exit_code:
+            await Ready({}, 0)  # callbacks are awaited first
             raise CommandError(result)
         return result
 
@@ -160,7 +171,7 @@ class Core:
             () if isinstance(command, str) else command,
             command if isinstance(command, str) else None,
             self.cwd if cwd is None else cwd,
-            {**self.env, **(env or {})},
+            {**self.env, **_variables(env)},
             network,
             timeout=timeout,
             keep_alive=self.keep_alive,
@@ -177,9 +188,22 @@ def most(max_output: int) -> int:
     return max_output
 
 
+def _variables(env: Mapping[str, str] | None) -> Mapping[str, str]:
+    if env is None:
+        return {}
+    if not isinstance(env, Mapping):
+        raise UsageError(f"env: a mapping of names to values is needed, not {type(env).__name__}", fix="Pass a dict.")
+    return env
+
+
 def _source(stdin: str | bytes | int | None) -> int | bytes | None:
     if isinstance(stdin, bool) or not (stdin is None or isinstance(stdin, str | bytes | int)):
         raise UsageError(f"stdin: text, bytes or a descriptor is needed, not {type(stdin).__name__}")
+    if isinstance(stdin, int):
+        try:
+            os.fstat(stdin)
+        except (OSError, OverflowError):
+            raise UsageError(f"stdin: {stdin} is no open descriptor") from None
     if not isinstance(stdin, str):
         return stdin
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+from collections import deque
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,10 +14,13 @@ from solven_env.system import at_once
 from solven_env.system.effects import Blocking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
+    from collections.abc import Awaitable, Callable
+    from typing import Any, TypeAlias
 
     from solven_env.system.effects import Ready, Work
+
+    Awaited: TypeAlias = deque[Awaitable[object]]
+    """Callbacks that were called, and are to be awaited."""
 
 _T = TypeVar("_T")
 
@@ -24,14 +29,18 @@ _CALLS = ThreadPoolExecutor(8, "solven-env")
 needed first."""
 
 
-async def on_loop(work: Work[_T]) -> _T:
+async def on_loop(work: Work[_T], called: Awaited | None = None) -> _T:
     """Run a coroutine to its end on the running loop; its value.
 
     Cancelled while it waits, it ends what it has started, waits for that, and is cancelled then. Cancelled during a
     call, it learns of it at its next wait, so that nothing that the call has begun is lost; the call itself is told
     (`at_once.interruption`). It learns of it once: anyio cancels again at every wait, and those after the first belong
     to the end.
+
+    Before each wait the callbacks of the caller's in `called` are awaited, in order. Nothing is read meanwhile, and
+    what one raises is raised at the wait.
     """
+    called = deque() if called is None else called
     waits = _Epoll()
     cancelled: asyncio.CancelledError | None = None
     is_ending = False
@@ -39,6 +48,8 @@ async def on_loop(work: Work[_T]) -> _T:
         effect = work.send(None)
         while True:
             try:
+                while called and not is_ending:
+                    await called.popleft()
                 if isinstance(effect, Blocking):
                     value, later = await _called(effect.call, is_told=not is_ending)
                     cancelled = cancelled or later
@@ -55,8 +66,13 @@ async def on_loop(work: Work[_T]) -> _T:
     except StopIteration as end:
         if cancelled is not None:
             raise cancelled from None
+        while called:
+            await called.popleft()
         return end.value  # type: ignore[no-any-return]
     finally:
+        for each in called:
+            if isinstance(each, Coroutine):
+                each.close()
         waits.close()
 
 

@@ -101,6 +101,7 @@ def check(request: Request, backends: Collection[str]) -> Request:
 
     `backends` are the names of those that there are.
     """
+    from collections.abc import Mapping, Sequence
     from math import inf
 
     from solven_env.system.networks import NETWORKS
@@ -109,10 +110,17 @@ def check(request: Request, backends: Collection[str]) -> Request:
         raise UsageError(f"{field}: {what}", fix=fix)
 
     def is_number(value: object) -> bool:
-        return isinstance(value, int | float)
+        return isinstance(value, int | float) and not isinstance(value, bool)
 
     if isinstance(request.command, str):
         refuse("command", "a sequence of words is needed, not text", "Pass a list, or the text as shell=….")
+    if not isinstance(request.command, Sequence) or isinstance(request.command, bytes | bytearray | memoryview):
+        refuse("command", f"a sequence of words is needed, not {type(request.command).__name__}", "Pass a list.")
+    if not isinstance(request.env, Mapping):
+        refuse("env", f"a mapping of names to values is needed, not {type(request.env).__name__}", "Pass a dict.")
+    for name, stream in zip(("stdin", "stdout", "stderr"), request.streams, strict=True):
+        if isinstance(stream, bool | float | str) or (isinstance(stream, int) and stream < 0):
+            refuse(name, f"a descriptor is needed, not {stream!r}")
     if (request.shell is None) == (not request.command):
         refuse("command", "give either a command or --shell TEXT")
     texts = {"command": request.argv, "cwd": (request.directory,), "env": (*request.env.keys(), *request.env.values())}

@@ -20,7 +20,7 @@ import marshal
 import os
 import struct
 
-from solven_env.errors import SandboxError, UsageError
+from solven_env.errors import SandboxError, UsageError, WorkingDirectoryError
 from solven_env.system.blocks import holding, suppress
 from solven_env.system.plain import Socket, socket
 from solven_env.typed import TYPE_CHECKING, NamedTuple
@@ -188,10 +188,15 @@ def send_failure(connection: Socket, error: SolvenError) -> None:
 def encode_error(error: SolvenError) -> dict[str, Any]:
     """An error as plain data; `failure` is the way back."""
     told = {"message": error.message, "fix": error.fix, "location": error.location}
-    return told | {"is_usage": isinstance(error, UsageError)}
+    return told | {
+        "is_usage": isinstance(error, UsageError),
+        "is_directory": isinstance(error, WorkingDirectoryError),
+    }
 
 
 def failure(message: dict[str, Any]) -> SolvenError:
-    """The error of a `failed` message: UsageError, or SandboxError for every other kind."""
-    kind = UsageError if message.get("is_usage") else SandboxError  # a holder of an earlier release does not say it
+    """The error of a `failed` message: WorkingDirectoryError, another UsageError, or SandboxError for other kinds."""
+    kind: type[SolvenError] = UsageError if message.get("is_usage") else SandboxError
+    if message.get("is_directory"):  # a holder of an earlier release says neither
+        kind = WorkingDirectoryError
     return kind(message["message"], fix=message["fix"], location=message["location"])

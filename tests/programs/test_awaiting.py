@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import os
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 import solven_env
+from solven_env.errors import CommandError
+from solven_env.programs import blocking
+from solven_env.programs.awaiting import AsyncFiles, AsyncProcess, AsyncSandbox
 from tests.sandbox.running import survivors
 
 if TYPE_CHECKING:
@@ -49,3 +54,76 @@ def test_one_that_is_cancelled_at_every_wait_has_ended_with_its_command(bare: Wo
                 assert survivors(bare.base.name) == idle
 
     asyncio.run(program())
+
+
+def test_callbacks_may_be_coroutines_and_fail(bare: World) -> None:
+    async def program() -> None:
+        async with await solven_env.AsyncSandbox.connect("t1", storage=bare.storage) as sandbox:
+            said: list[str] = []
+
+            async def tell(text: str) -> None:
+                await asyncio.sleep(0.01)
+                said.append(text)
+
+            with pytest.raises(CommandError):
+                await sandbox.run("echo a; sleep 0.1; printf '\\303'; exit 3", on_stdout=tell, check=True)
+            assert "".join(said) == "a\n\N{REPLACEMENT CHARACTER}"
+
+            async def fail(_: str) -> None:
+                raise ZeroDivisionError
+
+            with pytest.raises(ZeroDivisionError):
+                await sandbox.run("echo; sleep 600", on_stderr=tell, on_stdout=fail)
+
+            async def wait(_: str) -> None:
+                await asyncio.sleep(600)
+
+            task = asyncio.create_task(sandbox.run("echo; sleep 600", on_stdout=wait))
+            await asyncio.sleep(0.2)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert (await sandbox.run("pgrep sleep; true")).stdout == ""
+
+    asyncio.run(program())
+    assert survivors(bare.base.name) == []
+
+
+def test_both_faces_have_the_same_signatures() -> None:
+    for one, other in (
+        (blocking.Sandbox, AsyncSandbox),
+        (blocking.Process, AsyncProcess),
+        (blocking.Files, AsyncFiles),
+    ):
+        for name, method in inspect.getmembers(one, callable):
+            if not name.startswith("_"):
+                asked = inspect.signature(method).parameters
+                given = inspect.signature(getattr(other, name)).parameters
+                assert [(each.name, each.kind, each.default) for each in asked.values()] == [
+                    (each.name, each.kind, each.default) for each in given.values()
+                ], name
+
+
+def test_hundreds_leave_nothing_and_none_has_a_thread(bare: World) -> None:
+    """SOLVEN_ENV_MANY says how many in a row; 1,000 where nobody waits for the suite."""
+
+    async def program() -> None:
+        async with await solven_env.AsyncSandbox.connect("t1", storage=bare.storage) as sandbox:
+            await asyncio.gather(*(sandbox.run(["true"]) for _ in range(64)))
+            assert threading.active_count() < 12
+            before, processes = len(os.listdir("/proc/self/fd")), len(survivors(bare.base.name))
+            for _ in range(int(os.environ.get("SOLVEN_ENV_MANY", "30"))):
+                assert (await sandbox.run(["true"])).exit_code == 0
+            assert (len(os.listdir("/proc/self/fd")), len(survivors(bare.base.name))) == (before, processes)
+
+    asyncio.run(program())
+
+
+def test_the_blocking_face_works_inside_a_loop_and_from_threads(bare: World) -> None:
+    async def program() -> list[str]:
+        with solven_env.Sandbox.connect("t1", storage=bare.storage) as sandbox:
+            assert sandbox.run(["echo", "in"]).stdout == "in\n"
+            calls = (asyncio.to_thread(sandbox.run, ["echo", str(number)]) for number in range(8))
+            return [each.stdout for each in await asyncio.gather(*calls)]
+
+    assert asyncio.run(program()) == [f"{number}\n" for number in range(8)]

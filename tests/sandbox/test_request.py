@@ -61,6 +61,18 @@ WRONG: tuple[tuple[dict[str, Any], str], ...] = (
     ({"backend": "x"}, "backend: unknown backend x; use bubblewrap or toy."),
     ({"timeout": 0}, "timeout: a number of seconds above 0 is needed. Leave it out for none."),
     ({"timeout": "1"}, "timeout: a number of seconds above 0 is needed. Leave it out for none."),
+    ({"timeout": True}, "timeout: a number of seconds above 0 is needed. Leave it out for none."),
+    ({"timeout": float("nan")}, "timeout: a number of seconds above 0 is needed. Leave it out for none."),
+    ({"keep_alive": False}, "keep_alive: a number of seconds is needed, 0 or more. Leave --keep-alive out for 0."),
+    ({"command": b"true"}, "command: a sequence of words is needed, not bytes. Pass a list."),
+    ({"command": {"true"}}, "command: a sequence of words is needed, not set. Pass a list."),
+    ({"command": None}, "command: a sequence of words is needed, not NoneType. Pass a list."),
+    ({"command": 1.5}, "command: a sequence of words is needed, not float. Pass a list."),
+    ({"env": ["A=1"]}, "env: a mapping of names to values is needed, not list. Pass a dict."),
+    ({"cwd": False}, "cwd: text is needed, not bool. Pass str."),
+    ({"streams": (True, 1, 2)}, "stdin: a descriptor is needed, not True."),
+    ({"streams": (None, -1, 2)}, "stdout: a descriptor is needed, not -1."),
+    ({"streams": (None, 1, 2.0)}, "stderr: a descriptor is needed, not 2.0."),
     ({"keep_alive": -1}, "keep_alive: a number of seconds is needed, 0 or more. Leave --keep-alive out for 0."),
 )
 

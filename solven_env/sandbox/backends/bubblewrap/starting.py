@@ -6,7 +6,7 @@ import errno
 import os
 import resource
 
-from solven_env.errors import SolvenError, UsageError
+from solven_env.errors import SolvenError, WorkingDirectoryError
 from solven_env.sandbox import cgroups, limits, signals
 from solven_env.sandbox.backends.bubblewrap import bwrap
 from solven_env.sandbox.backends.bubblewrap.ending import Running
@@ -133,15 +133,15 @@ def _become(asked: Start, *, seccomp: int, status: int) -> NoReturn:
 
 
 def _check_directory(path: str) -> None:
-    """Refuse (UsageError) a working directory that the command could not enter: looked up as the command will, in the
-    staged root, whose links lead nowhere else. What fails otherwise, bubblewrap tells.
+    """Refuse (WorkingDirectoryError) a directory that the command could not enter: looked up as the command will, in
+    the staged root, whose links lead nowhere else. What fails otherwise, bubblewrap tells.
     """
     try:
         with holding(os.open(STAGE, HOLD_DIRECTORY)) as root:
             os.close(openat2(root, f"{path}/.", HOLD_DIRECTORY, resolve=RESOLVE_IN_ROOT))
     except OSError as error:
         if error.errno in _NO_DIRECTORY:
-            raise UsageError(
+            raise WorkingDirectoryError(
                 f"cwd: {path} is no directory inside that a command can enter: {error.strerror}",
                 fix="Make it first, or let the command begin elsewhere.",
             ) from error

@@ -11,7 +11,7 @@ import select
 import signal
 import time
 
-from solven_env.errors import SandboxError, SolvenError, UsageError
+from solven_env.errors import SandboxError, SolvenError, WorkingDirectoryError
 from solven_env.sandbox import host_programs  # now: the stage may come to lie over our own modules
 from solven_env.typed import NamedTuple
 
@@ -34,8 +34,8 @@ class Exit(NamedTuple):
 def wait(child: int, lifeline: int, timeout: float | None, cwd: str) -> Exit:
     """The command's exit status; 124 when its time was up, 137 when it was killed or its launcher is gone.
 
-    SandboxError when proot could not start it, UsageError when it could not enter its working directory. Whatever is
-    left of it is left to `end`.
+    SandboxError when proot could not start it, WorkingDirectoryError when it could not enter its working
+    directory. Whatever is left of it is left to `end`.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     woken, wakes = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -99,7 +99,7 @@ def _look(child: int, main: int | None, cwd: str) -> tuple[int | None, int | Non
 def _not_started(status: int, cwd: str) -> SolvenError:
     """The reason why there is no command. env(1) alone ends with 125, where it cannot enter the working directory."""
     if status == _NOT_ENTERED and cwd != "/":
-        return UsageError(
+        return WorkingDirectoryError(
             f"cwd: {cwd} is no directory inside that a command can enter; what env(1) says stands on standard error",
             fix="Make it first, or let the command begin elsewhere.",
         )
