@@ -42,6 +42,7 @@ MASKS = (
     (r"\b\d+\.\d+\.\d+\b", "VERSION"),
     (r"(?m)^  \S.* …\n", ""),  # how far a slow step is
     (r"\b\d+(\.\d+)? s\b", "TIME"),
+    (r"\b1-[0-9a-f]{6}\b( +\d+ )?", "PROCESS "),
     (r"(?m)\b\d+ packages? pinned$", "COUNT"),
     (r"\b\d+(\.\d+)? GiB free\b.*", "SPACE"),
     (r"(?m)^(\d+|…) fine(, (\d+|…) with less)?\.$", "COUNTS"),

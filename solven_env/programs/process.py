@@ -40,6 +40,8 @@ class _Answer(NamedTuple):
     pieces: list[tuple[int, int, bytes]]
     ended: dict[str, Any] | None
     is_all: bool
+    sizes: dict[int, int]
+    """The bytes that each stream has had so far."""
 
 
 class ProcessCore:
@@ -74,10 +76,10 @@ class ProcessCore:
     async def _gather(self, ended: dict[str, Any]) -> Result:
         """The result of a process that has ended, with the output that is kept."""
         kept: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
-        is_cut = False
-        for number, _, data, skipped in await self._kept():
-            is_cut |= skipped > 0
+        for number, _, data, _ in await self._kept():
             kept[number] += data
+        sizes = (await self._read({1: _ALL, 2: _ALL}, now=True)).sizes
+        is_cut = sum(sizes.values()) > sum(map(len, kept.values()))
         limits = tuple(Reached(**each) for each in ended.get("limits", ()))
         timed_out = any(each.limit in ("timeout", "wall_time") for each in limits)
         seconds = float(ended.get("seconds", time.monotonic() - self.began))
@@ -156,13 +158,14 @@ class ProcessCore:
         try:
             pieces = [(int(number), int(offset), bytes(data)) for number, offset, data in answer["chunks"]]
             ended, is_all = answer["ended"], bool(answer["all"])
-        except (KeyError, TypeError, ValueError) as error:
+            sizes = {int(number): int(size) for number, size in answer["sizes"].items()}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise _strange() from error
         if any(number not in _NAMES or offset < seen[number] for number, offset, _ in pieces):
             raise _strange()
         if ended is not None and not isinstance(ended, dict):
             raise _strange()
-        return _Answer(pieces, ended, is_all)
+        return _Answer(pieces, ended, is_all, sizes)
 
     async def _ask(self, asked: dict[str, Any], deadline: float | None = None) -> dict[str, Any]:
         connection = self._free.pop() if self._free else await self._attach()

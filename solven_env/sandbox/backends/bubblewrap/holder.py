@@ -48,7 +48,9 @@ if TYPE_CHECKING:
     from solven_env.sandbox.limits import Reached
 
 _LONGEST_WAIT = 86400.0  # seconds; epoll_wait counts milliseconds in an int, and a timeout may be infinite
-_OWN_DESCRIPTORS = 64
+_OWN_DESCRIPTORS = 128
+_LINGER = 10.0
+"""Seconds that a session stays at least after a command that outlives its caller: others may wait for its end."""
 # Its connection, two pidfds and a status; the namespace, and the pidfd and the leash or the counters, of a network; a
 # terminal on its way.
 _DESCRIPTORS_A_COMMAND = 9
@@ -251,6 +253,8 @@ def _serve_start(session: Session, client: int, asked: wire.Asked) -> None:
     connection, _ = session.clients[client]
     wire.send(connection, "accepted")
     document, process = asked.document, asked.document["process"]
+    command = document["command"]
+    command["keep_alive"] = max(command["keep_alive"], _LINGER)
     opened: keeping.Opened | None = None
     launcher: Socket | None = None
     try:

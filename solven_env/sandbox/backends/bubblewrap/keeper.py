@@ -74,6 +74,7 @@ def start(pipes: Pipes, most: int, plan: LaunchPlan, seccomp: bytes) -> OutputKe
     finally:
         theirs.close()
         door.close()
+    entry.setblocking(False)  # one that somebody has stopped holds nobody else up
     return OutputKeeper(os.pidfd_open(pid), pid, launcher, entry)
 
 
@@ -124,13 +125,17 @@ class _Stream:
             self.size = self.most
 
     def since(self, seen: int) -> list[tuple[int, int, bytes]]:
-        """The order, the offset and the bytes of what follows the first `seen` ones."""
+        """The order, the offset and the bytes of what follows the first `seen` ones, as much as an answer has room."""
         found = []
         first = max(self.end - self.most, 0)
+        room = _ROOM
         for order, offset, piece in self.pieces:
+            if room <= 0:
+                break
             begin = max(seen, offset, first)
             if begin < offset + len(piece):
                 found.append((order, begin, bytes(piece[begin - offset : begin - offset + _ROOM])))
+                room -= len(found[-1][2])
         return found
 
 
@@ -303,7 +308,10 @@ class _Keeping:
         is_all = room > 0 or not found
         if chunks or now or self.ended is not None:
             del self.waiting[caller]
-            self.reply(caller, {"chunks": chunks, "ended": self.ended if is_all else None, "all": is_all})
+            sizes = {number: stream.end for number, stream in self.streams.items()}
+            self.reply(
+                caller, {"chunks": chunks, "ended": self.ended if is_all else None, "all": is_all, "sizes": sizes}
+            )
 
     def reply(self, caller: int, answer: dict[str, Any]) -> None:
         self.writing.pop(caller, None)
