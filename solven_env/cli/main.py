@@ -6,7 +6,7 @@ import importlib
 import os
 import signal
 import sys
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -116,9 +116,7 @@ def _with_words(name: str, words: Mapping[str, Callable[..., None]], command: An
 
 def _print_as_json(error: UsageError) -> None:
     """Print the document of `--format json` for words that could not be read."""
-    words = sys.argv[1:]
-    if words[:1] == ["run"] and not {"--explain", "--detach"} & {*words}:  # it reports nothing
-        return
+    words = [*takewhile(lambda word: word != "--", sys.argv[1:])]  # what is behind it is no option of ours
     for form in StreamFormat:
         if f"--format={form}" in words or ("--format", form) in pairwise(words):
             from solven_env.cli.output import print_error_document

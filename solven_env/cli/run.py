@@ -23,6 +23,9 @@ NOT_STARTED = 125
 _KEPT = 600.0
 """Seconds for which the session stays after a process, and with it what the process has printed."""
 
+_MOST = 1 << 20
+"""Bytes of each stream in a document."""
+
 TimeoutOption = Annotated[
     float | None, typer.Option("--timeout", metavar="SECONDS", help="End the command after this time, with 124.")
 ]
@@ -83,6 +86,9 @@ def command(
     logs prints what they print, and kill ends one. The session then stays for 600 seconds after it, unless --keep-alive
     says otherwise.
 
+    With --format json one document says how the command ended and what it printed, the first MiB of each stream: as
+    text, or as base64 where it is none.
+
     \b
     Examples:
       solven-env run thread-42 -- python /script.py
@@ -90,6 +96,7 @@ def command(
       solven-env run thread-42 --network internet -- uv add httpx
       solven-env run thread-42 --keep-alive 60 -- touch /tmp/kept
       solven-env run thread-42 --detach -- python -m http.server 8000
+      solven-env run thread-42 --format json -- python /script.py
       solven-env run thread-42 --explain -- python /script.py
     """
     from solven_env.sandbox.request import Request
@@ -100,9 +107,7 @@ def command(
     elif detach:
         _detach(thread, request, env, storage=storage, chosen=chosen)
     elif chosen is Format.JSON:
-        raise typer.BadParameter(
-            "only --explain and --detach report; what runs prints what it prints", param_hint="--format"
-        )
+        _report(thread, request, env, storage=storage)
     else:
         run(thread, request, env, storage=storage)
 
@@ -190,7 +195,7 @@ def _without_value(word: str, above: str) -> str:
 def run(thread: str, request: Request, env: Iterable[str] | None, *, storage: str | None) -> None:
     """Run what is requested, with the variables of --env, and exit with its status."""
     from solven_env import api
-    from solven_env.cli import orphans, progress
+    from solven_env.cli import progress
     from solven_env.cli.errors import exit_codes
     from solven_env.cli.output import errors_told
     from solven_env.sandbox.request import terminal
@@ -198,12 +203,70 @@ def run(thread: str, request: Request, env: Iterable[str] | None, *, storage: st
     told = errors_told("run", thread, Format.TEXT, storage=storage, all_but_usage=NOT_STARTED)
     with exit_codes(NOT_STARTED), told, progress.shown() as shown:
         asked = request._replace(env=_variables(env or ()), terminal=terminal(request.streams, os.environ))
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) != signal.SIG_IGN:  # as nohup(1) left it
-                signal.signal(number, _end)
-        orphans.end_with_parent()
+        _end_with_us()
         status = api.run(thread, asked, storage=storage, progress=shown, on_limit=_say_limit)
     sys.exit(status)
+
+
+def _end_with_us() -> None:
+    """Have a signal to us, and the death of who started us, end the command."""
+    from solven_env.cli import orphans
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup(1) left it
+            signal.signal(number, _end)
+    orphans.end_with_parent()
+
+
+def _report(thread: str, request: Request, env: Iterable[str] | None, *, storage: str | None) -> None:
+    """Run what is requested, print a document of its end and its output, and exit with its status."""
+    from solven_env.cli import progress
+    from solven_env.cli.errors import exit_codes
+    from solven_env.cli.output import errors_told, print_json
+    from solven_env.programs.core import Core
+    from solven_env.report import document
+    from solven_env.sandbox.backends import BACKENDS
+    from solven_env.sandbox.capture import Capture
+    from solven_env.sandbox.request import check, terminal
+    from solven_env.system.effects import drive
+
+    told = errors_told("run", thread, Format.JSON, storage=storage, all_but_usage=NOT_STARTED)
+    with exit_codes(NOT_STARTED), told, progress.shown() as shown:
+        stdout, stderr = Capture(_MOST), Capture(_MOST)
+        asked = request._replace(env=_variables(env or ()), streams=(0, stdout, stderr))
+        asked = asked._replace(terminal=terminal(asked.streams, os.environ))
+        _end_with_us()
+        core = Core(thread, storage, None, None, request.keep_alive)
+        result = drive(core.run_requested(check(asked, BACKENDS), stdout, stderr, shown))
+    reported = {
+        "thread": thread,
+        "error": None,
+        "exit_code": result.exit_code,
+        **_output("stdout", result.stdout_bytes, is_cut=stdout.truncated),
+        **_output("stderr", result.stderr_bytes, is_cut=stderr.truncated),
+        "truncated": result.truncated,
+        "timed_out": result.timed_out,
+        "limits": [each._asdict() for each in result.limits],
+        "seconds": round(result.seconds, 3),
+    }
+    print_json(document("run", [reported]))
+    sys.exit(result.exit_code)
+
+
+def _output(stream: str, data: bytes, *, is_cut: bool) -> dict[str, str | None]:
+    """Output as text, without the character in which it `is_cut`; as base64 where it is none.
+
+    >>> _output("stdout", bytes([255]), is_cut=False)
+    {'stdout': None, 'stdout_base64': '/w=='}
+    """
+    import base64
+    import codecs
+
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(data, not is_cut)
+    except UnicodeDecodeError:
+        return {stream: None, f"{stream}_base64": base64.b64encode(data).decode()}
+    return {stream: text, f"{stream}_base64": None}
 
 
 def _tell(thread: str, request: Request, env: Iterable[str] | None, *, storage: str | None, chosen: Format) -> None:

@@ -75,7 +75,6 @@ class Core:
         check: bool,
     ) -> Result:
         """Run a command to its end; see `blocking.Sandbox.run`."""
-        began = time.monotonic()
         if keep not in ("head", "tail"):
             raise UsageError(f"keep: {keep!r} is neither head nor tail")
         for name, callback in (("on_stdout", on_stdout), ("on_stderr", on_stderr)):
@@ -86,12 +85,24 @@ class Core:
         stdout = Capture(most(max_output), keep, on_stdout)
         stderr = stdout if merge else Capture(max_output, keep, on_stderr)
         request = self.request(command, cwd, env, timeout, network, (_source(stdin), stdout, stderr))
-        launch = await Blocking(lambda: self.commands.apply(request))
-        ended = await execute.running(launch)
+        result = await self.run_requested(request, stdout, stderr)
+        if check and result.exit_code:
+            await Ready({}, 0)  # callbacks are awaited first
+            raise CommandError(result)
+        return result
+
+    async def run_requested(
+        self, request: Request, stdout: Capture, stderr: Capture, progress: Callable[[str], None] = lambda _: None
+    ) -> Result:
+        """Run a checked request, whose output goes to these two; they are the same one where both are merged."""
+        began = time.monotonic()
+        launch = await Blocking(lambda: self.commands.apply(request, progress))
+        ended = await execute.running(launch, progress)
+        merge = stdout is stderr
         captures = (stdout,) if merge else (stdout, stderr)
         for each in captures:
             each.end()
-        result = Result(
+        return Result(
             ended.status,
             stdout.data,
             b"" if merge else stderr.data,
@@ -100,10 +111,6 @@ class Core:
             ended.limits,
             time.monotonic() - began,
         )
-        if check and result.exit_code:
-            await Ready({}, 0)  # callbacks are awaited first
-            raise CommandError(result)
-        return result
 
     async def start(
         self,
