@@ -43,6 +43,7 @@ async def on_loop(work: Work[_T], called: Awaited | None = None) -> _T:
     called = deque() if called is None else called
     waits = _Epoll()
     cancelled: asyncio.CancelledError | None = None
+    later: asyncio.CancelledError | None = None
     is_ending = False
     try:
         effect = work.send(None)
@@ -74,6 +75,7 @@ async def on_loop(work: Work[_T], called: Awaited | None = None) -> _T:
             if isinstance(each, Coroutine):
                 each.close()
         waits.close()
+        cancelled = later = None  # its traceback refers to this frame, which would keep open what the command held
 
 
 async def _called(call: Callable[[], Any], *, is_told: bool) -> tuple[Any, asyncio.CancelledError | None]:
@@ -109,6 +111,7 @@ async def _called(call: Callable[[], Any], *, is_told: bool) -> tuple[Any, async
         os.close(interruption)
         if interrupt >= 0:
             os.close(interrupt)
+        cancelled = None  # as above
 
 
 class _Epoll:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import os
 import threading
@@ -102,6 +103,31 @@ def test_both_faces_have_the_same_signatures() -> None:
                 assert [(each.name, each.kind, each.default) for each in asked.values()] == [
                     (each.name, each.kind, each.default) for each in given.values()
                 ], name
+
+
+@pytest.mark.parametrize("seconds", [0, 0.01, 0.4])  # before, while and after the command is prepared
+def test_what_a_cancelled_command_held_is_let_go_at_once(bare: World, seconds: float) -> None:
+    """Not by the garbage collector, which a caller may have switched off: directories of the layer were kept open."""
+
+    async def program() -> None:
+        async with await solven_env.AsyncSandbox.connect("t1", storage=bare.storage) as sandbox:
+            await sandbox.run(["true"])
+            before = len(os.listdir("/proc/self/fd"))
+            tasks = [asyncio.create_task(sandbox.run(["sleep", "60"])) for _ in range(4)]
+            await asyncio.sleep(seconds)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            del tasks, task
+            await asyncio.sleep(0.05)
+            assert len(os.listdir("/proc/self/fd")) <= before
+
+    gc.collect()
+    gc.disable()
+    try:
+        asyncio.run(program())
+    finally:
+        gc.enable()
 
 
 def test_hundreds_leave_nothing_and_none_has_a_thread(bare: World) -> None:
