@@ -225,6 +225,14 @@ def test_a_launcher_that_misbehaves_ends_no_other_command(box: Box) -> None:
                     connection.send(request)
                 else:
                     wire.send_request(connection, "request", request, streams)  # and gone, the answers unread
+        for kind in ("request", "files", "start", "claim", "ask", "publish", "room", "status", "none"):
+            for asked in ({}, [1], {"plan": {}, "command": {}, "process": {}, "ask": 7, "port": "x"}):
+                with Socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+                    connection.connect(address)
+                    wire.send_request(connection, kind, asked)  # type: ignore[arg-type]
+            with Socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+                connection.connect(address)
+                connection.send(kind.encode())
         os.close(directory)
         assert box.shell("exit 8").status == 8
         (box.workspace / "go").touch()

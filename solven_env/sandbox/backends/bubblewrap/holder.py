@@ -36,6 +36,7 @@ from solven_env.system.plain import Socket, socket
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from solven_env.sandbox.backends.bubblewrap.counting import Watch
@@ -175,13 +176,17 @@ def _hear(session: Session, client: int) -> None:
         ending.kill(running, ending.KILLED)
         return
     asked = wire.receive_request(connection)
-    serve = None if asked is None else _SERVED.get(asked.kind)
-    if asked is None or serve is None:
+    serve, fields, streams = (None, (), 0) if asked is None else _SERVED.get(asked.kind, (None, (), 0))
+    if asked is None or serve is None or len(asked.descriptors) != streams or not _has(asked.document, fields):
         _part(session, client)
     else:
         serve(session, client, asked)
     for descriptor in () if asked is None else asked.descriptors:
         os.close(descriptor)
+
+
+def _has(document: object, fields: tuple[str, ...]) -> bool:
+    return isinstance(document, dict) and all(field in document for field in fields)
 
 
 def _serve_status(session: Session, client: int, _: wire.Asked) -> None:
@@ -253,14 +258,14 @@ def _serve_start(session: Session, client: int, asked: wire.Asked) -> None:
     connection, _ = session.clients[client]
     wire.send(connection, "accepted")
     document, process = asked.document, asked.document["process"]
-    command = document["command"]
-    command["keep_alive"] = max(command["keep_alive"], _LINGER)
     opened: keeping.Opened | None = None
     launcher: Socket | None = None
     try:
         plan = _decode_plan(document)
+        command = document["command"]
+        command["keep_alive"] = max(command["keep_alive"], _LINGER)
         where, hidden = session_roots.have(session.roots, plan)
-        _watch_disk(session, where, document["command"]["limits"].get("disk"))
+        _watch_disk(session, where, command["limits"].get("disk"))
         keeping.check_room(session.keepers)
         opened = keeping.open_streams(plan, process["size"], merge=process["merge"])
         kept = keeping.keep(session.keepers, opened, process, plan, session.filter)
@@ -350,16 +355,17 @@ def _serve_command(session: Session, client: int, asked: wire.Asked) -> None:
             os.close(descriptor)
 
 
-_SERVED = {
-    "status": _serve_status,
-    "room": _serve_room,
-    "request": _serve_command,
-    "files": _serve_files,
-    "start": _serve_start,
-    "claim": _serve_claim,
-    "ask": _serve_ask,
-    "publish": _serve_publish,
+_SERVED: dict[str, tuple[Callable[[Session, int, wire.Asked], None], tuple[str, ...], int]] = {
+    "status": (_serve_status, (), 0),
+    "room": (_serve_room, ("size",), 0),
+    "request": (_serve_command, ("plan", "command", "open_files"), 3),
+    "files": (_serve_files, ("plan", "bounded", "keep_alive"), 0),
+    "start": (_serve_start, ("plan", "command", "open_files", "process"), 0),
+    "claim": (_serve_claim, (), 0),
+    "ask": (_serve_ask, ("ask",), 0),
+    "publish": (_serve_publish, ("plan", "port", "keep_alive"), 1),
 }
+"""What serves each kind of request, with the fields and the number of descriptors without which it is none."""
 
 
 def _begin(session: Session, client: int, running: Running) -> None:
