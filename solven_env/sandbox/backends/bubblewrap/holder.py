@@ -365,7 +365,7 @@ _SERVED: dict[str, tuple[Callable[[Session, int, wire.Asked], None], tuple[str, 
     "ask": (_serve_ask, ("ask",), 0),
     "publish": (_serve_publish, ("plan", "port", "keep_alive"), 1),
 }
-"""The function that serves each kind of request, with the fields and the number of descriptors without which it is none."""
+"""The function that serves each kind of request, and the fields and the number of descriptors that this must have."""
 
 
 def _begin(session: Session, client: int, running: Running) -> None:
