@@ -136,6 +136,15 @@ def file_system(path: Path) -> str:
     return deepest[deepest.index("-") + 1]
 
 
-def resident() -> float:
-    """The memory that this process has now (its resident set), in MiB."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / (1 << 20)
+def resident(process: int | str = "self") -> float:
+    """The memory that a process, this one or another, has now (its resident set), in MiB."""
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * resource.getpagesize() / (1 << 20)
+
+
+def descendants(process: int) -> list[int]:
+    """The processes beneath one, each before its own."""
+    found = []
+    for task in Path(f"/proc/{process}/task").iterdir():
+        for child in map(int, (task / "children").read_text().split()):
+            found += [child, *descendants(child)]
+    return found

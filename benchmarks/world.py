@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 SMALL = "version: 1\nname: small\nrelease: 1.0.0\nenv: {HOME: /}\npython: {version: '3.12'}\n"
 """A profile whose one build takes a second."""
 
+BARE = "version: 1\nname: bare\nrelease: 1.0.0\nenv: {HOME: /}\n"
+"""A profile without packages."""
+
 IMPORT = "import time; a = time.perf_counter(); import pandas, numpy, matplotlib, lxml; print(time.perf_counter() - a)"
 """A script for a thread and for the host, which prints the seconds of its imports."""
 

@@ -18,6 +18,11 @@ CHECKOUT = Path(__file__).resolve().parent.parent
         ("run", ["--small", "--rounds", "1"], "apply, nothing to do"),
         ("sandbox", ["--small", "--rounds", "1"], "ours, live session"),
         ("many", ["--small", "--rounds", "1", "--threads", "5"], "5 threads upgraded"),
+        (
+            "programs",
+            "--rounds 1 --at-once 4 --in-a-row 8 --mebibytes 16 --megabytes 2".split(),
+            "speed of read, beside cp",
+        ),
         ("thousands", ["--threads", "8"], "list, seconds for 10,000"),
     ],
 )
