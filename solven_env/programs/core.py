@@ -139,11 +139,14 @@ class Core:
         `progress` is told what `run` tells it.
         """
         launch = await Blocking(lambda: self.commands.apply(request, progress))
-        started = await Blocking(
-            lambda: launch.backend.start(
-                launch.plan, launch.request, kept, runtime_dir=launch.runtime, progress=progress
+        try:
+            started = await Blocking(
+                lambda: launch.backend.start(
+                    launch.plan, launch.request, kept, runtime_dir=launch.runtime, progress=progress
+                )
             )
-        )
+        finally:
+            launch.let_go()
         process = ProcessCore(self, started.name)
         try:
             await Ready({}, 0)  # a cancellation that came meanwhile is raised here
@@ -161,7 +164,10 @@ class Core:
         nothing = self.request(["true"], None, None, None, None, (None, None, None))
         launch = await Blocking(lambda: self.commands.apply(nothing))
         plan, runtime = launch.plan, launch.runtime
-        given: int = await Blocking(lambda: launch.backend.publish(plan, port, self.keep_alive, runtime))
+        try:
+            given: int = await Blocking(lambda: launch.backend.publish(plan, port, self.keep_alive, runtime))
+        finally:
+            launch.let_go()
         return given
 
     def request(

@@ -235,6 +235,20 @@ class FileCore:
         **values: Any,
     ) -> FileAnswer:
         launch = await self._launch()
+        try:
+            return await self._ask_inside(launch, call, path, data, more, values)
+        finally:
+            launch.let_go()
+
+    async def _ask_inside(
+        self,
+        launch: Launch,
+        call: str,
+        path: str,
+        data: bytes | int | None,
+        more: Callable[[dict[str, Any]], None] | None,
+        values: dict[str, Any],
+    ) -> FileAnswer:
         absolute = _absolute(path, launch.request.directory)
         for is_last in (False, True):
             access = await self._access(launch)

@@ -67,6 +67,12 @@ class Launch(NamedTuple):
     layers: tuple[Watched, ...] = ()
     """The layers that the command has. What it changes of them is noted in the thread's record."""
 
+    def let_go(self) -> None:
+        """Close `turn` and `used` now: an error that somebody keeps refers to all that its callers had."""
+        for each in (self.turn, *self.used):
+            if each is not None:
+                each.close()
+
 
 class _Had(NamedTuple):
     """The parts of this host that a command has: tools, builds with their layers, and what keeps all of them.
@@ -166,6 +172,13 @@ async def running(prepared: Launch, progress: Callable[[str], None] = lambda _: 
 
     `progress` is told of directories that are mounted upon, and of a network that a command which failed had lacked.
     """
+    try:
+        return await _running(prepared, progress)
+    finally:
+        prepared.let_go()
+
+
+async def _running(prepared: Launch, progress: Callable[[str], None]) -> Ended:
     try:
         ended = await prepared.backend.run(
             prepared.plan,

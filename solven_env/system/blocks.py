@@ -24,12 +24,15 @@ class holding:  # noqa: N801 (read as a verb)
         return self._descriptor
 
     def __exit__(self, *_: object) -> None:
-        self._is_open = False
-        os.close(self._descriptor)
+        self.close()
 
-    def __del__(self) -> None:
-        if self._is_open:  # an interrupt came before the block began
+    def close(self) -> None:
+        """Close it now, if nobody has."""
+        if self._is_open:
+            self._is_open = False
             os.close(self._descriptor)
+
+    __del__ = close  # an interrupt came before the block began
 
 
 class suppress:  # noqa: N801 (as in contextlib)

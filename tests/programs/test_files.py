@@ -146,6 +146,15 @@ def test_refusals_are_errors_of_both_kinds(sandbox: solven_env.Sandbox, call: ob
         assert raised.value.errno
 
 
+def test_an_error_that_is_kept_keeps_no_layer_open(sandbox: solven_env.Sandbox) -> None:
+    """Its traceback refers to the frames of the call: a thread could not be deleted while somebody kept the error."""
+    for call in (lambda: sandbox.files.read("/none"), lambda: sandbox.run(["true"], cwd="/none")):
+        with pytest.raises(solven_env.SolvenError) as kept:
+            call()
+        opened = [os.path.realpath(f"/proc/self/fd/{each}") for each in os.listdir("/proc/self/fd")]
+        assert [path for path in opened if "/layers/" in path] == [], kept
+
+
 def test_nothing_leads_out(sandbox: solven_env.Sandbox, bare: World, tmp_path: Path) -> None:
     """Links, and the links of /proc that lead anywhere, are looked up as a command would, and none leads out."""
     (tmp_path / "secret").write_text("host")
