@@ -90,6 +90,7 @@ ELSEWHERE = {
     " sandbox/backends/bubblewrap/file_client.py sandbox/backends/bubblewrap/file_server.py",
     # A library's own suite runs where that library is (scripts/conformance).
     "conformance/test_deepagents_door.py": "doors/deepagents.py",
+    "conformance/test_inspect_ai_door.py": "doors/inspect_ai.py",
     "conformance/test_mcp_door.py": "doors/mcp.py doors/mcp_serving.py",
     "conformance/test_pydantic_ai_door.py": "doors/pydantic_ai.py",
     "sandbox/test_imports.py": "system/plain.py",
