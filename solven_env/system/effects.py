@@ -60,8 +60,8 @@ def drive(work: Work[_T], raised: BaseException | None = None) -> _T:
 
     KeyboardInterrupt, also in a thread that shall end (`at_once.interruption`), is raised where the coroutine waits.
     """
-    poll = _Poll()
     try:
+        poll = _Poll()
         effect = work.send(None) if raised is None else work.throw(raised)
         while True:
             try:

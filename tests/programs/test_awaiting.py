@@ -153,3 +153,19 @@ def test_the_blocking_face_works_inside_a_loop_and_from_threads(bare: World) -> 
             return [each.stdout for each in await asyncio.gather(*calls)]
 
     assert asyncio.run(program()) == [f"{number}\n" for number in range(8)]
+
+
+def test_an_error_that_its_caller_keeps_holds_nothing(bare: World) -> None:
+    async def program() -> None:
+        sandbox = await solven_env.AsyncSandbox.connect("t1", storage=bare.storage)
+        await sandbox.run("true")
+        task = asyncio.create_task(sandbox.run(["sleep", "600"]))
+        await asyncio.sleep(0.3)
+        task.cancel()
+        kept = await asyncio.gather(task, return_exceptions=True)
+        assert isinstance(kept[0], asyncio.CancelledError)
+        await sandbox.stop()
+        await sandbox.delete()  # HeldError where the error keeps the layers held
+        del kept
+
+    asyncio.run(program())
