@@ -19,6 +19,7 @@ ELSEWHERE = {
     "cli/test_main.py": "cli/errors.py cli/options.py cli/output.py errors.py report.py",
     "cli/test_diff.py": "cli/unified.py",
     "cli/test_list.py": "cli/du.py cli/rows.py cli/tables.py threads/overview.py",
+    "run/test_cp.py": "cli/cp.py",
     "cli/test_history.py": "cli/show.py cli/rollback.py cli/recover.py cli/plan.py",
     "test_api.py": "applying.py",
     "cli/test_outdated.py": "packages/ecosystems/python/newest_versions.py",

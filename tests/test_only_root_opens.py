@@ -30,6 +30,7 @@ ALLOWED = {
     "system/reread.py": "reads again what its callers read: the profile and what lies beside it, locks, builds",
     "system/shipped.py": "package data",
     "programs/host_files.py": "files of the host that its caller names, copied into a session and out of one",
+    "doors/standard_streams.py": "the null device",
     "run/witnesses.py": "whether programs, records of ours and directories of layers are still as a launch found them",
     "threads/promoting.py": "writes the profile and its lock, where the caller says, and opens a layer to hand it to Root",
     "threads/claims.py": "our own records of uids, in the data directory",

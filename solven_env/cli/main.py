@@ -41,6 +41,7 @@ COMMANDS = {
     "kill": "End a process of a thread's session.",
     "stop": "End a thread's session with all its commands.",
     "status": "Show where a workspace differs from what was applied.",
+    "cp": "Copy files into a thread or out of one.",
     "delete": "Delete threads: records, layers and workspaces.",
     "list": "List the threads of a storage.",
     "du": "Measure the disk that threads take on this host.",

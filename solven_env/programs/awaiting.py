@@ -306,6 +306,7 @@ class AsyncSandbox:
     async def delete(self) -> None:
         """Delete the thread, with its workspace. Errors as of `solven_env.delete`."""
         await _call(lambda: api.delete(self._core.thread, storage=self._core.storage))
+        self._core.is_deleted = True
 
     async def __aenter__(self) -> Self:
         return self
@@ -313,4 +314,5 @@ class AsyncSandbox:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.stop()
+        if not self._core.is_deleted:
+            await self.stop()

@@ -329,6 +329,7 @@ class Sandbox:
     def delete(self) -> None:
         """Delete the thread, with its workspace. Errors as of `solven_env.delete`."""
         api.delete(self._core.thread, storage=self._core.storage)
+        self._core.is_deleted = True
 
     def __enter__(self) -> Self:
         return self
@@ -336,4 +337,5 @@ class Sandbox:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        if not self._core.is_deleted:
+            self.stop()

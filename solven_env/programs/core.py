@@ -51,6 +51,7 @@ class Core:
         self.keep_alive = keep_alive
         self.processes = processes
         self.commands = execute.Commands(thread, storage)
+        self.is_deleted = False
 
     async def find(self) -> None:
         """NeverAppliedError for a thread that was never applied. Where the backend has no session, none is kept."""

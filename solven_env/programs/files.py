@@ -171,11 +171,18 @@ class FileCore:
         for each in entries:
             inside = posixpath.join(target, each.below)
             if each.target is not None:
-                await self._ask("link", inside, target=os.fsencode(each.target))
+                await self._have_link(inside, os.fsencode(each.target))
             elif each.is_directory:
                 await self._ask("make_dir", inside, parents=True, mode=each.mode | 0o700)
             else:
                 await self._upload_file(each.path, inside)
+
+    async def _have_link(self, inside: str, target: bytes) -> None:
+        try:
+            await self._ask("link", inside, target=target)
+        except ExistingFileError:
+            await self.remove(inside, recursive=False)
+            await self._ask("link", inside, target=target)
 
     async def _upload_file(self, source: str, target: str) -> None:
         opened = await Blocking(lambda: on_host(source, lambda: opened_file(source)))
@@ -193,7 +200,11 @@ class FileCore:
             return
         entries: list[FileInfo] = []
         prefix = os.fsdecode(_absolute(source, (await self._launch()).request.directory)).rstrip("/") + "/"
-        await self._ask("walk", source, more=lambda each: entries.append(_info(each)), depth=1 << 30, most=_VISITED)
+        walked = await self._ask(
+            "walk", source, more=lambda each: entries.append(_info(each)), depth=1 << 30, most=_VISITED
+        )
+        if walked.value is not True:
+            raise UsageError(f"it has more than {_VISITED:,} entries", fix="Pack it by a command, and copy the file.")
         top = await Blocking(lambda: on_host(target, lambda: made(target)))
         try:
             for each in entries:
