@@ -140,7 +140,8 @@ def test_hundreds_leave_nothing_and_none_has_a_thread(bare: World) -> None:
             before, processes = len(os.listdir("/proc/self/fd")), len(survivors(bare.base.name))
             for _ in range(int(os.environ.get("SOLVEN_ENV_MANY", "30"))):
                 assert (await sandbox.run(["true"])).exit_code == 0
-            assert (len(os.listdir("/proc/self/fd")), len(survivors(bare.base.name))) == (before, processes)
+            assert len(os.listdir("/proc/self/fd")) <= before
+            assert len(survivors(bare.base.name)) <= processes
 
     asyncio.run(program())
 

@@ -61,7 +61,7 @@ def test_a_callback_that_fails_ends_the_command(bare: World) -> None:
         assert time.monotonic() - begun < 60
         before = len(os.listdir("/proc/self/fd"))
         sandbox.run("true")
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(os.listdir("/proc/self/fd")) <= before
 
 
 WRONG: tuple[tuple[dict[str, Any], str], ...] = (
@@ -130,8 +130,8 @@ def test_an_interrupt_at_any_moment_ends_its_command_alone(bare: World) -> None:
                 while not survivors(bare.base.name, b"601"):
                     time.sleep(0.02)
                 for delay in (0.0002, 0.001, 0.002, 0.003, 0.005, 0.008, 0.015, 0.05, 0.2):
-                    signal.setitimer(signal.ITIMER_REAL, delay)
                     try:
+                        signal.setitimer(signal.ITIMER_REAL, delay)
                         sandbox.run(["sleep", "600"], timeout=3)
                     except KeyboardInterrupt:
                         interrupted += 1

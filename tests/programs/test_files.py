@@ -211,7 +211,7 @@ def test_a_session_that_ended_begins_anew(sandbox: solven_env.Sandbox, bare: Wor
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(20):
         sandbox.files.read("x")
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_several_at_once_on_asyncio(bare: World) -> None:
