@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from inspect_ai.model import ModelOutput, ModelUsage, get_model
 from inspect_ai.tool import ToolError
 from inspect_ai.util import OutputLimitExceededError, SandboxUnavailableError, override_sandbox_output_limit
 from inspect_ai.util._sandbox.events import SandboxEnvironmentProxy
@@ -15,6 +17,7 @@ from inspect_ai.util._sandbox.self_check import *  # noqa: F403
 
 import solven_env
 from solven_env.doors.inspect_ai import SolvenSandboxConfig, SolvenSandboxEnvironment
+from tests.conformance import examples
 from tests.sandbox.running import survivors
 
 if TYPE_CHECKING:
@@ -52,6 +55,30 @@ async def sandbox_env(made: SandboxEnvironment, request: pytest.FixtureRequest) 
     if request.node.originalname in IMPOSSIBLE:
         request.applymarker(pytest.mark.xfail(reason="a thread has one user", strict=True))
     return made
+
+
+@pytest.fixture
+def own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inspect writes its logs where it is started."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("INSPECT_DISPLAY", "none")
+    monkeypatch.setenv("INSPECT_LOG_DIR", str(tmp_path))
+
+
+@pytest.mark.usefixtures("own_directory")
+def test_the_example_of_the_page_runs(host: World, capsys: pytest.CaptureFixture[str]) -> None:
+    call = ModelOutput.for_tool_call("mockllm/model", "bash", {"command": "echo $((6 * 7))"})
+    answers = [call, ModelOutput.from_content("mockllm/model", "It is 42.")]
+    for each in answers:
+        each.usage = ModelUsage()  # else Inspect counts words, for which it fetches a table
+    model = get_model("mockllm/model", custom_outputs=answers)
+    with ThreadPoolExecutor(1) as elsewhere:  # Inspect begins a loop, and the tests' own has this thread
+        told = elsewhere.submit(examples.run, "Inspect", host.profile, in_place_of="team.yaml", model=model).result()
+    assert capsys.readouterr().out.endswith("1.0\n")
+    (sample,) = told["log"].samples
+    assert sample.error is None
+    assert [each.text for each in sample.messages if each.role == "tool"] == ["42\n"]
+    assert threads_of_samples(None) == []
 
 
 def test_the_entry_point_names_the_module() -> None:

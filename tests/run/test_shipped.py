@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 
 from solven_env.system import shipped
+from tests import pages
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.run.world import World
 
 CHART = """
@@ -57,3 +62,17 @@ def test_the_shipped_profile_does_its_job(world: World, backend: str) -> None:
     assert "Would make no changes" in world.sh("uv sync --frozen --inexact --dry-run").err
     world.out("uv lock --check --no-python-downloads")
     assert "(no changes)" in world.out("bun install --frozen-lockfile")
+
+
+def test_the_program_of_the_first_page_fetches_its_chart(world: World, tmp_path: Path) -> None:
+    """Beside the test above, whose build it has."""
+    (program,) = (each for each in pages.read(pages.TOP / "README.md")[0] if each.name == "chart.py")
+    assert len(program.text.splitlines()) <= 20
+    environ = {**world.environ, "SOLVEN_ENV_STORAGE": str(world.storage), "PYTHONPATH": str(pages.TOP)}
+    done = subprocess.run(
+        [sys.executable, "-c", program.text], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Jan 3\nFeb 5\nMar 4\n", "")
+    png = (tmp_path / "chart.png").read_bytes()
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    assert png.endswith(b"IEND\xaeB`\x82")
