@@ -87,7 +87,7 @@ ELSEWHERE = {
     "programs/test_blocking.py": "programs/core.py programs/result.py sandbox/capture.py",
     "programs/test_process.py": "sandbox/kept.py sandbox/backends/bubblewrap/keeper.py"
     " sandbox/backends/bubblewrap/keeping.py",
-    "programs/test_files.py": "programs/host_files.py sandbox/file_access.py"
+    "programs/test_files.py": "sandbox/file_access.py"
     " sandbox/backends/bubblewrap/file_client.py sandbox/backends/bubblewrap/file_server.py",
     # A library's own suite runs where that library is (scripts/conformance).
     "conformance/test_deepagents_door.py": "doors/deepagents.py",

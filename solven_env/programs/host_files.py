@@ -92,12 +92,15 @@ def put(directory: int | None, name: str, content: bytes | int, mode: int) -> No
 def read_opened(opened: int, offset: int, most: int) -> bytes:
     """Up to `most` bytes of a file, which is closed."""
     with open(opened, "rb", buffering=0) as file:
+        # In one piece where its size tells the truth: joining pieces would copy, and take memory, once more.
+        piece = max(_PIECE, os.fstat(opened).st_size - offset + 1)
         file.seek(offset)
         pieces, left = [], most
-        while left and (piece := file.read(min(left, _PIECE))):
-            pieces.append(piece)
-            left -= len(piece)
-        return b"".join(pieces)
+        while left and (read := file.read(min(left, piece))):
+            pieces.append(read)
+            left -= len(read)
+            piece = _PIECE
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def tree(source: str) -> list[HostEntry] | None:
