@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from solven_env.sandbox.limits import Reached
 
 _LONGEST_WAIT = 86400.0  # seconds; epoll_wait counts milliseconds in an int, and a timeout may be infinite
-_OWN_DESCRIPTORS = 128
+_OWN_DESCRIPTORS = 64
 _LINGER = 10.0
 """Seconds that a session stays at least after a command that outlives its caller: others may wait for its end."""
 # Its connection, two pidfds and a status; the namespace, and the pidfd and the leash or the counters, of a network; a
@@ -79,7 +79,8 @@ class Session:
         self.ending: dict[int, int] = {}
         self.watched: dict[int, int] = {}
         self.lookouts: dict[int, Lookout] = {}
-        self.keepers = keeping.Keepers(self.poll)
+        descriptors = starting.limit_open_files() - _OWN_DESCRIPTORS
+        self.keepers = keeping.Keepers(self.poll, descriptors)
         self.servers: dict[str, Server] = {}
         self.serving: dict[int, str] = {}
         self.forwarders: dict[tuple[str, int], Forwarder] = {}
@@ -89,7 +90,7 @@ class Session:
         self.roots = session_roots.Roots(self.poll, unprivileged=unprivileged)
         self.cgroups = cgroups.find_parent()
         cgroups.clear(self.cgroups, name)  # what a killed holder has left
-        self.room = max(1, (starting.limit_open_files() - _OWN_DESCRIPTORS) // _DESCRIPTORS_A_COMMAND)
+        self.room = max(2, (descriptors - self.keepers.descriptors) // _DESCRIPTORS_A_COMMAND)
         self.began = time.monotonic()
         self.kept_until = 0.0
         self.retired = False

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from solven_env.sandbox.launch_plan import LaunchPlan
 
 _MOST_ENDED = 32
-"""Commands that have ended whose output is kept, the newest of them."""
+"""Commands that have ended whose output is kept, the newest of them; fewer where descriptors are scarce."""
+_DESCRIPTORS_AN_ENDED = 2
+"""Its keeper's pidfd and entry."""
 _MOST_RUNNING = 64
 """Commands that run at once. These and those that have ended are told in one packet, of 64 KiB."""
 _MOST_KEPT = 64 << 20
@@ -58,11 +60,14 @@ class Keepers:
     `unclaimed` by the connections of callers that have not said yet that they know them: with one of these such a
     command ends.
 
-    No other session of the thread gives the same names.
+    No other session of the thread gives the same names. A quarter of the descriptors that a session has for commands
+    is for those that have ended, as far as `most_ended` needs it.
     """
 
-    def __init__(self, poll: select.epoll) -> None:
+    def __init__(self, poll: select.epoll, descriptors: int) -> None:
         self.poll = poll
+        self.most_ended = min(_MOST_ENDED, max(1, descriptors // 4 // _DESCRIPTORS_AN_ENDED))
+        self.descriptors = self.most_ended * _DESCRIPTORS_AN_ENDED
         self.kept: dict[str, KeptCommand] = {}
         self.names: dict[int, str] = {}
         self.unclaimed: dict[int, str] = {}
@@ -129,7 +134,7 @@ def note_end(keepers: Keepers, client: int, outcome: int | SolvenError) -> None:
             kept.client = -1
             kept.seconds = time.monotonic() - kept.began
             kept.status = outcome if isinstance(outcome, int) else _NOT_STARTED
-            if len(ended) >= _MOST_ENDED:
+            if len(ended) >= keepers.most_ended:
                 ended[0].keeper.entry.close()  # its keeper ends by that
                 del keepers.kept[ended[0].name]
             return
