@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A host with a profile that has a Python, and this process on it."""
+    """A host with a profile that has a Python, and this process on it.
+
+    No interrupt is ignored there, even where the suite was started in the background, which has SIGINT ignored.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with closing(new_world(tmp_path_factory.mktemp("cache"))) as world, pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("SOLVEN_", "XDG_"))]:
             patch.delenv(name)
