@@ -35,8 +35,8 @@ def command(
     """Copy a file or a tree from this host into a thread, or out of one.
 
     One of both is THREAD:/path, a path as the thread's commands see it. Modes are kept, and links stay links, but for
-    one that is named itself. A directory that is there gets the copy in it, under the source's name. A local path with
-    a colon is written as ./a:b.
+    one that is named itself. A directory that is there gets the copy in it, under the source's name; nothing is copied
+    through a link that came out before. A local path with a colon is written as ./a:b.
 
     \b
     Examples:
@@ -87,7 +87,8 @@ def _copy_in(sandbox: Sandbox, ends: _Ends) -> str:
     from pathlib import Path
 
     files, inside = sandbox.files, ends.inside
-    name = "" if ends.local == _STANDARD else Path(ends.local).absolute().name
+    # As text: of a link the name is its own.
+    name = "" if ends.local == _STANDARD else posixpath.basename(posixpath.normpath(Path(ends.local).absolute()))
     if name and files.exists(inside) and files.stat(inside).kind == "directory":
         inside = posixpath.join(inside, name)
     if ends.local == _STANDARD:
@@ -107,11 +108,11 @@ def _copy_out(sandbox: Sandbox, ends: _Ends) -> str:
     from solven_env.cli.output import written
 
     if ends.local != _STANDARD:
-        name = posixpath.basename(ends.inside.rstrip("/"))
-        local = Path(ends.local)
-        local = local / name if name and local.is_dir() else local
+        local = ends.local
+        if Path(local).is_dir():
+            local = posixpath.join(local, posixpath.basename(posixpath.normpath(ends.inside)))
         sandbox.files.download(ends.inside, local)
-        return str(local)
+        return local
     if sandbox.files.stat(ends.inside).kind == "directory":
         from solven_env.errors import UsageError
 

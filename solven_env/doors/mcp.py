@@ -17,8 +17,7 @@ from pydantic import Field, ValidationError
 
 from solven_env import __version__, api
 from solven_env.doors.images import mime_type
-from solven_env.errors import FileError, FileTooLargeError, SolvenError, UsageError, counted, printable
-from solven_env.profile.mounts import SYSTEM
+from solven_env.errors import FileTooLargeError, SolvenError, UsageError, counted, printable
 from solven_env.programs.awaiting import AsyncSandbox
 from solven_env.programs.blocking import Sandbox
 from solven_env.sandbox import backends
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from solven_env.programs.result import Match, Result
+    from solven_env.programs.result import Result
 
 MOST_TEXT = 8 << 20
 """Characters of the longest text that is written."""
@@ -46,9 +45,6 @@ _PERIOD = 0.25
 _SILENCE = 5.0
 _TOLD = 2_000
 """Characters of new output that one notification has, the last ones."""
-
-_OF_THE_SYSTEM = frozenset({".venv", "node_modules", *(each.target[1:] for each in SYSTEM)})
-"""Directories of / that are not searched along with the workspace, which is / too."""
 
 _INSTRUCTIONS = """\
 An isolated Linux workspace, the thread {thread}. Its root directory / is the workspace: files there stay from one \
@@ -193,7 +189,7 @@ class _Tools:
             raise UsageError(
                 f"it is no text and no image, but {counted(len(data), 'byte')} of data",
                 location=printable(path),
-                fix="Look at it by a command: run with file, xxd or python.",
+                fix="Look at it by a command: run with file or xxd.",
             )
         return _lines(data, offset, limit)
 
@@ -241,24 +237,13 @@ class _Tools:
     ) -> CallToolResult:
         """List a directory: a line for each entry, sorted. Directories end with /, files have their size in bytes.
 
-        Of / only the workspace's own directories are listed deeper, not the system's.
+        A deeper look at / leaves the system's directories out.
         """
         files = (await self._connected()).files
         top = await files.realpath(path)
-        found = await files.list(top, depth=1, limit=limit + 1)
-        if depth > 1:
-            for each in [each for each in found if each.kind == "directory"]:
-                if top == "/" and each.name in _OF_THE_SYSTEM:
-                    continue
-                try:
-                    found += await files.list(each.path, depth=depth - 1, limit=limit + 1)
-                except FileError:  # gone, or closed to us: it is listed itself
-                    continue
-                if len(found) > 2 * limit:
-                    break
-            found.sort(key=lambda each: each.path)
+        found = await files.list(top, depth=depth, limit=limit + 1)
         lines = []
-        for each in found[:limit]:
+        for each in sorted(found[:limit], key=lambda each: each.path):
             name = printable(each.path)
             if each.kind == "directory":
                 lines.append(f"{name.rstrip('/')}/")
@@ -278,26 +263,11 @@ class _Tools:
     ) -> CallToolResult:
         """Find the lines with a text, in a file or in all files beneath a directory, as path:line: text.
 
-        Of / only the workspace is searched, not the system's directories. For expressions use run with grep -E.
+        A search of / leaves the system's directories out. For expressions use run with grep -E.
         """
         files = (await self._connected()).files
-        whole = await files.realpath(path)
-        tops = [whole]
-        if whole == "/":
-            tops = [
-                each.path
-                for each in await files.list("/")
-                if each.kind in ("file", "directory") and each.name not in _OF_THE_SYSTEM
-            ]
-        found: list[Match] = []
-        for top in tops:
-            try:
-                found += await files.grep(text, top, glob=glob or None, limit=limit + 1 - len(found))
-            except FileError:
-                if top == whole:
-                    raise
-            if len(found) > limit:
-                break
+        top = await files.realpath(path)
+        found = await files.grep(text, top, glob=glob or None, limit=limit + 1)
         lines = [f"{printable(each.path)}:{each.line}: {each.text}" for each in found[:limit]]
         more = f"There are more than these {limit:,}: give a path or a glob, or raise limit." * (len(found) > limit)
         return _answer("\n".join(lines), more or counted(len(lines), "line"))

@@ -65,7 +65,11 @@ class Files:
         drive(self._core.write(path, data, mode=mode, parents=parents, exclusive=exclusive))
 
     def list(self, path: str, *, depth: int = 1, limit: int = MOST_LISTED) -> Listed:
-        """List a directory, `depth` levels down, sorted; `limit` entries at most. No link is followed."""
+        """List a directory, `depth` levels down, sorted; `limit` entries at most. No link is followed.
+
+        A look at all of `/`, here and by `glob`, `grep` and `download`, is one at the workspace: what the system, the
+        profile's packages and memory (`/tmp`) bring is left out. Name such a directory to look into it.
+        """
         return drive(self._core.list_directory(path, depth=depth, limit=limit))
 
     def stat(self, path: str) -> FileInfo:
@@ -105,7 +109,11 @@ class Files:
         drive(self._core.upload(source, target))
 
     def download(self, source: str, target: str | Path) -> None:
-        """Copy a file or a tree from inside to a path of this host: with modes, and links as links, never followed."""
+        """Copy a file or a tree from inside to a path of this host: with modes, and links as links, never followed.
+
+        A file that is there is replaced, once the new one is whole; FIFOs, sockets and devices are left out. UsageError
+        where a link stands at `target`, which an earlier copy may have brought.
+        """
         drive(self._core.download(source, target))
 
 

@@ -21,7 +21,18 @@ from solven_env.errors import (
     UsageError,
     printable,
 )
-from solven_env.programs.host_files import beneath, made, made_beneath, on_host, opened_file, put, read_opened, tree
+from solven_env.programs.host_files import (
+    beneath,
+    check_replaceable,
+    made,
+    made_beneath,
+    on_host,
+    opened_beneath,
+    opened_source,
+    put,
+    read_opened,
+    tree,
+)
 from solven_env.programs.result import FileInfo, Match
 from solven_env.sandbox.file_access import Refused
 from solven_env.system.effects import Blocking
@@ -163,19 +174,34 @@ class FileCore:
     async def upload(self, source: str | Path, target: str) -> None:
         """See `Files.upload`."""
         source = os.fspath(source)
-        entries = await Blocking(lambda: on_host(source, lambda: tree(source)))
-        if entries is None:
-            await self._upload_file(source, target)
-            return
-        await self.make_dir(target, parents=True)
+        opened = await Blocking(lambda: on_host(source, lambda: opened_source(source)))
+        try:
+            mode = stat.S_IMODE(os.fstat(opened).st_mode) & 0o777
+            if stat.S_ISREG(os.fstat(opened).st_mode):
+                await self._upload_file(opened, target, mode)
+            else:
+                await self._upload_tree(opened, source, target, mode)
+        finally:
+            os.close(opened)
+
+    async def _upload_tree(self, top: int, source: str, target: str, mode: int) -> None:
+        entries = await Blocking(lambda: on_host(source, lambda: tree(top)))
+        await self._ask("make_dir", target, parents=True, mode=mode | 0o700)
         for each in entries:
-            inside = posixpath.join(target, each.below)
+            inside = posixpath.join(target, *each.parts)
             if each.target is not None:
                 await self._have_link(inside, os.fsencode(each.target))
             elif each.is_directory:
                 await self._ask("make_dir", inside, parents=True, mode=each.mode | 0o700)
             else:
-                await self._upload_file(each.path, inside)
+                await self._upload_beneath(top, each.parts, inside, each.mode)
+
+    async def _upload_beneath(self, top: int, parts: tuple[str, ...], target: str, mode: int) -> None:
+        opened = await Blocking(lambda: on_host("/".join(parts), lambda: opened_beneath(top, parts)))
+        try:
+            await self._upload_file(opened, target, mode)
+        finally:
+            os.close(opened)
 
     async def _have_link(self, inside: str, target: bytes) -> None:
         try:
@@ -184,18 +210,14 @@ class FileCore:
             await self.remove(inside, recursive=False)
             await self._ask("link", inside, target=target)
 
-    async def _upload_file(self, source: str, target: str) -> None:
-        opened = await Blocking(lambda: on_host(source, lambda: opened_file(source)))
-        try:
-            mode = stat.S_IMODE(os.fstat(opened).st_mode) & 0o777
-            await self._ask("write", target, opened, mode=mode, parents=True, exclusive=False)
-        finally:
-            os.close(opened)
+    async def _upload_file(self, opened: int, target: str, mode: int) -> None:
+        await self._ask("write", target, opened, mode=mode, parents=True, exclusive=False)
 
     async def download(self, source: str, target: str | Path) -> None:
         """See `Files.download`."""
         found, target = await self.stat(source), os.fspath(target)
         if found.kind != "directory":
+            await Blocking(lambda: on_host(target, lambda: check_replaceable(target)))
             await self._download_file(source, None, target, found.mode)
             return
         entries: list[FileInfo] = []
@@ -205,10 +227,11 @@ class FileCore:
         )
         if walked.value is not True:
             raise UsageError(f"it has more than {_VISITED:,} entries", fix="Pack it by a command, and copy the file.")
-        top = await Blocking(lambda: on_host(target, lambda: made(target)))
+        top = await Blocking(lambda: on_host(target, lambda: made(target, found.mode)))
         try:
             for each in entries:
-                await self._download_entry(top, prefix, each)
+                if each.kind != "other":
+                    await self._download_entry(top, prefix, each)
         finally:
             os.close(top)
 

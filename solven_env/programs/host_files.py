@@ -23,10 +23,9 @@ _PIECE = 1 << 20
 
 
 class HostEntry(NamedTuple):
-    """A name in a tree of the host: its path, the part of that `below` the tree, and of a link its `target`."""
+    """A name in a tree of the host: the parts of its path below the tree, and of a link its `target`."""
 
-    path: str
-    below: str
+    parts: tuple[str, ...]
     is_directory: bool
     mode: int
     target: str | None = None
@@ -40,18 +39,48 @@ def on_host(path: str, call: Callable[[], Any]) -> Any:
         raise UsageError(f"on this host: {error.strerror}", location=printable(path)) from error
 
 
-def opened_file(path: str) -> int:
-    """A regular file of the host, opened; nothing else is waited for."""
-    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(opened).st_mode):
+def opened_source(path: str, directory: int | None = None) -> int:
+    """A regular file or a directory of the host, opened; nothing else is waited for. In a directory, it is no link."""
+    is_beneath = os.O_NOFOLLOW if directory is not None else 0
+    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | is_beneath, dir_fd=directory)
+    mode = os.fstat(opened).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         os.close(opened)
-        raise OSError(errno.EINVAL, "it is no regular file")
+        raise OSError(errno.EINVAL, "it is no file or directory")
     return opened
 
 
-def made(target: str) -> int:
-    os.makedirs(target, exist_ok=True)
-    return os.open(target, os.O_RDONLY | os.O_DIRECTORY)
+def opened_beneath(top: int, parts: Sequence[str]) -> int:
+    """A regular file beneath an open directory of the host, opened, through no link."""
+    *above, name = parts
+    with holding(beneath(top, above)) as directory:
+        opened = opened_source(name, directory)
+    if stat.S_ISDIR(os.fstat(opened).st_mode):
+        os.close(opened)
+        raise OSError(errno.EISDIR, "it is a directory now")
+    return opened
+
+
+def made(target: str, mode: int) -> int:
+    """A directory of the host, made where there is none, opened. A link in its place may be an agent's: OSError."""
+    os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+    with suppress(FileExistsError):
+        os.mkdir(target, mode & 0o777 | 0o700)
+    _refuse_link(target)
+    return os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+
+
+def check_replaceable(target: str) -> None:
+    """Refuse (OSError) to replace by a file what is no file. A link may be an agent's, from an earlier copy."""
+    _refuse_link(target)
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(os.lstat(target).st_mode):
+            raise OSError(errno.EEXIST, "what is there is no file")
+
+
+def _refuse_link(target: str) -> None:
+    if os.path.islink(target):
+        raise OSError(errno.ELOOP, "a link is there: remove it, or name what it leads to")
 
 
 def beneath(top: int, above: Sequence[str]) -> int:
@@ -64,29 +93,35 @@ def beneath(top: int, above: Sequence[str]) -> int:
 
 
 def made_beneath(directory: int, name: str, each: FileInfo) -> None:
+    """Have a directory or a link on the host. A link replaces what is no directory."""
     if each.kind == "directory":
         with suppress(FileExistsError):
             os.mkdir(name, each.mode & 0o777 | 0o700, dir_fd=directory)
-    elif each.kind == "link":
+    else:
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=directory)
         os.symlink(each.target or "", name, dir_fd=directory)
-    else:
-        raise OSError(errno.EINVAL, "what is inside is no file, directory or link")
 
 
 def put(directory: int | None, name: str, content: bytes | int, mode: int) -> None:
-    """Make a file on the host anew: nothing that is there is followed or written into."""
-    with suppress(FileNotFoundError):
-        os.unlink(name, dir_fd=directory)
+    """Have a file on the host, whole or not at all: what is there is replaced, and not followed or written into."""
+    above = os.path.dirname(name)
+    beside = os.path.join(above, f".solven-env-{os.urandom(6).hex()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    with open(os.open(name, flags, mode & 0o777, dir_fd=directory), "wb") as file:
-        if isinstance(content, bytes):
-            file.write(content)
-            return
-        offset = 0
-        while moved := os.sendfile(file.fileno(), content, offset, _PIECE):
-            offset += moved
+    opened = os.open(beside, flags, mode & 0o777, dir_fd=directory)
+    try:
+        with open(opened, "wb", buffering=0) as file:
+            if isinstance(content, bytes):
+                file.write(content)
+            else:
+                offset = 0
+                while moved := os.sendfile(opened, content, offset, _PIECE):
+                    offset += moved
+        os.rename(beside, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(beside, dir_fd=directory)
+        raise
 
 
 def read_opened(opened: int, offset: int, most: int) -> bytes:
@@ -103,21 +138,23 @@ def read_opened(opened: int, offset: int, most: int) -> bytes:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def tree(source: str) -> list[HostEntry] | None:
-    """The entries of a directory of the host, each behind the directory that it is in; None for a file.
+def tree(top: int) -> list[HostEntry]:
+    """The entries beneath an open directory of the host, each behind the directory that it is in.
 
-    OSError for what is neither a file nor a directory nor a link.
+    OSError where one is neither a file nor a directory nor a link.
     """
-    if not stat.S_ISDIR(os.stat(source).st_mode):
-        return None
-    found = []
-    for above, directories, names in os.walk(source):
-        for name in sorted((*directories, *names)):
-            path = os.path.join(above, name)
-            mode = os.lstat(path).st_mode
-            if not (stat.S_ISLNK(mode) or stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
-                raise OSError(errno.EINVAL, f"{printable(path)} is no file, directory or link")
-            target = os.readlink(path) if stat.S_ISLNK(mode) else None
-            below = os.path.relpath(path, source)
-            found.append(HostEntry(path, below, stat.S_ISDIR(mode), stat.S_IMODE(mode) & 0o777, target))
+    found: list[HostEntry] = []
+    waiting: list[tuple[str, ...]] = [()]
+    while waiting:
+        above = waiting.pop()
+        with holding(beneath(top, above)) as directory:
+            for name in sorted(os.listdir(directory)):
+                parts = (*above, name)
+                mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
+                if not (stat.S_ISLNK(mode) or stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+                    raise OSError(errno.EINVAL, f"{printable('/'.join(parts))} is no file, directory or link")
+                target = os.readlink(name, dir_fd=directory) if stat.S_ISLNK(mode) else None
+                found.append(HostEntry(parts, stat.S_ISDIR(mode), stat.S_IMODE(mode) & 0o777, target))
+                if stat.S_ISDIR(mode):
+                    waiting.append(parts)
     return found

@@ -163,6 +163,15 @@ def starter(plan: LaunchPlan) -> str:
     return STARTER.path if STARTER in plan.links else STARTER.to
 
 
+def own_of_system(plan: LaunchPlan) -> frozenset[str]:
+    """Names in / of what the system, the builds and memory bring: all that is not the workspace, which is / too."""
+    return frozenset(
+        mount.target[1:]
+        for mount in plan.mounts
+        if "/" not in mount.target[1:] and (not isinstance(mount, Bind) or mount.source == mount.target)
+    )
+
+
 def check_plan(plan: LaunchPlan) -> None:
     """Refuse a plan that says something that cannot be meant: SandboxError."""
     targets = [mount.target for mount in plan.mounts]

@@ -138,12 +138,14 @@ class _Calls(Generic[_Result]):
         inherited = at_once.interruption()
         reading, writing = os.pipe() if inherited is None else (inherited, -1)
         raised: BaseException | None = None
+        is_awaited = True
         try:
             while self._left or self._live or not self._ended.empty():
                 try:
                     ended = self._next(reading)
                 except KeyboardInterrupt as interrupt:
-                    if raised is not None:  # a second one: nothing is waited for
+                    if raised is not None:  # a second one
+                        is_awaited = False
                         raise
                     ended = _Ended(None, interrupt)
                 if ended is not None and ended.error is None:
@@ -153,9 +155,9 @@ class _Calls(Generic[_Result]):
                     writing = self._stop(writing)
             if raised is not None:
                 raise raised
-        except GeneratorExit:
+        except BaseException:  # closed, or interrupted between two waits
             writing = self._stop(writing)
-            while self._live:
+            while self._live and is_awaited:
                 self._next(reading)
             raise
         finally:

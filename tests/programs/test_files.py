@@ -204,6 +204,21 @@ def test_a_tree_goes_in_and_comes_out(sandbox: solven_env.Sandbox, tmp_path: Pat
     assert (tmp_path / "one.sh").read_text() == "#!/bin/sh\necho ran\n"
 
 
+def test_a_look_at_all_is_one_at_the_workspace(sandbox: solven_env.Sandbox, tmp_path: Path) -> None:
+    sandbox.run("mkdir /src; echo needle | tee /src/mine /tmp/theirs; mkfifo /src/fifo; ln -s / /src/all")
+    assert "usr" in [each.name for each in sandbox.files.list("/")]
+    for top in ("/", "/src/.."):
+        assert {each.path.split("/")[-1] for each in sandbox.files.list(top, depth=9)} == {
+            *("hello", "src", "mine", "fifo", "all"),
+        }
+        assert [each.line for each in sandbox.files.grep("needle", top)] == [1]
+    assert sandbox.files.glob("**/*e*") == ["/hello", "/src/mine"]
+    assert sandbox.files.glob("*", "/usr") != []
+    sandbox.files.download("/", tmp_path / "all")
+    assert sorted(os.listdir(tmp_path / "all/src")) == ["all", "mine"]
+    assert sorted(os.listdir(tmp_path / "all")) == ["hello", "src"]
+
+
 def test_a_session_that_ended_begins_anew(sandbox: solven_env.Sandbox, bare: World) -> None:
     sandbox.files.write("x", "1")
     sandbox.stop()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env.programs.host_files import read_opened
+from solven_env.programs.host_files import opened_beneath, read_opened, tree
+from solven_env.system.blocks import holding
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +37,25 @@ def test_a_large_file_takes_its_memory_once(tmp_path: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     assert len(_read(tmp_path / "file", 0, size + 1)) == size
     assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 1.5 * size / resource.getpagesize()
+
+
+def test_a_tree_is_read_through_no_link(tmp_path: Path) -> None:
+    """A tree of this host may be a workspace, whose agent swaps a directory or a file for a link meanwhile."""
+    (tmp_path / "tree/sub").mkdir(parents=True)
+    (tmp_path / "tree/file").write_text("ours")
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret/file").write_text("secret")
+    with holding(os.open(tmp_path / "tree", os.O_RDONLY)) as top:
+        assert [each.parts for each in tree(top)] == [("file",), ("sub",)]
+        with holding(opened_beneath(top, ("file",))) as opened:
+            assert os.read(opened, 10) == b"ours"
+        (tmp_path / "tree/file").unlink()
+        (tmp_path / "tree/file").symlink_to(tmp_path / "secret/file")
+        (tmp_path / "tree/sub").rmdir()
+        (tmp_path / "tree/sub").symlink_to(tmp_path / "secret")
+        for parts in (("file",), ("sub", "file")):
+            with pytest.raises(OSError, match=r"symbolic links|Not a directory"):
+                opened_beneath(top, parts)
 
 
 def _read(path: Path | str, offset: int, most: int) -> bytes:

@@ -47,6 +47,63 @@ def test_files_and_trees_go_in_and_out(bare: World, tmp_path: Path) -> None:
         assert b"Traceback" not in done.stderr
 
 
+def test_a_link_that_came_out_leads_no_later_copy_astray(bare: World, tmp_path: Path) -> None:
+    """An agent chooses the links: of `/`, which is copied first, and then what they shall get."""
+    home, results = tmp_path / "home", tmp_path / "results"
+    home.mkdir()
+    (home / "rc").write_text("kept")
+    bare.out(f"ln -s {home} /out; ln -s {home}/rc /rc; ln -s {home}/new /new")
+    assert bare.cli("cp", "t1:/", str(results)).returncode == 0
+    assert (results / "out").is_symlink()
+    bare.out("rm /out /rc /new; mkdir /out; echo evil | tee /out/rc /out/new /rc /new")
+    for name in ("out", "rc", "new"):
+        for target in (results, results / name):
+            if target.is_dir() and target.name == "out":
+                continue  # whoever names the link itself means what it leads to
+            done = bare.cli("cp", f"t1:/{name}", str(target))
+            assert (done.returncode, b"a link is there" in done.stderr) == (2, True), done.stderr
+    assert {each.name: each.read_text() for each in home.iterdir()} == {"rc": "kept"}
+
+
+@pytest.mark.parametrize("inside", ["/sub/..", "/..", "/sub/../..", "/sub/.", "//", "/sub//"])
+def test_a_name_that_leads_up_is_no_name(bare: World, tmp_path: Path, inside: str) -> None:
+    bare.out("mkdir -p /sub; echo x | tee /sub/mark /mark")
+    results = tmp_path / "deep/results"
+    results.mkdir(parents=True)
+    assert bare.cli("cp", f"t1:{inside}", str(results)).returncode == 0
+    assert (results / "sub/mark").exists()
+    assert list(tmp_path.iterdir()) == [tmp_path / "deep"]
+    assert list((tmp_path / "deep").iterdir()) == [results]
+
+
+def test_the_name_of_what_goes_in_is_a_name(bare: World, tmp_path: Path) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    bare.out("mkdir /in")
+    for source in ("..", ".", "../b", "../b/"):
+        line = bare.command("cp", source, "t1:/in")
+        assert subprocess.run(line, cwd=tmp_path / "a/b", env=bare.environ, check=False).returncode == 0
+    assert bare.out("cd /in; find . -type d | sort") == ".\n./a\n./a/b\n./b\n"
+
+
+def test_what_is_no_file_is_not_replaced(bare: World, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "taken").mkdir()
+    bare.out("echo x > /taken")
+    for target in (tmp_path / "fifo", tmp_path):
+        done = bare.cli("cp", "t1:/taken", str(target))
+        assert (done.returncode, b"what is there is no file" in done.stderr) == (2, True)
+    assert (tmp_path / "fifo").is_fifo()
+
+
+def test_a_copy_that_fails_leaves_what_was_there(bare: World, tmp_path: Path) -> None:
+    (tmp_path / "large").write_text("kept")
+    bare.out("head -c 1000000 /dev/zero > /large")
+    line = ["sh", "-c", 'ulimit -f 100; exec "$@"', "sh", *bare.command("cp", "t1:/large", str(tmp_path))]
+    done = subprocess.run(line, env=bare.environ, capture_output=True, check=False)
+    assert (done.returncode, b"File too large" in done.stderr) == (2, True)
+    assert {each.name: each.read_text() for each in tmp_path.iterdir()} == {"large": "kept"}
+
+
 @pytest.mark.parametrize(("source", "target"), [("a", "b"), ("t1:/a", "t2:/b"), ("./t1:/a", "b"), ("t1:a", "-")])
 def test_one_of_both_is_inside(source: str, target: str) -> None:
     with pytest.raises(UsageError):

@@ -99,12 +99,6 @@ def test_the_code_that_the_document_tells_is_the_exit_code(thread: World) -> Non
     assert (done.returncode, told["error"]["code"]) == (125, 125)
 
 
-def test_a_format_is_of_use_to_an_explanation_only(thread: World) -> None:
-    done = thread.cli("run", "t1", "--format", "json", "--", "true")
-    assert done.returncode == 2
-    assert b"--explain" in done.stderr
-
-
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [

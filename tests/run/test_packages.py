@@ -194,8 +194,9 @@ def test_a_storage_that_lost_its_id_is_told_so_and_draws_no_other(two: World) ->
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_lost_lock_is_never_an_environment_without_packages(thread: World, damage: str) -> None:
+def test_a_lost_lock_is_never_an_environment_without_packages(copied_world: World, damage: str) -> None:
     """A text that was empty had `run` make a build without packages, while `apply` said that all is in sync."""
+    thread = copied_world
     builds = tree(thread.builds)
     texts = {path: path.read_bytes() for path in (thread.storage / ".solven-env/locks").iterdir()}
     for path, text in texts.items():

@@ -20,6 +20,7 @@ import stat
 import struct
 
 from solven_env.sandbox import wire
+from solven_env.sandbox.launch_plan import own_of_system
 from solven_env.sandbox.roots import staging
 from solven_env.sandbox.roots.namespaces import STAGE, drop_rights
 from solven_env.sandbox.seccomp import install
@@ -122,7 +123,8 @@ def _become(root: StagedRoot, seccomp: bytes, door: Socket) -> NoReturn:
         drop_rights(root.plan)
         mounting.drop_capabilities()
         install(seccomp)
-        _serve(door, ServedFiles(os.open("/", _DIRECTORY), opened))
+        system = frozenset(map(os.fsencode, own_of_system(root.plan)))
+        _serve(door, ServedFiles(os.open("/", _DIRECTORY), opened, system))
     finally:
         os._exit(1)
 
@@ -175,11 +177,14 @@ def _answer(caller: Socket, files: ServedFiles) -> bool:
 
 
 class ServedFiles:
-    """The files of a root that this process has entered. `links` is /proc/self/fd."""
+    """The files of a root that this process has entered. `links` is /proc/self/fd, and `system` are the names in the
+    root that are not the workspace's.
+    """
 
-    def __init__(self, root: int, links: int) -> None:
+    def __init__(self, root: int, links: int, system: frozenset[bytes]) -> None:
         self.root = root
         self.links = links
+        self.system = system
         self.calls: dict[str, Callable[..., Any]] = {
             name: getattr(self, name)
             for name in (
@@ -450,15 +455,18 @@ class ServedFiles:
     def _beneath(self, path: bytes, depth: int) -> Iterator[dict[str, Any]]:
         """Entries of a directory and, where `depth` is more than 1, of those in it. No link is followed but at `path`.
 
-        Directories that are too deep, or go meanwhile, or keep us out, are left out beneath the first one.
+        Directories that are too deep, or go meanwhile, or keep us out, are left out beneath the first one; so is what
+        is not the workspace's, where all of / is looked through.
         """
         with holding(self.find(path)) as found:
             if not stat.S_ISDIR(os.fstat(found).st_mode):
                 raise Failure(errno.ENOTDIR, path)
+            is_root = os.path.samestat(os.fstat(found), os.fstat(self.root))
             opened = self.reopen(found, os.O_RDONLY | os.O_DIRECTORY, path)
         waiting: list[tuple[bytes, int]] = []
         prefix = path.rstrip(b"/") + b"/"
-        yield from self._entries(opened, prefix, depth, waiting)
+        left_out = self.system if is_root and depth > 1 else frozenset()
+        yield from self._entries(opened, prefix, depth, waiting, left_out)
         while waiting:
             below, left = waiting.pop()
             try:
@@ -471,11 +479,16 @@ class ServedFiles:
             yield from self._entries(opened, below + b"/", left, waiting)
 
     def _entries(
-        self, opened: int, prefix: bytes, depth: int, waiting: list[tuple[bytes, int]]
+        self,
+        opened: int,
+        prefix: bytes,
+        depth: int,
+        waiting: list[tuple[bytes, int]],
+        left_out: frozenset[bytes] = frozenset(),
     ) -> Iterator[dict[str, Any]]:
         with holding(opened):
             below = []
-            for name in sorted(map(os.fsencode, os.listdir(opened))):
+            for name in sorted({*map(os.fsencode, os.listdir(opened))} - left_out):
                 try:
                     about = os.stat(name, dir_fd=opened, follow_symlinks=False)
                     target = os.readlink(name, dir_fd=opened) if stat.S_ISLNK(about.st_mode) else None
