@@ -55,6 +55,8 @@ _LONGEST_PATH = 4095
 """Bytes; PATH_MAX in limits.h, whose last byte ends the path."""
 _VISITED = 1_000_000
 """Entries that `glob` and a download look at."""
+_KEPT = 4
+"""Connections that are kept."""
 _KINDS = {
     errno.ENOENT: (MissingFileError, "there is nothing of this name inside"),
     errno.EEXIST: (ExistingFileError, "there is something of this name already"),
@@ -289,14 +291,14 @@ class FileCore:
             try:
                 answer = await access.ask(call, data, more, path=absolute, **values)
             except Refused as refused:
-                self._free.append(access)
+                self._keep(access)
                 raise _error(refused, absolute) from None
             except ConnectionError as error:
                 # Asked once more, if it changes nothing and gave nothing: a server that is gone may have done it.
                 if is_last or call not in ("read", "stat", "realpath"):
                     raise SandboxError("the session ended meanwhile", fix="Try again.") from error
             else:
-                self._free.append(access)
+                self._keep(access)
                 return answer
         raise AssertionError
 
@@ -321,6 +323,13 @@ class FileCore:
             lambda: launch.backend.reach_files(launch.plan, self.core.keep_alive, launch.runtime, bounded=bounded)
         )
         return made
+
+    def _keep(self, access: FileAccess) -> None:
+        """Have a connection for a next call; each takes a process of the session."""
+        if len(self._free) < _KEPT:
+            self._free.append(access)
+        else:
+            access.close()
 
     def close(self) -> None:
         """Let all connections go."""

@@ -51,6 +51,7 @@ CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _CLOSE_RANGE_CLOEXEC = 4  # include/uapi/linux/close_range.h
@@ -173,6 +174,12 @@ def forbid_new_privileges() -> None:
     """PR_SET_NO_NEW_PRIVS (prctl(2)): no set-uid program gives this process or its children anything any more."""
     one, zero = ctypes.c_ulong(1), ctypes.c_ulong(0)
     _check("no_new_privs", _libc.prctl(ctypes.c_int(_PR_SET_NO_NEW_PRIVS), one, zero, zero, zero))
+
+
+def forbid_tracing() -> None:
+    """PR_SET_DUMPABLE 0 (prctl(2)): no process of our uid reads our memory or traces us, by /proc or otherwise."""
+    zero = ctypes.c_ulong(0)
+    _check("dumpable", _libc.prctl(ctypes.c_int(_PR_SET_DUMPABLE), zero, zero, zero, zero))
 
 
 class _Capabilities(ctypes.Structure):

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import stat
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,8 @@ import pytest
 import solven_env
 from solven_env.errors import FileError, FileTooLargeError, UsageError
 from solven_env.programs.files import translated
+from solven_env.sandbox import wire
+from solven_env.system.effects import drive
 from tests.sandbox.running import survivors
 
 if TYPE_CHECKING:
@@ -164,9 +167,9 @@ def test_nothing_leads_out(sandbox: solven_env.Sandbox, bare: World, tmp_path: P
     for path in ("out", "up", "r", f"/proc/1/root{tmp_path}/secret", f"/proc/self/cwd{tmp_path}/secret"):
         with pytest.raises(FileError):
             sandbox.files.read(path)
-    sandbox.run("ln -s /proc/self/mem m; ln -s /proc/self/environ e")
-    for path in ("m", "e"):
-        with pytest.raises(FileError):
+    sandbox.run("ln -s /proc/self/mem m; ln -s /proc/self/environ e; ln -s /proc/1/mem n")
+    for path in ("m", "e", "n", "/proc/1/mem", "/proc/self/mem", "/proc/1/environ", "/proc/self/environ"):
+        with pytest.raises(PermissionError):  # who serves has had the commands of others in its memory
             sandbox.files.read(path)
     sandbox.files.write("evil", "x", parents=True)
     assert (bare.workspace() / "evil").read_text() == "x"
@@ -175,7 +178,29 @@ def test_nothing_leads_out(sandbox: solven_env.Sandbox, bare: World, tmp_path: P
     assert "CapPrm:\t0000000000000000" in status
     assert "NoNewPrivs:\t1" in status
     assert "Seccomp:\t2" in status
-    assert sorted(each.name for each in sandbox.files.list("/proc") if each.name.isdigit()) == ["1"]
+    assert len(_processes(sandbox)) == 2  # the server, and the one that serves us
+
+
+def test_a_caller_that_does_not_read_holds_up_nobody_and_one_that_goes_ends_its_search(
+    sandbox: solven_env.Sandbox,
+) -> None:
+    sandbox.run("mkdir many; seq -f many/f%05g 20000 | xargs touch")
+    core = sandbox.files._core
+    launch = drive(core._launch())
+    stalled = drive(core._access(launch))
+    asked = {"do": "walk", "path": b"/many", "depth": 1, "most": 20_000}
+    wire.send_descriptors(stalled.socket, wire.pack(asked), [])  # type: ignore[attr-defined]
+    assert sandbox.files.read("hello") == b"hello\n"
+    assert len(_processes(sandbox)) == 3
+    stalled.close()
+    launch.let_go()
+    while len(_processes(sandbox)) > 2:
+        time.sleep(0.01)
+
+
+def _processes(sandbox: solven_env.Sandbox) -> list[str]:
+    """Processes that serve the files of a session."""
+    return [each.name for each in sandbox.files.list("/proc") if each.name.isdigit()]
 
 
 def test_a_tree_goes_in_and_comes_out(sandbox: solven_env.Sandbox, tmp_path: Path) -> None:

@@ -14,92 +14,100 @@ from solven_env.cli.cp import read_ends
 from solven_env.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.run.world import World
 
 
-def test_files_and_trees_go_in_and_out(bare: World, tmp_path: Path) -> None:
+@pytest.fixture
+def host(bare: World) -> Iterator[World]:
+    """A thread whose session, which waits a while for the next copy, ends with the test."""
+    yield bare
+    assert bare.cli("stop", "t1").returncode == 0
+
+
+def test_files_and_trees_go_in_and_out(host: World, tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()
     (tree / "run.sh").write_text("echo ran\n")
     (tree / "run.sh").chmod(0o755)
     (tree / "link").symlink_to("/etc/shadow")
     for _ in range(2):  # over what is there, too
-        assert bare.cli("cp", str(tree), "t1:/").returncode == 0
-    assert bare.out("sh /tree/run.sh; readlink /tree/link") == "ran\n/etc/shadow\n"
-    done = bare.cli("cp", "t1:/tree", str(tmp_path / "back"), "--format", "json")
+        assert host.cli("cp", str(tree), "t1:/").returncode == 0
+    assert host.out("sh /tree/run.sh; readlink /tree/link") == "ran\n/etc/shadow\n"
+    done = host.cli("cp", "t1:/tree", str(tmp_path / "back"), "--format", "json")
     assert json.loads(done.stdout)["threads"] == [
         {"thread": "t1", "error": None, "source": "t1:/tree", "target": str(tmp_path / "back")}
     ]
     assert stat.S_IMODE((tmp_path / "back/run.sh").stat().st_mode) == 0o755
     assert os.readlink(tmp_path / "back/link") == "/etc/shadow"
-    assert bare.cli("cp", "t1:/tree/run.sh", str(tmp_path)).returncode == 0
+    assert host.cli("cp", "t1:/tree/run.sh", str(tmp_path)).returncode == 0
     assert (tmp_path / "run.sh").read_text() == "echo ran\n"
-    line = bare.command("cp", "-", "t1:/in")
-    assert subprocess.run(line, input=b"\0bytes", env=bare.environ, check=False).returncode == 0
-    done = bare.cli("cp", "t1:/in", "-")
+    line = host.command("cp", "-", "t1:/in")
+    assert subprocess.run(line, input=b"\0bytes", env=host.environ, check=False).returncode == 0
+    done = host.cli("cp", "t1:/in", "-")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"\0bytes", b"")
     for source, target in (("t1:/gone", str(tmp_path)), (str(tmp_path / "gone"), "t1:/"), ("t1:/tree", "-")):
-        done = bare.cli("cp", source, target)
+        done = host.cli("cp", source, target)
         assert done.returncode in (1, 2)
         assert done.stderr.startswith(b"error: ")
         assert b"Traceback" not in done.stderr
 
 
-def test_a_link_that_came_out_leads_no_later_copy_astray(bare: World, tmp_path: Path) -> None:
+def test_a_link_that_came_out_leads_no_later_copy_astray(host: World, tmp_path: Path) -> None:
     """An agent chooses the links: of `/`, which is copied first, and then what they shall get."""
     home, results = tmp_path / "home", tmp_path / "results"
     home.mkdir()
     (home / "rc").write_text("kept")
-    bare.out(f"ln -s {home} /out; ln -s {home}/rc /rc; ln -s {home}/new /new")
-    assert bare.cli("cp", "t1:/", str(results)).returncode == 0
+    host.out(f"ln -s {home} /out; ln -s {home}/rc /rc; ln -s {home}/new /new")
+    assert host.cli("cp", "t1:/", str(results)).returncode == 0
     assert (results / "out").is_symlink()
-    bare.out("rm /out /rc /new; mkdir /out; echo evil | tee /out/rc /out/new /rc /new")
+    host.out("rm /out /rc /new; mkdir /out; echo evil | tee /out/rc /out/new /rc /new")
     for name in ("out", "rc", "new"):
         for target in (results, results / name):
             if target.is_dir() and target.name == "out":
                 continue  # whoever names the link itself means what it leads to
-            done = bare.cli("cp", f"t1:/{name}", str(target))
+            done = host.cli("cp", f"t1:/{name}", str(target))
             assert (done.returncode, b"a link is there" in done.stderr) == (2, True), done.stderr
     assert {each.name: each.read_text() for each in home.iterdir()} == {"rc": "kept"}
 
 
 @pytest.mark.parametrize("inside", ["/sub/..", "/..", "/sub/../..", "/sub/.", "//", "/sub//"])
-def test_a_name_that_leads_up_is_no_name(bare: World, tmp_path: Path, inside: str) -> None:
-    bare.out("mkdir -p /sub; echo x | tee /sub/mark /mark")
+def test_a_name_that_leads_up_is_no_name(host: World, tmp_path: Path, inside: str) -> None:
+    host.out("mkdir -p /sub; echo x | tee /sub/mark /mark")
     results = tmp_path / "deep/results"
     results.mkdir(parents=True)
-    assert bare.cli("cp", f"t1:{inside}", str(results)).returncode == 0
+    assert host.cli("cp", f"t1:{inside}", str(results)).returncode == 0
     assert (results / "sub/mark").exists()
     assert list(tmp_path.iterdir()) == [tmp_path / "deep"]
     assert list((tmp_path / "deep").iterdir()) == [results]
 
 
-def test_the_name_of_what_goes_in_is_a_name(bare: World, tmp_path: Path) -> None:
+def test_the_name_of_what_goes_in_is_a_name(host: World, tmp_path: Path) -> None:
     (tmp_path / "a/b").mkdir(parents=True)
-    bare.out("mkdir /in")
+    host.out("mkdir /in")
     for source in ("..", ".", "../b", "../b/"):
-        line = bare.command("cp", source, "t1:/in")
-        assert subprocess.run(line, cwd=tmp_path / "a/b", env=bare.environ, check=False).returncode == 0
-    assert bare.out("cd /in; find . -type d | sort") == ".\n./a\n./a/b\n./b\n"
+        line = host.command("cp", source, "t1:/in")
+        assert subprocess.run(line, cwd=tmp_path / "a/b", env=host.environ, check=False).returncode == 0
+    assert host.out("cd /in; find . -type d | sort") == ".\n./a\n./a/b\n./b\n"
 
 
-def test_what_is_no_file_is_not_replaced(bare: World, tmp_path: Path) -> None:
+def test_what_is_no_file_is_not_replaced(host: World, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "taken").mkdir()
-    bare.out("echo x > /taken")
+    host.out("echo x > /taken")
     for target in (tmp_path / "fifo", tmp_path):
-        done = bare.cli("cp", "t1:/taken", str(target))
+        done = host.cli("cp", "t1:/taken", str(target))
         assert (done.returncode, b"what is there is no file" in done.stderr) == (2, True)
     assert (tmp_path / "fifo").is_fifo()
 
 
-def test_a_copy_that_fails_leaves_what_was_there(bare: World, tmp_path: Path) -> None:
+def test_a_copy_that_fails_leaves_what_was_there(host: World, tmp_path: Path) -> None:
     (tmp_path / "large").write_text("kept")
-    bare.out("head -c 1000000 /dev/zero > /large")
-    line = ["sh", "-c", 'ulimit -f 100; exec "$@"', "sh", *bare.command("cp", "t1:/large", str(tmp_path))]
-    done = subprocess.run(line, env=bare.environ, capture_output=True, check=False)
+    host.out("head -c 1000000 /dev/zero > /large")
+    line = ["sh", "-c", 'ulimit -f 100; exec "$@"', "sh", *host.command("cp", "t1:/large", str(tmp_path))]
+    done = subprocess.run(line, env=host.environ, capture_output=True, check=False)
     assert (done.returncode, b"File too large" in done.stderr) == (2, True)
     assert {each.name: each.read_text() for each in tmp_path.iterdir()} == {"large": "kept"}
 

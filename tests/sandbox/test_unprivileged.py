@@ -71,6 +71,7 @@ SUBSET = [
     "tests/run/test_packages.py tests/run/test_isolation.py",
     "tests/sandbox/backends/bubblewrap/test_session.py tests/sandbox/backends/bubblewrap/test_control.py "
     "tests/sandbox/roots/test_overlays.py tests/packages/test_added.py",
+    "tests/programs/test_files.py tests/programs/test_process.py tests/run/test_cp.py",
     "tests/sandbox/backends/bubblewrap/test_reaper.py "
     "tests/sandbox/backends/bubblewrap/test_forwarder.py::test_a_published_port_carries_data_both_ways[none]",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from solven_env.sandbox import seccomp
 from solven_env.sandbox.roots import devices
 from solven_env.system import mounting
 from solven_env.typed import TYPE_CHECKING
@@ -49,6 +50,16 @@ def drop_rights(plan: LaunchPlan) -> None:
         os.setresgid(plan.gid, plan.gid, plan.gid)
         os.setresuid(plan.uid, plan.uid, plan.uid)
     mounting.forbid_new_privileges()
+
+
+def confine(plan: LaunchPlan, program: bytes) -> None:
+    """Have this process, a helper of the session that executes nothing more, be able to do what a command can, or less:
+    its uid, no capability, its filter, and closed to whoever else has that uid.
+    """
+    drop_rights(plan)
+    mounting.drop_capabilities()
+    mounting.forbid_tracing()
+    seccomp.install(program)
 
 
 def _mount(mount: int, where: str) -> None:

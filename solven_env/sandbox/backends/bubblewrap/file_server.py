@@ -6,9 +6,10 @@ inside, imports nothing: all that it finds there may be an agent's. What it open
 opened by that descriptor, so that no name is looked up twice: it opens regular files and directories alone, never a
 FIFO, a device or a socket.
 
-One connection carries one request after the other, each a packet of plain data (`wire.pack`), with a descriptor of a
-file where there is much to write. Answers are `{"ok": value}`, with the descriptor of the file where there is much to
-read, or `{"failed": errno, …}`; those to `walk` and `grep` come in as many packets as they need, and then `{"ok": …}`.
+Each caller is served by a process of its own, which ends with the connection. This carries one request after the
+other, each a packet of plain data (`wire.pack`), with a descriptor of a file where there is much to write. Answers are
+`{"ok": value}`, with the descriptor of the file where there is much to read, or `{"failed": errno, …}`; those to `walk`
+and `grep` come in as many packets as they need, and then `{"ok": …}`.
 """
 
 from __future__ import annotations
@@ -17,16 +18,14 @@ import errno
 import os
 import select
 import stat
-import struct
 
 from solven_env.sandbox import wire
 from solven_env.sandbox.launch_plan import own_of_system
 from solven_env.sandbox.roots import staging
-from solven_env.sandbox.roots.namespaces import STAGE, drop_rights
-from solven_env.sandbox.seccomp import install
+from solven_env.sandbox.roots.namespaces import STAGE, confine
 from solven_env.system import mounting
 from solven_env.system.blocks import holding, suppress
-from solven_env.system.plain import Socket, signal, socket
+from solven_env.system.plain import Socket, signal
 from solven_env.system.removal import remove_entry
 from solven_env.system.syscalls import O_PATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
 from solven_env.typed import TYPE_CHECKING
@@ -51,8 +50,6 @@ _LONGEST_LINE = 500
 """Characters of a line that `grep` shows."""
 _LARGEST_SEARCHED = 64 << 20
 """Bytes; a larger file is not searched."""
-_STALLED = struct.pack("ll", 10, 0)
-"""Time (struct timeval: 10 s) that a caller may leave an answer unread before it is dropped: others wait behind it."""
 
 
 class Failure(Exception):  # noqa: N818 (it never leaves this process)
@@ -116,21 +113,19 @@ def _become(root: StagedRoot, seccomp: bytes, door: Socket) -> NoReturn:
         staging.enter(root.plan, root.path, STAGE)
         if root.network is not None:
             mounting.join_namespace(root.network.namespace, mounting.CLONE_NEWNET)
-        opened = os.open("/proc/self/fd", _DIRECTORY)
+        processes = os.open("/proc", _DIRECTORY)
         os.chroot(STAGE)
         os.chdir("/")
-        mounting.close_all_but({door.fileno(), opened})
-        drop_rights(root.plan)
-        mounting.drop_capabilities()
-        install(seccomp)
-        system = frozenset(map(os.fsencode, own_of_system(root.plan)))
-        _serve(door, ServedFiles(os.open("/", _DIRECTORY), opened, system))
+        mounting.close_all_but({door.fileno(), processes})
+        confine(root.plan, seccomp)
+        _serve(door, processes, frozenset(map(os.fsencode, own_of_system(root.plan))))
     finally:
         os._exit(1)
 
 
-def _serve(door: Socket, files: ServedFiles) -> None:
-    callers: dict[int, Socket] = {}
+def _serve(door: Socket, processes: int, system: frozenset[bytes]) -> None:
+    """Fork a process for each caller: none waits for another. It ends with its caller, whatever it is at."""
+    served: dict[int, _Served] = {}
     poll = select.poll()
     poll.register(door, select.POLLIN)
     while True:
@@ -140,13 +135,47 @@ def _serve(door: Socket, files: ServedFiles) -> None:
                 if not message:
                     return
                 for each in descriptors:
-                    caller = Socket(fileno=each)
-                    caller.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _STALLED)
-                    callers[each] = caller
-                    poll.register(each, select.POLLIN)
-            elif not _answer(callers[descriptor], files):
-                poll.unregister(descriptor)
-                callers.pop(descriptor).close()
+                    new = _Served(Socket(fileno=each), _fork(each, processes, system))
+                    served[each] = served[new.pidfd] = new
+                    poll.register(each, 0)  # its end
+                    poll.register(new.pidfd, select.POLLIN)
+            elif descriptor in served:
+                gone = served[descriptor]
+                for each in (gone.caller.fileno(), gone.pidfd):
+                    poll.unregister(each)
+                    del served[each]
+                gone.end()
+
+
+class _Served:
+    """A caller, and the process that serves it."""
+
+    def __init__(self, caller: Socket, pid: int) -> None:
+        self.caller = caller
+        self.pid = pid
+        self.pidfd = os.pidfd_open(pid)
+
+    def end(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self.pidfd)
+        self.caller.close()
+
+
+def _fork(caller: int, processes: int, system: frozenset[bytes]) -> int:
+    pid = os.fork()
+    if pid == 0:
+        try:
+            mounting.close_all_but({caller, processes})
+            links = os.open("self/fd", _DIRECTORY, dir_fd=processes)
+            os.close(processes)
+            files = ServedFiles(os.open("/", _DIRECTORY), links, system)
+            connection = Socket(fileno=caller)
+            while _answer(connection, files):
+                pass
+        finally:
+            os._exit(0)
+    return pid
 
 
 def _answer(caller: Socket, files: ServedFiles) -> bool:
@@ -177,8 +206,8 @@ def _answer(caller: Socket, files: ServedFiles) -> bool:
 
 
 class ServedFiles:
-    """The files of a root that this process has entered. `links` is /proc/self/fd, and `system` are the names in the
-    root that are not the workspace's.
+    """The files of a root that this process has entered. `links` is this process's /proc/self/fd, and `system` are the
+    names in the root that are not the workspace's.
     """
 
     def __init__(self, root: int, links: int, system: frozenset[bytes]) -> None:

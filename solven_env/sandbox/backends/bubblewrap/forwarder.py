@@ -13,8 +13,7 @@ import os
 import resource
 import select
 
-from solven_env.sandbox.roots.namespaces import STAGE, drop_rights
-from solven_env.sandbox.seccomp import install
+from solven_env.sandbox.roots.namespaces import STAGE, confine
 from solven_env.system import mounting
 from solven_env.system.blocks import suppress
 from solven_env.system.plain import Socket, signal, socket
@@ -82,9 +81,7 @@ def _become(root: StagedRoot, listener: Socket, port: int, seccomp: bytes) -> No
         os.chroot(_EMPTY)
         os.chdir("/")
         mounting.close_all_but({listener.fileno()})
-        drop_rights(root.plan)
-        mounting.drop_capabilities()
-        install(seccomp)
+        confine(root.plan, seccomp)
         forward(listener, port)
     finally:
         os._exit(1)

@@ -19,8 +19,7 @@ import termios
 import time
 
 from solven_env.sandbox import wire
-from solven_env.sandbox.roots.namespaces import drop_rights
-from solven_env.sandbox.seccomp import install
+from solven_env.sandbox.roots.namespaces import confine
 from solven_env.system import mounting
 from solven_env.system.blocks import suppress
 from solven_env.system.plain import Socket, pair
@@ -89,9 +88,7 @@ def _become(keeping: _Keeping, plan: LaunchPlan, seccomp: bytes) -> NoReturn:
         pipes = keeping.pipes
         used = {pipes.stdin, *pipes.outputs.values(), pipes.slave, keeping.launcher.fileno(), keeping.door.fileno()}
         mounting.close_all_but(used - {-1})
-        drop_rights(plan)
-        mounting.drop_capabilities()
-        install(seccomp)
+        confine(plan, seccomp)
         for each in {pipes.stdin, *pipes.outputs.values()} - {-1}:
             os.set_blocking(each, False)
         while keeping.serve():

@@ -14,8 +14,7 @@ import ctypes
 import os
 import time
 
-from solven_env.sandbox.roots.namespaces import STAGE, drop_rights
-from solven_env.sandbox.seccomp import install
+from solven_env.sandbox.roots.namespaces import STAGE, confine
 from solven_env.system import mounting
 from solven_env.system.blocks import suppress
 from solven_env.system.plain import signal
@@ -99,9 +98,7 @@ def _become(plan: LaunchPlan, seccomp: bytes) -> NoReturn:
         os.chroot(_EMPTY)
         os.chdir("/")
         os.closerange(0, 1 << 20)
-        drop_rights(plan)
-        mounting.drop_capabilities()
-        install(seccomp)
+        confine(plan, seccomp)
         while True:
             signal.pause()
     finally:
