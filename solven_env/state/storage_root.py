@@ -31,9 +31,10 @@ class StorageRoot:
     process may share it.
     """
 
+    _descriptor = -1  # also where an interrupt comes before the first line of ours
+
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._descriptor = -1
         self._turn = allocate_lock()
         self._missing: tuple[str, ...] = ()
         """Names at the end of the path that are missing, beneath the directory that the descriptor holds."""

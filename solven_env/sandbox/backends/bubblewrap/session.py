@@ -163,9 +163,13 @@ def start(
         try:
             asked = ("request", document(plan, request), streams.given)
             connection, terminal, answer = _connection(directory, plan.session, asked)
-            streams.release()
-            _tell_hidden(answer, progress)
-            return Launched(connection, plan, request, runtime_dir, streams, terminal)
+            try:
+                streams.release()
+                _tell_hidden(answer, progress)
+                return Launched(connection, plan, request, runtime_dir, streams, terminal)
+            except BaseException:
+                _abandon(connection)
+                raise
         except BaseException:
             control.look(plan.session, runtime_dir)  # and bury it if it was killed
             raise
@@ -261,7 +265,7 @@ def _connection(
         try:
             answer, terminal = _ask(holder.connection, *asked)
         except BaseException:
-            holder.connection.close()
+            _abandon(holder.connection)
             raise
         finally:
             complaint = _settle(holder)
@@ -271,6 +275,14 @@ def _connection(
         if complaint:
             raise SandboxError(f"the session's holder broke: {complaint}")
     raise SandboxError(f"the session's holder ended {_TRIES} times before it answered")
+
+
+def _abandon(connection: Socket) -> None:
+    """End what was asked for, which may have begun, and wait for that."""
+    with connection:
+        wire.send(connection, "kill")
+        while wire.receive(connection) is not None:
+            pass
 
 
 def _ask(
