@@ -244,6 +244,32 @@ def test_a_look_at_all_is_one_at_the_workspace(sandbox: solven_env.Sandbox, tmp_
     assert sorted(os.listdir(tmp_path / "all")) == ["hello", "src"]
 
 
+def test_a_large_write_that_ends_early_leaves_what_was_there(bare: World) -> None:
+    """Refused, cancelled, or without its caller: what a pipe has brought is no file as long as it is not all."""
+
+    async def work() -> None:
+        large = b"x" * 50_000_000
+        async with await solven_env.AsyncSandbox.connect("t1", storage=bare.storage) as sandbox:
+            await sandbox.files.write("kept", "before")
+            await sandbox.files.make_dir("directory")
+            with pytest.raises(IsADirectoryError):
+                await sandbox.files.write("directory", large)
+            for seconds in (0.001, 0.003, 0.005, 0.01):
+                task = asyncio.create_task(sandbox.files.write("kept", large))
+                await asyncio.sleep(seconds)
+                if task.cancel():
+                    with pytest.raises(asyncio.CancelledError):
+                        await task
+                    assert await sandbox.files.read("kept") == b"before"
+            names = [".kept.unfinished"]
+            while any("kept" in each and each != "kept" for each in names):  # they go when their writer has noticed
+                names = [each.name for each in await sandbox.files.list("/")]
+            await sandbox.files.write("kept", large)
+            assert (await sandbox.files.stat("kept")).size == len(large)
+
+    asyncio.run(work())
+
+
 def test_a_session_that_ended_begins_anew(sandbox: solven_env.Sandbox, bare: World) -> None:
     sandbox.files.write("x", "1")
     sandbox.stop()

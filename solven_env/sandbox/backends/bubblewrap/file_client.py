@@ -15,7 +15,8 @@ from solven_env.errors import SandboxError
 from solven_env.sandbox import wire
 from solven_env.sandbox.backends.bubblewrap import file_server, session
 from solven_env.sandbox.file_access import FileAnswer, Refused
-from solven_env.system.effects import Blocking, Ready
+from solven_env.system import pipes
+from solven_env.system.effects import Ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from solven_env.sandbox.launch_plan import LaunchPlan
     from solven_env.system.plain import Socket
+
+_PIECE = 1 << 20
 
 
 class Connection:
@@ -42,15 +45,22 @@ class Connection:
         **values: Any,
     ) -> FileAnswer:
         """See `FileAccess.ask`."""
-        memory = None
+        reading = writing = -1
         try:
             asked: dict[str, Any] = {"do": call, **values}
+            given = [data] if isinstance(data, int) else []
             if isinstance(data, bytes) and len(data) <= file_server.INLINE:
                 asked["data"] = data
             elif isinstance(data, bytes):
-                memory = await Blocking(lambda: _in_memory(data))
-            given = data if isinstance(data, int) else memory
-            wire.send_descriptors(self.socket, wire.pack(asked), [] if given is None else [given])
+                reading, writing = os.pipe()
+                asked["size"], given = len(data), [reading]
+            wire.send_descriptors(self.socket, wire.pack(asked), given)
+            if isinstance(data, bytes) and writing >= 0:
+                os.close(reading)
+                reading = -1
+                await _feed(writing, data, self.socket.fileno())
+                os.close(writing)
+                writing = -1
             while True:
                 await Ready({self.socket.fileno(): select.POLLIN})
                 answer = _received(self.socket)
@@ -65,8 +75,9 @@ class Connection:
             self.close()
             raise
         finally:
-            if memory is not None:
-                os.close(memory)
+            for each in (reading, writing):
+                if each >= 0:
+                    os.close(each)
 
     def close(self) -> None:
         """Let go of it."""
@@ -77,16 +88,16 @@ class Connection:
     __del__ = close
 
 
-def _in_memory(data: bytes) -> int:
-    memory = os.memfd_create("write")
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(memory, view) :]
-    except BaseException:
-        os.close(memory)
-        raise
-    return memory
+async def _feed(pipe: int, data: bytes, answer: int) -> None:
+    """Write to a pipe until all is written, or whoever reads it gives its answer before."""
+    pipes.resize(pipe, _PIECE)
+    os.set_blocking(pipe, False)
+    rest, wanted = memoryview(data), {pipe: select.POLLOUT, answer: select.POLLIN}
+    while rest and answer not in await Ready(wanted):
+        try:
+            rest = rest[os.write(pipe, rest[:_PIECE]) :]
+        except BrokenPipeError:
+            return
 
 
 def _received(connection: Socket) -> FileAnswer | list[Any]:

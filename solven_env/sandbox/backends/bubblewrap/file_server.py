@@ -7,9 +7,9 @@ opened by that descriptor, so that no name is looked up twice: it opens regular 
 FIFO, a device or a socket.
 
 Each caller is served by a process of its own, which ends with the connection. This carries one request after the
-other, each a packet of plain data (`wire.pack`), with a descriptor of a file where there is much to write. Answers are
-`{"ok": value}`, with the descriptor of the file where there is much to read, or `{"failed": errno, …}`; those to `walk`
-and `grep` come in as many packets as they need, and then `{"ok": …}`.
+other, each a packet of plain data (`wire.pack`), with a descriptor of a file or a pipe where there is much to write.
+Answers are `{"ok": value}`, with the descriptor of the file where there is much to read, or `{"failed": errno, …}`;
+those to `walk` and `grep` come in as many packets as they need, and then `{"ok": …}`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,11 @@ from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any, NoReturn
+    from typing import Any, NoReturn, TypeAlias
 
     from solven_env.sandbox.backends.bubblewrap.session_roots import StagedRoot
+
+    _Content: TypeAlias = tuple[int | None, bytes, int | None]
 
 INLINE = 32 << 10
 """Bytes of a file that travel in the packet itself; one that has as many, or more, travels as a descriptor."""
@@ -129,43 +131,44 @@ def _serve(door: Socket, processes: int, system: frozenset[bytes]) -> None:
     poll = select.poll()
     poll.register(door, select.POLLIN)
     while True:
-        for descriptor, _ in poll.poll():
+        for descriptor, _ in poll.poll()[:1]:  # closed descriptors' numbers come again
             if descriptor == door.fileno():
                 message, descriptors = wire.receive_descriptors(door, 1)
                 if not message:
                     return
                 for each in descriptors:
-                    new = _Served(Socket(fileno=each), _fork(each, processes, system))
+                    new = _Served(each, _fork(each, processes, system))
                     served[each] = served[new.pidfd] = new
                     poll.register(each, 0)  # its end
                     poll.register(new.pidfd, select.POLLIN)
             elif descriptor in served:
                 gone = served[descriptor]
-                for each in (gone.caller.fileno(), gone.pidfd):
-                    poll.unregister(each)
+                if descriptor == gone.caller:
+                    poll.unregister(gone.caller)
+                    signal.pidfd_send_signal(gone.pidfd, signal.SIGTERM)  # it tidies up, and ends
+                    continue
+                for each in (gone.caller, gone.pidfd):
+                    with suppress(KeyError):
+                        poll.unregister(each)
+                    os.close(each)
                     del served[each]
-                gone.end()
+                os.waitpid(gone.pid, 0)
 
 
 class _Served:
-    """A caller, and the process that serves it."""
+    """A caller's connection, and the process that serves it."""
 
-    def __init__(self, caller: Socket, pid: int) -> None:
+    def __init__(self, caller: int, pid: int) -> None:
         self.caller = caller
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
-
-    def end(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-        os.close(self.pidfd)
-        self.caller.close()
 
 
 def _fork(caller: int, processes: int, system: frozenset[bytes]) -> int:
     pid = os.fork()
     if pid == 0:
         try:
+            signal.signal(signal.SIGTERM, _leave)
             mounting.close_all_but({caller, processes})
             links = os.open("self/fd", _DIRECTORY, dir_fd=processes)
             os.close(processes)
@@ -176,6 +179,10 @@ def _fork(caller: int, processes: int, system: frozenset[bytes]) -> int:
         finally:
             os._exit(0)
     return pid
+
+
+def _leave(*_: object) -> None:
+    raise SystemExit
 
 
 def _answer(caller: Socket, files: ServedFiles) -> bool:
@@ -304,11 +311,13 @@ class ServedFiles:
         mode: int | None,
         *,
         data: bytes = b"",
+        size: int | None = None,
         parents: bool,
         exclusive: bool,
     ) -> None:
         """Have a file with these bytes: whole, or as it was.
 
+        They are `data`, or come from `source`: all of a file, or `size` of them from a pipe.
         What is at the end of a link, is mounted, or lies in a directory that takes no new name is written in place.
         """
         if parents:
@@ -326,7 +335,7 @@ class ServedFiles:
             if before is not None and not stat.S_ISLNK(before.st_mode) and not stat.S_ISREG(before.st_mode):
                 raise Failure(errno.EINVAL, path, kind=kind(before.st_mode))
             if before is not None and (stat.S_ISLNK(before.st_mode) or before.st_nlink > 1):
-                return self._write_in_place(path, source, data, mode)
+                return self._write_in_place(path, (source, data, size), mode)
             if before is not None and not os.access(name, os.W_OK, dir_fd=directory):
                 os.close(
                     self.regular(path, os.O_WRONLY)
@@ -343,32 +352,34 @@ class ServedFiles:
             except PermissionError:
                 if before is None:
                     raise Failure(errno.EACCES, path) from None
-                return self._write_in_place(path, source, data, mode)
+                return self._write_in_place(path, (source, data, size), mode)
             except OSError as error:
                 raise Failure(error.errno or errno.EIO, path) from error
             try:
                 with holding(opened):
                     if kept is not None:
                         os.fchmod(opened, kept)
-                    _fill(opened, source, data)
+                    _fill(opened, source, data, size)
                 if exclusive:
                     os.link(beside, name, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
                     os.unlink(beside, dir_fd=directory)
                 else:
                     os.rename(beside, name, src_dir_fd=directory, dst_dir_fd=directory)
-            except OSError as error:
+            except BaseException as error:
                 with suppress(OSError):
                     os.unlink(beside, dir_fd=directory)
+                if not isinstance(error, OSError):
+                    raise
                 if error.errno in (errno.EBUSY, errno.EXDEV) and before is not None:
-                    return self._write_in_place(path, source, data, mode)
+                    return self._write_in_place(path, (source, data, size), mode)
                 raise Failure(error.errno or errno.EIO, path) from error
         return None
 
-    def _write_in_place(self, path: bytes, source: int | None, data: bytes, mode: int | None) -> None:
+    def _write_in_place(self, path: bytes, content: _Content, mode: int | None) -> None:
         with holding(self.regular(path, os.O_WRONLY)) as opened:
             try:
                 os.ftruncate(opened, 0)
-                _fill(opened, source, data)
+                _fill(opened, *content)
                 if mode is not None:
                     os.fchmod(opened, mode)
             except OSError as error:
@@ -606,27 +617,40 @@ def entry(path: bytes, about: os.stat_result, target: bytes | None) -> dict[str,
     }
 
 
-def _send(source: int, sink: int, offset: int, most: int) -> int:
+def _fill(opened: int, source: int | None, data: bytes, size: int | None) -> None:
+    if source is None:
+        _write(opened, data)
+        return
+    mode = os.fstat(source).st_mode
+    if stat.S_ISREG(mode):
+        offset = 0
+        while moved := _send(source, opened, offset):
+            offset += moved
+        return
+    if not stat.S_ISFIFO(mode):
+        raise OSError(errno.EINVAL, "neither a regular file nor a pipe")
+    done, piece = 0, bytearray(_PIECE)  # splice(2) takes half as long again
+    while moved := os.readv(source, [piece]):
+        _write(opened, memoryview(piece)[:moved])
+        done += moved
+    if done != size:  # whoever wrote has gone
+        raise OSError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+def _send(source: int, sink: int, offset: int) -> int:
     """Copy bytes from a place in a file: by the kernel, or by us where the file system does not offer it."""
     try:
-        return os.sendfile(sink, source, offset, most)
+        return os.sendfile(sink, source, offset, _PIECE)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOSYS):
             raise
-    return os.write(sink, os.pread(source, most, offset))
+    return os.write(sink, os.pread(source, _PIECE, offset))
 
 
-def _fill(opened: int, source: int | None, data: bytes) -> None:
-    if source is None:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(opened, view) :]
-        return
-    if not stat.S_ISREG(os.fstat(source).st_mode):
-        raise OSError(errno.EINVAL, "no regular file")
-    offset = 0
-    while moved := _send(source, opened, offset, _PIECE):
-        offset += moved
+def _write(opened: int, data: bytes | memoryview) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(opened, rest) :]
 
 
 def _lines_with(opened: int, text: bytes) -> Iterator[tuple[int, bytes]]:
