@@ -104,9 +104,9 @@ def bound(path: str, limits: Limits, controllers: list[str]) -> None:
         _write(f"{path}/pids.max", str(limits.processes + _OUTSIDE))
 
 
-def enter(path: str) -> None:
-    """Let this process, and what it starts from here on, belong to the cgroup."""
-    _write(f"{path}/cgroup.procs", "0")
+def enter(path: str, pid: int) -> None:
+    """Let a process, and what it starts from here on, belong to the cgroup."""
+    _write(f"{path}/cgroup.procs", str(pid))
 
 
 def events(path: str) -> Events:

@@ -95,7 +95,7 @@ def receive_request(connection: Socket) -> Asked | None:
     `room` has the number of bytes as `size`.
     """
     try:
-        message, descriptors = receive_descriptors(connection, 4)
+        message, descriptors = receive_descriptors(connection, 8)
     except ConnectionResetError:
         return None
     try:

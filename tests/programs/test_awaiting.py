@@ -15,7 +15,7 @@ import solven_env
 from solven_env.errors import CommandError
 from solven_env.programs import blocking
 from solven_env.programs.awaiting import AsyncFiles, AsyncProcess, AsyncSandbox
-from tests.sandbox.running import survivors
+from tests.sandbox.running import commands, survivors
 
 if TYPE_CHECKING:
     from tests.run.world import World
@@ -44,7 +44,7 @@ def test_one_that_is_cancelled_at_every_wait_has_ended_with_its_command(bare: Wo
     async def program() -> None:
         async with await solven_env.AsyncSandbox.create(bare.profile, "t1", storage=bare.storage) as sandbox:
             await sandbox.run("true")
-            idle = survivors(bare.base.name)
+            idle = commands(bare.base.name)
             for delay in (0, 0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01, 0.02, 0.1) * 2:
                 task = asyncio.create_task(sandbox.run(["sleep", "600"]))
                 await asyncio.sleep(delay)
@@ -52,7 +52,7 @@ def test_one_that_is_cancelled_at_every_wait_has_ended_with_its_command(bare: Wo
                     task.cancel()
                     await asyncio.sleep(0)
                 assert task.cancelled()
-                assert survivors(bare.base.name) == idle
+                assert commands(bare.base.name) == idle
 
     asyncio.run(program())
 

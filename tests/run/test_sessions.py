@@ -14,7 +14,7 @@ import pytest
 import solven_env
 from solven_env.errors import UsageError
 from tests.run.test_store import edited_profile
-from tests.sandbox.running import survivors, wait_for_file, wait_until_alone
+from tests.sandbox.running import holders, survivors, wait_for_file, wait_until_alone
 
 if TYPE_CHECKING:
     from tests.run.world import World
@@ -58,7 +58,7 @@ def test_stop_ends_running_commands_with_137(bare: World) -> None:
 def test_a_session_that_hangs_is_shown_and_stopped(bare: World) -> None:
     process = bare.start("run", "t1", "--", "sh", "-c", "touch /up; sleep 600")
     wait_for_file(bare.workspace() / "up")
-    (holder,) = survivors(bare.base.name, b"solven_env.sandbox")
+    (holder,) = holders(bare.base.name)
     os.kill(holder, signal.SIGSTOP)
     assert session_line(bare) == "  session does not answer; end it: solven-env stop t1"
     assert solven_env.stop("t1", storage=bare.storage)
@@ -95,7 +95,7 @@ def test_another_build_is_mounted_beside_that_of_running_commands(thread: World)
     assert process.stdin is not None
     assert process.stdout is not None
     wait_for_file(thread.workspace() / "up")
-    (holder,) = survivors(thread.base.name, b"solven_env.sandbox")
+    (holder,) = holders(thread.base.name)
     before = layers_mounted(holder)
     edited = edited_profile(thread, "[six]", "[]")
     edited.write_text(edited.read_text().replace("{is-number: ^7.0.0}", "{}"))  # nothing is left to be resolved
@@ -108,7 +108,7 @@ def test_another_build_is_mounted_beside_that_of_running_commands(thread: World)
     assert [process.stdout.readline(), process.stdout.readline()] == [b"1\n", b"shared\n"]
     process.stdin.close()
     assert process.wait() == 0
-    assert survivors(thread.base.name, b"solven_env.sandbox") == [holder]
+    assert holders(thread.base.name) == [holder]
     assert thread.out("ls -d /.venv/*; ls /tmp").split()[-2:] == ["/.venv/pyvenv.cfg", "shared"]
     # Until here one of two: what a command left is dropped after its caller has been told.
     assert len(layers_mounted(holder)) == len(before)

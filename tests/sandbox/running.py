@@ -82,17 +82,18 @@ class Box:
         return self.run("sh", "-c", text, **options)  # type: ignore[arg-type]
 
     def holder(self) -> int | None:
-        """The host's pid of the session's holder."""
+        """The host's pid of the session's holder: pid 1 of the outermost of its namespaces."""
         name = runtime.socket_name(self.plan.session).encode()
+        found: list[tuple[int, int]] = []
         for pid in pids():
             try:
                 line = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                status = Path(f"/proc/{pid}/status").read_text()
+                numbers = _own_pids(Path(f"/proc/{pid}/status").read_text())
             except OSError:
                 continue
-            if name in line and "\tNSpid" not in status and _own_pid(status) == 1:
-                return pid
-        return None
+            if name in line and numbers[-1] == 1:
+                found.append((len(numbers), pid))
+        return min(found)[1] if found else None
 
 
 def helpers(holder: int | None) -> list[int]:
@@ -144,9 +145,10 @@ def wait_for_file(path: Path) -> None:
         time.sleep(POLL)
 
 
-def _own_pid(status: str) -> int:
+def _own_pids(status: str) -> list[int]:
+    """The numbers of a process in each PID namespace, the outermost first."""
     (line,) = (line for line in status.splitlines() if line.startswith("NSpid:"))
-    return int(line.split()[-1])
+    return [int(number) for number in line.split()[1:]]
 
 
 def survivors(mark: str, program: bytes = b"") -> list[int]:
@@ -169,6 +171,18 @@ def survivors(mark: str, program: bytes = b"") -> list[int]:
         if mark in mounts or any(mark in path for path in open_files) or _is_marked(pid, mark) or _traces(line, mark):
             found.append(pid)
     return found
+
+
+def commands(mark: str) -> list[int]:
+    """Survivors but for the session's own processes: the holder, and what it has forked for a command to come."""
+    own = survivors(mark, b" import holder; holder.main(")
+    return [pid for pid in survivors(mark) if pid not in own]
+
+
+def holders(mark: str) -> list[int]:
+    """The holders of sessions among the survivors."""
+    own = survivors(mark, b" import holder; holder.main(")
+    return [pid for pid in own if int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) not in own]
 
 
 def _is_marked(pid: int, mark: str) -> bool:

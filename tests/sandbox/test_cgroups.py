@@ -73,9 +73,9 @@ def test_limits_are_written_and_events_are_read(tmp_path: Path) -> None:
     for name in ("memory.max", "pids.max", "cgroup.procs"):
         (tmp_path / name).touch()
     cgroups.bound(str(tmp_path), WANTED, ["memory", "pids"])  # without memory.swap.max, as some kernels
-    cgroups.enter(str(tmp_path))
+    cgroups.enter(str(tmp_path), 71)
     read = {path.name: path.read_text() for path in tmp_path.iterdir()}
-    assert read == {"memory.max": "67108864", "pids.max": "21", "cgroup.procs": "0"}
+    assert read == {"memory.max": "67108864", "pids.max": "21", "cgroup.procs": "71"}
     assert cgroups.events(str(tmp_path)) == (0, 0)
     (tmp_path / "memory.events").write_text("low 0\noom 4\noom_kill 3\noom_group_kill 0\n")
     (tmp_path / "pids.events").write_text("max 7\n")
@@ -104,7 +104,7 @@ def test_real_cgroups_come_and_go() -> None:
     try:
         child = os.fork()
         if not child:
-            cgroups.enter(first)
+            cgroups.enter(first, os.getpid())
             os.read(os.open("/proc/self/cgroup", os.O_RDONLY), 1)
             os._exit(0 if f"solven-env-{name}/0" in Path("/proc/self/cgroup").read_text() else 1)
         assert os.waitpid(child, 0)[1] == 0

@@ -12,7 +12,7 @@ from solven_env.sandbox.backends.bubblewrap import session
 from solven_env.sandbox.launch_plan import Tmpfs
 from solven_env.sandbox.limits import Evidence, Limits, Reached
 from solven_env.system.effects import drive
-from tests.sandbox.running import DEADLINE, PATH, Box, command, survivors, wait_for_file
+from tests.sandbox.running import DEADLINE, PATH, Box, command, commands, wait_for_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,20 +98,20 @@ def lively(box: Box) -> Iterator[Box]:
 
 @pytest.mark.parametrize("argv", BOMBS.values(), ids=BOMBS)
 def test_a_bomb_of_processes_is_bounded_and_named(lively: Box, argv: tuple[str, ...]) -> None:
-    before = survivors(lively.base.name)
+    before = commands(lively.base.name)
     result = lively.run(*argv, limits=Limits(processes=FEW), timeout=2)
     assert result.status != 0
     assert {each.limit for each in result.limits} - {"timeout"} == {"processes"}, (result.limits, result.err[-300:])
-    assert survivors(lively.base.name) == before
+    assert commands(lively.base.name) == before
     assert lively.run("true", limits=Limits(processes=FEW)).status == 0
 
 
 def test_a_bomb_whose_processes_fail_all_together_ends(lively: Box) -> None:
     """By itself; that it is named depends on how many of them ended before the first one did."""
-    before = survivors(lively.base.name)
+    before = commands(lively.base.name)
     result = lively.run("python3", "-c", "import os\nwhile True: os.fork()", limits=Limits(processes=FEW))
     assert (result.status, {each.limit for each in result.limits} - {"processes"}) == (1, set())
-    assert survivors(lively.base.name) == before
+    assert commands(lively.base.name) == before
 
 
 FORKS_AND_ENDS = """

@@ -117,6 +117,20 @@ def enter(plan: LaunchPlan, root: str, where: str) -> None:
             mounting.attach(staged, place)
 
 
+def check_proc(plan: LaunchPlan, where: str) -> None:
+    """Refuse (SandboxError) a root that was entered some time ago, and whose /proc has been moved away since."""
+    own = os.stat("/proc").st_dev
+    with holding(os.open(where, DIRECTORY)) as root:
+        for target in [mount.target for mount in plan.mounts if isinstance(mount, Proc)]:
+            try:
+                with holding(syscalls.openat2(root, target[1:], DIRECTORY)) as place:
+                    is_there = os.fstat(place).st_dev == own
+            except OSError:
+                is_there = False
+            if not is_there:
+                raise SandboxError("what is mounted there was moved away", fix="Run it again.", location=target)
+
+
 def _mask(proc: int) -> None:
     """Cover what a /proc shows of the host's in spite of all namespaces: the names of keys that are this uid's."""
     for name in ("keys", "key-users"):

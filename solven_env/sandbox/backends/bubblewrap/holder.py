@@ -27,7 +27,6 @@ from solven_env.sandbox.backends.bubblewrap import (
     session_roots,
     starting,
 )
-from solven_env.sandbox.launch_plan import decode_plan
 from solven_env.sandbox.network import attempts
 from solven_env.sandbox.request import check_fits, decode_request
 from solven_env.sandbox.roots import devices, namespaces
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from solven_env.sandbox.backends.bubblewrap.file_server import Server
     from solven_env.sandbox.backends.bubblewrap.forwarder import Forwarder
     from solven_env.sandbox.backends.bubblewrap.session_roots import StagedRoot
-    from solven_env.sandbox.launch_plan import LaunchPlan
     from solven_env.sandbox.limits import Reached
 
 _LONGEST_WAIT = 86400.0  # seconds; epoll_wait counts milliseconds in an int, and a timeout may be infinite
@@ -64,6 +62,8 @@ class Session:
     are so by the directory and the port inside. `keepers` have the commands that outlive their callers. `lookouts` are
     by the descriptors of their channels. `others_wrote` are bytes in the thread's directories that an apply answers
     for.
+
+    `next` is the first process of a command to come, forked ahead from the second command on (`commands` counts them).
 
     `room` is how many clients there are descriptors for; more wait until one leaves. `kept_until` is when a session
     without commands ends.
@@ -86,6 +86,8 @@ class Session:
         self.forwarders: dict[tuple[str, int], Forwarder] = {}
         self.forwarding: dict[int, tuple[str, int]] = {}
         self.reaper: reaper.Reaper | None = None
+        self.next: starting.First | None = None
+        self.commands = 0
         self.others_wrote = 0
         self.roots = session_roots.Roots(self.poll, unprivileged=unprivileged)
         self.cgroups = cgroups.find_parent()
@@ -206,8 +208,7 @@ def _serve_files(session: Session, client: int, asked: wire.Asked) -> None:
     connection, _ = session.clients[client]
     wire.send(connection, "accepted")
     try:
-        plan = _decode_plan(asked.document)
-        where, hidden = session_roots.have(session.roots, plan)
+        where, hidden = session_roots.have(session.roots, asked.document["plan"])
         server = session.servers.get(where)
         if server is None:
             program = session.filter if not asked.document["bounded"] else seccomp.program(preallocates=False)
@@ -230,7 +231,7 @@ def _serve_publish(session: Session, client: int, asked: wire.Asked) -> None:
     connection, _ = session.clients[client]
     wire.send(connection, "accepted")
     try:
-        where, hidden = session_roots.have(session.roots, _decode_plan(asked.document))
+        where, hidden = session_roots.have(session.roots, asked.document["plan"])
         place = where, int(asked.document["port"])
         found = session.forwarders.get(place)
         if found is None:
@@ -262,10 +263,10 @@ def _serve_start(session: Session, client: int, asked: wire.Asked) -> None:
     opened: keeping.Opened | None = None
     launcher: Socket | None = None
     try:
-        plan = _decode_plan(document)
         command = document["command"]
         command["keep_alive"] = max(command["keep_alive"], _LINGER)
-        where, hidden = session_roots.have(session.roots, plan)
+        where, hidden = session_roots.have(session.roots, document["plan"])
+        plan = session.roots.staged[where].plan
         _watch_disk(session, where, command["limits"].get("disk"))
         keeping.check_room(session.keepers)
         opened = keeping.open_streams(plan, process["size"], merge=process["merge"])
@@ -335,9 +336,9 @@ def _serve_command(session: Session, client: int, asked: wire.Asked) -> None:
     wire.send(connection, "accepted")
     terminal = None
     try:
-        plan = _decode_plan(document)
+        where, hidden = session_roots.have(session.roots, document["plan"])
+        plan = session.roots.staged[where].plan
         terminal = devices.open_terminal(streams, plan.uid, plan.gid)
-        where, hidden = session_roots.have(session.roots, plan)
         unreached = _begin_to_count(session, where)
         _watch_disk(session, where, document["command"]["limits"].get("disk"))
         running = _start(session, session.roots.staged[where], document, streams, terminal)
@@ -351,6 +352,8 @@ def _serve_command(session: Session, client: int, asked: wire.Asked) -> None:
             wire.send(connection, "started", terminal or (), hidden=hidden)
         except SandboxError:  # the kernel passes no terminal; other commands go on
             ending.kill(running, ending.KILLED)
+        if running.reaper is None:
+            _fork_ahead(session, session.roots.staged[where])
     finally:
         for descriptor in terminal or ():
             os.close(descriptor)
@@ -378,12 +381,6 @@ def _begin(session: Session, client: int, running: Running) -> None:
         _await(session, client, running.watch)
 
 
-def _decode_plan(document: dict[str, Any]) -> LaunchPlan:
-    told = document["plan"]
-    told["program"] = told.pop("bwrap")  # see `session.document`
-    return decode_plan(told)
-
-
 def _told(error: Exception) -> SolvenError:
     return error if isinstance(error, SolvenError) else SandboxError(f"the sandbox could not be staged: {error!r}")
 
@@ -404,17 +401,43 @@ def _start(
 ) -> Running:
     request = decode_request(document["command"])
     check_fits(request)
+    program = session.filter if request.limits.disk is None else seccomp.program(preallocates=False)
     asked = starting.Start(
-        root,
         request,
+        document["command"],
         streams,
         slave=terminal[1] if terminal else None,
         group=cgroups.make(session.cgroups, session.name, request.limits),
         open_files=int(document["open_files"]),
-        reaper=_have_reaper(session, root) if request.processes == "session" else None,
+        seccomp=program,
     )
-    program = session.filter if request.limits.disk is None else seccomp.program(preallocates=False)
-    return starting.start(asked, program, session.pids)
+    shared = _have_reaper(session, root) if request.processes == "session" else None
+    session.commands += 1
+    running = None
+    while running is None:
+        running = starting.start(_first(session, root, shared), asked)
+    return running
+
+
+def _first(session: Session, root: StagedRoot, shared: reaper.Reaper | None) -> starting.First:
+    """A first process in a root: the one that was forked ahead, if it is there."""
+    if shared is None and session.next is not None and session.next.root == root.path:
+        first, session.next = session.next, None
+        return first
+    return starting.fork(root, session.pids, shared)
+
+
+def _fork_ahead(session: Session, root: StagedRoot) -> None:
+    """Fork the first process of the next command, while this one runs: a session that had two gets more of them."""
+    if session.commands > 1 and session.next is None:
+        session.next = starting.fork(root, session.pids)
+
+
+def _end_next(session: Session) -> None:
+    """End the first process that waits: it would keep its root's mounts."""
+    if session.next is not None:
+        starting.end(session.next)
+        session.next = None
 
 
 def _have_reaper(session: Session, root: StagedRoot) -> reaper.Reaper:
@@ -542,6 +565,8 @@ def _drop_roots(session: Session) -> None:
     used = {running.root for _, running in session.clients.values() if running}
     if session.reaper is not None and len(session.roots.staged) > 1:
         used |= session.reaper.used_roots()
+    if session.next is not None and session.next.root not in used | {session.roots.newest}:
+        _end_next(session)
     session_roots.drop(session.roots, used=used)
     for pidfd, where in tuple(session.serving.items()):
         if where not in session.roots.staged:
@@ -605,6 +630,7 @@ def _end_when_over(session: Session) -> None:
     with runtime.locked(session.directory):
         _accept(session)
         if not session.clients:
+            _end_next(session)
             _end_reaper(session)
             cgroups.clear(session.cgroups, session.name)
             runtime.remove(session.directory, session.name, session.inode)

@@ -249,10 +249,18 @@ def _tell_hidden(answer: dict[str, Any], progress: Callable[[str], None]) -> Non
         progress(targets.hidden(answer["hidden"]))
 
 
+_encoded: tuple[LaunchPlan | None, dict[str, Any]] = (None, {})
+"""The plan that was told last, with what was told of it: a thread's next command mostly has the same."""
+
+
 def _told(plan: LaunchPlan) -> dict[str, Any]:
     """A plan as plain data. A holder of an earlier release knows the program as `bwrap`."""
-    told = encode_plan(plan)
-    told["bwrap"] = told.pop("program")
+    global _encoded
+    last, told = _encoded
+    if last is not plan:
+        told = encode_plan(plan)
+        told["bwrap"] = told.pop("program")
+        _encoded = plan, told
     return told
 
 

@@ -6,14 +6,19 @@ import os
 import select
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox.launch_plan import LaunchPlan, check_plan, shape
+from solven_env.sandbox import wire
+from solven_env.sandbox.launch_plan import LaunchPlan, check_plan, decode_plan, shape
 from solven_env.sandbox.network import slirp4netns
 from solven_env.sandbox.roots import namespaces, sources, staging
 from solven_env.sandbox.roots.targets import DIRECTORY
 from solven_env.system import mounting, syscalls
 from solven_env.system.blocks import holding
-from solven_env.typed import NamedTuple
+from solven_env.typed import TYPE_CHECKING, NamedTuple
 
+if TYPE_CHECKING:
+    from typing import Any
+
+_MOST_DECODED = 8
 _TRIES = 3
 
 
@@ -32,6 +37,7 @@ class Roots:
     """The staged roots by their directories, and the mounts that they share.
 
     `names` tells the directory of a shape, and `helpers` the one of a network helper's pidfd, which `poll` watches.
+    `decoded` are plans with their shapes, by what callers sent: a thread's commands mostly have one.
     """
 
     def __init__(self, poll: select.epoll, *, unprivileged: bool) -> None:
@@ -43,17 +49,20 @@ class Roots:
         self.helpers: dict[int, str] = {}
         self.newest = ""
         self.made = 0
+        self.decoded: dict[bytes, tuple[LaunchPlan, str]] = {}
         os.mkdir(self.shared.where)
 
 
-def have(roots: Roots, plan: LaunchPlan) -> tuple[str, tuple[str, ...]]:
-    """The directory of the root that shows what `plan` says and what is there now, staged if there is none yet.
+def have(roots: Roots, told: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """The directory of the root that shows what a plan, as plain data, says and what is there now, staged if there is
+    none yet.
 
     One in which a mount is no longer at its target (an agent renamed a directory above it) is given to no command any
     more. The second value names, where a root was staged, the targets at which a directory of the agent's stood.
     """
+    plan, text = _decode(roots, told)
     surroundings = slirp4netns.surroundings(plan)
-    name = f"{shape(plan)}{sources.present(plan)}{surroundings}"
+    name = f"{text}{sources.present(plan)}{surroundings}"
     in_the_way: set[str] = set()
     for _ in range(_TRIES):
         if name not in roots.names:
@@ -72,6 +81,16 @@ def have(roots: Roots, plan: LaunchPlan) -> tuple[str, tuple[str, ...]]:
         location=min(moved),
         fix="End the thread's session with solven-env stop.",
     )
+
+
+def _decode(roots: Roots, told: dict[str, Any]) -> tuple[LaunchPlan, str]:
+    packed = wire.pack(told)
+    if packed not in roots.decoded:
+        if len(roots.decoded) >= _MOST_DECODED:
+            roots.decoded.clear()
+        plan = decode_plan({("program" if name == "bwrap" else name): value for name, value in told.items()})
+        roots.decoded[packed] = plan, shape(plan)
+    return roots.decoded[packed]
 
 
 def _stage(roots: Roots, plan: LaunchPlan, name: str, surroundings: slirp4netns.Surroundings) -> set[str]:

@@ -1,25 +1,31 @@
-"""The start of one command: the holder's fork, and the last steps that need rights, then none are left."""
+"""The start of a command: its first process, forked ahead, and the last steps that need rights, then none are left.
+
+The holder forks a first process before it knows which command this will be: it enters its namespaces and its root,
+gives its rights up, and waits for the command. The next command of the same root costs no fork.
+"""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import resource
 
 from solven_env.errors import SolvenError, WorkingDirectoryError
-from solven_env.sandbox import cgroups, limits, signals
+from solven_env.sandbox import cgroups, limits, signals, wire
 from solven_env.sandbox.backends.bubblewrap import bwrap
 from solven_env.sandbox.backends.bubblewrap.ending import Running
+from solven_env.sandbox.request import decode_request
 from solven_env.sandbox.roots import staging
 from solven_env.sandbox.roots.namespaces import STAGE, drop_rights
 from solven_env.system import mounting
-from solven_env.system.blocks import holding
-from solven_env.system.plain import signal
+from solven_env.system.blocks import holding, suppress
+from solven_env.system.plain import Socket, pair, signal
 from solven_env.system.syscalls import HOLD_DIRECTORY, RESOLVE_IN_ROOT, openat2
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
     from solven_env.sandbox.backends.bubblewrap.reaper import Reaper
     from solven_env.sandbox.backends.bubblewrap.session_roots import StagedRoot
@@ -30,106 +36,156 @@ _NO_DIRECTORY = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.E
 
 
 class Start(NamedTuple):
-    """A command that is to be started, and what it is given.
+    """A command that is to be started, and what it is given: the `request`, as it came too (`command`).
 
     Each of the `streams` that is a terminal is replaced by `slave`; where the first one is, it controls the command.
-    `group` is the cgroup that it enters first. `open_files` is the caller's soft limit of them. With a
-    `reaper` it comes into that namespace, and is no pid 1.
+    `group` is the cgroup that it enters first. `open_files` is the caller's soft limit of them, and `seccomp` the
+    filter that it runs under.
     """
 
-    root: StagedRoot
     request: Request
+    command: dict[str, Any]
     streams: tuple[int, int, int]
     slave: int | None
     group: str | None
     open_files: int
-    reaper: Reaper | None = None
+    seccomp: bytes
 
 
-def start(asked: Start, seccomp: bytes, home: int) -> Running:
-    """Fork a command's first process, pid 1 of a namespace unless there is a reaper of one that it shares.
+class First(NamedTuple):
+    """A first process that waits for its command by `channel`, in a staged root. With a `reaper` it is in that
+    namespace, and is no pid 1.
+    """
+
+    pid: int
+    root: str
+    channel: Socket
+    reaper: Reaper | None
+
+
+def fork(root: StagedRoot, home: int, reaper: Reaper | None = None) -> First:
+    """Fork a first process for a root, pid 1 of a namespace unless there is a reaper of one that it shares.
 
     `home` is the namespace in which we make all other children.
     """
-    status_out, status_in = os.pipe()
+    ours, theirs = pair()
     try:
-        pid = _fork(asked, seccomp, home, status_in)
-        return _look_after(pid, status_out, asked)
+        if reaper is None:
+            mounting.unshare(mounting.CLONE_NEWPID)
+        else:
+            mounting.join_namespace(reaper.namespace, mounting.CLONE_NEWPID)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                _become(root, theirs)
+        finally:
+            mounting.join_namespace(home, mounting.CLONE_NEWPID)
     except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return First(pid, root.path, ours, reaper)
+
+
+def end(first: First) -> None:
+    """End a first process that gets no command, and wait for that."""
+    first.channel.close()
+    with suppress(ProcessLookupError):
+        os.kill(first.pid, signal.SIGKILL)
+    os.waitpid(first.pid, 0)
+
+
+def start(first: First, asked: Start) -> Running | None:
+    """Give a first process its command; None where that process is gone."""
+    status_out, status_in = os.pipe()
+    filter_out, filter_in = os.pipe()
+    try:
+        os.write(filter_in, asked.seccomp)
+        os.close(filter_in)  # bubblewrap reads to the end
+        filter_in = -1
+        if asked.group is not None:
+            cgroups.enter(asked.group, first.pid)
+        told = {"command": asked.command, "open_files": asked.open_files}
+        slave = () if asked.slave is None else (asked.slave,)
+        wire.send_request(first.channel, "start", told, (filter_out, status_in, *asked.streams, *slave))
+        running = Running(first.pid, status_out, first.root, asked.request, asked.group, first.reaper)
+    except BaseException as error:  # neither its time nor its launcher's end would end it
         os.close(status_out)
+        end(first)
+        if isinstance(error, (BrokenPipeError, ConnectionResetError, ProcessLookupError)):
+            return None
         if asked.group is not None:
             cgroups.remove(asked.group)
         raise
     finally:
-        os.close(status_in)
+        for each in (status_in, filter_out, filter_in):
+            if each >= 0:
+                os.close(each)
+    first.channel.close()
+    return running
 
 
-def _fork(asked: Start, seccomp: bytes, home: int, status: int) -> int:
-    filter_out, filter_in = os.pipe()
+def _become(root: StagedRoot, channel: Socket) -> NoReturn:
+    """Wait in the command's namespaces for the command, and become bubblewrap."""
     try:
-        os.write(filter_in, seccomp)
-        if asked.reaper is None:
-            mounting.unshare(mounting.CLONE_NEWPID)
-        else:
-            mounting.join_namespace(asked.reaper.namespace, mounting.CLONE_NEWPID)
+        failed = None
         try:
-            pid = os.fork()
-            if pid == 0:
-                os.close(filter_in)  # bubblewrap reads to the end
-                _become(asked, seccomp=filter_out, status=status)
-        finally:
-            mounting.join_namespace(home, mounting.CLONE_NEWPID)
+            _enter(root, channel)
+        except BaseException as error:  # told by whoever asks for a command
+            failed = error
+        asked = wire.receive_request(channel)
+        if asked is not None:
+            _execute(root, asked, failed)
     finally:
-        os.close(filter_in)
-        os.close(filter_out)
-    return pid
+        os._exit(125)
 
 
-def _look_after(pid: int, status: int, asked: Start) -> Running:
+def _enter(root: StagedRoot, channel: Socket) -> None:
+    """Enter the root, and give up what rights bubblewrap does not need. No descriptor of the holder's stays open."""
+    network = () if root.network is None else (root.network.namespace,)
+    mounting.close_all_but({channel.fileno(), *network})
+    os.umask(0o022)
+    signals.restore()
+    mounting.unshare(mounting.CLONE_NEWNS)
+    staging.enter(root.plan, root.path, STAGE)
+    for each in network:
+        mounting.join_namespace(each, mounting.CLONE_NEWNET)
+        os.close(each)
+    drop_rights(root.plan)
+    mounting.rest_capabilities()
+    os.setsid()
+
+
+def _execute(root: StagedRoot, asked: wire.Asked, failed: BaseException | None) -> None:
+    """Turn this process into bubblewrap. Failures go to the status pipe."""
+    # None has the number of a standard stream, which all are closed here.
+    seccomp, status, *streams = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, 3) for each in asked.descriptors]
     try:
-        return Running(pid, status, asked.root.path, asked.request, asked.group, asked.reaper)
-    except BaseException:  # neither its time nor its launcher's end would end it
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        raise
-
-
-def _become(asked: Start, *, seccomp: int, status: int) -> NoReturn:
-    """Turn this process, in the command's PID namespace, into bubblewrap. Failures go to `status`."""
-    root, request, slave = asked.root, asked.request, asked.slave
-    try:
-        if asked.group is not None:
-            cgroups.enter(asked.group)
-        os.umask(0o022)
-        signals.restore()
-        mounting.unshare(mounting.CLONE_NEWNS)
-        staging.enter(root.plan, root.path, STAGE)
-        if root.network is not None:
-            mounting.join_namespace(root.network.namespace, mounting.CLONE_NEWNET)
-        environment = os.memfd_create("environment")
+        if failed is not None:
+            raise failed
+        request = decode_request(asked.document["command"])
+        slave = streams.pop() if len(streams) > 3 else None
+        staging.check_proc(root.plan, STAGE)
+        _check_directory(request.directory)
+        environment = fcntl.fcntl(os.memfd_create("environment"), fcntl.F_DUPFD_CLOEXEC, 3)
         with open(environment, "wb", closefd=False) as file:
             file.write(bwrap.environment_arguments(request))
         os.lseek(environment, 0, os.SEEK_SET)
-        drop_rights(root.plan)
-        mounting.rest_capabilities()
-        _check_directory(request.directory)
-        os.setsid()
-        controlled = os.isatty(asked.streams[0])
-        for number, stream in enumerate(asked.streams):
+        controlled = os.isatty(streams[0])
+        for number, stream in enumerate(streams):
             os.dup2(slave if slave is not None and os.isatty(stream) else stream, number)
         mounting.close_on_exec(3)
         descriptors = {"environment": environment, "seccomp": seccomp, "status": status}
-        for descriptor in descriptors.values():
-            os.set_inheritable(descriptor, True)
+        for each in descriptors.values():
+            os.set_inheritable(each, True)
         hard = limits.hard_limits()
         arguments = bwrap.arguments(root.plan, request, STAGE, hard, controlled=controlled, **descriptors)
-        limit_open_files(asked.open_files)
+        limit_open_files(asked.document["open_files"])
         os.execve(root.plan.program, arguments, {})  # noqa: S606 (no shell is meant)
     except BaseException as error:  # whatever it is, the launcher learns it; nothing of the holder may go on here
         told = error if isinstance(error, SolvenError) else SolvenError(str(error))
         os.write(status, bwrap.failure_report(told))
-    finally:
-        os._exit(125)
 
 
 def _check_directory(path: str) -> None:

@@ -11,17 +11,32 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from solven_env.errors import SandboxError, UsageError
 from solven_env.sandbox import runtime
-from solven_env.sandbox.backends.bubblewrap import session
+from solven_env.sandbox.backends.bubblewrap import control, session
 from solven_env.sandbox.backends.proot import client
 from solven_env.sandbox.launch_plan import Bind, StagedFile, StagedLink, Tmpfs
 from solven_env.sandbox.limits import Limits
 from solven_env.system.effects import drive
-from tests.sandbox.running import DEADLINE, PATH, PROOT, ROOT, Box, command, wait_for_file, wait_until_gone
+from tests.sandbox.running import (
+    DEADLINE,
+    PATH,
+    PROOT,
+    ROOT,
+    Box,
+    Result,
+    command,
+    survivors,
+    wait_for_file,
+    wait_until_gone,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LONGEST = 131_071
 CHECKOUT = Path(__file__).resolve().parents[4]
@@ -58,6 +73,55 @@ def test_bubblewraps_own_failure_is_no_status(box: Box) -> None:
     with pytest.raises(SandboxError, match="No such file"):
         box.but(program="/missing/bwrap").run("true")
     assert box.run("pwd", cwd="/usr/lib").out == b"/usr/lib\n"
+
+
+@pytest.fixture
+def ahead(box: Box) -> Iterator[int]:
+    """The first process of the next command of a session that lives on."""
+    for _ in range(2):
+        assert box.run("true", keep_alive=60.0).status == 0
+    (found,) = (pid for pid in survivors(box.base.name) if pid != box.holder())
+    yield found
+    control.stop(box.plan.session, box.runtime)
+
+
+def test_the_first_process_of_the_next_command_holds_nothing(box: Box, ahead: int) -> None:
+    """No connection of a caller's, which would not see its end; no rights but those that bubblewrap needs."""
+    while len(os.listdir(f"/proc/{ahead}/fd")) > 1:  # it has just been forked
+        continue
+    (descriptor,) = (os.readlink(entry) for entry in Path(f"/proc/{ahead}/fd").iterdir())
+    assert descriptor.startswith("socket:")
+    if ROOT:
+        while os.stat(f"/proc/{ahead}").st_uid == 0 and "\nUid:\t0\t" in Path(f"/proc/{ahead}/status").read_text():
+            continue
+        assert "CapPrm:\t0000000000000000\n" in Path(f"/proc/{ahead}/status").read_text()
+    assert box.shell("echo $$").out == b"2\n"
+    wait_until_gone(ahead)
+
+
+def test_one_that_is_gone_is_replaced(box: Box, ahead: int) -> None:
+    os.kill(ahead, signal.SIGKILL)
+    for _ in range(2):
+        assert box.shell("cat; exit 3", data=b"in") == Result(3, b"in", b"")
+
+
+def test_it_goes_with_its_root(box: Box, ahead: int) -> None:
+    other = box.but(mounts=(*box.plan.mounts, Tmpfs("/other")))
+    assert other.shell("ls -d /other", keep_alive=60.0).out == b"/other\n"
+    wait_until_gone(ahead)
+
+
+@pytest.mark.usefixtures("ahead")
+def test_a_root_that_was_moved_away_under_it_is_no_root(box: Box) -> None:
+    os.rename(box.workspace / "proc", box.workspace / "moved")
+    found: list[bytes | str] = []
+    for _ in range(2):
+        try:
+            found.append(box.shell("ls /proc/self/comm").out)
+        except SandboxError as error:
+            found.append(error.message)
+    assert found[-1] == b"/proc/self/comm\n"
+    assert found[0] in (b"/proc/self/comm\n", "what is mounted there was moved away")
 
 
 def test_streams_are_binary_and_apart(box: Box) -> None:
