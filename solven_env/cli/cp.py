@@ -52,15 +52,11 @@ def command(
     with errors_told("cp", ends.thread, chosen, storage=storage):
         if chosen is Format.JSON and target == _STANDARD:
             raise typer.BadParameter("standard output has the file: leave it out for -", param_hint="--format json")
-        sandbox = Sandbox.connect(ends.thread, storage=storage, keep_alive=_LINGER)
+        sandbox = Sandbox.connect(ends.thread, storage=storage, keep_alive=0)
         copied = _copy_in(sandbox, ends) if ends.is_inwards else _copy_out(sandbox, ends)
     if chosen is Format.JSON:
         row = {"thread": ends.thread, "error": None, "source": source, "target": copied}
         print_json(document("cp", [row]))
-
-
-_LINGER = 10.0
-"""Seconds that a session which a copy began stays for its next call."""
 
 
 def read_ends(source: str, target: str) -> _Ends:

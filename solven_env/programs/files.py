@@ -343,7 +343,9 @@ def _absolute(path: str, workdir: str) -> bytes:
         raise UsageError(f"path: text is needed, not {type(path).__name__}")
     if not path:
         raise UsageError("path: it is empty", fix="Name a file inside, or . for the working directory.")
-    encoded = _encoded("path", posixpath.join(workdir, path))
+    whole = posixpath.join(workdir, path)
+    parts = [part for part in whole.split("/") if part not in ("", ".")]  # what `..` leads to depends on links
+    encoded = _encoded("path", "/" + "/".join(parts) + "/" * (whole.endswith("/") and bool(parts)))
     if len(encoded) > _LONGEST_PATH:
         raise UsageError(f"path: it has {len(encoded):,} bytes, and the kernel takes {_LONGEST_PATH:,}")
     return encoded

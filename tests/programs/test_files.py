@@ -270,6 +270,22 @@ def test_a_large_write_that_ends_early_leaves_what_was_there(bare: World) -> Non
     asyncio.run(work())
 
 
+@pytest.mark.parametrize("path", [".", "./", "/.", "//", "/src/..", "/./src//.././"])
+def test_paths_are_told_without_what_means_nothing(sandbox: solven_env.Sandbox, path: str) -> None:
+    sandbox.files.make_dir("/src")
+    assert {f"{each.path.rpartition('/')[0]}/" for each in sandbox.files.list(path)} == {
+        "/src/../" if ".." in path else "/"
+    }
+
+
+def test_a_session_that_nothing_keeps_alive_serves_files(bare: World) -> None:
+    with solven_env.Sandbox.connect("t1", storage=bare.storage, keep_alive=0) as sandbox:
+        for _ in range(3):
+            sandbox.files.write("a", "b")
+            assert sandbox.files.read("a") == b"b"
+            sandbox.stop()
+
+
 def test_a_session_that_ended_begins_anew(sandbox: solven_env.Sandbox, bare: World) -> None:
     sandbox.files.write("x", "1")
     sandbox.stop()

@@ -49,7 +49,8 @@ if TYPE_CHECKING:
 _LONGEST_WAIT = 86400.0  # seconds; epoll_wait counts milliseconds in an int, and a timeout may be infinite
 _OWN_DESCRIPTORS = 64
 _LINGER = 10.0
-"""Seconds that a session stays at least after a command that outlives its caller: others may wait for its end."""
+"""Seconds that a session stays at least after a command that outlives its caller, since others may wait for its end,
+and from when somebody has reached its files or a port."""
 # Its connection, two pidfds and a status; the namespace, and the pidfd and the leash or the counters, of a network; a
 # terminal on its way.
 _DESCRIPTORS_A_COMMAND = 9
@@ -221,7 +222,7 @@ def _serve_files(session: Session, client: int, asked: wire.Asked) -> None:
     except Exception as error:  # as for a command
         _part(session, client, _told(error))
         return
-    session.kept_until = max(session.kept_until, time.monotonic() + asked.document["keep_alive"])
+    session.kept_until = max(session.kept_until, time.monotonic() + max(asked.document["keep_alive"], _LINGER))
     _part(session, client)
     _drop_roots(session)
 
@@ -244,7 +245,7 @@ def _serve_publish(session: Session, client: int, asked: wire.Asked) -> None:
     except Exception as error:  # as for a command
         _part(session, client, _told(error))
         return
-    session.kept_until = max(session.kept_until, time.monotonic() + asked.document["keep_alive"])
+    session.kept_until = max(session.kept_until, time.monotonic() + max(asked.document["keep_alive"], _LINGER))
     _part(session, client)
     _drop_roots(session)
 
