@@ -205,10 +205,16 @@ def judge(data: Path, root: StorageRoot, asked: Storage) -> Judged:
             fix="Mount it and try again.",
             location=str(root.path),
         )
-    own, path = known_storage_id(LocalState(root)), _absolute(root.path)
+    path = _absolute(root.path)
     at = _read_at(data, path)
+    own = known_storage_id(LocalState(root))
     if own is None or here is None:
-        _check_new(data, root, asked, at)
+        try:
+            _check_new(data, root, asked, at)
+        except StateError:
+            if known_storage_id(LocalState(root)) is None:
+                raise
+            return judge(data, root, asked)  # it has just been drawn, by another first apply
         return Judged(None)
     if asked.id not in (None, own):
         raise StorageError(

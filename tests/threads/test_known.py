@@ -443,6 +443,25 @@ def test_first_applies_at_once_draw_one_id(host: Host, through: str) -> None:
         assert met == {json.loads((host.base / "a/.solven-env/storage.json").read_text())["id"]}
 
 
+@pytest.mark.parametrize("asked", [{}, {"id": "mine", "name": "prod"}])
+def test_an_id_that_is_drawn_while_it_is_looked_for_is_not_lost(
+    host: Host, monkeypatch: pytest.MonkeyPatch, asked: dict[str, str]
+) -> None:
+    """Another first apply ends between two looks of ours: its note and its threads are there, and we saw no id yet."""
+    ids: list[str] = []
+
+    def look(state: LocalState) -> str | None:
+        found = known_storage_id(state)
+        monkeypatch.undo()
+        ids.append(host.meet("a", **asked))
+        (host.base / "a/.solven-env/threads").mkdir()
+        return found
+
+    monkeypatch.setattr(known, "known_storage_id", look)
+    assert host.look("a", **asked) in (None, *ids)
+    assert host.meet("a", **asked) == ids[0]
+
+
 def test_a_process_that_is_killed_at_any_moment_leaves_what_the_next_one_finishes(host: Host) -> None:
     for number in itertools.count():
         name = f"a{number}"
