@@ -95,28 +95,18 @@ def _copy_in(sandbox: Sandbox, ends: _Ends) -> str:
 
 
 def _copy_out(sandbox: Sandbox, ends: _Ends) -> str:
-    """Copy to a path of this host; that path."""
+    """Copy to a path of this host, or to standard output; that path."""
     import posixpath
-    import shutil
-    import tempfile
     from pathlib import Path
 
     from solven_env.cli.output import written
 
-    if ends.local != _STANDARD:
-        local = ends.local
-        if Path(local).is_dir():
-            local = posixpath.join(local, posixpath.basename(posixpath.normpath(ends.inside)))
-        sandbox.files.download(ends.inside, local)
+    local = ends.local
+    if local == _STANDARD:
+        with written():
+            sandbox.files.download(ends.inside, sys.stdout.fileno())
         return local
-    if sandbox.files.stat(ends.inside).kind == "directory":
-        from solven_env.errors import UsageError
-
-        raise UsageError("a directory is no stream", fix="Name a file, or copy to a path.", location=ends.inside)
-    with tempfile.TemporaryDirectory() as directory:
-        copy = Path(directory, "file")
-        sandbox.files.download(ends.inside, copy)
-        with copy.open("rb") as file, written():
-            shutil.copyfileobj(file, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
-    return _STANDARD
+    if Path(local).is_dir():
+        local = posixpath.join(local, posixpath.basename(posixpath.normpath(ends.inside)))
+    sandbox.files.download(ends.inside, local)
+    return local

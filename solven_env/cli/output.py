@@ -83,7 +83,7 @@ def written() -> Iterator[None]:
     """Turn a failed write to standard output into an error that says why. A `BrokenPipeError` is left to typer."""
     try:
         yield
-    except BrokenPipeError:
+    except (BrokenPipeError, errors.SolvenError):
         raise
     except OSError as error:
         fix = "Make room, or write elsewhere."

@@ -114,7 +114,7 @@ class AsyncFiles:
         """See `Files.upload`."""
         await on_loop(self._core.upload(source, target))
 
-    async def download(self, source: str, target: str | Path) -> None:
+    async def download(self, source: str, target: str | Path | int) -> None:
         """See `Files.download`."""
         await on_loop(self._core.download(source, target))
 

@@ -108,11 +108,12 @@ class Files:
         """Copy a file or a tree of this host to a path inside: with modes, and links as links."""
         drive(self._core.upload(source, target))
 
-    def download(self, source: str, target: str | Path) -> None:
+    def download(self, source: str, target: str | Path | int) -> None:
         """Copy a file or a tree from inside to a path of this host: with modes, and links as links, never followed.
 
         A file that is there is replaced, once the new one is whole; FIFOs, sockets and devices are left out. UsageError
-        where a link stands at `target`, which an earlier copy may have brought.
+        where a link stands at `target`, which an earlier copy may have brought. A descriptor of yours as `target` gets
+        the bytes of a file.
         """
         drive(self._core.download(source, target))
 

@@ -29,6 +29,7 @@ from solven_env.programs.host_files import (
     on_host,
     opened_beneath,
     opened_source,
+    pour,
     put,
     read_opened,
     tree,
@@ -215,8 +216,11 @@ class FileCore:
     async def _upload_file(self, opened: int, target: str, mode: int) -> None:
         await self._ask("write", target, opened, mode=mode, parents=True, exclusive=False)
 
-    async def download(self, source: str, target: str | Path) -> None:
+    async def download(self, source: str, target: str | Path | int) -> None:
         """See `Files.download`."""
+        if isinstance(target, int):
+            await self._download_to(source, target)
+            return
         found, target = await self.stat(source), os.fspath(target)
         if found.kind != "directory":
             await Blocking(lambda: on_host(target, lambda: check_replaceable(target)))
@@ -236,6 +240,16 @@ class FileCore:
                     await self._download_entry(top, prefix, each)
         finally:
             os.close(top)
+
+    async def _download_to(self, source: str, target: int) -> None:
+        value, opened = await self._ask("read", source, offset=0)
+        if opened is None and not isinstance(value, bytes):
+            raise _strange()
+        try:
+            await Blocking(lambda: pour(target, value if opened is None else opened))
+        finally:
+            if opened is not None:
+                os.close(opened)
 
     async def _download_entry(self, top: int, prefix: str, each: FileInfo) -> None:
         """Make what an entry names beneath an open directory of the host, through no link."""

@@ -124,6 +124,16 @@ def put(directory: int | None, name: str, content: bytes | int, mode: int) -> No
         raise
 
 
+def pour(descriptor: int, content: bytes | int) -> None:
+    """Write bytes, or a file's, to a descriptor of the caller's, whatever it is."""
+    offset = 0
+    while piece := content[offset : offset + _PIECE] if isinstance(content, bytes) else os.read(content, _PIECE):
+        offset += len(piece)
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+
 def read_opened(opened: int, offset: int, most: int) -> bytes:
     """Up to `most` bytes of a file, which is closed."""
     with open(opened, "rb", buffering=0) as file:

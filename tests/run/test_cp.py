@@ -48,7 +48,18 @@ def test_files_and_trees_go_in_and_out(host: World, tmp_path: Path) -> None:
     assert subprocess.run(line, input=b"\0bytes", env=host.environ, check=False).returncode == 0
     done = host.cli("cp", "t1:/in", "-")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"\0bytes", b"")
-    for source, target in (("t1:/gone", str(tmp_path)), (str(tmp_path / "gone"), "t1:/"), ("t1:/tree", "-")):
+    host.out("head -c 5000000 /dev/zero > /large")
+    line = host.command("cp", "t1:/large", "-")
+    done = subprocess.run(
+        ["sh", "-c", '"$@" | head -c 10 | wc -c', "sh", *line], env=host.environ, capture_output=True, check=False
+    )
+    assert (done.stdout.strip(), done.stderr) == (b"10", b"")
+    for source, target in (
+        ("t1:/gone", "-"),
+        ("t1:/gone", str(tmp_path)),
+        (str(tmp_path / "gone"), "t1:/"),
+        ("t1:/tree", "-"),
+    ):
         done = host.cli("cp", source, target)
         assert done.returncode in (1, 2)
         assert done.stderr.startswith(b"error: ")
