@@ -101,6 +101,8 @@ def test_the_first_process_of_the_next_command_holds_nothing(box: Box, ahead: in
 
 def test_one_that_is_gone_is_replaced(box: Box, ahead: int) -> None:
     os.kill(ahead, signal.SIGKILL)
+    while Path(f"/proc/{ahead}/stat").read_text().rpartition(") ")[2][0] != "Z":
+        continue
     for _ in range(2):
         assert box.shell("cat; exit 3", data=b"in") == Result(3, b"in", b"")
 
