@@ -45,10 +45,12 @@ def command(
       solven-env cp thread-42:/chart.png - > chart.png
     """
     from solven_env.cli.output import errors_told, print_json
+    from solven_env.cli.run import end_with_us
     from solven_env.programs.blocking import Sandbox
     from solven_env.report import document
 
     ends = read_ends(source, target)
+    end_with_us()
     with errors_told("cp", ends.thread, chosen, storage=storage):
         if chosen is Format.JSON and target == _STANDARD:
             raise typer.BadParameter("standard output has the file: leave it out for -", param_hint="--format json")
@@ -106,7 +108,8 @@ def _copy_out(sandbox: Sandbox, ends: _Ends) -> str:
         with written():
             sandbox.files.download(ends.inside, sys.stdout.fileno())
         return local
-    if Path(local).is_dir():
-        local = posixpath.join(local, posixpath.basename(posixpath.normpath(ends.inside)))
+    name = posixpath.basename(posixpath.normpath(ends.inside))
+    if name and Path(local).is_dir() and not Path(local).is_symlink():  # a link may have come out before
+        local = posixpath.join(local, name)
     sandbox.files.download(ends.inside, local)
     return local

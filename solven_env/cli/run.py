@@ -203,12 +203,12 @@ def run(thread: str, request: Request, env: Iterable[str] | None, *, storage: st
     told = errors_told("run", thread, Format.TEXT, storage=storage, all_but_usage=NOT_STARTED)
     with exit_codes(NOT_STARTED), told, progress.shown() as shown:
         asked = request._replace(env=_variables(env or ()), terminal=terminal(request.streams, os.environ))
-        _end_with_us()
+        end_with_us()
         status = api.run(thread, asked, storage=storage, progress=shown, on_limit=_say_limit)
     sys.exit(status)
 
 
-def _end_with_us() -> None:
+def end_with_us() -> None:
     """Have a signal to us, and the death of who started us, end the command."""
     from solven_env.cli import orphans
 
@@ -235,7 +235,7 @@ def _report(thread: str, request: Request, env: Iterable[str] | None, *, storage
         stdout, stderr = Capture(_MOST), Capture(_MOST)
         asked = request._replace(env=_variables(env or ()), streams=(0, stdout, stderr))
         asked = asked._replace(terminal=terminal(asked.streams, os.environ))
-        _end_with_us()
+        end_with_us()
         core = Core(thread, storage, None, None, request.keep_alive)
         result = drive(core.run_requested(check(asked, BACKENDS), stdout, stderr, shown))
     reported = {

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fnmatch
 import os
 import posixpath
 import re
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from solven_env.errors import (
@@ -33,6 +35,7 @@ from solven_env.programs.host_files import (
     put,
     read_opened,
     tree,
+    without_slash,
 )
 from solven_env.programs.result import FileInfo, Match
 from solven_env.sandbox.file_access import Refused
@@ -54,6 +57,7 @@ MOST_LISTED = 10_000
 MOST_MATCHES = 1_000
 _LONGEST_PATH = 4095
 """Bytes; PATH_MAX in limits.h, whose last byte ends the path."""
+_LONGEST_TEXT = 4096
 _VISITED = 1_000_000
 """Entries that `glob` and a download look at."""
 _KEPT = 4
@@ -95,7 +99,10 @@ class FileCore:
         """See `Files.write`."""
         if not isinstance(data, bytes | bytearray | memoryview | str):
             raise UsageError(f"data: text or bytes are needed, not {type(data).__name__}")
-        content = data.encode() if isinstance(data, str) else bytes(data)
+        try:
+            content = data.encode() if isinstance(data, str) else bytes(data)
+        except UnicodeEncodeError:
+            raise UsageError("data: it has a lone surrogate, which is no character", fix="Pass bytes.") from None
         await self._ask("write", path, content, mode=_mode(mode), parents=bool(parents), exclusive=bool(exclusive))
 
     async def list_directory(self, path: str, *, depth: int, limit: int) -> list[FileInfo]:
@@ -159,8 +166,8 @@ class FileCore:
     async def grep(self, text: str, path: str, *, glob: str | None, limit: int) -> list[Match]:
         """See `Files.grep`."""
         _check_count("limit", limit)
-        if not text or "\n" in text:
-            raise UsageError("text: one line of text is needed")
+        if not text or "\n" in text or len(text) > _LONGEST_TEXT:
+            raise UsageError(f"text: one line of text is needed, of {_LONGEST_TEXT:,} characters at most")
         found: list[Match] = []
         matches = None if glob is None else re.compile(translated(glob))
 
@@ -221,7 +228,7 @@ class FileCore:
         if isinstance(target, int):
             await self._download_to(source, target)
             return
-        found, target = await self.stat(source), os.fspath(target)
+        found, target = await self.stat(source), without_slash(os.fspath(target))
         if found.kind != "directory":
             await Blocking(lambda: on_host(target, lambda: check_replaceable(target)))
             await self._download_file(source, None, target, found.mode)
@@ -229,7 +236,7 @@ class FileCore:
         entries: list[FileInfo] = []
         prefix = os.fsdecode(_absolute(source, (await self._launch()).request.directory)).rstrip("/") + "/"
         walked = await self._ask(
-            "walk", source, more=lambda each: entries.append(_info(each)), depth=1 << 30, most=_VISITED
+            "walk", source, more=lambda each: entries.append(_info(each)), depth=1 << 30, most=_VISITED, whole=True
         )
         if walked.value is not True:
             raise UsageError(f"it has more than {_VISITED:,} entries", fix="Pack it by a command, and copy the file.")
@@ -260,7 +267,8 @@ class FileCore:
         directory = on_host(each.path, lambda: beneath(top, above))
         try:
             if each.kind == "file":
-                await self._download_file(each.path, directory, name, each.mode)
+                with suppress(MissingFileError):  # it was removed meanwhile
+                    await self._download_file(each.path, directory, name, each.mode)
             else:
                 await Blocking(lambda: on_host(each.path, lambda: made_beneath(directory, name, each)))
         finally:
@@ -270,9 +278,12 @@ class FileCore:
         value, opened = await self._ask("read", source, offset=0)
         if opened is None and not isinstance(value, bytes):
             raise _strange()
-        await Blocking(lambda: on_host(name, lambda: put(directory, name, value if opened is None else opened, mode)))
-        if opened is not None:
-            os.close(opened)
+        content = value if opened is None else opened
+        try:
+            await Blocking(lambda: on_host(name, lambda: put(directory, name, content, mode)))
+        finally:
+            if opened is not None:
+                os.close(opened)
 
     # Asking
 
@@ -305,14 +316,14 @@ class FileCore:
             try:
                 answer = await access.ask(call, data, more, path=absolute, **values)
             except Refused as refused:
-                self._keep(access)
+                self._keep(access, launch)
                 raise _error(refused, absolute) from None
             except ConnectionError as error:
                 # Asked once more, if it changes nothing and gave nothing: a server that is gone may have done it.
                 if is_last or call not in ("read", "stat", "realpath"):
                     raise SandboxError("the session ended meanwhile", fix="Try again.") from error
             else:
-                self._keep(access)
+                self._keep(access, launch)
                 return answer
         raise AssertionError
 
@@ -338,9 +349,9 @@ class FileCore:
         )
         return made
 
-    def _keep(self, access: FileAccess) -> None:
-        """Have a connection for a next call; each takes a process of the session."""
-        if len(self._free) < _KEPT:
+    def _keep(self, access: FileAccess, launch: Launch) -> None:
+        """Have a connection for a next call, if that sees the same root; each takes a process of the session."""
+        if launch.plan is self._plan and len(self._free) < _KEPT:
             self._free.append(access)
         else:
             access.close()
@@ -385,8 +396,7 @@ def translated(pattern: str) -> str:
             elif piece == "?":
                 text += "[^/]"
             elif len(piece) > 2 and piece[0] == "[":
-                inner = piece[1:-1].replace("\\", "\\\\")
-                text += f"[^/{inner[1:]}]" if inner[0] == "!" else f"[{inner.replace('^', chr(92) + '^', 1)}]"
+                text += f"(?!/){fnmatch.translate(piece).removeprefix('(?s:')[:-3]}"
             else:
                 text += re.escape(piece)
         made.append(f"{text}/")
@@ -446,7 +456,7 @@ def _encoded(field: str, text: str) -> bytes:
 
 
 def _check_count(field: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 62:
         raise UsageError(f"{field}: a number is needed, 0 or more")
 
 

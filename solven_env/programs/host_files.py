@@ -11,6 +11,7 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import UsageError, printable
+from solven_env.system import at_once
 from solven_env.system.blocks import holding, suppress
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def on_host(path: str, call: Callable[[], Any]) -> Any:
         return call()
     except OSError as error:
         raise UsageError(f"on this host: {error.strerror}", location=printable(path)) from error
+    except ValueError as error:  # NUL, or a lone surrogate
+        raise UsageError("on this host: no path has such characters", location=printable(path)) from error
 
 
 def opened_source(path: str, directory: int | None = None) -> int:
@@ -64,10 +67,26 @@ def opened_beneath(top: int, parts: Sequence[str]) -> int:
 def made(target: str, mode: int) -> int:
     """A directory of the host, made where there is none, opened. A link in its place may be an agent's: OSError."""
     os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
-    with suppress(FileExistsError):
-        os.mkdir(target, mode & 0o777 | 0o700)
+    _make(target, mode)
     _refuse_link(target)
     return os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+
+
+def _make(name: str, mode: int, directory: int | None = None) -> None:
+    """Make a directory that we may write to, with this mode whatever the umask, where nothing is."""
+    try:
+        os.mkdir(name, 0o700, dir_fd=directory)
+    except FileExistsError:
+        return
+    with holding(os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)) as new:
+        os.fchmod(new, mode & 0o777 | 0o700)
+
+
+def without_slash(target: str) -> str:
+    """The path without `/` and `/.` at its end, by which a link that is there would be followed."""
+    while len(target) > 1 and target.endswith(("/", "/.")):
+        target = target.removesuffix(".").rstrip("/") or "/"
+    return target
 
 
 def check_replaceable(target: str) -> None:
@@ -95,8 +114,9 @@ def beneath(top: int, above: Sequence[str]) -> int:
 def made_beneath(directory: int, name: str, each: FileInfo) -> None:
     """Have a directory or a link on the host. A link replaces what is no directory."""
     if each.kind == "directory":
-        with suppress(FileExistsError):
-            os.mkdir(name, each.mode & 0o777 | 0o700, dir_fd=directory)
+        _make(name, each.mode, directory)
+        if not stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+            raise OSError(errno.ENOTDIR, "what is there is no directory")
     else:
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=directory)
@@ -111,12 +131,11 @@ def put(directory: int | None, name: str, content: bytes | int, mode: int) -> No
     opened = os.open(beside, flags, mode & 0o777, dir_fd=directory)
     try:
         with open(opened, "wb", buffering=0) as file:
+            os.fchmod(opened, mode & 0o777)
             if isinstance(content, bytes):
                 file.write(content)
             else:
-                offset = 0
-                while moved := os.sendfile(opened, content, offset, _PIECE):
-                    offset += moved
+                _copy(content, opened)
         os.rename(beside, name, src_dir_fd=directory, dst_dir_fd=directory)
     except BaseException:
         with suppress(OSError):
@@ -124,10 +143,36 @@ def put(directory: int | None, name: str, content: bytes | int, mode: int) -> No
         raise
 
 
+def _copy(source: int, sink: int) -> None:
+    """Copy a file of an agent's to a new one, as long as it is now, and holes as holes: it may grow meanwhile."""
+    size = os.fstat(source).st_size
+    if size == 0:  # a file of /proc says so
+        pour(sink, source)
+        return
+    done = 0
+    while done < size:
+        try:
+            begin = os.lseek(source, done, os.SEEK_DATA)
+            done = min(size, os.lseek(source, begin, os.SEEK_HOLE))
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # a hole up to the end
+                break
+            begin, done = done, size
+        os.lseek(sink, begin, os.SEEK_SET)
+        while begin < done and (moved := os.sendfile(sink, source, begin, min(_PIECE, done - begin))):
+            at_once.check()
+            begin += moved
+        if begin < done:  # it was cut meanwhile
+            os.ftruncate(sink, begin)
+            return
+    os.ftruncate(sink, size)
+
+
 def pour(descriptor: int, content: bytes | int) -> None:
     """Write bytes, or a file's, to a descriptor of the caller's, whatever it is."""
     offset = 0
     while piece := content[offset : offset + _PIECE] if isinstance(content, bytes) else os.read(content, _PIECE):
+        at_once.check()
         offset += len(piece)
         rest = memoryview(piece)
         while rest:

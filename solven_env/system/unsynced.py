@@ -77,7 +77,8 @@ class Unsynced:
         self._opened: list[int] = []
 
     def __del__(self) -> None:
-        self.close()
+        with suppress(AttributeError):  # an interrupt came before the first line of ours
+            self.close()
 
     def __bool__(self) -> bool:
         """True while something is to be waited for."""

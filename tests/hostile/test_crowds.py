@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -15,7 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.sandbox.running import wait_for_file
+import pytest
+
+from solven_env.sandbox.backends.bubblewrap import session
+from solven_env.system.effects import drive
+from tests.sandbox.running import command, wait_for_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,6 +73,22 @@ def test_a_command_has_its_own_callers_limit_of_open_files(box: Box) -> None:
         assert line.split()[3:5] == ["90", "90"]
         assert box.shell("ulimit -n").out == b"%d\n" % min(soft, 90)
     assert (box.workspace / "up").read_bytes() == b"70\n"
+
+
+def test_one_that_waits_for_room_can_be_interrupted(box: Box) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with first_launcher(box), session.start(box.plan, command("sleep", "600"), box.runtime) as other:
+            signal.setitimer(signal.ITIMER_REAL, 0.5)
+            with pytest.raises(KeyboardInterrupt):
+                box.run("true")
+            other.kill()
+            drive(other.wait())
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 @contextmanager

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
+import signal
 import stat
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -276,6 +278,116 @@ def test_paths_are_told_without_what_means_nothing(sandbox: solven_env.Sandbox, 
     assert {f"{each.path.rpartition('/')[0]}/" for each in sandbox.files.list(path)} == {
         "/src/../" if ".." in path else "/"
     }
+
+
+@pytest.mark.parametrize(
+    ("call", "field"),
+    [
+        (lambda files: files.grep("x" * 300_000, "/"), "text"),
+        (lambda files: files.read("hello", offset=1 << 63), "offset"),
+        (lambda files: files.write("a", "\ud800"), "data"),
+        (lambda files: files.download("hello", "a\0b"), "on this host"),
+        (lambda files: files.upload("\ud800", "/a"), "on this host"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_usage_error(sandbox: solven_env.Sandbox, call: Any, field: str) -> None:
+    with pytest.raises(UsageError, match=field):
+        call(sandbox.files)
+    assert sandbox.files.glob("[z-a]*") == sandbox.files.glob("[]--z]*.none") == []
+    with pytest.raises(IsADirectoryError):
+        sandbox.files.write("/new/", "x")
+    assert not sandbox.files.exists("/new")
+
+
+def test_files_that_tell_no_size_are_read_whole(sandbox: solven_env.Sandbox, tmp_path: Path) -> None:
+    assert len(sandbox.files.read("/proc/self/smaps")) > 8192
+    sandbox.files.download("/proc/self/smaps", tmp_path / "smaps")
+    assert (tmp_path / "smaps").read_text().endswith("\n")
+    assert (tmp_path / "smaps").stat().st_size > 8192
+    assert sandbox.files.read("/proc/self/cmdline").strip(b"\0") == b"files"
+
+
+def test_a_copy_keeps_modes_and_holes_and_says_what_it_may_not_read(
+    sandbox: solven_env.Sandbox, tmp_path: Path
+) -> None:
+    sandbox.run(
+        "mkdir -p /d/sub; echo x > /d/f; chmod 666 /d/f; chmod 777 /d/sub; truncate -s 1G /d/holes; echo y >> /d/holes"
+    )
+    before = os.umask(0o077)
+    try:
+        sandbox.files.download("/d", tmp_path / "d")
+    finally:
+        os.umask(before)
+    modes = {each: stat.S_IMODE((tmp_path / "d" / each).stat().st_mode) for each in ("f", "sub")}
+    assert modes == {"f": 0o666, "sub": 0o777}
+    holes = (tmp_path / "d/holes").stat()
+    assert (holes.st_size, holes.st_blocks < 10_000) == ((1 << 30) + 2, True)
+    (tmp_path / "d/sub").rmdir()
+    (tmp_path / "d/sub").symlink_to(tmp_path)
+    descriptors = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(UsageError, match="no directory"):
+        sandbox.files.download("/d", tmp_path / "d")
+    sandbox.run("mkdir /d/closed; chmod 0 /d/closed")
+    with pytest.raises(PermissionError, match="/d/closed"):
+        sandbox.files.download("/d", tmp_path / "other")
+    sandbox.run("rm -r /d/closed; chmod 0 /d/f")
+    with pytest.raises(PermissionError, match="/d/f"):
+        sandbox.files.download("/d", tmp_path / "other")
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+def test_a_pipe_that_others_hold_open_ends_with_its_size(sandbox: solven_env.Sandbox, bare: World) -> None:
+    """A process that the caller forks meanwhile has its writing end, for as long as it lives."""
+    core = sandbox.files._core
+    launch = drive(core._launch())
+    access = drive(core._access(launch))
+    reading, writing = os.pipe()
+    os.write(writing, b"12345")
+    values: dict[str, Any] = {"mode": None, "parents": True, "exclusive": False}
+    drive(access.ask("write", reading, path=b"/five", size=5, **values))
+    assert (bare.workspace() / "five").read_bytes() == b"12345"
+    core._keep(access, launch._replace(plan=launch.plan._replace(hostname="other")))
+    assert not access.is_open  # it is another root's
+    launch.let_go()
+    os.close(reading)
+    os.close(writing)
+
+
+@pytest.mark.filterwarnings("ignore")  # an interrupt may come in a finalizer
+def test_interrupted_writes_are_interrupted_and_close_nothing_twice(sandbox: solven_env.Sandbox) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    sandbox.files.write("large", b"x" * 4_000_000)
+    names = sandbox.files.list("/")
+    descriptors = len(os.listdir("/proc/self/fd"))
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for number in range(60):
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, 0.0002 * (1 + number))
+                sandbox.files.write("large", b"x" * 4_000_000)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    sandbox.files.write("large", b"x" * 4_000_000)
+    assert len(os.listdir("/proc/self/fd")) >= descriptors
+    while len(sandbox.files.list("/")) > len(names):  # who wrote the rest tidies up
+        time.sleep(0.01)
+
+
+def test_a_call_keeps_the_session(sandbox: solven_env.Sandbox, bare: World) -> None:
+    def left() -> float:
+        session = solven_env.status("t1", storage=bare.storage).threads[0].session
+        assert session is not None
+        return session.keep_alive or 0.0
+
+    with solven_env.Sandbox.connect("t1", storage=bare.storage, keep_alive=0) as other:
+        other.files.read("hello")
+        time.sleep(1.1)
+        before = left()
+        other.files.read("hello")
+        assert left() > before
 
 
 def test_a_session_that_nothing_keeps_alive_serves_files(bare: World) -> None:

@@ -76,10 +76,8 @@ def test_a_link_that_came_out_leads_no_later_copy_astray(host: World, tmp_path: 
     assert (results / "out").is_symlink()
     host.out("rm /out /rc /new; mkdir /out; echo evil | tee /out/rc /out/new /rc /new")
     for name in ("out", "rc", "new"):
-        for target in (results, results / name):
-            if target.is_dir() and target.name == "out":
-                continue  # whoever names the link itself means what it leads to
-            done = host.cli("cp", f"t1:/{name}", str(target))
+        for target in (f"{results}", f"{results}/{name}", f"{results}/{name}/", f"{results}/{name}/."):
+            done = host.cli("cp", f"t1:/{name}", target)
             assert (done.returncode, b"a link is there" in done.stderr) == (2, True), done.stderr
     assert {each.name: each.read_text() for each in home.iterdir()} == {"rc": "kept"}
 
@@ -102,6 +100,20 @@ def test_the_name_of_what_goes_in_is_a_name(host: World, tmp_path: Path) -> None
         line = host.command("cp", source, "t1:/in")
         assert subprocess.run(line, cwd=tmp_path / "a/b", env=host.environ, check=False).returncode == 0
     assert host.out("cd /in; find . -type d | sort") == ".\n./a\n./a/b\n./b\n"
+
+
+@pytest.mark.parametrize("target", ["copy", "-"])
+def test_one_that_is_ended_takes_its_unfinished_file_away(host: World, tmp_path: Path, target: str) -> None:
+    host.out("head -c 300000000 /dev/urandom > /large")
+    out = tmp_path / "copy"
+    with out.open("wb") if target == "-" else open(os.devnull, "wb") as stdout:
+        line = host.command("cp", "t1:/large", target)
+        with subprocess.Popen(line, cwd=tmp_path, env=host.environ, stdout=stdout) as copying:
+            while not any(each.stat().st_size for each in tmp_path.iterdir()):
+                assert copying.poll() is None
+            copying.terminate()
+    assert copying.returncode == 143
+    assert [each.name for each in tmp_path.iterdir()] == ["copy"] * (target == "-")
 
 
 def test_what_is_no_file_is_not_replaced(host: World, tmp_path: Path) -> None:

@@ -117,18 +117,18 @@ def enter(plan: LaunchPlan, root: str, where: str) -> None:
             mounting.attach(staged, place)
 
 
-def check_proc(plan: LaunchPlan, where: str) -> None:
-    """Refuse (SandboxError) a root that was entered some time ago, and whose /proc has been moved away since."""
-    own = os.stat("/proc").st_dev
-    with holding(os.open(where, DIRECTORY)) as root:
+def proc_places(plan: LaunchPlan, root: str) -> tuple[tuple[int, int] | None, ...]:
+    """The directories of a staged root on which `enter` mounts a /proc: an agent may move one away, or its host."""
+    found: list[tuple[int, int] | None] = []
+    with holding(os.open(root, DIRECTORY)) as staged:
         for target in [mount.target for mount in plan.mounts if isinstance(mount, Proc)]:
             try:
-                with holding(syscalls.openat2(root, target[1:], DIRECTORY)) as place:
-                    is_there = os.fstat(place).st_dev == own
+                with holding(syscalls.openat2(staged, target[1:], DIRECTORY)) as place:
+                    about = os.fstat(place)
+                    found.append((about.st_dev, about.st_ino))
             except OSError:
-                is_there = False
-            if not is_there:
-                raise SandboxError("what is mounted there was moved away", fix="Run it again.", location=target)
+                found.append(None)
+    return tuple(found)
 
 
 def _mask(proc: int) -> None:

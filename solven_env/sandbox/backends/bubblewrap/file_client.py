@@ -56,11 +56,11 @@ class Connection:
                 asked["size"], given = len(data), [reading]
             wire.send_descriptors(self.socket, wire.pack(asked), given)
             if isinstance(data, bytes) and writing >= 0:
-                os.close(reading)
-                reading = -1
+                given, reading = [reading], -1
+                os.close(given[0])
                 await _feed(writing, data, self.socket.fileno())
-                os.close(writing)
-                writing = -1
+                given, writing = [writing], -1
+                os.close(given[0])
             while True:
                 await Ready({self.socket.fileno(): select.POLLIN})
                 answer = _received(self.socket)

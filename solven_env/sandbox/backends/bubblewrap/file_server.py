@@ -18,14 +18,16 @@ import errno
 import os
 import select
 import stat
+import time
 
 from solven_env.sandbox import wire
+from solven_env.sandbox.backends.bubblewrap.reaper import hide_arguments
 from solven_env.sandbox.launch_plan import own_of_system
 from solven_env.sandbox.roots import staging
 from solven_env.sandbox.roots.namespaces import STAGE, confine
 from solven_env.system import mounting
 from solven_env.system.blocks import holding, suppress
-from solven_env.system.plain import Socket, signal
+from solven_env.system.plain import Socket, signal, socket
 from solven_env.system.removal import remove_entry
 from solven_env.system.syscalls import O_PATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
 from solven_env.typed import TYPE_CHECKING
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 
 INLINE = 32 << 10
 """Bytes of a file that travel in the packet itself; one that has as many, or more, travels as a descriptor."""
+PULSE = 1.0
+"""Seconds between two words to the holder of who is busy with a call."""
 _PIECE = 1 << 20
 _INSIDE = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
 _DIRECTORY = O_PATH | os.O_DIRECTORY
@@ -69,10 +73,17 @@ class Server:
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
         self.door = door
+        self.busy_until = 0.0
 
     def admit(self, connection: Socket) -> None:
         """Hand a caller's connection over."""
         wire.send_descriptors(self.door, b"caller", [connection.fileno()])
+
+    def hear(self) -> None:
+        """Take what it says: that it is busy, and will be for a while."""
+        with suppress(OSError):
+            self.door.recv(16)
+        self.busy_until = time.monotonic() + 3 * PULSE
 
     def end(self) -> None:
         """Kill and reap it."""
@@ -116,6 +127,7 @@ def _become(root: StagedRoot, seccomp: bytes, door: Socket) -> NoReturn:
         if root.network is not None:
             mounting.join_namespace(root.network.namespace, mounting.CLONE_NEWNET)
         processes = os.open("/proc", _DIRECTORY)
+        hide_arguments(b"files")
         os.chroot(STAGE)
         os.chdir("/")
         mounting.close_all_but({door.fileno(), processes})
@@ -137,7 +149,11 @@ def _serve(door: Socket, processes: int, system: frozenset[bytes]) -> None:
                 if not message:
                     return
                 for each in descriptors:
-                    new = _Served(each, _fork(each, processes, system))
+                    try:
+                        new = _Served(each, _fork(each, door, processes, system))
+                    except OSError:  # no process is to be had
+                        os.close(each)
+                        continue
                     served[each] = served[new.pidfd] = new
                     poll.register(each, 0)  # its end
                     poll.register(new.pidfd, select.POLLIN)
@@ -164,25 +180,43 @@ class _Served:
         self.pidfd = os.pidfd_open(pid)
 
 
-def _fork(caller: int, processes: int, system: frozenset[bytes]) -> int:
+class _Pulse:
+    """Tells the holder that somebody uses the files, at most once a second; ends us between two steps if we shall."""
+
+    def __init__(self, door: Socket) -> None:
+        self.door = door
+        self.told = 0.0
+        self.is_over = False
+        signal.signal(signal.SIGTERM, self.note)
+
+    def note(self, *_: object) -> None:
+        self.is_over = True
+
+    def beat(self) -> None:
+        if self.is_over:
+            raise SystemExit
+        now = time.monotonic()
+        if now - self.told >= PULSE:
+            self.told = now
+            with suppress(OSError):
+                self.door.send(b"busy", socket.MSG_DONTWAIT)
+
+
+def _fork(caller: int, door: Socket, processes: int, system: frozenset[bytes]) -> int:
     pid = os.fork()
     if pid == 0:
         try:
-            signal.signal(signal.SIGTERM, _leave)
-            mounting.close_all_but({caller, processes})
+            pulse = _Pulse(door)
+            mounting.close_all_but({caller, door.fileno(), processes})
             links = os.open("self/fd", _DIRECTORY, dir_fd=processes)
             os.close(processes)
-            files = ServedFiles(os.open("/", _DIRECTORY), links, system)
+            files = ServedFiles(os.open("/", _DIRECTORY), links, system, pulse)
             connection = Socket(fileno=caller)
             while _answer(connection, files):
                 pass
         finally:
             os._exit(0)
     return pid
-
-
-def _leave(*_: object) -> None:
-    raise SystemExit
 
 
 def _answer(caller: Socket, files: ServedFiles) -> bool:
@@ -217,10 +251,11 @@ class ServedFiles:
     names in the root that are not the workspace's.
     """
 
-    def __init__(self, root: int, links: int, system: frozenset[bytes]) -> None:
+    def __init__(self, root: int, links: int, system: frozenset[bytes], pulse: _Pulse) -> None:
         self.root = root
         self.links = links
         self.system = system
+        self.pulse = pulse
         self.calls: dict[str, Callable[..., Any]] = {
             name: getattr(self, name)
             for name in (
@@ -231,6 +266,7 @@ class ServedFiles:
 
     def do(self, call: str, asked: dict[str, Any], given: list[int], caller: Socket) -> tuple[Any, int | None]:
         """The value of one call, and the descriptor that goes with it."""
+        self.pulse.beat()
         if call in ("walk", "grep"):
             return self.calls[call](caller, **asked), None
         if call == "read":
@@ -293,7 +329,9 @@ class ServedFiles:
         """The bytes from `offset` on; of a file that has many, its descriptor."""
         opened = self.regular(path, os.O_RDONLY)
         try:
-            first = os.pread(opened, INLINE, offset)
+            first = b""
+            while len(first) < INLINE and (piece := os.pread(opened, INLINE - len(first), offset + len(first))):
+                first += piece  # a file of /proc gives less than is asked for
         except OSError as error:
             os.close(opened)
             raise Failure(error.errno or errno.EIO, path) from error
@@ -320,6 +358,8 @@ class ServedFiles:
         They are `data`, or come from `source`: all of a file, or `size` of them from a pipe.
         What is at the end of a link, is mounted, or lies in a directory that takes no new name is written in place.
         """
+        if path.endswith(b"/"):
+            raise Failure(errno.EISDIR, path)
         if parents:
             self._make_above(path)
         where, name = self.parent(path)
@@ -343,12 +383,7 @@ class ServedFiles:
             kept = mode if mode is not None else stat.S_IMODE(before.st_mode) & 0o7777 if before else None
             beside = b".%s.%s" % (name[:200], os.urandom(6).hex().encode())
             try:
-                opened = os.open(
-                    beside,
-                    os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW,
-                    0o644 if kept is None else kept,
-                    dir_fd=directory,
-                )
+                opened, has_name = _unfinished(directory, beside, 0o644 if kept is None else kept)
             except PermissionError:
                 if before is None:
                     raise Failure(errno.EACCES, path) from None
@@ -359,7 +394,9 @@ class ServedFiles:
                 with holding(opened):
                     if kept is not None:
                         os.fchmod(opened, kept)
-                    _fill(opened, source, data, size)
+                    self._fill(opened, source, data, size)
+                    if not has_name:
+                        os.link(str(opened), beside, src_dir_fd=self.links, dst_dir_fd=directory)
                 if exclusive:
                     os.link(beside, name, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
                     os.unlink(beside, dir_fd=directory)
@@ -375,11 +412,33 @@ class ServedFiles:
                 raise Failure(error.errno or errno.EIO, path) from error
         return None
 
+    def _fill(self, opened: int, source: int | None, data: bytes, size: int | None) -> None:
+        if source is None:
+            _write(opened, data)
+            return
+        mode = os.fstat(source).st_mode
+        done = 0
+        if stat.S_ISREG(mode):
+            while moved := _send(source, opened, done):
+                done += moved
+                self.pulse.beat()
+            return
+        if not stat.S_ISFIFO(mode) or size is None:
+            raise OSError(errno.EINVAL, "neither a regular file nor a pipe")
+        piece = memoryview(bytearray(_PIECE))  # splice(2) takes half as long again
+        # Not to its end: a process that its writer has forked meanwhile may keep it open.
+        while done < size and (moved := os.readv(source, [piece[: size - done]])):
+            _write(opened, piece[:moved])
+            done += moved
+            self.pulse.beat()
+        if done < size:  # whoever wrote has gone
+            raise OSError(errno.EPIPE, os.strerror(errno.EPIPE))
+
     def _write_in_place(self, path: bytes, content: _Content, mode: int | None) -> None:
         with holding(self.regular(path, os.O_WRONLY)) as opened:
             try:
                 os.ftruncate(opened, 0)
-                _fill(opened, *content)
+                self._fill(opened, *content)
                 if mode is not None:
                     os.fchmod(opened, mode)
             except OSError as error:
@@ -479,11 +538,14 @@ class ServedFiles:
 
     # Trees
 
-    def walk(self, caller: Socket, path: bytes, depth: int, most: int) -> bool:
-        """Send what lies beneath a directory, `depth` levels down, in the order of names; whether that is all."""
+    def walk(self, caller: Socket, path: bytes, depth: int, most: int, *, whole: bool = False) -> bool:
+        """Send what lies beneath a directory, `depth` levels down, in the order of names; whether that is all.
+
+        What cannot be looked into is left out, or with `whole` a failure.
+        """
         batch = _Batch(caller)
         left = most
-        for each in self._beneath(path, depth):
+        for each in self._beneath(path, depth, whole=whole):
             if left <= 0:
                 batch.send()
                 return False
@@ -492,7 +554,7 @@ class ServedFiles:
         batch.send()
         return True
 
-    def _beneath(self, path: bytes, depth: int) -> Iterator[dict[str, Any]]:
+    def _beneath(self, path: bytes, depth: int, *, whole: bool = False) -> Iterator[dict[str, Any]]:
         """Entries of a directory and, where `depth` is more than 1, of those in it. No link is followed but at `path`.
 
         Directories that are too deep, or go meanwhile, or keep us out, are left out beneath the first one; so is what
@@ -514,7 +576,9 @@ class ServedFiles:
                     if not stat.S_ISDIR(os.fstat(found).st_mode):
                         continue
                     opened = self.reopen(found, os.O_RDONLY | os.O_DIRECTORY, below)
-            except Failure:
+            except Failure as failure:
+                if whole and failure.told["failed"] not in (errno.ENOENT, errno.ENOTDIR):
+                    raise
                 continue
             yield from self._entries(opened, below + b"/", left, waiting)
 
@@ -529,6 +593,7 @@ class ServedFiles:
         with holding(opened):
             below = []
             for name in sorted({*map(os.fsencode, os.listdir(opened))} - left_out):
+                self.pulse.beat()
                 try:
                     about = os.stat(name, dir_fd=opened, follow_symlinks=False)
                     target = os.readlink(name, dir_fd=opened) if stat.S_ISLNK(about.st_mode) else None
@@ -556,6 +621,7 @@ class ServedFiles:
             with holding(opened), suppress(OSError):
                 if os.fstat(opened).st_size > _LARGEST_SEARCHED:
                     continue
+                self.pulse.beat()
                 for number, line in _lines_with(opened, text):
                     if left <= 0:
                         batch.send()
@@ -617,24 +683,14 @@ def entry(path: bytes, about: os.stat_result, target: bytes | None) -> dict[str,
     }
 
 
-def _fill(opened: int, source: int | None, data: bytes, size: int | None) -> None:
-    if source is None:
-        _write(opened, data)
-        return
-    mode = os.fstat(source).st_mode
-    if stat.S_ISREG(mode):
-        offset = 0
-        while moved := _send(source, opened, offset):
-            offset += moved
-        return
-    if not stat.S_ISFIFO(mode):
-        raise OSError(errno.EINVAL, "neither a regular file nor a pipe")
-    done, piece = 0, bytearray(_PIECE)  # splice(2) takes half as long again
-    while moved := os.readv(source, [piece]):
-        _write(opened, memoryview(piece)[:moved])
-        done += moved
-    if done != size:  # whoever wrote has gone
-        raise OSError(errno.EPIPE, os.strerror(errno.EPIPE))
+def _unfinished(directory: int, beside: bytes, mode: int) -> tuple[int, bool]:
+    """A new file without a name, which goes with whoever writes it; or one that has it, where that is not to be had."""
+    try:
+        return os.open(b".", os.O_WRONLY | os.O_TMPFILE, mode, dir_fd=directory), False
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.ENOSYS):
+            raise
+    return os.open(beside, _NEW, mode, dir_fd=directory), True
 
 
 def _send(source: int, sink: int, offset: int) -> int:

@@ -29,7 +29,7 @@ from solven_env.sandbox.backends.bubblewrap import (
 )
 from solven_env.sandbox.network import attempts
 from solven_env.sandbox.request import check_fits, decode_request
-from solven_env.sandbox.roots import devices, namespaces
+from solven_env.sandbox.roots import devices, namespaces, staging
 from solven_env.system.blocks import suppress
 from solven_env.system.plain import Socket, socket
 from solven_env.typed import TYPE_CHECKING
@@ -144,7 +144,7 @@ def main(listener: str, directory: str, name: str) -> None:
             elif descriptor in session.keepers.names:
                 keeping.lose(session.keepers, descriptor)
             elif descriptor in session.serving:
-                _lose_server(session, descriptor)
+                _hear_server(session, descriptor)
             elif descriptor in session.forwarding:
                 _lose_forwarder(session, descriptor)
             elif session.reaper is not None and descriptor == session.reaper.pidfd:
@@ -215,8 +215,9 @@ def _serve_files(session: Session, client: int, asked: wire.Asked) -> None:
             program = session.filter if not asked.document["bounded"] else seccomp.program(preallocates=False)
             server = file_server.start(session.roots.staged[where], program, session.pids)
             session.servers[where] = server
-            session.serving[server.pidfd] = where
-            session.poll.register(server.pidfd, select.EPOLLIN)
+            for each in (server.pidfd, server.door.fileno()):
+                session.serving[each] = where
+                session.poll.register(each, select.EPOLLIN)
         server.admit(connection)
         wire.send(connection, "served", hidden=hidden)
     except Exception as error:  # as for a command
@@ -324,10 +325,23 @@ def _kill_kept(session: Session, kept: keeping.KeptCommand) -> bool:
     return running is not None
 
 
-def _lose_server(session: Session, descriptor: int) -> None:
+def _hear_server(session: Session, descriptor: int) -> None:
+    """A file server is busy, for which the session stays, or has ended."""
+    server = session.servers[session.serving[descriptor]]
+    if descriptor == server.door.fileno():
+        server.hear()
+        session.kept_until = max(session.kept_until, time.monotonic() + _LINGER)
+    else:
+        _lose_server(session, session.serving[descriptor])
+
+
+def _lose_server(session: Session, where: str) -> None:
     """A file server has ended, or is to: its callers see the end, and ask for another."""
-    session.poll.unregister(descriptor)
-    session.servers.pop(session.serving.pop(descriptor)).end()
+    server = session.servers.pop(where)
+    for each in (server.pidfd, server.door.fileno()):
+        session.poll.unregister(each)
+        del session.serving[each]
+    server.end()
 
 
 def _serve_command(session: Session, client: int, asked: wire.Asked) -> None:
@@ -422,16 +436,20 @@ def _start(
 
 def _first(session: Session, root: StagedRoot, shared: reaper.Reaper | None) -> starting.First:
     """A first process in a root: the one that was forked ahead, if it is there."""
-    if shared is None and session.next is not None and session.next.root == root.path:
-        first, session.next = session.next, None
-        return first
+    first = session.next
+    if shared is None and first is not None and first.root == root.path:
+        if None not in first.places and first.places == staging.proc_places(root.plan, root.path):
+            session.next = None
+            return first
+        _end_next(session)
     return starting.fork(root, session.pids, shared)
 
 
 def _fork_ahead(session: Session, root: StagedRoot) -> None:
     """Fork the first process of the next command, while this one runs: a session that had two gets more of them."""
     if session.commands > 1 and session.next is None:
-        session.next = starting.fork(root, session.pids)
+        with suppress(OSError):  # the next command tries, and tells it
+            session.next = starting.fork(root, session.pids, is_ahead=True)
 
 
 def _end_next(session: Session) -> None:
@@ -564,14 +582,16 @@ def _attempts(session: Session, where: str) -> int:
 
 def _drop_roots(session: Session) -> None:
     used = {running.root for _, running in session.clients.values() if running}
+    now = time.monotonic()
+    used |= {where for where, server in session.servers.items() if server.busy_until > now}
     if session.reaper is not None and len(session.roots.staged) > 1:
         used |= session.reaper.used_roots()
     if session.next is not None and session.next.root not in used | {session.roots.newest}:
         _end_next(session)
     session_roots.drop(session.roots, used=used)
-    for pidfd, where in tuple(session.serving.items()):
+    for where in tuple(session.servers):
         if where not in session.roots.staged:
-            _lose_server(session, pidfd)
+            _lose_server(session, where)
     for pidfd, (where, _) in tuple(session.forwarding.items()):
         if where not in session.roots.staged:
             _lose_forwarder(session, pidfd)

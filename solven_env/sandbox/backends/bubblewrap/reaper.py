@@ -94,7 +94,7 @@ def _become(plan: LaunchPlan, seccomp: bytes) -> NoReturn:
         for each in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
             signal.signal(each, signal.SIG_DFL)  # Python's own handler of SIGINT would run even in pid 1
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps: wait(2)
-        _hide_arguments()
+        hide_arguments(b"reaper")
         os.chroot(_EMPTY)
         os.chdir("/")
         os.closerange(0, 1 << 20)
@@ -105,12 +105,12 @@ def _become(plan: LaunchPlan, seccomp: bytes) -> NoReturn:
         os._exit(1)
 
 
-def _hide_arguments() -> None:
+def hide_arguments(name: bytes) -> None:
     """Overwrite our argument list, which names paths of the host: anybody inside may read /proc/1/cmdline."""
     with open("/proc/self/stat", "rb") as file:
         begin, end = map(int, file.read().rpartition(b")")[2].split()[45:47])  # proc(5): fields 48 and 49
     ctypes.memset(begin, 0, end - begin)
-    ctypes.memmove(begin, b"reaper", min(6, end - begin - 1))
+    ctypes.memmove(begin, name, min(len(name), end - begin - 1))
 
 
 def children(pid: int) -> set[int]:

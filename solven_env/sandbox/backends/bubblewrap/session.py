@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from solven_env.sandbox.streams import Part
 
 _TRIES = 20
+_PATIENCE = 5.0
 _KILLED = 137
 _TIMED_OUT = 124
 _LONGEST_SHOWN = 120
@@ -273,7 +274,7 @@ def _connection(
         try:
             answer, terminal = _ask(holder.connection, *asked)
         except BaseException:
-            _abandon(holder.connection)
+            holder.connection.close()
             raise
         finally:
             complaint = _settle(holder)
@@ -286,11 +287,14 @@ def _connection(
 
 
 def _abandon(connection: Socket) -> None:
-    """End what was asked for, which may have begun, and wait for that."""
+    """End what was accepted, which may have begun, and wait for that, as long as a holder that works may take."""
+    until = time.monotonic() + _PATIENCE
     with connection:
         wire.send(connection, "kill")
-        while wire.receive(connection) is not None:
-            pass
+        answers = select.poll()
+        answers.register(connection, select.POLLIN)
+        while answers.poll(max(0.0, until - time.monotonic()) * 1000) and wire.receive(connection) is not None:
+            continue
 
 
 def _ask(
@@ -306,7 +310,11 @@ def _ask(
         return None, None
     if wire.receive(connection) is None:
         return None, None
-    answer, terminal = wire.receive_terminal(connection)
+    try:
+        answer, terminal = wire.receive_terminal(connection)
+    except BaseException:
+        _abandon(connection)
+        raise
     if answer is None:
         raise SandboxError("the session was ended while the command started", fix="Run it again.")
     if answer["kind"] == "failed":

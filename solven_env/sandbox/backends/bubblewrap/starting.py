@@ -54,20 +54,22 @@ class Start(NamedTuple):
 
 class First(NamedTuple):
     """A first process that waits for its command by `channel`, in a staged root. With a `reaper` it is in that
-    namespace, and is no pid 1.
+    namespace, and is no pid 1. `places` are where it has mounted its /proc.
     """
 
     pid: int
     root: str
     channel: Socket
     reaper: Reaper | None
+    places: tuple[tuple[int, int] | None, ...]
 
 
-def fork(root: StagedRoot, home: int, reaper: Reaper | None = None) -> First:
+def fork(root: StagedRoot, home: int, reaper: Reaper | None = None, *, is_ahead: bool = False) -> First:
     """Fork a first process for a root, pid 1 of a namespace unless there is a reaper of one that it shares.
 
-    `home` is the namespace in which we make all other children.
+    `home` is the namespace in which we make all other children. One that `is_ahead` of its command ends where it fails.
     """
+    places = staging.proc_places(root.plan, root.path) if is_ahead else ()
     ours, theirs = pair()
     try:
         if reaper is None:
@@ -77,7 +79,7 @@ def fork(root: StagedRoot, home: int, reaper: Reaper | None = None) -> First:
         try:
             pid = os.fork()
             if pid == 0:
-                _become(root, theirs)
+                _become(root, theirs, is_ahead=is_ahead)
         finally:
             mounting.join_namespace(home, mounting.CLONE_NEWPID)
     except BaseException:
@@ -85,7 +87,7 @@ def fork(root: StagedRoot, home: int, reaper: Reaper | None = None) -> First:
         raise
     finally:
         theirs.close()
-    return First(pid, root.path, ours, reaper)
+    return First(pid, root.path, ours, reaper, places)
 
 
 def end(first: First) -> None:
@@ -98,9 +100,10 @@ def end(first: First) -> None:
 
 def start(first: First, asked: Start) -> Running | None:
     """Give a first process its command; None where that process is gone."""
-    status_out, status_in = os.pipe()
-    filter_out, filter_in = os.pipe()
+    status_out = status_in = filter_out = filter_in = -1
     try:
+        status_out, status_in = os.pipe()
+        filter_out, filter_in = os.pipe()
         os.write(filter_in, asked.seccomp)
         os.close(filter_in)  # bubblewrap reads to the end
         filter_in = -1
@@ -111,7 +114,8 @@ def start(first: First, asked: Start) -> Running | None:
         wire.send_request(first.channel, "start", told, (filter_out, status_in, *asked.streams, *slave))
         running = Running(first.pid, status_out, first.root, asked.request, asked.group, first.reaper)
     except BaseException as error:  # neither its time nor its launcher's end would end it
-        os.close(status_out)
+        if status_out >= 0:
+            os.close(status_out)
         end(first)
         if isinstance(error, (BrokenPipeError, ConnectionResetError, ProcessLookupError)):
             return None
@@ -126,13 +130,15 @@ def start(first: First, asked: Start) -> Running | None:
     return running
 
 
-def _become(root: StagedRoot, channel: Socket) -> NoReturn:
+def _become(root: StagedRoot, channel: Socket, *, is_ahead: bool) -> NoReturn:
     """Wait in the command's namespaces for the command, and become bubblewrap."""
     try:
         failed = None
         try:
             _enter(root, channel)
-        except BaseException as error:  # told by whoever asks for a command
+        except BaseException as error:  # told to whoever asks for the command
+            if is_ahead:
+                os._exit(125)
             failed = error
         asked = wire.receive_request(channel)
         if asked is not None:
@@ -166,7 +172,6 @@ def _execute(root: StagedRoot, asked: wire.Asked, failed: BaseException | None) 
             raise failed
         request = decode_request(asked.document["command"])
         slave = streams.pop() if len(streams) > 3 else None
-        staging.check_proc(root.plan, STAGE)
         _check_directory(request.directory)
         environment = fcntl.fcntl(os.memfd_create("environment"), fcntl.F_DUPFD_CLOEXEC, 3)
         with open(environment, "wb", closefd=False) as file:
