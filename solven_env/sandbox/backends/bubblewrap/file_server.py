@@ -20,7 +20,7 @@ import select
 import stat
 import time
 
-from solven_env.sandbox import wire
+from solven_env.sandbox import seccomp, wire
 from solven_env.sandbox.backends.bubblewrap.reaper import hide_arguments
 from solven_env.sandbox.launch_plan import own_of_system
 from solven_env.sandbox.roots import staging
@@ -29,7 +29,7 @@ from solven_env.system import mounting
 from solven_env.system.blocks import holding, suppress
 from solven_env.system.plain import Socket, signal, socket
 from solven_env.system.removal import remove_entry
-from solven_env.system.syscalls import O_PATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
+from solven_env.system.syscalls import O_PATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, mount_id, openat2
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -69,10 +69,11 @@ class Failure(Exception):  # noqa: N818 (it never leaves this process)
 class Server:
     """A file server as the holder has it: its process, and the way to it for new connections."""
 
-    def __init__(self, pid: int, door: Socket) -> None:
+    def __init__(self, pid: int, door: Socket, *, is_bounded: bool) -> None:
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
         self.door = door
+        self.is_bounded = is_bounded
         self.busy_until = 0.0
 
     def admit(self, connection: Socket) -> None:
@@ -94,8 +95,11 @@ class Server:
         self.door.close()
 
 
-def start(root: StagedRoot, seccomp: bytes, home: int) -> Server:
-    """Fork the server of a staged root, pid 1 of a namespace; `home` is the one in which we make all other children."""
+def start(root: StagedRoot, home: int, *, is_bounded: bool) -> Server:
+    """Fork the server of a staged root, pid 1 of a namespace; `home` is the one in which we make all other children.
+
+    One that `is_bounded` allocates nothing ahead, which would escape the limit of the disk.
+    """
     from solven_env.system.plain import pair
 
     ours, theirs = pair()
@@ -105,7 +109,7 @@ def start(root: StagedRoot, seccomp: bytes, home: int) -> Server:
             pid = os.fork()
             if pid == 0:
                 ours.close()
-                _become(root, seccomp, theirs)
+                _become(root, seccomp.program(preallocates=not is_bounded), theirs)
         finally:
             mounting.join_namespace(home, mounting.CLONE_NEWPID)
     except BaseException:
@@ -113,10 +117,10 @@ def start(root: StagedRoot, seccomp: bytes, home: int) -> Server:
         raise
     finally:
         theirs.close()
-    return Server(pid, ours)
+    return Server(pid, ours, is_bounded=is_bounded)
 
 
-def _become(root: StagedRoot, seccomp: bytes, door: Socket) -> NoReturn:
+def _become(root: StagedRoot, program: bytes, door: Socket) -> NoReturn:
     """Enter the root, give every right up, and serve until the holder ends us."""
     try:
         os.setsid()
@@ -131,7 +135,7 @@ def _become(root: StagedRoot, seccomp: bytes, door: Socket) -> NoReturn:
         os.chroot(STAGE)
         os.chdir("/")
         mounting.close_all_but({door.fileno(), processes})
-        confine(root.plan, seccomp)
+        confine(root.plan, program)
         _serve(door, processes, frozenset(map(os.fsencode, own_of_system(root.plan))))
     finally:
         os._exit(1)
@@ -374,7 +378,9 @@ class ServedFiles:
                 raise Failure(errno.EISDIR, path)
             if before is not None and not stat.S_ISLNK(before.st_mode) and not stat.S_ISREG(before.st_mode):
                 raise Failure(errno.EINVAL, path, kind=kind(before.st_mode))
-            if before is not None and (stat.S_ISLNK(before.st_mode) or before.st_nlink > 1):
+            if before is not None and (
+                stat.S_ISLNK(before.st_mode) or before.st_nlink > 1 or _is_mount(directory, os.fsdecode(name))
+            ):
                 return self._write_in_place(path, (source, data, size), mode)
             if before is not None and not os.access(name, os.W_OK, dir_fd=directory):
                 os.close(
@@ -407,8 +413,6 @@ class ServedFiles:
                     os.unlink(beside, dir_fd=directory)
                 if not isinstance(error, OSError):
                     raise
-                if error.errno in (errno.EBUSY, errno.EXDEV) and before is not None:
-                    return self._write_in_place(path, (source, data, size), mode)
                 raise Failure(error.errno or errno.EIO, path) from error
         return None
 
@@ -681,6 +685,10 @@ def entry(path: bytes, about: os.stat_result, target: bytes | None) -> dict[str,
         "mtime": about.st_mtime_ns,
         "target": target,
     }
+
+
+def _is_mount(directory: int, name: str) -> bool:
+    return mount_id(directory, name) != mount_id(directory, ".")
 
 
 def _unfinished(directory: int, beside: bytes, mode: int) -> tuple[int, bool]:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 _LONGEST_WAIT = 86400.0  # seconds; epoll_wait counts milliseconds in an int, and a timeout may be infinite
 _OWN_DESCRIPTORS = 64
+_TRIES = 20
 _LINGER = 10.0
 """Seconds that a session stays at least after a command that outlives its caller, since others may wait for its end,
 and from when somebody has reached its files or a port."""
@@ -210,10 +211,12 @@ def _serve_files(session: Session, client: int, asked: wire.Asked) -> None:
     wire.send(connection, "accepted")
     try:
         where, hidden = session_roots.have(session.roots, asked.document["plan"])
-        server = session.servers.get(where)
+        server, is_bounded = session.servers.get(where), bool(asked.document["bounded"])
+        if server is not None and is_bounded and not server.is_bounded:
+            _lose_server(session, where)
+            server = None
         if server is None:
-            program = session.filter if not asked.document["bounded"] else seccomp.program(preallocates=False)
-            server = file_server.start(session.roots.staged[where], program, session.pids)
+            server = file_server.start(session.roots.staged[where], session.pids, is_bounded=is_bounded)
             session.servers[where] = server
             for each in (server.pidfd, server.door.fileno()):
                 session.serving[each] = where
@@ -428,10 +431,11 @@ def _start(
     )
     shared = _have_reaper(session, root) if request.processes == "session" else None
     session.commands += 1
-    running = None
-    while running is None:
+    for _ in range(_TRIES):
         running = starting.start(_first(session, root, shared), asked)
-    return running
+        if running is not None:
+            return running
+    raise SandboxError(f"the command's first process was killed {_TRIES} times", fix="Look whether memory is short.")
 
 
 def _first(session: Session, root: StagedRoot, shared: reaper.Reaper | None) -> starting.First:
