@@ -398,6 +398,15 @@ def test_a_session_that_nothing_keeps_alive_serves_files(bare: World) -> None:
             sandbox.stop()
 
 
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_found_lines_have_their_numbers(sandbox: solven_env.Sandbox, end: bytes) -> None:
+    """Of a text that is read in pieces, whose ends are in lines."""
+    lines = [b"x" * (number % 700) + b" needle" * (number % 997 == 0) for number in range(10_000)]
+    sandbox.files.write("many", b"\n".join(lines) + end)
+    found = sandbox.files.grep("needle", "/many")
+    assert [each.line for each in found] == [number + 1 for number in range(10_000) if number % 997 == 0]
+
+
 def test_a_session_that_ended_begins_anew(sandbox: solven_env.Sandbox, bare: World) -> None:
     sandbox.files.write("x", "1")
     sandbox.stop()

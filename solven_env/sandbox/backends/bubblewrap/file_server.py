@@ -718,20 +718,24 @@ def _write(opened: int, data: bytes | memoryview) -> None:
 
 
 def _lines_with(opened: int, text: bytes) -> Iterator[tuple[int, bytes]]:
-    """The numbered lines that have a text; none of a file with a NUL in its first bytes."""
+    """The numbered lines that have a text; none of a file with a NUL in its first bytes. A line without end is cut."""
     rest, number, is_first = b"", 0, True
     while True:
         piece = os.read(opened, _PIECE)
         if is_first and b"\0" in piece[:8192]:
             return
         is_first = False
-        *lines, rest = (rest + piece).split(b"\n") if piece else (rest, b"")
-        if len(rest) > _PIECE:  # a line without end is cut
-            lines, rest = [*lines, rest], b""
-        for line in lines:
-            number += 1
-            if text in line and (line or piece):
-                yield number, line
+        data = rest + piece
+        end = data.rfind(b"\n") + 1 if piece else len(data)
+        if len(data) - end > _PIECE:
+            end = len(data)
+        lines, rest = data[:end], data[end:]
+        count = lines.count(b"\n") + (not lines.endswith(b"\n") and bool(lines))
+        if text in lines:
+            for place, line in enumerate(lines.split(b"\n"), number + 1):
+                if text in line:
+                    yield place, line
+        number += count
         if not piece:
             return
 
