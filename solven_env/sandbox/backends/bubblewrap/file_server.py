@@ -108,8 +108,7 @@ def start(root: StagedRoot, home: int, *, is_bounded: bool) -> Server:
         try:
             pid = os.fork()
             if pid == 0:
-                ours.close()
-                _become(root, seccomp.program(preallocates=not is_bounded), theirs)
+                _become(root, theirs, is_bounded=is_bounded)
         finally:
             mounting.join_namespace(home, mounting.CLONE_NEWPID)
     except BaseException:
@@ -120,7 +119,7 @@ def start(root: StagedRoot, home: int, *, is_bounded: bool) -> Server:
     return Server(pid, ours, is_bounded=is_bounded)
 
 
-def _become(root: StagedRoot, program: bytes, door: Socket) -> NoReturn:
+def _become(root: StagedRoot, door: Socket, *, is_bounded: bool) -> NoReturn:
     """Enter the root, give every right up, and serve until the holder ends us."""
     try:
         os.setsid()
@@ -135,7 +134,7 @@ def _become(root: StagedRoot, program: bytes, door: Socket) -> NoReturn:
         os.chroot(STAGE)
         os.chdir("/")
         mounting.close_all_but({door.fileno(), processes})
-        confine(root.plan, program)
+        confine(root.plan, seccomp.program(preallocates=not is_bounded))
         _serve(door, processes, frozenset(map(os.fsencode, own_of_system(root.plan))))
     finally:
         os._exit(1)
