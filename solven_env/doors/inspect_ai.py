@@ -114,8 +114,7 @@ class SolvenSandboxEnvironment(SandboxEnvironment):
         try:
             await made.sandbox()
         except BaseException:
-            with anyio.CancelScope(shield=True):
-                await _delete(made)
+            await _delete(made)
             raise
         return {"default": made}
 
@@ -249,10 +248,10 @@ def _config(config: BaseModel | str | None) -> SolvenSandboxConfig:
 
 
 async def _delete(environment: SolvenSandboxEnvironment) -> None:
-    """Delete a sample's thread, if it is there."""
+    """Delete a sample's thread, if it is there: all of it, cancelled or not."""
     if environment._opened is not None:
         environment._opened.files.close()
-    with suppress(UsageError):  # it was never made, or is gone
+    with suppress(UsageError), anyio.CancelScope(shield=True):  # it was never made, or is gone
         await asyncio.to_thread(partial(api.delete, environment.thread, storage=environment._storage))
 
 

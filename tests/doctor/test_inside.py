@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from solven_env.doctor import inside, questions, script, shells, surroundings, trials
@@ -78,6 +78,7 @@ _WORDS = st.sampled_from(
 
 
 @given(st.lists(st.one_of(_WORDS, st.binary(max_size=20)), max_size=40).map(b"".join))
+@example(f"\n{MARK} interactive\n\0bun=/x\n".encode())  # no shell has no PATH
 def test_whatever_is_printed_is_answered(out: bytes) -> None:
     assert set(answers(out)) >= {"PATH", ".bashrc", "virtual environment", "Python packages", "/dev/null", "mounts"}
 
