@@ -124,7 +124,7 @@ def _sets_nothing(inside: Inside) -> bool:
     found, _ = _environment(inside, "interactive")
     variables = {name: value for name, value in inside.settings["env"].items() if name not in ("HOME", "PWD")}
     is_set = found.get("PATH", "").startswith(_wanted_path(inside)[0]) or variables.items() & found.items()
-    return "PATH" in found and not is_set and ".bashrc" not in inside.asked.reasons()
+    return bool(found) and not is_set and ".bashrc" not in inside.asked.reasons()
 
 
 def _wanted_path(inside: Inside) -> list[str]:
