@@ -215,6 +215,7 @@ def end_with_us() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup(1) left it
             signal.signal(number, _end)
+    sys.unraisablehook = _raise_again
     orphans.end_with_parent()
 
 
@@ -343,6 +344,21 @@ def _say_limit(reached: Reached) -> None:
     }.get(reached.limit, f"Raise sandbox.limits.{reached.limit} in the profile")
     certain = "limit reached" if reached.is_certain else "limit probably reached"
     note(f"solven-env: {certain}: {reached.limit} ({reached.value}). {fix}.")
+
+
+def _raise_again(lost: sys.UnraisableHookArgs) -> None:
+    """Raise once more, in a moment, what Python drops since it came in a finalizer: the end that a signal asks for."""
+    error = lost.exc_value
+    if not isinstance(error, SystemExit | KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
+        return
+    again = type(error)(*error.args)
+
+    def end(*_: object) -> None:
+        raise again
+
+    signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
 
 
 def _end(number: int, _: FrameType | None) -> None:

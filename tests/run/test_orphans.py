@@ -74,3 +74,22 @@ def test_a_command_outlives_the_thread_that_started_it(bare: World) -> None:
     assert process.wait() == 0
     assert (bare.workspace() / "done").exists()
     assert os.listdir(bare.base / "runtime/solven-env") == []
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, -2)])
+def test_a_signal_that_comes_in_a_finalizer_is_not_lost(number: int, status: int) -> None:
+    """Python drops the exception there."""
+    text = (
+        "import signal, sys, time\n"
+        "from solven_env.cli.run import end_with_us\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "end_with_us()\n"
+        "class Finalized:\n"
+        "    def __del__(self):\n"
+        f"        signal.raise_signal({int(number)})\n"
+        "Finalized()\n"
+        "time.sleep(60)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, timeout=30, check=False)
+    assert done.returncode == status
+    assert b"Exception ignored" not in done.stderr
