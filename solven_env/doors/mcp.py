@@ -240,8 +240,7 @@ class _Tools:
         A deeper look at / leaves the system's directories out.
         """
         files = (await self._connected()).files
-        top = await files.realpath(path)
-        found = await files.list(top, depth=depth, limit=limit + 1)
+        found = await files.list(path, depth=depth, limit=limit + 1)
         lines = []
         for each in sorted(found[:limit], key=lambda each: each.path):
             name = printable(each.path)
@@ -266,8 +265,7 @@ class _Tools:
         A search of / leaves the system's directories out. For expressions use run with grep -E.
         """
         files = (await self._connected()).files
-        top = await files.realpath(path)
-        found = await files.grep(text, top, glob=glob or None, limit=limit + 1)
+        found = await files.grep(text, path, glob=glob or None, limit=limit + 1)
         lines = [f"{printable(each.path)}:{each.line}: {each.text}" for each in found[:limit]]
         more = f"There are more than these {limit:,}: give a path or a glob, or raise limit." * (len(found) > limit)
         return _answer("\n".join(lines), more or counted(len(lines), "line"))

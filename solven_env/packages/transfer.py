@@ -15,6 +15,7 @@ import stat
 from contextlib import contextmanager, suppress
 
 from solven_env.errors import WorkspaceError
+from solven_env.system.holes import stretches
 from solven_env.system.syscalls import HOLD_DIRECTORY, openat2
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -255,19 +256,8 @@ class Receiver:
 
 
 def _data(reading: int, size: int) -> Iterator[tuple[int, int]]:
-    """The stretches of a file that are no holes: a file of terabytes costs no more than it holds."""
-    end = 0
-    while end < size:
-        try:
-            begin = os.lseek(reading, end, os.SEEK_DATA)
-            end = min(os.lseek(reading, begin, os.SEEK_HOLE), size)
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # nothing but a hole up to the end
-                return
-            raise UnfitError("a file of it cannot be read") from error
-        if begin >= end:
-            return
-        yield begin, end
+    with _unfit():
+        yield from stretches(reading, size)
 
 
 def _copy_bytes(reading: int, writing: int, size: int) -> None:

@@ -9,6 +9,7 @@ import posixpath
 import re
 import stat
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from solven_env.errors import (
@@ -226,7 +227,7 @@ class FileCore:
     async def download(self, source: str, target: str | Path | int) -> None:
         """See `Files.download`."""
         if isinstance(target, int):
-            await self._download_to(source, target)
+            await self._take(source, partial(pour, target))
             return
         found, target = await self.stat(source), without_slash(os.fspath(target))
         if found.kind != "directory":
@@ -248,16 +249,6 @@ class FileCore:
         finally:
             os.close(top)
 
-    async def _download_to(self, source: str, target: int) -> None:
-        value, opened = await self._ask("read", source, offset=0)
-        if opened is None and not isinstance(value, bytes):
-            raise _strange()
-        try:
-            await Blocking(lambda: pour(target, value if opened is None else opened))
-        finally:
-            if opened is not None:
-                os.close(opened)
-
     async def _download_entry(self, top: int, prefix: str, each: FileInfo) -> None:
         """Make what an entry names beneath an open directory of the host, through no link."""
         parts = each.path.removeprefix(prefix).split("/")
@@ -275,12 +266,16 @@ class FileCore:
             os.close(directory)
 
     async def _download_file(self, source: str, directory: int | None, name: str, mode: int) -> None:
+        await self._take(source, lambda content: on_host(name, lambda: put(directory, name, content, mode)))
+
+    async def _take(self, source: str, call: Callable[[bytes | int], object]) -> None:
+        """Give what a file has, as bytes or as its descriptor, to a call that may wait."""
         value, opened = await self._ask("read", source, offset=0)
         if opened is None and not isinstance(value, bytes):
             raise _strange()
         content = value if opened is None else opened
         try:
-            await Blocking(lambda: on_host(name, lambda: put(directory, name, content, mode)))
+            await Blocking(lambda: call(content))
         finally:
             if opened is not None:
                 os.close(opened)

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import UsageError, printable
 from solven_env.system import at_once
-from solven_env.system.blocks import holding, suppress
+from solven_env.system.blocks import READ_DIRECTORY, holding, suppress
+from solven_env.system.holes import stretches
+from solven_env.system.syscalls import openat2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from solven_env.programs.result import FileInfo
 
 _PIECE = 1 << 20
+_SOURCE = os.O_RDONLY | os.O_NONBLOCK
 
 
 class HostEntry(NamedTuple):
@@ -42,10 +45,9 @@ def on_host(path: str, call: Callable[[], Any]) -> Any:
         raise UsageError("on this host: no path has such characters", location=printable(path)) from error
 
 
-def opened_source(path: str, directory: int | None = None) -> int:
-    """A regular file or a directory of the host, opened; nothing else is waited for. In a directory, it is no link."""
-    is_beneath = os.O_NOFOLLOW if directory is not None else 0
-    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | is_beneath, dir_fd=directory)
+def opened_source(path: str) -> int:
+    """A regular file or a directory of the host, opened; nothing else is waited for."""
+    opened = os.open(path, _SOURCE)
     mode = os.fstat(opened).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         os.close(opened)
@@ -55,12 +57,10 @@ def opened_source(path: str, directory: int | None = None) -> int:
 
 def opened_beneath(top: int, parts: Sequence[str]) -> int:
     """A regular file beneath an open directory of the host, opened, through no link."""
-    *above, name = parts
-    with holding(beneath(top, above)) as directory:
-        opened = opened_source(name, directory)
-    if stat.S_ISDIR(os.fstat(opened).st_mode):
+    opened = openat2(top, "/".join(parts), _SOURCE)
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
         os.close(opened)
-        raise OSError(errno.EISDIR, "it is a directory now")
+        raise OSError(errno.EINVAL, "it is no file now")
     return opened
 
 
@@ -104,11 +104,7 @@ def _refuse_link(target: str) -> None:
 
 def beneath(top: int, above: Sequence[str]) -> int:
     """A directory beneath an open one of the host, through no link."""
-    directory = os.dup(top)
-    for part in above:
-        with holding(directory):
-            directory = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
-    return directory
+    return openat2(top, "/".join(above) or ".", READ_DIRECTORY)
 
 
 def made_beneath(directory: int, name: str, each: FileInfo) -> None:
@@ -149,22 +145,14 @@ def _copy(source: int, sink: int) -> None:
     if size == 0:  # a file of /proc says so
         pour(sink, source)
         return
-    done = 0
-    while done < size:
-        try:
-            begin = os.lseek(source, done, os.SEEK_DATA)
-            done = min(size, os.lseek(source, begin, os.SEEK_HOLE))
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # a hole up to the end
-                break
-            begin, done = done, size
+    for begin, end in stretches(source, size):
         os.lseek(sink, begin, os.SEEK_SET)
-        while begin < done and (moved := os.sendfile(sink, source, begin, min(_PIECE, done - begin))):
+        while begin < end and (moved := os.sendfile(sink, source, begin, min(_PIECE, end - begin))):
             at_once.check()
             begin += moved
-        if begin < done:  # it was cut meanwhile
-            os.ftruncate(sink, begin)
-            return
+        if begin < end:  # it was cut meanwhile
+            size = begin
+            break
     os.ftruncate(sink, size)
 
 

@@ -226,7 +226,7 @@ def _serve_files(session: Session, client: int, asked: wire.Asked) -> None:
     except Exception as error:  # as for a command
         _part(session, client, _told(error))
         return
-    session.kept_until = max(session.kept_until, time.monotonic() + max(asked.document["keep_alive"], _LINGER))
+    _keep(session, max(asked.document["keep_alive"], _LINGER))
     _part(session, client)
     _drop_roots(session)
 
@@ -249,7 +249,7 @@ def _serve_publish(session: Session, client: int, asked: wire.Asked) -> None:
     except Exception as error:  # as for a command
         _part(session, client, _told(error))
         return
-    session.kept_until = max(session.kept_until, time.monotonic() + max(asked.document["keep_alive"], _LINGER))
+    _keep(session, max(asked.document["keep_alive"], _LINGER))
     _part(session, client)
     _drop_roots(session)
 
@@ -333,7 +333,7 @@ def _hear_server(session: Session, descriptor: int) -> None:
     server = session.servers[session.serving[descriptor]]
     if descriptor == server.door.fileno():
         server.hear()
-        session.kept_until = max(session.kept_until, time.monotonic() + _LINGER)
+        _keep(session, _LINGER)
     else:
         _lose_server(session, session.serving[descriptor])
 
@@ -510,7 +510,7 @@ def _reap(session: Session, client: int) -> None:
     session.poll.unregister(running.pidfd)
     os.close(running.pidfd)
     del session.ending[running.pidfd]
-    session.kept_until = max(session.kept_until, time.monotonic() + running.keep_alive)
+    _keep(session, running.keep_alive)
     _part(session, client, outcome, found, lacked_network=lacked)
     _order_lookouts(session)
     _drop_roots(session)
@@ -636,6 +636,11 @@ def _part(
         limits = [each._asdict() for each in found]
         wire.send(connection, "exited", status=outcome, limits=limits, lacked_network=lacked_network)
     connection.close()
+
+
+def _keep(session: Session, seconds: float) -> None:
+    """Have the session stay so long from now on, or longer."""
+    session.kept_until = max(session.kept_until, time.monotonic() + seconds)
 
 
 def _patience(session: Session) -> float | None:
