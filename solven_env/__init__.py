@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from solven_env.api import disk_usage as disk_usage
     from solven_env.api import doctor as doctor
     from solven_env.api import explain as explain
+    from solven_env.api import explain_profile as explain_profile
     from solven_env.api import gc as gc
     from solven_env.api import history as history
     from solven_env.api import layer_diff as layer_diff
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from solven_env.api import recover as recover
     from solven_env.api import render as render
     from solven_env.api import render_to as render_to
+    from solven_env.api import resolve as resolve
     from solven_env.api import rollback as rollback
     from solven_env.api import run as run
     from solven_env.api import save_plan as save_plan
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from solven_env.documents.diagnostics import Diagnostic as Diagnostic
     from solven_env.documents.diagnostics import Location as Location
     from solven_env.errors import SolvenError as SolvenError
+    from solven_env.profile.explained import ProfileExplanation as ProfileExplanation
     from solven_env.programs.awaiting import AsyncSandbox as AsyncSandbox
     from solven_env.programs.blocking import Sandbox as Sandbox
     from solven_env.programs.result import Chunk as Chunk
@@ -77,14 +80,15 @@ _HOMES = {
         (
             *("apply", "apply_many", "apply_plan", "check_lock", "contents", "delete", "delete_many", "diff"),
             *("diff_many",),
-            *("disk_usage", "doctor", "explain", "gc", "history", "layer_diff", "layer_reset"),
+            *("disk_usage", "doctor", "explain", "explain_profile", "gc", "history", "layer_diff", "layer_reset"),
             *("list_threads", "lock", "outdated", "plan", "promote", "recover", "render", "render_to"),
-            *("rollback", "run", "save_plan", "show", "status", "status_many", "stop", "threads"),
+            *("resolve", "rollback", "run", "save_plan", "show", "status", "status_many", "stop", "threads"),
             *("validate",),
         ),
         "solven_env.api",
     ),
     **dict.fromkeys(("Diagnostic", "Location"), "solven_env.documents.diagnostics"),
+    "ProfileExplanation": "solven_env.profile.explained",
     **dict.fromkeys(
         (
             *("DiskReport", "DoctorReport", "GcReport", "HistoryReport", "LayerDiffReport"),

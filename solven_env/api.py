@@ -7,7 +7,7 @@ when it is called: a run has no use for YAML and Jinja, which cost more than all
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from solven_env.errors import UsageError
 from solven_env.reconcile.model import OnConflict
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from solven_env.errors import SolvenError
     from solven_env.packages.locks import Lock
     from solven_env.packages.making import Builder
+    from solven_env.profile.explained import ProfileExplanation
     from solven_env.profile.model import Profile
     from solven_env.profile.render import RenderedFile
     from solven_env.profile.source import ProfileSource
@@ -70,6 +71,40 @@ def validate(
     from solven_env.profile.source import find_profile
 
     return diagnose(find_profile(profile), thread_id(thread), rows(), given=inputs or {}, environ=os.environ)
+
+
+def resolve(profile: str | Path) -> dict[str, Any]:
+    """Merge a profile with all that it extends: one document, as plain data, its expressions as they are written.
+
+    >>> solven_env.resolve("team.yaml")["env"]
+    {'MPLBACKEND': 'Agg', …}
+
+    ProfileError for mistakes in any of the files.
+    """
+    from solven_env.packages.ecosystems import rows
+    from solven_env.profile.prepare import declared
+    from solven_env.profile.source import find_profile
+
+    return declared(find_profile(profile), rows()).data
+
+
+def explain_profile(profile: str | Path, key: str = "") -> ProfileExplanation:
+    """Find the file and line of each value of a profile, of those at `key` if it is given, and what they replaced.
+
+    >>> solven_env.explain_profile("team.yaml", "env.MPLBACKEND").values[0].location
+    Location(file='team.yaml', line=12, column=3)
+
+    ProfileError for mistakes in any of the files; UsageError for a key that the profile does not have.
+    """
+    import json
+
+    from solven_env.packages.ecosystems import rows
+    from solven_env.profile.explained import explain
+    from solven_env.profile.prepare import declared
+    from solven_env.profile.source import find_profile, read_schema
+
+    document = declared(find_profile(profile), rows())
+    return explain(document, json.loads(read_schema("profile-v1.json")), key)
 
 
 def render(

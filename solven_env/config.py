@@ -107,6 +107,8 @@ class Config(NamedTuple):
     sandbox: HostSandbox = HostSandbox()
     indexes: Mapping[str, HostIndex] = _NO_INDEXES
     npm_scopes: Mapping[str, HostRegistry] = _NO_REGISTRIES
+    profile_roots: tuple[Path, ...] = ()
+    """The directories, beside its own, that a profile may extend files of."""
 
 
 def parse(text: bytes, file: str, schema: bytes, find_group: Callable[[str], int | None] = lambda _: None) -> Config:
@@ -340,7 +342,8 @@ def _config(data: Mapping[str, Any], group: int | None) -> Config:
         scope: HostRegistry(registry["url"], _secret(registry.get("token")))
         for scope, registry in data.get("npm_scopes", {}).items()
     }
-    return Config(data.get("default_storage"), storages, HostSandbox(**sandbox), indexes, npm_scopes)
+    roots = tuple(Path(os.path.normpath(root)) for root in data.get("profiles", {}).get("roots", ()) if root)
+    return Config(data.get("default_storage"), storages, HostSandbox(**sandbox), indexes, npm_scopes, roots)
 
 
 def _disk(written: Mapping[str, str]) -> HostDisk:

@@ -27,8 +27,13 @@ SCHEMA = read_schema("profile-v1.json")
 SOLVEN = (shipped.directory("profiles") / "solven.yaml").read_bytes()
 
 
+def source(text: str | bytes) -> ProfileSource:
+    """A profile that no file holds, and that has none beside it."""
+    return ProfileSource(text if isinstance(text, bytes) else text.encode(), "p.yaml", Path("nowhere"))
+
+
 def load(text: str | bytes) -> Declaration:
-    return loading.load(text if isinstance(text, bytes) else text.encode(), "p.yaml", SCHEMA, rows())
+    return loading.load(source(text), SCHEMA, rows())
 
 
 def resolve(text: str | bytes, inputs: Mapping[str, str] | None = None) -> Profile:
@@ -48,8 +53,8 @@ def rendered(profile: Profile) -> dict[str, str]:
 
 
 def render_shipped(profile: Profile) -> tuple[tuple[RenderedFile, ...], tuple[Diagnostic, ...]]:
-    source = ProfileSource(b"", "p.yaml", Path("nowhere"))
-    return render(profile, source.read_template, source.read_source)
+    beside = source("")
+    return render(profile, lambda name, _: beside.read_template(name), lambda name, _: beside.read_source(name))
 
 
 def diagnose(text: str | bytes, inputs: Mapping[str, str] | None = None) -> tuple[Diagnostic, ...]:

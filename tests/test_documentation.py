@@ -23,7 +23,7 @@ from solven_env.config import parse
 from solven_env.packages.ecosystems import rows
 from solven_env.profile.load import load
 from solven_env.profile.resolve import resolve
-from solven_env.profile.source import read_schema
+from solven_env.profile.source import find_profile, read_schema
 from solven_env.sandbox.backends.proot import STATEMENT
 from solven_env.system import shipped
 from tests import pages
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from solven_env.profile.source import ProfileSource
     from tests.cli.conftest import Cli
     from tests.pages import Block
 
@@ -66,16 +67,27 @@ def test_a_block_that_names_no_kind_is_told(text: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("block", pages.blocks("yaml"), ids=lambda block: block.place)
-def test_every_document_in_the_pages_is_valid(block: Block) -> None:
+def test_every_document_in_the_pages_is_valid(block: Block, tmp_path: Path) -> None:
     text = block.text.encode()
     if block.name.startswith(".github/"):
         assert "jobs" in YAML(typ="safe").load(text)  # its commands are typed by test_transcripts.py
     elif "config-v1.json" in block.text:
         parse(text, block.place, read_schema("config-v1.json"))
     else:
-        declaration = load(text, block.place, read_schema("profile-v1.json"), rows())
+        declaration = load(_source(block, tmp_path), read_schema("profile-v1.json"), rows())
         resolve(declaration, {name: item.default or "x" for name, item in declaration.inputs.items()}, "example")
-        assert declaration.document.diagnostics == []
+        is_base = block.name and f"[{block.name}]" in block.page.read_text()  # which needs neither a name nor a release
+        missing = ["the document has no 'name'", "the document has no 'release'"] if is_base else []
+        assert [each.message for each in declaration.document.diagnostics] == missing
+
+
+def _source(block: Block, directory: Path) -> ProfileSource:
+    """The profile of a block, beside the other files of its page."""
+    for other in pages.blocks("yaml"):
+        if other.page == block.page and "/" not in other.name:
+            (directory / (other.name or "unnamed.yaml")).write_text(other.text)
+    (directory / (block.name or "unnamed.yaml")).write_text(block.text)
+    return find_profile(directory / (block.name or "unnamed.yaml"))
 
 
 @pytest.mark.parametrize("block", pages.blocks("sh"), ids=lambda block: block.place)
@@ -104,9 +116,12 @@ def test_every_command_named_in_the_pages_exists() -> None:
 
 def _fields(schema: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
     """Each field of a schema and what its row of a table says of its default."""
+    required = {*schema.get("required", ()), *schema.get("x-required", ())}
     for name, field in schema.get("properties", {}).items():
+        if "$ref" in field:  # the shape of `remove` is that of the document
+            continue
         default = f"`{json.dumps(field['default'])}`" if "default" in field else ""
-        yield above + name, "required" if name in schema.get("required", ()) else default
+        yield above + name, "required" if name in required else default
         yield from _fields(field, f"{above}{name}.")
         items = field.get("items", {})
         for each in (items, items.get("then", {}), *items.get("anyOf", ())):
@@ -118,6 +133,21 @@ def _fields(schema: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]
 def test_the_page_of_profiles_has_every_field_and_its_default() -> None:
     rows = re.findall(r"(?m)^\| `([^`]+)` \|[^|]*\| ?(.*?) ?\|[^|]*\|$", (TOP / "docs/profile.md").read_text())
     assert rows == list(_fields(json.loads(read_schema("profile-v1.json"))))
+
+
+def _merge_rules(schema: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Each field that is merged with those of extended profiles, and its rule."""
+    for name, field in schema.get("properties", {}).items():
+        yield above + name, field["x-merge"]
+        if field["x-merge"] == "keys":
+            yield from _merge_rules(field, f"{above}{name}.")
+            if isinstance(field["additionalProperties"], dict):
+                yield f"{above}{name}.*", field["additionalProperties"]["x-merge"]
+
+
+def test_the_page_of_composition_has_the_rule_of_every_field() -> None:
+    rows = re.findall(r"(?m)^\| `([^`]+)` \| `([^`]+)` \|$", (TOP / "docs/composition.md").read_text())
+    assert rows == list(_merge_rules(json.loads(read_schema("profile-v1.json"))))
 
 
 def test_the_page_of_the_command_line_is_what_the_help_says(tmp_path: Path) -> None:

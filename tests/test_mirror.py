@@ -60,6 +60,7 @@ ELSEWHERE = {
     " packages/ecosystems/python/sdists.py packages/ecosystems/python/stand_in.py"
     " packages/ecosystems/python/walled_builds.py",
     "packages/ecosystems/test_keys.py": "packages/ecosystems/bun/asked.py",
+    "cli/test_explain.py": "cli/resolve.py",
     "profile/test_load.py": "profile/expressions.py",
     "profile/test_resolve.py": "profile/pep508.py profile/sections.py",
     # A template is rendered by all of its language at once.

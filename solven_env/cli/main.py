@@ -24,6 +24,8 @@ WRONG_USAGE = 2
 
 COMMANDS = {
     "validate": "Check profiles and print every mistake, each with its place.",
+    "resolve": "Print a profile with all that it extends as one document.",
+    "explain": "Show the file and line that each value of a profile comes from.",
     "render": "Print or write the rendered files of a profile.",
     "lock": "Pin the packages of a profile: versions and digests, beside it.",
     "outdated": "Show which packages of a lock have newer versions.",

@@ -25,9 +25,27 @@ class Scalar(NamedTuple):
     text: str
 
 
+class Was(NamedTuple):
+    """A value that a later file replaced or removed, and its place."""
+
+    value: Any
+    location: Location
+
+
+class Removed(NamedTuple):
+    """A value that a file removed of those that it extends: its path as people write it, and where that is said."""
+
+    path: str
+    location: Location
+    was: Was
+
+
 @dataclass
 class Document:
-    """One YAML document: plain `data`, the places of its keys and values, and the mistakes found so far."""
+    """A YAML document: plain `data`, the places of its keys and values, and the mistakes found so far.
+
+    A profile that extends others is one document too, whose places lie in several files; `file` is the applied one.
+    """
 
     file: str
     data: dict[str, Any]
@@ -40,6 +58,10 @@ class Document:
     """The paths that `validate` removed, so that later checks do not report what depends on them."""
     unread: set[KeyPath] = field(default_factory=set)
     """The paths of mappings with a key that is reported and left out: nobody knows which keys these lack."""
+    replaced: dict[KeyPath, tuple[Was, ...]] = field(default_factory=dict)
+    """The former values of each value that replaced some, of files that are extended: the latest first."""
+    removed: list[Removed] = field(default_factory=list)
+    """The values that were removed of the files that are extended."""
 
     def at_value(self, *path: str | int) -> Location:
         """The place where the value at `path` begins."""

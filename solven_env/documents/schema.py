@@ -1,6 +1,7 @@
 """Validation of a document against a JSON Schema: every mistake with its place, in our own words, reported once.
 
-Beside JSON Schema's own keywords, a schema may carry `x-expects`: what a value must be, in words that follow "is not".
+Beside JSON Schema's own keywords, a schema may carry `x-expects`: what a value must be, in words that follow "is not";
+and `x-required`: the keys that a mapping must have once all files that it is composed of are read.
 """
 
 from __future__ import annotations
@@ -49,6 +50,20 @@ def validate(document: Document, schema: bytes) -> None:
     for path in sorted(by_path, key=len, reverse=True):
         for wrong in _report(by_path[path]):
             _take_out(document, wrong)
+
+
+def check_complete(document: Document, schema: bytes) -> None:
+    """Report each key that is missing from the whole document, as `x-required` asks. `validate` was called before."""
+    _check_complete(document, document.data, _validator(schema).schema, ())
+
+
+def _check_complete(document: Document, value: Any, schema: Any, path: KeyPath) -> None:
+    if not isinstance(value, dict):
+        return
+    if "x-required" in schema and path not in document.unread:
+        _missing_keys(_Mistake(document, path, value, schema, "required", schema["x-required"]))
+    for key, field in schema.get("properties", {}).items():
+        _check_complete(document, value.get(key), field, (*path, key))
 
 
 @functools.lru_cache(maxsize=4)
@@ -100,15 +115,14 @@ def _report(mistakes: list[_Mistake]) -> Iterator[KeyPath]:
             yield from _bad_key(mistake)
     if mistakes[0].path in mistakes[0].document.unread:
         by_keyword = {key: each for key, each in by_keyword.items() if key not in _MISSING}
-    unknown = _unknown_keys(by_keyword["additionalProperties"]) if "additionalProperties" in by_keyword else {}
-    yield from unknown
-    slips = set(unknown.values())
+    if "additionalProperties" in by_keyword:
+        yield from _unknown_keys(by_keyword["additionalProperties"])
     if "required" in by_keyword:
-        _missing_keys(by_keyword["required"], slips)
+        _missing_keys(by_keyword["required"])
     if "oneOf" in by_keyword:
         of = by_keyword["oneOf"]
         alternatives = {key for each in of.constraint for key in each["required"]}
-        if not any(key in slips or (*of.path, key) in of.document.taken_out for key in alternatives):
+        if not any((*of.path, key) in of.document.taken_out for key in alternatives):
             yield from _wrong_value(of)
     rest = [each for key, each in by_keyword.items() if key not in _OF_MAPPINGS]
     if rest:
@@ -129,23 +143,24 @@ def _bad_key(mistake: _Mistake) -> Iterator[KeyPath]:
     yield path
 
 
-def _unknown_keys(mistake: _Mistake) -> dict[KeyPath, str]:
-    """Report each unknown key; return their paths with the key that each most likely stands for."""
+def _unknown_keys(mistake: _Mistake) -> Iterator[KeyPath]:
+    """Report each unknown key; yield their paths. The key that one most likely stands for counts as taken out."""
     known = mistake.schema.get("properties", {})
     inside = f" in {mistake.name}" if mistake.path else ""
-    slips = {}
     for key in sorted(mistake.instance.keys() - known.keys()):
         path = (*mistake.path, key)
         message = f"unknown key {quoted(key)}{inside}"
         mistake.document.report(mistake.document.at_key(*path), message, did_you_mean(key, known))
-        slips[path] = closest(key, known)
-    return slips
+        meant = closest(key, known)
+        if meant and meant not in mistake.instance:
+            mistake.document.taken_out.add((*mistake.path, meant))
+        yield path
 
 
-def _missing_keys(mistake: _Mistake, slips: set[str]) -> None:
+def _missing_keys(mistake: _Mistake) -> None:
     subject = mistake.name if mistake.path else "the document"
     for key in mistake.constraint:
-        is_told = key in slips or (*mistake.path, key) in mistake.document.taken_out
+        is_told = (*mistake.path, key) in mistake.document.taken_out
         if key not in mistake.instance and not is_told:
             place = mistake.document.at_key(*mistake.path)
             mistake.document.report(

@@ -1,18 +1,20 @@
-"""A profile's text to a declaration: syntax, format, schema, and the rules that the schema cannot express."""
+"""A profile's texts to a declaration: syntax, format, schema, composition, and rules that the schema cannot express."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from typing import TYPE_CHECKING, Any, Protocol
 
 from solven_env.documents.diagnostics import Location, closest, did_you_mean, quoted
 from solven_env.documents.document import kind_in_words
 from solven_env.documents.parsing import parse
-from solven_env.documents.schema import validate
+from solven_env.documents.schema import check_complete, validate
 from solven_env.profile import addresses, templating
+from solven_env.profile.compose import compose
 from solven_env.profile.model import Declaration, Input
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from solven_env.documents.document import Document
     from solven_env.profile.sections import SectionKind
@@ -33,18 +35,32 @@ SHELL_OWN = frozenset(
 )
 
 
-def load(text: bytes, file: str, schema: bytes, ecosystems: tuple[SectionKind, ...]) -> Declaration:
-    """The profile in `text`, which messages call `file`. The declaration's document holds every mistake."""
-    document = parse(text, file)
-    if _is_supported(document):
-        validate(document, schema)
+class Text(Protocol):
+    """A file of a profile: its text, and its name in messages."""
+
+    @property
+    def text(self) -> bytes:
+        """The bytes of the file."""
+
+    @property
+    def name(self) -> str:
+        """The name in messages; no two files of a profile have the same."""
+
+    @property
+    def bases(self) -> Sequence[Any]:
+        """For each entry of `extends` a `Text`, or a problem: `message`, which follows the entry, and `fix`."""
+
+
+def load(source: Text, schema: bytes, ecosystems: tuple[SectionKind, ...]) -> Declaration:
+    """The profile in a file and those that it extends. The declaration's document holds every mistake."""
+    document, is_supported = _read(source, schema)
+    if is_supported:
+        check_complete(document, schema)
         _check_inputs(document, _CONTEXT_NAMES.union(row.NAME for row in ecosystems))
         _check_env(document)
         _check_allow(document)
         for row in ecosystems:
             row.check(document)
-    else:
-        document.data = {}
     inputs = {
         name: Input(
             name=name, default=item.get("default"), required=item.get("required", True) and "default" not in item
@@ -52,6 +68,31 @@ def load(text: bytes, file: str, schema: bytes, ecosystems: tuple[SectionKind, .
         for name, item in _section(document, "inputs").items()
     }
     return Declaration(document, inputs, ecosystems)
+
+
+def _read(source: Text, schema: bytes) -> tuple[Document, bool]:
+    """A file with all that it extends as one document; false where the format of one of them is not ours."""
+    document = parse(source.text, source.name)
+    if not _is_supported(document):
+        document.data = {}
+        document.unread.add(())
+        return document, False
+    validate(document, schema)
+    if not source.bases:
+        if "remove" in document.data:
+            where = document.at_key("remove")
+            document.report(where, "there is nothing to remove from: the profile extends no other", "Add 'extends'.")
+        return document, True
+    bases, are_supported = [], True
+    for index, (base, entry) in enumerate(zip(source.bases, document.data.get("extends", ()), strict=False)):
+        if hasattr(base, "text"):
+            found, is_supported = _read(base, schema)
+            bases.append(found)
+            are_supported = are_supported and is_supported
+        elif base is not None:
+            document.report(document.at_value("extends", index), f"{quoted(entry)} {base.message}", base.fix)
+            document.unread.add(())
+    return compose(document, bases, json.loads(schema)), are_supported
 
 
 def _is_supported(document: Document) -> bool:

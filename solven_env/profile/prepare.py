@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from typing import TypeAlias
 
+    from solven_env.documents.document import Document
     from solven_env.profile.model import Declaration, Profile
     from solven_env.profile.sections import Section, SectionKind
     from solven_env.profile.source import ProfileSource
 
-    _Key: TypeAlias = tuple[bytes, str, tuple[tuple[str, str], ...], str, tuple[SectionKind, ...]]
-    """Parts that a profile is resolved from: text, name, values of inputs, thread, ecosystems."""
+    _Key: TypeAlias = tuple[ProfileSource, tuple[tuple[str, str], ...], str, tuple[SectionKind, ...]]
+    """Parts that a profile is resolved from: its files, values of inputs, thread, ecosystems."""
 
 _THREAD = re.compile(r"\bthread\b")
 _ANY_THREAD = "example"
@@ -55,7 +56,7 @@ def prepare(
     unset: Collection[str] = (),
 ) -> Prepared:
     """The profile ready for `thread`. Raises `ProfileError` with every mistake, `UsageError` for a missing input."""
-    declaration = _declaration(source.text, source.name, ecosystems)
+    declaration = _declaration(source, ecosystems)
     chosen = choose(declaration.inputs, given=given, environ=environ, recorded=recorded, unset=unset)
     if not declaration.document.diagnostics:
         require(declaration.inputs, chosen.values)
@@ -78,10 +79,18 @@ def diagnose(
 
     UsageError for names in `given` and `unset` that are no inputs.
     """
-    declaration = _declaration(source.text, source.name, ecosystems)
+    declaration = _declaration(source, ecosystems)
     chosen = choose(declaration.inputs, given=given, environ=environ, recorded={}, unset=unset)
     stand_ins = dict.fromkeys(missing(declaration.inputs, chosen.values), "example")
     return _render(source, {**stand_ins, **chosen.values}, thread, ecosystems)[2]
+
+
+def declared(source: ProfileSource, ecosystems: tuple[SectionKind, ...]) -> Document:
+    """A profile with all that it extends, as one document. Raises `ProfileError` with every mistake in it."""
+    document = _declaration(source, ecosystems).document
+    if document.diagnostics:
+        raise ProfileError(ordered(document.diagnostics))
+    return document
 
 
 def packages(
@@ -93,11 +102,11 @@ def packages(
 
 def example(source: ProfileSource, ecosystems: tuple[SectionKind, ...], environ: Mapping[str, str]) -> Profile:
     """A valid profile for a thread called `example`. A required input without a value gets the value `example`."""
-    declaration = _declaration(source.text, source.name, ecosystems)
+    declaration = _declaration(source, ecosystems)
     chosen = choose(declaration.inputs, given={}, environ=environ, recorded={})
     stand_ins = dict.fromkeys(missing(declaration.inputs, chosen.values), "example")
     values = {**stand_ins, **chosen.values}
-    profile, mistakes = _resolved(source.text, source.name, tuple(sorted(values.items())), "example", ecosystems)
+    profile, mistakes = _resolved(source, tuple(sorted(values.items())), "example", ecosystems)
     if mistakes:
         raise ProfileError(ordered(mistakes))
     return profile
@@ -108,9 +117,9 @@ def _render(
 ) -> tuple[Profile, tuple[RenderedFile, ...], tuple[Diagnostic, ...]]:
     given = tuple(sorted(values.items()))
     # Threads share what does not say which of them it is for. What a template says is known once it was read.
-    for name in (thread,) if _says_thread(source.text, source.name, ecosystems) else (_ANY_THREAD, thread):
-        profile, mistakes = _resolved(source.text, source.name, given, name, ecosystems)
-        known = _rendering(profile, source, (source.text, source.name, given, name, ecosystems))
+    for name in (thread,) if _says_thread(source, ecosystems) else (_ANY_THREAD, thread):
+        profile, mistakes = _resolved(source, given, name, ecosystems)
+        known = _rendering(profile, source, (source, given, name, ecosystems))
         if name == thread or not known.says_thread:
             break
     return profile, known.files, known.told(mistakes)
@@ -119,7 +128,7 @@ def _render(
 def _rendering(profile: Profile, source: ProfileSource, key: _Key) -> _Rendering:
     """The rendering of a resolved profile: the last one, if no template and no source says something else by now."""
     known = _renderings.get(key)
-    if known is None or any(_look(source, kind, name) != said for kind, name, said in known.reads):
+    if known is None or any(_look(source, read) != said for read, said in known.reads):
         if len(_renderings) >= _MOST:
             _renderings.clear()
         known = _renderings[key] = _render_anew(profile, source)
@@ -127,11 +136,11 @@ def _rendering(profile: Profile, source: ProfileSource, key: _Key) -> _Rendering
 
 
 class _Rendering(NamedTuple):
-    """Rendered files, and every template and source read for them: kind, name, and text or reason why it has none."""
+    """Rendered files, and every template and source read for them, with its text or the reason why it has none."""
 
     files: tuple[RenderedFile, ...]
     mistakes: tuple[Diagnostic, ...]
-    reads: tuple[tuple[str, str, object], ...]
+    reads: tuple[tuple[_Read, object], ...]
     says_thread: bool
 
     def told(self, further: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
@@ -140,17 +149,17 @@ class _Rendering(NamedTuple):
 
 
 _renderings: dict[_Key, _Rendering] = {}
-"""The last rendering of each resolved profile, at most `_MOST`: text, name, values of inputs, thread."""
+"""The last rendering of each resolved profile, at most `_MOST`."""
 _MOST = 256
 
 
 def _render_anew(profile: Profile, source: ProfileSource) -> _Rendering:
-    reads: list[tuple[str, str, object]] = []
+    reads: list[tuple[_Read, object]] = []
 
-    def reading(kind: str) -> Callable[[str], Any]:
-        def read(name: str) -> Any:
-            said = _look(source, kind, name)
-            reads.append((kind, name, said))
+    def reading(kind: str) -> Callable[[str, str], Any]:
+        def read(name: str, file: str) -> Any:
+            said = _look(source, _Read(kind, name, file))
+            reads.append((_Read(kind, name, file), said))
             if isinstance(said, _Unreadable):
                 raise SourceError(said.why, said.fix)
             return said
@@ -158,8 +167,16 @@ def _render_anew(profile: Profile, source: ProfileSource) -> _Rendering:
         return read
 
     files, mistakes = render(profile, reading("template"), reading("source"))
-    texts = (said for kind, _, said in reads if kind == "template" and isinstance(said, str))
+    texts = (said for read, said in reads if read.kind == "template" and isinstance(said, str))
     return _Rendering(files, mistakes, tuple(reads), any(map(_THREAD.search, texts)))
+
+
+class _Read(NamedTuple):
+    """A template or a source (`kind`), by its name and the file of the profile that names it."""
+
+    kind: str
+    name: str
+    file: str
 
 
 class _Unreadable(NamedTuple):
@@ -167,22 +184,23 @@ class _Unreadable(NamedTuple):
     fix: str
 
 
-def _look(source: ProfileSource, kind: str, name: str) -> object:
+def _look(source: ProfileSource, read: _Read) -> object:
+    beside = source.beside(read.file)
     try:
-        return source.read_template(name) if kind == "template" else source.read_source(name)
+        return beside.read_template(read.name) if read.kind == "template" else beside.read_source(read.name)
     except SourceError as problem:
         return _Unreadable(str(problem), problem.fix)
 
 
 @functools.lru_cache(maxsize=32)
-def _declaration(text: bytes, name: str, ecosystems: tuple[SectionKind, ...]) -> Declaration:
-    return load(text, name, read_schema("profile-v1.json"), ecosystems)
+def _declaration(source: ProfileSource, ecosystems: tuple[SectionKind, ...]) -> Declaration:
+    return load(source, read_schema("profile-v1.json"), ecosystems)
 
 
 @functools.lru_cache(maxsize=32)
-def _says_thread(text: bytes, name: str, ecosystems: tuple[SectionKind, ...]) -> bool:
+def _says_thread(source: ProfileSource, ecosystems: tuple[SectionKind, ...]) -> bool:
     """True if an expression of the profile may say `thread`: no other word of an expression gives its value."""
-    return any(_THREAD.search(each) for each in _texts(_declaration(text, name, ecosystems).document.data))
+    return any(_THREAD.search(each) for each in _texts(_declaration(source, ecosystems).document.data))
 
 
 def _texts(value: object) -> Iterator[str]:
@@ -200,9 +218,9 @@ def _texts(value: object) -> Iterator[str]:
 
 @functools.lru_cache(maxsize=1024)
 def _resolved(
-    text: bytes, name: str, values: tuple[tuple[str, str], ...], thread: str, ecosystems: tuple[SectionKind, ...]
+    source: ProfileSource, values: tuple[tuple[str, str], ...], thread: str, ecosystems: tuple[SectionKind, ...]
 ) -> tuple[Profile, tuple[Diagnostic, ...]]:
-    declared = _declaration(text, name, ecosystems)
+    declared = _declaration(source, ecosystems)
     # `resolve` adds mistakes to the document, and the declaration is shared
     document = replace(declared.document, diagnostics=list(declared.document.diagnostics))
     profile = resolve(declared._replace(document=document), dict(values), thread)

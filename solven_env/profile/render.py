@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from solven_env.profile.model import Dotfile, Own, Profile
 
-    ReadTemplate = Callable[[str], str | None]
-    ReadSource = Callable[[str], bytes]
+    ReadTemplate = Callable[[str, str], str | None]
+    ReadSource = Callable[[str, str], bytes]
 
 
 class SourceError(Exception):
@@ -56,8 +56,8 @@ def render(
 ) -> tuple[tuple[RenderedFile, ...], tuple[Diagnostic, ...]]:
     """The rendered files in the profile's order, and a diagnostic for each that does not render.
 
-    `read_template` gives a template's text by its name, or None; `read_source` a source's bytes. Both may raise
-    `SourceError`.
+    `read_template` gives a template's text by its name, or None; `read_source` a source's bytes. Both are told the file
+    of the profile that names it too, and may raise `SourceError`.
     """
     files, diagnostics, work = [], [], templating.Work()
     for dotfile in profile.dotfiles:
@@ -76,14 +76,16 @@ def _render_one(
     texts: dict[str, str] = {}
     try:
         if dotfile.form == "source":
-            return RenderedFile(dotfile.path, read_source(dotfile.text), dotfile.mode, dotfile.own)
+            data = read_source(dotfile.text, dotfile.location.file)
+            return RenderedFile(dotfile.path, data, dotfile.mode, dotfile.own)
         if work.is_spent:
             return None
         if dotfile.form == "content":
             text = templating.expand(dotfile.text, profile.context, work)
             reads = templating.reads(dotfile.text)
         else:
-            text = templating.render(dotfile.text, _reader(read_template, texts), profile.context, work)
+            read = _reader(read_template, dotfile.location.file, texts)
+            text = templating.render(dotfile.text, read, profile.context, work)
             reads = frozenset().union(*(templating.reads(each, name) for name, each in texts.items()))
         return RenderedFile(dotfile.path, text.encode(), dotfile.mode, dotfile.own, reads)
     except SourceError as problem:
@@ -94,15 +96,15 @@ def _render_one(
         return _diagnostic(profile, dotfile, problem)
 
 
-def _reader(read_template: ReadTemplate, texts: dict[str, str]) -> ReadTemplate:
-    """`read_template` with errors that pass through a template that includes another one.
+def _reader(read_template: ReadTemplate, file: str, texts: dict[str, str]) -> Callable[[str], str | None]:
+    """`read_template` for a file of the profile, with errors that pass through a template that includes another one.
 
     `texts` gets all that it reads, by name.
     """
 
     def read(name: str) -> str | None:
         try:
-            text = read_template(name)
+            text = read_template(name, file)
         except SourceError as problem:
             raise templating.TemplateError(f"the template {quoted(name)} {problem}", fix=problem.fix) from None
         if text is not None:

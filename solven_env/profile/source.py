@@ -17,7 +17,12 @@ from solven_env.profile import templating
 from solven_env.profile.render import SourceError
 from solven_env.system import reread, shipped
 from solven_env.system.syscalls import O_PATH, RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, openat2
-from solven_env.typed import NamedTuple
+from solven_env.typed import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from solven_env.documents.document import Document
 
 MAX_SOURCE = 16 << 20
 """The largest `source:`, in bytes."""
@@ -32,8 +37,23 @@ STANDARD_INPUT_NAME = "<stdin>"
 ENOUGH = MAX_BYTES + 1
 """The bytes that are read of a document. A longer one is refused, and so is one that never ends."""
 
+MAX_FILES = 64
+"""The largest number of files that a profile may extend, each counted as often as it is named."""
+
+SHIPPED = "<shipped>"
+"""The directory of shipped profiles in messages."""
+
 _READS = 3
 _COPY = "Copy the file into the profile's directory."
+_ROOTS = "Copy it there, or add its directory to profiles.roots in the host configuration."
+_ENDING = "A path needs a '/' or an ending: ./base.yaml."
+
+
+class Unreadable(NamedTuple):
+    """A file that a profile extends and that cannot be had. `message` follows its name."""
+
+    message: str
+    fix: str
 
 
 class ProfileSource(NamedTuple):
@@ -44,6 +64,20 @@ class ProfileSource(NamedTuple):
     directory: Path
     lock: Path | None = None
     """The directory of the profile's lock: `solven.lock` beside `solven.yaml`; None for standard input."""
+    bases: tuple[ProfileSource | Unreadable | None, ...] = ()
+    """The file of each entry of `extends`; None for an entry that is no text."""
+
+    @property
+    def files(self) -> Iterator[ProfileSource]:
+        """This file, and all that it extends, depth-first."""
+        yield self
+        for base in self.bases:
+            if isinstance(base, ProfileSource):
+                yield from base.files
+
+    def beside(self, file: str) -> ProfileSource:
+        """The one of its files that messages call `file`: templates and sources lie beside the file that names them."""
+        return next(each for each in self.files if each.name == file)
 
     def read_template(self, name: str) -> str | None:
         """The text of a template beside the profile, else of a shipped one; None if there is neither.
@@ -79,7 +113,8 @@ def find_profile(profile: str | Path | ProfileSource) -> ProfileSource:
     if isinstance(profile, ProfileSource):
         return profile
     if profile == STANDARD_INPUT:
-        return ProfileSource(_read_standard_input(), STANDARD_INPUT_NAME, Path())
+        source = ProfileSource(_read_standard_input(), STANDARD_INPUT_NAME, Path())
+        return _Reading(source.directory).whole(source, ())
     text = str(profile)
     if is_path(profile):
         return _open(Path(profile), text)
@@ -89,6 +124,70 @@ def find_profile(profile: str | Path | ProfileSource) -> ProfileSource:
         fix = f"{did_you_mean(text, names)} A path needs a '/' or an ending: ./{text or 'profile'}.yaml."
         raise UsageError(f"there is no shipped profile '{text}'", fix=fix)
     return _open(path, f"{text}.yaml")
+
+
+def entries(document: Document) -> tuple[str | None, ...]:
+    """The entries of a profile's `extends`; None for one that is no text."""
+    written = document.data.get("extends")
+    return tuple(each if isinstance(each, str) else None for each in written) if isinstance(written, list) else ()
+
+
+class _Reading:
+    """The reading of a profile with all that it extends: where they may lie, and how many more there may be."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = os.path.abspath(directory)  # noqa: PTH100 - `..` is taken as it is written, not through links
+        self._left = MAX_FILES
+
+    def whole(self, source: ProfileSource, within: tuple[str, ...]) -> ProfileSource:
+        """A file with its bases. `within` are the files that led to it, itself the last."""
+        if b"extends" not in source.text:
+            return source
+        named = _entries(source.text)
+        return source._replace(bases=tuple(self._base(each, source, within) if each else None for each in named))
+
+    def _base(self, entry: str, source: ProfileSource, within: tuple[str, ...]) -> ProfileSource | Unreadable:
+        self._left -= 1
+        if self._left < 0:
+            return Unreadable(f"is one of more than {MAX_FILES} files that the profile extends", "Extend fewer.")
+        try:
+            base, path = self._at_path(entry, source) if is_path(entry) else self._shipped(entry)
+        except SourceError as error:
+            return Unreadable(str(error), error.fix)
+        if path in within:
+            names = " → ".join([*within[within.index(path) :], path])
+            return Unreadable(f"extends itself: {names}", "Leave one of them out.")
+        return self.whole(base, (*within, path))
+
+    def _shipped(self, name: str) -> tuple[ProfileSource, str]:
+        path = _shipped(name)
+        data = _read_beneath(path.parent, path.name, ENOUGH)
+        if data is None:
+            raise SourceError("is no shipped profile", f"{did_you_mean(name, shipped_names())} {_ENDING}")
+        return ProfileSource(data, f"{SHIPPED}/{name}.yaml", path.parent), str(path)
+
+    def _at_path(self, entry: str, source: ProfileSource) -> tuple[ProfileSource, str]:
+        path = os.path.abspath(source.directory / entry)  # noqa: PTH100
+        home = next((each for each in self._homes() if path.startswith(each.rstrip("/") + "/")), None)
+        if home is None:
+            raise SourceError("lies outside the profile's directory", _ROOTS)
+        data = _read_beneath(Path(home), os.path.relpath(path, home), ENOUGH)
+        if data is None:
+            raise SourceError("is not there", "Write a path beside this file, or the name of a shipped profile.")
+        name = os.path.normpath(os.path.join(os.path.dirname(source.name), entry))  # noqa: PTH118, PTH120
+        return ProfileSource(data, name, Path(path).parent), path
+
+    def _homes(self) -> Iterator[str]:
+        """The directories that bases lie in. The host's configuration is only read where the first is not enough."""
+        yield self._directory
+        from solven_env import config
+
+        yield from map(str, config.load(os.environ).profile_roots)
+
+
+@functools.lru_cache(maxsize=256)
+def _entries(text: bytes) -> tuple[str | None, ...]:
+    return entries(parse(text, ""))
 
 
 @functools.lru_cache(maxsize=16)
@@ -146,9 +245,10 @@ def _read_standard_input() -> bytes:
 
 def _open(path: Path, name: str) -> ProfileSource:
     try:
-        return ProfileSource(reread.read(path, ENOUGH), name, *_beside(path))
+        source = ProfileSource(reread.read(path, ENOUGH), name, *_beside(path))
     except (OSError, ValueError) as error:  # a path with U+0000 is a ValueError
         raise UsageError(f"cannot read {name}: {_reason(error)}", fix="Name a file that holds a profile.") from None
+    return _Reading(source.directory).whole(source, (os.path.abspath(path),))  # noqa: PTH100
 
 
 @functools.lru_cache(maxsize=16)

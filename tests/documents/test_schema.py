@@ -9,13 +9,12 @@ import pytest
 
 from solven_env.documents.parsing import parse
 from solven_env.documents.schema import inline
+from solven_env.profile.compose import IDENTITIES
 from solven_env.profile.model import Dotfile, LimitsSection, Link, Mount, SandboxSection
 from tests.checking import HEAD, SCHEMA, mistakes, resolve
 
 PROFILE: dict[str, Any] = json.loads(SCHEMA)
-KNOWN = (
-    "Known here: bun, dotfiles, env, inputs, links, mounts, name, path, programs, python, release, sandbox, version."
-)
+KNOWN = "Known here: bun, dotfiles, env, extends, inputs, links, mounts, name, path, programs, python, release, remove, sandbox, version."
 ONE_FORM = (
     'is not a file with exactly one of template, content and source. Write, for example, {"template": "bashrc.j2"}.'
 )
@@ -31,8 +30,6 @@ MODE = "a mode from 0000 to 0777 (set-uid, set-gid and sticky bits are not allow
         ("nam: y\n", ["4:1: unknown key 'nam'. Did you mean 'name'?"]),
         ("dotfile: {}\n", ["4:1: unknown key 'dotfile'. Did you mean 'dotfiles'?"]),
         ("zzz: 1\n", [f"4:1: unknown key 'zzz'. {KNOWN}"]),
-        ("extends: [a.yaml]\n", [f"4:1: unknown key 'extends'. {KNOWN}"]),
-        ("remove: {}\n", [f"4:1: unknown key 'remove'. {KNOWN}"]),
         ("secrets: {}\n", [f"4:1: unknown key 'secrets'. {KNOWN}"]),
         ("sandbox: {backnd: proot}\n", ["4:11: unknown key 'backnd' in sandbox. Did you mean 'backend'?"]),
         (
@@ -241,8 +238,11 @@ def test_an_example_means_itself_where_it_is_pasted(text: str) -> None:
 
 def fields(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any], bool]]:
     """Every field of a schema: its path, its own schema, and whether it is required."""
+    required = {*schema.get("required", ()), *schema.get("x-required", ())}
     for name, field in schema.get("properties", {}).items():
-        yield f"{path}.{name}".lstrip("."), field, name in schema.get("required", ())
+        if "$ref" in field:  # the definition is looked at by itself
+            continue
+        yield f"{path}.{name}".lstrip("."), field, name in required
         yield from fields(field, f"{path}.{name}".lstrip("."))
     for keyword, shown in (("items", "[]"), ("additionalProperties", "{}")):
         inside = schema.get(keyword)
@@ -253,7 +253,7 @@ def fields(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[s
         yield from fields(schema["then"], path)
 
 
-FIELDS = list(fields(PROFILE))
+FIELDS = [*fields(PROFILE), *(("removal", each, True) for each in PROFILE["definitions"].values())]
 WITHOUT_DEFAULT = {
     "inputs{}.default",
     *(f"sandbox.limits.{name}" for name in LimitsSection._fields if name != "enforce"),
@@ -282,11 +282,12 @@ def test_a_field_is_described(field: dict[str, Any], required: bool) -> None:
     assert field["title"][0].isupper()
     assert field["description"].endswith(".")
     assert field["examples"]
+    validator = jsonschema.Draft7Validator({**field, "definitions": PROFILE["definitions"]})
     for example in field["examples"]:
-        jsonschema.Draft7Validator(field).validate(example)
+        validator.validate(example)
     if "default" in field:
         assert not required
-        jsonschema.Draft7Validator(field).validate(field["default"])
+        validator.validate(field["default"])
     if any(keyword in field for keyword in ("pattern", "minLength", "minimum", "oneOf")):
         assert field["x-expects"]
 
@@ -295,9 +296,19 @@ def test_an_optional_field_has_a_default() -> None:
     assert {path for path, field, required in FIELDS if not required and "default" not in field} == WITHOUT_DEFAULT
 
 
-def test_what_is_no_feature_yet_is_unknown() -> None:
-    assert not PROFILE["properties"].keys() & {"extends", "remove", "secrets"}
-    assert PROFILE["additionalProperties"] is False
+def test_every_field_has_a_rule_of_merging_and_can_be_removed() -> None:
+    removable = {name for name, field in PROFILE["properties"].items() if field["x-merge"] != "own"}
+    assert PROFILE["properties"]["remove"]["properties"].keys() == removable - {"version", "name", "release"}
+    rules = {rule for _, rule in merge_rules(PROFILE)}
+    assert rules == {"own", "replace", "keys", *IDENTITIES} - {"by run"}
+
+
+def merge_rules(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The rule of each field, down to those that are replaced whole."""
+    for name, field in schema.get("properties", {}).items():
+        yield name, field["x-merge"]
+        if field["x-merge"] == "keys":
+            yield from merge_rules(field)
 
 
 def model_defaults(model: Any, path: str) -> dict[str, Any]:

@@ -131,7 +131,7 @@ MOUNTED = [
 def test_what_a_template_finds() -> None:
     text = HEAD + "".join(SECTIONS.values()) + "dotfiles: {a: {template: a.j2}}\n"
     template = "{{ [profile, thread, a, python, bun, env, path] | json }}"
-    files, diagnostics = render(resolve(text), lambda name: template, unread)
+    files, diagnostics = render(resolve(text), lambda name, _: template, unread)
     assert diagnostics == ()
     assert json.loads(files[0].data) == [
         {"name": "x", "release": "1.0.0", "workdir": "/", "mounted": MOUNTED},
@@ -144,13 +144,13 @@ def test_what_a_template_finds() -> None:
     ]
 
 
-def unread(name: str) -> bytes:
+def unread(name: str, _: str) -> bytes:
     raise AssertionError(name)
 
 
 def test_a_file_carries_its_mode_ownership_and_digest() -> None:
     text = 'dotfiles: {b/c: {source: s, mode: "0755"}, a: {content: x, own: block}}\n'
-    files, _ = render(resolve(HEAD + text), lambda name: None, lambda name: b"\x00\xff")
+    files, _ = render(resolve(HEAD + text), lambda name, _: None, lambda name, _: b"\x00\xff")
     assert [(file.path, file.data, file.mode, file.own) for file in files] == [
         ("b/c", b"\x00\xff", "0755", "whole"),
         ("a", b"x", "0644", "block"),
@@ -168,7 +168,7 @@ TEMPLATES = {
 }
 
 
-def read(name: str) -> str | None:
+def read(name: str, _: str) -> str | None:
     if name == "latin.j2":
         raise SourceError("is not UTF-8", "Save it as UTF-8.")
     return TEMPLATES.get(name)
@@ -194,7 +194,7 @@ def test_what_does_not_render_is_located(dotfile: str, expected: str) -> None:
         f"{HEAD}inputs: {{i: {{required: false}}}}\nenv: {{A: b}}\ndotfiles: {{a: {{{dotfile}}}, z: {{content: z}}}}\n"
     )
 
-    def read_source(name: str) -> bytes:
+    def read_source(name: str, _: str) -> bytes:
         raise SourceError("is gone")
 
     files, diagnostics = render(resolve(text), read, read_source)
@@ -219,6 +219,6 @@ def test_rendering_is_pure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.environ", {})
     assert load(HEAD + DOTFILES).document.data == declaration.document.data
     files, diagnostics = render(
-        resolve(HEAD + "dotfiles: {a: {template: a.j2}}\n"), lambda name: "{{ thread }}", unread
+        resolve(HEAD + "dotfiles: {a: {template: a.j2}}\n"), lambda name, _: "{{ thread }}", unread
     )
     assert (files[0].data, diagnostics) == (b"t1", ())

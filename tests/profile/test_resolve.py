@@ -60,7 +60,7 @@ BESIDE = "Remove one of the two, or choose another path."
         ("env: {A: '{{ x'}\n", ["4:10: unexpected end of text, expected '}}'. Fix the expression. " + LITERAL]),
         ("env: {A: '{{ }}'}\n", ["4:10: expected an expression, got '}}'. Fix the expression. " + LITERAL]),
         ("env: {A: '{{ x y }}'}\n", ["4:10: expected token '}}', got 'y'. Fix the expression. " + LITERAL]),
-        ("env: {A: '{{ thread | nope }}'}\n", ["4:10: no filter named 'nope'. See what there is: solven-env docs profile"]),
+        ("env: {A: '{{ thread | nope }}'}\n", ["4:10: no filter named 'nope'. Read solven-env docs profile: it lists them."]),
         ("env: {A: '{{ 1 / 0 }}'}\n", ["4:10: rendering fails: division by zero. Fix the expression."]),
         ("env: {A: '{{ thread.__class__ }}'}\n", ["4:10: access to attribute '__class__' of 'str' object is unsafe. Fix the expression."]),
         (r"""env: {A: '{{ "\0" }}'}""", ["4:10: the expression gives the character U+0000. No program can take it."]),

@@ -11,7 +11,7 @@ import pytest
 from solven_env.errors import ProfileError, UsageError
 from solven_env.profile import source
 from solven_env.profile.render import SourceError
-from solven_env.profile.source import ProfileSource, find_profile, read_inputs
+from solven_env.profile.source import MAX_FILES, ProfileSource, Unreadable, find_profile, read_inputs
 from solven_env.system import shipped
 from solven_env.system.syscalls import openat2
 
@@ -242,3 +242,94 @@ def test_a_file_of_inputs_that_is_not_there() -> None:
     with pytest.raises(UsageError) as caught:
         read_inputs("nowhere/inputs.yaml")
     assert str(caught.value) == "cannot read nowhere/inputs.yaml: No such file or directory. Name a file of inputs."
+
+
+def extending(directory: Path, files: dict[str, list[str]]) -> ProfileSource:
+    """The first of these files, which extend each other as is said."""
+    for name, extends in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"version: 1\nextends: [{', '.join(extends)}]\n")
+    return find_profile(directory / next(iter(files)))
+
+
+def unreadable(profile: ProfileSource) -> list[str]:
+    """The reason of each base that cannot be had, of any file of a profile."""
+    bases = (base for file in profile.files for base in file.bases)
+    return [f"{base.message}. {base.fix}" for base in bases if isinstance(base, Unreadable)]
+
+
+def test_what_a_file_extends_lies_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = {"p/team.yaml": ["sub/a.yaml", "solven"], "p/sub/a.yaml": ["../b.yaml", "./c.yml"]}
+    extending(tmp_path, {"p/b.yaml": []} | {"p/sub/c.yml": []} | files)
+    found = find_profile("p/team.yaml")
+    assert [file.name for file in found.files] == [
+        *("p/team.yaml", "p/sub/a.yaml", "p/b.yaml", "p/sub/c.yml", "<shipped>/solven.yaml")
+    ]
+    assert found.beside("p/sub/c.yml").directory == tmp_path / "p" / "sub"
+    assert found.lock == Path("p/team.lock")
+
+
+@pytest.mark.parametrize("entry", ["../out.yaml", "sub/../../out.yaml", "OUT", "link.yaml", "up/out.yaml"])
+def test_nothing_outside_the_profiles_directory_is_read(entry: str, tmp_path: Path) -> None:
+    (tmp_path / "out.yaml").write_text(EXAMPLE)
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "link.yaml").symlink_to("../out.yaml")
+    (tmp_path / "p" / "up").symlink_to("..")
+    profile = extending(tmp_path / "p", {"team.yaml": [entry.replace("OUT", str(tmp_path / "out.yaml"))]})
+    (told,) = unreadable(profile)
+    assert "outside the profile's directory" in told or "out of the profile's directory" in told
+    assert [file.text for file in profile.files] == [profile.text]
+
+
+def test_a_root_of_the_host_configuration_is_another_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    extending(tmp_path / "shared", {"base.yaml": ["more.yaml"], "more.yaml": []})
+    (tmp_path / "config.yaml").write_text(f"profiles: {{roots: [{tmp_path}/shared]}}\n")
+    files = {"team.yaml": ["../shared/base.yaml", f"{tmp_path}/shared/more.yaml", "../other.yaml"]}
+    (tmp_path / "other.yaml").write_text(EXAMPLE)
+    monkeypatch.setenv("SOLVEN_ENV_CONFIG", str(tmp_path / "config.yaml"))
+    found = extending(tmp_path / "p", files)
+    assert [Path(file.name).name for file in found.files] == ["team.yaml", "base.yaml", "more.yaml", "more.yaml"]
+    assert unreadable(found) == [
+        "lies outside the profile's directory. Copy it there, or add its directory to profiles.roots in the host configuration."
+    ]
+
+
+def test_a_profile_that_extends_itself_is_told(tmp_path: Path) -> None:
+    found = extending(tmp_path, {"a.yaml": ["b.yaml"], "b.yaml": ["c.yaml"], "c.yaml": ["b.yaml", "a.yaml"]})
+    assert [each.replace(f"{tmp_path}/", "") for each in unreadable(found)] == [
+        "extends itself: b.yaml → c.yaml → b.yaml. Leave one of them out.",
+        "extends itself: a.yaml → b.yaml → c.yaml → a.yaml. Leave one of them out.",
+    ]
+
+
+def test_a_tree_of_files_without_end_is_cut(tmp_path: Path) -> None:
+    # Each level doubles the work; and a link makes the names of one file endless.
+    extending(tmp_path, {f"{level}.yaml": [f"{level + 1}.yaml", f"{level + 1}.yaml"] for level in range(40)})
+    assert len([*find_profile(tmp_path / "0.yaml").files]) <= MAX_FILES + 1
+    (tmp_path / "again").symlink_to(".")
+    found = extending(tmp_path, {"loop.yaml": ["again/loop.yaml"]})
+    assert len(unreadable(found)) == 1
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ("none.yaml", "is not there. Write a path beside this file, or the name of a shipped profile."),
+        ("solvn", "is no shipped profile. Did you mean 'solven'? A path needs a '/' or an ending: ./base.yaml."),
+        ("./fifo", "is a device, a pipe or a socket, not a file. Name a file beside the profile."),
+        ("./sub", "is a directory, not a file. Name a file beside the profile."),
+        ('"a\\0b.yaml"', None),
+    ],
+)
+def test_a_base_that_is_no_file_is_told(entry: str, expected: str | None, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "sub").mkdir()
+    assert unreadable(extending(tmp_path, {"team.yaml": [entry]})) == ([expected] if expected else [])
+
+
+def test_a_base_is_read_anew(tmp_path: Path) -> None:
+    found = extending(tmp_path, {"team.yaml": ["base.yaml"], "base.yaml": []})
+    (tmp_path / "base.yaml").write_text("version: 1\nenv: {A: a}\n")
+    assert find_profile(tmp_path / "team.yaml") != found

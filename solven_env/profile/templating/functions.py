@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from jinja2 import Environment
 
-LISTED = f"See what there is: {to_read('profile')}"
+LISTED = f"Read {to_read('profile')}: it lists them."
 NEVER_THE_SAME = frozenset({"lipsum", "random"})
 
 MAX_RANGE = 100_000
