@@ -116,10 +116,10 @@ def test_a_file_is_said_to_change_by_what_it_renders_alone(profile: Path, storag
     write_profile(profile, files | {"c": {"content": "y"}}, env={"A": "2", "B": "2"}, release="2.0.0")
     changes = only(solven_env.diff(profile, "t1", storage=storage)).changes
     assert {change.address: change.reason for change in changes} == {
-        "file:a": "the profile changed env.A",
-        "file:b": "the profile changed release",
-        "file:c": "the profile changed it",
-        "settings:launch": "the profile changed env.A, env.B, release",
+        "file:a": "the profile changed env.A, profile.yaml:1",
+        "file:b": "the profile changed release, profile.yaml:1",
+        "file:c": "the profile changed it, profile.yaml:1",
+        "settings:launch": "the profile changed env.A, profile.yaml:1; env.B, profile.yaml:1; release, profile.yaml:1",
     }
 
 
@@ -131,7 +131,7 @@ def test_an_edit_of_env_or_limits_alone_is_a_change(profile: Path, storage: Path
     ):
         write_profile(profile, DOTFILES, inputs=INPUTS, **sections)
         (change,) = only(solven_env.diff(profile, "t1", storage=storage)).changes
-        assert (change.address, change.reason) == ("settings:launch", f"the profile changed {names}")
+        assert (change.address, change.reason) == ("settings:launch", f"the profile changed {names}, profile.yaml:1")
         before = snapshot(storage / "threads")
         solven_env.apply(profile, "t1", storage=storage)
         assert snapshot(storage / "threads") == before

@@ -29,6 +29,16 @@ class Location(NamedTuple):
         return f"{file}:{self.line}:{self.column}" if self.line else file
 
 
+def place_told(location: Location, file: str) -> str:
+    """The file and line of a place; the directory of the applied file is left out.
+
+    >>> place_told(Location("p/base.yaml", 4, 1), "p/team.yaml"), place_told(Location("q/x.yaml", 4, 1), "p/team.yaml")
+    ('base.yaml:4', 'q/x.yaml:4')
+    """
+    beside = file.rpartition("/")[0]
+    return printable(f"{location.file.removeprefix(f'{beside}/' if beside else '')}:{location.line}")
+
+
 @dataclass(frozen=True, order=True)
 class Diagnostic:
     """One mistake: its place, what is wrong, and its fix.

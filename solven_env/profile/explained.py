@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import posixpath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from solven_env.documents.diagnostics import Location, did_you_mean
+from solven_env.documents.diagnostics import Location, did_you_mean, place_told
 from solven_env.documents.document import path_text
 from solven_env.documents.schema import inline
 from solven_env.errors import UsageError, printable
@@ -62,16 +61,6 @@ class ProfileExplanation(NamedTuple):
 
 def _place_json(location: Location | None) -> dict[str, object]:
     return {name: getattr(location, name, None) for name in Location._fields}
-
-
-def place_told(location: Location, file: str) -> str:
-    """The file and line of a place; the directory of the applied file is left out.
-
-    >>> place_told(Location("p/base.yaml", 4, 1), "p/team.yaml"), place_told(Location("q/x.yaml", 4, 1), "p/team.yaml")
-    ('base.yaml:4', 'q/x.yaml:4')
-    """
-    beside = posixpath.dirname(file)
-    return printable(f"{location.file.removeprefix(f'{beside}/' if beside else '')}:{location.line}")
 
 
 def explain(document: Document, schema: _Schema, key: str = "") -> ProfileExplanation:

@@ -109,6 +109,17 @@ class Dotfile(NamedTuple):
     location: Location
 
 
+class Places(NamedTuple):
+    """File and line (`team.yaml:12`) of what a profile says.
+
+    `settings` has them by the names that records give settings (`env.LANG`, `limits.memory`, `python`), `paths` by the
+    paths inside of files, links and mounts, without the first `/`.
+    """
+
+    settings: Mapping[str, str]
+    paths: Mapping[str, str]
+
+
 class Profile(NamedTuple):
     """A resolved profile: inputs are chosen and expressions expanded, but for `content` and templates."""
 
@@ -130,5 +141,6 @@ class Profile(NamedTuple):
     is_partial: bool = False
     """True if wrong parts were left out. A name that a template misses may be among them."""
     programs: tuple[Program, ...] = ()
+    places: Places = Places({}, {})
     written: Mapping[str, Any] = {}
     """The document, as the schema lets it through, for kinds of resources that have a section of their own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from solven_env.documents.diagnostics import quoted
+from solven_env.documents.diagnostics import place_told, quoted
 from solven_env.profile import mounts, templating
 from solven_env.profile.expressions import Expander
 from solven_env.profile.inputs import is_true
@@ -15,6 +15,7 @@ from solven_env.profile.model import (
     LimitsSection,
     Link,
     Mount,
+    Places,
     Profile,
     Program,
     SandboxSection,
@@ -24,7 +25,7 @@ from solven_env.profile.paths import absolute_problem, relative_problem, target_
 from solven_env.system.names import KEYED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from solven_env.documents.diagnostics import Location
     from solven_env.documents.document import Document
@@ -90,12 +91,22 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
         unset=unset,
         programs=tuple(_programs(data.get("programs", {}))),
         is_partial=bool(document.taken_out or document.unread),
+        places=_places(document, taken),
         written=data,
     )
     stated = {place.path for place in taken if place.what == mounts.MOUNT}
     system = [mounts.occupant(mount, document.at_value()) for mount in mounts.SYSTEM if mount.target not in stated]
     mounts.check_occupants(document, [*system, *taken, *begun])
     return profile
+
+
+def _places(document: Document, taken: Iterable[Occupant]) -> Places:
+    settings = {
+        ".".join(map(str, path[1:] if path[0] == "sandbox" else path)): place_told(where, document.file)
+        for path, where in document.keys.items()
+        if path[0] != "inputs"  # which a thread gives, not the profile
+    }
+    return Places(settings, {each.path[1:]: place_told(each.where, document.file) for each in taken})
 
 
 def _packages(declaration: Declaration) -> dict[str, Section | None]:

@@ -32,7 +32,8 @@ def desired(profile: Profile, files: Sequence[RenderedFile], given: Mapping[str,
     states = {address: (state.digest, state.mode) for address, state in found.states.items()}
     described = json.dumps({"settings": found.settings, "files": states}, sort_keys=True)
     digest = f"sha256:{hashlib.sha256(described.encode()).hexdigest()}"
-    return found._replace(profile={"name": profile.name, "release": profile.release, "digest": digest})
+    about = {"name": profile.name, "release": profile.release, "digest": digest}
+    return found._replace(profile=about, places=profile.places)
 
 
 def _check_paths(wanted: Desired, profile: Profile) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from solven_env.packages.locks import VersionChange
+    from solven_env.profile.model import Places
     from solven_env.reconcile.merging import Clash
     from solven_env.state.records import Record, Recorded
 
@@ -137,6 +138,8 @@ class Desired(NamedTuple):
     """The texts of the locks that the needs come from, by their SHA-256, for the state to keep."""
     pairs: Sequence[Pair] = ()
     """The manifests with their locks that workspaces can have."""
+    places: Places | None = None
+    """File and line of what the profile says; None where nobody asked a profile."""
 
 
 class NeededBuild(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from solven_env.reconcile import compare, pairs
+from solven_env.reconcile import compare, pairs, places
 from solven_env.reconcile.compare import Seen, changed_settings
 from solven_env.reconcile.kinds import KINDS, kind_of, state_of
 from solven_env.reconcile.kinds.directory import WORKSPACE
@@ -103,7 +103,7 @@ def _removals(desired: Desired, known: Mapping[str, Seen]) -> Iterator[Change]:
         for each, cause in kind.removals([each for each in dropped if kind_of(each.address) is kind], desired, gone):
             if each.desired is None:
                 gone.add(name_in(each.address))
-            yield _change(each, cause, each.observed, ())
+            yield _change(each, cause, each.observed, "", desired)
 
 
 def _was_ours(each: Seen) -> bool:
@@ -120,16 +120,18 @@ def _additions(desired: Desired, known: Mapping[str, Seen], changed: Sequence[st
         if cause:
             read = desired.reads.get(address, frozenset())
             because = [name for name in changed if compare.is_read(name, read)]
-            additions.append(_change(each, cause, each.observed, because))
+            additions.append(_change(each, cause, each.observed, places.cited(because, desired), desired))
     rows = list(KINDS)
     return sorted(additions, key=lambda change: (rows.index(change.kind), change.name != "/", change.name))
 
 
-def _change(each: Seen, cause: Cause, found: State | None, changed: Sequence[str]) -> Change:
+def _change(each: Seen, cause: Cause, found: State | None, changed: str, desired: Desired) -> Change:
     kind = kind_of(each.address)
     action: Action = "create" if found is None else "remove" if each.desired is None else "replace"
     verdict = each.verdict
     reason = (verdict.reason if verdict else "") or kind.reason(cause, each.desired, found, each.recorded, changed)
+    if cause == "pending" and not changed:
+        reason += places.place_of(each.address, desired)
     is_foreign = found is not None and kind.LIES == "workspace" and not each.is_ours
     stays = found is not None and found.type == "directory" and compare.same_bytes(found, each.desired)
     if found is not None and found.at:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 from solven_env import __version__
 from solven_env.errors import PlanError, StateError, UsageError
 from solven_env.packages import builds
+from solven_env.profile.model import Places
 from solven_env.reconcile.desired import recorded_as_desired
 from solven_env.reconcile.kinds import kind_of, lies_on_host
 from solven_env.reconcile.model import Change, OnConflict, State, name_in, parents
@@ -65,6 +66,7 @@ class SavedPlan(NamedTuple):
     locks: Mapping[str, bytes]
     """The lock of each ecosystem of which packages are wanted."""
     reads: Mapping[str, frozenset[str]]
+    places: Places
     changes: Mapping[str, Mapping[str, Any]]
     """The change that was to be made at each address."""
 
@@ -91,6 +93,7 @@ def dump(thread: Thread, record: Record | None, wanted: Wanted, computed: Plan) 
         "files": {digest: base64.b64encode(data).decode() for digest, data in sorted(files.items())},
         "locks": {need.kind: base64.b64encode(need.lock).decode() for need in wanted.needs if need.lock is not None},
         "reads": {address: sorted(read) for address, read in asked.reads.items() if address in resources},
+        "places": asked.places._asdict() if asked.places else {"settings": {}, "paths": {}},
         "builds": {need.kind: builds.known_key(need, config) for need in wanted.needs},
         "changes": {change.address: _told(change) for change in computed.changes if not lies_on_host(change)},
     }
@@ -164,7 +167,8 @@ def load(data: bytes, where: str) -> SavedPlan:
     reads = {address: frozenset(read) for address, read in fields["reads"].items()}
     taken = ("thread", "storage", "incarnation", "generation", "is_interrupted", "on_conflict", "changes")
     parts = {name: fields[name] for name in taken}
-    return SavedPlan(where, wanted=wanted, files=files, locks=locks, reads=reads, **parts)
+    places = Places(**fields["places"])
+    return SavedPlan(where, wanted=wanted, files=files, locks=locks, reads=reads, places=places, **parts)
 
 
 def wanted(saved: SavedPlan, thread: Thread, record: Record | None) -> Wanted:
@@ -189,7 +193,7 @@ def wanted(saved: SavedPlan, thread: Thread, record: Record | None) -> Wanted:
         for address, state in asked.states.items()
     }
     needs = builds.recorded_needs(saved.wanted.settings, lambda kind: _lock(saved, kind))
-    return Wanted(asked._replace(states=states, reads=saved.reads), needs, "plan", check)
+    return Wanted(asked._replace(states=states, reads=saved.reads, places=saved.places), needs, "plan", check)
 
 
 def _with_bytes(state: State, saved: SavedPlan) -> State:
@@ -315,6 +319,7 @@ _FIELDS = grammar.table_with(
         "files": grammar.table_of(grammar.text),
         "locks": grammar.table_of(grammar.text),
         "reads": grammar.table_of(grammar.list_of(grammar.text)),
+        "places": grammar.table_with(dict.fromkeys(("settings", "paths"), grammar.table_of(grammar.text))),
         "builds": grammar.table_of(grammar.none_or(grammar.text)),
         "changes": grammar.table_of(
             grammar.table_with({"action": grammar.text, "cause": grammar.text, "before": _STATE, "after": _STATE})

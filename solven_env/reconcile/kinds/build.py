@@ -9,7 +9,7 @@ from solven_env.state.records import Recorded
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping
 
     from solven_env.reconcile.compare import Seen
     from solven_env.reconcile.keep import Keeper
@@ -65,9 +65,7 @@ def judge(seen: Seen, found: State | None, desired: Desired) -> Cause | None:
     return "pending" if cause and seen.desired != seen.recorded else cause
 
 
-def reason(
-    cause: Cause, desired: State | None, found: State | None, recorded: State | None, changed: Sequence[str]
-) -> str:
+def reason(cause: Cause, desired: State | None, found: State | None, recorded: State | None, changed: str) -> str:
     """Words about a build of this host."""
     if found is None:
         if cause == "drift":
@@ -77,7 +75,7 @@ def reason(
         return kind.basic_reason(cause, desired, found, recorded, changed)
     if cause == "drift":
         return _LOST
-    return kind.basic_reason(cause, desired, found, None, ()) + (f", and {_LOST}" if recorded is not None else "")
+    return kind.basic_reason(cause, desired, found, None, "") + (f", and {_LOST}" if recorded is not None else "")
 
 
 def entry(seen: Seen, desired: Desired, *, is_made: bool) -> Recorded | None:

@@ -123,9 +123,7 @@ def removals(dropped: Sequence[Seen], desired: Desired, gone: Collection[str]) -
             yield each, "pending"
 
 
-def reason(
-    cause: Cause, desired: State | None, found: State | None, recorded: State | None, changed: Sequence[str]
-) -> str:
+def reason(cause: Cause, desired: State | None, found: State | None, recorded: State | None, changed: str) -> str:
     """Words about the mode of a directory that stays, and those of `kind` about all else."""
     if desired is None or found is None or found.type != TYPE:
         return kind.basic_reason(cause, desired, found, recorded, changed)

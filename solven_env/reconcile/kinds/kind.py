@@ -69,9 +69,12 @@ class Kind(Protocol):
         """Changes that follow from those of all other kinds. `changed` are dotted names of settings."""
 
     def reason(
-        self, cause: Cause, desired: State | None, found: State | None, recorded: State | None, changed: Sequence[str]
+        self, cause: Cause, desired: State | None, found: State | None, recorded: State | None, changed: str
     ) -> str:
-        """Words for people that say why a resource has to change, without its name."""
+        """Words for people that say why a resource has to change, without its name.
+
+        `changed` names the settings that it is made of and that the profile changed; empty for none.
+        """
 
     def entry(self, seen: Seen, desired: Desired, *, is_made: bool) -> Recorded | None:
         """Entry of the next record; None for none. `is_made` says that the plan makes the resource."""
@@ -130,9 +133,7 @@ def no_further_changes(plan: Plan, changed: Sequence[str]) -> Iterator[Change]:
     yield from ()
 
 
-def basic_reason(
-    cause: Cause, desired: State | None, found: State | None, recorded: State | None, changed: Sequence[str]
-) -> str:
+def basic_reason(cause: Cause, desired: State | None, found: State | None, recorded: State | None, changed: str) -> str:
     """Words about what stands in a workspace."""
     if cause == "conflict":
         if recorded is None:
@@ -151,7 +152,7 @@ def basic_reason(
         return "the profile no longer asks for it"
     if recorded is None:
         return "the profile asks for it"
-    return f"the profile changed {', '.join(changed)}" if changed else "the profile changed it"
+    return f"the profile changed {changed or 'it'}"
 
 
 def article(state: State | None) -> str:

@@ -116,9 +116,7 @@ def _is_good(wanted: State, found: State | None, is_hidden_anew: bool) -> bool:
     return found is not None and found.type == "file" and not (found.size and is_hidden_anew)
 
 
-def reason(
-    cause: Cause, desired: State | None, found: State | None, recorded: State | None, changed: Sequence[str]
-) -> str:
+def reason(cause: Cause, desired: State | None, found: State | None, recorded: State | None, changed: str) -> str:
     """Words about what a mount would hide."""
     if cause == "conflict" and found is not None and found == FILLED:
         return f"{_listed(found.names)} in it would be hidden by what is mounted there"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from solven_env.profile.model import SandboxSection
 from solven_env.reconcile.kinds import kind
 from solven_env.reconcile.model import Change, State
+from solven_env.reconcile.places import cited
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -74,5 +75,5 @@ def further_changes(plan: Plan, changed: Sequence[str]) -> Iterator[Change]:
     if plan.base is None or not plan.base.generation:
         yield Change(ADDRESS, "create", "pending", "the profile asks for it", None, state)
     elif changed or not (plan.changes or plan.says_the_same):
-        what = f" {', '.join(changed)}" if changed else ", and the workspace is so already"
+        what = f" {cited(changed, plan.desired)}" if changed else ", and the workspace is so already"
         yield Change(ADDRESS, "replace", "pending", f"the profile changed{what}", state, state)

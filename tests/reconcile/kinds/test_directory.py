@@ -104,9 +104,9 @@ def test_the_mode_of_a_directory_that_we_made_is_compared(
 
 def test_why_a_directory_changes() -> None:
     assert (
-        directory.reason("drift", DIR, having("0700"), MADE, ()) == "the workspace changed its mode, which is 0700 now"
+        directory.reason("drift", DIR, having("0700"), MADE, "") == "the workspace changed its mode, which is 0700 now"
     )
-    assert directory.reason("pending", None, DIR, MADE, ()) == "the profile no longer asks for it"
+    assert directory.reason("pending", None, DIR, MADE, "") == "the profile no longer asks for it"
 
 
 def test_a_dropped_directory_goes_whatever_its_mode() -> None:

@@ -1,0 +1,27 @@
+"""File and line of what a profile says, in the words of a plan. Pure."""
+
+from __future__ import annotations
+
+from solven_env.reconcile.model import name_in
+from solven_env.typed import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from solven_env.reconcile.model import Desired
+
+
+def cited(names: Iterable[str], desired: Desired) -> str:
+    """Names of settings, each with its file and line where the profile states it: `env.LANG, team.yaml:12`."""
+    settings = desired.places.settings if desired.places else {}
+    told = [f"{name}, {settings[name]}" if name in settings else name for name in names]
+    return ("; " if any(name in settings for name in names) else ", ").join(told)
+
+
+def place_of(address: str, desired: Desired) -> str:
+    """File and line at which a profile asks for a resource, behind a comma; empty where none does by itself."""
+    if desired.places is None:
+        return ""
+    name = name_in(address)
+    place = desired.places.paths.get(name) or desired.places.settings.get(name)
+    return f", {place}" if place else ""

@@ -1,0 +1,62 @@
+"""The lines of a profile that the changes of a plan cite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import solven_env
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BASE = """\
+version: 1
+env:
+  A: one
+  B: one
+sandbox: {limits: {memory: 1GiB}}
+dotfiles:
+  tools/a: {content: "{{ env.A }}"}
+"""
+TEAM = """\
+version: 1
+name: team
+release: 1.0.0
+extends: [base/base.yaml]
+env: {B: two}
+dotfiles:
+  b: {content: b}
+  c: {content: c}
+links: {skills: {to: skills/x, optional: true}}
+"""
+
+
+def reasons(directory: Path) -> dict[str, str]:
+    (report,) = solven_env.diff(directory / "team.yaml", "t1", storage=directory / "storage").threads
+    return {change.address: change.reason for change in report.changes}
+
+
+def test_a_change_cites_the_line_that_asks_for_it(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    base, team = tmp_path / "base" / "base.yaml", tmp_path / "team.yaml"
+    base.write_text(BASE)
+    team.write_text(TEAM)
+    asks = "the profile asks for it"
+    assert reasons(tmp_path) == {
+        "directory:/": asks,
+        "directory:tools": asks,
+        "file:b": f"{asks}, team.yaml:7",
+        "file:c": f"{asks}, team.yaml:8",
+        "file:tools/a": f"{asks}, base/base.yaml:7",
+        "settings:launch": asks,
+    }
+    solven_env.apply(team, "t1", storage=tmp_path / "storage")
+    assert reasons(tmp_path) == {}
+    base.write_text(BASE.replace("one", "three").replace("1GiB", "2GiB"))
+    team.write_text(TEAM.replace("content: c", "content: d").replace("1.0.0", "1.1.0"))
+    assert reasons(tmp_path) == {
+        "file:c": "the profile changed it, team.yaml:8",
+        "file:tools/a": "the profile changed env.A, base/base.yaml:3",
+        "settings:launch": "the profile changed env.A, base/base.yaml:3; limits.memory, base/base.yaml:5;"
+        " release, team.yaml:3",
+    }
