@@ -29,16 +29,17 @@ class Location(NamedTuple):
         return f"{file}:{self.line}:{self.column}" if self.line else file
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Diagnostic:
-    """One mistake: its place, what is wrong, and its fix.
+    """One mistake: the code of its kind, its place, what is wrong, and its fix.
 
-    `message` ends without a full stop, `fix` with one. Each is made one line.
+    `docs/errors/` has a page for each code. `message` ends without a full stop, `fix` with one. Each is made one line.
 
-    >>> str(Diagnostic(Location("team.yaml", 3, 9), "unknown key 'bum'", "Did you mean 'bun'?"))
-    "team.yaml:3:9: unknown key 'bum'. Did you mean 'bun'?"
+    >>> str(Diagnostic("SE101", Location("team.yaml", 3, 9), "unknown key 'bum'", "Did you mean 'bun'?"))
+    "team.yaml:3:9: SE101 unknown key 'bum'. Did you mean 'bun'?"
     """
 
+    code: str
     location: Location
     message: str
     fix: str
@@ -48,11 +49,12 @@ class Diagnostic:
         object.__setattr__(self, "fix", printable(self.fix))
 
     def __str__(self) -> str:
-        return f"{self.location}: {self.message}. {self.fix}"
+        return f"{self.location}: {self.code} {self.message}. {self.fix}"
 
     def to_json(self) -> dict[str, object]:
         """The diagnostic as plain data, for `--format json`."""
         return {
+            "code": self.code,
             "file": self.location.file,
             "line": self.location.line,
             "column": self.location.column,
@@ -63,7 +65,7 @@ class Diagnostic:
 
 def ordered(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """The diagnostics in the order of the document, without duplicates."""
-    return tuple(sorted(set(diagnostics)))
+    return tuple(sorted(set(diagnostics), key=lambda each: (each.location, each.message, each.fix, each.code)))
 
 
 def closest(word: str, known: Iterable[str]) -> str:

@@ -49,9 +49,9 @@ class Document:
         """The place where the key at `path` begins; for an item of a list, the place of its value."""
         return self.keys.get(path) or self.at_value(*path)
 
-    def report(self, location: Location, message: str, fix: str) -> None:
-        """Add a mistake."""
-        self.diagnostics.append(Diagnostic(location, message, fix))
+    def report(self, code: str, location: Location, message: str, fix: str) -> None:
+        """Add a mistake of the kind that `docs/errors/<code>.md` explains."""
+        self.diagnostics.append(Diagnostic(code, location, message, fix))
 
     def report_twice(self, path: KeyPath, names: Iterable[str | None], canonical: Callable[[str], str] = str) -> None:
         """Report each name of the list at `path` that stands there before, the two in canonical form."""
@@ -60,7 +60,8 @@ class Document:
             if name is None:
                 continue
             if canonical(name) in seen:
-                self.report(self.at_value(*path, number), f"{quoted(name)} stands here twice", "Keep one of the two.")
+                where = self.at_value(*path, number)
+                self.report("SE111", where, f"{quoted(name)} stands here twice", "Keep one of the two.")
             seen.add(canonical(name))
 
 

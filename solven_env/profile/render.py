@@ -87,7 +87,7 @@ def _render_one(
             reads = frozenset().union(*(templating.reads(each, name) for name, each in texts.items()))
         return RenderedFile(dotfile.path, text.encode(), dotfile.mode, dotfile.own, reads)
     except SourceError as problem:
-        return Diagnostic(dotfile.location, f"{quoted(dotfile.text)} {problem}", problem.fix)
+        return Diagnostic("SE509", dotfile.location, f"{quoted(dotfile.text)} {problem}", problem.fix)
     except templating.TemplateError as problem:
         if problem.name and profile.is_partial:
             return None
@@ -104,7 +104,8 @@ def _reader(read_template: ReadTemplate, texts: dict[str, str]) -> ReadTemplate:
         try:
             text = read_template(name)
         except SourceError as problem:
-            raise templating.TemplateError(f"the template {quoted(name)} {problem}", fix=problem.fix) from None
+            message = f"the template {quoted(name)} {problem}"
+            raise templating.TemplateError("SE408", message, fix=problem.fix) from None
         if text is not None:
             texts[name] = text
         return text
@@ -113,9 +114,9 @@ def _reader(read_template: ReadTemplate, texts: dict[str, str]) -> ReadTemplate:
 
 
 def _diagnostic(profile: Profile, dotfile: Dotfile, problem: templating.TemplateError) -> Diagnostic:
-    message, fix = explain(problem, profile.context, profile.unset)
+    code, message, fix = explain(problem, profile.context, profile.unset)
     if dotfile.form == "template" and problem.line:
-        return Diagnostic(Location(problem.template, problem.line, 1), message, fix or "Fix the template.")
+        return Diagnostic(code, Location(problem.template, problem.line, 1), message, fix or "Fix the template.")
     if dotfile.form == "template":
         fix = fix or "Name a template beside the profile or a shipped one."
-    return Diagnostic(dotfile.location, message, fix or "Fix the expression.")
+    return Diagnostic(code, dotfile.location, message, fix or "Fix the expression.")

@@ -117,7 +117,8 @@ def read_inputs(file: str) -> dict[str, str]:
     document = parse(text, file)
     for name, value in document.data.items():
         if not isinstance(value, str):
-            document.report(document.at_value(name), *_no_text(name, value, document.plain.get((name,), ("", ""))[0]))
+            message, fix = _no_text(name, value, document.plain.get((name,), ("", ""))[0])
+            document.report("SE303", document.at_value(name), message, fix)
     if document.diagnostics:
         raise ProfileError(ordered(document.diagnostics))
     return dict(document.data)

@@ -35,7 +35,7 @@ def test_a_profile_that_is_not_there_hides_no_other(cli: Cli) -> None:
     bad = cli.write("bad.yaml", PROFILE + "nmae: x\n")
     result = cli("validate", "none.yaml", bad, good)
     assert result.returncode == 5
-    assert result.stdout.startswith("bad.yaml:9:1: unknown key 'nmae'")
+    assert result.stdout.startswith("bad.yaml:9:1: SE101 unknown key 'nmae'")
     assert (
         "error: cannot read none.yaml: No such file or directory.\n  Name a file that holds a profile.\n"
         in result.stderr
