@@ -13,7 +13,9 @@ from solven_env.cli.wrapping import wrapped
 from solven_env.errors import counted, printable, to_read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from solven_env.documents.diagnostics import Diagnostic
 
 CODES: dict[type[errors.SolvenError], int] = {
     errors.UsageError: 2,
@@ -108,8 +110,19 @@ def error_text(
     return "\n".join(_text(one, thread=thread, storage=storage, profile=profile) for one in each)
 
 
+def seen(mistakes: Sequence[Diagnostic], page: str) -> str:
+    """The pages about these mistakes, in words: that of their code, or of all such documents and one of the codes."""
+    of_the_first = to_read(mistakes[0].code)
+    if len({mistake.code for mistake in mistakes}) == 1:
+        return f"See: {of_the_first}"
+    return f"See: {to_read(page)}, or the page of a code: {of_the_first}"
+
+
 def _text(error: errors.SolvenError, *, thread: str | None, storage: str | None, profile: str | None) -> str:
-    see = f"See: {to_read(error.page)}" if error.page else ""
+    if isinstance(error, errors.DocumentError):
+        see = seen(error.diagnostics, error.page)
+    else:
+        see = f"See: {to_read(error.page)}" if error.page else ""
     if isinstance(error, _EXPLAINED):
         named = f"--profile {shlex.quote(profile)}" if profile not in (None, "-") else ""  # "-" cannot be read again
         doctor = with_storage(" ".join(filter(None, ("solven-env doctor", thread, named))), storage)

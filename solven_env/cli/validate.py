@@ -85,12 +85,12 @@ def _validate(profile: str, thread: str, given: Mapping[str, str]) -> _Validated
 
 
 def _say(found: Iterable[_Validated]) -> None:
-    from solven_env.cli.errors import error_text, print_error
+    from solven_env.cli.errors import error_text, print_error, seen
     from solven_env.cli.output import note, tell
-    from solven_env.errors import ProfileError, counted, to_read
+    from solven_env.errors import ProfileError, counted
     from solven_env.profile.source import STANDARD_INPUT, STANDARD_INPUT_NAME
 
-    count = 0
+    mistakes = [mistake for each in found for mistake in each.mistakes]
     for each in found:
         for mistake in each.mistakes:
             tell(str(mistake))
@@ -99,6 +99,5 @@ def _say(found: Iterable[_Validated]) -> None:
         elif not each.mistakes:
             name = STANDARD_INPUT_NAME if each.profile == STANDARD_INPUT else each.profile
             note(f"{name}: valid")
-        count += len(each.mistakes)
-    if count:
-        note(f"{counted(count, 'mistake')}. See: {to_read(ProfileError.page)}")
+    if mistakes:
+        note(f"{counted(len(mistakes), 'mistake')}. {seen(mistakes, ProfileError.page)}")
