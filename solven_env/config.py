@@ -123,7 +123,7 @@ def parse(text: bytes, file: str, schema: bytes, find_group: Callable[[str], int
     from solven_env.documents.diagnostics import ordered
     from solven_env.documents.schema import validate
 
-    document = parsing.parse(text, file)
+    document = parsing.parse(text, file, is_secret=True)  # a password may stand in the wrong place
     validate(document, schema)
     _check(document)
     group = _group(document, find_group)

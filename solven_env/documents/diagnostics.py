@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from solven_env.errors import printable
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from solven_env.documents.excerpts import Excerpt
 
 _EXCERPT = 60
 
@@ -43,6 +45,8 @@ class Diagnostic:
     location: Location
     message: str
     fix: str
+    excerpt: Excerpt | None = field(default=None, compare=False, repr=False)
+    """The line at the place, for a terminal; None if it cannot or must not be shown."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "message", printable(self.message))

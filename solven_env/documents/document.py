@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from solven_env.documents.diagnostics import Diagnostic, Location, quoted
+from solven_env.documents.excerpts import excerpt
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Document:
     """The paths that `validate` removed, so that later checks do not report what depends on them."""
     unread: set[KeyPath] = field(default_factory=set)
     """The paths of mappings with a key that is reported and left out: nobody knows which keys these lack."""
+    texts: dict[str, str] = field(default_factory=dict)
+    """The text of each file that is part of the document, by its name, for excerpts; none if they must not be shown."""
 
     def at_value(self, *path: str | int) -> Location:
         """The place where the value at `path` begins."""
@@ -51,7 +54,7 @@ class Document:
 
     def report(self, code: str, location: Location, message: str, fix: str) -> None:
         """Add a mistake of the kind that `docs/errors/<code>.md` explains."""
-        self.diagnostics.append(Diagnostic(code, location, message, fix))
+        self.diagnostics.append(Diagnostic(code, location, message, fix, excerpt(self.texts, location)))
 
     def report_twice(self, path: KeyPath, names: Iterable[str | None], canonical: Callable[[str], str] = str) -> None:
         """Report each name of the list at `path` that stands there before, the two in canonical form."""

@@ -27,15 +27,18 @@ _WORDS = {
 _WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")  # no leading zero: some readers take 0755 for octal
 
 
-def parse(text: bytes, file: str) -> Document:
+def parse(text: bytes, file: str, *, is_secret: bool = False) -> Document:
     """The YAML document in `text`, which messages call `file`. An empty document is an empty mapping.
 
-    A mistake of syntax ends the reading; `diagnostics` of the document holds it.
+    A mistake of syntax ends the reading; `diagnostics` of the document holds it. There are no excerpts of a text that
+    `is_secret`.
 
     >>> parse(b"a: {b: 1}", "x.yaml").data
     {'a': {'b': 1}}
     """
     document = Document(file, {})
+    if not is_secret:
+        document.texts[file] = text[: MAX_BYTES + 1].removeprefix(codecs.BOM_UTF8).decode(errors="replace")
     decoded = _decode(text, document)
     node = syntax.compose(decoded, document) if decoded is not None else None
     if node is not None:

@@ -91,6 +91,7 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
         programs=tuple(_programs(data.get("programs", {}))),
         is_partial=bool(document.taken_out or document.unread),
         written=data,
+        texts=document.texts,
     )
     stated = {place.path for place in taken if place.what == mounts.MOUNT}
     system = [mounts.occupant(mount, document.at_value()) for mount in mounts.SYSTEM if mount.target not in stated]

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import struct
+import subprocess
+import sys
+import termios
 from typing import TYPE_CHECKING
 
 from tests.cli.conftest import PROFILE
+from tests.pages import TOP
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -23,6 +30,24 @@ def test_validate_reports_each_profile(cli: Cli, snapshot: SnapshotAssertion) ->
         ("good.yaml", True, 0),
         ("bad.yaml", False, 2),
     ]
+
+
+def test_a_terminal_shows_the_line_of_each_mistake(cli: Cli, snapshot: SnapshotAssertion) -> None:
+    bad = cli.write("bad.yaml", PROFILE.replace("release: 1.0.0", "release: 1.0") + f"nmae: [日本, x]  # {'a' * 80}\n")
+    assert on_a_terminal(cli, "validate", bad) == snapshot
+    assert on_a_terminal(cli, "render", bad) == snapshot
+    assert "|" not in cli("validate", bad).stdout
+
+
+def on_a_terminal(cli: Cli, *words: str) -> str:
+    main, replica = os.openpty()
+    fcntl.ioctl(replica, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
+    with os.fdopen(main, "rb", buffering=0) as screen, os.fdopen(replica, "wb") as terminal:
+        command = [sys.executable, "-m", "solven_env", *words]
+        environ = {**os.environ, "PYTHONPATH": str(TOP), "PYTHONIOENCODING": "utf-8"}
+        subprocess.run(command, cwd=cli.directory, env=environ, stdout=terminal, stderr=terminal)
+        terminal.flush()
+        return screen.read(1 << 16).decode().replace("\r\n", "\n")
 
 
 def test_standard_input_has_one_name(cli: Cli) -> None:
