@@ -125,7 +125,7 @@ def parse(text: bytes, file: str, schema: bytes, find_group: Callable[[str], int
     from solven_env.documents.diagnostics import ordered
     from solven_env.documents.schema import validate
 
-    document = parsing.parse(text, file)
+    document = parsing.parse(text, file, is_secret=True)  # a password may stand in the wrong place
     validate(document, schema)
     _check(document)
     group = _group(document, find_group)
@@ -214,7 +214,7 @@ def _range(uids: Mapping[str, int]) -> range:
 def _unusable(path: Path, message: str, fix: str) -> ConfigError:
     from solven_env.documents.diagnostics import Diagnostic, Location
 
-    return ConfigError((Diagnostic(Location(str(path)), message, fix),))
+    return ConfigError((Diagnostic("SE907", Location(str(path)), message, fix),))
 
 
 @functools.lru_cache(maxsize=4)
@@ -237,7 +237,7 @@ def _check(document: Document) -> None:
     name, storages = document.data.get("default_storage"), document.data.get("storages", {})
     if name is not None and name not in storages and not document.taken_out:
         fix = did_you_mean(name, storages) if storages else f"Add 'storages: {{{name}: {{root: /srv/agents}}}}'."
-        document.report(document.at_value("default_storage"), f"there is no storage '{name}'", fix)
+        document.report("SE901", document.at_value("default_storage"), f"there is no storage '{name}'", fix)
 
 
 def _check_uids(document: Document, group: int | None) -> None:
@@ -247,13 +247,13 @@ def _check_uids(document: Document, group: int | None) -> None:
     uids, common = _range(sandbox["uids"]), sandbox.get("uid", HostSandbox().uid)
     if uids[-1] > LAST_UID:
         message = f"the range would end at uid {uids[-1]}, and the highest uid is {LAST_UID}"
-        document.report(document.at_value("sandbox", "uids", "count"), message, "Lower first or count.")
+        document.report("SE902", document.at_value("sandbox", "uids", "count"), message, "Lower first or count.")
     elif common in uids:
         message = f"the range {uids[0]} to {uids[-1]} includes sandbox.uid ({common}), which owns the builds"
-        document.report(document.at_value("sandbox", "uids", "first"), message, "Choose a range without it.")
+        document.report("SE902", document.at_value("sandbox", "uids", "first"), message, "Choose a range without it.")
     elif group in uids:
         message = f"the range {uids[0]} to {uids[-1]} includes sandbox.group ({group}), which may read all threads"
-        document.report(document.at_value("sandbox", "uids", "first"), message, "Choose a range without it.")
+        document.report("SE902", document.at_value("sandbox", "uids", "first"), message, "Choose a range without it.")
 
 
 def _check_sources(document: Document) -> None:
@@ -268,7 +268,8 @@ def _check_sources(document: Document) -> None:
                 _check_secret(document, (section, name, credential), source[credential])
             if section == "indexes" and credential in source and "username" not in source:
                 where = document.at_key(section, name, credential)
-                document.report(where, f"indexes.{name} has a password and no username", "Add 'username: NAME'.")
+                message = f"indexes.{name} has a password and no username"
+                document.report("SE903", where, message, "Add 'username: NAME'.")
 
 
 def _check_address(document: Document, section: str, name: str, url: str | None) -> None:
@@ -291,7 +292,7 @@ def _check_address(document: Document, section: str, name: str, url: str | None)
     elif not _OF_ADDRESSES.fullmatch(url):
         message = "has an address with something else in it than letters, digits and :/._~%+,=&[]-"
     if message:
-        document.report(document.at_value(section, name, "url"), f"{section}.{name} {message}", fix)
+        document.report("SE904", document.at_value(section, name, "url"), f"{section}.{name} {message}", fix)
 
 
 def _check_secret(document: Document, path: tuple[str, ...], secret: Mapping[str, str]) -> None:
@@ -301,10 +302,11 @@ def _check_secret(document: Document, path: tuple[str, ...], secret: Mapping[str
     for key, _ in _PLACES.values():
         if key != wanted and key in secret:
             message = f"{'.'.join(path)}: '{key}' says nothing of what is from {secret['from']}"
-            document.report(document.at_key(*path, key), message, f"Write '{wanted}: {example}' instead.")
+            document.report("SE905", document.at_key(*path, key), message, f"Write '{wanted}: {example}' instead.")
             return
     if wanted not in secret and (*path, wanted) not in document.taken_out:
-        document.report(document.at_key(*path), f"{'.'.join(path)} has no '{wanted}'", f"Add '{wanted}: {example}'.")
+        message = f"{'.'.join(path)} has no '{wanted}'"
+        document.report("SE905", document.at_key(*path), message, f"Add '{wanted}: {example}'.")
 
 
 def _group(document: Document, find_group: Callable[[str], int | None]) -> int | None:
@@ -314,9 +316,8 @@ def _group(document: Document, find_group: Callable[[str], int | None]) -> int |
     found = find_group(written)
     if found is None:
         fix = f"Make it: sudo groupadd --system {written}"
-        document.report(
-            document.at_value("sandbox", "group"), f"sandbox.group: this host has no group '{written}'", fix
-        )
+        message = f"sandbox.group: this host has no group '{written}'"
+        document.report("SE906", document.at_value("sandbox", "group"), message, fix)
     return found
 
 

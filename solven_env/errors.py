@@ -83,6 +83,9 @@ class DocumentError(SolvenError):
         super().__init__(first.message, fix=first.fix, location=str(first.location))
         self.diagnostics = diagnostics
 
+    def __str__(self) -> str:
+        return " ".join(map(str, (self.diagnostics[0], *self.further)))
+
 
 class ProfileError(DocumentError):
     """The profile, or a document beside it, is invalid."""

@@ -67,10 +67,15 @@ def diagnose(text: str | bytes, inputs: Mapping[str, str] | None = None) -> tupl
 
 
 def mistakes(text: str | bytes, inputs: Mapping[str, str] | None = None) -> list[str]:
-    """`line:column: message. Fix.` of every mistake."""
-    found = [str(each) for each in diagnose(text, inputs)]
+    """`line:column: message. Fix.` of every mistake. (`tests/profile/invalid` has their codes.)"""
+    found = [uncoded(each) for each in diagnose(text, inputs)]
     assert all(each.startswith("p.yaml:") and each.isprintable() for each in found)
     return [each.removeprefix("p.yaml:") for each in found]
+
+
+def uncoded(mistake: Diagnostic) -> str:
+    """The text of a mistake without its code."""
+    return str(mistake).replace(f": {mistake.code} ", ": ", 1)
 
 
 def subsets(names: tuple[str, ...]) -> list[tuple[str, ...]]:

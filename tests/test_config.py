@@ -10,6 +10,7 @@ import pytest
 from solven_env.config import Config, HostDisk, HostIndex, HostRegistry, HostSandbox, Secret, Storage, load, parse
 from solven_env.errors import ConfigError
 from solven_env.system import shipped
+from tests.checking import uncoded
 
 SCHEMA = (shipped.directory("schemas") / "config-v1.json").read_bytes()
 
@@ -105,7 +106,7 @@ def test_what_is_said_is_read() -> None:
 def test_a_mistake_is_told_with_its_place(text: str, expected: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(text.encode(), "c.yaml", SCHEMA)
-    (told,) = map(str, caught.value.diagnostics)
+    (told,) = map(uncoded, caught.value.diagnostics)
     assert told.startswith(f"c.yaml:{expected}")
     assert "pw" not in told
 

@@ -9,11 +9,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from solven_env import errors
-from solven_env.cli.wrapping import wrapped
+from solven_env.cli.wrapping import columns, wrapped
 from solven_env.errors import counted, printable, to_read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import TextIO
+
+    from solven_env.documents.diagnostics import Diagnostic
 
 CODES: dict[type[errors.SolvenError], int] = {
     errors.UsageError: 2,
@@ -41,6 +44,9 @@ _EXPLAINED = (
 _OF_A_STORAGE = re.compile(
     r"\bsolven-env (?:apply|diff|doctor|du|history|list|plan|recover|rollback|run|shell|show|status|stop)\b"
 )
+
+_OF_AN_EXCERPT = re.compile(r"  (?:\d+| *) \| ")
+"""The beginning of a line of an excerpt, which fits its terminal already."""
 
 PENDING = 3
 INTERRUPTED = 130
@@ -82,7 +88,17 @@ def print_error(text: str) -> None:
     """Print the text of an error on standard error, each of its lines wrapped as `wrapping.wrapped` says."""
     for line in text.splitlines():
         shown = line.lstrip(" ")
-        print(*wrapped(shown, sys.stderr, indent=len(line) - len(shown)), sep="\n", file=sys.stderr)
+        lines = wrapped(shown, sys.stderr, indent=len(line) - len(shown))
+        print(*([line] if _OF_AN_EXCERPT.match(line) else lines), sep="\n", file=sys.stderr)
+
+
+def excerpt_lines(mistake: Diagnostic, stream: TextIO | None) -> list[str]:
+    """The lines that show a mistake's place on a terminal; none on another stream."""
+    if mistake.excerpt is None or stream is None or not stream.isatty():
+        return []
+    from solven_env.documents import excerpts
+
+    return excerpts.shown(mistake.excerpt, columns(stream))
 
 
 def with_storage(text: str, storage: str | None) -> str:
@@ -108,15 +124,26 @@ def error_text(
     return "\n".join(_text(one, thread=thread, storage=storage, profile=profile) for one in each)
 
 
+def seen(mistakes: Sequence[Diagnostic], page: str) -> str:
+    """The pages about these mistakes, in words: that of their code, or of all such documents and one of the codes."""
+    of_the_first = to_read(mistakes[0].code)
+    if len({mistake.code for mistake in mistakes}) == 1:
+        return f"See: {of_the_first}"
+    return f"See: {to_read(page)}, or for the first one run: {of_the_first}"
+
+
 def _text(error: errors.SolvenError, *, thread: str | None, storage: str | None, profile: str | None) -> str:
-    see = f"See: {to_read(error.page)}" if error.page else ""
+    if isinstance(error, errors.DocumentError):
+        see = seen(error.diagnostics, error.page)
+    else:
+        see = f"See: {to_read(error.page)}" if error.page else ""
     if isinstance(error, _EXPLAINED):
         named = f"--profile {shlex.quote(profile)}" if profile not in (None, "-") else ""  # "-" cannot be read again
         doctor = with_storage(" ".join(filter(None, ("solven-env doctor", thread, named))), storage)
         see = f"{see}, or run: {printable(doctor)}"
     if isinstance(error, errors.DocumentError):
-        lines = [str(diagnostic) for diagnostic in error.diagnostics]
-        return "\n".join([*lines, f"error: {counted(len(lines), 'mistake')} in the {error.what}. {see}"])
+        lines = [line for each in error.diagnostics for line in (str(each), *excerpt_lines(each, sys.stderr))]
+        return "\n".join([*lines, f"error: {counted(len(error.diagnostics), 'mistake')} in the {error.what}. {see}"])
     where = f"{error.location}: " if error.location else ""
     what, fix = f"error: {printable(where + error.message)}.", printable(with_storage(error.fix, storage))
     if error.details:  # the first line says all that a reader has to know

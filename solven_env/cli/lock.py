@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from solven_env.cli.options import Format, FormatOption, ProfileArgument
+from solven_env.cli.options import CheckFormat, CheckFormatOption, ProfileArgument
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ def command(
             "written all the same.",
         ),
     ] = False,
-    chosen: FormatOption = Format.TEXT,
+    chosen: CheckFormatOption = CheckFormat.TEXT,
 ) -> None:
     """Pin a profile's packages: write python.txt, bun.lock and lock.json into PROFILE.lock/, beside the profile.
 
@@ -91,7 +91,7 @@ def command(
             report = api.check_lock(profile, resolve=resolve, progress=shown)
         else:
             report = api.lock(profile, upgrade=upgrade, upgrade_packages=named, progress=shown)
-    if chosen is Format.JSON:
+    if chosen is CheckFormat.JSON:
         print_json(report.to_json())
     else:
         tell_lock(report, profile)

@@ -18,6 +18,14 @@ class Format(StrEnum):
     JSON = "json"
 
 
+class CheckFormat(StrEnum):
+    """The form of a report about documents: github is one workflow command for each mistake."""
+
+    TEXT = Format.TEXT
+    JSON = Format.JSON
+    GITHUB = "github"
+
+
 class StreamFormat(StrEnum):
     """The form of a report about many threads, which may come as each of them ends."""
 
@@ -74,6 +82,12 @@ UnsetOption = Annotated[
     typer.Option("--unset", metavar="NAME", help="Forget a recorded input; may be repeated.", show_default=False),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="The form of the report.")]
+CheckFormatOption = Annotated[
+    CheckFormat,
+    typer.Option(
+        "--format", help="The form of the report: github annotates the lines of a pull request in GitHub Actions."
+    ),
+]
 StreamFormatOption = Annotated[
     StreamFormat,
     typer.Option("--format", help="The form of the report: jsonl is one line of JSON for each thread as it ends."),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from solven_env import errors
 from solven_env.cli.errors import INTERRUPTED, PENDING, error_text, exit_code, print_error, with_storage
-from solven_env.cli.options import Format, StreamFormat
+from solven_env.cli.options import CheckFormat, Format, StreamFormat
 from solven_env.cli.wrapping import wrapped
 from solven_env.errors import printable
 from solven_env.report import document, error_json, failure_report, line_document, thread_json
@@ -94,7 +94,7 @@ def written() -> Iterator[None]:
 def errors_told(
     command: str,
     thread: str | None,
-    chosen: Format | StreamFormat,
+    chosen: Format | CheckFormat | StreamFormat,
     *,
     storage: str | None = None,
     profile: str | None = None,
@@ -108,6 +108,8 @@ def errors_told(
         yield
     except errors.SolvenError as error:
         code = exit_code(error, all_but_usage)
+        if chosen == CheckFormat.GITHUB:
+            print_annotations(error, profile or "")
         print_error_document(chosen, command, thread, error, code, storage)
         print_error(error_text(error, thread=thread, storage=storage, profile=profile))
         sys.exit(code)
@@ -194,7 +196,7 @@ def _described(error: errors.SolvenError, code: int, storage: str | None) -> dic
 
 
 def print_error_document(
-    chosen: Format | StreamFormat,
+    chosen: Format | CheckFormat | StreamFormat,
     command: str,
     thread: str | None,
     error: errors.SolvenError,
@@ -207,6 +209,17 @@ def print_error_document(
     elif chosen == StreamFormat.JSONL:
         described = described_error(error, code, storage)
         print_json_line(line_document(command, {"thread": thread, "error": described}))
+
+
+def print_annotations(error: errors.SolvenError, profile: str) -> None:
+    """Print what `--format github` says of an error: a workflow command for each mistake, or one for the error."""
+    from solven_env.cli.annotations import annotation, annotation_of_error
+
+    if isinstance(error, errors.DocumentError):
+        for mistake in error.diagnostics:
+            say(annotation(mistake, profile))
+    else:
+        say(annotation_of_error(error))
 
 
 def error_document(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
-from solven_env.cli.options import Format, FormatOption, InputsOption, SetOption, ThreadOption, given_inputs
+from solven_env.cli.options import CheckFormat, CheckFormatOption, InputsOption, SetOption, ThreadOption, given_inputs
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def command(
     thread: ThreadOption = "example",
     settings: SetOption = None,
     inputs: InputsOption = None,
-    chosen: FormatOption = Format.TEXT,
+    chosen: CheckFormatOption = CheckFormat.TEXT,
 ) -> None:
     """Check profiles and print every mistake, each with its place and its fix.
 
@@ -33,6 +34,7 @@ def command(
     Examples:
       solven-env validate profiles/*.yaml
       solven-env validate --format json solven
+      solven-env validate --format github profiles/team.yaml
     """
     from solven_env.cli.errors import exit_code
     from solven_env.cli.output import errors_told, print_json
@@ -43,12 +45,12 @@ def command(
         given = given_inputs(settings, inputs)
         # Each profile once: standard input cannot be read again.
         found = [_validate(profile, thread, given) for profile in dict.fromkeys(profiles)]
-        if chosen is Format.JSON:
+        if chosen is CheckFormat.JSON:
             described = [each.to_json() for each in found]
             print_json(document("validate", profiles=described))
     mistakes = tuple(mistake for each in found for mistake in each.mistakes)
-    if chosen is Format.TEXT:
-        _say(found)
+    if chosen is not CheckFormat.JSON:
+        _say(found, chosen)
     # An invalid profile is graver than a missing one.
     errors = [ProfileError(mistakes)] if mistakes else [each.error for each in found if each.error]
     if errors:
@@ -84,21 +86,24 @@ def _validate(profile: str, thread: str, given: Mapping[str, str]) -> _Validated
         return _Validated(profile, (), error)
 
 
-def _say(found: Iterable[_Validated]) -> None:
-    from solven_env.cli.errors import error_text, print_error
-    from solven_env.cli.output import note, tell
-    from solven_env.errors import ProfileError, counted, to_read
+def _say(found: Iterable[_Validated], chosen: CheckFormat) -> None:
+    from solven_env.cli.errors import error_text, excerpt_lines, print_error, seen
+    from solven_env.cli.output import note, print_annotations, say, tell
+    from solven_env.errors import ProfileError, counted
     from solven_env.profile.source import STANDARD_INPUT, STANDARD_INPUT_NAME
 
-    count = 0
+    mistakes = [mistake for each in found for mistake in each.mistakes]
     for each in found:
-        for mistake in each.mistakes:
+        if chosen is CheckFormat.GITHUB and (each.mistakes or each.error):
+            print_annotations(each.error or ProfileError(each.mistakes), each.profile)
+        for mistake in each.mistakes if chosen is CheckFormat.TEXT else ():
             tell(str(mistake))
+            for line in excerpt_lines(mistake, sys.stdout):
+                say(line)
         if each.error:
             print_error(error_text(each.error))
         elif not each.mistakes:
             name = STANDARD_INPUT_NAME if each.profile == STANDARD_INPUT else each.profile
             note(f"{name}: valid")
-        count += len(each.mistakes)
-    if count:
-        note(f"{counted(count, 'mistake')}. See: {to_read(ProfileError.page)}")
+    if mistakes:
+        note(f"{counted(len(mistakes), 'mistake')}. {seen(mistakes, ProfileError.page)}")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from solven_env.errors import printable
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from solven_env.documents.excerpts import Excerpt
 
 _EXCERPT = 60
 
@@ -39,30 +41,34 @@ def place_told(location: Location, file: str) -> str:
     return printable(f"{location.file.removeprefix(f'{beside}/' if beside else '')}:{location.line}")
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Diagnostic:
-    """One mistake: its place, what is wrong, and its fix.
+    """One mistake: the code of its kind, its place, what is wrong, and its fix.
 
-    `message` ends without a full stop, `fix` with one. Each is made one line.
+    `docs/errors/` has a page for each code. `message` ends without a full stop, `fix` with one. Each is made one line.
 
-    >>> str(Diagnostic(Location("team.yaml", 3, 9), "unknown key 'bum'", "Did you mean 'bun'?"))
-    "team.yaml:3:9: unknown key 'bum'. Did you mean 'bun'?"
+    >>> str(Diagnostic("SE101", Location("team.yaml", 3, 9), "unknown key 'bum'", "Did you mean 'bun'?"))
+    "team.yaml:3:9: SE101 unknown key 'bum'. Did you mean 'bun'?"
     """
 
+    code: str
     location: Location
     message: str
     fix: str
+    excerpt: Excerpt | None = field(default=None, compare=False, repr=False)
+    """The line at the place, for a terminal; None if it cannot or must not be shown."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "message", printable(self.message))
         object.__setattr__(self, "fix", printable(self.fix))
 
     def __str__(self) -> str:
-        return f"{self.location}: {self.message}. {self.fix}"
+        return f"{self.location}: {self.code} {self.message}. {self.fix}"
 
     def to_json(self) -> dict[str, object]:
         """The diagnostic as plain data, for `--format json`."""
         return {
+            "code": self.code,
             "file": self.location.file,
             "line": self.location.line,
             "column": self.location.column,
@@ -73,7 +79,7 @@ class Diagnostic:
 
 def ordered(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """The diagnostics in the order of the document, without duplicates."""
-    return tuple(sorted(set(diagnostics)))
+    return tuple(sorted(set(diagnostics), key=lambda each: (each.location, each.message, each.fix, each.code)))
 
 
 def closest(word: str, known: Iterable[str]) -> str:

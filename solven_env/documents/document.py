@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from solven_env.documents.diagnostics import Diagnostic, Location, quoted
+from solven_env.documents.excerpts import excerpt
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class Document:
     """The former values of each value that replaced some, of files that are extended: the latest first."""
     removed: list[Removed] = field(default_factory=list)
     """The values that were removed of the files that are extended."""
+    texts: dict[str, str] = field(default_factory=dict)
+    """The text of each file that is part of the document, by its name, for excerpts; none if they must not be shown."""
 
     def at_value(self, *path: str | int) -> Location:
         """The place where the value at `path` begins."""
@@ -71,9 +74,9 @@ class Document:
         """The place where the key at `path` begins; for an item of a list, the place of its value."""
         return self.keys.get(path) or self.at_value(*path)
 
-    def report(self, location: Location, message: str, fix: str) -> None:
-        """Add a mistake."""
-        self.diagnostics.append(Diagnostic(location, message, fix))
+    def report(self, code: str, location: Location, message: str, fix: str) -> None:
+        """Add a mistake of the kind that `docs/errors/<code>.md` explains."""
+        self.diagnostics.append(Diagnostic(code, location, message, fix, excerpt(self.texts, location)))
 
     def report_twice(self, path: KeyPath, names: Iterable[str | None], canonical: Callable[[str], str] = str) -> None:
         """Report each name of the list at `path` that stands there before, the two in canonical form."""
@@ -82,7 +85,8 @@ class Document:
             if name is None:
                 continue
             if canonical(name) in seen:
-                self.report(self.at_value(*path, number), f"{quoted(name)} stands here twice", "Keep one of the two.")
+                where = self.at_value(*path, number)
+                self.report("SE111", where, f"{quoted(name)} stands here twice", "Keep one of the two.")
             seen.add(canonical(name))
 
 

@@ -27,22 +27,25 @@ _WORDS = {
 _WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")  # no leading zero: some readers take 0755 for octal
 
 
-def parse(text: bytes, file: str) -> Document:
+def parse(text: bytes, file: str, *, is_secret: bool = False) -> Document:
     """The YAML document in `text`, which messages call `file`. An empty document is an empty mapping.
 
-    A mistake of syntax ends the reading; `diagnostics` of the document holds it.
+    A mistake of syntax ends the reading; `diagnostics` of the document holds it. There are no excerpts of a text that
+    `is_secret`.
 
     >>> parse(b"a: {b: 1}", "x.yaml").data
     {'a': {'b': 1}}
     """
     document = Document(file, {})
+    if not is_secret:
+        document.texts[file] = text[: MAX_BYTES + 1].removeprefix(codecs.BOM_UTF8).decode(errors="replace")
     decoded = _decode(text, document)
     node = syntax.compose(decoded, document) if decoded is not None else None
     if node is not None:
         try:
             data = _Builder(document).value(node, ())
         except syntax.TooLargeError as error:
-            document.report(Location(file, error.line + 1, error.column + 1), error.message, error.fix)
+            document.report("SE004", Location(file, error.line + 1, error.column + 1), error.message, error.fix)
         else:
             _take_top(document, node, data)
     return document
@@ -53,12 +56,13 @@ def _take_top(document: Document, node: Node, data: Any) -> None:
         document.data = data
     elif data is not None:
         message = f"the document is {kind_in_words(data)}, not a mapping"
-        document.report(_location(document, node), message, "Write 'key: value' lines.")
+        document.report("SE103", _location(document, node), message, "Write 'key: value' lines.")
 
 
 def _decode(text: bytes, document: Document) -> str | None:
     if len(text) > MAX_BYTES:
-        document.report(Location(document.file), f"the document has more than {MAX_BYTES} bytes", "Make it smaller.")
+        message = f"the document has more than {MAX_BYTES} bytes"
+        document.report("SE004", Location(document.file), message, "Make it smaller.")
         return None
     text = text.removeprefix(codecs.BOM_UTF8)
     try:
@@ -66,7 +70,8 @@ def _decode(text: bytes, document: Document) -> str | None:
     except UnicodeDecodeError as error:
         before = re.split(r"\r\n|\r|\n", text[: error.start].decode())
         place = Location(document.file, len(before), len(before[-1]) + 1)
-        document.report(place, f"the byte 0x{text[error.start]:02x} is not UTF-8", "Save the file as UTF-8.")
+        message = f"the byte 0x{text[error.start]:02x} is not UTF-8"
+        document.report("SE001", place, message, "Save the file as UTF-8.")
         return None
     if "\x85" in decoded:  # ruamel takes it for the end of a line, as YAML 1.1 did
         syntax.report_character(document, decoded.partition("\x85")[0], 0x85)
@@ -120,7 +125,7 @@ class _Builder:
             inside = (*path, name)
             if inside in self._document.keys:
                 where = _location(self._document, key)
-                self._document.report(where, f"{quoted(name)} stands here twice", "Keep one of the two.")
+                self._document.report("SE017", where, f"{quoted(name)} stands here twice", "Keep one of the two.")
                 continue
             self._document.keys[inside] = _location(self._document, key)
             built = self.value(value, inside)
@@ -133,11 +138,11 @@ class _Builder:
         if not isinstance(node, ScalarNode):
             if not (isinstance(node, MappingNode) and self._is_bare_expression(node)):
                 kind = "a mapping" if isinstance(node, MappingNode) else "a list"
-                self._document.report(where, f"the key is {kind}, not text", "Write a name before the colon.")
+                self._document.report("SE018", where, f"the key is {kind}, not text", "Write a name before the colon.")
         elif _is_plain(node, "merge"):
-            self._document.report(where, "merge keys ('<<') are not supported", "Write the keys out.")
+            self._document.report("SE019", where, "merge keys ('<<') are not supported", "Write the keys out.")
         elif _taken_for(node):
-            self._document.report(where, f"the key {node.value} is not text", f'Quote it: "{node.value}".')
+            self._document.report("SE018", where, f"the key {node.value} is not text", f'Quote it: "{node.value}".')
         elif not self._has_tag(node, "str"):
             return self._text(node, where)
         return None
@@ -161,10 +166,11 @@ class _Builder:
         try:  # JSON writes "\\ud83d\\ude00" for one character
             text = str(node.value).encode("utf-16", "surrogatepass").decode("utf-16")
         except UnicodeDecodeError:
-            self._document.report(where, "the text holds half a surrogate pair", "Write the whole character.")
+            self._document.report("SE002", where, "the text holds half a surrogate pair", "Write the whole character.")
             return None
         if "\0" in text:
-            self._document.report(where, "the text holds the character U+0000", "Remove it: no program can take it.")
+            message = "the text holds the character U+0000"
+            self._document.report("SE002", where, message, "Remove it: no program can take it.")
             return None
         return text
 
@@ -173,7 +179,8 @@ class _Builder:
         if tag == _TAG + kind:
             return False
         where = _location(self._document, node)
-        self._document.report(where, f"the tag {quoted(tag.replace(_TAG, '!!', 1))} is not supported", "Remove it.")
+        shown = quoted(tag.replace(_TAG, "!!", 1))
+        self._document.report("SE020", where, f"the tag {shown} is not supported", "Remove it.")
         return True
 
     def _is_bare_expression(self, node: MappingNode) -> bool:
@@ -183,7 +190,7 @@ class _Builder:
         key, value = node.value[0]
         is_bare = isinstance(key, MappingNode) and key.flow_style and isinstance(value, ScalarNode) and not value.value
         if is_bare:
-            self._document.report(_location(self._document, node), *syntax.bare_expression())
+            syntax.report_bare_expression(self._document, _location(self._document, node))
         return bool(is_bare)
 
 

@@ -100,8 +100,8 @@ class _Mistake(NamedTuple):
         examples = self.schema.get("examples")
         return f"Write, for example, {inline(examples[0])}." if examples else "Write another value."
 
-    def report(self, message: str, fix: str) -> None:
-        self.document.report(self.document.at_value(*self.path), message, fix)
+    def report(self, code: str, message: str, fix: str) -> None:
+        self.document.report(code, self.document.at_value(*self.path), message, fix)
 
 
 def _report(mistakes: list[_Mistake]) -> Iterator[KeyPath]:
@@ -137,9 +137,8 @@ _OF_MAPPINGS = {"propertyNames", "additionalProperties", "required", "oneOf"}
 def _bad_key(mistake: _Mistake) -> Iterator[KeyPath]:
     path = (*mistake.path, mistake.instance)
     expects = mistake.schema.get("x-expects", "a name that may stand here")
-    mistake.document.report(
-        mistake.document.at_key(*path), f"{quoted(mistake.instance)} is not {expects}", mistake.example
-    )
+    where, message = mistake.document.at_key(*path), f"{quoted(mistake.instance)} is not {expects}"
+    mistake.document.report("SE108", where, message, mistake.example)
     yield path
 
 
@@ -150,7 +149,7 @@ def _unknown_keys(mistake: _Mistake) -> Iterator[KeyPath]:
     for key in sorted(mistake.instance.keys() - known.keys()):
         path = (*mistake.path, key)
         message = f"unknown key {quoted(key)}{inside}"
-        mistake.document.report(mistake.document.at_key(*path), message, did_you_mean(key, known))
+        mistake.document.report("SE101", mistake.document.at_key(*path), message, did_you_mean(key, known))
         meant = closest(key, known)
         if meant and meant not in mistake.instance:
             mistake.document.taken_out.add((*mistake.path, meant))
@@ -163,9 +162,8 @@ def _missing_keys(mistake: _Mistake) -> None:
         is_told = (*mistake.path, key) in mistake.document.taken_out
         if key not in mistake.instance and not is_told:
             place = mistake.document.at_key(*mistake.path)
-            mistake.document.report(
-                place, f"{subject} has no '{key}'", f"Add '{key}: {_example(mistake.schema, key)}'."
-            )
+            fix = f"Add '{key}: {_example(mistake.schema, key)}'."
+            mistake.document.report("SE102", place, f"{subject} has no '{key}'", fix)
 
 
 def _wrong_type(mistake: _Mistake) -> Iterator[KeyPath]:
@@ -175,14 +173,15 @@ def _wrong_type(mistake: _Mistake) -> Iterator[KeyPath]:
     written, taken_for = mistake.document.plain.get(mistake.path, ("", ""))
     if taken_for == "nothing":
         is_free = wanted == ["string"] and not mistake.schema.keys() & {"pattern", "enum", "minLength"}
-        mistake.report(f"{mistake.name} has no value", 'Write "" for the empty text.' if is_free else mistake.example)
+        fix = 'Write "" for the empty text.' if is_free else mistake.example
+        mistake.report("SE106", f"{mistake.name} has no value", fix)
         yield mistake.path
     elif taken_for and "enum" in mistake.schema:
         yield from _not_allowed(mistake, mistake.schema["enum"], written)
     elif taken_for and wanted == ["string"]:
         fits = re.search(mistake.schema.get("pattern", ""), written)
         fix = f'Quote it: "{written}".' if fits else f"Quote it, and write {mistake.schema['x-expects']}."
-        mistake.report(f"{mistake.name}: {written} is read as {taken_for}, not as text", fix)
+        mistake.report("SE107", f"{mistake.name}: {written} is read as {taken_for}, not as text", fix)
         if fits:
             _parent(mistake.document.data, mistake.path)[mistake.path[-1]] = written
         else:
@@ -190,7 +189,8 @@ def _wrong_type(mistake: _Mistake) -> Iterator[KeyPath]:
     else:
         expected = " or ".join(_TYPES[kind] for kind in wanted)
         fix = _unquoted(mistake.instance, wanted) or mistake.example
-        mistake.report(f"{mistake.name} must be {expected}, not {kind_in_words(mistake.instance)}", fix)
+        message = f"{mistake.name} must be {expected}, not {kind_in_words(mistake.instance)}"
+        mistake.report("SE103", message, fix)
         yield mistake.path
 
 
@@ -209,11 +209,17 @@ def _wrong_value(mistake: _Mistake) -> Iterator[KeyPath]:
         allowed = mistake.constraint if mistake.keyword == "enum" else [mistake.constraint]
         yield from _not_allowed(mistake, allowed, str(instance))
         return
-    if isinstance(instance, str | int):
-        value = quoted(_CREDENTIALS.sub("://…@", instance)) if isinstance(instance, str) else str(instance)
-        mistake.report(f"{mistake.name}: {value} is not {expects}", mistake.example)
+    if isinstance(instance, str):
+        value = quoted(_CREDENTIALS.sub("://…@", instance))
+        mistake.report("SE105", f"{mistake.name}: {value} is not {expects}", mistake.example)
+    elif isinstance(instance, bool):
+        mistake.report("SE104", f"{mistake.name}: {inline(instance)} is not {expects}", mistake.example)
+    elif isinstance(instance, int):
+        mistake.report("SE110", f"{mistake.name}: {instance} is not {expects}", mistake.example)
+    elif mistake.keyword == "oneOf":
+        mistake.report("SE109", f"{mistake.name} is not {expects}", mistake.example)
     else:
-        mistake.report(f"{mistake.name} is not {expects}", mistake.example)
+        mistake.report("SE112", f"{mistake.name} is not {expects}", mistake.example)
     yield mistake.path
 
 
@@ -222,7 +228,7 @@ def _not_allowed(mistake: _Mistake, allowed: list[object], written: str) -> Iter
     listed = " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
     close = closest(written, words)
     fix = f"Did you mean '{close}'?" if close else "Write one of them." if len(words) > 1 else f"Write {words[0]}."
-    mistake.report(f"{mistake.name}: {quoted(written)} is not {listed}", fix)
+    mistake.report("SE104", f"{mistake.name}: {quoted(written)} is not {listed}", fix)
     yield mistake.path
 
 

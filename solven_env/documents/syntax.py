@@ -35,26 +35,38 @@ _CHOMPING = {"+": True, "-": False, "": None}
 _BREAK = re.compile(r"\r\n|\r|\n")
 _BARE_EXPRESSION = re.compile(r"(?:^|[:,\[-])\s*({{)")
 
-# ruamel's problem (a pattern), the message, the fix; `{}` is the pattern's group. The first that matches counts.
+# ruamel's problem (a pattern), the code, the message, the fix; `{}` is the pattern's group. The first that matches
+# counts.
 _PROBLEMS = [
-    (r"mapping values are not allowed", "a ': ' may not stand here", "Quote a value that holds ': ', or indent less."),
-    (r"found character '(.)' that cannot start", "a value cannot begin with '{}'", "Quote the value."),
-    (r"found undefined alias '(.*)'", "there is no anchor '{}'", "Quote a value that begins with '*'."),
-    (r"but found '<scalar>'", "this stands behind the end of a value", "Quote the whole value."),
-    (r"expected <block end>", "the indentation fits no line above", "Indent the line as its neighbours are."),
+    (
+        r"mapping values are not allowed",
+        "SE009",
+        "a ': ' may not stand here",
+        "Quote a value that holds ': ', or indent less.",
+    ),
+    (r"found character '(.)' that cannot start", "SE010", "a value cannot begin with '{}'", "Quote the value."),
+    (r"found undefined alias '(.*)'", "SE011", "there is no anchor '{}'", "Quote a value that begins with '*'."),
+    (r"but found '<scalar>'", "SE012", "this stands behind the end of a value", "Quote the whole value."),
+    (r"expected <block end>", "SE013", "the indentation fits no line above", "Indent the line as its neighbours are."),
     (
         r"expected '?,'? or '(.)'",
+        "SE014",
         "a ',' or '{}' is missing here",
         "Write it, or quote text that holds quotes or commas.",
     ),
-    (r"incompatible YAML document", "this is another version of YAML", "Remove the line that begins with '%YAML'."),
+    (
+        r"incompatible YAML document",
+        "SE015",
+        "this is another version of YAML",
+        "Remove the line that begins with '%YAML'.",
+    ),
 ]
 # The same, for what is told where the unfinished thing begins.
 _UNFINISHED = [
-    (r"could not find expected ':'", "the line has no ':'", "Write 'key: value'."),
-    (r"quoted scalar.*end of stream", "the quote is never closed", "Close it."),
-    (r"flow mapping.*<stream end>", "the '{' is never closed", "Close it with '}'."),
-    (r"flow sequence.*<stream end>", "the '[' is never closed", "Close it with ']'."),
+    (r"could not find expected ':'", "SE008", "the line has no ':'", "Write 'key: value'."),
+    (r"quoted scalar.*end of stream", "SE007", "the quote is never closed", "Close it."),
+    (r"flow mapping.*<stream end>", "SE007", "the '{' is never closed", "Close it with '}'."),
+    (r"flow sequence.*<stream end>", "SE007", "the '[' is never closed", "Close it with ']'."),
 ]
 
 
@@ -91,7 +103,7 @@ def compose(text: str, document: Document) -> Node | None:
         character = error.character if isinstance(error.character, int) else ord(error.character)
         report_character(document, text[: error.position], character)
     except TooLargeError as error:
-        _report(document, error.line, error.column, error.message, error.fix)
+        _report(document, "SE004", error.line, error.column, error.message, error.fix)
     return None
 
 
@@ -100,7 +112,7 @@ def report_character(document: Document, before: str, character: int) -> None:
     lines = _BREAK.split(before)
     message = f"the character U+{character:04X} may not stand in YAML"
     fix = "Remove it, or write it as an escape in double quotes." if character else "Remove it."
-    _report(document, len(lines) - 1, len(lines[-1]), message, fix)
+    _report(document, "SE002", len(lines) - 1, len(lines[-1]), message, fix)
 
 
 class _Scanner(Scanner):
@@ -165,8 +177,8 @@ class _BoundedComposer(Composer):
         return node
 
 
-def _report(document: Document, line: int, column: int, message: str, fix: str) -> None:
-    document.report(Location(document.file, line + 1, column + 1), message, fix)
+def _report(document: Document, code: str, line: int, column: int, message: str, fix: str) -> None:
+    document.report(code, Location(document.file, line + 1, column + 1), message, fix)
 
 
 def _report_syntax(document: Document, error: MarkedYAMLError, text: str) -> None:
@@ -177,26 +189,30 @@ def _report_syntax(document: Document, error: MarkedYAMLError, text: str) -> Non
     bare = next((found for found in _BARE_EXPRESSION.finditer(line) if found.start(1) < mark.column), None)
     unfinished = _translated(_UNFINISHED, f"{context} {problem}")
     if "\\t" in problem or line[mark.column : mark.column + 1] == "\t":
-        _report(document, mark.line, mark.column, "a tab stands where only spaces may", "Write spaces instead.")
+        message = "a tab stands where only spaces may"
+        _report(document, "SE003", mark.line, mark.column, message, "Write spaces instead.")
     elif "expected a single document" in context:
-        _report(document, mark.line, mark.column, "a second document begins here", "Keep one document in a file.")
+        message = "a second document begins here"
+        _report(document, "SE005", mark.line, mark.column, message, "Keep one document in a file.")
     elif bare:
-        _report(document, mark.line, bare.start(1), *bare_expression())
+        report_bare_expression(document, Location(document.file, mark.line + 1, bare.start(1) + 1))
     elif unfinished and error.context_mark:
-        _report(document, error.context_mark.line, error.context_mark.column, *unfinished)
+        code, message, fix = unfinished
+        _report(document, code, error.context_mark.line, error.context_mark.column, message, fix)
     else:
-        raw = f"this is not YAML: {problem} {context}".strip(), "Fix the syntax here."
-        _report(document, mark.line, mark.column, *(_translated(_PROBLEMS, problem) or raw))
+        raw = "SE016", f"this is not YAML: {problem} {context}".strip(), "Fix the syntax here."
+        code, message, fix = _translated(_PROBLEMS, problem) or raw
+        _report(document, code, mark.line, mark.column, message, fix)
 
 
-def bare_expression() -> tuple[str, str]:
-    """Message and fix for `key: {{ name }}`, which YAML reads as a mapping in a mapping."""
-    return "text that begins with '{{' must stand in quotes", "Quote it whole."
+def report_bare_expression(document: Document, where: Location) -> None:
+    """Report `key: {{ name }}`, which YAML reads as a mapping in a mapping."""
+    document.report("SE006", where, "text that begins with '{{' must stand in quotes", "Quote it whole.")
 
 
-def _translated(table: Iterable[tuple[str, str, str]], problem: str) -> tuple[str, str] | None:
-    for pattern, message, fix in table:
+def _translated(table: Iterable[tuple[str, str, str, str]], problem: str) -> tuple[str, str, str] | None:
+    for pattern, code, message, fix in table:
         match = re.search(pattern, problem, re.DOTALL)
         if match:
-            return message.replace("{}", match[1]) if match.groups() else message, fix
+            return code, message.replace("{}", match[1]) if match.groups() else message, fix
     return None

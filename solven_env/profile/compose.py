@@ -64,6 +64,7 @@ def _merged(earlier: Document, later: Document, schema: _Schema) -> Document:
         taken_out=earlier.taken_out | later.taken_out,
         unread=earlier.unread | later.unread,
         removed=[*earlier.removed, *later.removed],
+        texts=earlier.texts | later.texts,
     )
     into.values[()] = later.at_value()
     into.data = _merge_keys(into, earlier, later, (), schema)
@@ -198,6 +199,7 @@ def _without(inherited: Document, own: Document, schema: _Schema) -> Document:
         taken_out=inherited.taken_out,
         unread=inherited.unread,
         removed=list(inherited.removed),
+        texts=inherited.texts,
     )
     for path, where in drops.items():
         shown = path[:-1] if isinstance(path[-1], int) else path
@@ -217,7 +219,7 @@ def _drops(
         return
     known = _places(inherited, path, schema["x-merge"]) if isinstance(there, list) else there
     if not isinstance(known, dict):
-        own.report(own.at_value(*at), f"{path_text(path)} has no parts to remove", "Write true to remove it.")
+        own.report("SE207", own.at_value(*at), f"{path_text(path)} has no parts to remove", "Write true to remove it.")
         return
     names = spec if isinstance(spec, list) else list(spec)
     for index, written in enumerate(names):
@@ -242,4 +244,4 @@ def _report_missing(
         return
     inside = f" in {path_text(path)}" if path else ""
     message = f"there is no {quoted(name)}{inside} to remove: nothing that this file extends has it"
-    own.report(own.at_key(*at), message, did_you_mean(name, known) if known else "Remove this line.")
+    own.report("SE205", own.at_key(*at), message, did_you_mean(name, known) if known else "Remove this line.")

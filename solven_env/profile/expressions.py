@@ -14,29 +14,35 @@ if TYPE_CHECKING:
     from solven_env.documents.document import Document
 
 
-def explain(problem: templating.TemplateError, names: Mapping[str, object], unset: frozenset[str]) -> tuple[str, str]:
-    """Message and fix of a mistake in a template or an expression, which may use `names`. The fix may be empty."""
+def explain(
+    problem: templating.TemplateError, names: Mapping[str, object], unset: frozenset[str]
+) -> tuple[str, str, str]:
+    """Code, message and fix of a mistake in a template or an expression, which may use `names`.
+
+    The fix may be empty.
+    """
     if problem.name in unset:
         return (
+            "SE402",
             f"the input '{problem.name}' has no value here",
             f"Give it a default, or write {{{{ {problem.name} | default('') }}}}.",
         )
     if problem.attribute_of == "None":
         return (
+            "SE403",
             "the profile lacks the section that the expression reads",
             "Add the section 'python' or 'bun', or drop the expression.",
         )
     if problem.attribute_of:
         keys = problem.owner if isinstance(problem.owner, Mapping) else {}
         owner = next((name for name, value in names.items() if value is keys), "what the expression reads")
-        return f"there is no {quoted(problem.name)} in {owner}", did_you_mean(problem.name, map(str, keys))
+        return "SE404", f"there is no {quoted(problem.name)} in {owner}", did_you_mean(problem.name, map(str, keys))
     if problem.name:
         known = {*names, *unset}
         fix = did_you_mean(problem.name, known)
-        return f"{quoted(problem.name)} is not defined", fix if closest(
-            problem.name, known
-        ) else f"{fix} {templating.LITERAL}"
-    return problem.message, problem.fix
+        literal = "" if closest(problem.name, known) else f" {templating.LITERAL}"
+        return "SE401", f"{quoted(problem.name)} is not defined", fix + literal
+    return problem.code, problem.message, problem.fix
 
 
 class Expander(NamedTuple):
@@ -60,7 +66,8 @@ class Expander(NamedTuple):
             self._report(problem, where)
             return None
         if "\0" in text:
-            self.document.report(where, "the expression gives the character U+0000", "No program can take it.")
+            message = "the expression gives the character U+0000"
+            self.document.report("SE410", where, message, "No program can take it.")
             return None
         return text
 
@@ -73,7 +80,8 @@ class Expander(NamedTuple):
         except templating.TemplateError as problem:
             self._report(problem, where)
         except PathError as problem:
-            self.document.report(where, f"the path {quoted(written)} {problem}", "Give the input another value.")
+            message = f"the path {quoted(written)} {problem}"
+            self.document.report("SE501", where, message, "Give the input another value.")
         return None
 
     def has_unknown_names(self, written: str, where: Location) -> bool:
@@ -84,11 +92,11 @@ class Expander(NamedTuple):
             self._report(problem, where)
             return True
         for name in unknown:
-            self._report(templating.TemplateError("", name=name), where)
+            self._report(templating.TemplateError("SE401", "", name=name), where)
         return bool(unknown)
 
     def _report(self, problem: templating.TemplateError, where: Location) -> None:
         lost = {path[:2] for path in self.document.taken_out} | self.document.unread
         if not {("inputs",), ("inputs", problem.name)} & lost:
-            message, fix = explain(problem, self.context, self.unset)
-            self.document.report(where, message, fix or "Fix the expression.")
+            code, message, fix = explain(problem, self.context, self.unset)
+            self.document.report(code, where, message, fix or "Fix the expression.")

@@ -81,7 +81,8 @@ def _read(source: Text, schema: bytes) -> tuple[Document, bool]:
     if not source.bases:
         if "remove" in document.data:
             where = document.at_key("remove")
-            document.report(where, "there is nothing to remove from: the profile extends no other", "Add 'extends'.")
+            message = "there is nothing to remove from: the profile extends no other"
+            document.report("SE206", where, message, "Add 'extends'.")
         return document, True
     bases, are_supported = [], True
     for index, (base, entry) in enumerate(zip(source.bases, document.data.get("extends", ()), strict=False)):
@@ -90,7 +91,8 @@ def _read(source: Text, schema: bytes) -> tuple[Document, bool]:
             bases.append(found)
             are_supported = are_supported and is_supported
         elif base is not None:
-            document.report(document.at_value("extends", index), f"{quoted(entry)} {base.message}", base.fix)
+            where = document.at_value("extends", index)
+            document.report(base.code, where, f"{quoted(entry)} {base.message}", base.fix)
             document.unread.add(())
     return compose(document, bases, json.loads(schema)), are_supported
 
@@ -105,25 +107,26 @@ def _is_supported(document: Document) -> bool:
         if ("version",) not in document.taken_out and () not in document.unread:
             _report_no_version(document)
     elif version is None:
-        document.report(document.at_value("version"), "version has no value", write)
+        document.report("SE106", document.at_value("version"), "version has no value", write)
     elif isinstance(version, bool) or not isinstance(version, int):
         shown = f"{document.plain.get(('version',), ('',))[0] or kind_in_words(version)}, not a whole number"
-        document.report(document.at_value("version"), f"version is {shown}", write)
+        document.report("SE103", document.at_value("version"), f"version is {shown}", write)
     elif version != FORMAT:
         fix = "Install a newer solven-env." if version > FORMAT else write
         message = f"format {version} is not supported; this solven-env reads format {FORMAT}"
-        document.report(document.at_value("version"), message, fix)
+        document.report("SE113", document.at_value("version"), message, fix)
     return type(version) is int and version == FORMAT
 
 
 def _report_no_version(document: Document) -> None:
     slip = closest("version", document.data)
     if not document.data:
-        document.report(Location(document.file, 1, 1), "the document is empty", f"Start with 'version: {FORMAT}'.")
+        where = Location(document.file, 1, 1)
+        document.report("SE114", where, "the document is empty", f"Start with 'version: {FORMAT}'.")
     elif slip:
-        document.report(document.at_key(slip), f"unknown key {quoted(slip)}", "Did you mean 'version'?")
+        document.report("SE101", document.at_key(slip), f"unknown key {quoted(slip)}", "Did you mean 'version'?")
     else:
-        document.report(document.at_value(), "the document has no 'version'", f"Add 'version: {FORMAT}'.")
+        document.report("SE102", document.at_value(), "the document has no 'version'", f"Add 'version: {FORMAT}'.")
 
 
 def _section(document: Document, *path: str) -> dict[str, Any]:
@@ -139,13 +142,13 @@ def _check_inputs(document: Document, taken: Collection[str]) -> None:
     for name in inputs:
         if name in taken or not _is_free(name):
             message = f"'{name}' already has a meaning in expressions"
-            document.report(document.at_key("inputs", name), message, "Choose another name.")
+            document.report("SE301", document.at_key("inputs", name), message, "Choose another name.")
     for path, link in _section(document, "links").items():
         name = link.get("when")
         is_lost = {("inputs",), ("inputs", name)} & (document.taken_out | document.unread)
         if name is not None and name not in inputs and not is_lost:
             where = document.at_value("links", path, "when")
-            document.report(where, f"there is no input {quoted(name)}", did_you_mean(name, inputs))
+            document.report("SE302", where, f"there is no input {quoted(name)}", did_you_mean(name, inputs))
 
 
 def _is_free(name: str) -> bool:
@@ -160,9 +163,9 @@ def _check_env(document: Document) -> None:
     for name in _section(document, "env"):
         where = document.at_key("env", name)
         if name == "PATH":
-            document.report(where, "PATH is not set here", "List directories in 'path: {prepend: […]}'.")
+            document.report("SE702", where, "PATH is not set here", "List directories in 'path: {prepend: […]}'.")
         elif name in SHELL_OWN:
-            document.report(where, f"bash keeps {name} for itself", "Choose another name.")
+            document.report("SE703", where, f"bash keeps {name} for itself", "Choose another name.")
 
 
 def _check_allow(document: Document) -> None:
@@ -174,7 +177,7 @@ def _check_allow(document: Document) -> None:
             continue
         problem = addresses.problem(text)
         if problem is not None:
-            document.report(where, f"sandbox.allow[{index}]: {quoted(text)} {problem.what}", problem.fix)
+            document.report("SE701", where, f"sandbox.allow[{index}]: {quoted(text)} {problem.what}", problem.fix)
         elif text in seen:
-            document.report(where, f"{quoted(text)} stands here twice", "Keep one of the two.")
+            document.report("SE111", where, f"{quoted(text)} stands here twice", "Keep one of the two.")
         seen.add(text)

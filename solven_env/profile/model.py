@@ -144,3 +144,5 @@ class Profile(NamedTuple):
     places: Places = Places({}, {})
     written: Mapping[str, Any] = {}
     """The document, as the schema lets it through, for kinds of resources that have a section of their own."""
+    texts: Mapping[str, str] = {}
+    """The texts of the document's files, by their names, for excerpts."""

@@ -122,12 +122,12 @@ def check_occupants(document: Document, occupants: Iterable[Occupant]) -> None:
         if other is not place:
             second = "another one" if place.what == other.what else other.what
             message = f"{place.what} stands at {place.path}, where {second} stands already"
-            document.report(place.where, message, "Remove one of the two, or choose another path.")
+            document.report("SE504", place.where, message, "Remove one of the two, or choose another path.")
     for place in at.values():
         above = next((other for other in _above(place.path, at) if place.what in other.excludes), None)
         if above:
             message = f"{place.what} at {place.path} cannot stand beneath {above.what} at {above.path}"
-            document.report(place.where, message, "Choose another path.")
+            document.report("SE505", place.where, message, "Choose another path.")
 
 
 def _above(path: str, at: dict[str, Occupant]) -> Iterator[Occupant]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 
 from solven_env.documents.diagnostics import Diagnostic, Location, quoted
+from solven_env.documents.excerpts import excerpt
 from solven_env.profile import templating
 from solven_env.profile.expressions import explain
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from solven_env.profile.model import Dotfile, Own, Profile
 
@@ -89,11 +90,11 @@ def _render_one(
             reads = frozenset().union(*(templating.reads(each, name) for name, each in texts.items()))
         return RenderedFile(dotfile.path, text.encode(), dotfile.mode, dotfile.own, reads)
     except SourceError as problem:
-        return Diagnostic(dotfile.location, f"{quoted(dotfile.text)} {problem}", problem.fix)
+        return _told(profile.texts, "SE509", dotfile.location, f"{quoted(dotfile.text)} {problem}", problem.fix)
     except templating.TemplateError as problem:
         if problem.name and profile.is_partial:
             return None
-        return _diagnostic(profile, dotfile, problem)
+        return _diagnostic(profile, dotfile, problem, texts)
 
 
 def _reader(read_template: ReadTemplate, file: str, texts: dict[str, str]) -> Callable[[str], str | None]:
@@ -106,7 +107,8 @@ def _reader(read_template: ReadTemplate, file: str, texts: dict[str, str]) -> Ca
         try:
             text = read_template(name, file)
         except SourceError as problem:
-            raise templating.TemplateError(f"the template {quoted(name)} {problem}", fix=problem.fix) from None
+            message = f"the template {quoted(name)} {problem}"
+            raise templating.TemplateError("SE408", message, fix=problem.fix) from None
         if text is not None:
             texts[name] = text
         return text
@@ -114,10 +116,17 @@ def _reader(read_template: ReadTemplate, file: str, texts: dict[str, str]) -> Ca
     return read
 
 
-def _diagnostic(profile: Profile, dotfile: Dotfile, problem: templating.TemplateError) -> Diagnostic:
-    message, fix = explain(problem, profile.context, profile.unset)
+def _diagnostic(
+    profile: Profile, dotfile: Dotfile, problem: templating.TemplateError, templates: Mapping[str, str]
+) -> Diagnostic:
+    code, message, fix = explain(problem, profile.context, profile.unset)
     if dotfile.form == "template" and problem.line:
-        return Diagnostic(Location(problem.template, problem.line, 1), message, fix or "Fix the template.")
+        where = Location(problem.template, problem.line, 1)
+        return _told(templates, code, where, message, fix or "Fix the template.")
     if dotfile.form == "template":
         fix = fix or "Name a template beside the profile or a shipped one."
-    return Diagnostic(dotfile.location, message, fix or "Fix the expression.")
+    return _told(profile.texts, code, dotfile.location, message, fix or "Fix the expression.")
+
+
+def _told(texts: Mapping[str, str], code: str, where: Location, message: str, fix: str) -> Diagnostic:
+    return Diagnostic(code, where, message, fix, excerpt(texts, where))

@@ -93,6 +93,7 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
         is_partial=bool(document.taken_out or document.unread),
         places=_places(document, taken),
         written=data,
+        texts=document.texts,
     )
     stated = {place.path for place in taken if place.what == mounts.MOUNT}
     system = [mounts.occupant(mount, document.at_value()) for mount in mounts.SYSTEM if mount.target not in stated]
@@ -127,9 +128,11 @@ def _workdir(document: Document, expand: Expander, reserved: Collection[str]) ->
     path = expand.path(written, where)
     if path is None or path == "/":
         return "/", []
-    problem = absolute_problem(path) or mounts.place_problem(path, reserved)
-    if problem:
-        document.report(where, f"the working directory {quoted(path)} {problem}", "Write a path inside the workspace.")
+    found = _of_form(absolute_problem(path)) or _of_place(mounts.place_problem(path, reserved))
+    if found:
+        code, problem = found
+        message = f"the working directory {quoted(path)} {problem}"
+        document.report(code, where, message, "Write a path inside the workspace.")
         return "/", []
     return path, [Occupant(path, mounts.WORKDIR, where, excludes=())]
 
@@ -149,9 +152,9 @@ def _prepend(document: Document, expand: Expander) -> Iterator[str]:
             continue
         problem = "holds a ':'" if ":" in part else absolute_problem(part)
         if problem:
-            document.report(where, f"the directory {quoted(part)} {problem}", "Write another one.")
+            document.report("SE502", where, f"the directory {quoted(part)} {problem}", "Write another one.")
         elif part in seen:
-            document.report(where, f"{part} stands on PATH twice", "Keep one of the two.")
+            document.report("SE111", where, f"{part} stands on PATH twice", "Keep one of the two.")
         else:
             yield part
         seen.add(part)
@@ -173,9 +176,10 @@ def _mounts(document: Document, expand: Expander, reserved: Collection[str], tak
         if target is None or source is None:
             continue
         mount = Mount(**{**fields, "target": target, "source": source or target})
-        problem = absolute_problem(target) or mounts.mount_problem(mount, reserved)
-        if problem:
-            document.report(where, f"the mount {quoted(target)} {problem}", "Choose another target.")
+        found = _of_form(absolute_problem(target)) or _of_place(mounts.mount_problem(mount, reserved))
+        if found:
+            code, problem = found
+            document.report(code, where, f"the mount {quoted(target)} {problem}", "Choose another target.")
             continue
         taken.append(mounts.occupant(mount, where))
         yield mount if mount.kind == "bind" else mount._replace(source="")
@@ -187,13 +191,13 @@ def _mount_source(document: Document, expand: Expander, index: int, fields: Mapp
     wrong = next((field for field, owner in _FIELD_OF.items() if field in fields and kind != owner), None)
     if wrong:
         where = document.at_key("mounts", index, wrong)
-        document.report(where, f"a mount of kind {kind} has no {wrong}", f"Remove '{wrong}'.")
+        document.report("SE506", where, f"a mount of kind {kind} has no {wrong}", f"Remove '{wrong}'.")
         return None
     where = document.at_value("mounts", index, "source")
     source = expand.path(fields.get("source", ""), where)
     problem = absolute_problem(source) if source else ""
     if problem:
-        document.report(where, f"the source {quoted(source or '')} {problem}", "Write another one.")
+        document.report("SE502", where, f"the source {quoted(source or '')} {problem}", "Write another one.")
         return None
     return source
 
@@ -211,7 +215,7 @@ def _dotfiles(
         own = item.get("own", "whole")
         problem = _own_problem(own, path)
         if problem:
-            document.report(document.at_value("dotfiles", written, "own"), *problem)
+            document.report("SE508", document.at_value("dotfiles", written, "own"), *problem)
         if form:
             yield Dotfile(
                 path=path,
@@ -254,7 +258,8 @@ def _links(
         )
         problem = target_problem(to) if to else ""
         if problem:
-            document.report(value, f"the link's target {quoted(to or '')} {problem}", "Write skills/… or threads/….")
+            message = f"the link's target {quoted(to or '')} {problem}"
+            document.report("SE507", value, message, "Write skills/… or threads/….")
         if path is not None:
             taken.append(Occupant(f"/{path}", mounts.LINK, key))
             if to and not problem:
@@ -265,7 +270,20 @@ def _workspace_path(
     document: Document, expand: Expander, written: str, where: Location, what: str, reserved: Collection[str]
 ) -> str | None:
     path = expand.path(written, where)
-    problem = "" if path is None else relative_problem(path) or mounts.place_problem(f"/{path}", reserved)
-    if problem:
-        document.report(where, f"the {what} {quoted(path or '')} {problem}", "Write a path inside the workspace.")
-    return None if problem else path
+    if path is None:
+        return None
+    found = _of_form(relative_problem(path)) or _of_place(mounts.place_problem(f"/{path}", reserved))
+    if found:
+        code, problem = found
+        document.report(code, where, f"the {what} {quoted(path)} {problem}", "Write a path inside the workspace.")
+    return None if found else path
+
+
+def _of_form(problem: str) -> tuple[str, str] | None:
+    """A problem of a path by itself with its code; None for none."""
+    return ("SE502", problem) if problem else None
+
+
+def _of_place(problem: str) -> tuple[str, str] | None:
+    """A problem of the place that a path names with its code; None for none."""
+    return ("SE503", problem) if problem else None

@@ -52,6 +52,7 @@ _ENDING = "A path needs a '/' or an ending: ./base.yaml."
 class Unreadable(NamedTuple):
     """A file that a profile extends and that cannot be had. `message` follows its name."""
 
+    code: str
     message: str
     fix: str
 
@@ -149,14 +150,19 @@ class _Reading:
     def _base(self, entry: str, source: ProfileSource, within: tuple[str, ...]) -> ProfileSource | Unreadable:
         self._left -= 1
         if self._left < 0:
-            return Unreadable(f"is one of more than {MAX_FILES} files that the profile extends", "Extend fewer.")
+            return Unreadable(
+                "SE204", f"is one of more than {MAX_FILES} files that the profile extends", "Extend fewer."
+            )
         try:
-            base, path = self._at_path(entry, source) if is_path(entry) else self._shipped(entry)
+            found = self._at_path(entry, source) if is_path(entry) else self._shipped(entry)
         except SourceError as error:
-            return Unreadable(str(error), error.fix)
+            return Unreadable("SE201", str(error), error.fix)
+        if found is None:
+            return Unreadable("SE202", "lies outside the profile's directory", _ROOTS)
+        base, path = found
         if path in within:
             names = " → ".join([*within[within.index(path) :], path])
-            return Unreadable(f"extends itself: {names}", "Leave one of them out.")
+            return Unreadable("SE203", f"extends itself: {names}", "Leave one of them out.")
         return self.whole(base, (*within, path))
 
     def _shipped(self, name: str) -> tuple[ProfileSource, str]:
@@ -166,11 +172,11 @@ class _Reading:
             raise SourceError("is no shipped profile", f"{did_you_mean(name, shipped_names())} {_ENDING}")
         return ProfileSource(data, f"{SHIPPED}/{name}.yaml", path.parent), str(path)
 
-    def _at_path(self, entry: str, source: ProfileSource) -> tuple[ProfileSource, str]:
+    def _at_path(self, entry: str, source: ProfileSource) -> tuple[ProfileSource, str] | None:
         path = os.path.abspath(source.directory / entry)  # noqa: PTH100
         home = next((each for each in self._homes() if path.startswith(each.rstrip("/") + "/")), None)
         if home is None:
-            raise SourceError("lies outside the profile's directory", _ROOTS)
+            return None
         data = _read_beneath(Path(home), os.path.relpath(path, home), ENOUGH)
         if data is None:
             raise SourceError("is not there", "Write a path beside this file, or the name of a shipped profile.")
@@ -216,7 +222,8 @@ def read_inputs(file: str) -> dict[str, str]:
     document = parse(text, file)
     for name, value in document.data.items():
         if not isinstance(value, str):
-            document.report(document.at_value(name), *_no_text(name, value, document.plain.get((name,), ("", ""))[0]))
+            message, fix = _no_text(name, value, document.plain.get((name,), ("", ""))[0])
+            document.report("SE303", document.at_value(name), message, fix)
     if document.diagnostics:
         raise ProfileError(ordered(document.diagnostics))
     return dict(document.data)

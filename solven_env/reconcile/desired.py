@@ -47,7 +47,7 @@ def _check_paths(wanted: Desired, profile: Profile) -> None:
             first, second = (each.partition(":")[0] for each in (taken[name], address))
             message = f"{name} is asked for twice, as {first} and as {second}"
             where = Location(profile.file, 1, 1)
-            raise ProfileError((Diagnostic(where, message, "Remove one of the two, or choose another path."),))
+            raise ProfileError((Diagnostic("SE504", where, message, "Remove one of the two, or choose another path."),))
 
 
 def recorded_as_desired(record: Record) -> Desired:

@@ -21,4 +21,17 @@ def pages() -> dict[str, Path]:
     >>> pages()["profile"].name
     'profile.md'
     """
-    return {path.stem: path for path in sorted(directory("docs").glob("*.md"))}
+    return {path.stem: path for path in sorted(directory("docs").glob("*.md"))} | {"errors": _errors() / "README.md"}
+
+
+def pages_of_codes() -> dict[str, Path]:
+    """The pages about mistakes by their codes, in order.
+
+    >>> pages_of_codes()["SE101"].name
+    'SE101.md'
+    """
+    return {path.stem: path for path in sorted(_errors().glob("SE*.md"))}
+
+
+def _errors() -> Path:
+    return directory("docs") / "errors"

@@ -81,9 +81,13 @@ def test_a_second_apply_changes_no_inode(cli: Cli) -> None:
         (("apply",), 2, "error: there is no PROFILE."),
         (("aply", "solven", "t1"), 2, "Usage: solven-env"),
         (("apply", "solven", "t1", "--on-conflict", "maybe"), 2, "Usage: solven-env apply"),
-        (("apply", "bad.yaml", "t1"), 5, "bad.yaml:1:10: format 9 is not supported"),
+        (("apply", "bad.yaml", "t1"), 5, "bad.yaml:1:10: SE113 format 9 is not supported"),
         (("apply", "solven", "t1", "--inputs", "none.yaml"), 2, "error: cannot read none.yaml"),
-        (("apply", "solven", "t1", "--inputs", "inputs.yaml"), 5, "inputs.yaml:1:10: the input 'user_id' is not text"),
+        (
+            ("apply", "solven", "t1", "--inputs", "inputs.yaml"),
+            5,
+            "inputs.yaml:1:10: SE303 the input 'user_id' is not text",
+        ),
     ],
 )
 def test_what_cannot_be_is_said_once_and_leaves_no_trace(

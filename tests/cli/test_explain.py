@@ -70,7 +70,7 @@ def test_what_is_wrong_is_told_in_its_file(cli: Cli) -> None:
     for verb in ("resolve", "explain", "validate", "render"):
         done = cli(verb, profile)
         assert done.returncode == 5
-        assert "shared/base.yaml:4:1: unknown key 'zzz'" in done.stdout + done.stderr
+        assert "shared/base.yaml:4:1: SE101 unknown key 'zzz'" in done.stdout + done.stderr
     done = cli("explain", cli.write("team.yaml", PROFILE), "env.GREETIN")
     assert (done.returncode, done.stdout) == (2, "")
     assert "Did you mean 'env.GREETING'?" in done.stderr

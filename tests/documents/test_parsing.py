@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from solven_env.documents import parsing, syntax
 from solven_env.documents.document import KeyPath, Scalar, path_text
 from solven_env.documents.parsing import parse
+from tests.checking import uncoded
 
 
 def mistakes(text: str | bytes) -> list[str]:
     document = parse(text if isinstance(text, bytes) else text.encode(), "p.yaml")
-    return [str(each).removeprefix("p.yaml:") for each in document.diagnostics]
+    return [uncoded(each).removeprefix("p.yaml:") for each in document.diagnostics]
 
 
 def data(text: str | bytes) -> object:

@@ -158,17 +158,17 @@ def test_what_was_removed_can_be_said_anew() -> None:
 @pytest.mark.parametrize(
     ("own", "base", "expected"),
     [
-        ("remove: {env: [B]}", "env: {A: a}", "team.yaml:5:16: there is no 'B' in env to remove: nothing that this file extends has it. Known here: A."),
-        ("remove: {env: [PYTHN]}", "env: {PYTHON: a}", "team.yaml:5:16: there is no 'PYTHN' in env to remove: nothing that this file extends has it. Did you mean 'PYTHON'?"),
-        ("remove: {bun: true}", "env: {A: a}", "team.yaml:5:10: there is no 'bun' to remove: nothing that this file extends has it. Known here: env, version."),
-        ("remove: {python: {packages: [b]}}", "python: {version: '3.12', packages: [a]}", "team.yaml:5:30: there is no 'b' in python.packages to remove: nothing that this file extends has it. Known here: a."),
-        ("remove: {sandbox: {network: [x]}}", "sandbox: {network: none}", "team.yaml:5:29: sandbox.network has no parts to remove. Write true to remove it."),
-        ("remove: {bun: false}", "bun: {}", 'team.yaml:5:15: remove.bun: False is not a list of names, a mapping, or true. Write, for example, ["MPLBACKEND"].'),
-        ("remove: {name: true}", "name: b", "team.yaml:5:10: unknown key 'name' in remove. Known here: bun, dotfiles, env, inputs, links, mounts, path, programs, python, sandbox."),
-        ("remove: {env: [A]}", "env: {A: 1}", 'base0.yaml:2:10: env.A: 1 is read as a number, not as text. Quote it: "1".'),
-        ("env: {A: a}", "zzz: 1", "base0.yaml:2:1: unknown key 'zzz'. Known here: bun, dotfiles, env, extends, inputs, links, mounts, name, path, programs, python, release, remove, sandbox, version."),
-        ("env: {A: a}", "version: 1", "base0.yaml:2:1: 'version' stands here twice. Keep one of the two."),
-        ("env: {A: a}", "links: {a: {to: skills, when: b}}", "base0.yaml:2:31: there is no input 'b'. Nothing is known here; remove it."),
+        ("remove: {env: [B]}", "env: {A: a}", "team.yaml:5:16: SE205 there is no 'B' in env to remove: nothing that this file extends has it. Known here: A."),
+        ("remove: {env: [PYTHN]}", "env: {PYTHON: a}", "team.yaml:5:16: SE205 there is no 'PYTHN' in env to remove: nothing that this file extends has it. Did you mean 'PYTHON'?"),
+        ("remove: {bun: true}", "env: {A: a}", "team.yaml:5:10: SE205 there is no 'bun' to remove: nothing that this file extends has it. Known here: env, version."),
+        ("remove: {python: {packages: [b]}}", "python: {version: '3.12', packages: [a]}", "team.yaml:5:30: SE205 there is no 'b' in python.packages to remove: nothing that this file extends has it. Known here: a."),
+        ("remove: {sandbox: {network: [x]}}", "sandbox: {network: none}", "team.yaml:5:29: SE207 sandbox.network has no parts to remove. Write true to remove it."),
+        ("remove: {bun: false}", "bun: {}", 'team.yaml:5:15: SE104 remove.bun: false is not a list of names, a mapping, or true. Write, for example, ["MPLBACKEND"].'),
+        ("remove: {name: true}", "name: b", "team.yaml:5:10: SE101 unknown key 'name' in remove. Known here: bun, dotfiles, env, inputs, links, mounts, path, programs, python, sandbox."),
+        ("remove: {env: [A]}", "env: {A: 1}", 'base0.yaml:2:10: SE107 env.A: 1 is read as a number, not as text. Quote it: "1".'),
+        ("env: {A: a}", "zzz: 1", "base0.yaml:2:1: SE101 unknown key 'zzz'. Known here: bun, dotfiles, env, extends, inputs, links, mounts, name, path, programs, python, release, remove, sandbox, version."),
+        ("env: {A: a}", "version: 1", "base0.yaml:2:1: SE017 'version' stands here twice. Keep one of the two."),
+        ("env: {A: a}", "links: {a: {to: skills, when: b}}", "base0.yaml:2:31: SE302 there is no input 'b'. Nothing is known here; remove it."),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_in_the_file_that_has_it(own: str, base: str, expected: str) -> None:
@@ -179,23 +179,23 @@ def test_a_base_of_another_format_is_told_and_nothing_else() -> None:
     other = ProfileSource(b"version: 2\nfields: {}\n", "b.yaml", Path())
     own = ProfileSource(b"version: 1\nextends: [b.yaml]\nremove: {env: [A]}\n", "team.yaml", Path(), bases=(other,))
     assert [str(each) for each in load(own, SCHEMA, rows()).document.diagnostics] == [
-        "b.yaml:1:10: format 2 is not supported; this solven-env reads format 1. Install a newer solven-env."
+        "b.yaml:1:10: SE113 format 2 is not supported; this solven-env reads format 1. Install a newer solven-env."
     ]
 
 
 def test_a_base_that_cannot_be_had_is_told_at_its_entry() -> None:
-    bases = (Unreadable("is not there", "Write another."), None)
+    bases = (Unreadable("SE201", "is not there", "Write another."), None)
     own = ProfileSource(f"{NAMED}extends: [b.yaml, 3]\n".encode(), "team.yaml", Path(), bases=bases)
     assert [str(each) for each in load(own, SCHEMA, rows()).document.diagnostics] == [
-        'team.yaml:4:19: extends[1]: 3 is read as a number, not as text. Quote it: "3".',
-        "team.yaml:4:11: 'b.yaml' is not there. Write another.",
+        'team.yaml:4:19: SE107 extends[1]: 3 is read as a number, not as text. Quote it: "3".',
+        "team.yaml:4:11: SE201 'b.yaml' is not there. Write another.",
     ]
 
 
 def test_there_is_nothing_to_remove_without_a_base() -> None:
     own = ProfileSource(f"{NAMED}remove: {{env: [A]}}\n".encode(), "team.yaml", Path())
     assert [str(each) for each in load(own, SCHEMA, rows()).document.diagnostics] == [
-        "team.yaml:4:1: there is nothing to remove from: the profile extends no other. Add 'extends'."
+        "team.yaml:4:1: SE206 there is nothing to remove from: the profile extends no other. Add 'extends'."
     ]
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from solven_env.packages.ecosystems import python
 from solven_env.packages.ecosystems.python import NEWEST
-from tests.checking import HEAD, SOLVEN, load, mistakes
+from tests.checking import HEAD, SOLVEN, load, mistakes, uncoded
 
 PEP_508 = "is not a requirement as PEP 508 writes it. Write, for example, httpx>=0.27."
 DEFINED = "already has a meaning in expressions. Choose another name."
@@ -116,7 +116,7 @@ def test_a_python_package_stands_once_for_each_marker() -> None:
 def test_a_python_package_may_stand_again_with_other_extras_or_ranges() -> None:
     packages = '[httpx, "httpx[http2]>=0.27", "HTTPX[cli]<1", six, "httpx; os_name == \'nt\'", "six"]'
     declared = load(f'{HEAD}python: {{version: "3.12", packages: {packages}}}\n')
-    assert [str(each) for each in declared.document.diagnostics] == [
+    assert [uncoded(each) for each in declared.document.diagnostics] == [
         "p.yaml:4:114: 'six' stands here twice. Keep one of the two."
     ]
     section = python.read(declared.document)

@@ -14,7 +14,7 @@ from syrupy.assertion import SnapshotAssertion
 from solven_env.profile import templating
 from solven_env.profile.render import SourceError, digest, render
 from solven_env.profile.source import ProfileSource
-from tests.checking import HEAD, SOLVEN, diagnose, load, mistakes, rendered, resolve, subsets
+from tests.checking import HEAD, SOLVEN, diagnose, load, mistakes, rendered, resolve, subsets, uncoded
 
 SHIPPED = (".bashrc", ".bash_profile", "pyproject.toml", "package.json", ".ignore", "bunfig.toml")
 HOSTILE = {"user_id": "'; touch /tmp/x; $(id) `id` \\\n\"}]\u2028 é😀 {{ thread }} %s ${HOME} #", "ticket_id": "t-42"}
@@ -198,7 +198,7 @@ def test_what_does_not_render_is_located(dotfile: str, expected: str) -> None:
         raise SourceError("is gone")
 
     files, diagnostics = render(resolve(text), read, read_source)
-    assert [str(each) for each in diagnostics] == [expected]
+    assert [uncoded(each) for each in diagnostics] == [expected]
     assert [file.path for file in files] == ["z"]
 
 

@@ -14,6 +14,7 @@ from solven_env.profile.render import SourceError
 from solven_env.profile.source import MAX_FILES, ProfileSource, Unreadable, find_profile, read_inputs
 from solven_env.system import shipped
 from solven_env.system.syscalls import openat2
+from tests.checking import uncoded
 
 EXAMPLE = "version: 1\n"
 
@@ -235,7 +236,7 @@ def test_a_mistake_in_a_file_of_inputs_is_located(text: str, expected: list[str]
     file.write_text(text)
     with pytest.raises(ProfileError) as caught:
         read_inputs(str(file))
-    assert [str(each) for each in caught.value.diagnostics] == [f"{file}:{each}" for each in expected]
+    assert [uncoded(each) for each in caught.value.diagnostics] == [f"{file}:{each}" for each in expected]
 
 
 def test_a_file_of_inputs_that_is_not_there() -> None:

@@ -65,7 +65,7 @@ def render(
     """
     text = read(name)
     if text is None:
-        raise TemplateError(f"there is no template '{name}'", template=name)
+        raise TemplateError("SE408", f"there is no template '{name}'", template=name)
     environment = templates().overlay(loader=_Loader(read))
     return _render(_load(environment, _template(text, name)[0]), context, work or Work())
 
@@ -150,13 +150,16 @@ def _reading(name: str) -> Iterator[None]:
         raise
     except jinja2.TemplateSyntaxError as error:
         fix = "" if name else f"Fix the expression. {LITERAL}"
-        raise TemplateError(_sentence(error.message), fix=fix, template=name, line=error.lineno) from None
+        raise TemplateError("SE405", _sentence(error.message), fix=fix, template=name, line=error.lineno) from None
     except (RecursionError, MemoryError):  # the second is how Python's parser says the first
-        raise TemplateError("the text nests too deeply", fix="Nest it less.", template=name, line=1) from None
+        raise TemplateError("SE407", "the text nests too deeply", fix="Nest it less.", template=name, line=1) from None
     except SyntaxError as error:  # of what Jinja makes of the text: a name twice, loops in twenty others
-        raise TemplateError(f"the text cannot be compiled: {_sentence(error.msg)}", template=name, line=1) from None
+        message = f"the text cannot be compiled: {_sentence(error.msg)}"
+        raise TemplateError("SE405", message, template=name, line=1) from None
     except ValueError:  # sys.set_int_max_str_digits
-        raise TemplateError("a number is too large", fix="Use smaller numbers.", template=name, line=1) from None
+        raise TemplateError(
+            "SE407", "a number is too large", fix="Use smaller numbers.", template=name, line=1
+        ) from None
 
 
 def _render(template: jinja2.Template, context: Mapping[str, object], work: Work) -> str:
@@ -179,8 +182,10 @@ def _raise_problem(error: Exception) -> NoReturn:
         frame = frame.tb_next
     name, owner = _undefined(error)
     fix = error.fix if isinstance(error, TemplateError) else ""
+    code, message = _reason(error)
     raise TemplateError(
-        _reason(error),
+        code,
+        message,
         fix=fix,
         name=name,
         attribute_of=owner,
@@ -200,18 +205,19 @@ def _undefined(error: Exception) -> tuple[str, str]:
     return "", ""
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception) -> tuple[str, str]:
+    """The code and the message for what a rendering raised."""
     if isinstance(error, TemplateError):  # the reader's own
-        return error.message
+        return error.code, error.message
     if isinstance(error, jinja2.TemplateNotFound):
-        return f"there is no template '{error.name}'"
+        return "SE408", f"there is no template '{error.name}'"
     if isinstance(error, RecursionError):
-        return "macros or templates call each other without end"
+        return "SE407", "macros or templates call each other without end"
     if isinstance(error, UnicodeEncodeError):
-        return "the rendered text holds half a surrogate pair"
+        return "SE409", "the rendered text holds half a surrogate pair"
     if isinstance(error, jinja2.TemplateError):
-        return _sentence(error.message)
-    return f"rendering fails: {_sentence(str(error))}"
+        return "SE409", _sentence(error.message)
+    return "SE409", f"rendering fails: {_sentence(str(error))}"
 
 
 def _sentence(message: str | None) -> str:

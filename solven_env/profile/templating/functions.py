@@ -53,7 +53,8 @@ def printed(text: str, values: object) -> int:
     """The most characters that `text % values` adds to `text`. Raises `TemplateError` for an unknown format."""
     spend(_FACTOR * len(text))
     if not re.fullmatch(_PRINTF, text):
-        raise TemplateError("the format has a width of over 999 or an unknown conversion", fix="Write, say, %s or %5d.")
+        message = "the format has a width of over 999 or an unknown conversion"
+        raise TemplateError("SE409", message, fix="Write, say, %s or %5d.")
     return text.count("%") * (_PRINTED + _AS_TEXT * weigh(values))
 
 
@@ -116,7 +117,7 @@ def _price(values: Iterable[object], lists: int) -> int:
 def _number(value: object) -> None:
     if not isinstance(value, int | float):  # a text would be repeated, or be a format
         raise TemplateError(
-            "only numbers can be counted with here", fix="Write a number, or turn text into one by | int."
+            "SE409", "only numbers can be counted with here", fix="Write a number, or turn text into one by | int."
         )
 
 
@@ -171,7 +172,8 @@ def _sum(environment: Environment, iterable: Any, attribute: str | int | None = 
 def _range(*bounds: int) -> range:
     numbers = range(*bounds)
     if max(map(abs, bounds)) > MAX_RANGE:
-        raise TemplateError(f"a range has at most {MAX_RANGE} numbers, from -{MAX_RANGE} on", fix="Take a smaller one.")
+        message = f"a range has at most {MAX_RANGE} numbers, from -{MAX_RANGE} on"
+        raise TemplateError("SE407", message, fix="Take a smaller one.")
     return numbers
 
 
@@ -275,4 +277,4 @@ def pay_call(function: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -
     elif isinstance(owner, _OWNERS) or any(function is each for each in GLOBALS.values()):
         spend(_price((*args, *options.values()), _LOOKED_AT))
     else:
-        raise TemplateError(f"{kind(function)} cannot be called here", fix=LISTED)
+        raise TemplateError("SE406", f"{kind(function)} cannot be called here", fix=LISTED)

@@ -102,10 +102,10 @@ def _counted(tokens: Iterable[Token], name: str) -> Iterator[Token]:
         open_brackets += _BRACKETS.get(token.type, 0)
         if count == MAX_TOKENS:
             message = f"the text has over {MAX_TOKENS} words and signs in its expressions"
-            raise TemplateError(message, fix="Make it smaller.", template=name, line=token.lineno)
+            raise TemplateError("SE407", message, fix="Make it smaller.", template=name, line=token.lineno)
         if open_brackets > MAX_BRACKETS:
             message = f"the text nests more than {MAX_BRACKETS} brackets"
-            raise TemplateError(message, fix="Nest them less.", template=name, line=token.lineno)
+            raise TemplateError("SE407", message, fix="Nest them less.", template=name, line=token.lineno)
         yield token
 
 
@@ -220,6 +220,7 @@ class Language(jinja2.sandbox.SandboxedEnvironment):
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         if len(source) > MAX_TEXT:
             raise TemplateError(
+                "SE407",
                 f"the text has over {MAX_TEXT >> 10} KiB",
                 fix="Make it smaller, or a `source:`.",
                 template=name or "",
@@ -287,9 +288,9 @@ class _Weaver(NodeTransformer):
 
     def visit(self, node: nodes.Node, *args: Any, **options: Any) -> Any:
         if type(node) not in _NODES:
-            raise self._refusal(node, "this statement is not supported", LISTED)
+            raise self._refusal("SE406", node, "this statement is not supported", LISTED)
         if self._depth == MAX_DEPTH:
-            raise self._refusal(node, f"the text nests more than {MAX_DEPTH} levels deep", "Nest it less.")
+            raise self._refusal("SE407", node, f"the text nests more than {MAX_DEPTH} levels deep", "Nest it less.")
         self._steps += 1
         self._depth += 1
         woven = super().visit(node, *args, **options)
@@ -323,12 +324,12 @@ class _Weaver(NodeTransformer):
     def visit_Filter(self, node: nodes.Filter) -> nodes.Node:  # noqa: N802
         self._look_at_name(node)
         if node.name not in FILTERED:
-            raise self._refusal(node, f"no filter named '{node.name}'", LISTED)
+            raise self._refusal("SE406", node, f"no filter named '{node.name}'", LISTED)
         return self.generic_visit(node)
 
     def visit_Test(self, node: nodes.Test) -> nodes.Node:  # noqa: N802
         if node.name not in TESTED:
-            raise self._refusal(node, f"no test named '{node.name}'", LISTED)
+            raise self._refusal("SE406", node, f"no test named '{node.name}'", LISTED)
         return self.generic_visit(node)
 
     def visit_Const(self, node: nodes.Const) -> nodes.Node:  # noqa: N802
@@ -336,7 +337,7 @@ class _Weaver(NodeTransformer):
             try:
                 bits(node.value)
             except TemplateError as problem:
-                raise self._refusal(node, problem.message, problem.fix) from None
+                raise self._refusal(problem.code, node, problem.message, problem.fix) from None
         return node
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802
@@ -381,11 +382,11 @@ class _Weaver(NodeTransformer):
     def _look_at_name(self, node: nodes.Name | nodes.Filter) -> None:
         if node.name in NEVER_THE_SAME:
             message = f"'{node.name}' would render differently each time"
-            raise self._refusal(node, message, "Write a value, or make it an input.")
+            raise self._refusal("SE406", node, message, "Write a value, or make it an input.")
 
-    def _refusal(self, node: nodes.Node, message: str, fix: str = "") -> TemplateError:
+    def _refusal(self, code: str, node: nodes.Node, message: str, fix: str = "") -> TemplateError:
         line = node.lineno or next((child.lineno for child in node.iter_child_nodes() if child.lineno), 1)
-        return TemplateError(message, fix=fix, template=self._template, line=line)
+        return TemplateError(code, message, fix=fix, template=self._template, line=line)
 
 
 @functools.cache

@@ -78,6 +78,7 @@ def spend(amount: int) -> None:
         work.left -= amount
         if work.left < 0:
             raise TemplateError(
+                "SE407",
                 f"this needs more than the {MAX_STEPS} steps or {MAX_WORK >> 20} MiB of text that all expressions and"
                 " templates of a profile may take together",
                 fix="Repeat less, or make less text.",
@@ -96,14 +97,14 @@ def weigh(value: object, depth: int = 0) -> int:
     if isinstance(value, int):
         return _SCALAR + bits(value) // _BITS_A_DIGIT
     if depth > MAX_NESTING:
-        raise TemplateError(f"a value nests more than {MAX_NESTING} levels deep", fix="Nest it less.")
+        raise TemplateError("SE407", f"a value nests more than {MAX_NESTING} levels deep", fix="Nest it less.")
     if isinstance(value, range):
         return STEP * len(value)
     if isinstance(value, list | tuple):
         return _weigh_all(value, depth)
     if isinstance(value, dict):
         return _weigh_all(value.keys(), depth) + _weigh_all(value.values(), depth)
-    raise TemplateError(f"{kind(value)} is no value", fix="Use text, numbers, lists and mappings here.")
+    raise TemplateError("SE409", f"{kind(value)} is no value", fix="Use text, numbers, lists and mappings here.")
 
 
 def _weigh_all(values: Iterable[object], depth: int) -> int:
@@ -124,5 +125,5 @@ def bits(number: int) -> int:
     """The bits of a whole number. Raises `TemplateError` where it is too large."""
     size = number.bit_length()
     if size > MAX_BITS:
-        raise TemplateError(f"a number has more than {MAX_BITS} bits", fix="Use smaller numbers.")
+        raise TemplateError("SE407", f"a number has more than {MAX_BITS} bits", fix="Use smaller numbers.")
     return size

@@ -170,7 +170,7 @@ TEMPLATES = {
 
 def read(name: str) -> str | None:
     if name == "unreadable.j2":
-        raise TemplateError("the template 'unreadable.j2' is not UTF-8")
+        raise TemplateError("SE408", "the template 'unreadable.j2' is not UTF-8")
     return TEMPLATES.get(name)
 
 

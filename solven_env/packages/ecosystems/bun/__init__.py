@@ -155,7 +155,8 @@ def check(document: Document) -> None:
         if problem:
             path = (NAME, "packages", name)
             message = f"{path_text(path)}: {quoted(wanted)} {problem}"
-            document.report(document.at_value(*path), message, f"Write, for example, {npm.example(wanted)}.")
+            fix = f"Write, for example, {npm.example(wanted)}."
+            document.report("SE606", document.at_value(*path), message, fix)
     document.report_twice((NAME, "trusted"), section.get("trusted", ()))
     document.report_twice((NAME, "scopes"), section.get("scopes", ()))
 

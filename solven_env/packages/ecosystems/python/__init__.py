@@ -167,7 +167,8 @@ def check(document: Document) -> None:
     version = section.get("version", DEFAULT_VERSION)
     if int(version.partition(".")[2]) > int(NEWEST.partition(".")[2]):
         message = f"there is no Python {version}: this solven-env knows versions up to {NEWEST}"
-        document.report(document.at_value(NAME, "version"), message, f"Write, for example, {inline(DEFAULT_VERSION)}.")
+        fix = f"Write, for example, {inline(DEFAULT_VERSION)}."
+        document.report("SE603", document.at_value(NAME, "version"), message, fix)
     seen: set[pep508.Requirement] = set()
     for index, asked in enumerate(section.get("packages", ())):
         if asked is None:
@@ -176,13 +177,14 @@ def check(document: Document) -> None:
         requirement = pep508.parse(asked)
         if requirement is None:
             message = f"{quoted(asked)} is not a requirement as PEP 508 writes it"
-            document.report(where, message, "Write, for example, httpx>=0.27.")
+            document.report("SE601", where, message, "Write, for example, httpx>=0.27.")
             continue
         name = requirement.name
         if requirement.has_address:
-            document.report(where, f"'{name}' is given by its address", "Write its name and a range of versions.")
+            fix = "Write its name and a range of versions."
+            document.report("SE602", where, f"'{name}' is given by its address", fix)
         elif requirement in seen:  # of two that differ, both hold: `pep508.united`
-            document.report(where, f"'{name}' stands here twice", "Keep one of the two.")
+            document.report("SE111", where, f"'{name}' stands here twice", "Keep one of the two.")
         seen.add(requirement)
     document.report_twice((NAME, "allow_builds"), section.get("allow_builds", ()), canonical)
     _check_indexes(document, section.get("indexes", ()))
@@ -198,10 +200,10 @@ def _check_indexes(document: Document, written: Sequence[str | Mapping[str, Any]
         index = _index(entry)
         where = document.at_value(*path) if isinstance(entry, str) else document.at_value(*path, "name")
         if index.name in names:
-            document.report(where, f"the index '{index.name}' stands here twice", "Keep one of the two.")
+            document.report("SE111", where, f"the index '{index.name}' stands here twice", "Keep one of the two.")
         elif isinstance(entry, str) and default:
             message = f"'{default}' has the default index's place already, and '{index.name}' cannot have it too"
-            document.report(where, message, f"Write '{{name: {index.name}, packages: […]}}'.")
+            document.report("SE604", where, message, f"Write '{{name: {index.name}, packages: […]}}'.")
         names |= {index.name} - {""}
         default = default or (entry if isinstance(entry, str) else "")
         for position, package in enumerate([] if isinstance(entry, str) else entry.get("packages", [])):
@@ -210,7 +212,7 @@ def _check_indexes(document: Document, written: Sequence[str | Mapping[str, Any]
             name, place = canonical(package), document.at_value(*path, "packages", position)
             if name in packages:
                 there = "here twice" if packages[name] == index.name else f"at the index '{packages[name]}' too"
-                document.report(place, f"the package '{name}' stands {there}", "Keep one of the two.")
+                document.report("SE605", place, f"the package '{name}' stands {there}", "Keep one of the two.")
             packages.setdefault(name, index.name)
 
 
