@@ -51,6 +51,7 @@ COMMANDS = {
     "layer": "Show, reset or promote what a thread has over its packages.",
     "mcp": "Serve a thread's sandbox to MCP clients.",
     "doctor": "Find what is wrong with this host, a profile or a thread.",
+    "schema": "Print the schema of profiles, for editors.",
     "docs": "Print a page of the documentation.",
 }
 """Each command's module is `solven_env.cli.<name>`; its function is called `command`.
