@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from solven_env.api import doctor as doctor
     from solven_env.api import explain as explain
     from solven_env.api import explain_profile as explain_profile
+    from solven_env.api import fmt as fmt
     from solven_env.api import gc as gc
     from solven_env.api import history as history
     from solven_env.api import layer_diff as layer_diff
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from solven_env.programs.result import Result as Result
     from solven_env.report import DiskReport as DiskReport
     from solven_env.report import DoctorReport as DoctorReport
+    from solven_env.report import FormatReport as FormatReport
     from solven_env.report import GcReport as GcReport
     from solven_env.report import HistoryReport as HistoryReport
     from solven_env.report import LayerDiffReport as LayerDiffReport
@@ -81,6 +83,7 @@ _HOMES = {
             *("apply", "apply_many", "apply_plan", "check_lock", "contents", "delete", "delete_many", "diff"),
             *("diff_many",),
             *("disk_usage", "doctor", "explain", "explain_profile", "gc", "history", "layer_diff", "layer_reset"),
+            "fmt",
             *("list_threads", "lock", "outdated", "plan", "promote", "recover", "render", "render_to"),
             *("resolve", "rollback", "run", "save_plan", "show", "status", "status_many", "stop", "threads"),
             *("validate",),
@@ -91,7 +94,7 @@ _HOMES = {
     "ProfileExplanation": "solven_env.profile.explained",
     **dict.fromkeys(
         (
-            *("DiskReport", "DoctorReport", "GcReport", "HistoryReport", "LayerDiffReport"),
+            *("DiskReport", "DoctorReport", "FormatReport", "GcReport", "HistoryReport", "LayerDiffReport"),
             *("LayerResetReport", "ListedThread", "LockReport", "OutdatedReport", "RenderReport", "Report"),
             *("ShowReport", "ThreadReport"),
         ),

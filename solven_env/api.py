@@ -14,6 +14,7 @@ from solven_env.reconcile.model import OnConflict
 from solven_env.report import (
     DiskReport,
     DoctorReport,
+    FormatReport,
     GcReport,
     HistoryReport,
     LayerDiffReport,
@@ -1048,13 +1049,11 @@ def promote(
     from solven_env.packages.ecosystems import rows
     from solven_env.profile.prepare import example
     from solven_env.profile.source import find_profile
-    from solven_env.system import shipped
     from solven_env.threads import promoting
 
     source, found = find_profile(profile), Thread.find(thread, storage)
     directory = _lock_directory(source)
-    if source.directory == shipped.directory("profiles"):
-        raise UsageError("a shipped profile is not edited", fix="Copy it, and name the copy.", location=source.name)
+    _check_editable(profile, source)
     promotion = promoting.plan(found, source)
     before, after = promotion.before.decode(), promotion.after.decode()
     report = PromoteReport(thread, Path(profile), before, after, promotion.packages)
@@ -1068,6 +1067,40 @@ def promote(
     return report._replace(
         lock=LockReport(directory, tuple(files), changed, remarks, locks.counts(lock), versions),
     )
+
+
+def fmt(profile: str | Path, *, write: bool = True) -> FormatReport:
+    """Bring a profile's text into its one form: order of keys, indentation and blanks. Comments and quotes stay.
+
+        >>> solven_env.fmt("team.yaml", write=False).is_formatted
+        True
+
+    What the profile says stays the same, and nothing is written where it has that form. `-` is standard input, and is
+    never written. `ProfileError` for text that is not YAML; `UsageError` for a shipped profile, and for one that is
+    written in a way that is not formatted.
+    """
+    import json
+    from pathlib import Path
+
+    from solven_env.documents.diagnostics import Location, ordered
+    from solven_env.documents.parsing import parse
+    from solven_env.errors import ProfileError
+    from solven_env.profile.formatting import Unformatted, formatted
+    from solven_env.profile.source import STANDARD_INPUT, find_profile, read_schema, rewrite
+
+    source = find_profile(profile)
+    mistakes = parse(source.text, source.name).diagnostics
+    if mistakes:
+        raise ProfileError(ordered(mistakes))
+    after = formatted(source.text, json.loads(read_schema("profile-v1.json")))
+    if isinstance(after, Unformatted):
+        where = str(Location(source.name, after.line, 1)) if after.line else source.name
+        raise UsageError(f"the profile is not formatted: {after.why}", fix="Write it another way.", location=where)
+    report = FormatReport(source.name, source.text, after)
+    if write and profile != STANDARD_INPUT and not report.is_formatted:
+        _check_editable(profile, source)
+        rewrite(Path(profile), source.text, after)
+    return report
 
 
 def outdated(profile: str | Path, *, progress: Callable[[str], None] = lambda _: None) -> OutdatedReport:
@@ -1165,6 +1198,16 @@ def _checked(request: Request) -> Request:
     from solven_env.sandbox.request import check
 
     return check(request, BACKENDS)
+
+
+def _check_editable(profile: str | Path, source: ProfileSource) -> None:
+    """UsageError for a shipped profile, named or by its path where it is installed."""
+    from solven_env.profile.source import is_path
+    from solven_env.system import shipped
+
+    if not is_path(profile) or source.directory.resolve() == shipped.installed("profiles"):
+        message = "a shipped profile is not edited: it comes with solven-env, and each version brings its own"
+        raise UsageError(message, fix="Copy it, and name the copy.", location=source.name)
 
 
 def _lock_directory(source: ProfileSource) -> Path:

@@ -350,6 +350,14 @@ class OutdatedReport(NamedTuple):
         return document("outdated", outdated=described)
 
 
+def unified_diff(name: str, before: str, after: str) -> str:
+    """The edit of a profile's text as a unified diff; empty where the text stays."""
+    import difflib
+
+    lines = difflib.unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), name, name)
+    return "".join(each if each.endswith("\n") else f"{each}\n" for each in lines)
+
+
 class PromoteReport(NamedTuple):
     """The edit of a profile that has it bring what a thread added: what becomes of each package, and the new lock.
 
@@ -366,11 +374,7 @@ class PromoteReport(NamedTuple):
     @property
     def diff(self) -> str:
         """The edit as a unified diff; empty where the text stays."""
-        import difflib
-
-        before, after = self.before.splitlines(keepends=True), self.after.splitlines(keepends=True)
-        lines = difflib.unified_diff(before, after, str(self.path), str(self.path))
-        return "".join(each if each.endswith("\n") else f"{each}\n" for each in lines)
+        return unified_diff(str(self.path), self.before, self.after)
 
     def to_json(self) -> dict[str, object]:
         """The report as plain data, in the format that users rely on."""
@@ -381,6 +385,24 @@ class PromoteReport(NamedTuple):
             "lock": self.lock.to_json()["lock"] if self.lock else None,
         }
         return document("layer", [{"thread": self.thread, "error": None, "promote": described}])
+
+
+class FormatReport(NamedTuple):
+    """The text of a profile as it was, and in its one form. `name` is that of the profile in messages."""
+
+    name: str
+    before: bytes
+    after: bytes
+
+    @property
+    def is_formatted(self) -> bool:
+        """True if the text had that form."""
+        return self.before == self.after
+
+    @property
+    def diff(self) -> str:
+        """The edit as a unified diff; empty where the text stays."""
+        return unified_diff(self.name, self.before.decode("utf-8-sig"), self.after.decode())
 
 
 class RenderReport(NamedTuple):

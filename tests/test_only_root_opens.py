@@ -32,7 +32,7 @@ ALLOWED = {
     "programs/host_files.py": "files of the host that its caller names, copied into a session and out of one",
     "doors/standard_streams.py": "the null device",
     "run/witnesses.py": "whether programs, records of ours and directories of layers are still as a launch found them",
-    "threads/promoting.py": "writes the profile and its lock, where the caller says, and opens a layer to hand it to Root",
+    "threads/promoting.py": "takes away a lock's directory that it made, and opens a layer to hand it to Root",
     "threads/claims.py": "our own records of uids, in the data directory",
     "threads/host_disk.py": "opens directories of layers, in the data directory, for walking.py to measure",
     "threads/known.py": "what this host knows of storages, in the data directory",
@@ -48,7 +48,7 @@ ALLOWED = {
     "run/missing_programs.py": "looks at the host's programs, builds and shared directories; at nothing an agent writes",
     "threads/planning.py": "whether what a mount of the profile shows of the host is a directory",
     "profile/rendered_directory.py": "`render --out`, where the caller says, and through no link beneath it",
-    "profile/source.py": "reads the profile and what lies beside it, where the caller says",
+    "profile/source.py": "reads the profile and what lies beside it, and writes it, where the caller says",
 }
 ALLOWED_DIRECTORIES = {
     "cli/": "standard input, terminals and pages of the documentation",

@@ -26,6 +26,7 @@ COMMANDS = {
     "validate": "Check profiles and print every mistake, each with its place.",
     "resolve": "Print a profile with all that it extends as one document.",
     "explain": "Show the file and line that each value of a profile comes from.",
+    "fmt": "Bring profiles into one form: order of keys, indentation, blanks.",
     "render": "Print or write the rendered files of a profile.",
     "lock": "Pin the packages of a profile: versions and digests, beside it.",
     "outdated": "Show which packages of a lock have newer versions.",

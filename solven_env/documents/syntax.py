@@ -7,7 +7,7 @@ and takes 50 µs a node (measured).
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ruamel.yaml import YAML
 from ruamel.yaml.composer import Composer
@@ -18,7 +18,7 @@ from ruamel.yaml.scanner import Scanner
 from solven_env.documents.diagnostics import Location
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from ruamel.yaml.error import StringMark
     from ruamel.yaml.nodes import Node
@@ -105,6 +105,13 @@ def compose(text: str, document: Document) -> Node | None:
     except TooLargeError as error:
         _report(document, "SE004", error.line, error.column, error.message, error.fix)
     return None
+
+
+def tokens(text: str) -> Iterator[Any]:
+    """The tokens of a text that `compose` finds no mistake in, each with its marks."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Scanner = _Scanner
+    return cast("Iterator[Any]", yaml.scan(text))
 
 
 def report_character(document: Document, before: str, character: int) -> None:

@@ -16,6 +16,9 @@ from solven_env.errors import ProfileError, UsageError
 from solven_env.profile import templating
 from solven_env.profile.render import SourceError
 from solven_env.system import reread, shipped
+from solven_env.system.blocks import READ_DIRECTORY, holding
+from solven_env.system.durable import write_over
+from solven_env.system.failures import failures_as
 from solven_env.system.syscalls import O_PATH, RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, openat2
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -194,6 +197,22 @@ class _Reading:
 @functools.lru_cache(maxsize=256)
 def _entries(text: bytes) -> tuple[str | None, ...]:
     return entries(parse(text, ""))
+
+
+def rewrite(path: Path, before: bytes, after: bytes) -> None:
+    """Replace the text of a profile in one step. It keeps its mode and its owner, and a link to it stays one.
+
+    UsageError if it cannot be written, or if its text is not `before` any more.
+    """
+    with failures_as(UsageError, str(path)):
+        real = path.resolve(strict=True)
+        about = real.stat()
+        if real.read_bytes() != before:
+            raise UsageError("the profile changed meanwhile", fix="Run it again.", location=str(path))
+        owner = (about.st_uid, about.st_gid) if os.geteuid() == 0 else None
+        with holding(os.open(real.parent, READ_DIRECTORY)) as directory:
+            staged = f".{real.name}-{os.urandom(4).hex()}"
+            write_over(directory, real.name, staged, after, mode=stat.S_IMODE(about.st_mode), owner=owner)
 
 
 @functools.lru_cache(maxsize=16)

@@ -11,8 +11,13 @@ _PACKAGE = Path(__file__).parents[1]
 @functools.cache
 def directory(kind: str) -> Path:
     """The directory of the shipped `profiles`, `schemas`, `templates` or `docs`."""
-    packaged = _PACKAGE / "_shipped" / kind
+    packaged = installed(kind)
     return packaged if packaged.is_dir() else _PACKAGE.parent / kind
+
+
+def installed(kind: str) -> Path:
+    """The directory of them in an installed solven-env: it belongs to the version. A checkout has none."""
+    return _PACKAGE / "_shipped" / kind
 
 
 def pages() -> dict[str, Path]:

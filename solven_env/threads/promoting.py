@@ -8,7 +8,6 @@ need comes along by itself. What a profile says stays; nothing is taken from it.
 from __future__ import annotations
 
 import os
-import stat
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -18,10 +17,9 @@ from solven_env.packages.ecosystems import ECOSYSTEMS, bound, rows
 from solven_env.packages.origins import Origin
 from solven_env.profile.editing import Addition, add
 from solven_env.profile.prepare import example
+from solven_env.profile.source import rewrite
 from solven_env.sandbox import backends
-from solven_env.system.blocks import READ_DIRECTORY, READ_DIRECTORY_ITSELF, holding
-from solven_env.system.durable import write_over
-from solven_env.system.failures import failures_as
+from solven_env.system.blocks import READ_DIRECTORY_ITSELF
 from solven_env.threads import noting
 from solven_env.workspace.root import Root
 
@@ -115,7 +113,7 @@ def write(path: Path, promotion: Promotion, directory: Path, files: Mapping[str,
     present = lock_files.read(directory)
     try:
         changed = lock_files.write(directory, files)
-        _replace(path, promotion.before, promotion.after)
+        rewrite(path, promotion.before, promotion.after)
     except BaseException:
         with suppress(SolvenError):  # the first error is the one that counts
             lock_files.write(directory, present)
@@ -123,19 +121,6 @@ def write(path: Path, promotion: Promotion, directory: Path, files: Mapping[str,
             directory.rmdir()  # one that was made just now, and is empty
         raise
     return changed
-
-
-def _replace(path: Path, before: bytes, after: bytes) -> None:
-    with failures_as(UsageError, str(path)):
-        real = path.resolve(strict=True)
-        about = real.stat()
-        if real.read_bytes() != before:
-            fix = "Run it again."
-            raise UsageError("the profile changed while its packages were locked", fix=fix, location=str(path))
-        owner = (about.st_uid, about.st_gid) if os.geteuid() == 0 else None
-        with holding(os.open(real.parent, READ_DIRECTORY)) as directory:
-            staged = f".{real.name}-{os.urandom(4).hex()}"
-            write_over(directory, real.name, staged, after, mode=stat.S_IMODE(about.st_mode), owner=owner)
 
 
 def _asked(

@@ -1,0 +1,65 @@
+"""`solven-env fmt`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from solven_env.report import FormatReport
+
+
+def command(
+    profiles: Annotated[
+        list[str], typer.Argument(metavar="PROFILE...", help="Paths, or - for standard input to standard output.")
+    ],
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing. Exit with 3 if a profile has not the form.")
+    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Write nothing. Show what would change.")] = False,
+) -> None:
+    """Bring profiles into one form: order of keys, indentation and blanks. Comments and quotes stay.
+
+    Fields get the order of the schema; the entries of maps such as env, and the items of lists, stay in theirs. What a
+    profile says never changes. Exits with 5 when a profile is not YAML, and leaves that one as it is.
+
+    \b
+    Examples:
+      solven-env fmt profiles/*.yaml
+      solven-env fmt --check profiles/*.yaml
+      solven-env fmt --diff team.yaml
+    """
+    from solven_env import api
+    from solven_env.cli.errors import error_text, exit_code, gravest, print_error
+    from solven_env.errors import SolvenError
+
+    codes = []
+    for profile in dict.fromkeys(profiles):
+        try:
+            report = api.fmt(profile, write=not check and not diff)
+        except SolvenError as error:  # the other profiles are formatted all the same
+            print_error(error_text(error))
+            codes.append(exit_code(error))
+        else:
+            codes.append(_tell(report, profile, check=check, diff=diff))
+    raise typer.Exit(gravest(codes))
+
+
+def _tell(report: FormatReport, profile: str, *, check: bool, diff: bool) -> int:
+    """Print what became of a profile, or would; its exit code."""
+    from solven_env.cli.errors import PENDING
+    from solven_env.cli.output import note, say, tell
+    from solven_env.errors import printable
+    from solven_env.profile.source import STANDARD_INPUT
+
+    for line in report.diff.splitlines() if diff else ():
+        say(printable(line), line[0] if not line.startswith(("+++", "---")) else "")
+    if profile == STANDARD_INPUT and not check and not diff:
+        if report.after:
+            say(report.after.decode().removesuffix("\n"))
+    elif report.is_formatted:
+        note(f"{report.name}: unchanged")
+    elif not diff:
+        tell(f"{printable(report.name)}: {'not formatted' if check else 'formatted'}.")
+    return PENDING if check and not report.is_formatted else 0
