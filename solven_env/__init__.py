@@ -13,6 +13,7 @@ import sys
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from solven_env.api import add as add
     from solven_env.api import apply as apply
     from solven_env.api import apply_many as apply_many
     from solven_env.api import apply_plan as apply_plan
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from solven_env.api import plan as plan
     from solven_env.api import promote as promote
     from solven_env.api import recover as recover
+    from solven_env.api import remove as remove
     from solven_env.api import render as render
     from solven_env.api import render_to as render_to
     from solven_env.api import resolve as resolve
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from solven_env.programs.result import Result as Result
     from solven_env.report import DiskReport as DiskReport
     from solven_env.report import DoctorReport as DoctorReport
+    from solven_env.report import EditReport as EditReport
     from solven_env.report import FormatReport as FormatReport
     from solven_env.report import GcReport as GcReport
     from solven_env.report import HistoryReport as HistoryReport
@@ -80,10 +83,10 @@ __version__ = "0.1.0"
 _HOMES = {
     **dict.fromkeys(
         (
-            *("apply", "apply_many", "apply_plan", "check_lock", "contents", "delete", "delete_many", "diff"),
+            *("add", "apply", "apply_many", "apply_plan", "check_lock", "contents", "delete", "delete_many", "diff"),
             *("diff_many",),
             *("disk_usage", "doctor", "explain", "explain_profile", "gc", "history", "layer_diff", "layer_reset"),
-            "fmt",
+            *("fmt", "remove"),
             *("list_threads", "lock", "outdated", "plan", "promote", "recover", "render", "render_to"),
             *("resolve", "rollback", "run", "save_plan", "show", "status", "status_many", "stop", "threads"),
             *("validate",),
@@ -94,8 +97,16 @@ _HOMES = {
     "ProfileExplanation": "solven_env.profile.explained",
     **dict.fromkeys(
         (
-            *("DiskReport", "DoctorReport", "FormatReport", "GcReport", "HistoryReport", "LayerDiffReport"),
-            *("LayerResetReport", "ListedThread", "LockReport", "OutdatedReport", "RenderReport", "Report"),
+            *("DiskReport", "DoctorReport", "EditReport", "FormatReport", "GcReport", "HistoryReport"),
+            *(
+                "LayerDiffReport",
+                "LayerResetReport",
+                "ListedThread",
+                "LockReport",
+                "OutdatedReport",
+                "RenderReport",
+                "Report",
+            ),
             *("ShowReport", "ThreadReport"),
         ),
         "solven_env.report",

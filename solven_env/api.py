@@ -14,6 +14,7 @@ from solven_env.reconcile.model import OnConflict
 from solven_env.report import (
     DiskReport,
     DoctorReport,
+    EditReport,
     FormatReport,
     GcReport,
     HistoryReport,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from solven_env.errors import SolvenError
     from solven_env.packages.locks import Lock
     from solven_env.packages.making import Builder
+    from solven_env.packages.requests import SectionEdit
     from solven_env.profile.explained import ProfileExplanation
     from solven_env.profile.model import Profile
     from solven_env.profile.render import RenderedFile
@@ -1062,11 +1064,91 @@ def promote(
     present = locks.readable(lock_files.read(directory))
     builder = _lock_builder(example(source, rows(), os.environ), progress)
     files, lock, remarks = promoting.lock(promotion, source, builder, progress)
-    changed = promoting.write(report.path, promotion, directory, files)
+    changed = lock_files.write_with(directory, files, report.path, promotion.before, promotion.after)
     versions = locks.changes(present, lock)
     return report._replace(
         lock=LockReport(directory, tuple(files), changed, remarks, locks.counts(lock), versions),
     )
+
+
+def add(
+    profile: str | Path,
+    kind: str,
+    packages: Sequence[str],
+    *,
+    lock: bool = True,
+    progress: Callable[[str], None] = lambda _: None,
+) -> EditReport:
+    """Add packages to a profile of yours, and lock it: `httpx>=0.27` to its section of Python, `docx@^8.0.0` to Bun's.
+
+        >>> solven_env.add("team.yaml", "python", ["httpx>=0.27"]).packages
+        (EditedPackage(kind='python', name='httpx', outcome='added', before='', written='httpx>=0.27', is_open=False),)
+
+    Comments, quotes and style of the profile stay. A package that is there with another range is replaced; a name alone
+    leaves it as it is. An npm package without a range gets that of the version that is locked. Profile and lock are
+    written both, or none; without `lock` the profile alone, and no network is needed. `UsageError` for what is no
+    package, for a profile that is not a file of yours, or written in a way that is not edited; `ProfileError`;
+    `BuildError` when the lock cannot be made.
+    """
+    from solven_env.packages import requests
+
+    return _edit(profile, lambda source, ranges: requests.add(source, kind, packages, ranges), lock, progress)
+
+
+def remove(
+    profile: str | Path,
+    kind: str,
+    packages: Sequence[str],
+    *,
+    lock: bool = True,
+    progress: Callable[[str], None] = lambda _: None,
+) -> EditReport:
+    """Remove packages from a profile of yours by name, and lock it; otherwise as `add`.
+
+    `UsageError` for a package that the profile's own file does not name.
+    """
+    from solven_env.packages import requests
+
+    return _edit(profile, lambda source, _: requests.remove(source, kind, packages), lock, progress)
+
+
+def _edit(
+    profile: str | Path,
+    plan: Callable[[ProfileSource, Mapping[str, str]], SectionEdit],
+    lock: bool,
+    progress: Callable[[str], None],
+) -> EditReport:
+    from pathlib import Path
+
+    from solven_env.packages import lock_files, locks, requests, resolving
+    from solven_env.packages.ecosystems import rows
+    from solven_env.profile.prepare import example
+    from solven_env.profile.source import find_profile, rewrite
+
+    source = find_profile(profile)
+    directory = _lock_directory(source)
+    _check_editable(profile, source)
+    example(source, rows(), os.environ)  # of an invalid one nobody knows what its packages are
+    edit = plan(source, {})
+    found = example(source._replace(text=edit.after), rows(), os.environ)
+    path, has_packages = Path(profile), bool(locks.to_lock(found.packages))
+    if not lock or not has_packages or edit.after == edit.before:
+        if edit.after != edit.before:
+            rewrite(path, edit.before, edit.after)
+        return EditReport(path, edit.before.decode(), edit.after.decode(), edit.packages)
+    known = present = lock_files.read(directory)
+    before = locks.readable(present)
+    builder = _lock_builder(found, progress)
+    texts, remarks = resolving.resolve(found.packages, known, builder, progress)
+    ranges = requests.ranges(edit, texts)
+    if ranges:
+        edit, known = plan(source, ranges), locks.files(texts, found.packages)
+        found = example(source._replace(text=edit.after), rows(), os.environ)
+        texts, remarks = resolving.resolve(found.packages, known, builder, lambda _: None)
+    files = locks.files(texts, found.packages)
+    changed = lock_files.write_with(directory, files, path, edit.before, edit.after)
+    report = LockReport(directory, tuple(files), changed, remarks, locks.counts(texts), locks.changes(before, texts))
+    return EditReport(path, edit.before.decode(), edit.after.decode(), edit.packages, report)
 
 
 def fmt(profile: str | Path, *, write: bool = True) -> FormatReport:

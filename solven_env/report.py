@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from solven_env.packages.about_layers import Fate
     from solven_env.packages.added import Added
     from solven_env.packages.locks import OutdatedPackage, Remark, VersionChange
+    from solven_env.packages.requests import EditedPackage
     from solven_env.profile.render import RenderedFile
     from solven_env.profile.rendered_directory import Difference
     from solven_env.reconcile.keep import Kept
@@ -385,6 +386,35 @@ class PromoteReport(NamedTuple):
             "lock": self.lock.to_json()["lock"] if self.lock else None,
         }
         return document("layer", [{"thread": self.thread, "error": None, "promote": described}])
+
+
+class EditReport(NamedTuple):
+    """The edit of a profile's packages: its text before and after, what became of each package, and the new lock.
+
+    `lock` is None where none was made.
+    """
+
+    path: Path
+    before: str
+    after: str
+    packages: tuple[EditedPackage, ...]
+    lock: LockReport | None = None
+
+    @property
+    def diff(self) -> str:
+        """The edit as a unified diff; empty where the text stays."""
+        return unified_diff(str(self.path), self.before, self.after)
+
+    def to_json(self, command: str) -> dict[str, object]:
+        """The report as plain data, in the format that users rely on. `command` is `add` or `remove`."""
+        named = ("kind", "name", "outcome", "before", "written")
+        described = {
+            "path": str(self.path),
+            "diff": self.diff,
+            "packages": [{name: getattr(each, name) for name in named} for each in self.packages],
+            "lock": self.lock.to_json()["lock"] if self.lock else None,
+        }
+        return document(command, edit=described)
 
 
 class FormatReport(NamedTuple):

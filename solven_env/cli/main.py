@@ -29,6 +29,8 @@ COMMANDS = {
     "fmt": "Bring profiles into one form: order of keys, indentation, blanks.",
     "render": "Print or write the rendered files of a profile.",
     "lock": "Pin the packages of a profile: versions and digests, beside it.",
+    "add": "Add packages to a profile, and lock it.",
+    "remove": "Remove packages from a profile, and lock it.",
     "outdated": "Show which packages of a lock have newer versions.",
     "diff": "Show what apply would change in a thread's workspace.",
     "plan": "Write what apply would change into a file, to apply exactly that.",

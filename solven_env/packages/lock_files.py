@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from solven_env.errors import LockError
+from solven_env.errors import LockError, SolvenError
 from solven_env.packages.locks import names
+from solven_env.profile.source import rewrite
 from solven_env.system import reread
 from solven_env.system.blocks import READ_DIRECTORY, holding
 from solven_env.system.durable import write_over
@@ -35,6 +37,26 @@ def read(directory: Path) -> dict[str, bytes]:
         except OSError as error:
             raise failure(LockError, str(directory / name), error) from error
     return found
+
+
+def write_with(
+    directory: Path, files: Mapping[str, bytes], profile: Path, before: bytes, after: bytes
+) -> tuple[str, ...]:
+    """Write a lock and the text of its profile, both or none; the names of the lock's files that changed.
+
+    LockError; UsageError as of `rewrite`.
+    """
+    present = read(directory)
+    try:
+        changed = write(directory, files)
+        rewrite(profile, before, after)
+    except BaseException:
+        with suppress(SolvenError):  # the first error is the one that counts
+            write(directory, present)
+        with suppress(OSError):
+            directory.rmdir()  # one that was made just now, and is empty
+        raise
+    return changed
 
 
 def _read(path: Path) -> bytes:

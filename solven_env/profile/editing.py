@@ -1,12 +1,13 @@
-"""Packages added to the text of a profile: everything else stays as it is written, byte for byte. Pure.
+"""Packages added to the text of a profile, replaced and removed: all else stays as it is written, byte for byte. Pure.
 
-New text is put in at the places that the parser gives. Then the whole is parsed, and must say what it said before with
-the packages added: otherwise nothing is edited (`None`).
+Text is put in and taken out at the places that the parser gives. Then the whole is parsed, and must say what it said
+before but for these packages: otherwise nothing is edited (`None`).
 """
 
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import re
 from typing import Any
@@ -19,7 +20,7 @@ from solven_env.documents.parsing import parse
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ruamel.yaml.nodes import Node
 
@@ -40,11 +41,22 @@ class Addition(NamedTuple):
     beside: Mapping[str, str] = {}
 
 
+class Rewording(NamedTuple):
+    """Packages of one section that are there: new words for some, and some that are dropped.
+
+    Each is known by its index in the list, or by its name. A package whose words are None is dropped.
+    """
+
+    section: str
+    words: Mapping[int | str, str | None]
+
+
 class _Put(NamedTuple):
-    """New text at an offset of the old one."""
+    """New text at an offset of the old one, in the place of what stands up to `until`; in front of it for None."""
 
     at: int
     text: str
+    until: int | None = None
 
 
 class _CannotError(Exception):
@@ -69,25 +81,135 @@ def add(text: bytes, additions: Sequence[Addition]) -> bytes | None:
         joined: Any = {**(before or {}), **more} if isinstance(more, dict) else [*(before or []), *more]
         wanted[each.section] = {**section, "packages": joined}
         try:
-            text = _edited(text.decode(), each).encode()
+            text = _edited(text.decode(), functools.partial(_puts, addition=each)).encode()
         except (_CannotError, ValueError):
             return None
+    return _checked(text, wanted)
+
+
+def change(text: bytes, changes: Sequence[Rewording]) -> bytes | None:
+    """The text of a valid profile with other words for these packages, or without them; None as of `add`.
+
+        >>> change(b"python: {packages: [six, rich]} # all\\n", [Rewording("python", {0: None, 1: "rich>=14"})])
+        b'python: {packages: [rich>=14]} # all\\n'
+
+    A comment behind a package that is dropped goes with it; those above it stay.
+    """
+    wanted = copy.deepcopy(parse(text, "").data)
+    for each in changes:
+        packages = wanted[each.section]["packages"]
+        for key in sorted(each.words, key=str if isinstance(packages, dict) else int, reverse=True):
+            if each.words[key] is None:
+                del packages[key]
+            else:
+                packages[key] = each.words[key]
+        try:
+            text = _edited(text.decode(), functools.partial(_changes, change=each)).encode()
+        except (_CannotError, ValueError):
+            return None
+    return _checked(text, wanted)
+
+
+def _checked(text: bytes, wanted: object) -> bytes | None:
     edited = parse(text, "")
     return text if not edited.diagnostics and edited.data == wanted else None
 
 
-def _edited(text: str, addition: Addition) -> str:
+def _edited(text: str, puts: Callable[[str, MappingNode, str], Iterable[_Put]]) -> str:
     body = text.removeprefix("\ufeff")  # the mark of byte order is no part of the document
     top = syntax.compose(body, Document("", {}))
     if not isinstance(top, MappingNode):
         raise _CannotError
     line_end = "\r\n" if "\r\n" in body else "\n"
-    for put in sorted(_puts(body, top, addition, line_end), reverse=True):
-        body = body[: put.at] + put.text + body[put.at :]
+    for put in sorted(puts(body, top, line_end), key=lambda put: (put.at, put.text), reverse=True):
+        body = body[: put.at] + put.text + body[put.at if put.until is None else put.until :]
     return text[: len(text) - len(text.removeprefix("\ufeff"))] + body
 
 
-def _puts(text: str, top: MappingNode, addition: Addition, line_end: str) -> Iterator[_Put]:
+def _changes(text: str, top: MappingNode, line_end: str, *, change: Rewording) -> Iterator[_Put]:
+    """The pieces of text that are replaced and taken out."""
+    del line_end  # nothing gets a line of its own
+    section = _value(top, change.section)
+    packages = _value(section, "packages") if isinstance(section, MappingNode) else None
+    if not isinstance(packages, MappingNode | SequenceNode):
+        raise _CannotError
+    is_mapping = isinstance(packages, MappingNode)
+    keys = [each[0].value for each in packages.value] if is_mapping else [*range(len(packages.value))]
+    values = [each[1] if is_mapping else each for each in packages.value]
+    dropped = [number for number, key in enumerate(keys) if change.words.get(key, "") is None]
+    for key, value in zip(keys, values, strict=True):
+        words = change.words.get(key)
+        if words is not None:
+            if not isinstance(value, ScalarNode) or value.style in ("|", ">"):
+                raise _CannotError
+            quote = value.style or ""
+            yield _Put(value.start_mark.index, _written(words, quote), value.end_mark.index)
+    if len(dropped) == len(keys):
+        yield from _emptied(text, packages, "{}" if is_mapping else "[]")
+    elif packages.flow_style:
+        yield from _less_in_flow(text, packages, dropped)
+    else:
+        yield from (_line_of(text, packages, number) for number in dropped)
+
+
+def _emptied(text: str, packages: MappingNode | SequenceNode, empty: str) -> Iterator[_Put]:
+    """The collection without anything in it: its comments stay, above what comes next."""
+    if packages.flow_style:
+        yield _Put(packages.start_mark.index, empty, packages.end_mark.index)
+        return
+    # In block style it has no place of its own: the brackets go behind the colon of its key.
+    colon = text.rindex(":", 0, packages.start_mark.index)
+    before = _without_comments(text[colon + 1 : packages.start_mark.index]).strip()
+    if before or "#" in text[_line_start(text, colon) : colon]:
+        raise _CannotError
+    yield _Put(colon + 1, f" {empty}")
+    yield from (_line_of(text, packages, number) for number in range(len(packages.value)))
+
+
+def _line_of(text: str, packages: Node, number: int) -> _Put:
+    """The lines of an entry in block style, with the comment behind it."""
+    start, end = _bounds(text, packages.value[number])
+    begin = _line_start(text, start)
+    if text[begin:start].strip(" ") not in ("", "-"):
+        raise _CannotError
+    return _Put(begin, "", _line_end(text, end))
+
+
+def _less_in_flow(text: str, packages: Node, dropped: Sequence[int]) -> Iterator[_Put]:
+    """The entries of a flow taken out: each with the comma behind it, the last ones with that before them."""
+    places = [_bounds(text, each) for each in packages.value]
+    kept = [number for number in range(len(places)) if number not in dropped]
+    for number in dropped:
+        start, end = places[number]
+        begin = _line_start(text, start)
+        rest = re.match(r"[ \t]*,?[ \t]*(?:#[^\r\n]*)?(?:\r\n|\r|\n)", text[end:])
+        if rest and not text[begin:start].strip():  # alone on its line
+            yield _Put(begin, "", end + rest.end())
+        elif number < kept[-1]:
+            yield _Put(start, "", places[number + 1][0])
+        else:
+            yield _Put(places[number - 1][1], "", end)
+    last = places[kept[-1]][1]
+    comma = re.match(r"[ \t]*,", text[last:])
+    is_apart = kept[-1] + 1 < len(places) and "\n" in text[last : places[kept[-1] + 1][0]]
+    if comma and is_apart and not _has_last_comma(text, packages):
+        yield _Put(last, "", last + comma.end())
+
+
+def _has_last_comma(text: str, packages: Node) -> bool:
+    end = _bounds(text, packages.value[-1])[1]
+    return "," in _without_comments(text[end : packages.end_mark.index])
+
+
+def _bounds(text: str, entry: Any) -> tuple[int, int]:
+    """The offsets of an item, or of an entry with its key."""
+    first, last = entry if isinstance(entry, tuple) else (entry, entry)
+    if last.start_mark.index < first.start_mark.index or not isinstance(last, ScalarNode):
+        raise _CannotError
+    return int(first.start_mark.index), _end(text, last)
+
+
+def _puts(text: str, top: MappingNode, line_end: str, *, addition: Addition) -> Iterator[_Put]:
     """The pieces of new text."""
     section = _value(top, addition.section)
     if section is None:
@@ -251,10 +373,17 @@ def _inner_end(text: str, node: Node) -> int:
 
 def _behind_line(text: str, at: int, lines: Sequence[str], line_end: str) -> _Put:
     """New lines behind the one that holds this offset, with the comment at its end."""
+    end = _line_end(text, at)
+    is_ended = text[:end].endswith(("\n", "\r"))
+    begin = "" if is_ended else line_end
+    return _Put(end, begin + line_end.join(lines) + (line_end if is_ended else ""))
+
+
+def _line_end(text: str, at: int) -> int:
+    """The offset behind the end of the line that holds this one."""
     found = re.compile(r"\r\n|\n|\r|\Z").search(text, at)
     assert found is not None
-    begin = "" if found[0] else line_end
-    return _Put(found.end(), begin + line_end.join(lines) + (line_end if found[0] else ""))
+    return found.end()
 
 
 def _line_start(text: str, at: int) -> int:

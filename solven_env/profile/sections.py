@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -32,6 +32,17 @@ class Section(Protocol):
 
     def told(self) -> str:
         """The packages in words: `2 Python packages for Python 3.12`."""
+
+
+class RequestedPackage(NamedTuple):
+    """A package as a person asks a profile for it. `name` is canonical, `written` has the words for the section."""
+
+    name: str
+    written: str
+    marker: str = ""
+    """A condition: requirements of one name with different ones stand beside each other."""
+    is_open: bool = False
+    """True if the section has a range for each package, and nobody gave one."""
 
 
 class SectionKind(Protocol):

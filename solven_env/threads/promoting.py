@@ -17,7 +17,6 @@ from solven_env.packages.ecosystems import ECOSYSTEMS, bound, rows
 from solven_env.packages.origins import Origin
 from solven_env.profile.editing import Addition, add
 from solven_env.profile.prepare import example
-from solven_env.profile.source import rewrite
 from solven_env.sandbox import backends
 from solven_env.system.blocks import READ_DIRECTORY_ITSELF
 from solven_env.threads import noting
@@ -25,7 +24,6 @@ from solven_env.workspace.root import Root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from solven_env.packages.additions import Additions
     from solven_env.packages.builds import Need
@@ -103,24 +101,6 @@ def lock(
     preferred = _preferred(promotion.packages, sections, known, builder)
     texts, remarks = resolving.resolve(sections, preferred, builder, progress)
     return locks.files(texts, sections), texts, remarks
-
-
-def write(path: Path, promotion: Promotion, directory: Path, files: Mapping[str, bytes]) -> tuple[str, ...]:
-    """Write the profile and its lock, both or none; the names of the lock's files that changed.
-
-    The profile keeps its mode and its owner, and a link to it stays one.
-    """
-    present = lock_files.read(directory)
-    try:
-        changed = lock_files.write(directory, files)
-        rewrite(path, promotion.before, promotion.after)
-    except BaseException:
-        with suppress(SolvenError):  # the first error is the one that counts
-            lock_files.write(directory, present)
-        with suppress(OSError):
-            directory.rmdir()  # one that was made just now, and is empty
-        raise
-    return changed
 
 
 def _asked(

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from solven_env.documents.parsing import parse
-from solven_env.profile.editing import Addition, add
+from solven_env.profile.editing import Addition, Rewording, add, change
 
 RICH, MS = ["rich>=14.1.0"], {"ms": "^2.1.3"}
 BESIDE = {"version": "3.12"}
@@ -110,3 +110,86 @@ def test_any_text_is_added_as_it_is(there: list[str], in_flow: bool, new: str) -
     edited = add(text.encode(), [Addition("python", [new])])
     if edited is not None:
         assert parse(edited, "").data["python"]["packages"] == [*there, new]
+
+
+CHANGES = [
+    ("python: {packages: [six, a]} # all\n", {0: None}, "python: {packages: [a]} # all\n"),
+    ("python: {packages: [six, a]}\n", {1: None}, "python: {packages: [six]}\n"),
+    ("python: {packages: [six, a, b, c]}\n", {0: None, 2: None}, "python: {packages: [a, c]}\n"),
+    ("python: {packages: [six, a, b, c]}\n", {2: None, 3: None}, "python: {packages: [six, a]}\n"),
+    ("python: {packages: [six, a]}\n", {0: None, 1: None}, "python: {packages: []}\n"),
+    ("python: {packages: ['six', \"a\", b]}\n", {0: "x>1", 1: "y", 2: "1"}, "python: {packages: ['x>1', \"y\", \"1\"]}\n"),
+    (
+        "python:\n  packages:\n    # PDF\n    - six # old\n    - a>1 # kept\n    # end\nenv: {}\n",
+        {0: None, 1: "a>2"},
+        "python:\n  packages:\n    # PDF\n    - a>2 # kept\n    # end\nenv: {}\n",
+    ),
+    (
+        "python:\r\n  packages: # all\r\n  - six\r\n  # of six\r\nenv: {}\r\n",
+        {0: None},
+        "python:\r\n  packages: [] # all\r\n  # of six\r\nenv: {}\r\n",
+    ),
+    ("python:\n  packages:\n  - six\n  - a", {1: None}, "python:\n  packages:\n  - six\n"),
+    (
+        "python:\n  packages: [\n    six, # a\n    a, # b\n    b # c\n  ]\n",
+        {1: None},
+        "python:\n  packages: [\n    six, # a\n    b # c\n  ]\n",
+    ),
+    (
+        "python:\n  packages: [\n    six, # a\n    a, # b\n    b # c\n  ]\n",
+        {1: None, 2: None},
+        "python:\n  packages: [\n    six # a\n  ]\n",
+    ),
+    ("python:\n  packages: [\n    six,\n    a,\n  ]\n", {1: None}, "python:\n  packages: [\n    six,\n  ]\n"),
+    ("bun: {packages: {docx: ^8, ms: ^2}}\n", {"docx": None}, "bun: {packages: {ms: ^2}}\n"),
+    ("bun: {packages: {docx: ^8, ms: ^2}}\n", {"docx": "^9", "ms": None}, "bun: {packages: {docx: ^9}}\n"),
+    ('bun:\n  packages:\n    docx: "^8" # w\n    ms: ^2\n', {"docx": ">=1 <2"}, 'bun:\n  packages:\n    docx: ">=1 <2" # w\n    ms: ^2\n'),
+    ("bun:\n  packages:\n    docx: ^8 # w\n\nenv: {}\n", {"docx": None}, "bun:\n  packages: {}\n\nenv: {}\n"),
+    ('{"bun": {"packages": {\n  "a": "^1",\n  "b": "^2"\n}}}\n', {"b": None}, '{"bun": {"packages": {\n  "a": "^1"\n}}}\n'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "words", "after"), CHANGES)
+def test_packages_are_replaced_and_removed_and_nothing_else_changes(
+    before: str, words: dict[int | str, str | None], after: str
+) -> None:
+    section = "bun" if any(isinstance(key, str) for key in words) else "python"
+    assert change(before.encode(), [Rewording(section, words)]) == after.encode()
+    assert change(b"\xef\xbb\xbf" + before.encode(), [Rewording(section, words)]) == b"\xef\xbb\xbf" + after.encode()
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "a: &a [six]\npython: {packages: *a}\n",
+        "a: &a six\npython: {packages: [*a, b]}\n",
+        "python:\n  packages:\n  - |\n    six\n  - a\n",
+    ],
+)
+@pytest.mark.parametrize("words", [None, "x"])
+def test_what_cannot_be_changed_is_left_alone(before: str, words: str | None) -> None:
+    assert change(before.encode(), [Rewording("python", {0: words})]) is None
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=5),
+    st.sampled_from([", ", ",\n    ", ", # c\n    "]),
+    st.booleans(),
+    st.data(),
+)
+def test_any_package_is_removed_and_put_back(there: list[str], comma: str, in_flow: bool, data: st.DataObject) -> None:
+    import json
+
+    items = [json.dumps(each) for each in there]
+    flow = f"[\n    {comma.join(items)}\n  ]" if "\n" in comma else f"[{comma.join(items)}]"
+    block = "".join(f"\n    - {item} # c" for item in items)
+    text = f"python:\n  packages: {flow}\n" if in_flow else f"python:\n  packages:{block}\nenv: {{}}\n"
+    if parse(text.encode(), "").diagnostics:
+        return
+    dropped = data.draw(st.sets(st.integers(0, len(there) - 1), min_size=1))
+    edited = change(text.encode(), [Rewording("python", dict.fromkeys(dropped))])
+    assert edited is not None
+    assert parse(edited, "").data["python"]["packages"] == [
+        each for number, each in enumerate(there) if number not in dropped
+    ]

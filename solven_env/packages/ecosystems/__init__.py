@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from solven_env.packages.origins import Origin
     from solven_env.packages.store import Build
     from solven_env.packages.toolchain import Toolchain
-    from solven_env.profile.sections import Section
+    from solven_env.profile.sections import RequestedPackage, Section
     from solven_env.state.grammar import Check
     from solven_env.workspace.root import Root
 
@@ -46,6 +46,8 @@ class Ecosystem(SectionKind, Protocol):
     """The reason of each mount that it has, by target, for `run --explain`."""
     LISTING: Sequence[str]
     """The command that lists its packages inside."""
+    NEW_SECTION: Mapping[str, Any]
+    """The section as a profile gets it with its first package: `packages`, empty, and what is required beside it."""
     QUESTIONS: Sequence[Question[Any]]
     """The questions that doctor asks of the host about its tools."""
     REGISTRIES: Sequence[Question[Any]]
@@ -121,6 +123,9 @@ class Ecosystem(SectionKind, Protocol):
         """The words by which a profile asks for a package that has this version; None where it cannot. `words` are
         those of a manifest, which stay where a profile can have them.
         """
+
+    def request(self, words: str) -> RequestedPackage:
+        """The package that a person means by `httpx>=0.27` or `docx@^8.0.0`. UsageError for what is none."""
 
     def accepts(self, section: Any, name: str, version: str) -> bool | None:
         """True if the section asks for a package in a range that has this version; None if it does not ask for it."""

@@ -11,6 +11,7 @@ from solven_env.packages.additions import Installed
 from solven_env.packages.host_tools import Tools
 from solven_env.packages.locks import Remark, Resolution
 from solven_env.packages.origins import Origin
+from solven_env.profile.sections import RequestedPackage
 from solven_env.state.grammar import table_with, text
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def ask(host: object) -> Answer:
     return ok("toys need nothing")
 
 
+NEW_SECTION = {"version": "1", "packages": []}
 QUESTIONS = (Question("toys", ask),)
 REGISTRIES = (Question("toy registry", ask),)
 SCHEMA = {
@@ -186,6 +188,10 @@ def origin(root: Root, package: Installed) -> Origin:
 
 def asking(name: str, version: str, words: str = "") -> None:
     return None
+
+
+def request(words: str) -> RequestedPackage:
+    return RequestedPackage(words, words)
 
 
 def accepts(section: Toy, name: str, version: str) -> bool | None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from solven_env.packages.origins import Origin
     from solven_env.packages.store import Build
     from solven_env.packages.toolchain import Toolchain
+    from solven_env.profile.sections import RequestedPackage
     from solven_env.workspace.root import Root
 
 NAME = "bun"
@@ -108,6 +109,7 @@ def _ask_scopes(host: AskedHost) -> Answer | None:
     return asked.scopes(host)
 
 
+NEW_SECTION: Mapping[str, Any] = MappingProxyType({"packages": {}})
 QUESTIONS = (Question("bun", _ask_bun, ("uv",)), Question("node", _ask_node))
 REGISTRIES = (
     Question("npm registry", _ask_registry, ("uv",)),
@@ -346,6 +348,13 @@ def asking(name: str, version: str, words: str = "") -> str | None:
     from solven_env.packages.ecosystems.bun import requested_packages
 
     return requested_packages.asking(name, version, words)
+
+
+def request(words: str) -> RequestedPackage:
+    """The package that `docx@^8.0.0` means; see `requested_packages`."""
+    from solven_env.packages.ecosystems.bun import requested_packages
+
+    return requested_packages.request(words)
 
 
 def accepts(section: Bun, name: str, version: str) -> bool | None:

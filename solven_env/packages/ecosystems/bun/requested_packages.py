@@ -7,9 +7,11 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from solven_env.errors import BuildError, LockError, WorkspaceError
+from solven_env.documents.diagnostics import quoted
+from solven_env.errors import BuildError, LockError, UsageError, WorkspaceError
 from solven_env.packages.origins import Origin
 from solven_env.profile import npm
+from solven_env.profile.sections import RequestedPackage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,6 +73,23 @@ def asking(name: str, version: str, words: str = "") -> str | None:
     if is_range and npm.satisfies(version, words):
         return words
     return f"npm:{other}@^{version}" if other else f"^{version}"
+
+
+def request(words: str) -> RequestedPackage:
+    """The package that `name@range` means; a name alone stands for any version. UsageError for what is none.
+
+    >>> request("@types/node@^20.0.0").written, request("width@npm:string-width@^4").name, request("ms").is_open
+    ('^20.0.0', 'width', True)
+    """
+    name, at, wanted = words[1:].partition("@")
+    name = words[:1] + name
+    if not npm.is_name(name):
+        raise UsageError(f"{quoted(name)} is not the name of an npm package", fix="Write, for example, docx@^8.0.0.")
+    problem = npm.range_problem(wanted) if at else ""
+    if problem:
+        fix = f"Write, for example, {name}@{npm.example(wanted)}."
+        raise UsageError(f"{name}: {quoted(wanted)} {problem}", fix=fix)
+    return RequestedPackage(name, wanted or "*", is_open=not at)
 
 
 def accepts(section: Bun, name: str, version: str) -> bool | None:

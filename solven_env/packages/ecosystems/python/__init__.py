@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from solven_env.packages.origins import Origin
     from solven_env.packages.store import Build
     from solven_env.packages.toolchain import Toolchain
+    from solven_env.profile.sections import RequestedPackage
     from solven_env.workspace.root import Root
 
 NAME = "python"
@@ -99,6 +100,7 @@ def _ask_named_indexes(host: AskedHost) -> Answer | None:
     return ask_each("index", config.indexes, config, lambda about, name: ask_named(about.asking(name)))
 
 
+NEW_SECTION: Mapping[str, Any] = MappingProxyType({"version": DEFAULT_VERSION, "packages": []})
 QUESTIONS = ()
 REGISTRIES = (
     Question("package index", _ask_index, ("uv",)),
@@ -441,6 +443,13 @@ def asking(name: str, version: str, words: str = "") -> str | None:
     from solven_env.packages.ecosystems.python import requested
 
     return requested.asking(name, version, words)
+
+
+def request(words: str) -> RequestedPackage:
+    """The package that `httpx>=0.27` means; see `requested`."""
+    from solven_env.packages.ecosystems.python import requested
+
+    return requested.request(words)
 
 
 def accepts(section: Python, name: str, version: str) -> bool | None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from solven_env.errors import WorkspaceError
+from solven_env.documents.diagnostics import quoted
+from solven_env.errors import UsageError, WorkspaceError
 from solven_env.packages import lock_text
 from solven_env.packages.ecosystems import python as row
 from solven_env.packages.ecosystems.python import requirements_txt
 from solven_env.packages.ecosystems.python.requirements_txt import Pin
 from solven_env.packages.origins import Origin
 from solven_env.profile import pep508
+from solven_env.profile.sections import RequestedPackage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,6 +62,21 @@ def asking(name: str, version: str, words: str = "") -> str | None:
     written = pep508.parse(words) if len(words) <= _LONGEST else None
     is_its = written is not None and written.name == name and bool(written.specifier) and not written.has_address
     return words if written is not None and is_its and pep508.satisfies(version, written.specifier) else text
+
+
+def request(words: str) -> RequestedPackage:
+    """The package of a requirement. UsageError for what is none.
+
+    >>> request("HTTPX[http2]>=0.27").name
+    'httpx'
+    """
+    found = pep508.parse(words)
+    if found is None:
+        message = f"{quoted(words)} is not a requirement as PEP 508 writes it"
+        raise UsageError(message, fix="Write, for example, httpx>=0.27.")
+    if found.has_address:
+        raise UsageError(f"'{found.name}' is given by its address", fix="Write its name and a range of versions.")
+    return RequestedPackage(found.name, words, found.marker)
 
 
 def accepts(section: row.Python, name: str, version: str) -> bool | None:
