@@ -1284,12 +1284,15 @@ def _checked(request: Request) -> Request:
 
 def _check_editable(profile: str | Path, source: ProfileSource) -> None:
     """UsageError for a shipped profile, named or by its path where it is installed."""
+    from pathlib import Path
+
     from solven_env.profile.source import is_path
     from solven_env.system import shipped
 
     if not is_path(profile) or source.directory.resolve() == shipped.installed("profiles"):
         message = "a shipped profile is not edited: it comes with solven-env, and each version brings its own"
-        raise UsageError(message, fix="Copy it, and name the copy.", location=source.name)
+        fix = f"Write a profile that extends it ('extends: [{Path(source.name).stem}]'), or copy it, and name yours."
+        raise UsageError(message, fix=fix, location=source.name)
 
 
 def _lock_directory(source: ProfileSource) -> Path:

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from solven_env.documents.diagnostics import did_you_mean, quoted
 from solven_env.documents.parsing import parse
+from solven_env.documents.schema import inline
 from solven_env.errors import UsageError
-from solven_env.packages.ecosystems import ECOSYSTEMS
+from solven_env.packages.ecosystems import ECOSYSTEMS, rows
 from solven_env.profile import editing
+from solven_env.profile.prepare import declared
 from solven_env.profile.sections import RequestedPackage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from solven_env.documents.document import Document
     from solven_env.packages.locks import Lock
     from solven_env.profile.source import ProfileSource
 
@@ -79,7 +82,7 @@ def add(
             found.append(EditedPackage(kind, each.name, "added", "", each.written, each.is_open))
     text = editing.change(source.text, [editing.Rewording(kind, changed)]) if changed else source.text
     if text is not None and new:
-        text = editing.add(text, [_addition(kind, new)])
+        text = editing.add(text, [_addition(source, kind, new)])
     return SectionEdit(source.text, _edited(text, source, found), tuple(found))
 
 
@@ -91,9 +94,7 @@ def remove(source: ProfileSource, kind: str, names: Sequence[str]) -> SectionEdi
     for name in dict.fromkeys(map(row.canonical, names)):
         places = [at for at, known in present.items() if known.name == name]
         if not places:
-            message = f"{kind}.packages of this file has no {quoted(name)}"
-            fix = did_you_mean(name, {known.name for known in present.values()}) if present else "It has none."
-            raise UsageError(message, fix=fix, location=source.name)
+            raise _no_package(source, kind, name, present)
         dropped |= dict.fromkeys(places)
         before = ", ".join(present[at].written for at in places)
         found.append(EditedPackage(kind, name, "removed", before))
@@ -116,19 +117,40 @@ def _ranged(package: RequestedPackage, ranges: Mapping[str, str]) -> RequestedPa
     return package._replace(written=ranges.get(package.name, package.written)) if package.is_open else package
 
 
+def _no_package(
+    source: ProfileSource, kind: str, name: str, present: Mapping[int | str, RequestedPackage]
+) -> UsageError:
+    """The error for a package that the text does not ask for; a profile that it extends may."""
+    whole = declared(source, rows())
+    inherited = next((at for at, known in _requested(whole, kind).items() if known.name == name), None)
+    message = f"{kind}.packages of this file has no {quoted(name)}"
+    if inherited is not None:
+        message += f": it stands at {whole.at_key(kind, 'packages', inherited)}"
+        fix = f"Leave it out in this file: 'remove: {{{kind}: {{packages: [{inline(name)}]}}}}'."
+    else:
+        fix = did_you_mean(name, {known.name for known in present.values()}) if present else "It has none."
+    return UsageError(message, fix=fix, location=source.name)
+
+
 def _present(source: ProfileSource, kind: str) -> Mapping[int | str, RequestedPackage]:
     """The packages that the profile's own text asks for, by their index in the list or by name."""
-    packages = (parse(source.text, source.name).data.get(kind) or {}).get("packages") or ()
+    return _requested(parse(source.text, source.name), kind)
+
+
+def _requested(document: Document, kind: str) -> Mapping[int | str, RequestedPackage]:
+    packages = (document.data.get(kind) or {}).get("packages") or ()
     if isinstance(packages, dict):
         return {name: RequestedPackage(name, wanted) for name, wanted in packages.items()}
     return dict(enumerate(map(ECOSYSTEMS[kind].request, packages)))
 
 
-def _addition(kind: str, new: Sequence[RequestedPackage]) -> editing.Addition:
-    section = dict(ECOSYSTEMS[kind].NEW_SECTION)
-    if isinstance(section.pop("packages"), dict):
-        return editing.Addition(kind, {each.name: each.written for each in new}, section)
-    return editing.Addition(kind, [each.written for each in new], section)
+def _addition(source: ProfileSource, kind: str, new: Sequence[RequestedPackage]) -> editing.Addition:
+    beside = dict(ECOSYSTEMS[kind].NEW_SECTION)
+    is_mapping = isinstance(beside.pop("packages"), dict)
+    if declared(source, rows()).data.get(kind):  # what a profile that it extends says beside them holds
+        beside = {}
+    packages = {each.name: each.written for each in new} if is_mapping else [each.written for each in new]
+    return editing.Addition(kind, packages, beside)
 
 
 def _edited(text: bytes | None, source: ProfileSource, packages: Sequence[EditedPackage]) -> bytes:

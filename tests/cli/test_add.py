@@ -118,3 +118,19 @@ def test_an_invalid_profile_is_told_with_its_mistakes(cli: Cli) -> None:
     done = cli("add", profile, "python", "httpx", "--no-lock")
     assert done.returncode == 5
     assert "unknown key 'bum'" in done.stderr
+
+
+def test_only_the_named_file_is_edited_and_what_it_extends_is_told(cli: Cli) -> None:
+    cli.write("base.yaml", 'version: 1\npython: {version: "3.11", packages: [six]}\nbun: {packages: {docx: ^8.0.0}}\n')
+    own = "version: 1\nname: own\nrelease: 1.0.0\nextends: [base.yaml]\n"
+    profile = cli.write("own.yaml", own)
+    assert cli("add", profile, "python", "rich", "--no-lock").returncode == 0
+    assert (cli.directory / profile).read_text() == f"{own}\npython:\n  packages:\n    - rich\n"
+    for kind, name, place in (("python", "six", "base.yaml:2:38"), ("bun", "docx", "base.yaml:3:18")):
+        done = cli("remove", profile, kind, name, "--no-lock")
+        assert done.returncode == 2
+        assert f"own.yaml: {kind}.packages of this file has no '{name}': it stands at {place}." in done.stderr
+        fix = re.search("'(remove: .*)'", done.stderr)
+        assert fix is not None
+        cli.write("left.yaml", f"{own}{fix[1]}\n")
+        assert cli("validate", "left.yaml").returncode == 0
