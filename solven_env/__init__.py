@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from solven_env.api import fmt as fmt
     from solven_env.api import gc as gc
     from solven_env.api import history as history
+    from solven_env.api import init as init
     from solven_env.api import layer_diff as layer_diff
     from solven_env.api import layer_reset as layer_reset
     from solven_env.api import list_threads as list_threads
@@ -86,7 +87,7 @@ _HOMES = {
             *("add", "apply", "apply_many", "apply_plan", "check_lock", "contents", "delete", "delete_many", "diff"),
             *("diff_many",),
             *("disk_usage", "doctor", "explain", "explain_profile", "gc", "history", "layer_diff", "layer_reset"),
-            *("fmt", "remove"),
+            *("fmt", "init", "remove"),
             *("list_threads", "lock", "outdated", "plan", "promote", "recover", "render", "render_to"),
             *("resolve", "rollback", "run", "save_plan", "show", "status", "status_many", "stop", "threads"),
             *("validate",),

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from solven_env.packages.locks import Lock
     from solven_env.packages.making import Builder
     from solven_env.packages.requests import SectionEdit
+    from solven_env.profile.drafting import NotTaken
     from solven_env.profile.explained import ProfileExplanation
     from solven_env.profile.model import Profile
     from solven_env.profile.render import RenderedFile
@@ -1069,6 +1070,33 @@ def promote(
     return report._replace(
         lock=LockReport(directory, tuple(files), changed, remarks, locks.counts(lock), versions),
     )
+
+
+def init(profile: str | Path, *, workspace: str | Path | None = None) -> tuple[NotTaken, ...]:
+    """Write a new profile, small and commented; with `workspace`, one that has what that states.
+
+        >>> solven_env.init("team.yaml", workspace="storage/threads/thread-42")
+        (NotTaken(where='.bashrc:3', what='A is no plain value'),)
+
+    That is the dependencies of its manifests, the plain exports of its .bashrc, and its .gitignore: these files are
+    read, and nothing is run. The remarks are about what the profile has not. `UsageError` if something is at that path
+    already, for a path that does not end in .yaml or .yml, and for a workspace that cannot be read.
+    """
+    from pathlib import Path
+
+    from solven_env.threads import drafts
+
+    path = Path(profile)
+    if path.suffix not in (".yaml", ".yml"):
+        raise UsageError(
+            "a profile is a file that ends in .yaml or .yml", fix=f"Write {path}.yaml.", location=str(path)
+        )
+    if workspace is None:
+        drafts.write(path, drafts.new(str(path)))
+        return ()
+    text, remarks = drafts.of_workspace(str(path), Path(workspace))
+    drafts.write(path, text)
+    return remarks
 
 
 def add(

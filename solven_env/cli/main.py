@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 WRONG_USAGE = 2
 
 COMMANDS = {
+    "init": "Write a new profile, also by what a workspace states.",
     "validate": "Check profiles and print every mistake, each with its place.",
     "resolve": "Print a profile with all that it extends as one document.",
     "explain": "Show the file and line that each value of a profile comes from.",

@@ -48,6 +48,8 @@ class Ecosystem(SectionKind, Protocol):
     """The command that lists its packages inside."""
     NEW_SECTION: Mapping[str, Any]
     """The section as a profile gets it with its first package: `packages`, empty, and what is required beside it."""
+    PROGRAMS: str
+    """The directory of its programs inside, for `path.prepend`."""
     QUESTIONS: Sequence[Question[Any]]
     """The questions that doctor asks of the host about its tools."""
     REGISTRIES: Sequence[Question[Any]]
@@ -115,6 +117,9 @@ class Ecosystem(SectionKind, Protocol):
 
     def asked_in(self, manifest: bytes) -> Mapping[str, str]:
         """The packages that a manifest in a workspace asks for: its words by canonical name. Pure, of anything."""
+
+    def drafted(self, manifest: bytes) -> tuple[Mapping[str, Any], Sequence[str]]:
+        """The section that has what a manifest asks for, and why it has not the rest. Pure, of anything."""
 
     def origin(self, root: Root, package: Installed) -> Origin:
         """The origin of a package that an agent installed, as its own files tell it. Never an error."""

@@ -44,6 +44,7 @@ def ask(host: object) -> Answer:
 
 
 NEW_SECTION = {"version": "1", "packages": []}
+PROGRAMS = "/toy"
 QUESTIONS = (Question("toys", ask),)
 REGISTRIES = (Question("toy registry", ask),)
 SCHEMA = {
@@ -180,6 +181,10 @@ def beginning(lock: bytes, agents: bytes) -> bytes:
 
 def asked_in(manifest: bytes) -> dict[str, str]:
     return {}
+
+
+def drafted(manifest: bytes) -> tuple[dict[str, str], list[str]]:
+    return {"version": "1"}, []
 
 
 def origin(root: Root, package: Installed) -> Origin:

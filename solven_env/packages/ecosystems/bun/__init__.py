@@ -110,6 +110,7 @@ def _ask_scopes(host: AskedHost) -> Answer | None:
 
 
 NEW_SECTION: Mapping[str, Any] = MappingProxyType({"packages": {}})
+PROGRAMS = f"{TARGET}/.bin"
 QUESTIONS = (Question("bun", _ask_bun, ("uv",)), Question("node", _ask_node))
 REGISTRIES = (
     Question("npm registry", _ask_registry, ("uv",)),
@@ -334,6 +335,13 @@ def asked_in(manifest: bytes) -> Mapping[str, str]:
     from solven_env.packages.ecosystems.bun import agents_lock
 
     return agents_lock.asked_in(manifest)
+
+
+def drafted(manifest: bytes) -> tuple[Mapping[str, Any], Sequence[str]]:
+    """The section with the dependencies of a package.json; see `requested_packages`."""
+    from solven_env.packages.ecosystems.bun import requested_packages
+
+    return requested_packages.drafted(manifest)
 
 
 def origin(root: Root, package: Installed) -> Origin:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from solven_env.documents.diagnostics import quoted
 from solven_env.errors import BuildError, LockError, UsageError, WorkspaceError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _MOST_BYTES = 4 << 20
 _MOST_NESTED = 200
+_LONGEST = 200
 _FIELDS = ("dependencies", "optionalDependencies", "peerDependencies")
 _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?")
 
@@ -90,6 +91,31 @@ def request(words: str) -> RequestedPackage:
         fix = f"Write, for example, {name}@{npm.example(wanted)}."
         raise UsageError(f"{name}: {quoted(wanted)} {problem}", fix=fix)
     return RequestedPackage(name, wanted or "*", is_open=not at)
+
+
+def drafted(manifest: bytes) -> tuple[dict[str, Any], list[str]]:
+    """The section with the dependencies of a package.json, and why it has not the rest.
+
+    >>> drafted(b'{"dependencies": {"docx": "^8.0.0", "own": "file:../own"}}')
+    ({'packages': {'docx': '^8.0.0'}}, ["own: 'file:../own' is an address, not a range of versions"])
+    """
+    try:
+        written = json.loads(manifest)
+    except (ValueError, RecursionError):
+        return {"packages": {}}, ["it is no JSON"]
+    asked = written.get("dependencies", {}) if isinstance(written, dict) else None
+    if not isinstance(asked, dict):
+        return {"packages": {}}, ["it has no dependencies that can be read"]
+    packages, remarks = dict[str, str](), list[str]()
+    for name, wanted in asked.items():
+        if not npm.is_name(name) or not isinstance(wanted, str) or len(wanted) > _LONGEST:
+            remarks.append(f"{quoted(name)} is not the name of an npm package with a range")
+        elif problem := npm.range_problem(wanted):
+            remarks.append(f"{name}: {quoted(wanted)} {problem}")
+        else:
+            packages[name] = wanted
+    remarks += [f"{field} are not taken" for field in ("devDependencies", *_FIELDS[1:]) if written.get(field)]
+    return {"packages": packages}, remarks
 
 
 def accepts(section: Bun, name: str, version: str) -> bool | None:

@@ -101,6 +101,7 @@ def _ask_named_indexes(host: AskedHost) -> Answer | None:
 
 
 NEW_SECTION: Mapping[str, Any] = MappingProxyType({"version": DEFAULT_VERSION, "packages": []})
+PROGRAMS = f"{TARGET}/bin"
 QUESTIONS = ()
 REGISTRIES = (
     Question("package index", _ask_index, ("uv",)),
@@ -429,6 +430,13 @@ def asked_in(manifest: bytes) -> Mapping[str, str]:
     from solven_env.packages.ecosystems.python import uv_lock
 
     return uv_lock.asked_in(manifest)
+
+
+def drafted(manifest: bytes) -> tuple[Mapping[str, Any], Sequence[str]]:
+    """The section with the dependencies of a pyproject.toml; see `requested`."""
+    from solven_env.packages.ecosystems.python import requested
+
+    return requested.drafted(manifest)
 
 
 def origin(root: Root, package: Installed) -> Origin:

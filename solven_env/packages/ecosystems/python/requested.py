@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from solven_env.documents.diagnostics import quoted
 from solven_env.errors import UsageError, WorkspaceError
@@ -77,6 +77,49 @@ def request(words: str) -> RequestedPackage:
     if found.has_address:
         raise UsageError(f"'{found.name}' is given by its address", fix="Write its name and a range of versions.")
     return RequestedPackage(found.name, words, found.marker)
+
+
+def drafted(manifest: bytes) -> tuple[dict[str, Any], list[str]]:
+    """The section with the dependencies of a pyproject.toml, and why it has not the rest.
+
+    The version is the usual one if `requires-python` accepts it, else the newest that it accepts.
+
+    >>> drafted(b'[project]\\nrequires-python = ">=3.13"\\ndependencies = ["six", "own @ file:///own"]')
+    ({'version': '3.16', 'packages': ['six']}, ["'own @ file:///own' is given by its address"])
+    """
+    import tomllib
+
+    section: dict[str, Any] = {**row.NEW_SECTION, "packages": []}
+    try:
+        project = tomllib.loads(manifest.decode()).get("project", {})
+    except (ValueError, RecursionError):
+        return section, ["it is no TOML"]
+    if not isinstance(project, dict) or not isinstance(project.get("dependencies", []), list):
+        return section, ["it has no dependencies that can be read"]
+    remarks: list[str] = []
+    for each in dict.fromkeys(map(str, project.get("dependencies", []))):
+        found = pep508.parse(each) if len(each) <= _LONGEST else None
+        if found is None or found.has_address:
+            remarks.append(f"{quoted(each)} {'is given by its address' if found else 'is no requirement'}")
+        elif found not in map(pep508.parse, section["packages"]):
+            section["packages"].append(each)
+    wanted = str(project.get("requires-python", ""))
+    version = _version(wanted)
+    if version is None:
+        remarks.append(f"requires-python: {quoted(wanted)} accepts no version that can be had")
+    section["version"] = version or section["version"]
+    further = {"optional-dependencies": "its optional dependencies are not taken"}
+    return section, [*remarks, *(told for field, told in further.items() if project.get(field))]
+
+
+def _version(specifier: str) -> str | None:
+    newest, oldest = int(row.NEWEST.partition(".")[2]), 8
+    versions = [row.DEFAULT_VERSION, *(f"3.{minor}" for minor in range(newest, oldest - 1, -1))]
+    try:
+        # Of a minor version the last patch is meant: '>=3.12.4' accepts 3.12.
+        return next((each for each in versions if pep508.accepted([each, f"{each}.99"], specifier)), None)
+    except ValueError:
+        return None
 
 
 def accepts(section: row.Python, name: str, version: str) -> bool | None:

@@ -1,0 +1,45 @@
+"""`solven-env init`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from solven_env.cli.options import Format
+
+
+def command(
+    profile: Annotated[str, typer.Argument(metavar="PROFILE", help="The file to write, ending in .yaml or .yml.")],
+    workspace: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="WORKSPACE",
+            help="A workspace that something else made: its packages, and the variables of its .bashrc, get into the "
+            "profile.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Write a new profile: small, valid and commented.
+
+    With --from, it has what a workspace states: the dependencies of its pyproject.toml and package.json, the plain
+    exports of its .bashrc (NAME=value, and directories before $PATH), and its .gitignore. Nothing of it is run. What
+    the profile does not get is told on standard error. A file that is there is never overwritten.
+
+    \b
+    Examples:
+      solven-env init team.yaml
+      solven-env init team.yaml --from /srv/agents/threads/thread-42
+    """
+    from solven_env import api
+    from solven_env.cli.output import errors_told, note, tell
+    from solven_env.errors import printable
+    from solven_env.profile.drafting import told
+
+    with errors_told("init", None, Format.TEXT):
+        remarks = api.init(profile, workspace=workspace)
+    for line in told(remarks):
+        note(f"not taken: {line}")
+    tell(f"{printable(profile)}: written. Check it with: solven-env validate {printable(profile)}")
