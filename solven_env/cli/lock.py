@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from solven_env.cli.options import CheckFormat, CheckFormatOption, ProfileArgument
+from solven_env.cli.options import CheckFormat, CheckFormatOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ _PAGE = "builds"
 
 
 def command(
-    profile: ProfileArgument,
+    profiles: Annotated[list[str], typer.Argument(metavar="PROFILE...", help="Paths, or shipped names with --check.")],
     upgrade: Annotated[
         bool, typer.Option("--upgrade", help="Take the newest versions that fit, instead of those in the present lock.")
     ] = False,
@@ -62,11 +62,11 @@ def command(
     ] = False,
     chosen: CheckFormatOption = CheckFormat.TEXT,
 ) -> None:
-    """Pin a profile's packages: write python.txt, bun.lock and lock.json into PROFILE.lock/, beside the profile.
+    """Pin profiles' packages: write python.txt, bun.lock and lock.json into PROFILE.lock/, beside each profile.
 
     Asks the package indexes that pip, uv, npm and Bun are configured for, or that the profile names, and writes no
     address of theirs. Says which versions changed, and what there is to know of single packages. Exits with 1 when the
-    packages cannot be resolved.
+    packages cannot be resolved. Of several profiles those behind one that fails are left as they are.
 
     The NAME of --upgrade-package is any package of the lock. One that both Python and Bun have moves in both;
     python:NAME or bun:NAME means one of them.
@@ -76,26 +76,32 @@ def command(
       solven-env lock profiles/solven.yaml
       solven-env lock profiles/solven.yaml --upgrade
       solven-env lock profiles/solven.yaml --upgrade-package httpx
-      solven-env lock profiles/solven.yaml --check
+      solven-env lock profiles/*.yaml --check
       solven-env lock profiles/solven.yaml --check --resolve
     """
     from solven_env import api
     from solven_env.cli import progress
     from solven_env.cli.output import errors_told, print_json
+    from solven_env.errors import UsageError
     from solven_env.packages.locks import HELD_BACK
 
     named = upgrade_package or []
-    with errors_told("lock", None, chosen, profile=profile), progress.shown() as shown:
-        _refuse_together(upgrade=upgrade, named=named, check=check, resolve=resolve, strict=strict)
-        if check:
-            report = api.check_lock(profile, resolve=resolve, progress=shown)
+    is_held_back = False
+    for profile in dict.fromkeys(profiles):
+        with errors_told("lock", None, chosen, profile=profile), progress.shown() as shown:
+            _refuse_together(upgrade=upgrade, named=named, check=check, resolve=resolve, strict=strict)
+            if chosen is CheckFormat.JSON and len(profiles) > 1:
+                raise UsageError("--format json is about one profile", fix="Name one.")
+            if check:
+                report = api.check_lock(profile, resolve=resolve, progress=shown)
+            else:
+                report = api.lock(profile, upgrade=upgrade, upgrade_packages=named, progress=shown)
+        if chosen is CheckFormat.JSON:
+            print_json(report.to_json())
         else:
-            report = api.lock(profile, upgrade=upgrade, upgrade_packages=named, progress=shown)
-    if chosen is CheckFormat.JSON:
-        print_json(report.to_json())
-    else:
-        tell_lock(report, profile)
-    if strict and any(remark.kind == HELD_BACK for remark in report.remarks):
+            tell_lock(report, profile)
+        is_held_back = is_held_back or any(remark.kind == HELD_BACK for remark in report.remarks)
+    if strict and is_held_back:
         raise typer.Exit(1)
 
 
