@@ -16,10 +16,10 @@ from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.reconcile import giving_back
 from solven_env.reconcile.apply import apply as apply_plan
 from solven_env.reconcile.apply import let_in, refuse_conflicts
-from solven_env.reconcile.kinds import lies_on_host
+from solven_env.reconcile.kinds import lies_on_host, setup
 from solven_env.reconcile.replacing import changed_meanwhile
 from solven_env.report import thread_report
-from solven_env.run import execute, missing_programs, relocking
+from solven_env.run import execute, missing_programs, relocking, setting_up
 from solven_env.sandbox import backends
 from solven_env.state.contents import OnlyLookedError
 from solven_env.state.records import record_key
@@ -111,7 +111,8 @@ def _apply(
     to_look: bool,
 ) -> ThreadReport:
     """Do as `apply`; OnlyLookedError, and nothing of the thread written, where it is held `to_look` and not in sync."""
-    with noting.held(found, progress, wait=wait, to_look=to_look):
+    with ExitStack() as lock:
+        lock.enter_context(noting.held(found, progress, wait=wait, to_look=to_look))
         if restore_record:
             found.restore_record(progress)
         record = found.record()
@@ -143,18 +144,27 @@ def _apply(
             _make_room(found, record, computed.changes)
             applied = apply_plan(computed, owned.create_root, found.state, fresh, renew, about, coming.added)
         found.close_to_others()
-    carried += coming.dropped
-    to_carry = coming.pending
-    if coming.pending and (begun := execute.begin(found, progress)) is not None:
-        kinds = {each.kind for each in coming.pending}
-        carried += (each for each in begun if each.kind in kinds)
-        to_carry = ()
-    elif record is not None and coming.added != record.added:
-        noting.note_all(found)
-    for name in applied.locks:
-        together.tell(f"lock: the recorded text of the {name} packages was gone or damaged, and is written again")
-    missing = _tell_missing(found, wanted, computed, progress, together)
-    behind = relocking.catch_up(found, computed.behind, progress)
+        has_setup = bool(setup.to_run(computed))
+        if not has_setup:  # what follows needs the lock for that alone
+            lock.close()
+        carried += coming.dropped
+        to_carry = coming.pending
+        if coming.pending and (begun := execute.begin(found, progress)) is not None:
+            kinds = {each.kind for each in coming.pending}
+            carried += (each for each in begun if each.kind in kinds)
+            to_carry = ()
+        elif record is not None and coming.added != record.added and not has_setup:
+            noting.note_all(found)
+        for name in applied.locks:
+            together.tell(f"lock: the recorded text of the {name} packages was gone or damaged, and is written again")
+        missing = _tell_missing(found, wanted, computed, progress, together)
+        behind = relocking.catch_up(found, computed.behind, progress)
+        if has_setup:
+            failed = setting_up.run(found, computed, applied.generation, progress)
+            lock.close()
+            noting.note_all(found)
+            if failed is not None:
+                raise failed
     return thread_report(computed)._replace(
         changes=changes,
         generation=applied.generation,

@@ -274,6 +274,28 @@ def to_read(page: str) -> str:
     return f"solven-env docs {page}"
 
 
+class SetupError(SolvenError):
+    """A command of `setup` failed. All else was applied: `changes` were made but for it and those after it.
+
+    `generation` is the one that was applied.
+    """
+
+    page = "reconciling"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        fix: str = "",
+        location: str = "",
+        changes: tuple[Change, ...] = (),
+        generation: int = 0,
+    ) -> None:
+        super().__init__(message, fix=fix, location=location)
+        self.changes = changes
+        self.generation = generation
+
+
 class NeverAppliedError(SandboxError):
     """The thread was never applied, or its first apply was interrupted: nothing is known of it."""
 

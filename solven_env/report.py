@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from solven_env.errors import ConflictError
+from solven_env.errors import ConflictError, SetupError
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -547,6 +547,8 @@ def failure_report(thread: str, error: SolvenError) -> ThreadReport:
     """
     if isinstance(error, ConflictError):
         return ThreadReport(thread, "conflict", error.generation, error.changes, error=error)
+    if isinstance(error, SetupError):
+        return ThreadReport(thread, "failed", error.generation, error.changes, error=error)
     return ThreadReport(thread, "failed", 0, error=error)
 
 

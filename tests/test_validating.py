@@ -67,10 +67,10 @@ def test_templates_and_sources_lie_beside_the_profile(tmp_path: Path) -> None:
         "  a: {source: files/raw}\n  b: {source: files/none}\n  c: {template: bad.j2}\n  d: {template: ../bad.j2}\n"
     )
     assert [uncoded(each) for each in solven_env.validate(path)] == [
-        f"{path}:6:15: 'files/none' is no file beside the profile. Name a file beside the profile.",
+        f"{path}:6:15: 'files/none' is no file or directory beside the profile. Name a file beside the profile.",
         f"{path}:8:17: the template '../bad.j2' does not lie beside the profile. "
         "Copy the file into the profile's directory.",
-        "bad.j2:2:4: 'thred' is not defined. Did you mean 'thread'?",
+        "bad.j2:2:1: 'thred' is not defined. Did you mean 'thread'?",
     ]
 
 

@@ -94,11 +94,23 @@ def last_words(output: bytes) -> str:
 
     uv's hints are left out where they advise what only callers of uv can do.
     """
-    text = _without_advice(_CREDENTIALS.sub("", _STYLE.sub("", output.decode(errors="replace"))))
-    lines = list(filter(None, (printable(line.strip()) for line in re.split(r"[\r\n]+", text))))
+    lines = _lines(_without_advice(_plain(output)))
     first = next((number for number, line in enumerate(lines) if line.startswith("error")), 0)
     said = " ".join(lines[first:][-_LAST_LINES:]).removeprefix("error: ").rstrip(".")
     return said or "it said nothing"
+
+
+def said_lines(output: bytes) -> list[str]:
+    """The lines that a program printed, safe for a terminal, without colours and without credentials in addresses."""
+    return _lines(_plain(output))
+
+
+def _plain(output: bytes) -> str:
+    return _CREDENTIALS.sub("", _STYLE.sub("", output.decode(errors="replace")))
+
+
+def _lines(text: str) -> list[str]:
+    return list(filter(None, (printable(line.strip()) for line in re.split(r"[\r\n]+", text))))
 
 
 def _without_advice(text: str) -> str:

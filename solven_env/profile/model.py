@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from solven_env.documents.diagnostics import Location
     from solven_env.documents.document import Document
+    from solven_env.profile.mounts import Occupant
     from solven_env.profile.sections import Section, SectionKind
     from solven_env.system.networks import Network
 
@@ -94,12 +95,21 @@ class Program(NamedTuple):
     package: str = ""
 
 
+class SetupCommand(NamedTuple):
+    """A command that runs once inside. A change of what is at `inputs`, paths in the workspace, has it run again."""
+
+    run: str
+    inputs: tuple[str, ...] = ()
+
+
 Own = Literal["whole", "keys", "block", "seed"]
 """Whose a file is: ours; ours by keys; ours in one block; the agent's once it is written."""
 
 
 class Dotfile(NamedTuple):
-    """A file in the workspace. `text` is a template's name, the content, or a source's name, as `form` says."""
+    """A file in the workspace, or a directory of files. `text` is a template's name, the content, or a source's name,
+    as `form` says. `mode` is empty where none is stated.
+    """
 
     path: str
     form: Form
@@ -113,11 +123,12 @@ class Places(NamedTuple):
     """File and line (`team.yaml:12`) of what a profile says.
 
     `settings` has them by the names that records give settings (`env.LANG`, `limits.memory`, `python`), `paths` by the
-    paths inside of files, links and mounts, without the first `/`.
+    paths inside of files, links and mounts, without the first `/`, and `setup` by the texts of its commands.
     """
 
     settings: Mapping[str, str]
     paths: Mapping[str, str]
+    setup: Mapping[str, str] = {}
 
 
 class Profile(NamedTuple):
@@ -142,6 +153,11 @@ class Profile(NamedTuple):
     """True if wrong parts were left out. A name that a template misses may be among them."""
     programs: tuple[Program, ...] = ()
     places: Places = Places({}, {})
+    setup: tuple[SetupCommand, ...] = ()
+    occupants: tuple[Occupant, ...] = ()
+    """All that stands at a path inside: mounts, dotfiles, links and the working directory."""
+    reserved: tuple[str, ...] = ()
+    """The directories of packages, at which nothing of a profile may stand."""
     written: Mapping[str, Any] = {}
     """The document, as the schema lets it through, for kinds of resources that have a section of their own."""
     texts: Mapping[str, str] = {}

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
+from solven_env.documents.diagnostics import Location
 from solven_env.profile.model import Mount
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from solven_env.documents.diagnostics import Location
-    from solven_env.documents.document import Document
 
 SYSTEM = (
     Mount("/bin", source="/bin", why="bash, sh, ls, cat"),
@@ -32,6 +31,7 @@ FILE, LINK, MOUNT, WORKDIR = "a file", "a link", "a mount", "the working directo
 _ONE_KIND = {"/proc": "proc", "/dev": "dev", "/run": "tmpfs"}
 _TEMPORARY = ".solven-env-"
 _RESERVED = "/run/solven-env"
+_MOST_TOLD = 8
 _PLAIN = re.compile(r"[\w./@:,=~-]+")
 
 
@@ -114,20 +114,30 @@ def occupant(mount: Mount, where: Location) -> Occupant:
     return Occupant(mount.target, MOUNT, where, excludes=(WORKDIR,) if mount.kind == "tmpfs" else (LINK, WORKDIR))
 
 
-def check_occupants(document: Document, occupants: Iterable[Occupant]) -> None:
-    """Report two things at one path, and things beneath others that exclude them. The later one is the mistake."""
+def clashes(occupants: Iterable[Occupant]) -> Iterator[tuple[str, Location, str, str]]:
+    """The code, place, message and fix of each mistake: two things at one path, and things beneath others that exclude
+    them. The later one is the mistake. Of many files that one directory brings, a few are told.
+    """
+    told = Counter[Location]()
+    for found in _clashes(occupants):
+        told[found[1]] += 1
+        if told[found[1]] <= _MOST_TOLD:
+            yield found
+
+
+def _clashes(occupants: Iterable[Occupant]) -> Iterator[tuple[str, Location, str, str]]:
     at: dict[str, Occupant] = {}
     for place in occupants:
         other = at.setdefault(place.path, place)
         if other is not place:
             second = "another one" if place.what == other.what else other.what
             message = f"{place.what} stands at {place.path}, where {second} stands already"
-            document.report("SE504", place.where, message, "Remove one of the two, or choose another path.")
+            yield "SE504", place.where, message, "Remove one of the two, or choose another path."
     for place in at.values():
         above = next((other for other in _above(place.path, at) if place.what in other.excludes), None)
         if above:
             message = f"{place.what} at {place.path} cannot stand beneath {above.what} at {above.path}"
-            document.report("SE505", place.where, message, "Choose another path.")
+            yield "SE505", place.where, message, "Choose another path."
 
 
 def _above(path: str, at: dict[str, Occupant]) -> Iterator[Occupant]:

@@ -161,7 +161,7 @@ def _render_anew(profile: Profile, source: ProfileSource) -> _Rendering:
             said = _look(source, _Read(kind, name, file))
             reads.append((_Read(kind, name, file), said))
             if isinstance(said, _Unreadable):
-                raise SourceError(said.why, said.fix)
+                raise SourceError(said.why, said.fix, said.code)
             return said
 
         return read
@@ -182,6 +182,7 @@ class _Read(NamedTuple):
 class _Unreadable(NamedTuple):
     why: str
     fix: str
+    code: str
 
 
 def _look(source: ProfileSource, read: _Read) -> object:
@@ -189,7 +190,7 @@ def _look(source: ProfileSource, read: _Read) -> object:
     try:
         return beside.read_template(read.name) if read.kind == "template" else beside.read_source(read.name)
     except SourceError as problem:
-        return _Unreadable(str(problem), problem.fix)
+        return _Unreadable(str(problem), problem.fix, problem.code)
 
 
 @functools.lru_cache(maxsize=32)

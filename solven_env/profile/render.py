@@ -6,25 +6,50 @@ import hashlib
 
 from solven_env.documents.diagnostics import Diagnostic, Location, quoted
 from solven_env.documents.excerpts import excerpt
-from solven_env.profile import templating
-from solven_env.profile.expressions import explain, place_of_problem
+from solven_env.profile import mounts, templating
+from solven_env.profile.expressions import explain
+from solven_env.profile.model import DEFAULT_MODE
+from solven_env.profile.paths import relative_problem
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from solven_env.profile.model import Dotfile, Own, Profile
+    from solven_env.profile.mounts import Occupant
 
     ReadTemplate = Callable[[str, str], str | None]
-    ReadSource = Callable[[str, str], bytes]
+    ReadSource = Callable[[str, str], bytes | "SourceTree"]
 
 
 class SourceError(Exception):
     """A `source:` or a template cannot be read. The message's words follow its name."""
 
-    def __init__(self, message: str, fix: str = "Name a file beside the profile.") -> None:
+    def __init__(self, message: str, fix: str = "Name a file beside the profile.", code: str = "SE509") -> None:
         super().__init__(message)
         self.fix = fix
+        self.code = code
+
+
+class SourceFile(NamedTuple):
+    """A file of a directory that is a source, by its path in it."""
+
+    path: str
+    data: bytes
+    is_executable: bool
+
+
+class SourceTree(NamedTuple):
+    """A directory that is a source: its files, by path."""
+
+    files: tuple[SourceFile, ...]
+
+
+class SourceTreeError(SourceError):
+    """A directory cannot be a `source:`."""
+
+    def __init__(self, message: str, fix: str) -> None:
+        super().__init__(message, fix, "SE510")
 
 
 class RenderedFile(NamedTuple):
@@ -60,25 +85,49 @@ def render(
     `read_template` gives a template's text by its name, or None; `read_source` a source's bytes. Both are told the file
     of the profile that names it too, and may raise `SourceError`.
     """
-    files, diagnostics, work = [], [], templating.Work()
+    files: list[RenderedFile] = []
+    diagnostics: list[Diagnostic] = []
+    trees: dict[str, Sequence[str]] = {}
+    work = templating.Work()
     for dotfile in profile.dotfiles:
         outcome = _render_one(profile, dotfile, read_template, read_source, work)
         if isinstance(outcome, RenderedFile):
             files.append(outcome)
+        elif isinstance(outcome, list):
+            files += outcome
+            trees[dotfile.path] = [each.path for each in outcome]
         elif outcome is not None:
             diagnostics.append(outcome)
-    return tuple(files), tuple(diagnostics)
+            if dotfile.form == "source":  # nobody knows whether it is a directory
+                trees[dotfile.path] = ()
+    # Which files there are is known only now.
+    clashes = (_told(profile.texts, *each) for each in mounts.clashes(_occupants(profile, trees)))
+    return tuple(files), (*diagnostics, *clashes)
+
+
+def _occupants(profile: Profile, trees: Mapping[str, Sequence[str]]) -> Iterator[Occupant]:
+    """All that stands at a path inside, with the files of each directory in the place of it."""
+    for place in profile.occupants:
+        if place.what == mounts.FILE and place.path[1:] in trees:
+            yield from (place._replace(path=f"/{path}") for path in trees[place.path[1:]])
+        else:
+            yield place
 
 
 def _render_one(
     profile: Profile, dotfile: Dotfile, read_template: ReadTemplate, read_source: ReadSource, work: templating.Work
-) -> RenderedFile | Diagnostic | None:
-    """The file, or the mistake; None if the mistake is reported already: a part is missing, the work is used up."""
+) -> RenderedFile | list[RenderedFile] | Diagnostic | None:
+    """The file, the files of a directory, or the mistake.
+
+    None if the mistake is reported already: a part is missing, the work is used up.
+    """
     texts: dict[str, str] = {}
     try:
         if dotfile.form == "source":
-            data = read_source(dotfile.text, dotfile.location.file)
-            return RenderedFile(dotfile.path, data, dotfile.mode, dotfile.own)
+            source = read_source(dotfile.text, dotfile.location.file)
+            if isinstance(source, SourceTree):
+                return _render_tree(profile, dotfile, source)
+            return RenderedFile(dotfile.path, source, dotfile.mode or DEFAULT_MODE, dotfile.own)
         if work.is_spent:
             return None
         if dotfile.form == "content":
@@ -88,13 +137,32 @@ def _render_one(
             read = _reader(read_template, dotfile.location.file, texts)
             text = templating.render(dotfile.text, read, profile.context, work)
             reads = frozenset().union(*(templating.reads(each, name) for name, each in texts.items()))
-        return RenderedFile(dotfile.path, text.encode(), dotfile.mode, dotfile.own, reads)
+        return RenderedFile(dotfile.path, text.encode(), dotfile.mode or DEFAULT_MODE, dotfile.own, reads)
     except SourceError as problem:
-        return _told(profile.texts, "SE509", dotfile.location, f"{quoted(dotfile.text)} {problem}", problem.fix)
+        return _told(profile.texts, problem.code, dotfile.location, f"{quoted(dotfile.text)} {problem}", problem.fix)
     except templating.TemplateError as problem:
         if problem.name and profile.is_partial:
             return None
-        return _diagnostic(profile, dotfile, problem, texts, work)
+        return _diagnostic(profile, dotfile, problem, texts)
+
+
+def _render_tree(profile: Profile, dotfile: Dotfile, tree: SourceTree) -> list[RenderedFile]:
+    """The files of a directory, each with its bytes and the mode that git would keep of it."""
+    if dotfile.mode:
+        raise SourceTreeError("is a directory, whose files have modes of their own", "Remove 'mode'.")
+    if dotfile.own not in ("whole", "seed"):
+        raise SourceTreeError(
+            f"is a directory, whose files cannot be of own: {dotfile.own}", "Write `own: whole` or `seed`."
+        )
+    files = []
+    for each in tree.files:
+        path = f"{dotfile.path}/{each.path}"
+        problem = relative_problem(path) or mounts.place_problem(f"/{path}", profile.reserved)
+        if problem:
+            fix = "Rename it, or move it out of the directory."
+            raise SourceTreeError(f"holds {quoted(each.path)}, whose path in the workspace {problem}", fix)
+        files.append(RenderedFile(path, each.data, "0755" if each.is_executable else DEFAULT_MODE, dotfile.own))
+    return files
 
 
 def _reader(read_template: ReadTemplate, file: str, texts: dict[str, str]) -> Callable[[str], str | None]:
@@ -117,24 +185,15 @@ def _reader(read_template: ReadTemplate, file: str, texts: dict[str, str]) -> Ca
 
 
 def _diagnostic(
-    profile: Profile,
-    dotfile: Dotfile,
-    problem: templating.TemplateError,
-    templates: Mapping[str, str],
-    work: templating.Work,
+    profile: Profile, dotfile: Dotfile, problem: templating.TemplateError, templates: Mapping[str, str]
 ) -> Diagnostic:
     code, message, fix = explain(problem, profile.context, profile.unset)
     if dotfile.form == "template" and problem.line:
-        text = templates.get(problem.template, "")
-        column = templating.column(text, problem.line, problem.name, is_field=bool(problem.attribute_of))
-        where = Location(problem.template, problem.line, column)
+        where = Location(problem.template, problem.line, 1)
         return _told(templates, code, where, message, fix or "Fix the template.")
     if dotfile.form == "template":
         fix = fix or "Name a template beside the profile or a shipped one."
-        return _told(profile.texts, code, dotfile.location, message, fix)
-    alone = None if work.is_spent else lambda written: templating.expand(written, profile.context, work)
-    where = place_of_problem(profile.texts, dotfile.location, dotfile.text, problem, alone)
-    return _told(profile.texts, code, where, message, fix or "Fix the expression.")
+    return _told(profile.texts, code, dotfile.location, message, fix or "Fix the expression.")
 
 
 def _told(texts: Mapping[str, str], code: str, where: Location, message: str, fix: str) -> Diagnostic:

@@ -9,7 +9,6 @@ from solven_env.profile import mounts, templating
 from solven_env.profile.expressions import Expander
 from solven_env.profile.inputs import is_true
 from solven_env.profile.model import (
-    DEFAULT_MODE,
     Dotfile,
     Form,
     LimitsSection,
@@ -19,13 +18,14 @@ from solven_env.profile.model import (
     Profile,
     Program,
     SandboxSection,
+    SetupCommand,
 )
 from solven_env.profile.mounts import Occupant
 from solven_env.profile.paths import absolute_problem, relative_problem, target_problem
 from solven_env.system.names import KEYED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from solven_env.documents.diagnostics import Location
     from solven_env.documents.document import Document
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from solven_env.profile.sections import Section
 
 _FORMS: tuple[Form, ...] = ("template", "content", "source")
+MAX_SETUP = 64 << 10
+"""The longest command of `setup`, in bytes: one argument of execve(2) has room for twice as much."""
 _FIELD_OF = {"source": "bind", "size": "tmpfs"}
 """The fields that only one kind of mount has."""
 
@@ -70,8 +72,13 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
     dotfiles = tuple(_dotfiles(document, expand, reserved, taken))
     links = tuple(_links(document, expand, values, reserved, taken))
     packed = (row.TARGET for row in declaration.ecosystems if packages.get(row.NAME))
+    setup = dict(
+        _setup(document, expand, reserved, [*(each.target for each in merged), *(f"/{each.path}" for each in links)])
+    )
     mounted = mounts.outermost([*(each.target for each in merged), *(f"/{each.path}" for each in links), *packed])
-    profile = Profile(
+    stated = {place.path for place in taken if place.what == mounts.MOUNT}
+    system = [mounts.occupant(mount, document.at_value()) for mount in mounts.SYSTEM if mount.target not in stated]
+    return Profile(
         file=document.file,
         name=data.get("name", ""),
         release=data.get("release", ""),
@@ -90,24 +97,27 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
         },
         unset=unset,
         programs=tuple(_programs(data.get("programs", {}))),
+        setup=tuple(setup),
         is_partial=bool(document.taken_out or document.unread),
-        places=_places(document, taken),
+        places=_places(document, taken, setup),
         written=data,
         texts=document.texts,
+        occupants=(*system, *taken, *begun),
+        reserved=reserved,
     )
-    stated = {place.path for place in taken if place.what == mounts.MOUNT}
-    system = [mounts.occupant(mount, document.at_value()) for mount in mounts.SYSTEM if mount.target not in stated]
-    mounts.check_occupants(document, [*system, *taken, *begun])
-    return profile
 
 
-def _places(document: Document, taken: Iterable[Occupant]) -> Places:
+def _places(document: Document, taken: Iterable[Occupant], setup: Mapping[SetupCommand, Location]) -> Places:
     settings = {
         ".".join(map(str, path[1:] if path[0] == "sandbox" else path)): place_told(where, document.file)
         for path, where in document.keys.items()
         if path[0] != "inputs"  # which a thread gives, not the profile
     }
-    return Places(settings, {each.path[1:]: place_told(each.where, document.file) for each in taken})
+    return Places(
+        settings,
+        {each.path[1:]: place_told(each.where, document.file) for each in taken},
+        {each.run: place_told(where, document.file) for each, where in setup.items()},
+    )
 
 
 def _packages(declaration: Declaration) -> dict[str, Section | None]:
@@ -141,6 +151,65 @@ def _programs(section: Mapping[str, Any]) -> Iterator[Program]:
     for name, fields in section.items():
         if "why" in fields:
             yield Program(name, **fields)
+
+
+def _setup(
+    document: Document, expand: Expander, reserved: Collection[str], mounted: Collection[str]
+) -> Iterator[tuple[SetupCommand, Location]]:
+    """The commands of `setup`, and where each stands. `mounted` are the paths inside at which commands find something
+    else than the workspace.
+
+    A command is known by its text: the same one twice would be one.
+    """
+    seen = set()
+    for index, item in enumerate(document.data.get("setup", ())):
+        fields: dict[str, Any] = {"run": item} if isinstance(item, str) else dict(item or {})
+        where = document.at_value("setup", index, *(["run"] if isinstance(item, dict) else []))
+        run = expand.text(fields["run"], where) if "run" in fields else None
+        inputs = tuple(_setup_inputs(document, expand, index, fields.get("inputs", ()), reserved, mounted))
+        if run is None:
+            continue
+        if not run.strip():
+            document.report("SE704", where, "the command is empty", "Write a command, or remove it.")
+        elif len(run.encode(errors="surrogatepass")) > MAX_SETUP:
+            fix = "Put it into a script, as a dotfile, and run that."
+            document.report("SE704", where, f"the command has more than {MAX_SETUP >> 10} KiB", fix)
+        elif run in seen:
+            document.report("SE111", where, f"the command {quoted(run)} stands here twice", "Keep one of the two.")
+        else:
+            yield SetupCommand(run, inputs), where
+        seen.add(run)
+
+
+def _setup_inputs(
+    document: Document,
+    expand: Expander,
+    index: int,
+    paths: Sequence[str | None],
+    reserved: Collection[str],
+    mounted: Collection[str],
+) -> Iterator[str]:
+    seen = set()
+    for number, written in enumerate(paths):
+        where = document.at_value("setup", index, "inputs", number)
+        path = expand.path(written, where) if written is not None else None
+        if path is None:
+            continue
+        hiding = next((each for each in mounted if mounts.is_beneath(f"/{path}", each)), None)
+        problems = {
+            "SE502": relative_problem(path),
+            "SE503": mounts.place_problem(f"/{path}", reserved),
+            "SE505": hiding and f"is not in the workspace, since something is mounted at {hiding}",
+        }
+        code = next((code for code, problem in problems.items() if problem), "")
+        if code:
+            message = f"the input {quoted(path)} {problems[code]}"
+            document.report(code, where, message, "Write a path in the workspace.")
+        elif path in seen:
+            document.report("SE111", where, f"the input {quoted(path)} stands here twice", "Keep one of the two.")
+        else:
+            yield path
+        seen.add(path)
 
 
 def _prepend(document: Document, expand: Expander) -> Iterator[str]:
@@ -221,7 +290,7 @@ def _dotfiles(
                 path=path,
                 form=form,
                 text=item[form],
-                mode=item.get("mode", DEFAULT_MODE),
+                mode=item.get("mode", ""),
                 own=own,
                 location=document.at_value("dotfiles", written, form),
             )

@@ -7,13 +7,15 @@ import functools
 import os
 import stat
 import sys
+from functools import partial
 from pathlib import Path
+from typing import overload
 
 from solven_env.documents.diagnostics import did_you_mean, ordered, quoted
 from solven_env.documents.document import kind_in_words
 from solven_env.documents.parsing import MAX_BYTES, parse
 from solven_env.errors import ProfileError, UsageError
-from solven_env.profile import templating
+from solven_env.profile import source_tree, templating
 from solven_env.profile.render import SourceError
 from solven_env.system import reread, shipped
 from solven_env.system.blocks import READ_DIRECTORY, holding
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from solven_env.documents.document import Document
+    from solven_env.profile.render import SourceTree
 
 MAX_SOURCE = 16 << 20
 """The largest `source:`, in bytes."""
@@ -97,12 +100,12 @@ class ProfileSource(NamedTuple):
         except UnicodeDecodeError:
             raise SourceError("is not UTF-8", "Save it as UTF-8.") from None
 
-    def read_source(self, name: str) -> bytes:
-        """The bytes of a file beside the profile. Raises `SourceError`."""
-        data = _read_beneath(self.directory, name, MAX_SOURCE)
-        if data is None:
-            raise SourceError("is no file beside the profile")
-        return data
+    def read_source(self, name: str) -> bytes | SourceTree:
+        """The bytes of a file beside the profile, or a directory with all its files. Raises `SourceError`."""
+        found = _read_beneath(self.directory, name, MAX_SOURCE, with_trees=True)
+        if found is None:
+            raise SourceError("is no file or directory beside the profile")
+        return found
 
 
 def find_profile(profile: str | Path | ProfileSource) -> ProfileSource:
@@ -287,8 +290,17 @@ def _reason(error: OSError | ValueError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _read_beneath(directory: Path, name: str, limit: int) -> bytes | None:
-    """The bytes of the regular file `name` beneath a directory; None if nothing has that name.
+@overload
+def _read_beneath(directory: Path, name: str, limit: int) -> bytes | None: ...
+
+
+@overload
+def _read_beneath(directory: Path, name: str, limit: int, *, with_trees: bool) -> bytes | SourceTree | None: ...
+
+
+def _read_beneath(directory: Path, name: str, limit: int, *, with_trees: bool = False) -> bytes | SourceTree | None:
+    """The bytes of the regular file `name` beneath a directory; None if nothing has that name. A directory is read with
+    all its files where `with_trees` says so.
 
     Nothing outside the directory is opened, whatever links lead out of it at that moment, and nothing is waited for.
     Raises `SourceError` for anything but a regular file, and for more than `limit` bytes.
@@ -310,6 +322,8 @@ def _read_beneath(directory: Path, name: str, limit: int) -> bytes | None:
             raise SourceError("is reached through a link that leads out of the profile's directory", _COPY) from None
         raise SourceError(f"cannot be read: {error.strerror}") from None
     try:
+        if with_trees and stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            return source_tree.read(descriptor, partial(_read_whole, limit=limit))
         return _read_whole(descriptor, limit)
     except OSError as error:
         raise SourceError(f"cannot be read: {error.strerror}") from None

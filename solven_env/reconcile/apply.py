@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from solven_env.errors import ConflictError, SolvenError, WorkspaceError
 from solven_env.reconcile.keep import Keeper, Kept
-from solven_env.reconcile.kinds import directory, kind_of, state_of
+from solven_env.reconcile.kinds import directory, kind_of, setup, state_of
 from solven_env.reconcile.model import name_in
 from solven_env.reconcile.ownership import AGENTS_MODE
 from solven_env.reconcile.replacing import changed_meanwhile, discard, look
@@ -131,7 +131,8 @@ def apply(
     `about` is what the generation says of this apply (`Record.about`), and `added` what the thread has over its builds.
     `make` makes one change.
     """
-    is_noop = not plan.changes and plan.is_recorded  # the record names all that it needs already
+    made = [change for change in plan.changes if kind_of(change.address).LIES != "sandbox"]
+    is_noop = not made and plan.is_recorded  # the record names all that it needs already
     with nullcontext() if is_noop else state.sharing():
         return _apply(plan, open_root, state, fresh, renew, about, added, make, is_noop=is_noop)
 
@@ -163,8 +164,9 @@ def _apply(
     lost += contents.lacking(state, _bytes(plan), renew=not is_noop)
     if is_noop:
         state.write(lost)
-        if base._replace(added=added) != plan.base:
-            contents.put(state, key, base._replace(added=added).dump())
+        now = base._replace(added=added, setup=setup.left(plan))
+        if now != plan.base:
+            contents.put(state, key, now.dump())
         return Applied(base.generation, locks=again)
     generation = _unused(state, plan.thread, base.generation + 1)
     intended = base._replace(intended=_intended(base, plan)).dump()
@@ -205,6 +207,7 @@ def _apply(
             builds=plan.desired.builds,
             uid=base.uid,
             added=added,
+            setup=setup.left(plan),
         )
         told = {**about, "kept": [each._asdict() for each in keeper.kept]}
         state.write(

@@ -9,6 +9,7 @@ from solven_env.documents.diagnostics import Diagnostic, Location
 from solven_env.errors import ProfileError
 from solven_env.reconcile.kinds import KINDS, kind_of, state_of
 from solven_env.reconcile.model import Desired, State, name_in
+from solven_env.reconcile.places import of_files
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def desired(profile: Profile, files: Sequence[RenderedFile], given: Mapping[str,
     described = json.dumps({"settings": found.settings, "files": states}, sort_keys=True)
     digest = f"sha256:{hashlib.sha256(described.encode()).hexdigest()}"
     about = {"name": profile.name, "release": profile.release, "digest": digest}
-    return found._replace(profile=about, places=profile.places)
+    return found._replace(profile=about, places=of_files(profile, files))
 
 
 def _check_paths(wanted: Desired, profile: Profile) -> None:

@@ -140,6 +140,8 @@ class Desired(NamedTuple):
     """The manifests with their locks that workspaces can have."""
     places: Places | None = None
     """File and line of what the profile says; None where nobody asked a profile."""
+    unbegun: frozenset[str] = frozenset()
+    """The builds (addresses) above which the thread has no layer on this host: its next command begins one."""
 
 
 class NeededBuild(NamedTuple):
@@ -155,6 +157,8 @@ class NeededBuild(NamedTuple):
     """True if commands of the thread removed what the build cannot do without."""
     files: Mapping[str, bytes | None]
     """Files with which a workspace begins; the bytes are None until the build is made that brings them."""
+    is_begun: bool = True
+    """False if it matters that the thread has no layer above it on this host."""
 
 
 class HostFacts(NamedTuple):
@@ -187,6 +191,8 @@ class Observed(NamedTuple):
     closed: Mapping[str, Closed] = {}
     rendered: Mapping[str, bytes] = {}
     """Bytes that earlier applies rendered or kept, by digest: those that merging needs."""
+    inputs: Mapping[str, str] = {}
+    """The digest of what stands at each path that a command of `setup` declares as an input."""
 
 
 class Note(NamedTuple):
@@ -212,6 +218,8 @@ class Plan(NamedTuple):
     """Paths of the files that stand behind links."""
     behind: tuple[Behind, ...] = ()
     """The locks that have to be made anew once the changes are made."""
+    inputs: Mapping[str, str] = {}
+    """As `Observed.inputs`."""
 
     @property
     def is_interrupted(self) -> bool:

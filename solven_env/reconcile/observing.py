@@ -6,7 +6,7 @@ from contextlib import suppress
 from functools import partial
 
 from solven_env.errors import WorkspaceError
-from solven_env.reconcile.kinds import KINDS, directory, files, kind_of, mount_point
+from solven_env.reconcile.kinds import KINDS, directory, files, kind_of, mount_point, setup
 from solven_env.reconcile.model import CLOSED, DIRECTORY, Closed, Observed, State, name_in, parents
 from solven_env.reconcile.ownership import FOLLOWING
 from solven_env.reconcile.plan import addresses
@@ -57,7 +57,8 @@ def observe(
                 closed.update([found])
     if root is not None:
         states |= _behind_links(root, states, desired, record, host)
-    return Observed(states, closed, _rendered(states, desired, record, read))
+    inputs = setup.observe_inputs(root, desired.settings) if root is not None else {}
+    return Observed(states, closed, _rendered(states, desired, record, read), inputs)
 
 
 def _look_at(root: Root, desired: Desired, addresses: Sequence[str]) -> list[State | tuple[str, Closed] | None]:

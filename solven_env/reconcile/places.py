@@ -6,9 +6,24 @@ from solven_env.reconcile.model import name_in
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from solven_env.profile.model import Places, Profile
+    from solven_env.profile.render import RenderedFile
     from solven_env.reconcile.model import Desired
+
+
+def of_files(profile: Profile, files: Sequence[RenderedFile]) -> Places:
+    """The places of a profile, with those of the files that a directory brings: where it stands."""
+    known = profile.places.paths
+    trees = [each.path for each in profile.dotfiles if each.form == "source" and each.path in known]
+    found = {
+        each.path: known[tree]
+        for each in files
+        for tree in trees
+        if each.path not in known and each.path.startswith(f"{tree}/")
+    }
+    return profile.places._replace(paths={**found, **known})
 
 
 def cited(names: Iterable[str], desired: Desired) -> str:
@@ -24,4 +39,10 @@ def place_of(address: str, desired: Desired) -> str:
         return ""
     name = name_in(address)
     place = desired.places.paths.get(name) or desired.places.settings.get(name)
+    return f", {place}" if place else ""
+
+
+def of_setup(run: str, desired: Desired) -> str:
+    """File and line of a command of `setup`, behind a comma; empty where no profile says it."""
+    place = desired.places.setup.get(run) if desired.places else None
     return f", {place}" if place else ""

@@ -6,7 +6,7 @@ from typing import Any
 
 from solven_env.reconcile import compare, pairs, places
 from solven_env.reconcile.compare import Seen, changed_settings
-from solven_env.reconcile.kinds import KINDS, kind_of, state_of
+from solven_env.reconcile.kinds import KINDS, kind_of, setup, state_of
 from solven_env.reconcile.kinds.directory import WORKSPACE
 from solven_env.reconcile.model import Change, Desired, Note, Plan, State, name_in
 from solven_env.typed import TYPE_CHECKING
@@ -52,11 +52,16 @@ def plan(
         desired=desired,
         on_conflict=on_conflict,
         behind=pairs.behind(seen, desired, record),
+        inputs=observed.inputs,
         **_kept_and_noted(seen.values()),
     )
     for kind in KINDS.values():
         computed = computed._replace(changes=(*computed.changes, *kind.further_changes(computed, changed)))
-    return computed
+    beyond = [
+        Note(path, "it has more than is looked at, so that no change of it has a command of setup run again")
+        for path in setup.beyond(computed)
+    ]
+    return computed._replace(notes=(*computed.notes, *beyond))
 
 
 def _is_closed(address: str, observed: Observed) -> bool:

@@ -194,6 +194,7 @@ _size = text_that(re.compile(r"([1-9][0-9]{0,14}[KMGT]iB)?").fullmatch, "size")
 _drawn = text_that(names.DRAWN.fullmatch, "random id")
 _sha256 = text_that(lambda text: not text or names.DIGEST.fullmatch(text), "digest")
 _tagged = text_that(re.compile(rf"(sha256:{names.DIGEST.pattern})?").fullmatch, "digest")
+_named = text_that(names.DIGEST.fullmatch, "digest")
 _target = text_that(names.is_absolute, "absolute path")
 
 OWN: Mapping[str, Check] = {
@@ -239,11 +240,22 @@ _LINK = table_with(
         "optional": flag,
     }
 )
+_SETUP = table_with({"run": text, "inputs": list_of(text_that(names.is_relative, "path beneath the workspace"))})
 _PROGRAM = table_with({"why": text, "package": text})
 
 
 _ADDED = table_with({}, {"packages": table_of(text), "removed": list_of(text)})
 _ABOUT = table_with({}, {**dict.fromkeys(("time", "host", "version", "cause"), text), "kept": list_of(table)})
+
+
+_RAN = table_with({"status": count(0, 2**31 - 1, "status"), "layer": _tagged, "inputs": table_of(_tagged)})
+
+
+def _ran(value: Any, where: str) -> None:
+    """The commands of `setup` that ran, each by the digest of its text."""
+    table_of(_RAN)(value, where)
+    for name in value:
+        _named(name, f"{where}.{name}")
 
 
 def _added(words: Vocabulary) -> Check:
@@ -276,6 +288,7 @@ def _settings(words: Vocabulary) -> Check:
             "workdir": _target,
             "processes": one_of("command", "session"),
             "programs": table_of(_PROGRAM),
+            "setup": list_of(_SETUP),
             **sections,
         },
     )
@@ -296,6 +309,7 @@ def _record(words: Vocabulary) -> Check:
         {
             "uid": OWN["uid"],
             "added": _added(words),
+            "setup": _ran,
             "about": _ABOUT,
         },
     )

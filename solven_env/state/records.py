@@ -18,7 +18,7 @@ FORMAT = 1
 _NOTHING: Mapping[str, Any] = {}
 
 
-_NEWER = ("uid", "added", "about")
+_NEWER = ("uid", "added", "setup", "about")
 """The fields that are left out while they say nothing, as in records made before them."""
 
 
@@ -66,6 +66,11 @@ class Record(NamedTuple):
     """
     about: Mapping[str, Any] = _NOTHING
     """In a generation's own record: `time` (UTC), `host`, `version` and `cause` of its apply, and what it `kept`."""
+    setup: Mapping[str, Mapping[str, Any]] = _NOTHING
+    """For each command of `setup` that ran, by the SHA-256 of its text: its `status`, the digest of the builds below
+    the `layer` that it ran in, and that of what was at each of its `inputs` when it had ended. One that is to run again
+    is left out.
+    """
 
     def dump(self) -> bytes:
         """The record as it is stored: JSON with sorted keys."""

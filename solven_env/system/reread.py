@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 TICK = 2_000_000_000
 """Nanoseconds of the coarsest clock of a file system: FAT's."""
-_MOST = 256
+_MOST = 8192
+_MOST_BYTES = 256 << 20
+"""Files that are remembered, and their bytes: a profile may bring a directory of 4,096."""
 _LARGEST = 1 << 20
 """The bytes of a file that are remembered; larger ones are read anew."""
 
+_held = [0]
+"""The bytes that were remembered since all were forgotten; at least those that are."""
 _known: dict[tuple[int, int], tuple[tuple[int, int, int, int], bytes]] = {}
 
 
@@ -54,8 +58,10 @@ def remember(before: os.stat_result, after: os.stat_result, data: bytes) -> None
     is_old = max(stamp[2:]) < time.time_ns() - TICK
     is_whole = _stamp(before) == stamp and len(data) == after.st_size <= _LARGEST
     if is_old and is_whole and stat.S_ISREG(after.st_mode):
-        if len(_known) >= _MOST:
+        _held[0] += len(data)
+        if len(_known) >= _MOST or _held[0] > _MOST_BYTES:
             _known.clear()
+            _held[0] = len(data)
         _known[after.st_dev, after.st_ino] = (stamp, data)
 
 

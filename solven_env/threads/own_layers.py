@@ -62,8 +62,9 @@ def reset(thread: Thread, kinds: Collection[str], progress: Callable[[str], None
         home, backend = thread.home(record), backends.find(record.settings["backend"])
         uid, turn = uids.for_command(thread, record, home)
         left = {kind: each for kind, each in record.added.items() if kind not in {need.kind for need in needs}}
-        if left != record.added:
-            contents.put(thread.state, record_key(thread.name), record._replace(added=left).dump())
+        after = record._replace(added=left, setup={})  # no command of `setup` ran in the fresh ones
+        if after != record:
+            contents.put(thread.state, record_key(thread.name), after.dump())
         old = {build.kind: carrying.reset(home, build, backend, uid) for build in found}
         del turn  # the thread keeps its uid until here
     return {kind: str(path or "") for kind, path in old.items()}

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import LockError, PlatformError, ProfileError, StateError, UsageError, raise_together
-from solven_env.packages import builds, locks
+from solven_env.packages import builds, layers, locks
 from solven_env.packages.ecosystems import ECOSYSTEMS, rows
 from solven_env.profile.model import DEFAULT_MODE, Mount
 from solven_env.profile.prepare import diagnose, example, packages, prepare
@@ -196,6 +196,9 @@ def plan(
     found = [(need, thread.build(need)) for need in needs]
     backend = backends.find(asked.settings["backend"])
     needed = tuple(_needed(thread, need, build, record, backend) for need, build in found)
+    if asked.settings.get("setup"):
+        begun = (_is_begun(thread, build, record) for _, build in found)
+        needed = tuple(each._replace(is_begun=is_begun) for each, is_begun in zip(needed, begun, strict=True))
     targets = {name: row.TARGET for name, row in ECOSYSTEMS.items()}
     like = record and _without_own(record)
     host = HostFacts(_sources(thread, asked, record), targets, needed, builds.texts(needs), pairs())
@@ -229,6 +232,7 @@ class _Exactly:
             [(address, *state) for address, state in observed.states.items()],
             list(closed),
             observed.rendered,
+            observed.inputs,
         )
 
     def __eq__(self, other: object) -> bool:
@@ -270,6 +274,14 @@ def _with_versions(change: Change, computed: Plan, needs: Sequence[Need], thread
         return change._replace(versions=locks.version_changes(need.kind, before or b"", need.lock or b""))
     except LockError:  # of a lock that an older solven-env believed
         return change
+
+
+def _is_begun(thread: Thread, build: Build | None, record: Record | None) -> bool:
+    """True if the thread has a layer above a build."""
+    if build is None or record is None:
+        return False
+    now = layers.present(thread.home(record), build.kind)
+    return now is not None and now.instance == build.instance
 
 
 def _needed(thread: Thread, need: Need, build: Build | None, record: Record | None, backend: Backend) -> NeededBuild:

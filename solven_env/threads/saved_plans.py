@@ -93,7 +93,7 @@ def dump(thread: Thread, record: Record | None, wanted: Wanted, computed: Plan) 
         "files": {digest: base64.b64encode(data).decode() for digest, data in sorted(files.items())},
         "locks": {need.kind: base64.b64encode(need.lock).decode() for need in wanted.needs if need.lock is not None},
         "reads": {address: sorted(read) for address, read in asked.reads.items() if address in resources},
-        "places": asked.places._asdict() if asked.places else {"settings": {}, "paths": {}},
+        "places": (asked.places or Places({}, {}))._asdict(),
         "builds": {need.kind: builds.known_key(need, config) for need in wanted.needs},
         "changes": {change.address: _told(change) for change in computed.changes if not lies_on_host(change)},
     }
@@ -319,7 +319,7 @@ _FIELDS = grammar.table_with(
         "files": grammar.table_of(grammar.text),
         "locks": grammar.table_of(grammar.text),
         "reads": grammar.table_of(grammar.list_of(grammar.text)),
-        "places": grammar.table_with(dict.fromkeys(("settings", "paths"), grammar.table_of(grammar.text))),
+        "places": grammar.table_with(dict.fromkeys(Places._fields, grammar.table_of(grammar.text))),
         "builds": grammar.table_of(grammar.none_or(grammar.text)),
         "changes": grammar.table_of(
             grammar.table_with({"action": grammar.text, "cause": grammar.text, "before": _STATE, "after": _STATE})

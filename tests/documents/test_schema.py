@@ -10,11 +10,11 @@ import pytest
 from solven_env.documents.parsing import parse
 from solven_env.documents.schema import inline
 from solven_env.profile.compose import IDENTITIES
-from solven_env.profile.model import Dotfile, LimitsSection, Link, Mount, SandboxSection
+from solven_env.profile.model import DEFAULT_MODE, Dotfile, LimitsSection, Link, Mount, SandboxSection
 from tests.checking import HEAD, SCHEMA, mistakes, resolve
 
 PROFILE: dict[str, Any] = json.loads(SCHEMA)
-KNOWN = "Known here: bun, dotfiles, env, extends, inputs, links, mounts, name, path, programs, python, release, remove, sandbox, version."
+KNOWN = "Known here: bun, dotfiles, env, extends, inputs, links, mounts, name, path, programs, python, release, remove, sandbox, setup, version."
 ONE_FORM = (
     'is not a file with exactly one of template, content and source. Write, for example, {"template": "bashrc.j2"}.'
 )
@@ -300,7 +300,7 @@ def test_every_field_has_a_rule_of_merging_and_can_be_removed() -> None:
     removable = {name for name, field in PROFILE["properties"].items() if field["x-merge"] != "own"}
     assert PROFILE["properties"]["remove"]["properties"].keys() == removable - {"version", "name", "release"}
     rules = {rule for _, rule in merge_rules(PROFILE)}
-    assert rules == {"own", "replace", "keys", *IDENTITIES} - {"by run"}
+    assert rules == {"own", "replace", "keys", *IDENTITIES}
 
 
 def merge_rules(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -337,7 +337,8 @@ def test_a_profile_without_fields_has_their_defaults() -> None:
     stated = {path: field["default"] for path, field, _ in FIELDS if "default" in field}
     assert profile.sandbox == SandboxSection()
     assert (profile.env, list(profile.path)) == (stated["env"], stated["path.prepend"])
-    assert (profile.dotfiles[0].mode, profile.dotfiles[0].own) == (stated["dotfiles{}.mode"], stated["dotfiles{}.own"])
+    assert (DEFAULT_MODE, profile.dotfiles[0].own) == (stated["dotfiles{}.mode"], stated["dotfiles{}.own"])
+    assert profile.setup == tuple(stated["setup"])
     assert (profile.packages["python"], profile.packages["bun"]) == (None, None)
     assert profile.programs == ()
     added = profile.mounts[-1]

@@ -59,6 +59,7 @@ def mistakes(own: str, *bases: str) -> list[str]:
         ("sandbox: {allow: [192.0.2.1]}", "sandbox: {allow: [192.0.2.2, 192.0.2.1]}", {"sandbox": {"allow": ["192.0.2.1", "192.0.2.2"]}}),
         ("mounts: [/a, /b]", "mounts: [{target: /a, optional: true}, /c]", {"mounts": [{"target": "/a", "optional": True}, "/b", "/c"]}),
         ("bun: {trusted: [a], scopes: ['@a']}", "bun: {trusted: [b, a], scopes: ['@b']}", {"bun": {"trusted": ["a", "b"], "scopes": ["@a", "@b"]}}),
+        ("setup: [a, {run: b, inputs: [x]}]", "setup: [b, {run: a, inputs: [y]}, c]", {"setup": [{"run": "a", "inputs": ["y"]}, "b", "c"]}),
         # requirements: by their canonical name, the later range, the extras of both
         ("python: {version: '3.12', packages: [six, 'httpx>=0.27']}", "python: {packages: [HTTPX==0.28.1]}", {"python": {"version": "3.12", "packages": ["six", "HTTPX==0.28.1"]}}),
         ("python: {version: '3.12', packages: ['httpx[http2]>=0.27']}", "python: {packages: ['httpx [cli] >=0.28']}", {"python": {"version": "3.12", "packages": ["httpx[cli,http2]>=0.28"]}}),
@@ -118,6 +119,7 @@ def test_a_value_knows_where_it_stands_and_what_it_was() -> None:
         ("{mounts: [/a]}", ["mounts.0"]),
         ("{path: {prepend: [/b]}}", ["path.prepend.1"]),
         ("{sandbox: {limits: [memory], allow: [192.0.2.1]}}", ["sandbox.limits.memory", "sandbox.allow.0"]),
+        ("{setup: [make a]}", ["setup.0"]),
         ("{sandbox: {network: true}}", ["sandbox.network"]),
         ("{dotfiles: [.bashrc], links: [a], bun: true}", ["dotfiles..bashrc", "links.a", "bun"]),
     ],
@@ -132,6 +134,7 @@ def test_what_is_removed_is_not_inherited(remove: str, gone: list[str]) -> None:
         "bun": {"packages": {"docx": "*"}},
         "dotfiles": {".bashrc": {"content": "x"}},
         "links": {"a": {"to": "skills/a"}},
+        "setup": [{"run": "make a", "inputs": ["a"]}, "make b"],
     }
     document = composed(f"remove: {remove}\n", text(base))
     assert document.diagnostics == []
@@ -164,9 +167,9 @@ def test_what_was_removed_can_be_said_anew() -> None:
         ("remove: {python: {packages: [b]}}", "python: {version: '3.12', packages: [a]}", "team.yaml:5:30: SE205 there is no 'b' in python.packages to remove: nothing that this file extends has it. Known here: a."),
         ("remove: {sandbox: {network: [x]}}", "sandbox: {network: none}", "team.yaml:5:29: SE207 sandbox.network has no parts to remove. Write true to remove it."),
         ("remove: {bun: false}", "bun: {}", 'team.yaml:5:15: SE104 remove.bun: false is not a list of names, a mapping, or true. Write, for example, ["MPLBACKEND"].'),
-        ("remove: {name: true}", "name: b", "team.yaml:5:10: SE101 unknown key 'name' in remove. Known here: bun, dotfiles, env, inputs, links, mounts, path, programs, python, sandbox."),
+        ("remove: {name: true}", "name: b", "team.yaml:5:10: SE101 unknown key 'name' in remove. Known here: bun, dotfiles, env, inputs, links, mounts, path, programs, python, sandbox, setup."),
         ("remove: {env: [A]}", "env: {A: 1}", 'base0.yaml:2:10: SE107 env.A: 1 is read as a number, not as text. Quote it: "1".'),
-        ("env: {A: a}", "zzz: 1", "base0.yaml:2:1: SE101 unknown key 'zzz'. Known here: bun, dotfiles, env, extends, inputs, links, mounts, name, path, programs, python, release, remove, sandbox, version."),
+        ("env: {A: a}", "zzz: 1", "base0.yaml:2:1: SE101 unknown key 'zzz'. Known here: bun, dotfiles, env, extends, inputs, links, mounts, name, path, programs, python, release, remove, sandbox, setup, version."),
         ("env: {A: a}", "version: 1", "base0.yaml:2:1: SE017 'version' stands here twice. Keep one of the two."),
         ("env: {A: a}", "links: {a: {to: skills, when: b}}", "base0.yaml:2:31: SE302 there is no input 'b'. Nothing is known here; remove it."),
     ],

@@ -98,7 +98,6 @@ def test_a_source_is_bytes_as_they_are(beside: ProfileSource) -> None:
 
 OUT = "is reached through a link that leads out of the profile's directory"
 IN_NEITHER_WAY = [
-    ("files", "is a directory, not a file"),
     ("fifo", "is a device, a pipe or a socket, not a file"),
     ("../x", "does not lie beside the profile"),
     ("files/../../x", "does not lie beside the profile"),
@@ -151,8 +150,9 @@ def test_what_is_neither_source_nor_template(linked: ProfileSource, name: str, p
 
 
 def test_what_is_no_source_or_no_template(beside: ProfileSource) -> None:
-    assert problem_of(beside.read_source, "none") == "is no file beside the profile"
-    assert problem_of(beside.read_source, "bashrc.j2/x") == "is no file beside the profile"
+    assert problem_of(beside.read_source, "none") == "is no file or directory beside the profile"
+    assert problem_of(beside.read_source, "bashrc.j2/x") == "is no file or directory beside the profile"
+    assert problem_of(beside.read_template, "files") == "is a directory, not a file"
     assert problem_of(beside.read_template, "latin.j2") == "is not UTF-8"
 
 

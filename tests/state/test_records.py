@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from solven_env.errors import DamagedRecordError, StateError
 from solven_env.packages.ecosystems.bun import Bun
 from solven_env.packages.ecosystems.python import Python
-from solven_env.profile.model import LimitsSection, Link, Mount, Program, SandboxSection
+from solven_env.profile.model import LimitsSection, Link, Mount, Program, SandboxSection, SetupCommand
 from solven_env.reconcile.kinds.settings import settings
 from solven_env.state.records import Record, Recorded, load, record_key
 from solven_env.threads.thread import vocabulary
@@ -37,6 +37,7 @@ BUILDS = {
     "python": {"key": f"python-{'a' * 40}", "instance": "1" * 32, "lock": "b" * 64},
     "bun": {"key": f"bun-{'a' * 40}", "instance": "2" * 32, "lock": ""},
 }
+RAN = {"d" * 64: {"status": 1, "layer": f"sha256:{'e' * 64}", "inputs": {"package.json": f"sha256:{'f' * 64}"}}}
 SETTINGS = settings(
     profile(env={"A": "b"})._replace(
         sandbox=SandboxSection(
@@ -51,6 +52,7 @@ SETTINGS = settings(
         path=("/.venv/bin",),
         packages={"python": Python("3.12", ("six>=1",)), "bun": Bun({"is-number": "^7.0.0"})},
         programs=(Program("tesseract", "pytesseract", "tesseract-ocr"),),
+        setup=(SetupCommand("npm ci", ("package.json",)), SetupCommand("true")),
     )
 )
 PROFILE = {"name": "p", "release": "1.0.0", "digest": "sha256:"}
@@ -67,6 +69,7 @@ RECORDS = st.builds(
     uid=st.none() | st.integers(1, 2**32 - 2),
     added=st.sampled_from(({}, ADDED)),
     about=st.sampled_from(({}, {"time": "2026-11-28T21:40:00Z", "kept": [{"path": "a"}]})),
+    setup=st.sampled_from(({}, RAN)),
 )
 
 
@@ -89,6 +92,7 @@ WHOLE: dict[str, Any] = json.loads(
         61001,
         ADDED,
         {"cause": "apply", "kept": []},
+        RAN,
     ).dump()
 )
 
@@ -119,8 +123,14 @@ def each(path: str, *values: object) -> list[tuple[str, object]]:
 MISSING_OR_NUMBER: tuple[object, ...] = (MISSING, 5)
 NO_NAMES: tuple[object, ...] = (MISSING, *filter(None, NO_PATHS), "x")
 DAMAGES: tuple[tuple[str, object], ...] = (
-    *((key, MISSING) for key in WHOLE if key not in ("uid", "added", "about")),
+    *((key, MISSING) for key in WHOLE if key not in ("uid", "added", "about", "setup")),
     *each("added", [], {"python": []}, {"python": {"packages": {"six": 1}}}, {"bun": {"removed": "pip"}}),
+    *each("setup", [], {"d": RAN["d" * 64]}, {"d" * 64: {}}, {"D" * 64: RAN["d" * 64]}),
+    *each(f"setup|{'d' * 64}|status", "1", -1, 1.5, True, None, 2**31),
+    *each(f"setup|{'d' * 64}|layer", 5, "sha256:", "x"),
+    *each(f"setup|{'d' * 64}|inputs", [], {"a": 5}, {"a": "sha256:"}),
+    *each("settings|setup|0|run", MISSING, 5, None),
+    *each("settings|setup|0|inputs|0", *NO_PATHS),
     *each("about", [], {"time": 5}, {"kept": {}}, {"kept": ["a"]}),
     *each("intended|file:f|0|kept", 5, "sha256:", f"sha256:{'C' * 64}"),
     *each("incarnation", *NO_PATHS, "0" * 31, "0" * 33, "A" * 32, "0" * 32 + "\n"),
@@ -130,7 +140,7 @@ DAMAGES: tuple[tuple[str, object], ...] = (
     *((f"profile|{key}", MISSING) for key in PROFILE),
     *each("inputs", None, {"a": ["b"]}),
     *each("settings", "x", {}, None),
-    *((f"settings|{key}", MISSING) for key in SETTINGS if key not in ("allow", "programs", "workdir")),
+    *((f"settings|{key}", MISSING) for key in SETTINGS if key not in ("allow", "programs", "setup", "workdir")),
     *((f"settings|{key}", 5) for key in SETTINGS),
     *((f"settings|mounts|0|{key}", value) for key in SETTINGS["mounts"][0] for value in MISSING_OR_NUMBER),
     *((f"settings|programs|tesseract|{key}", value) for key in ("why", "package") for value in MISSING_OR_NUMBER),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from solven_env.reconcile.kinds import build, directory, file, mount_point, settings
+from solven_env.reconcile.kinds import build, directory, file, mount_point, settings, setup
 from solven_env.reconcile.model import State, name_in
 from solven_env.typed import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ KINDS: dict[str, Kind] = {
     "file": file,
     "mount": mount_point,
     "settings": settings,
+    "setup": setup,
 }
 
 

@@ -44,6 +44,7 @@ def desired_here(desired: Desired, record: Record | None, host: HostFacts) -> De
         builds={each.name: each.recorded for each in host.builds if each.recorded},
         locks=host.locks,
         pairs=host.pairs,
+        unbegun=frozenset(address_of(each.name) for each in host.builds if not each.is_begun),
     )
     for each in host.builds:
         for path, data in each.files.items():

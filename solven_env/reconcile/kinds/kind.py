@@ -28,7 +28,8 @@ class Kind(Protocol):
 
     LIES: str
     """`workspace` for what is at its name in the workspace; `host` for what lies on this host and is made before the
-    workspace is changed; `record` for what is recorded and made nowhere.
+    workspace is changed; `record` for what is recorded and made nowhere; `sandbox` for what runs in the sandbox, once
+    all else is made and recorded.
     """
     TYPE: str
     """`State.type` of what apply leaves."""

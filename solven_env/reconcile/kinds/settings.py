@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
-    from solven_env.profile.model import Profile, Program
+    from solven_env.profile.model import Profile, Program, SetupCommand
     from solven_env.profile.render import RenderedFile
     from solven_env.reconcile.model import Desired, Plan
 
@@ -53,6 +53,7 @@ def settings(profile: Profile) -> dict[str, Any]:
         **{name: section and section.recorded() for name, section in profile.packages.items()},
         "secrets": [],
         **_programs(profile.programs),
+        **_setup(profile.setup),
     }
 
 
@@ -60,6 +61,11 @@ def _programs(programs: Sequence[Program]) -> dict[str, Any]:
     """The field `programs`; absent without any, as in records made before it."""
     named = {each.name: {"why": each.why, "package": each.package} for each in programs}
     return {"programs": named} if named else {}
+
+
+def _setup(commands: Sequence[SetupCommand]) -> dict[str, Any]:
+    """The field `setup`; absent without any, as in records made before it."""
+    return {"setup": [{"run": each.run, "inputs": list(each.inputs)} for each in commands]} if commands else {}
 
 
 def _sandbox(section: SandboxSection) -> dict[str, Any]:
