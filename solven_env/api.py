@@ -404,9 +404,10 @@ def apply(
     in the generation first; `HeldError` while another apply has the thread, for longer than `wait` seconds; `LockError`
     when the profile's lock is out of date; `BuildError` when packages cannot be installed; `DamagedRecordError` when
     the thread's record is damaged or gone, unless `restore_record` has its newest whole generation take its place;
-    `StorageError` when the storage is not mounted, or another one than it should be. `progress` is told of a record
-    that was restored, of a copied storage, of builds that are made, what the backend does not enforce, and of programs
-    that the profile needs of the host and commands would not find (the report's `missing_programs`).
+    `StorageError` when the storage is not mounted, or another one than it should be; `SetupError` when a command of
+    `setup` fails, once all else is applied. `progress` is told of a record that was restored, of a copied storage, of
+    builds that are made, of commands of `setup`, what the backend does not enforce, and of programs that the profile
+    needs of the host and commands would not find (the report's `missing_programs`).
     """
     from functools import partial
 

@@ -117,7 +117,7 @@ def errors_told(
         doing = "".join(interrupt.args)  # as `cli.progress` has it
         fix = _LEFT.get(command, AGAIN)
         if doing and command in ("apply", "run"):
-            fix = f"The next {command} removes what is left of it, and begins it anew."
+            fix = f"The next {command} begins it anew."
         interrupted = errors.SolvenError(f"interrupted while {doing}" if doing else "interrupted", fix=fix)
         print_error_document(chosen, command, thread, interrupted, INTERRUPTED)
         if doing or command in _LEFT:  # what ends the command of a run is no affair of ours

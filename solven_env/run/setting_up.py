@@ -33,6 +33,9 @@ _LAST_LINES = 12
 _LONGEST = 300
 """Characters of a line of output that are told."""
 _LONGEST_NAME = 72
+"""Characters of a command that an error has."""
+_LONGEST_STEP = 32
+"""Characters of it in a live line, which has room for what it prints too."""
 _PERIOD = 0.5
 """Seconds between two lines of output that are shown."""
 
@@ -43,9 +46,9 @@ def run(thread: Thread, plan: Plan, generation: int, progress: Callable[[str], N
     The next apply begins with that one. The caller holds the thread. KeyboardInterrupt ends the command that runs.
     """
     for command in setup.to_run(plan):
-        name = _brief(command["run"])
+        name, short = _brief(command["run"], _LONGEST_NAME), _brief(command["run"], _LONGEST_STEP)
         try:
-            with step(progress, f"setup: running {name}", f"setup: ran {name}") as tell:
+            with step(progress, f"setup: running {short}", f"setup: ran {short}") as tell:
                 said = Capture(_MOST_SAID, "tail", _Shown(tell).take)
                 ended = _start(thread, command["run"], said, tell)
                 _record(thread, plan, command, ended.status)
@@ -98,10 +101,14 @@ def _failed(
     return error
 
 
-def _brief(text: str) -> str:
-    """A command on one line that is not too long."""
+def _brief(text: str, most: int) -> str:
+    """A command on one line of so many characters.
+
+    >>> print(_brief("npm run build && npm test", 16))
+    npm run build &…
+    """
     told = printable(text.strip())
-    return told if len(told) <= _LONGEST_NAME else f"{told[: _LONGEST_NAME - 1]}…"
+    return told if len(told) <= most else f"{told[: most - 1]}…"
 
 
 class _Shown:
@@ -115,7 +122,7 @@ class _Shown:
     def take(self, text: str) -> None:
         """Output goes on with this text."""
         self._rest = f"{self._rest}{text}"[-2 * _LONGEST :]
-        lines = said_lines(self._rest.encode())
-        if lines and time.monotonic() >= self._next:
-            self._next = time.monotonic() + _PERIOD
+        now = time.monotonic()
+        if now >= self._next and (lines := said_lines(self._rest.encode())):
+            self._next = now + _PERIOD
             within(self._progress, lines[-1][:_LONGEST])

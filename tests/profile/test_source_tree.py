@@ -77,7 +77,6 @@ def _socket(path: Path) -> None:
         made.bind(os.path.relpath(path))
 
 
-@pytest.mark.attack("what lies beside a profile")
 @pytest.mark.parametrize(
     ("plant", "expected"),
     [
@@ -95,7 +94,6 @@ def test_what_is_no_file_in_it_is_named(tree: Path, plant: Callable[[Path], obje
     assert problem(tree) == expected
 
 
-@pytest.mark.attack("what lies beside a profile")
 def test_a_link_out_of_the_profiles_directory_is_not_followed(tree: Path, tmp_path: Path) -> None:
     outside = tmp_path.parent / f"{tmp_path.name}-outside"
     tree.rename(outside)
@@ -103,7 +101,6 @@ def test_a_link_out_of_the_profiles_directory_is_not_followed(tree: Path, tmp_pa
     assert problem(tree) == "is reached through a link that leads out of the profile's directory"
 
 
-@pytest.mark.attack("what lies beside a profile")
 def test_what_takes_the_place_of_a_file_between_two_looks(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.open
 

@@ -156,14 +156,37 @@ def test_a_saved_plan_runs_what_it_says_and_nothing_else(world: World) -> None:
     assert lines(world, "out.txt") == ["a", "b"]
 
 
-def test_each_new_layer_runs_them_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.profile = DATA / "small.yaml"
-    world.apply()
-    document = solven_env.profile.source.find_profile(world.profile).text.decode()
+def with_packages(world: World, *setup: Any) -> World:
+    """The world with the small profile, and these commands."""
     world.profile = world.base / "small.yaml"
-    world.profile.write_text(document + "setup: ['echo x >>out.txt']\n")
-    lock = DATA / "small.lock"
-    (world.base / "small.lock").symlink_to(lock)
+    world.profile.write_text(f"{(DATA / 'small.yaml').read_text()}setup: {json.dumps(setup)}\n")
+    if not (world.base / "small.lock").exists():
+        (world.base / "small.lock").symlink_to(DATA / "small.lock")
+    return world
+
+
+WHEEL = """
+import zipfile
+with zipfile.ZipFile("/acme-1.0-py3-none-any.whl", "w") as wheel:
+    wheel.writestr("acme.py", "")
+    wheel.writestr("acme-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: acme\\nVersion: 1.0\\n")
+    wheel.writestr("acme-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+    wheel.writestr("acme-1.0.dist-info/RECORD", "acme.py,,\\n")
+"""
+
+
+def test_what_a_command_adds_to_a_layer_is_noted(world: World) -> None:
+    install = f"python - <<'E'\n{WHEEL}\nE\nuv pip install --offline --no-deps /acme-1.0-py3-none-any.whl"
+    with_packages(world, install, {"run": "python -c 'import acme, six'", "inputs": ["uv.lock", "pyproject.toml"]})
+    world.apply()
+    assert [package.name for added in world.status().added for package in added.packages] == ["acme"]
+    assert told(world) == []
+
+
+def test_each_new_layer_runs_them_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_packages(world)
+    world.apply()
+    with_packages(world, "echo x >>out.txt")
     world.apply()
     assert (told(world), lines(world, "out.txt")) == ([], ["x"])
     solven_env.api.layer_reset("t1", storage=world.storage)
@@ -189,6 +212,29 @@ def test_another_apply_is_told_that_the_thread_is_held_and_an_interrupt_ends_the
     applying.send_signal(signal.SIGINT)
     assert applying.wait(10) == 130
     assert told(world) == ["create setup touch begun; sleep 100: it has not run to its end"]
+
+
+def test_an_interrupt_of_many_ends_the_commands_of_all(world: World) -> None:
+    profiled(world, "touch begun; sleep 100")
+    applying = world.start("apply", str(world.profile), "t1", "t2", "t3")
+    begun = [world.workspace(f"t{number}") / "begun" for number in (1, 2)]  # there may be two CPUs
+    while not all(each.exists() for each in begun):
+        time.sleep(0.05)
+    applying.send_signal(signal.SIGINT)
+    assert applying.wait(10) == 130
+
+
+def test_an_apply_that_is_killed_leaves_no_command_and_the_next_one_goes_on(world: World) -> None:
+    profiled(world, "echo x >>one.txt", "echo y >>two.txt; test -e ok || sleep 100")
+    applying = world.start("apply", str(world.profile), "t1")
+    while not lines(world, "two.txt"):
+        time.sleep(0.05)
+    applying.kill()
+    applying.wait()
+    (world.workspace() / "ok").touch()
+    assert world.apply().generation == 1
+    assert (lines(world, "one.txt"), lines(world, "two.txt")) == (["x"], ["y", "y"])
+    assert told(world) == []
 
 
 def test_a_command_has_the_limits_of_the_profile(world: World) -> None:
@@ -221,3 +267,15 @@ def test_what_an_agent_does_to_the_shells_files_stays_inside(world: World) -> No
         world.apply()
     assert not (world.base / "evil").exists()
     assert lines(world, "in.txt") == ["x"]
+
+
+def test_what_the_record_says_of_commands_outlives_a_recover_and_a_restored_record(world: World) -> None:
+    profiled(world, "echo x >>out.txt", files={"in.txt": "1\n"})
+    world.apply()
+    (world.workspace() / "in.txt").write_text("agent's\n")
+    world.apply()
+    solven_env.recover("t1", "in.txt", storage=world.storage, on_conflict="overwrite")
+    assert [line for line in told(world) if "setup" in line] == []
+    (world.storage / ".solven-env/threads/t1/state.json").write_bytes(b"{")
+    world.apply(restore_record=True)
+    assert (lines(world, "out.txt"), told(world)) == (["x"], [])

@@ -52,6 +52,8 @@ apply = kind.no_apply
 
 def further_changes(plan: Plan, changed: Sequence[str]) -> Iterator[Change]:
     """The commands that have to run, in their order."""
+    if not _commands(plan.desired.settings):
+        return
     base = plan.base
     ran = base.setup if base else {}
     known = {each["run"] for each in base.settings.get("setup", ())} if base and base.generation else set()

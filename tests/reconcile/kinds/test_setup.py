@@ -174,7 +174,6 @@ def test_an_input_that_is_not_there_and_one_that_is_a_file(tmp_path: Path, src: 
     assert setup.TOO_MUCH not in found
 
 
-@pytest.mark.attack("what an apply finds")
 def test_nothing_is_followed_out_of_the_workspace(tmp_path: Path, src: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -189,7 +188,6 @@ def test_nothing_is_followed_out_of_the_workspace(tmp_path: Path, src: Path) -> 
     assert observed(tmp_path) == before
 
 
-@pytest.mark.attack("what an apply finds")
 @pytest.mark.parametrize("what", ["bytes", "files", "one file", "wide", "deep"])
 def test_more_than_is_looked_at_counts_as_unchanged(tmp_path: Path, src: Path, what: str) -> None:
     if what == "bytes":
