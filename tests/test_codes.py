@@ -78,7 +78,7 @@ def mistakes(blocks: Iterable[Block], directory: Path) -> set[str]:
             continue
         is_part = block.name == "team.yaml" and not re.search(r"(?m)^version:", block.text)
         path = directory / block.name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text((HEAD if is_part else "") + block.text)
     try:
         if (directory / "config.yaml").exists():

@@ -70,7 +70,7 @@ def test_templates_and_sources_lie_beside_the_profile(tmp_path: Path) -> None:
         f"{path}:6:15: 'files/none' is no file or directory beside the profile. Name a file beside the profile.",
         f"{path}:8:17: the template '../bad.j2' does not lie beside the profile. "
         "Copy the file into the profile's directory.",
-        "bad.j2:2:1: 'thred' is not defined. Did you mean 'thread'?",
+        "bad.j2:2:4: 'thred' is not defined. Did you mean 'thread'?",
     ]
 
 

@@ -53,10 +53,9 @@ def excerpt(texts: Mapping[str, str], location: Location) -> Excerpt | None:
     Excerpt(line=2, before='', marked='bum', after=': x')
     """
     text = texts.get(location.file)
-    if text is None or not location.line or _OTHER_LINE_ENDS.search(text):  # those end a line for YAML, not for Jinja
+    if text is None or not location.line or not (known := lines(text)):
         return None
-    lines = _lines(text)
-    line = lines[location.line - 1] if location.line <= len(lines) else ""
+    line = known[location.line - 1] if location.line <= len(known) else ""
     if _CREDENTIALS.search(line):
         return None
     column = min(location.column - 1, len(line))
@@ -69,8 +68,9 @@ def excerpt(texts: Mapping[str, str], location: Location) -> Excerpt | None:
 
 
 @functools.lru_cache(maxsize=8)
-def _lines(text: str) -> list[str]:
-    return _LINE_END.split(text)
+def lines(text: str) -> list[str]:
+    """The lines of a text; none of one with a character that ends a line for YAML, and not for Jinja."""
+    return [] if _OTHER_LINE_ENDS.search(text) else _LINE_END.split(text)
 
 
 def shown(found: Excerpt, columns: int) -> list[str]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from solven_env.documents.diagnostics import closest, did_you_mean, quoted
+from solven_env.documents.scalars import place_within
 from solven_env.profile import templating
 from solven_env.profile.paths import PathError, expand_path
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from solven_env.documents.diagnostics import Location
     from solven_env.documents.document import Document
 
@@ -45,6 +48,44 @@ def explain(
     return problem.code, problem.message, problem.fix
 
 
+def place_of_name(texts: Mapping[str, str], where: Location, written: str, name: str) -> Location:
+    """The place of a name that an expression text reads, in the text that begins at `where`."""
+    offsets = (offset for span in templating.spans(written) for each, offset in span.names if each == name)
+    offset = next(offsets, None)
+    return where if offset is None else place_within(texts, where, written, offset, len(name))
+
+
+def place_of_problem(
+    texts: Mapping[str, str],
+    where: Location,
+    written: str,
+    problem: templating.TemplateError,
+    expand: Callable[[str], str] | None,
+) -> Location:
+    """The place of what fails in an expression text that begins at `where`: the name, else the expression.
+
+    `expand` expands an expression alone, which tells the one that fails from others; None if that cannot be.
+    """
+    spans = templating.spans(written)
+    if len(spans) > 1:
+        spans = [each for each in spans if _fails_so(written[each.begin : each.end], problem, expand)][:1]
+    if not spans:
+        return where
+    (span,) = spans
+    offset = span.offset(problem.name, is_field=bool(problem.attribute_of)) if problem.name else None
+    if offset is not None:
+        return place_within(texts, where, written, offset, len(problem.name))
+    return place_within(texts, where, written, span.begin, span.end - span.begin)
+
+
+def _fails_so(expression: str, problem: templating.TemplateError, expand: Callable[[str], str] | None) -> bool:
+    try:
+        text = expand(expression) if expand else ""
+    except templating.TemplateError as other:
+        return (other.code, other.message) == (problem.code, problem.message)
+    return problem.code == "SE410" and "\0" in text
+
+
 class Expander(NamedTuple):
     """Expands expressions and reports those that fail, whose result is None.
 
@@ -63,11 +104,11 @@ class Expander(NamedTuple):
         try:
             text = templating.expand(written, self.context, self.work)
         except templating.TemplateError as problem:
-            self._report(problem, where)
+            self._report(problem, written, where)
             return None
         if "\0" in text:
             message = "the expression gives the character U+0000"
-            self.document.report("SE410", where, message, "No program can take it.")
+            self._report(templating.TemplateError("SE410", message, fix="No program can take it."), written, where)
             return None
         return text
 
@@ -78,8 +119,9 @@ class Expander(NamedTuple):
         try:
             return expand_path(written, self.context, self.work)
         except templating.TemplateError as problem:
-            self._report(problem, where)
+            self._report(problem, written, where)
         except PathError as problem:
+            where = place_within(self.document.texts, where, written, problem.offset, len("{{"))
             message = f"the path {quoted(written)} {problem}"
             self.document.report("SE501", where, message, "Give the input another value.")
         return None
@@ -89,13 +131,18 @@ class Expander(NamedTuple):
         try:
             unknown = templating.undeclared(written) - self.context.keys() - self.unset
         except templating.TemplateError as problem:
-            self._report(problem, where)
+            self._report(problem, written, where)
             return True
         for name in unknown:
-            self._report(templating.TemplateError("SE401", "", name=name), where)
+            place = place_of_name(self.document.texts, where, written, name)
+            self._tell(templating.TemplateError("SE401", "", name=name), place)
         return bool(unknown)
 
-    def _report(self, problem: templating.TemplateError, where: Location) -> None:
+    def _report(self, problem: templating.TemplateError, written: str, where: Location) -> None:
+        alone = None if self.work.is_spent else lambda text: templating.expand(text, self.context, self.work)
+        self._tell(problem, place_of_problem(self.document.texts, where, written, problem, alone))
+
+    def _tell(self, problem: templating.TemplateError, where: Location) -> None:
         lost = {path[:2] for path in self.document.taken_out} | self.document.unread
         if not {("inputs",), ("inputs", problem.name)} & lost:
             code, message, fix = explain(problem, self.context, self.unset)

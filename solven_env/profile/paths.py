@@ -22,7 +22,14 @@ _MARK = "\0"
 
 
 class PathError(Exception):
-    """A path is not allowed. The message's words follow the path as it was written."""
+    """A path is not allowed. The message's words follow the path as it was written.
+
+    `offset` is that of the expression that is wrong.
+    """
+
+    def __init__(self, message: str, offset: int) -> None:
+        super().__init__(message)
+        self.offset = offset
 
 
 def expand_path(text: str, context: Mapping[str, object], work: templating.Work | None = None) -> str:
@@ -33,13 +40,16 @@ def expand_path(text: str, context: Mapping[str, object], work: templating.Work 
     """
     if "{{" not in text:
         return text
-    expressions = iter(_EXPRESSION.findall(text))
+    expressions = iter(_EXPRESSION.finditer(text))
     parts = []
     for part in _EXPRESSION.sub(_MARK, text).split("/"):
-        written = "".join(next(expressions) if char == _MARK else char for char in part)
+        inside = [next(expressions) for _ in range(part.count(_MARK))]
+        found = iter(inside)
+        written = "".join(next(found)[0] if char == _MARK else char for char in part)
         value = templating.expand(written, context, work)
-        if _MARK in part and (value in ("", ".", "..") or "/" in value):
-            raise PathError(f"has an expression that gives {quoted(value)}, which is no name of a file")
+        if inside and (value in ("", ".", "..") or "/" in value):
+            message = f"has an expression that gives {quoted(value)}, which is no name of a file"
+            raise PathError(message, inside[0].start())
         parts.append(value)
     return "/".join(parts)
 

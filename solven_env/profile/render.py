@@ -7,7 +7,7 @@ import hashlib
 from solven_env.documents.diagnostics import Diagnostic, Location, quoted
 from solven_env.documents.excerpts import excerpt
 from solven_env.profile import mounts, templating
-from solven_env.profile.expressions import explain
+from solven_env.profile.expressions import explain, place_of_problem
 from solven_env.profile.model import DEFAULT_MODE
 from solven_env.profile.paths import relative_problem
 from solven_env.typed import TYPE_CHECKING, NamedTuple
@@ -143,7 +143,7 @@ def _render_one(
     except templating.TemplateError as problem:
         if problem.name and profile.is_partial:
             return None
-        return _diagnostic(profile, dotfile, problem, texts)
+        return _diagnostic(profile, dotfile, problem, texts, work)
 
 
 def _render_tree(profile: Profile, dotfile: Dotfile, tree: SourceTree) -> list[RenderedFile]:
@@ -185,15 +185,24 @@ def _reader(read_template: ReadTemplate, file: str, texts: dict[str, str]) -> Ca
 
 
 def _diagnostic(
-    profile: Profile, dotfile: Dotfile, problem: templating.TemplateError, templates: Mapping[str, str]
+    profile: Profile,
+    dotfile: Dotfile,
+    problem: templating.TemplateError,
+    templates: Mapping[str, str],
+    work: templating.Work,
 ) -> Diagnostic:
     code, message, fix = explain(problem, profile.context, profile.unset)
     if dotfile.form == "template" and problem.line:
-        where = Location(problem.template, problem.line, 1)
+        text = templates.get(problem.template, "")
+        column = templating.column(text, problem.line, problem.name, is_field=bool(problem.attribute_of))
+        where = Location(problem.template, problem.line, column)
         return _told(templates, code, where, message, fix or "Fix the template.")
     if dotfile.form == "template":
         fix = fix or "Name a template beside the profile or a shipped one."
-    return _told(profile.texts, code, dotfile.location, message, fix or "Fix the expression.")
+        return _told(profile.texts, code, dotfile.location, message, fix)
+    alone = None if work.is_spent else lambda written: templating.expand(written, profile.context, work)
+    where = place_of_problem(profile.texts, dotfile.location, dotfile.text, problem, alone)
+    return _told(profile.texts, code, where, message, fix or "Fix the expression.")
 
 
 def _told(texts: Mapping[str, str], code: str, where: Location, message: str, fix: str) -> Diagnostic:

@@ -70,12 +70,12 @@ def test_what_a_link_may_show(to: str) -> None:
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ('dotfiles: {"%s": {content: x}}\n', "5:12"),
-        ('links: {"%s": {to: skills}}\n', "5:9"),
-        ('links: {a: {to: "threads/%s"}}\n', "5:17"),
-        ('mounts: ["/%s"]\n', "5:10"),
-        ('mounts: [{target: /x, source: "/%s"}]\n', "5:31"),
-        ('path: {prepend: ["/x/%s"]}\n', "5:18"),
+        ('dotfiles: {"%s": {content: x}}\n', "5:13"),
+        ('links: {"%s": {to: skills}}\n', "5:10"),
+        ('links: {a: {to: "threads/%s"}}\n', "5:26"),
+        ('mounts: ["/%s"]\n', "5:12"),
+        ('mounts: [{target: /x, source: "/%s"}]\n', "5:33"),
+        ('path: {prepend: ["/x/%s"]}\n', "5:22"),
     ],
 )
 def test_an_expression_is_one_component(text: str, place: str, value: str) -> None:
@@ -109,7 +109,7 @@ def test_two_expressions_that_climb_together_are_seen() -> None:
 @pytest.mark.parametrize("text", ["{{ '}}/../x' }}", "{{ x", "{{ }}/a"])
 def test_what_is_no_expression_is_located(text: str) -> None:
     (only,) = mistakes(f'{HEAD}dotfiles:\n  "{text}": {{content: x}}\n')
-    assert only.startswith("5:3: ")
+    assert only.startswith("5:4: ")
 
 
 WRITTEN = st.text(st.sampled_from("a./ \n}é"), max_size=6)  # no document holds U+0000

@@ -177,15 +177,15 @@ def read(name: str, _: str) -> str | None:
 @pytest.mark.parametrize(
     ("dotfile", "expected"),
     [
-        ("template: name.j2", "name.j2:2:1: 'thred' is not defined. Did you mean 'thread'?"),
-        ("template: attribute.j2", "attribute.j2:1:1: there is no 'B' in env. Known here: A."),
-        ("template: section.j2", "section.j2:2:1: the profile lacks the section that the expression reads. Add the section 'python' or 'bun', or drop the expression."),
-        ("template: input.j2", "input.j2:1:1: the input 'i' has no value here. Give it a default, or write {{ i | default('') }}."),
+        ("template: name.j2", "name.j2:2:4: 'thred' is not defined. Did you mean 'thread'?"),
+        ("template: attribute.j2", "attribute.j2:1:8: there is no 'B' in env. Known here: A."),
+        ("template: section.j2", "section.j2:2:11: the profile lacks the section that the expression reads. Add the section 'python' or 'bun', or drop the expression."),
+        ("template: input.j2", "input.j2:1:4: the input 'i' has no value here. Give it a default, or write {{ i | default('') }}."),
         ("template: syntax.j2", "syntax.j2:3:1: expected an expression, got 'end of statement block'. Fix the template."),
         ("template: outer.j2", "outer.j2:1:1: the template 'latin.j2' is not UTF-8. Save it as UTF-8."),
         ("template: latin.j2", "p.yaml:6:26: the template 'latin.j2' is not UTF-8. Save it as UTF-8."),
         ("template: none.j2", "p.yaml:6:26: there is no template 'none.j2'. Name a template beside the profile or a shipped one."),
-        ("content: '{{ thred }}'", "p.yaml:6:25: 'thred' is not defined. Did you mean 'thread'?"),
+        ("content: '{{ thred }}'", "p.yaml:6:29: 'thred' is not defined. Did you mean 'thread'?"),
         ('source: "s\\e"', "p.yaml:6:24: 's\\x1b' is gone. Name a file beside the profile."),
     ],
 )  # fmt: skip

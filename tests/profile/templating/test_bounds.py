@@ -327,22 +327,22 @@ def test_two_hundred_packages_in_a_loop_over_themselves_are_not_too_much() -> No
 
 
 def test_a_profile_that_does_too_much_has_one_mistake() -> None:
-    for text in ("{{ 'a' * 1000000000 }}", "{% raw %}{{ 'a' * 1000000000 }}"):
+    for column, text in ((26, "{{ 'a' * 1000000000 }}"), (35, "{% raw %}{{ 'a' * 1000000000 }}")):
         assert mistakes(f'{HEAD}dotfiles: {{a: {{content: "{text}"}}, b: {{content: "{text}"}}}}\n') == [
-            f"4:25: {WORK} the 262144 steps or 16 MiB of text that all expressions and templates of a profile may take "
+            f"4:{column}: {WORK} the 262144 steps or 16 MiB of text that all expressions and templates of a profile may take "
             "together. Repeat less, or make less text."
         ]
     many = "".join(f"  A{index}: \"{{{{ 'a' * 1000000 }}}}\"\n" for index in range(30))
     (mistake,) = mistakes(f"{HEAD}env:\n{many}")
-    assert mistake.startswith("13:7: this needs more than")
+    assert mistake.startswith("13:8: this needs more than")
 
 
 def test_what_differs_each_time_is_refused() -> None:
     fix = "Write a value, or make it an input."
     dotfiles = 'dotfiles: {a: {content: "{{ lipsum(1) }}"}, b: {content: "{{ range(99999) | random }}"}}\n'
     assert mistakes(HEAD + dotfiles) == [
-        f"4:25: 'lipsum' would render differently each time. {fix}",
-        f"4:58: 'random' would render differently each time. {fix}",
+        f"4:26: 'lipsum' would render differently each time. {fix}",
+        f"4:59: 'random' would render differently each time. {fix}",
     ]
 
 
