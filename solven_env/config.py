@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from solven_env.documents.value_origins import ValueOrigin, check_origin
 from solven_env.errors import ConfigError, PlatformError
 from solven_env.system import byte_sizes, directories, reread, shipped
 from solven_env.system.networks import NETWORKS
@@ -27,8 +28,8 @@ LAST_UID = 2**32 - 3
 
 _SCHEMES = {"indexes": ("https", "http", "file"), "npm_scopes": ("https", "http")}
 _CREDENTIALS = {"indexes": "password", "npm_scopes": "token"}
-_PLACES = {"environment": ("name", "COMPANY_TOKEN"), "file": ("path", "/run/secrets/company")}
-"""By the `from` of a secret, the key that says where it is, and an example of its value."""
+_ORIGINS = {"environment": ValueOrigin("name", "COMPANY_TOKEN"), "file": ValueOrigin("path", "/run/secrets/company")}
+"""Origins of a source's password or token, by the word in `from`."""
 _OF_ADDRESSES = re.compile(r"[A-Za-z0-9:/._~%+,=&\[\]-]+")
 """Characters of addresses that mean nothing else in a uv.toml, an .npmrc or a variable of uv's."""
 
@@ -69,7 +70,7 @@ class Storage(NamedTuple):
     name: str = ""
 
 
-class Secret(NamedTuple):
+class Credential(NamedTuple):
     """The place of a password or token: a variable of the caller's environment, or a file, by its absolute path."""
 
     variable: str = ""
@@ -81,14 +82,26 @@ class HostIndex(NamedTuple):
 
     url: str
     username: str = ""
-    password: Secret | None = None
+    password: Credential | None = None
 
 
 class HostRegistry(NamedTuple):
     """A registry of npm packages: its address, which holds no credentials, and the token that Bun shows it."""
 
     url: str
-    token: Secret | None = None
+    token: Credential | None = None
+
+
+class HostSecrets(NamedTuple):
+    """Rule for what profiles may name as secrets.
+
+    Variables of the caller's environment are named, or begun with a `*` behind; files by their absolute paths, or those
+    of directories above them; commands by all of their words.
+    """
+
+    environment: tuple[str, ...] = ("*",)
+    files: tuple[str, ...] = ()
+    commands: tuple[tuple[str, ...], ...] = ()
 
 
 _NO_STORAGES: Mapping[str, Storage] = {}
@@ -109,6 +122,7 @@ class Config(NamedTuple):
     npm_scopes: Mapping[str, HostRegistry] = _NO_REGISTRIES
     profile_roots: tuple[Path, ...] = ()
     """The directories, beside its own, that a profile may extend files of."""
+    secrets: HostSecrets = HostSecrets()
 
 
 def parse(text: bytes, file: str, schema: bytes, find_group: Callable[[str], int | None] = lambda _: None) -> Config:
@@ -265,7 +279,7 @@ def _check_sources(document: Document) -> None:
         for name, source in (document.data.get(section) or {}).items():
             _check_address(document, section, name, source.get("url"))
             if credential in source:
-                _check_secret(document, (section, name, credential), source[credential])
+                check_origin("SE905", document, (section, name, credential), source[credential], _ORIGINS)
             if section == "indexes" and credential in source and "username" not in source:
                 where = document.at_key(section, name, credential)
                 message = f"indexes.{name} has a password and no username"
@@ -295,20 +309,6 @@ def _check_address(document: Document, section: str, name: str, url: str | None)
         document.report("SE904", document.at_value(section, name, "url"), f"{section}.{name} {message}", fix)
 
 
-def _check_secret(document: Document, path: tuple[str, ...], secret: Mapping[str, str]) -> None:
-    if "from" not in secret:  # a mistake of another kind
-        return
-    wanted, example = _PLACES[secret["from"]]
-    for key, _ in _PLACES.values():
-        if key != wanted and key in secret:
-            message = f"{'.'.join(path)}: '{key}' says nothing of what is from {secret['from']}"
-            document.report("SE905", document.at_key(*path, key), message, f"Write '{wanted}: {example}' instead.")
-            return
-    if wanted not in secret and (*path, wanted) not in document.taken_out:
-        message = f"{'.'.join(path)} has no '{wanted}'"
-        document.report("SE905", document.at_key(*path), message, f"Add '{wanted}: {example}'.")
-
-
 def _group(document: Document, find_group: Callable[[str], int | None]) -> int | None:
     written: str | int | None = document.data.get("sandbox", {}).get("group")
     if not isinstance(written, str):
@@ -336,15 +336,20 @@ def _config(data: Mapping[str, Any], group: int | None) -> Config:
         for name, storage in data.get("storages", {}).items()
     }
     indexes = {
-        name: HostIndex(index["url"], index.get("username", ""), _secret(index.get("password")))
+        name: HostIndex(index["url"], index.get("username", ""), _credential(index.get("password")))
         for name, index in data.get("indexes", {}).items()
     }
     npm_scopes = {
-        scope: HostRegistry(registry["url"], _secret(registry.get("token")))
+        scope: HostRegistry(registry["url"], _credential(registry.get("token")))
         for scope, registry in data.get("npm_scopes", {}).items()
     }
     roots = tuple(Path(os.path.normpath(root)) for root in data.get("profiles", {}).get("roots", ()) if root)
-    return Config(data.get("default_storage"), storages, HostSandbox(**sandbox), indexes, npm_scopes, roots)
+    secrets = HostSecrets(**{kind: _tuple(allowed) for kind, allowed in data.get("secrets", {}).items()})
+    return Config(data.get("default_storage"), storages, HostSandbox(**sandbox), indexes, npm_scopes, roots, secrets)
+
+
+def _tuple(written: Any) -> Any:
+    return tuple(map(_tuple, written)) if isinstance(written, list) else written
 
 
 def _disk(written: Mapping[str, str]) -> HostDisk:
@@ -352,5 +357,5 @@ def _disk(written: Mapping[str, str]) -> HostDisk:
     return HostDisk(byte_sizes.read(written["max"]), *([] if share is None else [int(share[:-1]) / 100]))
 
 
-def _secret(written: Mapping[str, str] | None) -> Secret | None:
-    return None if written is None else Secret(written.get("name", ""), written.get("path", ""))
+def _credential(written: Mapping[str, str] | None) -> Credential | None:
+    return None if written is None else Credential(written.get("name", ""), written.get("path", ""))

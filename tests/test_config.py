@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from solven_env.config import Config, HostDisk, HostIndex, HostRegistry, HostSandbox, Secret, Storage, load, parse
+from solven_env.config import Config, Credential, HostDisk, HostIndex, HostRegistry, HostSandbox, Storage, load, parse
 from solven_env.errors import ConfigError
 from solven_env.system import shipped
 from tests.checking import uncoded
@@ -95,10 +95,10 @@ def test_what_is_said_is_read() -> None:
         {"prod": Storage(Path("/srv/agents"), "agents-prod", True, "prod"), "b": Storage(Path("/mnt/b c"), name="b")},
         HostSandbox(12345, "/opt/bwrap", ("none", "internet"), range(20000, 20003), disk=HostDisk(200 << 30, 0.75)),
         {
-            "company": HostIndex("https://packages.acme.test/simple", "ada", Secret(path="/run/secret")),
+            "company": HostIndex("https://packages.acme.test/simple", "ada", Credential(path="/run/secret")),
             "plain": HostIndex("http://h/s"),
         },
-        {"@acme": HostRegistry("https://npm.acme.test/", Secret(variable="TOKEN"))},
+        {"@acme": HostRegistry("https://npm.acme.test/", Credential(variable="TOKEN"))},
     )
 
 

@@ -42,6 +42,7 @@ ELSEWHERE = {
     "doctor/test_declared.py": "doctor/asked_for.py",
     "doctor/test_outside.py": "doctor/listing.py",
     "doctor/test_inside.py": "doctor/shells.py doctor/surroundings.py",
+    "test_config.py": "documents/value_origins.py",
     "documents/test_parsing.py": "documents/document.py documents/syntax.py",
     "doctor/test_questions.py": "documents/answers.py",
     # Builds are made whole: by uv and Bun, in a sandbox.

@@ -32,6 +32,7 @@ ALLOWED = {
     "programs/host_files.py": "files of the host that its caller names, copied into a session and out of one",
     "doors/standard_streams.py": "the null device",
     "run/witnesses.py": "whether programs, records of ours and directories of layers are still as a launch found them",
+    "run/secrets.py": "files that the host's configuration allows, beneath the directory that it names",
     "threads/drafts.py": "opens the directory that its caller names to hand it to Root, and writes a new profile beside",
     "threads/promoting.py": "takes away a lock's directory that it made, and opens a layer to hand it to Root",
     "threads/claims.py": "our own records of uids, in the data directory",

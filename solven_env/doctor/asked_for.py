@@ -6,8 +6,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from solven_env.documents.answers import Answer, broken, limited, ok
+from solven_env.errors import SandboxError
 from solven_env.packages import store
-from solven_env.run import launch, missing_programs
+from solven_env.run import launch, missing_programs, secrets
 from solven_env.sandbox import backends
 from solven_env.sandbox.network import locate_slirp4netns
 from solven_env.system import directories
@@ -54,6 +55,26 @@ def programs_answer(settings: Mapping[str, Any], storage: Path | None, keys: Ite
         return limited(missing_programs.told(missing), fix=missing_programs.fix(missing))
     names = ", ".join(settings.get("programs", ()))
     return ok(f"{names}: found where commands look") if names else None
+
+
+def secrets_answer(settings: Mapping[str, Any], host: Host) -> Answer | None:
+    """Each secret that a profile's `settings` name can be read here, as commands would; None where it names none.
+
+    The values are read, and dropped.
+    """
+    told, wrong = list[str](), list[SandboxError]()
+    for secret in settings["secrets"]:
+        try:
+            state = "ok" if secrets.read_one(secret, host.config.secrets, os.environ) else "missing, left out"
+        except SandboxError as error:
+            wrong.append(error)
+            state = "not to be had"
+        told.append(f"{secret['name']} from {secrets.source(secret)}: {state}")
+    if any(secret["as"] == "file" for secret in settings["secrets"]):
+        wrong += filter(None, [backends.find(settings["backend"]).refuses_files()])
+    if wrong:
+        return broken("; ".join(told), "; ".join(each.message for each in wrong), wrong[0].fix)
+    return ok("; ".join(told)) if told else None
 
 
 def limits_answer(settings: Mapping[str, Any]) -> Answer | None:

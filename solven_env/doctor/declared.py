@@ -6,7 +6,13 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.doctor import sockets, supplies
-from solven_env.doctor.asked_for import backend_answer, limits_answer, network_answer, programs_answer
+from solven_env.doctor.asked_for import (
+    backend_answer,
+    limits_answer,
+    network_answer,
+    programs_answer,
+    secrets_answer,
+)
 from solven_env.documents.answers import Answer, Question, broken, limited, ok, run
 from solven_env.errors import LockError, counted
 from solven_env.packages import builds
@@ -101,6 +107,11 @@ def limits(asked: AskedProfile) -> Answer | None:
     return limits_answer(settings(asked.resolved()))
 
 
+def secrets(asked: AskedProfile) -> Answer | None:
+    """Its secrets can be read here."""
+    return secrets_answer(settings(asked.resolved()), asked.host)
+
+
 def programs(asked: AskedProfile) -> Answer | None:
     """Its commands will find the programs that its packages need of the host."""
     profile = asked.resolved()
@@ -128,4 +139,5 @@ QUESTIONS: tuple[Question[AskedProfile], ...] = (
     Question("profile's backend", backend, ("profile",)),
     Question("profile's network", network, ("profile",)),
     Question("profile's limits", limits, ("profile",)),
+    Question("profile's secrets", secrets, ("profile", "configuration")),
 )

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from solven_env.doctor import sockets, supplies
-from solven_env.doctor.asked_for import backend_answer, limits_answer, network_answer, programs_answer
+from solven_env.doctor.asked_for import (
+    backend_answer,
+    limits_answer,
+    network_answer,
+    programs_answer,
+    secrets_answer,
+)
 from solven_env.documents.answers import Answer, Question, broken, limited, ok, run
 from solven_env.errors import SolvenError, WorkspaceError, printable
 from solven_env.packages import builds as needed
@@ -291,6 +297,11 @@ def limits(asked: AskedThread) -> Answer | None:
     return limits_answer(asked.settings)
 
 
+def secrets(asked: AskedThread) -> Answer | None:
+    """The profile's secrets can be read here."""
+    return secrets_answer(asked.settings, asked.host)
+
+
 def programs(asked: AskedThread) -> Answer | None:
     """The programs that the profile's packages need of the host."""
     assert asked.record is not None
@@ -322,6 +333,7 @@ QUESTIONS: tuple[Question[AskedThread], ...] = (
     Question("backend", backend, ("record",)),
     Question("network", network, ("record",)),
     Question("limits", limits, ("record",)),
+    Question("secrets", secrets, ("record", "configuration")),
     Question("host programs", programs, ("record",)),
     Question("python", interpreter, ("record", "uv")),
     Question("locks", texts_of_locks, ("record",)),

@@ -69,7 +69,8 @@ def start_alone(
     slirp4netns: str = "",
 ) -> Done:
     """Run a text by sh in a sandbox of an empty workspace, with a thread's own system mounts."""
-    settings = {"mounts": [each._asdict() for each in SYSTEM], "links": [], "env": {}, "path": [], "limits": {}}
+    mounts = [each._asdict() for each in SYSTEM]
+    settings = {"mounts": mounts, "links": [], "env": {}, "path": [], "limits": {}, "secrets": []}
     with scratch(None) as base:
         workspace = base / "workspace"
         workspace.mkdir()

@@ -22,7 +22,7 @@ from solven_env.packages.registries import UV_SOURCE_KEYS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from solven_env.config import Config, HostIndex, HostRegistry, Secret
+    from solven_env.config import Config, Credential, HostIndex, HostRegistry
     from solven_env.packages.registries import Registries
 
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -206,7 +206,7 @@ def _secrets(
     }
 
 
-def _read(secret: Secret, called: str, environ: Mapping[str, str]) -> str:
+def _read(secret: Credential, called: str, environ: Mapping[str, str]) -> str:
     """The secret itself. BuildError where it is not to be had; nothing of it is shown."""
     if secret.variable:
         if not environ.get(secret.variable):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from solven_env.documents.diagnostics import closest, did_you_mean, quoted
 from solven_env.documents.scalars import place_within
@@ -17,13 +17,29 @@ if TYPE_CHECKING:
     from solven_env.documents.document import Document
 
 
+def explain_late(name: str, late: Mapping[str, str]) -> tuple[str, str, str]:
+    """Code, message and fix for a text that reads a value which exists when a command runs only, or `secrets`."""
+    if name in late:
+        message = f"'{name}' is {late[name]}: its value exists when a command runs only, and no file or record holds it"
+        return "SE313", message, "Have the program that needs it read it when it runs."
+    message = "'secrets' is not defined: secrets exist when a command runs only, and no file or record holds one"
+    return "SE313", message, f"Have the program that needs one read it when it runs. {templating.LITERAL}"
+
+
+def find_late(reads: Collection[str], late: Collection[str]) -> str | None:
+    """The first name in `late` that a text reads as a part of `env` or `secrets`, whatever it does without it."""
+    return next((name for name in late if f"env.{name}" in reads or f"secrets.{name}" in reads), None)
+
+
 def explain(
-    problem: templating.TemplateError, names: Mapping[str, object], unset: frozenset[str]
+    problem: templating.TemplateError, names: Mapping[str, object], unset: frozenset[str], late: Mapping[str, str]
 ) -> tuple[str, str, str]:
     """Code, message and fix of a mistake in a template or an expression, which may use `names`.
 
-    The fix may be empty.
+    The fix may be empty. `late` are names of values that exist when a command runs only, with what they are.
     """
+    if problem.name == "secrets" or (problem.name in late and problem.name not in unset):
+        return explain_late(problem.name, late)
     if problem.name in unset:
         return (
             "SE402",
@@ -53,6 +69,12 @@ def place_of_name(texts: Mapping[str, str], where: Location, written: str, name:
     offsets = (offset for span in templating.spans(written) for each, offset in span.names if each == name)
     offset = next(offsets, None)
     return where if offset is None else place_within(texts, where, written, offset, len(name))
+
+
+def place_of_word(texts: Mapping[str, str], where: Location, written: str, word: str) -> Location:
+    """The place of the first `word` in the text that begins at `where`; where it has none, that."""
+    offset = written.find(word)
+    return where if offset < 0 else place_within(texts, where, written, offset, len(word))
 
 
 def place_of_problem(
@@ -95,6 +117,7 @@ class Expander(NamedTuple):
     document: Document
     context: Mapping[str, object]
     unset: frozenset[str]
+    late: Mapping[str, str]
     work: templating.Work
 
     def text(self, written: str, where: Location) -> str | None:
@@ -133,6 +156,11 @@ class Expander(NamedTuple):
         except templating.TemplateError as problem:
             self._report(problem, written, where)
             return True
+        late = find_late(templating.reads(written), self.late) if unknown & {"env", "secrets"} else None
+        if late is not None:
+            code, message, fix = explain_late(late, self.late)
+            self.document.report(code, place_of_word(self.document.texts, where, written, late), message, fix)
+            return True
         for name in unknown:
             place = place_of_name(self.document.texts, where, written, name)
             self._tell(templating.TemplateError("SE401", "", name=name), place)
@@ -145,5 +173,5 @@ class Expander(NamedTuple):
     def _tell(self, problem: templating.TemplateError, where: Location) -> None:
         lost = {path[:2] for path in self.document.taken_out} | self.document.unread
         if not {("inputs",), ("inputs", problem.name)} & lost:
-            code, message, fix = explain(problem, self.context, self.unset)
+            code, message, fix = explain(problem, self.context, self.unset, self.late)
             self.document.report(code, where, message, fix or "Fix the expression.")

@@ -9,20 +9,29 @@ from solven_env.documents.diagnostics import Location, closest, did_you_mean, qu
 from solven_env.documents.document import kind_in_words
 from solven_env.documents.parsing import parse
 from solven_env.documents.schema import check_complete, validate
+from solven_env.documents.value_origins import ValueOrigin, check_origin
 from solven_env.profile import addresses, templating
 from solven_env.profile.compose import compose
 from solven_env.profile.model import Declaration, Input
+from solven_env.profile.paths import absolute_problem
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from solven_env.documents.document import Document
+    from solven_env.documents.document import Document, KeyPath
     from solven_env.profile.sections import SectionKind
 
 FORMAT = 1
 
-_CONTEXT_NAMES = frozenset({"thread", "profile", "env", "path"})
-"""Names that expressions and templates find beside the inputs and the sections of packages."""
+_CONTEXT_NAMES = frozenset({"thread", "profile", "env", "path", "secrets"})
+"""Names that expressions and templates find beside the inputs and the sections of packages, or that tell why not."""
+
+_ORIGINS = {
+    "environment": ValueOrigin("name", "OPENAI_API_KEY", is_needed=False),
+    "file": ValueOrigin("path", "/run/secrets/openai"),
+    "command": ValueOrigin("command", "[pass, show, openai]"),
+}
+"""The origins of secrets, by the word in `from`."""
 
 SHELL_OWN = frozenset(
     # Bash refuses to assign these, or gives them values of its own (bash(1), "Shell Variables").
@@ -58,6 +67,7 @@ def load(source: Text, schema: bytes, ecosystems: tuple[SectionKind, ...]) -> De
         check_complete(document, schema)
         _check_inputs(document, _CONTEXT_NAMES.union(row.NAME for row in ecosystems))
         _check_env(document)
+        _check_secrets(document)
         _check_allow(document)
         for row in ecosystems:
             row.check(document)
@@ -166,6 +176,30 @@ def _check_env(document: Document) -> None:
             document.report("SE702", where, "PATH is not set here", "List directories in 'path: {prepend: […]}'.")
         elif name in SHELL_OWN:
             document.report("SE703", where, f"bash keeps {name} for itself", "Choose another name.")
+
+
+def _check_secrets(document: Document) -> None:
+    """Report names that are taken, origins that are not said, and expressions, which none may hold."""
+    for name, secret in _section(document, "secrets").items():
+        where = document.at_key("secrets", name)
+        if name in ("PATH", "PWD"):
+            document.report("SE310", where, f"{name} is no secret", "Choose another name.")
+        elif name in SHELL_OWN:
+            document.report("SE703", where, f"bash keeps {name} for itself", "Choose another name.")
+        elif name in _section(document, "env"):
+            document.report("SE310", where, f"env sets {name} too", "Keep one of the two.")
+        check_origin("SE311", document, ("secrets", name), secret, _ORIGINS)
+        path, command = secret.get("path"), secret.get("command") or ()
+        texts: list[tuple[KeyPath, str | None]] = [(("path",), path)]
+        texts += [(("command", number), word) for number, word in enumerate(command)]
+        for place, text in texts:
+            if text is not None and ("{{" in text or "{%" in text):
+                here = document.at_value("secrets", name, *place)
+                document.report("SE312", here, f"secrets.{name}: no expression may stand here", "Write it out.")
+        problem = absolute_problem(path) if path else ""
+        if problem:
+            here = document.at_value("secrets", name, "path")
+            document.report("SE502", here, f"secrets.{name}: the path {quoted(path)} {problem}", "Write another one.")
 
 
 def _check_allow(document: Document) -> None:

@@ -39,6 +39,32 @@ class Declaration(NamedTuple):
     ecosystems: tuple[SectionKind, ...]
 
 
+class Secret(NamedTuple):
+    """A value of the host that a command gets when it starts: as the variable `name`, or as a file of that name.
+
+    It comes from a variable of the caller's environment, a file or the output of a command, by an absolute path or by
+    words, as `origin` says.
+    """
+
+    name: str
+    origin: Literal["environment", "file", "command"]
+    variable: str = ""
+    path: str = ""
+    command: tuple[str, ...] = ()
+    form: Literal["environment", "file"] = "environment"
+    optional: bool = False
+
+    def recorded(self) -> dict[str, Any]:
+        """The secret as plain JSON data."""
+        places: dict[str, dict[str, Any]] = {
+            "environment": {"variable": self.variable},
+            "file": {"path": self.path},
+            "command": {"command": list(self.command)},
+        }
+        place = places[self.origin]
+        return {"name": self.name, "from": self.origin, **place, "as": self.form, "optional": self.optional}
+
+
 class LimitsSection(NamedTuple):
     """The profile's `sandbox.limits`. Sizes as written (`4GiB`), times in seconds; None is no limit."""
 
@@ -158,6 +184,9 @@ class Profile(NamedTuple):
     """All that stands at a path inside: mounts, dotfiles, links and the working directory."""
     reserved: tuple[str, ...] = ()
     """The directories of packages, at which nothing of a profile may stand."""
+    secrets: tuple[Secret, ...] = ()
+    late: Mapping[str, str] = {}
+    """The names of values that exist when a command runs only, with what they are."""
     written: Mapping[str, Any] = {}
     """The document, as the schema lets it through, for kinds of resources that have a section of their own."""
     texts: Mapping[str, str] = {}

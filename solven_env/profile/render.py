@@ -7,7 +7,7 @@ import hashlib
 from solven_env.documents.diagnostics import Diagnostic, Location, quoted
 from solven_env.documents.excerpts import excerpt
 from solven_env.profile import mounts, templating
-from solven_env.profile.expressions import explain, place_of_problem
+from solven_env.profile.expressions import explain, explain_late, find_late, place_of_problem, place_of_word
 from solven_env.profile.model import DEFAULT_MODE
 from solven_env.profile.paths import relative_problem
 from solven_env.typed import TYPE_CHECKING, NamedTuple
@@ -137,6 +137,11 @@ def _render_one(
             read = _reader(read_template, dotfile.location.file, texts)
             text = templating.render(dotfile.text, read, profile.context, work)
             reads = frozenset().union(*(templating.reads(each, name) for name, each in texts.items()))
+        late = find_late(reads, profile.late)
+        if late is not None:
+            code, message, fix = explain_late(late, profile.late)
+            where = _first(profile, dotfile, texts, late)
+            return _told({**profile.texts, **texts}, code, where, message, fix)
         return RenderedFile(dotfile.path, text.encode(), dotfile.mode or DEFAULT_MODE, dotfile.own, reads)
     except SourceError as problem:
         return _told(profile.texts, problem.code, dotfile.location, f"{quoted(dotfile.text)} {problem}", problem.fix)
@@ -165,6 +170,15 @@ def _render_tree(profile: Profile, dotfile: Dotfile, tree: SourceTree) -> list[R
     return files
 
 
+def _first(profile: Profile, dotfile: Dotfile, templates: Mapping[str, str], word: str) -> Location:
+    """The place of the first `word` in the templates or the content of a file."""
+    for name, text in templates.items():
+        for number, line in enumerate(text.splitlines(), start=1):
+            if word in line:
+                return Location(name, number, line.index(word) + 1)
+    return place_of_word(profile.texts, dotfile.location, dotfile.text, word)
+
+
 def _reader(read_template: ReadTemplate, file: str, texts: dict[str, str]) -> Callable[[str], str | None]:
     """`read_template` for a file of the profile, with errors that pass through a template that includes another one.
 
@@ -191,7 +205,7 @@ def _diagnostic(
     templates: Mapping[str, str],
     work: templating.Work,
 ) -> Diagnostic:
-    code, message, fix = explain(problem, profile.context, profile.unset)
+    code, message, fix = explain(problem, profile.context, profile.unset, profile.late)
     if dotfile.form == "template" and problem.line:
         text = templates.get(problem.template, "")
         column = templating.column(text, problem.line, problem.name, is_field=bool(problem.attribute_of))

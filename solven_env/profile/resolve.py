@@ -18,6 +18,7 @@ from solven_env.profile.model import (
     Profile,
     Program,
     SandboxSection,
+    Secret,
     SetupCommand,
 )
 from solven_env.profile.mounts import Occupant
@@ -56,7 +57,9 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
         **{name: _named(section) for name, section in packages.items() if section},
     }
     unset = frozenset(declaration.inputs.keys() - values.keys())
-    expand = Expander(document, context, unset, templating.Work())
+    secrets = tuple(_secrets(data.get("secrets", {})))
+    late = {secret.name: "a secret" for secret in secrets}
+    expand = Expander(document, context, unset, late, templating.Work())
     reserved = tuple(row.TARGET for row in declaration.ecosystems)
     workdir, begun = _workdir(document, expand, reserved)
     told = {"name": data.get("name", ""), "release": data.get("release", ""), "workdir": workdir}
@@ -98,6 +101,8 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
         unset=unset,
         programs=tuple(_programs(data.get("programs", {}))),
         setup=tuple(setup),
+        secrets=secrets,
+        late=late,
         is_partial=bool(document.taken_out or document.unread),
         places=_places(document, taken, setup),
         written=data,
@@ -210,6 +215,20 @@ def _setup_inputs(
         else:
             yield path
         seen.add(path)
+
+
+def _secrets(section: Mapping[str, Any]) -> Iterator[Secret]:
+    for name, fields in section.items():
+        if "from" in fields:
+            yield Secret(
+                name=name,
+                origin=fields["from"],
+                variable=fields.get("name", name) if fields["from"] == "environment" else "",
+                path=fields.get("path", ""),
+                command=tuple(fields.get("command", ())),
+                form=fields.get("as", "environment"),
+                optional=fields.get("optional", False),
+            )
 
 
 def _prepend(document: Document, expand: Expander) -> Iterator[str]:

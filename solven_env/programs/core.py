@@ -163,7 +163,7 @@ class Core:
         if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 1 << 16:
             raise UsageError(f"port: {port!r} is no port", fix="Give a number from 1 to 65,535.")
         nothing = self.request(["true"], None, None, None, None, (None, None, None))
-        launch = await Blocking(lambda: self.commands.apply(nothing))
+        launch = await Blocking(lambda: self.commands.apply_without_secrets(nothing))
         plan, runtime = launch.plan, launch.runtime
         try:
             given: int = await Blocking(lambda: launch.backend.publish(plan, port, self.keep_alive, runtime))

@@ -326,7 +326,7 @@ class FileCore:
         """A command as it would start now: what it sees is what is read and written."""
         core = self.core
         nothing = core.request(["true"], None, None, None, None, (None, None, None))
-        launch: Launch = await Blocking(lambda: core.commands.apply(nothing))
+        launch: Launch = await Blocking(lambda: core.commands.apply_without_secrets(nothing))
         return launch
 
     async def _access(self, launch: Launch) -> FileAccess:

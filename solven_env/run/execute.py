@@ -16,7 +16,7 @@ from solven_env.errors import SandboxError, SolvenError, StoreError, UsageError,
 from solven_env.packages import store
 from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.reconcile.model import parents
-from solven_env.run import launch
+from solven_env.run import launch, secrets
 from solven_env.run.launch import Site, Stacked
 from solven_env.sandbox import backends
 from solven_env.sandbox.request import Request, is_terminal
@@ -30,12 +30,14 @@ from solven_env.workspace.root import Owner
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+    from typing import TypeAlias
 
     from solven_env.packages.about_layers import Begun, Fate
     from solven_env.packages.host_tools import Tools
     from solven_env.packages.layers import Home
     from solven_env.packages.store import Build
     from solven_env.run.explanation import Explanation, ToldBuild
+    from solven_env.run.launch import Values
     from solven_env.run.witnesses import Witness
     from solven_env.sandbox.backends.protocol import Backend
     from solven_env.sandbox.cgroups import Unenforced
@@ -44,6 +46,9 @@ if TYPE_CHECKING:
     from solven_env.state.records import Record
     from solven_env.system.blocks import holding
     from solven_env.system.networks import Network
+
+    _Reading: TypeAlias = Callable[[Thread, Record, Request], Values]
+    """The function that reads the secrets of a command."""
 
 
 class Launch(NamedTuple):
@@ -140,14 +145,21 @@ class Commands:
         What the second command found is kept: the first may be the only one. It is kept if its witnesses were the same
         before it looked and afterwards, so that nothing changed meanwhile.
         """
+        return self._find(request, progress, _secrets)
+
+    def apply_without_secrets(self, request: Request) -> Launch:
+        """Prepare a request that starts nothing: somebody wants to reach the files, or a port."""
+        return self._find(request, lambda _: None, _no_secrets)
+
+    def _find(self, request: Request, progress: Callable[[str], None], read: _Reading) -> Launch:
         asked = request.backend, request.network
         known = self._known.get(asked)
         if known is not None and known.seen is not None:
-            ready = _again(known, request, progress)
+            ready = _again(known, request, progress, read)
             if ready is not None:
                 return ready
         before = _looked_at(known) if known is not None else None
-        found, prepared = _apply(Thread.find(self.thread, self.storage), request, progress)
+        found, prepared = _apply(Thread.find(self.thread, self.storage), request, progress, read)
         if before is not None and _lasts(prepared):
             now = _looked_at(prepared)
             if now.seen is not None and now[-2:] == before[-2:]:
@@ -203,17 +215,30 @@ async def _running(prepared: Launch, progress: Callable[[str], None]) -> Ended:
 
 
 def apply(thread: Thread, request: Request, progress: Callable[[str], None] = lambda _: None) -> Launch:
-    """Have the thread's builds and layers on this host, and plan how the checked request starts.
+    """Have the thread's builds and layers on this host, and plan how the checked request starts, without secrets.
 
     `progress` is told what is built and what becomes of the thread's own packages, a line at a time, and what the
     backend has to say. SandboxError for a thread that was never applied and for a network that is not to be had.
     """
-    return _apply(thread, request, progress)[0]
+    return _apply(thread, request, progress, _no_secrets)[0]
 
 
-def _apply(thread: Thread, request: Request, progress: Callable[[str], None]) -> tuple[Launch, _Prepared]:
+def _secrets(thread: Thread, record: Record, request: Request) -> Values:
+    """The secrets of the record, read now."""
+    recorded = record.settings["secrets"]
+    return secrets.read(recorded, thread.config.secrets, os.environ, request.env) if recorded else launch.NO_VALUES
+
+
+def _no_secrets(_: Thread, __: Record, ___: Request) -> Values:
+    return launch.NO_VALUES
+
+
+def _apply(
+    thread: Thread, request: Request, progress: Callable[[str], None], read: _Reading
+) -> tuple[Launch, _Prepared]:
     """The launch, and what it has in common with the thread's next one."""
     chosen = _find(thread, request)
+    values = read(thread, chosen.record, request)
     _check_disk(thread, chosen.record, progress)
     _notice(chosen, request, progress)
     thread = thread.settled(progress)
@@ -225,10 +250,10 @@ def _apply(thread: Thread, request: Request, progress: Callable[[str], None]) ->
         _plan(thread, chosen, had.uid, had.tools, had.stacks),
         launch.defaults(chosen.record.settings, had.tools),
     )
-    return _launch(prepared, thread, request, had), prepared
+    return _launch(prepared, thread, request, had, values), prepared
 
 
-def _again(known: _Prepared, request: Request, progress: Callable[[str], None]) -> Launch | None:
+def _again(known: _Prepared, request: Request, progress: Callable[[str], None], read: _Reading) -> Launch | None:
     """The launch of a request by what a former one has found; None where that does not hold any more."""
     from solven_env.run import witnesses  # of which a process that starts one command has no use
 
@@ -240,6 +265,7 @@ def _again(known: _Prepared, request: Request, progress: Callable[[str], None]) 
     except (OSError, SolvenError):  # told by whoever finds everything anew
         return None
     _check(chosen.backend, record, request)
+    values = read(thread, record, request)
     _check_disk(thread, record, progress)
     uid, turn = uids.for_command(thread, record, thread.home(record))
     builds = [layer.build for layer in known.had.layers]
@@ -249,12 +275,12 @@ def _again(known: _Prepared, request: Request, progress: Callable[[str], None]) 
     _notice(chosen, request, progress)
     for layer in known.had.layers:
         _tell_lost(thread.name, layer, progress)
-    return _launch(known, thread, request, known.had._replace(turn=turn, used=tuple(filter(None, used))))
+    return _launch(known, thread, request, known.had._replace(turn=turn, used=tuple(filter(None, used))), values)
 
 
-def _launch(prepared: _Prepared, thread: Thread, request: Request, had: _Had) -> Launch:
+def _launch(prepared: _Prepared, thread: Thread, request: Request, had: _Had, values: Values) -> Launch:
     """The launch of a request, with the workspace's working directory made if it is missing."""
-    chosen, planned = prepared.chosen, launch.planned(request, prepared.defaults)
+    chosen, planned = prepared.chosen, launch.planned(request, prepared.defaults, values)
     if planned.processes == "session" and not chosen.backend.HAS_SESSIONS:
         raise UsageError(
             f"processes: the backend {chosen.backend.NAME} has no session that processes could live in",

@@ -6,7 +6,8 @@ from typing import Any
 
 from solven_env.packages import certificates, host_tools
 from solven_env.packages.ecosystems import ECOSYSTEMS
-from solven_env.sandbox.launch_plan import SANDBOX_UID, Bind, Dev, Etc, Overlay, Proc, Tmpfs
+from solven_env.run.secrets import source
+from solven_env.sandbox.launch_plan import SANDBOX_UID, Bind, Dev, Etc, Overlay, Proc, SecretFiles, Tmpfs
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -31,11 +32,13 @@ _OURS = {
 _OTHERS: Mapping[type[Mount], str] = {
     Bind: "where the interpreter lies",
     Tmpfs: "empty, so that nothing else is seen there",
+    SecretFiles: "the secrets that are files",
 }
 _WHATS: dict[type[Mount], str] = {
     Proc: "the command's own processes",
     Dev: "a few devices",
     Etc: "what programs read there, without credentials",
+    SecretFiles: "memory of the command's own",
 }
 
 
@@ -90,7 +93,7 @@ class Explanation(NamedTuple):
     builds: tuple[ToldBuild, ...]
     mounts: tuple[ToldMount, ...]
     variables: Mapping[str, str | None]
-    secrets: tuple[str, ...]
+    secrets: tuple[Mapping[str, Any], ...]
     limits: tuple[ToldLimit, ...]
     program: tuple[str, ...]
 
@@ -167,7 +170,7 @@ def text(explanation: Explanation) -> Iterator[str]:
     yield from _section("mounts", [line for mount in told.mounts for line in _mount(mount)])
     known = [f"{name}={_word(value)}" for name, value in told.variables.items() if value is not None]
     secret = [f"{name}, given with this command" for name, value in told.variables.items() if value is None]
-    yield from _section("variables", [*known, *secret, *(f"{name}, a secret" for name in told.secrets)])
+    yield from _section("variables", [*known, *secret, *map(_secret, told.secrets)])
     yield from _section("starts", [" ".join(_word(word) for word in told.program)])
 
 
@@ -200,6 +203,12 @@ def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
 
 def _limit(limit: ToldLimit) -> str:
     return f"{limit.name} {limit.value}" + (f", not enforced: {limit.unenforced}" if limit.unenforced else "")
+
+
+def _secret(secret: Mapping[str, Any]) -> str:
+    optional = ", left out where it is missing" if secret["optional"] else ""
+    name = f"{SecretFiles().target}/{secret['name']}" if secret["as"] == "file" else secret["name"]
+    return f"{name}, a secret from {source(secret)}{optional}"
 
 
 def _build(build: ToldBuild) -> Iterator[str]:

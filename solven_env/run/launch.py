@@ -10,7 +10,17 @@ from solven_env.packages import host_tools
 from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.profile.mounts import is_beneath, outermost
 from solven_env.sandbox.backends import DEFAULT
-from solven_env.sandbox.launch_plan import Bind, Dev, Etc, LaunchPlan, Overlay, Proc, StagedFile, Tmpfs
+from solven_env.sandbox.launch_plan import (
+    Bind,
+    Dev,
+    Etc,
+    LaunchPlan,
+    Overlay,
+    Proc,
+    SecretFiles,
+    StagedFile,
+    Tmpfs,
+)
 from solven_env.sandbox.limits import Limits
 from solven_env.sandbox.roots import etc
 from solven_env.system import byte_sizes
@@ -103,6 +113,8 @@ def launch_plan(
     mounts += [_link(each, site) for each in settings["links"]]
     mounts += [_build(*stacked, None if site.builder == site.uid else site.builder) for stacked in stacks]
     tool_mounts = host_tools.tool_mounts(tools, [mount.target for mount in mounts])
+    if any(secret["as"] == "file" for secret in settings["secrets"]):
+        tool_mounts = (*tool_mounts, SecretFiles())
     # A profile that mounts an /etc of its own has its own users and its own resolver too.
     has_etc = any(isinstance(mount, Etc) for mount in mounts)
     targets = outermost(mount.target for mount in (*mounts, *tool_mounts))
@@ -132,6 +144,16 @@ class Defaults(NamedTuple):
     processes: str
 
 
+class Values(NamedTuple):
+    """The values of secrets that a command gets: its variables, and the bytes of its files, by name."""
+
+    variables: Mapping[str, str]
+    files: Mapping[str, bytes]
+
+
+NO_VALUES = Values({}, {})
+
+
 def defaults(settings: Mapping[str, Any], tools: host_tools.Tools) -> Defaults:
     """The defaults that the settings and the tools of a thread give its commands.
 
@@ -149,21 +171,23 @@ def defaults(settings: Mapping[str, Any], tools: host_tools.Tools) -> Defaults:
     return Defaults(variables, workdir(settings), limits(settings["limits"]), settings.get("processes", "command"))
 
 
-def planned(request: Request, given: Defaults) -> Request:
+def planned(request: Request, given: Defaults, secrets: Values = NO_VALUES) -> Request:
     """The request with its whole environment, its working directory, and its limits.
 
-    The variables that the request brings count more than the defaults. PWD is left to the sandbox.
+    The variables that the request brings count more than `secrets`, and these more than the defaults. PWD is left to
+    the sandbox.
     """
     cwd = given.workdir if request.cwd is None else request.cwd
     variables = {
         **given.variables,
+        **secrets.variables,
         "SOLVEN_ENV_CWD": cwd,
         **({"TERM": request.terminal} if request.terminal else {}),
         **request.env,
     }
     variables.pop("PWD", None)
     processes = given.processes if request.processes is None else request.processes
-    return request._replace(cwd=cwd, env=variables, limits=given.limits, processes=processes)
+    return request._replace(cwd=cwd, env=variables, limits=given.limits, processes=processes, files=secrets.files)
 
 
 def path(settings: Mapping[str, Any]) -> tuple[str, ...]:

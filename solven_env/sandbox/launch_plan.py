@@ -89,7 +89,17 @@ class Overlay(NamedTuple):
     lock: str = ""
 
 
-Mount: TypeAlias = Bind | Tmpfs | Proc | Dev | Etc | Overlay
+class SecretFiles(NamedTuple):
+    """Memory that one command alone sees, mounted anew for each: it holds the request's `files`, of mode 0400.
+
+    `target` lies beneath a read-only Tmpfs of the plan, where nothing of an agent's can stand.
+    """
+
+    target: str = "/run/solven-env/secrets"
+    size: int = 4 << 20
+
+
+Mount: TypeAlias = Bind | Tmpfs | Proc | Dev | Etc | Overlay | SecretFiles
 
 
 class StagedFile(NamedTuple):
@@ -154,6 +164,7 @@ _KINDS: dict[str, type[Mount]] = {
     "dev": Dev,
     "etc": Etc,
     "overlay": Overlay,
+    "secrets": SecretFiles,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 

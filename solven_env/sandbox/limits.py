@@ -95,6 +95,11 @@ def options(limits: Limits, hard: dict[str, int]) -> list[str]:
     return made
 
 
+def forbid_cores() -> None:
+    """Have no crash of this process, nor of those that it starts, leave its memory on a disk: it may hold secrets."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def hard_limits() -> dict[str, int]:
     """This process's own, by our names; RLIM_INFINITY is above every other."""
     found = {name: resource.getrlimit(number)[1] for name, (_, number, _) in _RLIMITS.items()}

@@ -22,6 +22,7 @@ LOGIN = ("/bin/bash", "--login")
 SHELL = (*LOGIN, "-c")
 
 _NO_VARIABLES: Mapping[str, str] = {}
+_NO_FILES: Mapping[str, bytes] = {}
 _LONGEST = 131_071
 """Bytes; MAX_ARG_STRLEN in execve(2), whose last byte ends the text."""
 _LONGEST_PATH = 4095
@@ -41,7 +42,8 @@ class Request(NamedTuple):
     there, its `cwd` and its `limits`. PWD is always `cwd`, a path inside. `timeout` is in seconds of wall time;
     `keep_alive` is how many seconds the session stays after this command has left (of several the latest end
     counts). `streams` are descriptors of the caller's, or what stands in their place (`Stream`); `terminal` is TERM
-    where one of them is a terminal, else empty. `processes` is one of `PROCESSES`.
+    where one of them is a terminal, else empty. `processes` is one of `PROCESSES`. `files` are what a planned request
+    has in the plan's `SecretFiles`, by name.
 
     Text holds bytes that are not UTF-8 as surrogates (PEP 383).
 
@@ -61,6 +63,7 @@ class Request(NamedTuple):
     streams: tuple[Stream, Stream, Stream] = (None, 1, 2)
     terminal: str = ""
     processes: str | None = None
+    files: Mapping[str, bytes] = _NO_FILES
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -206,6 +209,7 @@ def encode_request(request: Request) -> dict[str, Any]:
         "limits": {name: value for name, value in request.limits._asdict().items() if value is not None},
         "keep_alive": float(request.keep_alive),
         **({"processes": request.processes} if request.processes == "session" else {}),
+        **({"files": {name: data.hex() for name, data in request.files.items()}} if request.files else {}),
     }
 
 
@@ -219,4 +223,5 @@ def decode_request(document: dict[str, Any]) -> Request:
         limits=Limits(**document["limits"]),
         keep_alive=document["keep_alive"],
         processes=document.get("processes"),
+        files={name: bytes.fromhex(data) for name, data in document.get("files", {}).items()},
     )

@@ -243,6 +243,16 @@ _LINK = table_with(
 _SETUP = table_with({"run": text, "inputs": list_of(text_that(names.is_relative, "path beneath the workspace"))})
 _PROGRAM = table_with({"why": text, "package": text})
 
+_SECRET = table_with(
+    {
+        "name": text,
+        "from": one_of("environment", "file", "command"),
+        "as": one_of("environment", "file"),
+        "optional": flag,
+    },
+    {"variable": text, "path": _target, "command": list_of(text)},
+)
+
 
 _ADDED = table_with({}, {"packages": table_of(text), "removed": list_of(text)})
 _ABOUT = table_with({}, {**dict.fromkeys(("time", "host", "version", "cause"), text), "kept": list_of(table)})
@@ -280,7 +290,7 @@ def _settings(words: Vocabulary) -> Check:
             ),
             "mounts": list_of(_MOUNT),
             "links": list_of(_LINK),
-            "secrets": list_of(text),
+            "secrets": list_of(_SECRET),
             **{name: sections[name] for name in words.stated},
         },
         {

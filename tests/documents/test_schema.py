@@ -10,11 +10,11 @@ import pytest
 from solven_env.documents.parsing import parse
 from solven_env.documents.schema import inline
 from solven_env.profile.compose import IDENTITIES
-from solven_env.profile.model import DEFAULT_MODE, Dotfile, LimitsSection, Link, Mount, SandboxSection
+from solven_env.profile.model import DEFAULT_MODE, Dotfile, LimitsSection, Link, Mount, SandboxSection, Secret
 from tests.checking import HEAD, SCHEMA, mistakes, resolve
 
 PROFILE: dict[str, Any] = json.loads(SCHEMA)
-KNOWN = "Known here: bun, dotfiles, env, extends, inputs, links, mounts, name, path, programs, python, release, remove, sandbox, setup, version."
+KNOWN = "Known here: bun, dotfiles, env, extends, inputs, links, mounts, name, path, programs, python, release, remove, sandbox, secrets, setup, version."
 ONE_FORM = (
     'is not a file with exactly one of template, content and source. Write, for example, {"template": "bashrc.j2"}.'
 )
@@ -30,7 +30,6 @@ MODE = "a mode from 0000 to 0777 (set-uid, set-gid and sticky bits are not allow
         ("nam: y\n", ["4:1: unknown key 'nam'. Did you mean 'name'?"]),
         ("dotfile: {}\n", ["4:1: unknown key 'dotfile'. Did you mean 'dotfiles'?"]),
         ("zzz: 1\n", [f"4:1: unknown key 'zzz'. {KNOWN}"]),
-        ("secrets: {}\n", [f"4:1: unknown key 'secrets'. {KNOWN}"]),
         ("sandbox: {backnd: proot}\n", ["4:11: unknown key 'backnd' in sandbox. Did you mean 'backend'?"]),
         (
             "sandbox:\n  limits:\n    mem: 4GiB\n",
@@ -261,6 +260,7 @@ WITHOUT_DEFAULT = {
     "mounts[].size",
     "python",
     "bun",
+    *(f"secrets{{}}.{name}" for name in ("name", "path", "command")),
     "dotfiles{}.template",
     "dotfiles{}.content",
     "dotfiles{}.source",
@@ -324,6 +324,8 @@ def test_a_default_is_the_models() -> None:
         **model_defaults(Mount, "mounts[]"),
         **model_defaults(Link, "links{}"),
         **model_defaults(Dotfile, "dotfiles{}"),
+        "secrets{}.as": Secret._field_defaults["form"],
+        "secrets{}.optional": Secret._field_defaults["optional"],
     }
     assert {path: models[path] for path in models if path in stated} == {
         path: stated[path] for path in stated if path in models
@@ -340,7 +342,7 @@ def test_a_profile_without_fields_has_their_defaults() -> None:
     assert (DEFAULT_MODE, profile.dotfiles[0].own) == (stated["dotfiles{}.mode"], stated["dotfiles{}.own"])
     assert profile.setup == tuple(stated["setup"])
     assert (profile.packages["python"], profile.packages["bun"]) == (None, None)
-    assert profile.programs == ()
+    assert (profile.programs, profile.secrets) == ((), ())
     added = profile.mounts[-1]
     assert (added.kind, added.optional, added.why) == tuple(
         stated[f"mounts[].{each}"] for each in ("kind", "optional", "why")

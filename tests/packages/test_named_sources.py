@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from solven_env.config import Config, HostIndex, HostRegistry, Secret
+from solven_env.config import Config, Credential, HostIndex, HostRegistry
 from solven_env.errors import BuildError
 from solven_env.packages import toolchain
 from solven_env.packages.named_sources import Bindings, bind, check, uv_name, without_sources
@@ -15,11 +15,11 @@ from solven_env.packages.registries import Registries, gather
 
 CONFIG = Config(
     indexes={
-        "company": HostIndex("https://packages.acme.test/simple/", "ada", Secret(variable="PASSWORD")),
+        "company": HostIndex("https://packages.acme.test/simple/", "ada", Credential(variable="PASSWORD")),
         "plain": HostIndex("https://plain.acme.test/whl"),
         "local": HostIndex("file:///srv/wheels/simple"),
     },
-    npm_scopes={"@company": HostRegistry("https://npm.acme.test/npm", Secret(path="/run/secret"))},
+    npm_scopes={"@company": HostRegistry("https://npm.acme.test/npm", Credential(path="/run/secret"))},
 )
 ENVIRON = {"HOME": "/h", "PASSWORD": "sesame"}
 COMPANY = uv_name("company")
@@ -71,7 +71,7 @@ def test_a_host_that_asks_no_index_asks_the_named_ones() -> None:
 
 def test_a_scope_comes_from_its_registry_whatever_the_hosts_npmrc_says(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("sesame\n")
-    registry = HostRegistry("https://npm.acme.test/npm", Secret(path=str(tmp_path / "token")))
+    registry = HostRegistry("https://npm.acme.test/npm", Credential(path=str(tmp_path / "token")))
     files = {"/h/.npmrc": b"registry=https://mine/\n@acme:registry=https://other/\n"}
     found = bound(Bindings(scopes=("@acme",)), host({}, files), Config(npm_scopes={"@acme": registry}))
     *own, scope, token = found.npmrc.decode().splitlines()
@@ -102,7 +102,7 @@ def test_a_secret_that_is_not_to_be_had_is_told(tmp_path: Path) -> None:
         file.unlink(missing_ok=True)
         if content is not None:
             file.write_bytes(content)
-        config = Config(indexes={"company": HostIndex("https://h/s", "ada", Secret(path=str(file)))})
+        config = Config(indexes={"company": HostIndex("https://h/s", "ada", Credential(path=str(file)))})
         with pytest.raises(BuildError, match=said):
             bind(host(), bindings, config, {})
 

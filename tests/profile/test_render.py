@@ -164,8 +164,19 @@ TEMPLATES = {
     "section.j2": "\n{{ python.version }}",
     "input.j2": "{{ i }}",
     "syntax.j2": "\n\n{% if %}",
+    "late.j2": "\n\n  {{ env.KEY }}",
+    "unset.j2": "{{ env['KEY'] | default('') }}",
+    "within.j2": "{% include 'unset.j2' %}",
+    "secrets.j2": "{{ secrets.KEY }}",
+    "bare.j2": "{% if KEY %}x{% endif %}",
     "outer.j2": "{% include 'latin.j2' %}",
 }
+
+
+LATE = (
+    "'KEY' is a secret: its value exists when a command runs only, and no file or record holds it. Have the program that "
+    "needs it read it when it runs."
+)
 
 
 def read(name: str, _: str) -> str | None:
@@ -185,6 +196,15 @@ def read(name: str, _: str) -> str | None:
         ("template: outer.j2", "outer.j2:1:1: the template 'latin.j2' is not UTF-8. Save it as UTF-8."),
         ("template: latin.j2", "p.yaml:6:26: the template 'latin.j2' is not UTF-8. Save it as UTF-8."),
         ("template: none.j2", "p.yaml:6:26: there is no template 'none.j2'. Name a template beside the profile or a shipped one."),
+        ("template: late.j2", f"late.j2:3:10: {LATE}"),
+        ("template: unset.j2", f"unset.j2:1:9: {LATE}"),
+        ("template: within.j2", f"unset.j2:1:9: {LATE}"),
+        ("template: bare.j2", f"bare.j2:1:7: {LATE}"),
+        (
+            "template: secrets.j2",
+            "secrets.j2:1:4: 'secrets' is not defined: secrets exist when a command runs only, and no file or record "
+            "holds one. Have the program that needs one read it when it runs. A literal '{{' is written {{ '{{' }}.",
+        ),
         ("content: '{{ thred }}'", "p.yaml:6:29: 'thred' is not defined. Did you mean 'thread'?"),
         ('source: "s\\e"', "p.yaml:6:24: 's\\x1b' is gone. Name a file beside the profile."),
     ],
@@ -192,6 +212,7 @@ def read(name: str, _: str) -> str | None:
 def test_what_does_not_render_is_located(dotfile: str, expected: str) -> None:
     text = (
         f"{HEAD}inputs: {{i: {{required: false}}}}\nenv: {{A: b}}\ndotfiles: {{a: {{{dotfile}}}, z: {{content: z}}}}\n"
+        "secrets: {KEY: {from: environment}}\n"
     )
 
     def read_source(name: str, _: str) -> bytes:

@@ -15,6 +15,12 @@ LITERAL = "A literal '{{' is written {{ '{{' }}."
 KNOWN = f"Known here: bun, profile, python, thread. {LITERAL}"
 BESIDE = "Remove one of the two, or choose another path."
 
+SECRET = "secrets: {KEY: {from: environment}}\n"
+LATE = (
+    "'KEY' is a secret: its value exists when a command runs only, and no file or record holds it. Have the program that "
+    "needs it read it when it runs."
+)
+
 
 @pytest.mark.parametrize(
     ("text", "expected"),
@@ -61,7 +67,26 @@ BESIDE = "Remove one of the two, or choose another path."
         ("dotfiles:\n  a:\n    content: |\n      x\n        {{ thread }} {{ thred }}\n", ["8:25: 'thred' is not defined. Did you mean 'thread'?"]),
         # what is for another language
         ("env: {FMT: '{{.Names}}'}\n", ["4:13: unexpected '.'. Fix the expression. " + LITERAL]),
-        ("env: {FMT: '${{ secrets.TOKEN }}'}\n", [f"4:17: 'secrets' is not defined. {KNOWN}"]),
+        ("env: {FMT: '${{ secrets.TOKEN }}'}\n", ["4:17: 'secrets' is not defined: secrets exist when a command runs only, and no file or record holds one. Have the program that needs one read it when it runs. " + LITERAL]),
+        # what exists when a command runs only
+        *(
+            (SECRET + f'env: {{A: "{{{{ {text} }}}}"}}\n', [f"5:{14 + text.index('KEY')}: {LATE}"])
+            for text in ("KEY", "secrets.KEY", "env.KEY", "env['KEY'] | default('')", "'x' if thread else KEY")
+        ),
+        *(
+            (SECRET + f'dotfiles: {{a: {{content: "{{{{ {text} }}}}"}}}}\n', [f"5:{29 + text.index('KEY')}: {LATE}"])
+            for text in ("KEY", "env.KEY", "env.KEY | default('')", "env['KEY'] | default('')")
+        ),
+        (SECRET + "env: {KEY: x}\n", ["4:11: env sets KEY too. Keep one of the two."]),
+        ("secrets: {PATH: {from: environment}, UID: {from: environment}}\n", ["4:11: PATH is no secret. Choose another name.", "4:38: bash keeps UID for itself. Choose another name."]),
+        ("secrets: {A: {from: file}}\n", ["4:11: secrets.A has no 'path'. Add 'path: /run/secrets/openai'."]),
+        ("secrets: {A: {from: command}}\n", ["4:11: secrets.A has no 'command'. Add 'command: [pass, show, openai]'."]),
+        ("secrets: {A: {from: environment, path: /x}}\n", ["4:34: secrets.A: 'path' says nothing of what is from environment. Remove 'path'."]),
+        ("secrets: {A: {from: file, name: X}}\n", ["4:27: secrets.A: 'name' says nothing of what is from file. Write 'path: /run/secrets/openai' instead."]),
+        ("secrets: {A: {from: file, path: /a/../b}}\n", ["4:33: secrets.A: the path '/a/../b' is not in its shortest form. Write another one."]),
+        ("secrets: {A: {from: file, path: '/a/{{ thread }}'}}\n", ["4:33: secrets.A: no expression may stand here. Write it out."]),
+        ("secrets: {A: {from: command, command: [x, '{{ thread }}']}}\n", ["4:43: secrets.A: no expression may stand here. Write it out."]),
+        ("inputs: {secrets: {}}\n", ["4:10: 'secrets' already has a meaning in expressions. Choose another name."]),
         # what is no expression
         ("env: {A: '{{ x'}\n", ["4:11: unexpected end of text, expected '}}'. Fix the expression. " + LITERAL]),
         ("env: {A: '{{ }}'}\n", ["4:11: expected an expression, got '}}'. Fix the expression. " + LITERAL]),

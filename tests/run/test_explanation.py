@@ -19,7 +19,7 @@ SETTINGS = {
     ],
     "links": [{"path": ".ticket", "to": "threads/t2"}],
     "limits": {"memory": "4GiB", "processes": 9, "cpu_time": None, "enforce": "best-effort"},
-    "secrets": ["KEY"],
+    "secrets": [{"name": "KEY", "from": "environment", "variable": "MY_KEY", "as": "environment", "optional": True}],
 }
 PLAN = LaunchPlan(
     session="s",
@@ -65,7 +65,7 @@ def test_a_person_reads_all_that_a_command_would_start_with() -> None:
         "/tmp  (read-write)\n             memory of 3 MiB",
         "/usr  (read-only) programs",
         "variables  NOTE='two words\\n'\n           PATH=/bin\n           TOKEN, given with this command\n"
-        "           KEY, a secret",
+        "           KEY, a secret from the variable MY_KEY, left out where it is missing",
         "starts     /usr/bin/bwrap --unshare-user",
         "-- /usr/bin/prlimit --core=0:0 --nproc=9:9 -- python",
     ):

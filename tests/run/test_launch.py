@@ -47,7 +47,7 @@ SYSTEM = [
 
 
 def settings(**changed: Any) -> dict[str, Any]:
-    return {"env": {}, "path": [], "mounts": SYSTEM, "links": [], "limits": {}, **changed}
+    return {"env": {}, "path": [], "mounts": SYSTEM, "links": [], "limits": {}, "secrets": [], **changed}
 
 
 def plan(changed: dict[str, Any] | None = None, tools: Tools = NONE, site: launch.Site = SITE) -> Any:

@@ -51,7 +51,7 @@ def settings(profile: Profile) -> dict[str, Any]:
         "mounts": [mount._asdict() for mount in profile.mounts],
         "links": [link._asdict() for link in profile.links],
         **{name: section and section.recorded() for name, section in profile.packages.items()},
-        "secrets": [],
+        "secrets": [secret.recorded() for secret in profile.secrets],
         **_programs(profile.programs),
         **_setup(profile.setup),
     }

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from solven_env.config import HostSandbox
-    from solven_env.errors import PlatformError
+    from solven_env.errors import PlatformError, SandboxError
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.file_access import FileAccess
     from solven_env.sandbox.kept import KeptOutput, StartedProcess, Told
@@ -63,6 +63,9 @@ class Backend(Protocol):
 
     def unenforced(self, limits: Collection[str]) -> tuple[Unenforced, ...]:
         """Those of the named limits that commands are not held to on this host."""
+
+    def refuses_files(self) -> SandboxError | None:
+        """The error where commands can have no files of secrets (`SecretFiles`) on this host; None if they can."""
 
     async def run(
         self,

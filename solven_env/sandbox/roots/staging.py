@@ -13,7 +13,7 @@ import os
 import stat
 
 from solven_env.errors import SandboxError
-from solven_env.sandbox.launch_plan import Bind, Etc, LaunchPlan, Mount, Overlay, Proc, Tmpfs
+from solven_env.sandbox.launch_plan import Bind, Etc, LaunchPlan, Mount, Overlay, Proc, SecretFiles, Tmpfs
 from solven_env.sandbox.roots import etc
 from solven_env.sandbox.roots.sources import HARDENED, Shared, open_source
 from solven_env.sandbox.roots.targets import (
@@ -25,7 +25,12 @@ from solven_env.sandbox.roots.targets import (
 )
 from solven_env.system import mounting, syscalls
 from solven_env.system.blocks import READ_DIRECTORY, holding, suppress
-from solven_env.typed import NamedTuple
+from solven_env.typed import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_OF_SECRETS = HARDENED | mounting.ATTR_NOEXEC
 
 
 class Staged(NamedTuple):
@@ -97,7 +102,8 @@ def _mount_at(root: int, target: str) -> int:
 
 
 def enter(plan: LaunchPlan, root: str, where: str) -> None:
-    """In a mount namespace and a PID namespace of one command's own: mount its /proc, and move `root` to `where`.
+    """In a mount namespace and a PID namespace of one command's own: mount its /proc and its memory for secrets, and
+    move `root` to `where`.
 
     The same /proc goes over the host's: bubblewrap looks its own process up there. `where` lies beneath it.
     """
@@ -113,8 +119,37 @@ def enter(plan: LaunchPlan, root: str, where: str) -> None:
                     _mask(clone)
             with holding(os.open("/proc", DIRECTORY)) as place:
                 mounting.attach(fresh, place)
+        for mount in plan.mounts:
+            if isinstance(mount, SecretFiles):
+                with (
+                    holding(mounting.new_mount("tmpfs", secrets_options(plan, mount), _OF_SECRETS)) as memory,
+                    holding(syscalls.openat2(staged, mount.target[1:], DIRECTORY)) as place,
+                ):
+                    mounting.attach(memory, place)
         with holding(os.open(where, DIRECTORY)) as place:
             mounting.attach(staged, place)
+
+
+def secrets_options(plan: LaunchPlan, mount: SecretFiles) -> dict[str, str | None]:
+    """The options of the tmpfs for the files of one command, which are its uid's alone."""
+    owner: dict[str, str | None] = {} if plan.uid is None else {"uid": str(plan.uid), "gid": str(plan.gid)}
+    return {**mounting.memory_bounds(mount.size), **owner, "mode": "0700"}
+
+
+def write_secrets(plan: LaunchPlan, where: str, files: Mapping[str, bytes]) -> None:
+    """Write the files of a command into its own memory in the root that is at `where`, as its uid. It may write there
+    too, and nobody else sees that.
+    """
+    if not files:
+        return
+    (target,) = (mount.target for mount in plan.mounts if isinstance(mount, SecretFiles))
+    with (
+        holding(os.open(where, DIRECTORY)) as root,
+        holding(syscalls.openat2(root, target[1:], READ_DIRECTORY)) as directory,
+    ):
+        for name, content in files.items():
+            write_file(directory, name, content, 0o400)
+        os.fchmod(directory, 0o500)
 
 
 def proc_places(plan: LaunchPlan, root: str) -> tuple[tuple[int, int] | None, ...]:
@@ -189,6 +224,9 @@ def _add(
 
     Note the device of what is memory, and the mount of what is to be made read-only at the end.
     """
+    if isinstance(mount, SecretFiles):  # what is mounted there, `enter` mounts
+        open_target(root, mount.target, directory=True, memory=memory).close()
+        return None
     source = None if isinstance(mount, Proc) else open_source(plan, mount, shared)  # for Proc see `enter`
     if source is None:
         return None

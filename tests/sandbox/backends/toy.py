@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from solven_env.config import HostSandbox
-    from solven_env.errors import PlatformError
+    from solven_env.errors import PlatformError, SandboxError
     from solven_env.sandbox.backends.protocol import Backend, BackendQuestion
     from solven_env.sandbox.file_access import FileAccess
     from solven_env.sandbox.kept import KeptOutput, StartedProcess, Told
@@ -78,6 +78,10 @@ async def run(
         if isinstance(output, Capture):
             output.take(said)
     return Ended(done.returncode)
+
+
+def refuses_files() -> SandboxError | None:
+    return None
 
 
 def reach_files(_: LaunchPlan, __: float, ___: str, *, bounded: bool) -> FileAccess:

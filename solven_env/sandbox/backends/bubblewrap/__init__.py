@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from solven_env.config import HostSandbox
-    from solven_env.errors import PlatformError
+    from solven_env.errors import PlatformError, SandboxError
     from solven_env.sandbox.backends.protocol import BackendQuestion
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.file_access import FileAccess
@@ -98,6 +98,11 @@ def unenforced(limits: Collection[str]) -> tuple[Unenforced, ...]:
     from solven_env.sandbox import cgroups
 
     return cgroups.unenforced() if "memory" in limits else ()
+
+
+def refuses_files() -> SandboxError | None:
+    """None: each command has memory of its own for them."""
+    return None
 
 
 async def run(

@@ -15,7 +15,7 @@ import select
 import time
 
 from solven_env.errors import SandboxError, SolvenError
-from solven_env.sandbox import cgroups, refusal, runtime, seccomp, signals, wire
+from solven_env.sandbox import cgroups, limits, refusal, runtime, seccomp, signals, wire
 from solven_env.sandbox.backends.bubblewrap import (
     counting,
     ending,
@@ -105,6 +105,7 @@ class Session:
 def main(listener: str, directory: str, name: str) -> None:
     """Serve the session whose socket is `name` in the runtime `directory` until its last command has ended."""
     signals.forget_starter()
+    limits.forbid_cores()
     session_socket = Socket(fileno=int(listener))
     session_socket.setblocking(False)
     runtime_directory = int(directory)

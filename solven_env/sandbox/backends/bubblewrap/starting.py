@@ -173,6 +173,7 @@ def _execute(root: StagedRoot, asked: wire.Asked, failed: BaseException | None) 
         request = decode_request(asked.document["command"])
         slave = streams.pop() if len(streams) > 3 else None
         _check_directory(request.directory)
+        staging.write_secrets(root.plan, STAGE, request.files)
         environment = fcntl.fcntl(os.memfd_create("environment"), fcntl.F_DUPFD_CLOEXEC, 3)
         with open(environment, "wb", closefd=False) as file:
             file.write(bwrap.environment_arguments(request))

@@ -5,14 +5,14 @@ Everything is imported where it is used: a run under another backend has no use 
 
 from __future__ import annotations
 
-from solven_env.sandbox.launch_plan import Dev, Proc, Tmpfs
+from solven_env.sandbox.launch_plan import Dev, Proc, SecretFiles, Tmpfs
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from solven_env.config import HostSandbox
-    from solven_env.errors import PlatformError
+    from solven_env.errors import PlatformError, SandboxError
     from solven_env.sandbox.backends.protocol import BackendQuestion
     from solven_env.sandbox.cgroups import Unenforced
     from solven_env.sandbox.file_access import FileAccess
@@ -34,6 +34,7 @@ NEEDS_DIRECTORY = True
 SHOWN: Mapping[type[Mount], str] = {
     Proc: "those of all processes, or of the command and its proot where a PID namespace is to be had",
     Dev: "the host's",
+    SecretFiles: "a directory of the command's own",
     Tmpfs: "a directory of the command's own, of no size",
 }
 
@@ -78,6 +79,15 @@ def unenforced(limits: Collection[str]) -> tuple[Unenforced, ...]:
 
     why, fix = "the backend is proot", "Use the backend bubblewrap."
     return tuple(Unenforced(name, why, fix) for name in limits if name != "wall_time")
+
+
+def refuses_files() -> SandboxError | None:
+    """The error where this host lets it make no namespaces, and so no memory. It takes a process."""
+    from solven_env.sandbox.backends.proot import bindings
+    from solven_env.system import processes
+
+    done = processes.ask("solven_env.sandbox.backends.proot.supervisor.probe", seconds=10.0)
+    return None if done is not None and done.returncode == 0 else bindings.no_memory()
 
 
 async def run(

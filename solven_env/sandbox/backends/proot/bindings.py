@@ -14,7 +14,7 @@ import stat
 
 from solven_env.errors import SandboxError
 from solven_env.sandbox.backends.proot.tracer import Binding
-from solven_env.sandbox.launch_plan import Bind, Dev, Etc, LaunchPlan, Mount, Proc, Tmpfs
+from solven_env.sandbox.launch_plan import Bind, Dev, Etc, LaunchPlan, Mount, Proc, SecretFiles, Tmpfs
 from solven_env.sandbox.roots import etc, mapping
 from solven_env.sandbox.roots.sources import HARDENED, clone_bind, open_bind
 from solven_env.sandbox.roots.targets import write_file
@@ -24,7 +24,7 @@ from solven_env.system.syscalls import HOLD_DIRECTORY
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from contextlib import ExitStack
 
 
@@ -66,7 +66,7 @@ def stage(plan: LaunchPlan, sources: Sources, where: str, *, mounted: bool) -> l
     for mount, entry in _entries(there, where):
         if isinstance(mount, Proc | Dev):
             pass  # the host's, or those of our own PID namespace
-        elif isinstance(mount, Tmpfs | Etc):
+        elif isinstance(mount, Tmpfs | Etc | SecretFiles):
             _make_directory(plan, mount, entry)
         elif mount in sources.descriptors:
             assert isinstance(mount, Bind)
@@ -156,13 +156,37 @@ def _attach(mount: int, entry: str) -> None:
         mounting.attach(mount, place)
 
 
-def _make_directory(plan: LaunchPlan, mount: Tmpfs | Etc, entry: str) -> None:
+def write_secrets(plan: LaunchPlan, shown: list[Shown], files: Mapping[str, bytes], *, mounted: bool) -> None:
+    """Write the files of a command onto the stage. SandboxError where that is on a disk."""
+    if not files:
+        return
+    if not mounted:
+        raise no_memory()
+    (entry,) = (each.entry for each in shown if isinstance(each.mount, SecretFiles))
+    with holding(os.open(entry, HOLD_DIRECTORY)) as directory:
+        for name, content in files.items():
+            write_file(directory, name, content, 0o400)
+            if plan.uid is not None and plan.gid is not None:
+                os.chown(name, plan.uid, plan.gid, dir_fd=directory, follow_symlinks=False)
+    os.chmod(entry, 0o500)
+
+
+def no_memory() -> SandboxError:
+    """The error for files of secrets that would lie on a disk."""
+    return SandboxError(
+        "the backend proot has no memory for files of secrets here: this host lets it make no namespaces",
+        fix="Write 'as: environment' in the profile, or use the backend bubblewrap.",
+    )
+
+
+def _make_directory(plan: LaunchPlan, mount: Tmpfs | Etc | SecretFiles, entry: str) -> None:
     os.mkdir(entry)
     if isinstance(mount, Etc):
         etc.copy(entry, omit=_brought(plan, mount))
         return
-    os.chmod(entry, mount.mode)
-    if plan.uid is not None and plan.gid is not None and not mount.read_only:
+    is_writable = isinstance(mount, SecretFiles) or not mount.read_only
+    os.chmod(entry, 0o700 if isinstance(mount, SecretFiles) else mount.mode)
+    if plan.uid is not None and plan.gid is not None and is_writable:
         os.chown(entry, plan.uid, plan.gid)
 
 

@@ -15,11 +15,10 @@ import signal
 from contextlib import ExitStack, suppress
 
 from solven_env.errors import SandboxError, SolvenError
-from solven_env.sandbox import runtime, seccomp, signals, wire
+from solven_env.sandbox import limits, runtime, seccomp, signals, wire
 from solven_env.sandbox.backends.proot import bindings, on_disk, placeholders, tracer, waiting
 from solven_env.sandbox.backends.proot.bindings import Sources
 from solven_env.sandbox.launch_plan import SANDBOX_UID, LaunchPlan, check_plan, decode_plan
-from solven_env.sandbox.limits import time_limit
 from solven_env.sandbox.request import Request, check_fits, decode_request
 from solven_env.sandbox.roots import namespaces, targets
 from solven_env.sandbox.roots.staging import open_workspace
@@ -40,6 +39,7 @@ class Order(NamedTuple):
 def main(request: str, lifeline: str, report: str) -> None:
     """Run what the descriptor `request` says and write to `report` how it ended, as JSON. `lifeline` is a pipe."""
     signals.forget_starter()
+    limits.forbid_cores()
     for descriptor in (lifeline, report):
         os.set_inheritable(int(descriptor), False)
     with open(int(request), "rb") as file:
@@ -74,6 +74,11 @@ _NO_NAMESPACE = SandboxError(
     "started as root, the backend proot needs a mount namespace, which this host refuses",
     fix="Start solven-env as an ordinary user, or let the container make namespaces (CAP_SYS_ADMIN).",
 )
+
+
+def probe() -> None:
+    """End with 0 where this host lets us make and use namespaces, else with 1."""
+    raise SystemExit(0 if _namespaces_are_offered() else 1)
 
 
 def _namespaces_are_offered() -> bool:
@@ -117,7 +122,7 @@ def _run(order: Order, lifeline: int, *, is_alone: bool) -> tuple[waiting.Exit, 
     plan, request = order.plan, order.request
     check_plan(plan)
     check_fits(request)
-    limit = time_limit(request.limits, request.timeout)
+    limit = limits.time_limit(request.limits, request.timeout)
     owner = None if plan.uid is None or plan.gid is None else (plan.uid, plan.gid)
     with ExitStack() as stack:
         workspace = open_workspace(plan)
@@ -133,6 +138,7 @@ def _run(order: Order, lifeline: int, *, is_alone: bool) -> tuple[waiting.Exit, 
         else:
             where = stack.enter_context(on_disk.on_disk(order.record, record))
         shown = bindings.stage(plan, sources, where, mounted=is_alone)
+        bindings.write_secrets(plan, shown, request.files, mounted=is_alone)
         session = (directory, runtime.socket_name(plan.session))
         places = bindings.in_workspace(shown)
         hidden = [target for target in places if targets.holds_something(workspace, target)]

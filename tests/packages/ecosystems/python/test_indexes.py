@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from solven_env.config import Config, HostIndex, Secret
+from solven_env.config import Config, Credential, HostIndex
 from solven_env.errors import BuildError, LockError
 from solven_env.packages import resolving, toolchain
 from solven_env.packages.ecosystems.python import Index, Python, indexes
@@ -67,7 +67,7 @@ class Company(NamedTuple):
 
     def builder(self, runtime: str = "", **environ: str) -> Builder:
         address = f"{self.private.address}/canary-of-the-address/simple"
-        config = Config(indexes={"company": HostIndex(address, "ada", Secret(variable="PASSWORD"))})
+        config = Config(indexes={"company": HostIndex(address, "ada", Credential(variable="PASSWORD"))})
         host = toolchain.host(self.cache, {**self.environ, **environ}, config)
         return Builder(host, UID, runtime, bubblewrap, BWRAP)
 
