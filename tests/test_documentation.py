@@ -127,7 +127,8 @@ def _fields(schema: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]
         for each in (items, items.get("then", {}), *items.get("anyOf", ())):
             yield from _fields(each, f"{above}{name}[].")
         of_any_name = field.get("additionalProperties")
-        yield from _fields(of_any_name if isinstance(of_any_name, dict) else {}, f"{above}{name}.*.")
+        for each in (of_any_name, of_any_name.get("then", {})) if isinstance(of_any_name, dict) else ():
+            yield from _fields(each, f"{above}{name}.*.")
 
 
 def test_the_page_of_profiles_has_every_field_and_its_default() -> None:

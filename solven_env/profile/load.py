@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Protocol
 
-from solven_env.documents.diagnostics import Location, closest, did_you_mean, quoted
+from solven_env.documents.diagnostics import Location, closest, quoted
 from solven_env.documents.document import kind_in_words
 from solven_env.documents.parsing import parse
 from solven_env.documents.schema import check_complete, validate
-from solven_env.profile import addresses, templating
+from solven_env.profile import addresses, conditions, templating
 from solven_env.profile.compose import compose
 from solven_env.profile.model import Declaration, Input
 
@@ -57,6 +57,7 @@ def load(source: Text, schema: bytes, ecosystems: tuple[SectionKind, ...]) -> De
     if is_supported:
         check_complete(document, schema)
         _check_inputs(document, _CONTEXT_NAMES.union(row.NAME for row in ecosystems))
+        conditions.check(document, _section(document, "inputs"), ecosystems)
         _check_env(document)
         _check_allow(document)
         for row in ecosystems:
@@ -143,12 +144,6 @@ def _check_inputs(document: Document, taken: Collection[str]) -> None:
         if name in taken or not _is_free(name):
             message = f"'{name}' already has a meaning in expressions"
             document.report("SE301", document.at_key("inputs", name), message, "Choose another name.")
-    for path, link in _section(document, "links").items():
-        name = link.get("when")
-        is_lost = {("inputs",), ("inputs", name)} & (document.taken_out | document.unread)
-        if name is not None and name not in inputs and not is_lost:
-            where = document.at_value("links", path, "when")
-            document.report("SE302", where, f"there is no input {quoted(name)}", did_you_mean(name, inputs))
 
 
 def _is_free(name: str) -> bool:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from solven_env.documents.diagnostics import place_told, quoted
 from solven_env.profile import mounts, templating
+from solven_env.profile.conditions import is_met
 from solven_env.profile.expressions import Expander
-from solven_env.profile.inputs import is_true
 from solven_env.profile.model import (
     DEFAULT_MODE,
     Dotfile,
@@ -20,7 +20,7 @@ from solven_env.profile.model import (
     Program,
     SandboxSection,
 )
-from solven_env.profile.mounts import Occupant
+from solven_env.profile.mounts import Occupant, StatedMount
 from solven_env.profile.paths import absolute_problem, relative_problem, target_problem
 from solven_env.system.names import KEYED
 
@@ -59,15 +59,14 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
     workdir, begun = _workdir(document, expand, reserved)
     told = {"name": data.get("name", ""), "release": data.get("release", ""), "workdir": workdir}
     context["profile"] = told
-    env = {
-        name: text
-        for name, written in data.get("env", {}).items()
-        if (text := expand.text(written, document.at_value("env", name))) is not None
-    }
+    env = dict(_env(document, expand, values))
     prepend = tuple(_prepend(document, expand))
     taken: list[Occupant] = []
-    merged = mounts.merge(_mounts(document, expand, reserved, taken))
-    dotfiles = tuple(_dotfiles(document, expand, reserved, taken))
+    stated = mounts.standing(_mounts(document, expand, values, reserved))
+    taken += (mounts.occupant(each.mount, each.where) for each in stated)
+    merged = mounts.merge(each.mount for each in stated)
+    within = {**context, "env": env, "path": {"prepend": list(prepend)}}
+    dotfiles = tuple(_dotfiles(document, expand, values, reserved, taken, expand._replace(context=within)))
     links = tuple(_links(document, expand, values, reserved, taken))
     packed = (row.TARGET for row in declaration.ecosystems if packages.get(row.NAME))
     mounted = mounts.outermost([*(each.target for each in merged), *(f"/{each.path}" for each in links), *packed])
@@ -82,12 +81,7 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
         packages=packages,
         dotfiles=dotfiles,
         links=links,
-        context={
-            **context,
-            "env": env,
-            "path": {"prepend": list(prepend)},
-            "profile": {**told, "mounted": list(mounted)},
-        },
+        context={**within, "profile": {**told, "mounted": list(mounted)}},
         unset=unset,
         programs=tuple(_programs(data.get("programs", {}))),
         is_partial=bool(document.taken_out or document.unread),
@@ -95,8 +89,8 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
         written=data,
         texts=document.texts,
     )
-    stated = {place.path for place in taken if place.what == mounts.MOUNT}
-    system = [mounts.occupant(mount, document.at_value()) for mount in mounts.SYSTEM if mount.target not in stated]
+    replaced = {each.mount.target for each in stated}
+    system = [mounts.occupant(mount, document.at_value()) for mount in mounts.SYSTEM if mount.target not in replaced]
     mounts.check_occupants(document, [*system, *taken, *begun])
     return profile
 
@@ -160,17 +154,38 @@ def _prepend(document: Document, expand: Expander) -> Iterator[str]:
         seen.add(part)
 
 
-def _mounts(document: Document, expand: Expander, reserved: Collection[str], taken: list[Occupant]) -> Iterator[Mount]:
+def _env(document: Document, expand: Expander, values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name, entry in document.data.get("env", {}).items():
+        path, written = (
+            (("env", name), entry) if isinstance(entry, str) else (("env", name, "value"), entry.get("value"))
+        )
+        where = document.at_value(*path)
+        if written is None:
+            continue
+        if not is_met(entry, values):
+            expand.has_unknown_names(written, where)
+        elif (text := expand.text(written, where)) is not None:
+            yield name, text
+
+
+def _mounts(
+    document: Document, expand: Expander, values: Mapping[str, str], reserved: Collection[str]
+) -> Iterator[StatedMount]:
     for index, item in enumerate(document.data.get("mounts", ())):
         fields: dict[str, Any] = {"target": item} if isinstance(item, str) else dict(item or {})
         if "target" not in fields:
             continue
         fields.pop("access", None)
+        when = fields.pop("when", "")
         where = (
             document.at_value("mounts", index, "target")
             if isinstance(item, dict)
             else document.at_value("mounts", index)
         )
+        if not is_met(item, values):
+            expand.has_unknown_names(fields["target"], where)
+            expand.has_unknown_names(fields.get("source", ""), document.at_value("mounts", index, "source"))
+            continue
         target = expand.path(fields["target"], where)
         source = _mount_source(document, expand, index, fields)
         if target is None or source is None:
@@ -181,8 +196,7 @@ def _mounts(document: Document, expand: Expander, reserved: Collection[str], tak
             code, problem = found
             document.report(code, where, f"the mount {quoted(target)} {problem}", "Choose another target.")
             continue
-        taken.append(mounts.occupant(mount, where))
-        yield mount if mount.kind == "bind" else mount._replace(source="")
+        yield StatedMount(mount if mount.kind == "bind" else mount._replace(source=""), when, where)
 
 
 def _mount_source(document: Document, expand: Expander, index: int, fields: Mapping[str, Any]) -> str | None:
@@ -203,10 +217,20 @@ def _mount_source(document: Document, expand: Expander, index: int, fields: Mapp
 
 
 def _dotfiles(
-    document: Document, expand: Expander, reserved: Collection[str], taken: list[Occupant]
+    document: Document,
+    expand: Expander,
+    values: Mapping[str, str],
+    reserved: Collection[str],
+    taken: list[Occupant],
+    within: Expander,
 ) -> Iterator[Dotfile]:
+    """The files; `within` has the names that their contents may use."""
     for written, item in document.data.get("dotfiles", {}).items():
         where = document.at_key("dotfiles", written)
+        if not is_met(item, values):
+            expand.has_unknown_names(written, where)
+            within.has_unknown_names(item.get("content", ""), document.at_value("dotfiles", written, "content"))
+            continue
         path = _workspace_path(document, expand, written, where, "file", reserved)
         if path is None:
             continue
@@ -246,9 +270,9 @@ def _links(
 ) -> Iterator[Link]:
     for written, item in document.data.get("links", {}).items():
         fields = {"to": "", **item}
-        when = fields.pop("when", None)
+        fields.pop("when", None)
         key, value = document.at_key("links", written), document.at_value("links", written, "to")
-        if when is not None and not is_true(when, values):
+        if not is_met(item, values):
             expand.has_unknown_names(written, key)
             expand.has_unknown_names(fields["to"], value)
             continue

@@ -1,0 +1,116 @@
+"""What `when:` leaves out: it is as if it was not written, but its expressions are held to the same names."""
+
+import time
+
+import pytest
+
+from solven_env.profile import mounts
+from tests.checking import HEAD, load, mistakes, resolve
+
+INPUTS = "inputs: {a: {required: false}, b: {required: false}}\n"
+KNOWN = "Known here: a, b, bun, profile, python, thread. A literal '{{' is written {{ '{{' }}."
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # a condition that names no input
+        ("env: {A: {value: x, when: c}}", ["5:27: there is no input 'c'. Known here: a, b."]),
+        ("mounts: [{target: /x, when: c}]", ["5:29: there is no input 'c'. Known here: a, b."]),
+        ("dotfiles: {x: {content: y, when: c}}", ["5:34: there is no input 'c'. Known here: a, b."]),
+        ("links: {x: {to: skills, when: c}}", ["5:31: there is no input 'c'. Known here: a, b."]),
+        ("env: {A: {value: x, when: thread}}", ["5:27: there is no input 'thread'. Known here: a, b."]),
+        ("env: {A: {value: x, when: 'a or b'}}", ["5:27: there is no input 'a or b'. Known here: a, b."]),
+        ('env: {A: {value: x, when: ""}}', ["5:27: env.A.when: '' is not an input's name. Write, for example, debug."]),
+        ("env: {A: {value: x, when: [a]}}", ["5:27: env.A.when must be text, not a list. Write, for example, debug."]),
+        # an entry that is only called so
+        ("env: {when: x}\ndotfiles: {when: {content: x}}\nlinks: {skills: {to: skills}}", []),
+        # expressions of what is left out
+        ("env: {A: {value: '{{ z }}', when: a}}", [f"5:18: 'z' is not defined. {KNOWN}"]),
+        ("env: {A: {value: '{{ env }}', when: a}}", [f"5:18: 'env' is not defined. {KNOWN}"]),
+        ("mounts: [{target: '/{{ z }}', when: a}]", [f"5:19: 'z' is not defined. {KNOWN}"]),
+        ("mounts: [{target: /x, source: '/{{ z }}', when: a}]", [f"5:31: 'z' is not defined. {KNOWN}"]),
+        ("dotfiles: {'{{ z }}': {content: x, when: a}}", [f"5:12: 'z' is not defined. {KNOWN}"]),
+        (
+            "dotfiles: {x: {content: '{{ env }}{{ path }}{{ z }}', when: a}}",
+            ["5:25: 'z' is not defined. Known here: a, b, bun, env, path, profile, python, thread. "
+             "A literal '{{' is written {{ '{{' }}."],
+        ),
+        ("dotfiles: {x: {content: '{{ z', when: a}}", ["5:25: unexpected end of text, expected '}}'. Fix the expression. A literal '{{' is written {{ '{{' }}."]),
+        ("links: {'{{ z }}': {to: skills, when: a}}", [f"5:9: 'z' is not defined. {KNOWN}"]),
+        # what is left out takes no place, and says nothing of what it would be
+        ("dotfiles: {x: {content: y, when: a}, 'x/y': {content: y}}\nmounts: [{target: /x, when: b}]\nlinks: {x: {to: skills, when: a}}", []),
+        ("mounts: [{target: /proc/x, when: a}]\nlinks: {../x: {to: nowhere, when: a}}", []),
+        ("dotfiles: {x: {template: nowhere.j2, when: a}, y: {source: nowhere, when: a}}", []),
+        # of mounts with one target
+        ("mounts: [/x, /x]", ["5:14: a mount stands at /x, where another one stands already. Remove one of the two, or choose another path."]),
+        ("mounts: [/x, {target: /x, when: a}]", []),
+        # the object of a variable
+        ("env: {A: {}}", ["5:7: env.A has no 'value'. Add 'value: Agg'."]),
+        ("env: {A: {valeu: x}}", ["5:11: unknown key 'valeu' in env.A. Did you mean 'value'?"]),
+        ("env: {A: {value: 5, when: a}}", ['5:18: env.A.value: 5 is read as a number, not as text. Quote it: "5".']),
+        ("env: {A: 5}", ['5:10: env.A: 5 is read as a number, not as text. Quote it: "5".']),
+        ("env: {A: }", ['5:7: env.A has no value. Write "" for the empty text.']),
+        ("env: {A: [x]}", ["5:10: env.A must be text or a mapping, not a list. Write, for example, Agg."]),
+        ("env: {PATH: {value: x, when: a}}", ["5:7: PATH is not set here. List directories in 'path: {prepend: […]}'."]),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_condition(text: str, expected: list[str]) -> None:
+    assert mistakes(HEAD + INPUTS + text + "\n") == expected
+
+
+ALL = """\
+env: {A: {value: "{{ a | default('') }}", when: a}, B: {value: x}}
+mounts: [{target: /x, when: a}, {target: /y}]
+dotfiles: {c: {content: x, when: a}, d: {content: "{{ 'A' in env }}"}}
+links: {e: {to: skills/e, when: a}, f: {to: skills/f}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "is_there"), [({}, False), ({"a": ""}, False), ({"a": "false"}, False), ({"a": "no"}, True)]
+)
+def test_what_a_condition_leaves_out(given: dict[str, str], is_there: bool) -> None:
+    profile = resolve(HEAD + INPUTS + ALL, given)
+    assert profile.env == ({"A": "no", "B": "x"} if is_there else {"B": "x"})
+    stated = [each.target for each in profile.mounts if each not in mounts.SYSTEM]
+    assert stated == (["/x", "/y"] if is_there else ["/y"])
+    assert [each.path for each in profile.dotfiles] == (["c", "d"] if is_there else ["d"])
+    assert [each.path for each in profile.links] == (["e", "f"] if is_there else ["f"])
+
+
+@pytest.mark.parametrize(
+    ("given", "source"),
+    [({}, "/one"), ({"a": "x"}, "/two"), ({"b": "x"}, "/three"), ({"a": "x", "b": "x"}, "/three")],
+)
+def test_of_mounts_with_one_target_the_last_that_is_there_stands(given: dict[str, str], source: str) -> None:
+    text = (
+        "mounts: [{target: /x, source: /one}, {target: /x, source: /two, when: a}, "
+        "{target: /x, source: /three, when: b}]\n"
+    )
+    assert [each.source for each in resolve(HEAD + INPUTS + text, given).mounts if each.target == "/x"] == [source]
+
+
+def test_the_same_condition_twice_at_one_target_is_a_mistake() -> None:
+    text = "mounts: [{target: /x, when: a}, {target: /x, when: a}]\n"
+    assert mistakes(HEAD + INPUTS + text) == []
+    (only,) = mistakes(HEAD + INPUTS + text, {"a": "x"})
+    assert only.startswith("5:42: a mount stands at /x, where another one stands already.")
+
+
+def test_a_mount_with_a_condition_replaces_a_system_mount() -> None:
+    text = "mounts: [{kind: tmpfs, target: /tmp, size: 2MiB, when: a}]\n"
+    sizes = [
+        mount.size
+        for given in ({}, {"a": "1"})
+        for mount in resolve(HEAD + INPUTS + text, given).mounts
+        if mount.target == "/tmp"
+    ]
+    assert sizes == ["", "2MiB"]
+
+
+def test_many_mounts_at_one_target_are_soon_read() -> None:
+    begun = time.monotonic()
+    load(HEAD + INPUTS + "mounts: [" + "{target: /x, when: a}, /x, " * 3_000 + "/y]\n")
+    resolve(HEAD + INPUTS + "mounts: [" + "{target: /x, when: a}, " * 3_000 + "/x]\n")
+    assert time.monotonic() - begun < 10
