@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from solven_env.packages.requests import SectionEdit
     from solven_env.profile.drafting import NotTaken
     from solven_env.profile.explained import ProfileExplanation
+    from solven_env.profile.inputs import InputValues
     from solven_env.profile.model import Profile
     from solven_env.profile.render import RenderedFile
     from solven_env.profile.source import ProfileSource
@@ -63,7 +64,7 @@ EXAMPLE_THREAD = "example"
 
 
 def validate(
-    profile: str | Path, *, thread: str = EXAMPLE_THREAD, inputs: Mapping[str, str] | None = None
+    profile: str | Path, *, thread: str = EXAMPLE_THREAD, inputs: InputValues | None = None
 ) -> tuple[Diagnostic, ...]:
     """Find every mistake in a profile, in its order; none when it is valid. Required inputs get a stand-in value.
 
@@ -112,7 +113,7 @@ def explain_profile(profile: str | Path, key: str = "") -> ProfileExplanation:
 
 
 def render(
-    profile: str | Path, *, thread: str = EXAMPLE_THREAD, inputs: Mapping[str, str] | None = None
+    profile: str | Path, *, thread: str = EXAMPLE_THREAD, inputs: InputValues | None = None
 ) -> tuple[RenderedFile, ...]:
     """Render a profile's files as `thread` would get them.
 
@@ -132,7 +133,7 @@ def render_to(
     directory: str | Path,
     *,
     thread: str = EXAMPLE_THREAD,
-    inputs: Mapping[str, str] | None = None,
+    inputs: InputValues | None = None,
     check: bool = False,
     on_conflict: Literal["fail", "overwrite"] = "fail",
 ) -> RenderReport:
@@ -161,7 +162,7 @@ def plan(
     thread: str,
     *,
     storage: str | Path | None = None,
-    inputs: Mapping[str, str] | None = None,
+    inputs: InputValues | None = None,
     unset: Collection[str] = (),
     on_conflict: OnConflict = "fail",
     restore_record: bool = False,
@@ -186,7 +187,7 @@ def diff(
     thread: str,
     *,
     storage: str | Path | None = None,
-    inputs: Mapping[str, str] | None = None,
+    inputs: InputValues | None = None,
     unset: Collection[str] = (),
     on_conflict: OnConflict = "fail",
     restore_record: bool = False,
@@ -211,7 +212,7 @@ def diff_many(
     threads: Iterable[str],
     *,
     storage: str | Path | None = None,
-    inputs: Mapping[str, str] | None = None,
+    inputs: InputValues | None = None,
     unset: Collection[str] = (),
     on_conflict: OnConflict = "fail",
     restore_record: bool = False,
@@ -258,7 +259,7 @@ def save_plan(
     file: str | Path,
     *,
     storage: str | Path | None = None,
-    inputs: Mapping[str, str] | None = None,
+    inputs: InputValues | None = None,
     unset: Collection[str] = (),
     on_conflict: OnConflict = "fail",
 ) -> Report:
@@ -293,7 +294,7 @@ def status(
     *,
     profile: str | Path | None = None,
     storage: str | Path | None = None,
-    inputs: Mapping[str, str] | None = None,
+    inputs: InputValues | None = None,
 ) -> Report:
     """Report where workspace and host differ from what the last apply left; with a profile, what is pending too.
 
@@ -315,7 +316,7 @@ def status_many(
     *,
     profile: str | Path | ProfileSource | None = None,
     storage: str | Path | None = None,
-    inputs: Mapping[str, str] | None = None,
+    inputs: InputValues | None = None,
 ) -> Generator[ThreadReport, None, None]:
     """Report as `status` does of many threads, several at once: the report of each as it ends, in any order.
 
@@ -334,7 +335,7 @@ def status_many(
     return many.each(names, lambda name: _status(found.sibling(name), source, given, lock), failure_report)
 
 
-def _status(found: Thread, source: ProfileSource | None, inputs: Mapping[str, str], lock: Lock | None) -> ThreadReport:
+def _status(found: Thread, source: ProfileSource | None, inputs: InputValues, lock: Lock | None) -> ThreadReport:
     from solven_env.packages import builds
     from solven_env.run import execute, relocking
     from solven_env.threads import noting, planning, sessions
@@ -387,7 +388,7 @@ def apply(
     thread: str,
     *,
     storage: str | Path | None = None,
-    inputs: Mapping[str, str] | None = None,
+    inputs: InputValues | None = None,
     unset: Collection[str] = (),
     on_conflict: OnConflict = "fail",
     restore_record: bool = False,
@@ -432,7 +433,7 @@ def apply_many(
     threads: Iterable[str],
     *,
     storage: str | Path | None = None,
-    inputs: Mapping[str, str] | None = None,
+    inputs: InputValues | None = None,
     unset: Collection[str] = (),
     on_conflict: OnConflict = "fail",
     restore_record: bool = False,
@@ -1298,7 +1299,7 @@ def _seconds(wait: float) -> float:
     return wait
 
 
-def _check_profile_named(profile: object, inputs: Mapping[str, str] | None) -> None:
+def _check_profile_named(profile: object, inputs: InputValues | None) -> None:
     if inputs and profile is None:
         raise UsageError("inputs are of use to a profile only", fix="Name the profile (--profile), or leave them out.")
 

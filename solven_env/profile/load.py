@@ -9,12 +9,12 @@ from solven_env.documents.diagnostics import Location, closest, quoted
 from solven_env.documents.document import kind_in_words
 from solven_env.documents.parsing import parse
 from solven_env.documents.schema import check_complete, validate
-from solven_env.profile import addresses, conditions, templating
+from solven_env.profile import addresses, conditions, declared_inputs
 from solven_env.profile.compose import compose
-from solven_env.profile.model import Declaration, Input
+from solven_env.profile.model import Declaration
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from solven_env.documents.document import Document
     from solven_env.profile.sections import SectionKind
@@ -56,18 +56,12 @@ def load(source: Text, schema: bytes, ecosystems: tuple[SectionKind, ...]) -> De
     document, is_supported = _read(source, schema)
     if is_supported:
         check_complete(document, schema)
-        _check_inputs(document, _CONTEXT_NAMES.union(row.NAME for row in ecosystems))
         conditions.check(document, _section(document, "inputs"), ecosystems)
         _check_env(document)
         _check_allow(document)
         for row in ecosystems:
             row.check(document)
-    inputs = {
-        name: Input(
-            name=name, default=item.get("default"), required=item.get("required", True) and "default" not in item
-        )
-        for name, item in _section(document, "inputs").items()
-    }
+    inputs = declared_inputs.read(document, _CONTEXT_NAMES.union(row.NAME for row in ecosystems))
     return Declaration(document, inputs, ecosystems)
 
 
@@ -136,22 +130,6 @@ def _section(document: Document, *path: str) -> dict[str, Any]:
         section = section.get(part) or {}
     assert isinstance(section, dict)
     return section
-
-
-def _check_inputs(document: Document, taken: Collection[str]) -> None:
-    inputs = _section(document, "inputs")
-    for name in inputs:
-        if name in taken or not _is_free(name):
-            message = f"'{name}' already has a meaning in expressions"
-            document.report("SE301", document.at_key("inputs", name), message, "Choose another name.")
-
-
-def _is_free(name: str) -> bool:
-    """True if expressions can use `name`: it is neither a word nor a function of Jinja."""
-    try:
-        return templating.undeclared(f"{{{{ {name} }}}}") == {name}
-    except templating.TemplateError:
-        return False
 
 
 def _check_env(document: Document) -> None:

@@ -22,12 +22,22 @@ DEFAULT_MODE = "0644"
 Form = Literal["template", "content", "source"]
 
 
+InputType = Literal["string", "enum", "integer", "boolean"]
+
+
 class Input(NamedTuple):
-    """A named value that a thread supplies. `default` is None if the profile gives none."""
+    """A named value that a thread supplies. `default` is None if the profile gives none.
+
+    A value of type enum is one of `values`; one of type string matches the `pattern`, if there is one.
+    """
 
     name: str
     default: str | None
     required: bool
+    type: InputType = "string"
+    pattern: str = ""
+    values: tuple[str, ...] = ()
+    description: str = ""
 
 
 class Declaration(NamedTuple):

@@ -8,6 +8,7 @@ from solven_env.documents.diagnostics import place_told, quoted
 from solven_env.profile import mounts, templating
 from solven_env.profile.conditions import is_met
 from solven_env.profile.expressions import Expander
+from solven_env.profile.inputs import typed
 from solven_env.profile.model import (
     DEFAULT_MODE,
     Dotfile,
@@ -47,7 +48,7 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
     document, data = declaration.document, declaration.document.data
     packages = _packages(declaration)
     context: dict[str, object] = {
-        **values,
+        **typed(declaration.inputs, values),
         "thread": thread,
         "profile": {"name": data.get("name", ""), "release": data.get("release", "")},
         **{row.NAME: None for row in declaration.ecosystems},

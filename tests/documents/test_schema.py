@@ -256,6 +256,8 @@ def fields(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[s
 FIELDS = [*fields(PROFILE), *(("removal", each, True) for each in PROFILE["definitions"].values())]
 WITHOUT_DEFAULT = {
     "inputs{}.default",
+    "inputs{}.values",
+    "inputs{}.pattern",
     *(f"sandbox.limits.{name}" for name in LimitsSection._fields if name != "enforce"),
     "mounts[].source",
     "mounts[].size",

@@ -26,18 +26,18 @@ KNOWN = "Known here: a, b, bun, profile, python, thread. A literal '{{' is writt
         # an entry that is only called so
         ("env: {when: x}\ndotfiles: {when: {content: x}}\nlinks: {skills: {to: skills}}", []),
         # expressions of what is left out
-        ("env: {A: {value: '{{ z }}', when: a}}", [f"5:18: 'z' is not defined. {KNOWN}"]),
-        ("env: {A: {value: '{{ env }}', when: a}}", [f"5:18: 'env' is not defined. {KNOWN}"]),
-        ("mounts: [{target: '/{{ z }}', when: a}]", [f"5:19: 'z' is not defined. {KNOWN}"]),
-        ("mounts: [{target: /x, source: '/{{ z }}', when: a}]", [f"5:31: 'z' is not defined. {KNOWN}"]),
-        ("dotfiles: {'{{ z }}': {content: x, when: a}}", [f"5:12: 'z' is not defined. {KNOWN}"]),
+        ("env: {A: {value: '{{ z }}', when: a}}", [f"5:22: 'z' is not defined. {KNOWN}"]),
+        ("env: {A: {value: '{{ env }}', when: a}}", [f"5:22: 'env' is not defined. {KNOWN}"]),
+        ("mounts: [{target: '/{{ z }}', when: a}]", [f"5:24: 'z' is not defined. {KNOWN}"]),
+        ("mounts: [{target: /x, source: '/{{ z }}', when: a}]", [f"5:36: 'z' is not defined. {KNOWN}"]),
+        ("dotfiles: {'{{ z }}': {content: x, when: a}}", [f"5:16: 'z' is not defined. {KNOWN}"]),
         (
             "dotfiles: {x: {content: '{{ env }}{{ path }}{{ z }}', when: a}}",
-            ["5:25: 'z' is not defined. Known here: a, b, bun, env, path, profile, python, thread. "
+            ["5:48: 'z' is not defined. Known here: a, b, bun, env, path, profile, python, thread. "
              "A literal '{{' is written {{ '{{' }}."],
         ),
-        ("dotfiles: {x: {content: '{{ z', when: a}}", ["5:25: unexpected end of text, expected '}}'. Fix the expression. A literal '{{' is written {{ '{{' }}."]),
-        ("links: {'{{ z }}': {to: skills, when: a}}", [f"5:9: 'z' is not defined. {KNOWN}"]),
+        ("dotfiles: {x: {content: '{{ z', when: a}}", ["5:26: unexpected end of text, expected '}}'. Fix the expression. A literal '{{' is written {{ '{{' }}."]),
+        ("links: {'{{ z }}': {to: skills, when: a}}", [f"5:13: 'z' is not defined. {KNOWN}"]),
         # what is left out takes no place, and says nothing of what it would be
         ("dotfiles: {x: {content: y, when: a}, 'x/y': {content: y}}\nmounts: [{target: /x, when: b}]\nlinks: {x: {to: skills, when: a}}", []),
         ("mounts: [{target: /proc/x, when: a}]\nlinks: {../x: {to: nowhere, when: a}}", []),
