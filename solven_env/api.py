@@ -1016,7 +1016,7 @@ def lock(
         raise UsageError("upgrade moves all packages, upgrade_packages some", fix="Leave one of them out.")
     source = find_profile(profile)
     found = example(source, rows(), os.environ)
-    sections, directory = found.packages, _lock_directory(source)
+    sections, directory = found.locked, _lock_directory(source)
     if not locks.to_lock(sections):
         return LockReport(directory)
     present = lock_files.read(directory)
@@ -1160,7 +1160,7 @@ def _edit(
     example(source, rows(), os.environ)  # of an invalid one nobody knows what its packages are
     edit = plan(source, {})
     found = example(source._replace(text=edit.after), rows(), os.environ)
-    path, has_packages = Path(profile), bool(locks.to_lock(found.packages))
+    path, has_packages = Path(profile), bool(locks.to_lock(found.locked))
     if not lock or not has_packages or edit.after == edit.before:
         if edit.after != edit.before:
             rewrite(path, edit.before, edit.after)
@@ -1168,13 +1168,13 @@ def _edit(
     known = present = lock_files.read(directory)
     before = locks.readable(present)
     builder = _lock_builder(found, progress)
-    texts, remarks = resolving.resolve(found.packages, known, builder, progress)
+    texts, remarks = resolving.resolve(found.locked, known, builder, progress)
     ranges = requests.ranges(edit, texts)
     if ranges:
-        edit, known = plan(source, ranges), locks.files(texts, found.packages)
+        edit, known = plan(source, ranges), locks.files(texts, found.locked)
         found = example(source._replace(text=edit.after), rows(), os.environ)
-        texts, remarks = resolving.resolve(found.packages, known, builder, lambda _: None)
-    files = locks.files(texts, found.packages)
+        texts, remarks = resolving.resolve(found.locked, known, builder, lambda _: None)
+    files = locks.files(texts, found.locked)
     changed = lock_files.write_with(directory, files, path, edit.before, edit.after)
     report = LockReport(directory, tuple(files), changed, remarks, locks.counts(texts), locks.changes(before, texts))
     return EditReport(path, edit.before.decode(), edit.after.decode(), edit.packages, report)
@@ -1230,7 +1230,7 @@ def outdated(profile: str | Path, *, progress: Callable[[str], None] = lambda _:
 
     source = find_profile(profile)
     profiled = example(source, rows(), os.environ)
-    sections, directory = profiled.packages, _lock_directory(source)
+    sections, directory = profiled.locked, _lock_directory(source)
     found = locks.check(lock_files.read(directory), sections, profile=str(profile), where=str(directory))
     if not found:
         return OutdatedReport(directory)
@@ -1259,7 +1259,7 @@ def check_lock(
 
     source = find_profile(profile)
     profiled = example(source, rows(), os.environ)
-    sections, directory = profiled.packages, _lock_directory(source)
+    sections, directory = profiled.locked, _lock_directory(source)
     where, name = str(directory), str(profile)
     found = locks.check(lock_files.read(directory), sections, profile=name, where=where)
     if not locks.to_lock(sections):

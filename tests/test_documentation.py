@@ -137,13 +137,17 @@ def test_the_page_of_profiles_has_every_field_and_its_default() -> None:
 
 
 def _merge_rules(schema: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Each field that is merged with those of extended profiles, and its rule."""
+    """Each field that is merged with those of extended profiles, and its rule; none within what is replaced whole."""
+    if schema.get("x-merge") == "replace":
+        return
     for name, field in schema.get("properties", {}).items():
         yield above + name, field["x-merge"]
         if field["x-merge"] == "keys":
             yield from _merge_rules(field, f"{above}{name}.")
-            if isinstance(field["additionalProperties"], dict):
-                yield f"{above}{name}.*", field["additionalProperties"]["x-merge"]
+            of_any_name = field["additionalProperties"]
+            if isinstance(of_any_name, dict):
+                yield f"{above}{name}.*", of_any_name["x-merge"]
+                yield from _merge_rules(of_any_name, f"{above}{name}.*.")
 
 
 def test_the_page_of_composition_has_the_rule_of_every_field() -> None:

@@ -141,7 +141,9 @@ class Profile(NamedTuple):
     env: Mapping[str, str]
     path: tuple[str, ...]
     packages: Mapping[str, Section | None]
-    """The sections of packages, by the name of their ecosystem."""
+    """The sections of packages, by the name of their ecosystem, with the groups that are on."""
+    locked: Mapping[str, Section | None]
+    """The same with all groups, as they are locked: no input changes them."""
     dotfiles: tuple[Dotfile, ...]
     links: tuple[Link, ...]
     context: Mapping[str, object]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from solven_env.documents.diagnostics import Diagnostic, ordered
@@ -97,14 +98,19 @@ def declared(source: ProfileSource, ecosystems: tuple[SectionKind, ...]) -> Docu
 def packages(
     source: ProfileSource, ecosystems: tuple[SectionKind, ...], environ: Mapping[str, str]
 ) -> Mapping[str, Section | None]:
-    """The sections of packages of a valid profile. No input changes them."""
-    return example(source, ecosystems, environ).packages
+    """The sections of packages of a valid profile, with all groups. No input changes them."""
+    return example(source, ecosystems, environ).locked
 
 
-def example(source: ProfileSource, ecosystems: tuple[SectionKind, ...], environ: Mapping[str, str]) -> Profile:
+def example(
+    source: ProfileSource,
+    ecosystems: tuple[SectionKind, ...],
+    environ: Mapping[str, str],
+    recorded: Mapping[str, str] = MappingProxyType({}),
+) -> Profile:
     """A valid profile for a thread called `example`. A required input without a value gets a stand-in."""
     declaration = _declaration(source, ecosystems)
-    chosen = choose(declaration.inputs, given={}, environ=environ, recorded={})
+    chosen = choose(declaration.inputs, given={}, environ=environ, recorded=recorded)
     values = with_stand_ins(declaration.inputs, chosen.values)
     profile, mistakes = _resolved(source, tuple(sorted(values.items())), "example", ecosystems)
     if mistakes:

@@ -26,7 +26,7 @@ from solven_env.profile.paths import absolute_problem, relative_problem, target_
 from solven_env.system.names import KEYED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from solven_env.documents.diagnostics import Location
     from solven_env.documents.document import Document
@@ -40,13 +40,14 @@ _FIELD_OF = {"source": "bind", "size": "tmpfs"}
 
 def _named(section: Section) -> dict[str, object]:
     """A section in expressions and templates: a template that names a field serves profiles that leave it empty."""
-    return {**{name: [] for name in section._fields}, **section.recorded()}
+    groups = [group.name for group in section.groups if group.name]
+    return {**{name: [] for name in section._fields}, "groups": groups, **section.recorded()}
 
 
 def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) -> Profile:
     """The profile for one thread. Mistakes are added to the declaration's document; the result is then partial."""
     document, data = declaration.document, declaration.document.data
-    packages = _packages(declaration)
+    packages = _packages(declaration, lambda group: is_met(group, values))
     context: dict[str, object] = {
         **typed(declaration.inputs, values),
         "thread": thread,
@@ -80,6 +81,7 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
         env=env,
         path=prepend,
         packages=packages,
+        locked=_packages(declaration, lambda _: True),
         dotfiles=dotfiles,
         links=links,
         context={**within, "profile": {**told, "mounted": list(mounted)}},
@@ -105,8 +107,8 @@ def _places(document: Document, taken: Iterable[Occupant]) -> Places:
     return Places(settings, {each.path[1:]: place_told(each.where, document.file) for each in taken})
 
 
-def _packages(declaration: Declaration) -> dict[str, Section | None]:
-    found = {row.NAME: (row, row.read(declaration.document)) for row in declaration.ecosystems}
+def _packages(declaration: Declaration, is_on: Callable[[object], bool]) -> dict[str, Section | None]:
+    found = {row.NAME: (row, row.read(declaration.document, is_on)) for row in declaration.ecosystems}
     return {name: section for name, (row, section) in found.items() if section or row.IS_STATED_WHEN_ABSENT}
 
 

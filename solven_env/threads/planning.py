@@ -99,7 +99,7 @@ def wanted_by_profile(
         prepared = prepare(
             source, thread.name, rows(), given=inputs, environ=os.environ, recorded=recorded, unset=unset
         )
-        sections = prepared.profile.packages
+        sections = prepared.profile.locked
         met += _unmountable(prepared.profile.mounts)
     except UsageError as error:
         met.append(error)
@@ -110,7 +110,8 @@ def wanted_by_profile(
         met.append(error)
     raise_together(met)
     assert lock is not None
-    return Wanted(_desired(prepared.profile, prepared.files, prepared.given), builds.needs(sections, lock))
+    needs = builds.needs(prepared.profile.packages, lock)
+    return Wanted(_desired(prepared.profile, prepared.files, prepared.given), needs)
 
 
 @lately(32)

@@ -270,6 +270,8 @@ WITHOUT_DEFAULT = {
     "env{}.when",
     "mounts[].when",
     "dotfiles{}.when",
+    "python.groups{}.when",
+    "bun.groups{}.when",
 }
 """Fields that are optional, and for which nothing is taken when they are left out."""
 

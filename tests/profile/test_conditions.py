@@ -5,7 +5,7 @@ import time
 import pytest
 
 from solven_env.profile import mounts
-from tests.checking import HEAD, load, mistakes, resolve
+from tests.checking import HEAD, load, mistakes, rendered, resolve
 
 INPUTS = "inputs: {a: {required: false}, b: {required: false}}\n"
 KNOWN = "Known here: a, b, bun, profile, python, thread. A literal '{{' is written {{ '{{' }}."
@@ -23,6 +23,8 @@ KNOWN = "Known here: a, b, bun, profile, python, thread. A literal '{{' is writt
         ("env: {A: {value: x, when: 'a or b'}}", ["5:27: there is no input 'a or b'. Known here: a, b."]),
         ('env: {A: {value: x, when: ""}}', ["5:27: env.A.when: '' is not an input's name. Write, for example, debug."]),
         ("env: {A: {value: x, when: [a]}}", ["5:27: env.A.when must be text, not a list. Write, for example, debug."]),
+        ("python: {version: '3.12', groups: {x: {packages: [six], when: c}}}", ["5:63: there is no input 'c'. Known here: a, b."]),
+        ("bun: {groups: {x: {packages: {ms: '2'}, when: c}}}", ["5:47: there is no input 'c'. Known here: a, b."]),
         # an entry that is only called so
         ("env: {when: x}\ndotfiles: {when: {content: x}}\nlinks: {skills: {to: skills}}", []),
         # expressions of what is left out
@@ -45,6 +47,15 @@ KNOWN = "Known here: a, b, bun, profile, python, thread. A literal '{{' is writt
         # of mounts with one target
         ("mounts: [/x, /x]", ["5:14: a mount stands at /x, where another one stands already. Remove one of the two, or choose another path."]),
         ("mounts: [/x, {target: /x, when: a}]", []),
+        # groups of packages
+        ("python: {version: '3.12', groups: {X: {packages: [six]}}}", ["5:36: 'X' is not a group's name: lower-case letters, digits, '_' and '-', a letter first. Write, for example, plots."]),
+        ("python: {version: '3.12', groups: {x: [six]}}", ['5:39: python.groups.x must be a mapping, not a list. Write, for example, {"packages": ["matplotlib"], "when": "plots"}.']),
+        ("python: {version: '3.12', groups: {x: {package: [six]}}}", ["5:40: unknown key 'package' in python.groups.x. Did you mean 'packages'?"]),
+        ("python: {version: '3.12', groups: {x: {packages: [six @ https://x.test/six.whl], when: a}}}", ["5:51: 'six' is given by its address. Write its name and a range of versions."]),
+        ("python: {version: '3.12', groups: {x: {packages: ['six>', six, six], when: a}}}", ["5:51: 'six>' is not a requirement as PEP 508 writes it. Write, for example, httpx>=0.27.", "5:64: 'six' stands here twice. Keep one of the two."]),
+        ("python: {version: '3.12', packages: [six], groups: {x: {packages: ['six>1']}, y: {packages: [six]}, z: {}}}", []),
+        ("bun: {groups: {x: {packages: {ms: latest}, when: a}}}", ["5:35: bun.groups.x.packages.ms: 'latest' is a tag, whose version moves. Write, for example, ^8.0.0."]),
+        ("bun: {packages: {ms: ^2.0.0}, groups: {x: {packages: {ms: ^2.0.0}}, y: {packages: {ms: ^2.1.0}}}}", ["5:88: 'ms' is '^2.0.0' in bun.packages, and has one range in all groups. Write '^2.0.0', or change both."]),
         # the object of a variable
         ("env: {A: {}}", ["5:7: env.A has no 'value'. Add 'value: Agg'."]),
         ("env: {A: {valeu: x}}", ["5:11: unknown key 'valeu' in env.A. Did you mean 'value'?"]),
@@ -114,3 +125,35 @@ def test_many_mounts_at_one_target_are_soon_read() -> None:
     load(HEAD + INPUTS + "mounts: [" + "{target: /x, when: a}, /x, " * 3_000 + "/y]\n")
     resolve(HEAD + INPUTS + "mounts: [" + "{target: /x, when: a}, " * 3_000 + "/x]\n")
     assert time.monotonic() - begun < 10
+
+
+GROUPED = """\
+python:
+  version: "3.12"
+  packages: ["httpx>=0.27"]
+  groups: {x: {packages: ["httpx[http2]<1", six], when: a}, y: {packages: [idna]}}
+bun: {packages: {ms: "2"}, groups: {x: {packages: {ms: "2", docx: ^8.0.0}, when: a}}}
+dotfiles: {names: {content: "{{ python.packages | join(' ') }}|{{ python.groups | join(' ') }}|{{ bun.packages | join(' ') }}"}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ({}, "httpx>=0.27 idna|y|ms"),
+        ({"a": "1"}, "httpx[http2]<1,>=0.27 six idna|x y|ms docx"),
+    ],
+)
+def test_a_thread_has_the_packages_of_the_groups_that_are_on(given: dict[str, str], names: str) -> None:
+    profile = resolve(HEAD + INPUTS + GROUPED, given)
+    assert rendered(profile) == {"names": names}
+    python, bun = profile.locked.values()
+    assert python is not None
+    assert bun is not None
+    assert (list(python.packages), list(bun.packages)) == (
+        ["httpx[http2]<1,>=0.27", "six", "idna"],
+        ["ms", "docx"],
+    )
+    # what is recorded of a thread does not say in which group a package was
+    assert profile.packages["python"] is not None
+    assert profile.packages["python"].recorded() == {"version": "3.12", "packages": names.split("|")[0].split()}

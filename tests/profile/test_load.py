@@ -119,7 +119,7 @@ def test_a_python_package_may_stand_again_with_other_extras_or_ranges() -> None:
     assert [uncoded(each) for each in declared.document.diagnostics] == [
         "p.yaml:4:114: 'six' stands here twice. Keep one of the two."
     ]
-    section = python.read(declared.document)
+    section = python.read(declared.document, lambda _: True)
     assert section == python.Python("3.12", ("httpx[cli,http2]<1,>=0.27", "six", "httpx; os_name == 'nt'"))
     assert section.names() == ("httpx", "six")
 

@@ -137,8 +137,8 @@ def test_what_a_template_finds() -> None:
         {"name": "x", "release": "1.0.0", "workdir": "/", "mounted": MOUNTED},
         "t1",
         "b",
-        {"version": "3.13", "packages": ["a", "b>=1"], "allow_builds": [], "indexes": []},
-        {"packages": {"docx": "^8.0.0", "@types/bun": "*"}, "trusted": [], "scopes": []},
+        {"version": "3.13", "packages": ["a", "b>=1"], "allow_builds": [], "indexes": [], "groups": []},
+        {"packages": {"docx": "^8.0.0", "@types/bun": "*"}, "trusted": [], "scopes": [], "groups": []},
         {"A": "b", "PWD": "/"},
         {"prepend": ["/.venv/bin", "/x y"]},
     ]
