@@ -82,7 +82,7 @@ class Pattern:
         """The places that may follow each place, as bits."""
         self._parts = 0
         self._fitting: dict[str, int] = {}
-        self._whole = self._made(_Reader(text).whole())
+        self._whole = self._made(_Parsing(text).whole())
 
     def matches(self, text: str) -> bool:
         """True if the whole of a text, of at most `MAX_VALUE` characters, is what the pattern says."""
@@ -148,7 +148,7 @@ def _places(bits: int) -> Iterator[int]:
         bits ^= 1 << (bits.bit_length() - 1)
 
 
-class _Reader:
+class _Parsing:
     """Reads a pattern from the left."""
 
     def __init__(self, text: str) -> None:
