@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from solven_env.packages.requests import SectionEdit
     from solven_env.profile.drafting import NotTaken
     from solven_env.profile.explained import ProfileExplanation
+    from solven_env.profile.inputs import InputValues
     from solven_env.profile.model import Profile
     from solven_env.profile.render import RenderedFile
     from solven_env.profile.source import ProfileSource
@@ -63,7 +64,7 @@ EXAMPLE_THREAD = "example"
 
 
 def validate(
-    profile: str | Path, *, thread: str = EXAMPLE_THREAD, inputs: Mapping[str, str] | None = None
+    profile: str | Path, *, thread: str = EXAMPLE_THREAD, inputs: InputValues | None = None
 ) -> tuple[Diagnostic, ...]:
     """Find every mistake in a profile, in its order; none when it is valid. Required inputs get a stand-in value.
 
@@ -112,7 +113,7 @@ def explain_profile(profile: str | Path, key: str = "") -> ProfileExplanation:
 
 
 def render(
-    profile: str | Path, *, thread: str = EXAMPLE_THREAD, inputs: Mapping[str, str] | None = None
+    profile: str | Path, *, thread: str = EXAMPLE_THREAD, inputs: InputValues | None = None
 ) -> tuple[RenderedFile, ...]:
     """Render a profile's files as `thread` would get them.
 
@@ -132,7 +133,7 @@ def render_to(
     directory: str | Path,
     *,
     thread: str = EXAMPLE_THREAD,
-    inputs: Mapping[str, str] | None = None,
+    inputs: InputValues | None = None,
     check: bool = False,
     on_conflict: Literal["fail", "overwrite"] = "fail",
 ) -> RenderReport:
@@ -161,7 +162,7 @@ def plan(
     thread: str,
     *,
     storage: str | Path | None = None,
-    inputs: Mapping[str, str] | None = None,
+    inputs: InputValues | None = None,
     unset: Collection[str] = (),
     on_conflict: OnConflict = "fail",
     restore_record: bool = False,
@@ -186,7 +187,7 @@ def diff(
     thread: str,
     *,
     storage: str | Path | None = None,
-    inputs: Mapping[str, str] | None = None,
+    inputs: InputValues | None = None,
     unset: Collection[str] = (),
     on_conflict: OnConflict = "fail",
     restore_record: bool = False,
@@ -211,7 +212,7 @@ def diff_many(
     threads: Iterable[str],
     *,
     storage: str | Path | None = None,
-    inputs: Mapping[str, str] | None = None,
+    inputs: InputValues | None = None,
     unset: Collection[str] = (),
     on_conflict: OnConflict = "fail",
     restore_record: bool = False,
@@ -258,7 +259,7 @@ def save_plan(
     file: str | Path,
     *,
     storage: str | Path | None = None,
-    inputs: Mapping[str, str] | None = None,
+    inputs: InputValues | None = None,
     unset: Collection[str] = (),
     on_conflict: OnConflict = "fail",
 ) -> Report:
@@ -293,7 +294,7 @@ def status(
     *,
     profile: str | Path | None = None,
     storage: str | Path | None = None,
-    inputs: Mapping[str, str] | None = None,
+    inputs: InputValues | None = None,
 ) -> Report:
     """Report where workspace and host differ from what the last apply left; with a profile, what is pending too.
 
@@ -315,7 +316,7 @@ def status_many(
     *,
     profile: str | Path | ProfileSource | None = None,
     storage: str | Path | None = None,
-    inputs: Mapping[str, str] | None = None,
+    inputs: InputValues | None = None,
 ) -> Generator[ThreadReport, None, None]:
     """Report as `status` does of many threads, several at once: the report of each as it ends, in any order.
 
@@ -334,7 +335,7 @@ def status_many(
     return many.each(names, lambda name: _status(found.sibling(name), source, given, lock), failure_report)
 
 
-def _status(found: Thread, source: ProfileSource | None, inputs: Mapping[str, str], lock: Lock | None) -> ThreadReport:
+def _status(found: Thread, source: ProfileSource | None, inputs: InputValues, lock: Lock | None) -> ThreadReport:
     from solven_env.packages import builds
     from solven_env.run import execute, relocking
     from solven_env.threads import noting, planning, sessions
@@ -387,7 +388,7 @@ def apply(
     thread: str,
     *,
     storage: str | Path | None = None,
-    inputs: Mapping[str, str] | None = None,
+    inputs: InputValues | None = None,
     unset: Collection[str] = (),
     on_conflict: OnConflict = "fail",
     restore_record: bool = False,
@@ -433,7 +434,7 @@ def apply_many(
     threads: Iterable[str],
     *,
     storage: str | Path | None = None,
-    inputs: Mapping[str, str] | None = None,
+    inputs: InputValues | None = None,
     unset: Collection[str] = (),
     on_conflict: OnConflict = "fail",
     restore_record: bool = False,
@@ -1016,7 +1017,7 @@ def lock(
         raise UsageError("upgrade moves all packages, upgrade_packages some", fix="Leave one of them out.")
     source = find_profile(profile)
     found = example(source, rows(), os.environ)
-    sections, directory = found.packages, _lock_directory(source)
+    sections, directory = found.locked, _lock_directory(source)
     if not locks.to_lock(sections):
         return LockReport(directory)
     present = lock_files.read(directory)
@@ -1160,7 +1161,7 @@ def _edit(
     example(source, rows(), os.environ)  # of an invalid one nobody knows what its packages are
     edit = plan(source, {})
     found = example(source._replace(text=edit.after), rows(), os.environ)
-    path, has_packages = Path(profile), bool(locks.to_lock(found.packages))
+    path, has_packages = Path(profile), bool(locks.to_lock(found.locked))
     if not lock or not has_packages or edit.after == edit.before:
         if edit.after != edit.before:
             rewrite(path, edit.before, edit.after)
@@ -1168,13 +1169,13 @@ def _edit(
     known = present = lock_files.read(directory)
     before = locks.readable(present)
     builder = _lock_builder(found, progress)
-    texts, remarks = resolving.resolve(found.packages, known, builder, progress)
+    texts, remarks = resolving.resolve(found.locked, known, builder, progress)
     ranges = requests.ranges(edit, texts)
     if ranges:
-        edit, known = plan(source, ranges), locks.files(texts, found.packages)
+        edit, known = plan(source, ranges), locks.files(texts, found.locked)
         found = example(source._replace(text=edit.after), rows(), os.environ)
-        texts, remarks = resolving.resolve(found.packages, known, builder, lambda _: None)
-    files = locks.files(texts, found.packages)
+        texts, remarks = resolving.resolve(found.locked, known, builder, lambda _: None)
+    files = locks.files(texts, found.locked)
     changed = lock_files.write_with(directory, files, path, edit.before, edit.after)
     report = LockReport(directory, tuple(files), changed, remarks, locks.counts(texts), locks.changes(before, texts))
     return EditReport(path, edit.before.decode(), edit.after.decode(), edit.packages, report)
@@ -1230,7 +1231,7 @@ def outdated(profile: str | Path, *, progress: Callable[[str], None] = lambda _:
 
     source = find_profile(profile)
     profiled = example(source, rows(), os.environ)
-    sections, directory = profiled.packages, _lock_directory(source)
+    sections, directory = profiled.locked, _lock_directory(source)
     found = locks.check(lock_files.read(directory), sections, profile=str(profile), where=str(directory))
     if not found:
         return OutdatedReport(directory)
@@ -1259,7 +1260,7 @@ def check_lock(
 
     source = find_profile(profile)
     profiled = example(source, rows(), os.environ)
-    sections, directory = profiled.packages, _lock_directory(source)
+    sections, directory = profiled.locked, _lock_directory(source)
     where, name = str(directory), str(profile)
     found = locks.check(lock_files.read(directory), sections, profile=name, where=where)
     if not locks.to_lock(sections):
@@ -1299,7 +1300,7 @@ def _seconds(wait: float) -> float:
     return wait
 
 
-def _check_profile_named(profile: object, inputs: Mapping[str, str] | None) -> None:
+def _check_profile_named(profile: object, inputs: InputValues | None) -> None:
     if inputs and profile is None:
         raise UsageError("inputs are of use to a profile only", fix="Name the profile (--profile), or leave them out.")
 

@@ -61,8 +61,7 @@ def diagnose(text: str | bytes, inputs: Mapping[str, str] | None = None) -> tupl
     """Every mistake in a profile, as `validate` finds them."""
     declaration = load(text)
     chosen = profile_inputs.choose(declaration.inputs, given=inputs or {}, environ={}, recorded={})
-    stand_ins = dict.fromkeys(profile_inputs.missing(declaration.inputs, chosen.values), "example")
-    profile = resolving.resolve(declaration, {**stand_ins, **chosen.values}, "t1")
+    profile = resolving.resolve(declaration, profile_inputs.with_stand_ins(declaration.inputs, chosen.values), "t1")
     return ordered((*declaration.document.diagnostics, *render_shipped(profile)[1]))
 
 

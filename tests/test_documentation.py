@@ -127,7 +127,8 @@ def _fields(schema: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]
         for each in (items, items.get("then", {}), *items.get("anyOf", ())):
             yield from _fields(each, f"{above}{name}[].")
         of_any_name = field.get("additionalProperties")
-        yield from _fields(of_any_name if isinstance(of_any_name, dict) else {}, f"{above}{name}.*.")
+        for each in (of_any_name, of_any_name.get("then", {})) if isinstance(of_any_name, dict) else ():
+            yield from _fields(each, f"{above}{name}.*.")
 
 
 def test_the_page_of_profiles_has_every_field_and_its_default() -> None:
@@ -136,13 +137,17 @@ def test_the_page_of_profiles_has_every_field_and_its_default() -> None:
 
 
 def _merge_rules(schema: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Each field that is merged with those of extended profiles, and its rule."""
+    """Each field that is merged with those of extended profiles, and its rule; none within what is replaced whole."""
+    if schema.get("x-merge") == "replace":
+        return
     for name, field in schema.get("properties", {}).items():
         yield above + name, field["x-merge"]
         if field["x-merge"] == "keys":
             yield from _merge_rules(field, f"{above}{name}.")
-            if isinstance(field["additionalProperties"], dict):
-                yield f"{above}{name}.*", field["additionalProperties"]["x-merge"]
+            of_any_name = field["additionalProperties"]
+            if isinstance(of_any_name, dict):
+                yield f"{above}{name}.*", of_any_name["x-merge"]
+                yield from _merge_rules(of_any_name, f"{above}{name}.*.")
 
 
 def test_the_page_of_composition_has_the_rule_of_every_field() -> None:

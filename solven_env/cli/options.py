@@ -10,6 +10,8 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from solven_env.profile.inputs import FileValue
+
 
 class Format(StrEnum):
     """The form of a report: text for people, or one JSON document."""
@@ -97,7 +99,7 @@ ExitCodeOption = Annotated[
 ]
 
 
-def given_inputs(settings: Iterable[str] | None, file: str | None) -> dict[str, str]:
+def given_inputs(settings: Iterable[str] | None, file: str | None) -> dict[str, str | int | FileValue]:
     """The inputs of `--inputs FILE`, replaced by those of `--set`. Raises `UsageError` for a setting without '='.
 
     >>> given_inputs(["user_id=ada", "empty="], None)
@@ -106,7 +108,7 @@ def given_inputs(settings: Iterable[str] | None, file: str | None) -> dict[str, 
     from solven_env.errors import UsageError
     from solven_env.profile.source import read_inputs
 
-    given = read_inputs(file) if file else {}
+    given: dict[str, str | int | FileValue] = {**read_inputs(file)} if file else {}
     for setting in settings or ():
         name, equals, value = setting.partition("=")
         if not equals:

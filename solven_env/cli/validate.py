@@ -11,10 +11,11 @@ from solven_env.cli.options import CheckFormat, CheckFormatOption, InputsOption,
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from solven_env.documents.diagnostics import Diagnostic
     from solven_env.errors import UsageError
+    from solven_env.profile.inputs import InputValues
 
 
 def command(
@@ -76,7 +77,7 @@ class _Validated(NamedTuple):
         }
 
 
-def _validate(profile: str, thread: str, given: Mapping[str, str]) -> _Validated:
+def _validate(profile: str, thread: str, given: InputValues) -> _Validated:
     from solven_env import api
     from solven_env.errors import UsageError
 

@@ -57,7 +57,7 @@ def validity(asked: AskedProfile) -> Answer:
 def lock(asked: AskedProfile) -> Answer:
     """The lock beside it is the one of its packages."""
     profile = asked.resolved()
-    builds.read_lock(profile.packages, asked.source.lock, asked.name)
+    builds.read_lock(profile.locked, asked.source.lock, asked.name)
     return ok("its lock is up to date")
 
 
@@ -73,7 +73,7 @@ def named_sources(asked: AskedProfile) -> Answer | None:
     with host_away() as (about, _):
         host = about.configured(asked.host.config)
         builder = Builder(host, asked.host.uid, str(asked.host.runtime), backends.find(profile.sandbox.backend))
-        able = bound({name: section for name, section in profile.packages.items() if section}, builder)
+        able = bound({name: section for name, section in profile.locked.items() if section}, builder)
     names = [name for each in able.values() for name in each.host.bindings.names]
     return ok(f"this host has {', '.join(dict.fromkeys(names))}") if names else None
 
@@ -116,7 +116,7 @@ def programs(asked: AskedProfile) -> Answer | None:
     """Its commands will find the programs that its packages need of the host."""
     profile = asked.resolved()
     try:
-        needs = builds.needs(profile.packages, builds.read_lock(profile.packages, asked.source.lock, asked.name))
+        needs = builds.needs(profile.packages, builds.read_lock(profile.locked, asked.source.lock, asked.name))
     except LockError:  # which has a question of its own
         needs = ()
     keys = filter(None, (builds.known_key(need, asked.host.config) for need in needs))

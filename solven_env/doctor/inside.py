@@ -52,7 +52,8 @@ class Inside:
         """The names of the packages that the profile names: the caller's, where one was named, else as applied."""
         if self.asked.wanted is None:
             return self.applied(kind)
-        section = prepare.packages(self.asked.wanted.source, rows(), os.environ)[kind]
+        recorded = self.asked.record.inputs if self.asked.record else {}
+        section = prepare.example(self.asked.wanted.source, rows(), os.environ, recorded).packages[kind]
         return section.names() if section else ()
 
     def applied(self, kind: str) -> tuple[str, ...]:

@@ -170,17 +170,18 @@ def _wrong_type(mistake: _Mistake) -> Iterator[KeyPath]:
     """Report a value of the wrong type. A scalar that only lacks its quotes becomes the text that was meant."""
     constraint = mistake.constraint
     wanted: list[str] = constraint if isinstance(constraint, list) else [constraint]
+    of_text = {**mistake.schema, **mistake.schema.get("else", {})}
     written, taken_for = mistake.document.plain.get(mistake.path, ("", ""))
+    fits = "string" in wanted and re.search(of_text.get("pattern", ""), written)
     if taken_for == "nothing":
-        is_free = wanted == ["string"] and not mistake.schema.keys() & {"pattern", "enum", "minLength"}
+        is_free = "string" in wanted and not of_text.keys() & {"pattern", "enum", "minLength"}
         fix = 'Write "" for the empty text.' if is_free else mistake.example
         mistake.report("SE106", f"{mistake.name} has no value", fix)
         yield mistake.path
     elif taken_for and "enum" in mistake.schema:
         yield from _not_allowed(mistake, mistake.schema["enum"], written)
-    elif taken_for and wanted == ["string"]:
-        fits = re.search(mistake.schema.get("pattern", ""), written)
-        fix = f'Quote it: "{written}".' if fits else f"Quote it, and write {mistake.schema['x-expects']}."
+    elif taken_for and (fits or wanted == ["string"]):
+        fix = f'Quote it: "{written}".' if fits else f"Quote it, and write {of_text['x-expects']}."
         mistake.report("SE107", f"{mistake.name}: {written} is read as {taken_for}, not as text", fix)
         if fits:
             _parent(mistake.document.data, mistake.path)[mistake.path[-1]] = written

@@ -33,9 +33,10 @@ from solven_env.errors import FileError, FileTooLargeError, SolvenError, UsageEr
 from solven_env.programs.awaiting import AsyncSandbox
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from solven_env.profile.inputs import InputValues
     from solven_env.programs.result import Result
 
 _KEPT_ALIVE = 24 * 3600.0
@@ -78,7 +79,7 @@ class SolvenSandboxEnvironment(SandboxEnvironment):
         *,
         profile: str | Path | None = None,
         storage: str | Path | None = None,
-        inputs: Mapping[str, str] | None = None,
+        inputs: InputValues | None = None,
     ) -> None:
         """Nothing is looked at before the first operation, which applies the profile if there is one."""
         super().__init__()

@@ -62,8 +62,15 @@ def _identity(kind: str, section: Section, lock: bytes | None) -> str:
 
 
 def needs(sections: locks.Sections, lock: locks.Lock) -> tuple[Need, ...]:
-    """The builds that the sections need."""
-    return tuple(Need(name, section, lock.get(name)) for name, section in sections.items() if section is not None)
+    """The builds that the sections need. A lock may be for more groups of packages than the sections have."""
+    return tuple(_need(name, section, lock.get(name)) for name, section in sections.items() if section is not None)
+
+
+@lately(32)
+def _need(name: str, section: Section, lock: bytes | None) -> Need:
+    if lock is None or not section.packages:
+        return Need(name, section, None)
+    return Need(name, *ECOSYSTEMS[name].part(section, lock))
 
 
 def recorded_needs(settings: Mapping[str, Any], text: Callable[[str], bytes]) -> tuple[Need, ...]:

@@ -1,9 +1,10 @@
-"""The lock of a profile's packages: `<profile>.lock/{python.txt,builds.txt,bun.lock,lock.json}`, as data. Pure.
+"""The lock of a profile's packages, as data: the files of `<profile>.lock/`. Pure.
 
-python.txt is a universal requirements file with hashes, bun.lock is Bun's own; both name versions and digests and no
-host, so that every mirror can serve them. lock.json ties them to the sections that they were resolved from. It stands
-beside them, so that it says who is out of date, and nothing about who wrote them: each text is held to its grammar and
-to what the sections ask for, whatever lock.json says.
+They are python.txt with builds.txt and groups.txt, bun.lock, and lock.json. python.txt is a universal requirements file
+with hashes, bun.lock is Bun's own; both name versions and digests and no host, so that every mirror can serve them.
+lock.json ties them to the sections that they were resolved from. It stands beside them, so that it says who is out of
+date, and nothing about who wrote them: each text is held to its grammar and to what the sections ask for, whatever
+lock.json says.
 """
 
 from __future__ import annotations

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Protocol
 
-from solven_env.documents.diagnostics import Location, closest, did_you_mean, quoted
+from solven_env.documents.diagnostics import Location, closest, quoted
 from solven_env.documents.document import kind_in_words
 from solven_env.documents.parsing import parse
 from solven_env.documents.schema import check_complete, validate
 from solven_env.documents.value_origins import ValueOrigin, check_origin
-from solven_env.profile import addresses, templating
+from solven_env.profile import addresses, conditions, declared_inputs
 from solven_env.profile.compose import compose
-from solven_env.profile.model import Declaration, Input
+from solven_env.profile.model import Declaration
 from solven_env.profile.paths import absolute_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from solven_env.documents.document import Document, KeyPath
     from solven_env.profile.sections import SectionKind
@@ -65,18 +65,13 @@ def load(source: Text, schema: bytes, ecosystems: tuple[SectionKind, ...]) -> De
     document, is_supported = _read(source, schema)
     if is_supported:
         check_complete(document, schema)
-        _check_inputs(document, _CONTEXT_NAMES.union(row.NAME for row in ecosystems))
+        conditions.check(document, _section(document, "inputs"), ecosystems)
         _check_env(document)
         _check_secrets(document)
         _check_allow(document)
         for row in ecosystems:
             row.check(document)
-    inputs = {
-        name: Input(
-            name=name, default=item.get("default"), required=item.get("required", True) and "default" not in item
-        )
-        for name, item in _section(document, "inputs").items()
-    }
+    inputs = declared_inputs.read(document, _CONTEXT_NAMES.union(row.NAME for row in ecosystems))
     return Declaration(document, inputs, ecosystems)
 
 
@@ -145,28 +140,6 @@ def _section(document: Document, *path: str) -> dict[str, Any]:
         section = section.get(part) or {}
     assert isinstance(section, dict)
     return section
-
-
-def _check_inputs(document: Document, taken: Collection[str]) -> None:
-    inputs = _section(document, "inputs")
-    for name in inputs:
-        if name in taken or not _is_free(name):
-            message = f"'{name}' already has a meaning in expressions"
-            document.report("SE301", document.at_key("inputs", name), message, "Choose another name.")
-    for path, link in _section(document, "links").items():
-        name = link.get("when")
-        is_lost = {("inputs",), ("inputs", name)} & (document.taken_out | document.unread)
-        if name is not None and name not in inputs and not is_lost:
-            where = document.at_value("links", path, "when")
-            document.report("SE302", where, f"there is no input {quoted(name)}", did_you_mean(name, inputs))
-
-
-def _is_free(name: str) -> bool:
-    """True if expressions can use `name`: it is neither a word nor a function of Jinja."""
-    try:
-        return templating.undeclared(f"{{{{ {name} }}}}") == {name}
-    except templating.TemplateError:
-        return False
 
 
 def _check_env(document: Document) -> None:

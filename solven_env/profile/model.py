@@ -23,12 +23,22 @@ DEFAULT_MODE = "0644"
 Form = Literal["template", "content", "source"]
 
 
+InputType = Literal["string", "enum", "integer", "boolean"]
+
+
 class Input(NamedTuple):
-    """A named value that a thread supplies. `default` is None if the profile gives none."""
+    """A named value that a thread supplies. `default` is None if the profile gives none.
+
+    A value of type enum is one of `values`; one of type string matches the `pattern`, if there is one.
+    """
 
     name: str
     default: str | None
     required: bool
+    type: InputType = "string"
+    pattern: str = ""
+    values: tuple[str, ...] = ()
+    description: str = ""
 
 
 class Declaration(NamedTuple):
@@ -168,7 +178,9 @@ class Profile(NamedTuple):
     env: Mapping[str, str]
     path: tuple[str, ...]
     packages: Mapping[str, Section | None]
-    """The sections of packages, by the name of their ecosystem."""
+    """The sections of packages, by the name of their ecosystem, with the groups that are on."""
+    locked: Mapping[str, Section | None]
+    """The same with all groups, as they are locked: no input changes them."""
     dotfiles: tuple[Dotfile, ...]
     links: tuple[Link, ...]
     context: Mapping[str, object]

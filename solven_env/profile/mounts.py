@@ -40,6 +40,21 @@ def merge(mounts: Iterable[Mount]) -> tuple[Mount, ...]:
     return tuple(({mount.target: mount for mount in SYSTEM} | {mount.target: mount for mount in mounts}).values())
 
 
+class StatedMount(NamedTuple):
+    """A mount that the profile states, with the input that it depends on (empty: none), and its place there."""
+
+    mount: Mount
+    when: str
+    where: Location
+
+
+def standing(stated: Iterable[StatedMount]) -> tuple[StatedMount, ...]:
+    """The mounts without those that a later one with the same target and another condition replaces."""
+    listed = tuple(stated)
+    last = {each.mount.target: each.when for each in listed}
+    return tuple(each for each in listed if each.when == last[each.mount.target])
+
+
 def outermost(targets: Iterable[str]) -> tuple[str, ...]:
     """The paths inside that a tool which searches `/` has to leave alone: those of `targets` that lie beneath no other,
     sorted. One with a character that patterns give a meaning is left out.

@@ -10,11 +10,12 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from solven_env.documents.diagnostics import Diagnostic, ordered
 from solven_env.errors import ProfileError
-from solven_env.profile.inputs import choose, missing, require
+from solven_env.profile.inputs import choose, require, with_stand_ins
 from solven_env.profile.load import load
 from solven_env.profile.render import RenderedFile, SourceError, render
 from solven_env.profile.resolve import resolve
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from solven_env.documents.document import Document
+    from solven_env.profile.inputs import InputValues
     from solven_env.profile.model import Declaration, Profile
     from solven_env.profile.sections import Section, SectionKind
     from solven_env.profile.source import ProfileSource
@@ -50,7 +52,7 @@ def prepare(
     thread: str,
     ecosystems: tuple[SectionKind, ...],
     *,
-    given: Mapping[str, str],
+    given: InputValues,
     environ: Mapping[str, str],
     recorded: Mapping[str, str],
     unset: Collection[str] = (),
@@ -71,18 +73,18 @@ def diagnose(
     thread: str,
     ecosystems: tuple[SectionKind, ...],
     *,
-    given: Mapping[str, str],
+    given: InputValues,
     environ: Mapping[str, str],
     unset: Collection[str] = (),
 ) -> tuple[Diagnostic, ...]:
-    """Every mistake in a profile, in its order. A required input without a value gets the value `example`.
+    """Every mistake in a profile, in its order. A required input without a value gets a stand-in: `example`, 1, true.
 
     UsageError for names in `given` and `unset` that are no inputs.
     """
     declaration = _declaration(source, ecosystems)
     chosen = choose(declaration.inputs, given=given, environ=environ, recorded={}, unset=unset)
-    stand_ins = dict.fromkeys(missing(declaration.inputs, chosen.values), "example")
-    return _render(source, {**stand_ins, **chosen.values}, thread, ecosystems)[2]
+    values = with_stand_ins(declaration.inputs, chosen.values)
+    return _render(source, values, thread, ecosystems)[2]
 
 
 def declared(source: ProfileSource, ecosystems: tuple[SectionKind, ...]) -> Document:
@@ -96,16 +98,20 @@ def declared(source: ProfileSource, ecosystems: tuple[SectionKind, ...]) -> Docu
 def packages(
     source: ProfileSource, ecosystems: tuple[SectionKind, ...], environ: Mapping[str, str]
 ) -> Mapping[str, Section | None]:
-    """The sections of packages of a valid profile. No input changes them."""
-    return example(source, ecosystems, environ).packages
+    """The sections of packages of a valid profile, with all groups. No input changes them."""
+    return example(source, ecosystems, environ).locked
 
 
-def example(source: ProfileSource, ecosystems: tuple[SectionKind, ...], environ: Mapping[str, str]) -> Profile:
-    """A valid profile for a thread called `example`. A required input without a value gets the value `example`."""
+def example(
+    source: ProfileSource,
+    ecosystems: tuple[SectionKind, ...],
+    environ: Mapping[str, str],
+    recorded: Mapping[str, str] = MappingProxyType({}),
+) -> Profile:
+    """A valid profile for a thread called `example`. A required input without a value gets a stand-in."""
     declaration = _declaration(source, ecosystems)
-    chosen = choose(declaration.inputs, given={}, environ=environ, recorded={})
-    stand_ins = dict.fromkeys(missing(declaration.inputs, chosen.values), "example")
-    values = {**stand_ins, **chosen.values}
+    chosen = choose(declaration.inputs, given={}, environ=environ, recorded=recorded)
+    values = with_stand_ins(declaration.inputs, chosen.values)
     profile, mistakes = _resolved(source, tuple(sorted(values.items())), "example", ecosystems)
     if mistakes:
         raise ProfileError(ordered(mistakes))

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from solven_env.documents.diagnostics import place_told, quoted
 from solven_env.profile import mounts, templating
+from solven_env.profile.conditions import is_met
 from solven_env.profile.expressions import Expander
-from solven_env.profile.inputs import is_true
+from solven_env.profile.inputs import typed
 from solven_env.profile.model import (
     Dotfile,
     Form,
@@ -21,12 +22,12 @@ from solven_env.profile.model import (
     Secret,
     SetupCommand,
 )
-from solven_env.profile.mounts import Occupant
+from solven_env.profile.mounts import Occupant, StatedMount
 from solven_env.profile.paths import absolute_problem, relative_problem, target_problem
 from solven_env.system.names import KEYED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from solven_env.documents.diagnostics import Location
     from solven_env.documents.document import Document
@@ -42,15 +43,16 @@ _FIELD_OF = {"source": "bind", "size": "tmpfs"}
 
 def _named(section: Section) -> dict[str, object]:
     """A section in expressions and templates: a template that names a field serves profiles that leave it empty."""
-    return {**{name: [] for name in section._fields}, **section.recorded()}
+    groups = [group.name for group in section.groups if group.name]
+    return {**{name: [] for name in section._fields}, "groups": groups, **section.recorded()}
 
 
 def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) -> Profile:
     """The profile for one thread. Mistakes are added to the declaration's document; the result is then partial."""
     document, data = declaration.document, declaration.document.data
-    packages = _packages(declaration)
+    packages = _packages(declaration, lambda group: is_met(group, values))
     context: dict[str, object] = {
-        **values,
+        **typed(declaration.inputs, values),
         "thread": thread,
         "profile": {"name": data.get("name", ""), "release": data.get("release", "")},
         **{row.NAME: None for row in declaration.ecosystems},
@@ -64,23 +66,22 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
     workdir, begun = _workdir(document, expand, reserved)
     told = {"name": data.get("name", ""), "release": data.get("release", ""), "workdir": workdir}
     context["profile"] = told
-    env = {
-        name: text
-        for name, written in data.get("env", {}).items()
-        if (text := expand.text(written, document.at_value("env", name))) is not None
-    }
+    env = dict(_env(document, expand, values))
     prepend = tuple(_prepend(document, expand))
     taken: list[Occupant] = []
-    merged = mounts.merge(_mounts(document, expand, reserved, taken))
-    dotfiles = tuple(_dotfiles(document, expand, reserved, taken))
+    stated = mounts.standing(_mounts(document, expand, values, reserved))
+    taken += (mounts.occupant(each.mount, each.where) for each in stated)
+    merged = mounts.merge(each.mount for each in stated)
+    within = {**context, "env": env, "path": {"prepend": list(prepend)}}
+    dotfiles = tuple(_dotfiles(document, expand, values, reserved, taken, expand._replace(context=within)))
     links = tuple(_links(document, expand, values, reserved, taken))
     packed = (row.TARGET for row in declaration.ecosystems if packages.get(row.NAME))
     setup = dict(
         _setup(document, expand, reserved, [*(each.target for each in merged), *(f"/{each.path}" for each in links)])
     )
     mounted = mounts.outermost([*(each.target for each in merged), *(f"/{each.path}" for each in links), *packed])
-    stated = {place.path for place in taken if place.what == mounts.MOUNT}
-    system = [mounts.occupant(mount, document.at_value()) for mount in mounts.SYSTEM if mount.target not in stated]
+    replaced = {each.mount.target for each in stated}
+    system = [mounts.occupant(mount, document.at_value()) for mount in mounts.SYSTEM if mount.target not in replaced]
     return Profile(
         file=document.file,
         name=data.get("name", ""),
@@ -90,14 +91,10 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
         env=env,
         path=prepend,
         packages=packages,
+        locked=_packages(declaration, lambda _: True),
         dotfiles=dotfiles,
         links=links,
-        context={
-            **context,
-            "env": env,
-            "path": {"prepend": list(prepend)},
-            "profile": {**told, "mounted": list(mounted)},
-        },
+        context={**within, "profile": {**told, "mounted": list(mounted)}},
         unset=unset,
         programs=tuple(_programs(data.get("programs", {}))),
         setup=tuple(setup),
@@ -125,8 +122,8 @@ def _places(document: Document, taken: Iterable[Occupant], setup: Mapping[SetupC
     )
 
 
-def _packages(declaration: Declaration) -> dict[str, Section | None]:
-    found = {row.NAME: (row, row.read(declaration.document)) for row in declaration.ecosystems}
+def _packages(declaration: Declaration, is_on: Callable[[object], bool]) -> dict[str, Section | None]:
+    found = {row.NAME: (row, row.read(declaration.document, is_on)) for row in declaration.ecosystems}
     return {name: section for name, (row, section) in found.items() if section or row.IS_STATED_WHEN_ABSENT}
 
 
@@ -248,17 +245,38 @@ def _prepend(document: Document, expand: Expander) -> Iterator[str]:
         seen.add(part)
 
 
-def _mounts(document: Document, expand: Expander, reserved: Collection[str], taken: list[Occupant]) -> Iterator[Mount]:
+def _env(document: Document, expand: Expander, values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name, entry in document.data.get("env", {}).items():
+        path, written = (
+            (("env", name), entry) if isinstance(entry, str) else (("env", name, "value"), entry.get("value"))
+        )
+        where = document.at_value(*path)
+        if written is None:
+            continue
+        if not is_met(entry, values):
+            expand.has_unknown_names(written, where)
+        elif (text := expand.text(written, where)) is not None:
+            yield name, text
+
+
+def _mounts(
+    document: Document, expand: Expander, values: Mapping[str, str], reserved: Collection[str]
+) -> Iterator[StatedMount]:
     for index, item in enumerate(document.data.get("mounts", ())):
         fields: dict[str, Any] = {"target": item} if isinstance(item, str) else dict(item or {})
         if "target" not in fields:
             continue
         fields.pop("access", None)
+        when = fields.pop("when", "")
         where = (
             document.at_value("mounts", index, "target")
             if isinstance(item, dict)
             else document.at_value("mounts", index)
         )
+        if not is_met(item, values):
+            expand.has_unknown_names(fields["target"], where)
+            expand.has_unknown_names(fields.get("source", ""), document.at_value("mounts", index, "source"))
+            continue
         target = expand.path(fields["target"], where)
         source = _mount_source(document, expand, index, fields)
         if target is None or source is None:
@@ -269,8 +287,7 @@ def _mounts(document: Document, expand: Expander, reserved: Collection[str], tak
             code, problem = found
             document.report(code, where, f"the mount {quoted(target)} {problem}", "Choose another target.")
             continue
-        taken.append(mounts.occupant(mount, where))
-        yield mount if mount.kind == "bind" else mount._replace(source="")
+        yield StatedMount(mount if mount.kind == "bind" else mount._replace(source=""), when, where)
 
 
 def _mount_source(document: Document, expand: Expander, index: int, fields: Mapping[str, Any]) -> str | None:
@@ -291,10 +308,20 @@ def _mount_source(document: Document, expand: Expander, index: int, fields: Mapp
 
 
 def _dotfiles(
-    document: Document, expand: Expander, reserved: Collection[str], taken: list[Occupant]
+    document: Document,
+    expand: Expander,
+    values: Mapping[str, str],
+    reserved: Collection[str],
+    taken: list[Occupant],
+    within: Expander,
 ) -> Iterator[Dotfile]:
+    """The files; `within` has the names that their contents may use."""
     for written, item in document.data.get("dotfiles", {}).items():
         where = document.at_key("dotfiles", written)
+        if not is_met(item, values):
+            expand.has_unknown_names(written, where)
+            within.has_unknown_names(item.get("content", ""), document.at_value("dotfiles", written, "content"))
+            continue
         path = _workspace_path(document, expand, written, where, "file", reserved)
         if path is None:
             continue
@@ -334,9 +361,9 @@ def _links(
 ) -> Iterator[Link]:
     for written, item in document.data.get("links", {}).items():
         fields = {"to": "", **item}
-        when = fields.pop("when", None)
+        fields.pop("when", None)
         key, value = document.at_key("links", written), document.at_value("links", written, "to")
-        if when is not None and not is_true(when, values):
+        if not is_met(item, values):
             expand.has_unknown_names(written, key)
             expand.has_unknown_names(fields["to"], value)
             continue

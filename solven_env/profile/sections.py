@@ -5,9 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from solven_env.documents.document import Document
+
+
+class PackageGroup(NamedTuple):
+    """A group of packages, by its name; those outside of any group have the empty name.
+
+    `packages` are what the section's are: requirements, or ranges by name.
+    """
+
+    name: str
+    packages: Any
 
 
 class Section(Protocol):
@@ -21,11 +31,15 @@ class Section(Protocol):
     def packages(self) -> Collection[str]:
         """The packages that are asked for; of a mapping, the names."""
 
+    @property
+    def groups(self) -> Collection[PackageGroup]:
+        """The groups of packages that are on, those outside of any first; empty for a profile without groups."""
+
     def recorded(self) -> dict[str, Any]:
         """The section as JSON: in records, in what tells one need from another. Empty fields may be absent."""
 
     def asked(self) -> dict[str, Any]:
-        """The section in the digest that ties a lock to its profile, order aside."""
+        """The section in the digest that ties a lock to its profile, order aside, with its groups."""
 
     def names(self) -> tuple[str, ...]:
         """The packages by their names alone, as they are imported or resolved."""
@@ -63,5 +77,5 @@ class SectionKind(Protocol):
     def check(self, document: Document) -> None:
         """Report each mistake of the section that the schema cannot tell."""
 
-    def read(self, document: Document) -> Any:
-        """The section (a `Section`) of a profile; None where there is none."""
+    def read(self, document: Document, is_on: Callable[[object], bool]) -> Any:
+        """The section (a `Section`) of a profile; None where there is none. `is_on` tells which groups it has."""

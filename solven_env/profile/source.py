@@ -16,6 +16,7 @@ from solven_env.documents.document import kind_in_words
 from solven_env.documents.parsing import MAX_BYTES, parse
 from solven_env.errors import ProfileError, UsageError
 from solven_env.profile import source_tree, templating
+from solven_env.profile.inputs import FileValue
 from solven_env.profile.render import SourceError
 from solven_env.system import reread, shipped
 from solven_env.system.blocks import READ_DIRECTORY, holding
@@ -234,8 +235,12 @@ def is_path(profile: str | Path) -> bool:
     return isinstance(profile, Path) or "/" in text or text.endswith((".yaml", ".yml")) or text == STANDARD_INPUT
 
 
-def read_inputs(file: str) -> dict[str, str]:
-    """The inputs that a YAML or JSON file gives: a mapping of names to text. Raises `UsageError`."""
+def read_inputs(file: str) -> dict[str, FileValue]:
+    """The inputs that a YAML or JSON file gives: a mapping of names to text, whole numbers and booleans.
+
+    Raises `UsageError` where it cannot be read, `ProfileError` for another value. Which type an input has, this does
+    not know.
+    """
     try:
         with Path(file).open("rb") as opened:
             text = opened.read(ENOUGH)
@@ -243,12 +248,12 @@ def read_inputs(file: str) -> dict[str, str]:
         raise UsageError(f"cannot read {file}: {_reason(error)}", fix="Name a file of inputs.") from None
     document = parse(text, file)
     for name, value in document.data.items():
-        if not isinstance(value, str):
+        if not isinstance(value, str | int):
             message, fix = _no_text(name, value, document.plain.get((name,), ("", ""))[0])
             document.report("SE303", document.at_value(name), message, fix)
     if document.diagnostics:
         raise ProfileError(ordered(document.diagnostics))
-    return dict(document.data)
+    return {name: FileValue(value, str(document.at_value(name))) for name, value in document.data.items()}
 
 
 @functools.cache

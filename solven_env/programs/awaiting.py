@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from solven_env.reconcile.model import OnConflict
 
     _T = TypeVar("_T")
+    from solven_env.profile.inputs import InputValues
 
 
 async def _call(call: Callable[[], _T]) -> _T:
@@ -188,7 +189,7 @@ class AsyncSandbox:
         thread: str,
         *,
         storage: str | Path | None = None,
-        inputs: Mapping[str, str] | None = None,
+        inputs: InputValues | None = None,
         on_conflict: OnConflict = "fail",
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Names: TypeAlias = list[str]
     Matches: TypeAlias = list[Match]
     Chunks: TypeAlias = list[Chunk]
+    from solven_env.profile.inputs import InputValues
 
 
 class Files:
@@ -196,7 +197,7 @@ class Sandbox:
         thread: str,
         *,
         storage: str | Path | None = None,
-        inputs: Mapping[str, str] | None = None,
+        inputs: InputValues | None = None,
         on_conflict: OnConflict = "fail",
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,

@@ -102,5 +102,5 @@ def in_order(names: Sequence[str], results: Iterable[tuple[str, _Result]]) -> It
 
 def _declared(source: ProfileSource, *, with_lock: bool) -> KnownProfile:
     found = example(source, rows(), os.environ)
-    lock = builds.read_lock(found.packages, source.lock, source.name) if with_lock else None
+    lock = builds.read_lock(found.locked, source.lock, source.name) if with_lock else None
     return KnownProfile(source, found.name, lock)

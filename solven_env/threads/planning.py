@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from solven_env.errors import SolvenError
     from solven_env.packages.builds import Need
     from solven_env.packages.store import Build
+    from solven_env.profile.inputs import InputValues
     from solven_env.profile.model import Profile
     from solven_env.profile.render import RenderedFile
     from solven_env.profile.source import ProfileSource
@@ -68,7 +69,7 @@ def name(source: ProfileSource) -> str:
     return example(source, rows(), os.environ).name
 
 
-def check(source: ProfileSource, thread: str, inputs: Mapping[str, str], unset: Collection[str] = ()) -> locks.Lock:
+def check(source: ProfileSource, thread: str, inputs: InputValues, unset: Collection[str] = ()) -> locks.Lock:
     """The lock of a profile that many threads are to have, once it is known that the profile can be had by one.
 
     ProfileError and LockError for what is wrong with it, UsageError for what is no input. Each thread may have a value
@@ -84,7 +85,7 @@ def wanted_by_profile(
     thread: Thread,
     record: Record | None,
     source: ProfileSource,
-    inputs: Mapping[str, str],
+    inputs: InputValues,
     unset: Collection[str] = (),
     lock: locks.Lock | None = None,
 ) -> Wanted:
@@ -98,7 +99,7 @@ def wanted_by_profile(
         prepared = prepare(
             source, thread.name, rows(), given=inputs, environ=os.environ, recorded=recorded, unset=unset
         )
-        sections = prepared.profile.packages
+        sections = prepared.profile.locked
         met += _unmountable(prepared.profile.mounts)
     except UsageError as error:
         met.append(error)
@@ -109,7 +110,8 @@ def wanted_by_profile(
         met.append(error)
     raise_together(met)
     assert lock is not None
-    return Wanted(_desired(prepared.profile, prepared.files, prepared.given), builds.needs(sections, lock))
+    needs = builds.needs(prepared.profile.packages, lock)
+    return Wanted(_desired(prepared.profile, prepared.files, prepared.given), needs)
 
 
 @lately(32)

@@ -72,7 +72,7 @@ def plan(thread: Thread, source: ProfileSource) -> Promotion:
     with suppress(SolvenError):  # as far as this host has the layers
         noting.note_all(thread)
     record = thread.applied()
-    sections = example(source, rows(), os.environ).packages
+    sections = example(source, rows(), os.environ).locked
     found: list[Promoted] = []
     for kind in ECOSYSTEMS:
         additions = noting.recorded(record, kind)
@@ -96,7 +96,7 @@ def lock(
     Versions of the present lock stay; those of promoted packages are the thread's, where they fit. BuildError.
     """
     assert source.lock is not None
-    sections = example(source._replace(text=promotion.after), rows(), os.environ).packages
+    sections = example(source._replace(text=promotion.after), rows(), os.environ).locked
     known = lock_files.read(source.lock)
     preferred = _preferred(promotion.packages, sections, known, builder)
     texts, remarks = resolving.resolve(sections, preferred, builder, progress)

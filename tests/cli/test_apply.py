@@ -85,8 +85,8 @@ def test_a_second_apply_changes_no_inode(cli: Cli) -> None:
         (("apply", "solven", "t1", "--inputs", "none.yaml"), 2, "error: cannot read none.yaml"),
         (
             ("apply", "solven", "t1", "--inputs", "inputs.yaml"),
-            5,
-            "inputs.yaml:1:10: SE303 the input 'user_id' is not text",
+            2,
+            "error: inputs.yaml:1:10: the value of input 'user_id' is not text.",
         ),
     ],
 )

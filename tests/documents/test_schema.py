@@ -92,7 +92,7 @@ MODE = "a mode from 0000 to 0777 (set-uid, set-gid and sticky bits are not allow
             ['4:7: path must be a mapping, not a list. Write, for example, {"prepend": ["/.venv/bin", "/node_modules/.bin"]}.'],
         ),
         ('path: {prepend: "/x"}\n', ['4:17: path.prepend must be a list, not text. Write, for example, ["/.venv/bin", "/node_modules/.bin"].']),
-        ("env: {A: [b]}\n", ["4:10: env.A must be text, not a list. Write, for example, Agg."]),
+        ("env: {A: [b]}\n", ["4:10: env.A must be text or a mapping, not a list. Write, for example, Agg."]),
         ("mounts: [[/x]]\n", ["4:10: mounts[0] must be text or a mapping, not a list. Write, for example, /opt/tools."]),
         ("mounts: [1]\n", ["4:10: mounts[0] must be text or a mapping, not a number. Write, for example, /opt/tools."]),
         ("python: 3.12\n", ['4:9: python must be a mapping, not 3.12. Write, for example, {"version": "3.12", "packages": ["pandas"]}.']),
@@ -255,6 +255,8 @@ def fields(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[s
 FIELDS = [*fields(PROFILE), *(("removal", each, True) for each in PROFILE["definitions"].values())]
 WITHOUT_DEFAULT = {
     "inputs{}.default",
+    "inputs{}.values",
+    "inputs{}.pattern",
     *(f"sandbox.limits.{name}" for name in LimitsSection._fields if name != "enforce"),
     "mounts[].source",
     "mounts[].size",
@@ -265,6 +267,11 @@ WITHOUT_DEFAULT = {
     "dotfiles{}.content",
     "dotfiles{}.source",
     "links{}.when",
+    "env{}.when",
+    "mounts[].when",
+    "dotfiles{}.when",
+    "python.groups{}.when",
+    "bun.groups{}.when",
 }
 """Fields that are optional, and for which nothing is taken when they are left out."""
 

@@ -51,7 +51,7 @@ def test_the_format_is_read_first(text: str, expected: str) -> None:
         ("inputs: {none: {}}\n", [f"4:10: 'none' {DEFINED}"]),
         ("inputs: {not: {}}\n", [f"4:10: 'not' {DEFINED}"]),
         ("inputs: {self: {}}\n", [f"4:10: 'self' {DEFINED}"]),
-        ("inputs: {a: {type: int}}\n", ["4:20: inputs.a.type: 'int' is not string. Write string."]),
+        ("inputs: {a: {type: int}}\n", ["4:20: inputs.a.type: 'int' is not string, enum, integer or boolean. Did you mean 'integer'?"]),
         ("inputs: {a: {default: 3}}\n", ['4:23: inputs.a.default: 3 is read as a number, not as text. Quote it: "3".']),
         (
             "inputs: {tiket: {}}\nlinks: {a: {to: skills, when: ticket}}\n",
@@ -119,7 +119,7 @@ def test_a_python_package_may_stand_again_with_other_extras_or_ranges() -> None:
     assert [uncoded(each) for each in declared.document.diagnostics] == [
         "p.yaml:4:114: 'six' stands here twice. Keep one of the two."
     ]
-    section = python.read(declared.document)
+    section = python.read(declared.document, lambda _: True)
     assert section == python.Python("3.12", ("httpx[cli,http2]<1,>=0.27", "six", "httpx; os_name == 'nt'"))
     assert section.names() == ("httpx", "six")
 

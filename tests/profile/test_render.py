@@ -137,8 +137,8 @@ def test_what_a_template_finds() -> None:
         {"name": "x", "release": "1.0.0", "workdir": "/", "mounted": MOUNTED},
         "t1",
         "b",
-        {"version": "3.13", "packages": ["a", "b>=1"], "allow_builds": [], "indexes": []},
-        {"packages": {"docx": "^8.0.0", "@types/bun": "*"}, "trusted": [], "scopes": []},
+        {"version": "3.13", "packages": ["a", "b>=1"], "allow_builds": [], "indexes": [], "groups": []},
+        {"packages": {"docx": "^8.0.0", "@types/bun": "*"}, "trusted": [], "scopes": [], "groups": []},
         {"A": "b", "PWD": "/"},
         {"prepend": ["/.venv/bin", "/x y"]},
     ]
@@ -227,7 +227,7 @@ def test_a_template_is_not_blamed_for_what_the_profile_lost() -> None:
     text = f"{HEAD}env: {{B: 1.5}}\ndotfiles: {{a: {{content: '{{{{ env.B }}}}'}}}}\n"
     assert mistakes(text) == ['4:10: env.B: 1.5 is read as a number, not as text. Quote it: "1.5".']
     lost = f"{HEAD}env: {{B: [x]}}\ndotfiles: {{a: {{content: '{{{{ env.B }}}}'}}}}\n"
-    assert mistakes(lost) == ["4:10: env.B must be text, not a list. Write, for example, Agg."]
+    assert mistakes(lost) == ["4:10: env.B must be text or a mapping, not a list. Write, for example, Agg."]
 
 
 def test_rendering_is_pure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,7 @@ def profile(*, name: str = "p", release: str = "1.0.0", env: Mapping[str, str] |
         env=env or {},
         path=(),
         packages={"python": None, "bun": None},
+        locked={"python": None, "bun": None},
         dotfiles=(),
         links=(),
         context={},

@@ -58,6 +58,9 @@ class Ecosystem(SectionKind, Protocol):
     def section(self, recorded: Mapping[str, Any]) -> Any:
         """The section as a record has it."""
 
+    def part(self, section: Any, lock: bytes) -> tuple[Any, bytes]:
+        """The section with no groups, and what its packages need of a lock that may be for more groups. Pure."""
+
     def bound(self, section: Any, builder: Builder) -> Builder:
         """The builder whose host asks the sources that the section names.
 

@@ -18,7 +18,7 @@ from jinja2.utils import Cycler, Joiner, Namespace, pass_environment
 
 from solven_env.errors import to_read
 from solven_env.profile.templating.problem import TemplateError
-from solven_env.profile.templating.quoting import as_json, shell, toml
+from solven_env.profile.templating.quoting import as_json, shell, toml, written
 from solven_env.profile.templating.work import STEP, bits, kind, spend, weigh
 
 if TYPE_CHECKING:
@@ -59,11 +59,11 @@ def printed(text: str, values: object) -> int:
 
 
 def as_text(value: object) -> str:
-    """`value` as it is written out: text as it is, numbers, lists and mappings as Python writes them."""
+    """`value` as it is written out: text as it is, booleans as true and false, anything else as Python writes it."""
     if type(value) is str:
         return value
     spend(_AS_TEXT * weigh(value))
-    return str(value)
+    return written(value)
 
 
 def plain(result: Any) -> Any:
@@ -159,6 +159,27 @@ def _of_number(value: Any, *_: object) -> int:
     return 0
 
 
+def _of_written(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter of texts, for which a boolean is what is written for it."""
+    first = 1 if hasattr(function, "jinja_pass_arg") else 0
+
+    def call(*args: Any, **options: Any) -> Any:
+        value = args[first]
+        return function(
+            *args[:first], written(value) if isinstance(value, bool) else value, *args[first + 1 :], **options
+        )
+
+    vars(call).update(vars(function))  # what Jinja is to pass
+    return call
+
+
+@pass_environment
+def _join(environment: Environment, value: Any, d: Any = "", attribute: str | int | None = None) -> str:
+    """Jinja's, of items as they are written."""
+    items = value if attribute is None else map(make_attrgetter(environment, attribute), value)
+    return written(d).join(map(written, items))
+
+
 @pass_environment
 def _sum(environment: Environment, iterable: Any, attribute: str | int | None = None, start: Any = 0) -> Any:
     """Jinja's, of numbers alone: of lists, it takes quadratic time."""
@@ -205,15 +226,15 @@ TESTED: Mapping[str, Callable[..., Any]] = {
 _FREE_FILTERS = "count d default first last length".split()
 """Those that look at no more than one item."""
 
-_TEXT_FILTERS = """
-    abs capitalize e escape filesizeformat float lower string title trim truncate upper urlencode wordcount
-""".split()
+_NUMBER_FILTERS = "abs filesizeformat float".split()
+_TEXT_FILTERS = "capitalize e escape lower string title trim truncate upper urlencode wordcount".split()
 _LIST_FILTERS = "items list map reject rejectattr reverse select selectattr".split()
 _SORTING_FILTERS = "dictsort groupby max min sort unique".split()
 
 FILTERED: Mapping[str, Callable[..., Any]] = {
     **{name: FILTERS[name] for name in _FREE_FILTERS},
-    **{name: paid(FILTERS[name]) for name in _TEXT_FILTERS},
+    **{name: paid(FILTERS[name]) for name in _NUMBER_FILTERS},
+    **{name: paid(_of_written(FILTERS[name])) for name in _TEXT_FILTERS},
     **{name: paid(FILTERS[name], lists=_LOOKED_AT) for name in _LIST_FILTERS},
     **{name: paid(FILTERS[name], _compared, _LOOKED_AT) for name in _SORTING_FILTERS},
     "batch": paid(FILTERS["batch"], _batched, _LOOKED_AT),
@@ -221,9 +242,9 @@ FILTERED: Mapping[str, Callable[..., Any]] = {
     "format": paid(FILTERS["format"], lambda value, *args, **options: printed(as_text(value), options or args)),
     "indent": paid(FILTERS["indent"], _indented),
     "int": paid(FILTERS["int"], _digits),
-    "join": paid(FILTERS["join"], _joined, _LOOKED_AT),
+    "join": paid(_join, _joined, _LOOKED_AT),
     "json": paid(as_json),
-    "replace": paid(FILTERS["replace"], _replaced),
+    "replace": paid(_of_written(FILTERS["replace"]), _replaced),
     "round": paid(FILTERS["round"], _rounded),
     "shell": paid(shell),
     "slice": paid(FILTERS["slice"], _sliced, _LOOKED_AT),

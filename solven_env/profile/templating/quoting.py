@@ -12,14 +12,19 @@ _TOML_ESCAPES = str.maketrans({
 })  # fmt: skip
 
 
+def written(value: object) -> str:
+    """`value` as text: a boolean as YAML, TOML and JSON write it, anything else as Python does."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def shell(value: object) -> str:
     """`value` as one word of a POSIX shell, always in single quotes (POSIX.1-2024, XCU 2.2.2)."""
-    return "'" + str(value).replace("'", "'\\''") + "'"
+    return "'" + written(value).replace("'", "'\\''") + "'"
 
 
 def toml(value: object) -> str:
     """`value` as a basic string of TOML 1.0: control characters and DEL are escaped."""
-    return '"' + str(value).translate(_TOML_ESCAPES) + '"'
+    return '"' + written(value).translate(_TOML_ESCAPES) + '"'
 
 
 def as_json(value: object) -> str:

@@ -15,7 +15,7 @@ from solven_env.profile.sections import RequestedPackage
 from solven_env.state.grammar import table_with, text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from pathlib import Path
 
     from solven_env.documents.document import Document
@@ -67,6 +67,10 @@ class Toy(NamedTuple):
     def packages(self) -> tuple[str, ...]:
         return ("toy",)
 
+    @property
+    def groups(self) -> tuple[()]:
+        return ()
+
     def recorded(self) -> dict[str, Any]:
         return {"version": self.version}
 
@@ -84,13 +88,17 @@ def check(document: Document) -> None:
     """The schema says all."""
 
 
-def read(document: Document) -> Toy | None:
+def read(document: Document, is_on: Callable[[object], bool]) -> Toy | None:
     written = document.data.get(NAME)
     return Toy(written["version"]) if written else None
 
 
 def section(recorded: Mapping[str, Any]) -> Toy:
     return Toy(recorded["version"])
+
+
+def part(section: Toy, lock: bytes) -> tuple[Toy, bytes]:
+    return section, lock
 
 
 def bound(section: Toy, builder: Builder) -> Builder:

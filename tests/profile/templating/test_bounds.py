@@ -253,10 +253,10 @@ USED = [
     ("[3, 1, 3] | unique | reverse | list ~ (range(4) | batch(3, 0) | list)", "[1, 3][[0, 1, 2], [3, 0, 0]]"),
     ("'a\\nb' | indent(2, true) ~ ('<&>' | e)", "  a\n  b&lt;&amp;&gt;"),
     ("1.25 | round(1) ~ ('x7' | int(3)) ~ ('2.5' | float)", "1.232.5"),
-    ("u | default('d') ~ (u is defined) ~ ('' | d('e', true))", "dFalsee"),
+    ("u | default('d') ~ (u is defined) ~ ('' | d('e', true))", "dfalsee"),
     ("'é/ b' | urlencode ~ ('a b c' | title) ~ ('abc' | truncate(2, true, '', 0))", "%C3%A9/%20bA B Cab"),
     ("{'a': [1, none]} | tojson ~ (1500 | filesizeformat) ~ ('b c' | wordcount)", '{"a": [1, null]}1.5 kB2'),
-    ("'a' < 'b' < 'c' and 'a' in 'abc' and 3 is divisibleby(3) and thread is string", "True"),
+    ("'a' < 'b' < 'c' and 'a' in 'abc' and 3 is divisibleby(3) and thread is string", "true"),
     ("thread[0] ~ thread[-1:] ~ python['packages'][1] ~ 'abc'[::-1]", "ttbcba"),
 ]  # fmt: skip
 
@@ -305,7 +305,7 @@ RENDERED = """\
 <t>basexx 't't
 1/2 odd a=1,
 2/2 even b=2
-3 True
+3 true
 (w!)
 IN T low
 a, b 121
@@ -323,7 +323,7 @@ def test_two_hundred_packages_in_a_loop_over_themselves_are_not_too_much() -> No
         "{{ packages | join(', ') | length }}{{ packages | sort | first }}{{ p in packages }}{% endfor %}"
     )
     packages = [f"package-{number}>=1.0" for number in range(200)]
-    assert render("main", {"main": text}.get, {"packages": packages}).count("True") == 200
+    assert render("main", {"main": text}.get, {"packages": packages}).count("true") == 200
 
 
 def test_a_profile_that_does_too_much_has_one_mistake() -> None:

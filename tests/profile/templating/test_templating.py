@@ -62,6 +62,11 @@ def test_toml_and_json_read_what_was_quoted(value: str) -> None:
         ("{{ a }}", "{{ b }}"),
         ("{% if %} {# c #} ${#x} }} {", "{% if %} {# c #} ${#x} }} {"),
         ("{% if %}{{ n }}{# c #}", "{% if %}7{# c #}"),
+        # a boolean is written as YAML, TOML and JSON write it
+        ("{{ n == 7 }} {{ (n > 7) ~ 'x' }} {{ [n == 7, n] | join('-') }}", "true falsex true-7"),
+        ("{{ (n > 7) | string }} {{ (n > 7) | upper }} {{ (n > 7) | replace('f', 'g') }}", "false FALSE galse"),
+        ("{{ (n > 7) | shell }} {{ (n > 7) | toml }} {{ (n > 7) | json }}", "'false' \"false\" false"),
+        ("{{ [{'b': n > 7}, {'b': n}] | join('-', 'b') }}", "false-7"),
         ("\r{{ n }}\r\n\n", "\r7\r\n\n"),
         ("\r\n{{\r\n n\r }}\n\r\n", "\r\n7\n\r\n"),
         ("{{ 'x\r\ny' }}\r", "x\r\ny\r"),

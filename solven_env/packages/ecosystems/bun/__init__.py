@@ -10,14 +10,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.documents.answers import Question
-from solven_env.errors import counted
+from solven_env.errors import LockError, counted
 from solven_env.packages import host_tools, lock_text, store
 from solven_env.packages.ecosystems.bun import program
+from solven_env.profile.sections import PackageGroup
 from solven_env.sandbox.launch_plan import Bind, StagedLink
 from solven_env.state.grammar import list_of, table_of, table_with, text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from solven_env.documents.answers import Answer
     from solven_env.documents.document import Document
@@ -119,14 +120,16 @@ REGISTRIES = (
 
 
 class Bun(NamedTuple):
-    """The section: names and npm version ranges. `trusted` has the packages whose install scripts run.
+    """The section: names and npm version ranges, those of `groups` too. The install scripts of `trusted` run.
 
-    `scopes` (`@company`) come from the registries that the host's configuration has for them.
+    `scopes` (`@company`) come from the registries that the host's configuration has for them. `groups` is empty where
+    the profile has none.
     """
 
     packages: Mapping[str, str]
     trusted: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
+    groups: tuple[PackageGroup, ...] = ()
 
     def recorded(self) -> dict[str, Any]:
         """The section as JSON, empty `trusted` and `scopes` left out: earlier versions knew of neither."""
@@ -135,7 +138,9 @@ class Bun(NamedTuple):
 
     def asked(self) -> dict[str, Any]:
         """The section in a lock's digest, order aside."""
-        return Bun(self.packages, tuple(sorted(self.trusted)), tuple(sorted(self.scopes))).recorded()
+        ordered = Bun(self.packages, tuple(sorted(self.trusted)), tuple(sorted(self.scopes)))
+        groups = {group.name: dict(group.packages) for group in self.groups}
+        return {**ordered.recorded(), **({"groups": groups} if groups else {})}
 
     def names(self) -> tuple[str, ...]:
         """The packages by name."""
@@ -153,24 +158,51 @@ def check(document: Document) -> None:
     from solven_env.profile import npm
 
     section = document.data.get(NAME) or {}
-    for name, wanted in (section.get("packages") or {}).items():
-        problem = npm.range_problem(wanted)
-        if problem:
-            path = (NAME, "packages", name)
-            message = f"{path_text(path)}: {quoted(wanted)} {problem}"
-            fix = f"Write, for example, {npm.example(wanted)}."
-            document.report("SE606", document.at_value(*path), message, fix)
+    known: dict[str, tuple[str, str]] = {}
+    groups = (section.get("groups") or {}).items()
+    places = [((NAME, "packages"), section), *(((NAME, "groups", name, "packages"), group) for name, group in groups)]
+    for place, written in places:
+        for name, wanted in (written.get("packages") or {}).items():
+            path = (*place, name)
+            problem = npm.range_problem(wanted)
+            if problem:
+                message = f"{path_text(path)}: {quoted(wanted)} {problem}"
+                fix = f"Write, for example, {npm.example(wanted)}."
+                document.report("SE606", document.at_value(*path), message, fix)
+            other, before = known.setdefault(name, (path_text(place), wanted))
+            if wanted != before:
+                message = f"{quoted(name)} is {quoted(before)} in {other}, and has one range in all groups"
+                document.report("SE607", document.at_value(*path), message, f"Write '{before}', or change both.")
     document.report_twice((NAME, "trusted"), section.get("trusted", ()))
     document.report_twice((NAME, "scopes"), section.get("scopes", ()))
 
 
-def read(document: Document) -> Bun | None:
-    """The section of a profile."""
+def read(document: Document, is_on: Callable[[object], bool]) -> Bun | None:
+    """The section of a profile with the groups that are on."""
     written = document.data.get(NAME)
     if written is None:
         return Bun({}) if (NAME,) in document.taken_out else None
     trusted, scopes = (tuple(filter(None, written.get(name, ()))) for name in ("trusted", "scopes"))
-    return Bun(written.get("packages", {}), trusted, scopes)
+    named = {"": written, **{name: group for name, group in written.get("groups", {}).items() if is_on(group)}}
+    groups = tuple(PackageGroup(name, group.get("packages", {})) for name, group in named.items())
+    packages = {name: wanted for group in groups for name, wanted in group.packages.items()}
+    return Bun(packages, trusted, scopes, groups if written.get("groups") else ())
+
+
+def part(section: Bun, lock: bytes) -> tuple[Bun, bytes]:
+    """The section without its groups and without trusted packages of others, and the packages that its own need.
+
+    See `tree.part`. A lock that is none is left to `believe`.
+    """
+    if not section.groups and not section.trusted:
+        return section, lock
+    from solven_env.packages.ecosystems.bun import bun_lock, tree
+
+    with suppress(LockError):
+        lock = tree.part(lock, section) if section.groups else lock
+        names = {package.name for package in bun_lock.parse(lock, LOCK).packages.values()}
+        section = section._replace(trusted=tuple(name for name in section.trusted if name in names))
+    return section._replace(groups=()), lock
 
 
 def section(recorded: Mapping[str, Any]) -> Bun:
@@ -270,7 +302,7 @@ def key_inputs(section: Bun, lock: bytes | None, uid: int | None) -> dict[str, o
     """Everything that determines the bytes of the build as `lock` pins it; None stands for no packages."""
     version, pin = program.pin()
     return {
-        **section.asked(),
+        **section._replace(groups=()).asked(),
         **({"node": _node()} if section.trusted else {}),  # whose binaries the scripts build or fetch
         "lock": lock_text.digest(lock) if lock is not None else None,
         "bun": {"version": version, "sha256": pin["sha256"]},

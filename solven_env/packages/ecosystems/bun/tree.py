@@ -5,6 +5,7 @@ bun.lock repeats what packages ask for, so that it is held against the packages'
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from solven_env.errors import LockError
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
     from solven_env.packages.ecosystems.bun import Bun
     from solven_env.packages.ecosystems.bun.bun_lock import BunLock, LockedPackage
+
+
+_NAMED = re.compile(r' +"([^"]+)": ["\[]')
+"""A line of a lock that begins with a name: a package that is asked for, or one that is locked."""
+_ASKED = re.compile(r' +"dependencies": \{$')
 
 
 def check(lock: BunLock, bun: Bun, file: str, *, fix: str = "") -> None:
@@ -52,6 +58,39 @@ def refuse_unasked(
     """
     needs = {key: {**_optional(told), **_ranges(told, "dependencies")} for key, told in manifests.items()}
     _refuse_unasked(lock, _asked(lock, bun, needs, file, fix), manifests, file, fix)
+
+
+def part(text: bytes, bun: Bun) -> bytes:
+    """The text of a lock without the packages that `bun`, which may ask for less, does not need.
+
+    Bun writes one package a line; of another text something is left, which `check` finds. What remains stays where it
+    is: Bun would put some of it higher, where others stood (`node_modules` lets it). A peer that is optional is not
+    kept for its own sake, as Bun installs none.
+    """
+    lock = bun_lock.parse(text, "bun.lock")
+    needs = {key: _needed(package) for key, package in lock.packages.items()}
+    kept = _asked(lock, bun, needs, "bun.lock", "")
+    lines, is_asked = list[str](), False
+    for line in text.decode("ascii").split("\n"):
+        named = _NAMED.match(line)
+        if _ASKED.match(line):
+            is_asked = True
+        elif is_asked and line.strip().startswith("}"):
+            is_asked = False
+        if is_asked and named and named[1] not in bun.packages:
+            continue
+        if not is_asked and named and named[1] in lock.packages and named[1] not in kept:
+            if lines and not lines[-1]:
+                lines.pop()
+            continue
+        lines.append(line)
+    return "\n".join(lines).encode()
+
+
+def _needed(package: LockedPackage) -> dict[str, str]:
+    optional = package.about.get("optionalPeers")
+    peers = set(optional) if isinstance(optional, list) else set()
+    return {name: text for name, text in {**package.may_need, **package.needs}.items() if name not in peers}
 
 
 def compare(found: BunLock, resolved: BunLock, file: str, *, fix: str = "") -> None:

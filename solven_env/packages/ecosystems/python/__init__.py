@@ -14,17 +14,18 @@ from solven_env.packages import host_tools, lock_text, store
 from solven_env.packages.ecosystems.python import pip_pin
 from solven_env.packages.ecosystems.python.remembered import files, recall
 from solven_env.packages.tools import uv
+from solven_env.profile.sections import PackageGroup
 from solven_env.sandbox.launch_plan import Bind, StagedLink
 from solven_env.state.grammar import list_of, table_with, text, text_that
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from solven_env.documents.document import Document
+    from solven_env.documents.document import Document, KeyPath
     from solven_env.packages.additions import Installed
     from solven_env.packages.asking import AskedHost
-    from solven_env.packages.ecosystems.python import builds_txt
+    from solven_env.packages.ecosystems.python import builds_txt, groups_txt
     from solven_env.packages.ecosystems.python.remembered import Interpreter
     from solven_env.packages.ecosystems.python.requirements_txt import Pin
     from solven_env.packages.locks import NewestVersion, Remark, Resolution
@@ -39,7 +40,8 @@ NAME = "python"
 TARGET = "/.venv"
 LOCK = "python.txt"
 BUILDS = "builds.txt"
-LOCKS = (LOCK, BUILDS)
+GROUPS = "groups.txt"
+LOCKS = (LOCK, BUILDS, GROUPS)
 WORKSPACE_LOCK = "uv.lock"
 MANIFEST = "pyproject.toml"
 RELOCKING = (("uv", "lock", "--offline"), ("uv", "lock"))
@@ -120,15 +122,17 @@ class Index(NamedTuple):
 
 
 class Python(NamedTuple):
-    """The section: `version` is major and minor, `packages` are requirements (PEP 508).
+    """The section: `version` is major and minor, `packages` are requirements (PEP 508), those of `groups` too.
 
-    `allow_builds` has the canonical names of the packages that are built from their source.
+    `allow_builds` has the canonical names of the packages that are built from their source. `groups` is empty where the
+    profile has none.
     """
 
     version: str
     packages: tuple[str, ...] = ()
     allow_builds: tuple[str, ...] = ()
     indexes: tuple[Index, ...] = ()
+    groups: tuple[PackageGroup, ...] = ()
 
     def recorded(self) -> dict[str, Any]:
         """The section as JSON, empty `allow_builds` and `indexes` left out: earlier versions knew of neither."""
@@ -146,7 +150,8 @@ class Python(NamedTuple):
             tuple(sorted(self.allow_builds)),
             tuple(sorted(indexes)),
         )
-        return ordered.recorded()
+        groups = {group.name: sorted(group.packages) for group in self.groups}
+        return {**ordered.recorded(), **({"groups": groups} if groups else {})}
 
     def names(self) -> tuple[str, ...]:
         """The packages by name, without those that a marker leaves out on some host."""
@@ -162,9 +167,7 @@ class Python(NamedTuple):
 
 def check(document: Document) -> None:
     """Report a version that does not exist, and what is no requirement, has an address, or stands twice."""
-    from solven_env.documents.diagnostics import quoted
     from solven_env.documents.schema import inline
-    from solven_env.profile import pep508
 
     section = document.data.get(NAME) or {}
     version = section.get("version", DEFAULT_VERSION)
@@ -172,11 +175,23 @@ def check(document: Document) -> None:
         message = f"there is no Python {version}: this solven-env knows versions up to {NEWEST}"
         fix = f"Write, for example, {inline(DEFAULT_VERSION)}."
         document.report("SE603", document.at_value(NAME, "version"), message, fix)
+    _check_packages(document, (NAME, "packages"), section.get("packages", ()))
+    for name, group in section.get("groups", {}).items():
+        _check_packages(document, (NAME, "groups", name, "packages"), group.get("packages", ()))
+    document.report_twice((NAME, "allow_builds"), section.get("allow_builds", ()), canonical)
+    _check_indexes(document, section.get("indexes", ()))
+
+
+def _check_packages(document: Document, path: KeyPath, written: Sequence[str | None]) -> None:
+    """Report what is no requirement, has an address, or stands twice in a list."""
+    from solven_env.documents.diagnostics import quoted
+    from solven_env.profile import pep508
+
     seen: set[pep508.Requirement] = set()
-    for index, asked in enumerate(section.get("packages", ())):
+    for index, asked in enumerate(written):
         if asked is None:
             continue
-        where = document.at_value(NAME, "packages", index)
+        where = document.at_value(*path, index)
         requirement = pep508.parse(asked)
         if requirement is None:
             message = f"{quoted(asked)} is not a requirement as PEP 508 writes it"
@@ -189,8 +204,6 @@ def check(document: Document) -> None:
         elif requirement in seen:  # of two that differ, both hold: `pep508.united`
             document.report("SE111", where, f"'{name}' stands here twice", "Keep one of the two.")
         seen.add(requirement)
-    document.report_twice((NAME, "allow_builds"), section.get("allow_builds", ()), canonical)
-    _check_indexes(document, section.get("indexes", ()))
 
 
 def _check_indexes(document: Document, written: Sequence[str | Mapping[str, Any] | None]) -> None:
@@ -219,21 +232,39 @@ def _check_indexes(document: Document, written: Sequence[str | Mapping[str, Any]
             packages.setdefault(name, index.name)
 
 
-def read(document: Document) -> Python | None:
-    """The section of a profile, the requirements of one package united."""
+def read(document: Document, is_on: Callable[[object], bool]) -> Python | None:
+    """The section of a profile with the groups that are on, the requirements of one package united."""
     from solven_env.profile import pep508
 
     written = document.data.get(NAME)
     if written is None:
         # a section that was taken out is no missing one: what refers to it is not wrong
         return Python(DEFAULT_VERSION) if (NAME,) in document.taken_out else None
-    packages = [package for package in written.get("packages", ()) if package is not None]
+    named = {"": written, **{name: group for name, group in written.get("groups", {}).items() if is_on(group)}}
+    groups = [PackageGroup(name, tuple(filter(None, group.get("packages", ())))) for name, group in named.items()]
     return Python(
         written.get("version", DEFAULT_VERSION),
-        pep508.united(packages),
+        pep508.united(package for group in groups for package in group.packages),
         tuple(map(canonical, filter(None, written.get("allow_builds", ())))),
         tuple(map(_index, filter(None, written.get("indexes", ())))),
+        tuple(groups) if written.get("groups") else (),
     )
+
+
+def part(section: Python, lock: bytes) -> tuple[Python, bytes]:
+    """The section without its groups, and the pins that these need, as if nothing else had been locked."""
+    files = lock_text.split(LOCKS, lock) if section.groups else {}
+    if GROUPS in files:
+        from solven_env.packages.ecosystems.python import builds_txt, groups_txt, requirements_txt
+
+        found = locked(lock, LOCK)
+        pins = groups_txt.part(found.groups, found.pins, {group.name for group in section.groups})
+        there = {(pin.name, pin.version) for pin in pins}
+        built = builds_txt.print_sections(each for each in found.builds if (each.name, each.version) in there)
+        comments = files[LOCK].split(b"\n", 1)[0] + b"\n" if files[LOCK].startswith(b"#") else b""
+        texts = {LOCK: comments + requirements_txt.print_pins(pins).encode(), BUILDS: built.encode()}
+        lock = lock_text.join(LOCKS, {name: text for name, text in texts.items() if text})
+    return section._replace(groups=()), lock
 
 
 def _index(written: str | Mapping[str, Any]) -> Index:
@@ -253,33 +284,37 @@ def section(recorded: Mapping[str, Any]) -> Python:
 
 
 class Locked(NamedTuple):
-    """A parsed lock: the pins of python.txt, and the sections of builds.txt."""
+    """A parsed lock: the pins of python.txt, and the sections of builds.txt and groups.txt."""
 
     pins: tuple[Pin, ...]
-    builds: tuple[builds_txt.BuildPins, ...]
+    builds: tuple[builds_txt.BuildPins, ...] = ()
+    groups: tuple[groups_txt.GroupPins, ...] = ()
 
 
 def locked(text: bytes, file: str, *, fix: str = "") -> Locked:
     """The text of a lock, parsed. LockError at `file:line` for what the grammars have not.
 
-    `file` is that of python.txt, which builds.txt lies beside, or has another name: then it holds the whole text.
+    `file` is that of python.txt, which the others lie beside, or has another name: then it holds the whole text.
     """
     # 3 ms: a run believes no lock, its build is there
-    from solven_env.packages.ecosystems.python import builds_txt, requirements_txt
+    from solven_env.packages.ecosystems.python import builds_txt, groups_txt, requirements_txt
 
     parts = lock_text.split(LOCKS, text)
-    found = requirements_txt.parse(parts[LOCK], file, fix=fix)
-    if BUILDS not in parts:
-        return Locked(found, ())
-    where, before = builds_place(parts[LOCK], file)
-    return Locked(found, builds_txt.parse(parts[BUILDS], where, fix=fix, before=before))
+    found = Locked(requirements_txt.parse(parts[LOCK], file, fix=fix))
+    before = parts[LOCK].count(b"\n") + 1
+    if BUILDS in parts:
+        where, lines = place(BUILDS, file), 0 if place(BUILDS, file) != file else before
+        found = found._replace(builds=builds_txt.parse(parts[BUILDS], where, fix=fix, before=lines))
+        before += parts[BUILDS].count(b"\n") + 1
+    if GROUPS in parts:
+        where, lines = place(GROUPS, file), 0 if place(GROUPS, file) != file else before
+        found = found._replace(groups=groups_txt.parse(parts[GROUPS], where, fix=fix, before=lines))
+    return found
 
 
-def builds_place(pins: bytes, file: str) -> tuple[str, int]:
-    """The file that builds.txt is in, where `pins` are in `file`, and how many lines stand there before it."""
-    if posixpath.basename(file) == LOCK:
-        return posixpath.join(posixpath.dirname(file), BUILDS), 0
-    return file, pins.count(b"\n") + 1
+def place(name: str, file: str) -> str:
+    """The file that a further file of the lock is in, where python.txt is in `file`: beside it, or the same one."""
+    return posixpath.join(posixpath.dirname(file), name) if posixpath.basename(file) == LOCK else file
 
 
 def bound(section: Python, builder: Builder) -> Builder:
@@ -293,11 +328,12 @@ def bound(section: Python, builder: Builder) -> Builder:
 
 def believe(text: bytes, section: Python, file: str, *, fix: str = "") -> Locked:
     """The parsed lock. LockError at `file:line` for what its grammars have not, or where it lacks a package."""
-    from solven_env.packages.ecosystems.python import builds_txt, pins
+    from solven_env.packages.ecosystems.python import builds_txt, groups_txt, pins
 
     found = locked(text, file, fix=fix)
     pins.check(found.pins, section, file, fix=fix)
-    builds_txt.check(found.builds, found.pins, section.allow_builds, builds_place(b"", file)[0], fix=fix)
+    builds_txt.check(found.builds, found.pins, section.allow_builds, place(BUILDS, file), fix=fix)
+    groups_txt.check(found.groups, found.pins, [group.name for group in section.groups], place(GROUPS, file), fix=fix)
     return found
 
 
@@ -362,11 +398,12 @@ def newest(section: Python, lock: bytes, builder: Builder) -> list[NewestVersion
 
 def compare(section: Python, lock: bytes, builder: Builder, file: str, *, fix: str) -> None:
     """LockError at the first pin that the index's resolution has not, has otherwise or has besides."""
-    from solven_env.packages.ecosystems.python import builds_txt, pins, pip_compile
+    from solven_env.packages.ecosystems.python import builds_txt, groups_txt, pins, pip_compile
 
     found, resolved = locked(lock, file), locked(pip_compile.resolve_text(section, lock, builder)[0], LOCK)
     pins.compare(found.pins, resolved.pins, file, fix=fix)
-    builds_txt.compare(found.builds, resolved.builds, builds_place(b"", file)[0], fix=fix)
+    builds_txt.compare(found.builds, resolved.builds, place(BUILDS, file), fix=fix)
+    groups_txt.compare(found.groups, resolved.groups, place(GROUPS, file), fix=fix)
 
 
 def known_key(section: Python, lock: bytes | None, cache: Path, uid: int | None) -> str | None:
@@ -378,7 +415,7 @@ def known_key(section: Python, lock: bytes | None, cache: Path, uid: int | None)
 def key_inputs(section: Python, lock: bytes | None, interpreter: Interpreter, uid: int | None) -> dict[str, object]:
     """Everything that determines the bytes of the build as `lock` pins it; None stands for no packages."""
     return {
-        **section.asked(),
+        **section._replace(groups=()).asked(),
         "lock": lock_text.digest(pip_pin.alone() if lock is None else lock),
         "interpreter": interpreter._asdict(),
         "uv": uv().version,

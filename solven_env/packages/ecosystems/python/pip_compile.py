@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from solven_env.errors import BuildError
 from solven_env.packages import lock_text
 from solven_env.packages.ecosystems import python as row
-from solven_env.packages.ecosystems.python import indexes, requirements_txt
+from solven_env.packages.ecosystems.python import groups_txt, indexes, requirements_txt
 from solven_env.packages.ecosystems.python.pip_pin import with_pip
 from solven_env.packages.locks import Resolution
 from solven_env.packages.resolving import directory_away, told_of
@@ -61,7 +61,7 @@ def resolve_text(
     section: row.Python, known: bytes, builder: Builder, limits: Sequence[str] = ()
 ) -> tuple[bytes, tuple[Declared, ...]]:
     """The text of a lock, and the metadata of what is built. `limits` are constraints."""
-    before = row.locked(known, row.LOCK) if known else row.Locked((), ())
+    before = row.locked(known, row.LOCK) if known else row.Locked(())
     texts, declared = dict[str, bytes](), tuple[Declared, ...]()
     if section.allow_builds:
         from solven_env.packages.ecosystems.python import allowed_builds
@@ -69,6 +69,9 @@ def resolve_text(
         texts, declared = allowed_builds.resolve(section, before, builder, limits)
     else:
         texts[row.LOCK] = compile_profile(section, before.pins, builder.host, limits=limits)
+    if section.groups:
+        pins = requirements_txt.parse(texts[row.LOCK], row.LOCK)
+        texts[row.GROUPS] = _groups(section, pins, builder.host, declared).encode()
     text = lock_text.join(row.LOCKS, texts)
     # A requirement by address, say: its host, and credentials perhaps, would be written down.
     with told_of("uv", FIX):
@@ -100,6 +103,18 @@ def compile_profile(
     except BuildError as error:
         raise wheels_only.explain(section, host, error, declared) from None
     return _HEADER.format(version=section.version).encode() + pins
+
+
+def _groups(section: row.Python, pins: Sequence[Pin], host: Toolchain, declared: Sequence[Declared]) -> str:
+    """groups.txt: what each group alone needs of the pins, as uv resolves it when it may have no others."""
+    limits = [f"{pin.name}=={pin.version}{f' ; {pin.marker}' if pin.marker else ''}" for pin in pins]
+    found = []
+    for group in section.groups:
+        asked = group.packages if group.name else with_pip(group.packages)
+        purpose = f"the group {group.name} of python.groups cannot be locked"
+        text = compile_pins(asked, section.version, pins, host, declared, limits, purpose=purpose, fix=FIX)
+        found.append((group.name, requirements_txt.parse(text, row.GROUPS) if b"==" in text else ()))
+    return groups_txt.print_sections(found)
 
 
 def compile_pins(

@@ -89,7 +89,7 @@ def parse(text: bytes, file: str, *, fix: str = "", before: int = 0) -> tuple[Pi
         if not found:
             raise refused(_wrong(line), begun)
         name, version, marker = found.groups()
-        if marker is not None and not _is_marker(marker):
+        if marker is not None and not is_marker(marker):
             raise refused(f"the marker of {name} is not one as PEP 508 writes it", begun)
         others = markers.setdefault(name, set())
         if others and (marker is None or not others.isdisjoint((marker, None))):
@@ -131,7 +131,7 @@ def _lines(text: bytes) -> list[str]:
     return lines[:-1]
 
 
-def _is_marker(text: str) -> bool:
+def is_marker(text: str) -> bool:
     """Tell whether `text` is a marker, in one pass from the left: importing packaging takes 17 ms."""
     depth = position = 0
     if len(text) > _MAX_MARKER:

@@ -52,7 +52,7 @@ def build(section: row.Python, lock: bytes | None, builder: Builder) -> store.Bu
 
 
 def _fill(stage: Path, section: row.Python, lock: bytes, interpreter: Interpreter, builder: Builder) -> None:
-    locked, sections = row.locked(lock, row.LOCK, fix=locks.AGAIN)
+    locked, sections, _ = row.locked(lock, row.LOCK, fix=locks.AGAIN)
     environment = pep508.environment(interpreter.version)
     applicable = pins.applicable(locked, environment, row.LOCK, fix=locks.AGAIN)
     tools = host_tools.joined((row.sandbox_tools(interpreter), host_tools.trusting(builder.host.certificates)))
