@@ -14,6 +14,7 @@ from solven_env.packages.programs import said_lines
 from solven_env.packages.steps import step, within
 from solven_env.reconcile.kinds import setup
 from solven_env.run import execute
+from solven_env.sandbox import backends
 from solven_env.sandbox.capture import Capture
 from solven_env.sandbox.request import Request
 from solven_env.state import contents
@@ -50,7 +51,7 @@ def run(thread: Thread, plan: Plan, generation: int, progress: Callable[[str], N
         try:
             with step(progress, f"setup: running {short}", f"setup: ran {short}") as tell:
                 said = Capture(_MOST_SAID, "tail", _Shown(tell).take)
-                ended = _start(thread, command["run"], said, tell)
+                ended = _start(thread, command["run"], said, _without_notice(plan, tell))
                 _record(thread, plan, command, ended.status)
                 if ended.status:
                     last = said_lines(said.data)[-_LAST_LINES:]
@@ -66,6 +67,18 @@ def _start(thread: Thread, text: str, said: Capture, progress: Callable[[str], N
     prepared = execute.apply(thread, Request(shell=text, streams=(None, said, said)), progress)
     # What it changes of packages is noted by the caller, who holds the thread.
     return execute.run(prepared._replace(thread=None), progress)
+
+
+def _without_notice(plan: Plan, progress: Callable[[str], None]) -> Callable[[str], None]:
+    """`progress` without what the apply has told of the backend already."""
+    settings = plan.desired.settings
+    notice = backends.find(settings["backend"]).notice(settings["network"])
+
+    def tell(line: str) -> None:
+        if line != notice:
+            progress(line)
+
+    return tell
 
 
 def _record(thread: Thread, plan: Plan, command: Mapping[str, Any], status: int) -> None:
@@ -89,7 +102,7 @@ def _told(ended: Ended) -> str:
 def _failed(
     thread: Thread, plan: Plan, generation: int, what: str, last: Sequence[str] = (), fix: str = ""
 ) -> SetupError:
-    fix = fix or "Mend it in the profile or in the workspace."
+    fix = fix or "Fix it in the profile or in the workspace."
     error = SetupError(
         f"setup: {what}",
         fix=f"{fix} All else is applied, as generation {generation}; the next apply goes on with this command.",

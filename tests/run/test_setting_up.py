@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import time
 from typing import TYPE_CHECKING, Any
@@ -82,6 +83,15 @@ def test_a_command_that_changes_inputs_does_not_run_for_ever(world: World) -> No
     assert told(world) == []
     assert world.apply().changes == ()
     assert (lines(world, "first.txt"), lines(world, "second.txt")) == (["x"], ["y"])
+
+
+def test_a_workspace_that_was_lost_is_set_up_again(world: World) -> None:
+    profiled(world, "echo x >>out.txt", files={"in.txt": "1\n"})
+    world.apply()
+    shutil.rmtree(world.workspace())
+    assert told(world)[-1] == "replace setup echo x >>out.txt: the workspace begins anew"
+    world.apply()
+    assert (lines(world, "out.txt"), told(world)) == (["x"], [])
 
 
 def test_a_failure_leaves_the_rest_applied_and_is_tried_again(world: World) -> None:

@@ -11,8 +11,9 @@ import hashlib
 
 from solven_env.errors import WorkspaceError
 from solven_env.reconcile import places
-from solven_env.reconcile.kinds import build, kind
+from solven_env.reconcile.kinds import build, directory, kind
 from solven_env.reconcile.model import Change, State
+from solven_env.reconcile.replacing import LARGEST
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,10 +31,11 @@ IS_RECORDED = False  # as a resource: a record has a field of its own for them
 MOST_FILES = 4096
 """The files and directories of all inputs of a thread that are looked at."""
 MOST_BYTES = 64 << 20
-"""The bytes of all these files that are read."""
+"""The bytes of all these files that are read; `replacing.LARGEST` of one."""
 TOO_MUCH = ""
 """The digest of an input that has more: it counts as unchanged as long as it has."""
 
+_NEW_LAYER = "a new layer begins"
 _FILES = ("file", "symlink", "other")
 """Types of what counts in a tree: object storage keeps no empty directories."""
 
@@ -58,12 +60,12 @@ def further_changes(plan: Plan, changed: Sequence[str]) -> Iterator[Change]:
     ran = base.setup if base else {}
     known = {each["run"] for each in base.settings.get("setup", ())} if base and base.generation else set()
     layer, after = _layer(plan.desired), State(TYPE)
-    layers_begin = bool(plan.desired.unbegun) or any(_is_of_build(change, plan.desired) for change in plan.changes)
+    anew = _anew(plan)
     for command in _commands(plan.desired.settings):
         name = name_of(command)
         done = ran.get(name)
         place = places.of_setup(command["run"], plan.desired)
-        why = _why(plan, command, done, layer, layers_begin=layers_begin)
+        why = _why(plan, command, done, layer, anew)
         address = f"{TYPE}:{command['run']}"
         if done is None:
             why = "it has not run to its end" if command["run"] in known else f"the profile asks for it{place}"
@@ -72,16 +74,22 @@ def further_changes(plan: Plan, changed: Sequence[str]) -> Iterator[Change]:
             yield Change(address, "replace", "pending", why, after, after)
 
 
-def _why(
-    plan: Plan, command: Mapping[str, Any], done: Mapping[str, Any] | None, layer: str, *, layers_begin: bool
-) -> str:
+def _anew(plan: Plan) -> str:
+    """The reason for which all commands have to run again; empty for none."""
+    if any(change.address == directory.WORKSPACE and change.before is None for change in plan.changes):
+        return "the workspace begins anew"
+    has_builds = any(_is_of_build(change, plan.desired) for change in plan.changes)
+    return _NEW_LAYER if has_builds or plan.desired.unbegun else ""
+
+
+def _why(plan: Plan, command: Mapping[str, Any], done: Mapping[str, Any] | None, layer: str, anew: str) -> str:
     """The reason for which a command that ran has to run again; empty for none."""
     if done is None:
         return ""
     if done["status"]:
         return f"it ended with status {done['status']}"
-    if layers_begin or done["layer"] != layer:
-        return "a new layer begins"
+    if anew or done["layer"] != layer:
+        return anew or _NEW_LAYER
     if set(command["inputs"]) != done["inputs"].keys():
         return f"the profile changed its inputs{places.of_setup(command['run'], plan.desired)}"
     coming = [path for path in command["inputs"] if any(_changes(each, path) for each in plan.changes)]
@@ -199,7 +207,8 @@ class _Bounds:
 
     def _look(self, root: Root, place: str) -> tuple[Sequence[str], bytes | None]:
         """The names in a directory, or what stands for what else is there; None for nothing."""
-        found = root.look(place, self.bytes)
+        most = min(self.bytes, LARGEST)
+        found = root.look(place, most)
         if found is None:
             return (), None
         entry, data = found
@@ -211,12 +220,12 @@ class _Bounds:
         if entry.kind == "symlink":
             return (), b"symlink " + root.read_link(place).encode(errors="surrogateescape")
         if data is None:
-            if entry.kind == "file" and entry.size > self.bytes:
+            if entry.kind == "file" and entry.size > most:
                 raise _TooMuchError
             return (), entry.kind.encode()
-        self.bytes -= len(data)
-        if self.bytes < 0:
+        if len(data) > most:
             raise _TooMuchError
+        self.bytes -= len(data)
         return (), b"file " + hashlib.sha256(data).digest()
 
 

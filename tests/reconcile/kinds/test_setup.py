@@ -191,12 +191,12 @@ def test_nothing_is_followed_out_of_the_workspace(tmp_path: Path, src: Path) -> 
 @pytest.mark.parametrize("what", ["bytes", "files", "one file", "wide", "deep"])
 def test_more_than_is_looked_at_counts_as_unchanged(tmp_path: Path, src: Path, what: str) -> None:
     if what == "bytes":
-        for number in range(3):
+        for number in range(5):
             with (src / f"{number}").open("wb") as file:
-                file.truncate(setup.MOST_BYTES // 2)
+                file.truncate(setup.MOST_BYTES // 4)
     elif what == "one file":
         with (src / "large").open("wb") as file:
-            file.truncate(1 << 40)
+            file.truncate((16 << 20) + 1)
     elif what == "deep":
         here = os.open(src, os.O_RDONLY)
         for _ in range(setup.MOST_FILES + 1):
