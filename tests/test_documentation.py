@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -32,7 +33,6 @@ from tests.pages import PAGES, TOP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from solven_env.profile.source import ProfileSource
     from tests.cli.conftest import Cli
@@ -76,18 +76,21 @@ def test_every_document_in_the_pages_is_valid(block: Block, tmp_path: Path) -> N
     else:
         declaration = load(_source(block, tmp_path), read_schema("profile-v1.json"), rows())
         resolve(declaration, {name: item.default or "x" for name, item in declaration.inputs.items()}, "example")
-        is_base = block.name and f"[{block.name}]" in block.page.read_text()  # which needs neither a name nor a release
+        is_base = (
+            block.name and f"[{Path(block.name).name}]" in block.page.read_text()
+        )  # which needs neither a name nor a release
         missing = ["the document has no 'name'", "the document has no 'release'"] if is_base else []
         assert [each.message for each in declaration.document.diagnostics] == missing
 
 
 def _source(block: Block, directory: Path) -> ProfileSource:
     """The profile of a block, beside the other files of its page."""
-    for other in pages.blocks("yaml"):
-        if other.page == block.page and "/" not in other.name:
-            (directory / (other.name or "unnamed.yaml")).write_text(other.text)
-    (directory / (block.name or "unnamed.yaml")).write_text(block.text)
-    return find_profile(directory / (block.name or "unnamed.yaml"))
+    path = directory / (block.name or "unnamed.yaml")
+    for other in (*pages.blocks("yaml"), block._replace(name=path.name if not block.name else block.name)):
+        if other.page == block.page and other.name:
+            (directory / other.name).parent.mkdir(parents=True, exist_ok=True)
+            (directory / other.name).write_text(other.text)
+    return find_profile(path)
 
 
 @pytest.mark.parametrize("block", pages.blocks("sh"), ids=lambda block: block.place)
