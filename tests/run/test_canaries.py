@@ -171,7 +171,8 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Planted
         allowed = {"files": [str(host)], "commands": commands}
         (world.base / "config.yaml").write_text(json.dumps({"secrets": allowed}))
         common: dict[str, Any] = {"env": {"HOME": "/", "PASSED": {"from": "environment"}}}
-        write_profile(world.base / "profile.yaml", {"hello": "hello\n"}, secrets=sources, **common)
+        looks = ["env >> /seen; cat /run/solven-env/secrets/* >> /seen; echo looked >> /seen"]
+        write_profile(world.base / "profile.yaml", {"hello": "hello\n"}, secrets=sources, setup=looks, **common)
         write_profile(world.base / "formed.yaml", {"hello": "hello\n"}, secrets=sources, python=PYTHON, **common)
         write_profile(world.base / "other.yaml", {"hello": "other\n"}, secrets=sources, **common)
         write_profile(world.base / "wrong.yaml", {"hello": "{{ secrets.OF_FILE }}"}, secrets=sources, **common)
@@ -181,6 +182,7 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Planted
         made = Planted(world, values, environ, [])
         assert made.cli("apply", f"{world.base}/profile.yaml t1").returncode == 0
         assert made.cli("apply", f"{world.base}/broken.yaml broken").returncode == 0
+        assert "looked" in (world.workspace() / "seen").read_text()  # by a setup command, which gets none
         yield made
         made.cli("stop", "t1")
 
