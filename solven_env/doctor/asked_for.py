@@ -58,18 +58,18 @@ def programs_answer(settings: Mapping[str, Any], storage: Path | None, keys: Ite
 
 
 def secrets_answer(settings: Mapping[str, Any], host: Host) -> Answer | None:
-    """Each secret that a profile's `settings` name can be read here, as commands would; None where it names none.
+    """Each secret, and variable of the caller's, that `settings` name can be read here; None where they name none.
 
     The values are read, and dropped.
     """
     told, wrong = list[str](), list[SandboxError]()
-    for secret in settings["secrets"]:
+    for secret in secrets.recorded(settings):
         try:
             state = "ok" if secrets.read_one(secret, host.config.secrets, os.environ) else "missing, left out"
         except SandboxError as error:
             wrong.append(error)
             state = "not to be had"
-        told.append(f"{secret['name']} from {secrets.source(secret)}: {state}")
+        told.append(f"{secrets.called(secret)} from {secrets.source(secret)}: {state}")
     if any(secret["as"] == "file" for secret in settings["secrets"]):
         wrong += filter(None, [backends.find(settings["backend"]).refuses_files()])
     if wrong:

@@ -143,12 +143,15 @@ def _section(document: Document, *path: str) -> dict[str, Any]:
 
 
 def _check_env(document: Document) -> None:
-    for name in _section(document, "env"):
+    for name, entry in _section(document, "env").items():
         where = document.at_key("env", name)
         if name == "PATH":
             document.report("SE702", where, "PATH is not set here", "List directories in 'path: {prepend: […]}'.")
         elif name in SHELL_OWN:
             document.report("SE703", where, f"bash keeps {name} for itself", "Choose another name.")
+        if isinstance(entry, dict) and "optional" in entry and "value" in entry:
+            message = f"env.{name}: 'optional' says nothing of a value"
+            document.report("SE311", document.at_key("env", name, "optional"), message, "Remove 'optional'.")
 
 
 def _check_secrets(document: Document) -> None:

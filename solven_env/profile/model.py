@@ -197,6 +197,8 @@ class Profile(NamedTuple):
     reserved: tuple[str, ...] = ()
     """The directories of packages, at which nothing of a profile may stand."""
     secrets: tuple[Secret, ...] = ()
+    passed: Mapping[str, bool] = {}
+    """The variables of the caller's environment that commands get, and whether each may be missing."""
     late: Mapping[str, str] = {}
     """The names of values that exist when a command runs only, with what they are."""
     written: Mapping[str, Any] = {}

@@ -60,7 +60,11 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
     }
     unset = frozenset(declaration.inputs.keys() - values.keys())
     secrets = tuple(_secrets(data.get("secrets", {})))
-    late = {secret.name: "a secret" for secret in secrets}
+    passed = {name: entry for name, entry in data.get("env", {}).items() if isinstance(entry, dict) and "from" in entry}
+    late = {
+        **dict.fromkeys(passed, "a variable of the caller's environment"),
+        **{secret.name: "a secret" for secret in secrets},
+    }
     expand = Expander(document, context, unset, late, templating.Work())
     reserved = tuple(row.TARGET for row in declaration.ecosystems)
     workdir, begun = _workdir(document, expand, reserved)
@@ -99,6 +103,7 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
         programs=tuple(_programs(data.get("programs", {}))),
         setup=tuple(setup),
         secrets=secrets,
+        passed={name: entry.get("optional", False) for name, entry in passed.items() if is_met(entry, values)},
         late=late,
         is_partial=bool(document.taken_out or document.unread),
         places=_places(document, taken, setup),

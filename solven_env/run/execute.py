@@ -225,8 +225,8 @@ def apply(thread: Thread, request: Request, progress: Callable[[str], None] = la
 
 def _secrets(thread: Thread, record: Record, request: Request) -> Values:
     """The secrets of the record, read now."""
-    recorded = record.settings["secrets"]
-    return secrets.read(recorded, thread.config.secrets, os.environ, request.env) if recorded else launch.NO_VALUES
+    wanted = secrets.recorded(record.settings)
+    return secrets.read(wanted, thread.config.secrets, os.environ, request.env) if wanted else launch.NO_VALUES
 
 
 def _no_secrets(_: Thread, __: Record, ___: Request) -> Values:

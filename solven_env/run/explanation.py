@@ -6,7 +6,7 @@ from typing import Any
 
 from solven_env.packages import certificates, host_tools
 from solven_env.packages.ecosystems import ECOSYSTEMS
-from solven_env.run.secrets import source
+from solven_env.run.secrets import recorded, source
 from solven_env.sandbox.launch_plan import SANDBOX_UID, Bind, Dev, Etc, Overlay, Proc, SecretFiles, Tmpfs
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -131,7 +131,7 @@ def tell(facts: Facts, plan: LaunchPlan, request: Request, backend: Backend, *, 
         builds=facts.builds,
         mounts=mounts(plan, settings, backend),
         variables=variables(request, facts.given),
-        secrets=tuple(settings["secrets"]),
+        secrets=tuple(recorded(settings)),
         limits=_limits(settings["limits"], facts.unenforced),
         program=backend.explain(plan, request, controlled=controlled),
     )
@@ -208,7 +208,8 @@ def _limit(limit: ToldLimit) -> str:
 def _secret(secret: Mapping[str, Any]) -> str:
     optional = ", left out where it is missing" if secret["optional"] else ""
     name = f"{SecretFiles().target}/{secret['name']}" if secret["as"] == "file" else secret["name"]
-    return f"{name}, a secret from {source(secret)}{optional}"
+    what = "" if "is_passed" in secret else "a secret "
+    return f"{name}, {what}from {source(secret)}{optional}"
 
 
 def _build(build: ToldBuild) -> Iterator[str]:

@@ -97,6 +97,23 @@ def read_one(secret: Mapping[str, Any], allowed: HostSecrets, environ: Mapping[s
     return value
 
 
+def recorded(settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """All that a record says commands get of the host: its secrets, and the variables of the caller's, as secrets."""
+    passed = settings.get("environment", {})
+    return [
+        *settings["secrets"],
+        *(
+            {"name": name, "from": "environment", "variable": name, "as": "environment", "is_passed": True, **about}
+            for name, about in passed.items()
+        ),
+    ]
+
+
+def called(secret: Mapping[str, Any]) -> str:
+    """The field of the profile that says it: `secrets.KEY`, or `env.KEY` for a variable of the caller's."""
+    return f"{'env' if 'is_passed' in secret else 'secrets'}.{secret['name']}"
+
+
 def source(secret: Mapping[str, Any]) -> str:
     """The place that a recorded secret comes from, in words: `the variable KEY`, `the file /run/secrets/key`."""
     if secret["from"] == "environment":
@@ -118,7 +135,7 @@ _FIXES = {
 def _not_to_be_had(secret: Mapping[str, Any], reason: str) -> SandboxError:
     fix = _FIXES[secret["from"]].format_map(secret)
     otherwise = "" if secret["optional"] else ", or write 'optional: true' in the profile"
-    what = f"the secret {secret['name']} from {source(secret)} is not to be had"
+    what = f"{called(secret)}, from {source(secret)}, is not to be had"
     return SandboxError(f"{what}: {reason}", fix=f"{printable(fix)}{otherwise}.")
 
 
@@ -141,8 +158,7 @@ def check_allowed(secret: Mapping[str, Any], allowed: HostSecrets) -> None:
 
         shown = printable(dumps(entry, ensure_ascii=False) if isinstance(entry, list) else entry)
         raise SandboxError(
-            f"the secret {secret['name']} comes from {source(secret)}, which this host's configuration lets no profile "
-            "name",
+            f"{called(secret)} comes from {source(secret)}, which this host's configuration lets no profile name",
             fix=f"Let the administrator add it to secrets.{key} in the host configuration: {shown}",
         )
 

@@ -299,6 +299,7 @@ def _settings(words: Vocabulary) -> Check:
             "processes": one_of("command", "session"),
             "programs": table_of(_PROGRAM),
             "setup": list_of(_SETUP),
+            "environment": table_of(table_with({"optional": flag})),
             **sections,
         },
     )

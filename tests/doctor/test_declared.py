@@ -57,19 +57,19 @@ def test_a_lock_that_is_out_of_date(shared: World, tmp_path: Path) -> None:
             {"secrets": {"KEY": {"from": "environment", "name": "HOME"}}},
             "profile's secrets",
             "ok",
-            "KEY from the variable HOME: ok",
+            "secrets.KEY from the variable HOME: ok",
         ),
         (
             {"secrets": {"KEY": {"from": "environment", "name": "NONE", "optional": True}}},
             "profile's secrets",
             "ok",
-            "KEY from the variable NONE: missing, left out",
+            "secrets.KEY from the variable NONE: missing, left out",
         ),
         (
             {"secrets": {"A": {"from": "environment", "name": "NONE"}, "B": {"from": "environment", "name": "HOME"}}},
             "profile's secrets",
             "broken",
-            "A from the variable NONE: not to be had; B from the variable HOME: ok",
+            "secrets.A from the variable NONE: not to be had; secrets.B from the variable HOME: ok",
         ),
         (
             {"secrets": {"KEY": {"from": "file", "path": "/etc/hostname"}}},

@@ -262,6 +262,7 @@ WITHOUT_DEFAULT = {
     "mounts[].size",
     "python",
     "bun",
+    *("env{}.value", "env{}.from"),
     *(f"secrets{{}}.{name}" for name in ("name", "path", "command")),
     "dotfiles{}.template",
     "dotfiles{}.content",

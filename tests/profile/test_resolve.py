@@ -15,6 +15,7 @@ LITERAL = "A literal '{{' is written {{ '{{' }}."
 KNOWN = f"Known here: bun, profile, python, thread. {LITERAL}"
 BESIDE = "Remove one of the two, or choose another path."
 
+CALLERS = "a variable of the caller's environment"
 SECRET = "secrets: {KEY: {from: environment}}\n"
 LATE = (
     "'KEY' is a secret: its value exists when a command runs only, and no file or record holds it. Have the program that "
@@ -77,6 +78,16 @@ LATE = (
             (SECRET + f'dotfiles: {{a: {{content: "{{{{ {text} }}}}"}}}}\n', [f"5:{29 + text.index('KEY')}: {LATE}"])
             for text in ("KEY", "env.KEY", "env.KEY | default('')", "env['KEY'] | default('')")
         ),
+        *(
+            (f'env: {{KEY: {{from: environment}}, A: "{{{{ {text} }}}}"}}\n', [f"4:{40 + text.index('KEY')}: {LATE.replace('a secret', CALLERS)}"])
+            for text in ("KEY", "env.KEY")
+        ),
+        ('env: {KEY: {from: environment, when: no}}\ninputs: {no: {default: "false"}}\ndotfiles: {a: {content: "{{ env.KEY | default(1) }}"}}\n', [f"6:33: {LATE.replace('a secret', CALLERS)}"]),
+        ("env: {A: {from: file}}\n", ["4:17: env.A.from: 'file' is not environment. Write environment."]),
+        ("env: {A: {}}\n", ['4:10: env.A is not a variable with either value or from. Write, for example, {"value": "1", "when": "debug"}.']),
+        ("env: {A: {from: environment, value: x}}\n", ['4:10: env.A is not a variable with either value or from. Write, for example, {"value": "1", "when": "debug"}.']),
+        ("env: {A: {value: x, optional: true}}\n", ["4:21: env.A: 'optional' says nothing of a value. Remove 'optional'."]),
+        ("env: {PATH: {from: environment}}\n", ["4:7: PATH is not set here. List directories in 'path: {prepend: […]}'."]),
         (SECRET + "env: {KEY: x}\n", ["4:11: env sets KEY too. Keep one of the two."]),
         ("secrets: {PATH: {from: environment}, UID: {from: environment}}\n", ["4:11: PATH is no secret. Choose another name.", "4:38: bash keeps UID for itself. Choose another name."]),
         ("secrets: {A: {from: file}}\n", ["4:11: secrets.A has no 'path'. Add 'path: /run/secrets/openai'."]),

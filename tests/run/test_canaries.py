@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
 
-NAMES = ("OF_ENVIRONMENT", "OF_FILE", "OF_COMMAND", "ENVIRONMENT_AS_FILE", "FILE_AS_FILE", "COMMAND_AS_FILE")
+PYTHON = {"version": "3.12", "packages": []}
+NAMES = ("OF_ENVIRONMENT", "OF_FILE", "OF_COMMAND", "PASSED", "ENVIRONMENT_AS_FILE", "FILE_AS_FILE", "COMMAND_AS_FILE")
 HAS_ALL = "; ".join(
     f'test -s /run/solven-env/secrets/{name} || echo "lacks:"{name}' if name.endswith("_FILE") and "_AS_" in name
     else f'test -n "${name}" || echo "lacks:"{name}'
@@ -39,6 +40,11 @@ VERBS: dict[str, list[tuple[str, int]]] = {
     "validate": [("{profile}", 0), ("{profile} --format json", 0), ("{wrong}", 5), ("{wrong} --format json", 5)],
     "resolve": [("{profile}", 0)],
     "explain": [("{profile}", 0), ("{profile} secrets", 0), ("{profile} --format json", 0)],
+    "schema": [("", 0), ("--config", 0)],
+    "init": [("{base}/new.yaml", 0)],
+    "fmt": [("--check {profile}", 3), ("--diff {profile}", 0), ("{formed}", 0)],
+    "add": [("{formed} python six --no-lock", 0)],
+    "remove": [("{formed} python six --no-lock --format json", 0)],
     "render": [("{profile}", 0), ("{profile} --out {base}/out", 0)],
     "lock": [("{profile}", 0)],
     "outdated": [("{profile}", 0)],
@@ -164,16 +170,19 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Planted
         commands = [each["command"] for each in (*sources.values(), *broken.values()) if "command" in each]
         allowed = {"files": [str(host)], "commands": commands}
         (world.base / "config.yaml").write_text(json.dumps({"secrets": allowed}))
-        common: dict[str, Any] = {"env": {"HOME": "/"}}
-        write_profile(world.base / "profile.yaml", {"hello": "hello\n"}, secrets=sources, **common)
+        common: dict[str, Any] = {"env": {"HOME": "/", "PASSED": {"from": "environment"}}}
+        looks = ["env >> /seen; cat /run/solven-env/secrets/* >> /seen; echo looked >> /seen"]
+        write_profile(world.base / "profile.yaml", {"hello": "hello\n"}, secrets=sources, setup=looks, **common)
+        write_profile(world.base / "formed.yaml", {"hello": "hello\n"}, secrets=sources, python=PYTHON, **common)
         write_profile(world.base / "other.yaml", {"hello": "other\n"}, secrets=sources, **common)
         write_profile(world.base / "wrong.yaml", {"hello": "{{ secrets.OF_FILE }}"}, secrets=sources, **common)
         write_profile(world.base / "broken.yaml", {}, secrets=broken, **common)
         (world.base / "bare.txt").write_text("bare")
-        environ = {name: values[name] for name in ("OF_ENVIRONMENT", "ENVIRONMENT_AS_FILE")}
+        environ = {name: values[name] for name in ("OF_ENVIRONMENT", "PASSED", "ENVIRONMENT_AS_FILE")}
         made = Planted(world, values, environ, [])
         assert made.cli("apply", f"{world.base}/profile.yaml t1").returncode == 0
         assert made.cli("apply", f"{world.base}/broken.yaml broken").returncode == 0
+        assert "looked" in (world.workspace() / "seen").read_text()  # by a setup command, which gets none
         yield made
         made.cli("stop", "t1")
 
@@ -181,7 +190,7 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Planted
 def test_no_verb_writes_or_prints_a_secret(planted: Planted) -> None:
     assert VERBS.keys() == set(COMMANDS), "a new verb must be tried with canaries too"
     base = planted.world.base
-    places = {f"{{{name}}}": f"{base}/{name}.yaml" for name in ("profile", "other", "wrong")}
+    places = {f"{{{name}}}": f"{base}/{name}.yaml" for name in ("profile", "other", "wrong", "formed")}
     places |= {"{base}": str(base), "{has_all}": HAS_ALL.replace("'", ""), "{process}": ""}
     wrong: list[tuple[str, str, int, bytes]] = []
     for verb, lines in VERBS.items():

@@ -139,112 +139,112 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any] | None, str, str]] = {
     "no variable": (
         {"from": "environment", "name": "NONE"},
         None,
-        "the secret KEY from the variable NONE is not to be had: the environment has no NONE, or an empty one",
+        "secrets.KEY, from the variable NONE, is not to be had: the environment has no NONE, or an empty one",
         "Start solven-env with NONE set, or write 'optional: true' in the profile.",
     ),
     "no file": (
         {"from": "file", "path": "{base}/none"},
         {"files": ["{base}"]},
-        "the secret KEY from the file {base}/none is not to be had: there is no such file",
+        "secrets.KEY, from the file {base}/none, is not to be had: there is no such file",
         "Put it into {base}/none, where the caller can read it, or write 'optional: true' in the profile.",
     ),
     "a variable that is not allowed": (
         {"from": "environment", "name": "HOME", "optional": True},
         {"environment": ["COMPANY_*", "KEY"]},
-        "the secret KEY comes from the variable HOME, which this host's configuration lets no profile name",
+        "secrets.KEY comes from the variable HOME, which this host's configuration lets no profile name",
         "Let the administrator add it to secrets.environment in the host configuration: HOME",
     ),
     "a file where none is allowed": (
         {"from": "file", "path": "{base}/key"},
         None,
-        "the secret KEY comes from the file {base}/key, which this host's configuration lets no profile name",
+        "secrets.KEY comes from the file {base}/key, which this host's configuration lets no profile name",
         "Let the administrator add it to secrets.files in the host configuration: {base}/key",
     ),
     "a file beside the directory": (
         {"from": "file", "path": "{base}/kept-not/key"},
         {"files": ["{base}/kept"]},
-        "the secret KEY comes from the file {base}/kept-not/key, which this host's configuration lets no profile name",
+        "secrets.KEY comes from the file {base}/kept-not/key, which this host's configuration lets no profile name",
         "Let the administrator add it to secrets.files in the host configuration: {base}/kept-not/key",
     ),
     "a link out of the directory": (
         {"from": "file", "path": "{base}/kept/out"},
         {"files": ["{base}/kept"]},
-        "the secret KEY from the file {base}/kept/out is not to be had: a link leads out of {base}/kept, which is what "
+        "secrets.KEY, from the file {base}/kept/out, is not to be had: a link leads out of {base}/kept, which is what "
         "secrets.files allows",
         "",
     ),
     "a link out, of the file itself": (
         {"from": "file", "path": "{base}/kept/out"},
         {"files": ["{base}/kept/out"]},
-        "the secret KEY from the file {base}/kept/out is not to be had: a link leads out of {base}/kept, which is what "
+        "secrets.KEY, from the file {base}/kept/out, is not to be had: a link leads out of {base}/kept, which is what "
         "secrets.files allows",
         "",
     ),
     "a directory's link out": (
         {"from": "file", "path": "{base}/kept/up/key"},
         {"files": ["{base}/kept"]},
-        "the secret KEY from the file {base}/kept/up/key is not to be had: a link leads out of {base}/kept, which is "
+        "secrets.KEY, from the file {base}/kept/up/key, is not to be had: a link leads out of {base}/kept, which is "
         "what secrets.files allows",
         "",
     ),
     "a FIFO": (
         {"from": "file", "path": "{base}/kept/fifo"},
         {"files": ["{base}/kept"]},
-        "the secret KEY from the file {base}/kept/fifo is not to be had: it is no regular file",
+        "secrets.KEY, from the file {base}/kept/fifo, is not to be had: it is no regular file",
         "",
     ),
     "a directory": (
         {"from": "file", "path": "{base}/kept/dir"},
         {"files": ["{base}/kept"]},
-        "the secret KEY from the file {base}/kept/dir is not to be had: it is no regular file",
+        "secrets.KEY, from the file {base}/kept/dir, is not to be had: it is no regular file",
         "",
     ),
     "a long file": (
         {"from": "file", "path": "{base}/kept/long"},
         {"files": ["{base}/kept"]},
-        "the secret KEY from the file {base}/kept/long is not to be had: it has more than 64 KiB",
+        "secrets.KEY, from the file {base}/kept/long, is not to be had: it has more than 64 KiB",
         "",
     ),
     "U+0000": (
         {"from": "file", "path": "{base}/kept/zero"},
         {"files": ["{base}/kept"]},
-        "the secret KEY from the file {base}/kept/zero is not to be had: it has a character U+0000",
+        "secrets.KEY, from the file {base}/kept/zero, is not to be had: it has a character U+0000",
         "",
     ),
     "an empty file": (
         {"from": "file", "path": "{base}/kept/empty"},
         {"files": ["{base}/kept"]},
-        "the secret KEY from the file {base}/kept/empty is not to be had: {base}/kept/empty is empty",
+        "secrets.KEY, from the file {base}/kept/empty, is not to be had: {base}/kept/empty is empty",
         "",
     ),
     "a command with another argument": (
         {"from": "command", "command": ["{base}/say", "other"]},
         {"commands": [["{base}/say"], ["{base}/say", "this"]]},
-        "the secret KEY comes from the command {base}/say other, which this host's configuration lets no profile name",
+        "secrets.KEY comes from the command {base}/say other, which this host's configuration lets no profile name",
         'Let the administrator add it to secrets.commands in the host configuration: ["{base}/say", "other"]',
     ),
     "a command that fails": (
         {"from": "command", "command": ["{base}/fail"]},
         {"commands": [["{base}/fail"]]},
-        "the secret KEY from the command {base}/fail is not to be had: the command ended with status 3: not signed in",
+        "secrets.KEY, from the command {base}/fail, is not to be had: the command ended with status 3: not signed in",
         "Try the command by itself, or write 'optional: true' in the profile.",
     ),
     "a command that fails and has said the secret": (
         {"from": "command", "command": ["{base}/tell"]},
         {"commands": [["{base}/tell"]]},
-        "the secret KEY from the command {base}/tell is not to be had: the command ended with status 3",
+        "secrets.KEY, from the command {base}/tell, is not to be had: the command ended with status 3",
         "",
     ),
     "no command": (
         {"from": "command", "command": ["{base}/none"]},
         {"commands": [["{base}/none"]]},
-        "the secret KEY from the command {base}/none is not to be had: there is no program {base}/none",
+        "secrets.KEY, from the command {base}/none, is not to be had: there is no program {base}/none",
         "",
     ),
     "a command that prints for ever": (
         {"from": "command", "command": ["yes"]},
         {"commands": [["yes"]]},
-        "the secret KEY from the command yes is not to be had: the command printed more than 64 KiB",
+        "secrets.KEY, from the command yes, is not to be had: the command printed more than 64 KiB",
         "",
     ),
 }
@@ -277,6 +277,41 @@ def test_nothing_starts_where_a_secret_is_not_to_be_had(
     assert fix in caught.value.fix
     assert not (bare.workspace() / "started").exists()
     assert CANARY not in str(caught.value)
+
+
+def test_a_variable_of_env_can_be_the_callers(either: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = write_profile(
+        either.base / "passed.yaml",
+        {".bashrc": {"template": "bashrc.j2"}},
+        env={
+            "HOME": "/",
+            "HOSTUSER": {"from": "environment", "optional": True},
+            "NEEDED": {"from": "environment"},
+            "UNMET": {"from": "environment", "when": "no"},
+        },
+        inputs={"no": {"default": "false"}},
+    )
+    monkeypatch.delenv("HOSTUSER", raising=False)
+    monkeypatch.setenv("NEEDED", CANARY)
+    either.apply(profile=profile)
+    assert CANARY not in written(either)
+    assert "NEEDED" not in (either.workspace() / ".bashrc").read_text()
+    told = 'printf "%s|%s|%s" "${HOSTUSER-unset}" "$NEEDED" "${UNMET-unset}"'
+    assert either.out(told) == f"unset|{CANARY}|unset"
+    assert either.run("bash", "--login", "-c", told).out == f"unset|{CANARY}|unset"
+    monkeypatch.setenv("HOSTUSER", "ada")
+    assert either.out(told) == f"ada|{CANARY}|unset"
+    monkeypatch.delenv("NEEDED")
+    with pytest.raises(SandboxError) as caught:
+        either.run("true")
+    assert str(caught.value) == (
+        "env.NEEDED, from the variable NEEDED, is not to be had: the environment has no NEEDED, or an empty one. Start "
+        "solven-env with NEEDED set, or write 'optional: true' in the profile."
+    )
+    (either.base / "config.yaml").write_text("secrets: {environment: [HOSTUSER]}")
+    with pytest.raises(SandboxError, match="lets no profile name") as caught:
+        either.run("true")
+    assert "secrets.environment in the host configuration: NEEDED" in caught.value.fix
 
 
 def test_all_that_is_missing_is_told_at_once_and_the_status_is_125(bare: World) -> None:

@@ -9,7 +9,7 @@ from solven_env.reconcile.places import cited
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from solven_env.profile.model import Profile, Program, SetupCommand
@@ -52,9 +52,16 @@ def settings(profile: Profile) -> dict[str, Any]:
         "links": [link._asdict() for link in profile.links],
         **{name: section and section.recorded() for name, section in profile.packages.items()},
         "secrets": [secret.recorded() for secret in profile.secrets],
+        **_passed(profile.passed),
         **_programs(profile.programs),
         **_setup(profile.setup),
     }
+
+
+def _passed(variables: Mapping[str, bool]) -> dict[str, Any]:
+    """The field `environment`: names of variables alone. Absent without any, as in records made before it."""
+    named = {name: {"optional": is_optional} for name, is_optional in variables.items()}
+    return {"environment": named} if named else {}
 
 
 def _programs(programs: Sequence[Program]) -> dict[str, Any]:
