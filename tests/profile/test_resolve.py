@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
-from solven_env.profile.model import Link
+from solven_env.profile.model import Link, SetupCommand
 from tests.checking import HEAD, SOLVEN, diagnose, mistakes, resolve
 
 LITERAL = "A literal '{{' is written {{ '{{' }}."
@@ -153,6 +153,41 @@ def test_what_stands_in_the_way(text: str, expected: list[str]) -> None:
     assert mistakes(HEAD + text) == expected
 
 
+LONG = "{run: '{{ \"x\" * 70000 }}'}"
+SECRET = "its value exists when a command runs only, and no file or record holds it. Have the program that needs it read it when it runs."
+INPUT = "Write a path in the workspace."
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("setup: [a, a]\n", ["4:12: the command 'a' stands here twice. Keep one of the two."]),
+        ("inputs: {s: {default: x}}\nsetup: [x, {run: '{{ s }}'}]\n", ["5:18: the command 'x' stands here twice. Keep one of the two."]),
+        ("inputs: {s: {default: ' '}}\nsetup: ['{{ s }}']\n", ["5:9: the command is empty. Write a command, or remove it."]),
+        (f"setup: [{LONG}]\n", ["4:15: the command has more than 64 KiB. Put it into a script, as a dotfile, and run that."]),
+        ("setup: ['echo {{ nope }}']\n", [f"4:18: 'nope' is not defined. {KNOWN}"]),
+        ("secrets: {KEY: {from: environment}}\nsetup: ['echo {{ KEY }}']\n", [f"5:18: 'KEY' is a secret: {SECRET}"]),
+        ("setup: [{run: a, inputs: [/x]}]\n", [f"4:27: the input '/x' is absolute. {INPUT}"]),
+        ("setup: [{run: a, inputs: [../x]}]\n", [f"4:27: the input '../x' leaves the workspace. {INPUT}"]),
+        ("setup: [{run: a, inputs: [.venv/x]}]\n", [f"4:27: the input '.venv/x' stands in /.venv, which solven-env fills. {INPUT}"]),
+        ("setup: [{run: a, inputs: [tmp/x]}]\n", [f"4:27: the input 'tmp/x' is not in the workspace, since something is mounted at /tmp. {INPUT}"]),
+        ("setup: [{run: a, inputs: [l/x]}]\nlinks: {l: {to: skills}}\n", [f"4:27: the input 'l/x' is not in the workspace, since something is mounted at /l. {INPUT}"]),
+        ("setup: [{run: a, inputs: [x, x]}]\n", ["4:30: the input 'x' stands here twice. Keep one of the two."]),
+        ("setup: [{run: a, inputs: ['{{ \"../x\" }}']}]\n", ["4:28: the path '{{ \"../x\" }}' has an expression that gives '../x', which is no name of a file. Give the input another value."]),
+        ("setup: [{input: [x]}]\n", ["4:10: unknown key 'input' in setup[0]. Did you mean 'inputs'?", '4:9: setup[0] has no \'run\'. Add \'run: "npm run build"\'.']),
+    ],
+)  # fmt: skip
+def test_what_no_command_of_setup_can_be(text: str, expected: list[str]) -> None:
+    assert sorted(mistakes(HEAD + text)) == sorted(expected)
+
+
+def test_commands_of_setup() -> None:
+    text = "inputs: {a: {default: x}}\nsetup: ['echo {{ thread }} ${#a}', {run: 'make {{ a }}', inputs: ['{{ a }}/y', src]}]\n"
+    profile = resolve(HEAD + text)
+    assert profile.setup == (SetupCommand("echo t1 ${#a}"), SetupCommand("make x", ("x/y", "src")))
+    assert profile.places.setup == {"echo t1 ${#a}": "p.yaml:5", "make x": "p.yaml:5"}
+
+
 def test_expressions_are_expanded_once() -> None:
     text = """\
 inputs: {a: {default: "{{ thread }}"}, b: {default: "x\\r\\ny"}}
@@ -292,10 +327,10 @@ def test_shuffled_lines_are_told_within_them(body: str) -> None:
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["/x", "skills/x", "{{ thread }}", "{{ a.b }}", "3.12", "a"]),
-    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=6) | st.sampled_from(["target", "to", "content", "template", "source", "kind", "packages", "version", "prepend", "default", "limits", "when"]), inside, max_size=3),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=6) | st.sampled_from(["target", "to", "content", "template", "source", "kind", "packages", "version", "prepend", "default", "limits", "when", "run", "inputs"]), inside, max_size=3),
     max_leaves=8,
 )  # fmt: skip
-SECTIONS = st.sampled_from(["name", "release", "inputs", "sandbox", "mounts", "env", "path", "python", "bun", "dotfiles", "links", "x"])  # fmt: skip
+SECTIONS = st.sampled_from(["name", "release", "inputs", "sandbox", "mounts", "env", "path", "python", "bun", "dotfiles", "links", "setup", "x"])  # fmt: skip
 
 
 @settings(max_examples=500, deadline=None)
