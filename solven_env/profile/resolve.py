@@ -61,7 +61,7 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
     unset = frozenset(declaration.inputs.keys() - values.keys())
     secrets = tuple(_secrets(data.get("secrets", {})))
     late = {secret.name: "a secret" for secret in secrets}
-    expand = Expander(document, context, unset, late, templating.Work())
+    expand = Expander(document, context, unset, late, templating.Work(), templating.Work())
     reserved = tuple(row.TARGET for row in declaration.ecosystems)
     workdir, begun = _workdir(document, expand, reserved)
     told = {"name": data.get("name", ""), "release": data.get("release", ""), "workdir": workdir}
