@@ -67,11 +67,23 @@ def test_templates_and_sources_lie_beside_the_profile(tmp_path: Path) -> None:
         "  a: {source: files/raw}\n  b: {source: files/none}\n  c: {template: bad.j2}\n  d: {template: ../bad.j2}\n"
     )
     assert [uncoded(each) for each in solven_env.validate(path)] == [
+        f"{tmp_path}/bad.j2:2:4: 'thred' is not defined. Did you mean 'thread'?",
         f"{path}:6:15: 'files/none' is no file or directory beside the profile. Name a file beside the profile.",
         f"{path}:8:17: the template '../bad.j2' does not lie beside the profile. "
         "Copy the file into the profile's directory.",
-        "bad.j2:2:4: 'thred' is not defined. Did you mean 'thread'?",
     ]
+
+
+def test_a_template_is_named_beside_the_file_that_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "profiles/shared").mkdir(parents=True)
+    (tmp_path / "profiles/shared/rc.j2").write_text("{{ thred }}\n")
+    (tmp_path / "profiles/shared/base.yaml").write_text("version: 1\ndotfiles: {rc: {template: rc.j2}}\n")
+    (tmp_path / "profiles/team.yaml").write_text("version: 1\nname: x\nrelease: 1.0.0\nextends: [shared/base.yaml]\n")
+    (mistake,) = solven_env.validate("profiles/team.yaml")
+    assert uncoded(mistake) == "profiles/shared/rc.j2:1:4: 'thred' is not defined. Did you mean 'thread'?"
+    assert mistake.excerpt is not None
+    assert mistake.excerpt.marked == "thred"
 
 
 DESIGN = """\

@@ -109,7 +109,7 @@ def errors_told(
     except errors.SolvenError as error:
         code = exit_code(error, all_but_usage)
         if chosen == CheckFormat.GITHUB:
-            print_annotations(error, profile or "")
+            print_annotations(error)
         print_error_document(chosen, command, thread, error, code, storage)
         print_error(error_text(error, thread=thread, storage=storage, profile=profile))
         sys.exit(code)
@@ -211,13 +211,13 @@ def print_error_document(
         print_json_line(line_document(command, {"thread": thread, "error": described}))
 
 
-def print_annotations(error: errors.SolvenError, profile: str) -> None:
+def print_annotations(error: errors.SolvenError) -> None:
     """Print what `--format github` says of an error: a workflow command for each mistake, or one for the error."""
     from solven_env.cli.annotations import annotation, annotation_of_error
 
     if isinstance(error, errors.DocumentError):
         for mistake in error.diagnostics:
-            say(annotation(mistake, profile))
+            say(annotation(mistake))
     else:
         say(annotation_of_error(error))
 

@@ -96,7 +96,7 @@ def _say(found: Iterable[_Validated], chosen: CheckFormat) -> None:
     mistakes = [mistake for each in found for mistake in each.mistakes]
     for each in found:
         if chosen is CheckFormat.GITHUB and (each.mistakes or each.error):
-            print_annotations(each.error or ProfileError(each.mistakes), each.profile)
+            print_annotations(each.error or ProfileError(each.mistakes))
         for mistake in each.mistakes if chosen is CheckFormat.TEXT else ():
             tell(str(mistake))
             for line in excerpt_lines(mistake, sys.stdout):

@@ -56,15 +56,20 @@ def excerpt(texts: Mapping[str, str], location: Location) -> Excerpt | None:
     if text is None or not location.line or not (known := lines(text)):
         return None
     line = known[location.line - 1] if location.line <= len(known) else ""
-    if _CREDENTIALS.search(line):
+    if _holds_credentials(line):
         return None
     column = min(location.column - 1, len(line))
-    before = line[:column]
+    before = line[max(0, column - 2 * MOST) : column]
     inside = before.rfind("{{") > before.rfind("}}")
-    found = (_WORD if inside else _MARKED).match(line, column)
+    found = (_WORD if inside else _MARKED).match(line, column, column + 2 * MOST)
     marked = found[0].rstrip() if found else line[column : column + 1]
-    after = line[column + len(marked) :]
+    after = line[column + len(marked) : column + len(marked) + MOST + 1]
     return Excerpt(location.line, _end_of(before, MOST), _start_of(marked, MOST), _start_of(after, MOST))
+
+
+@functools.lru_cache(maxsize=8)
+def _holds_credentials(line: str) -> bool:
+    return _CREDENTIALS.search(line) is not None
 
 
 @functools.lru_cache(maxsize=8)

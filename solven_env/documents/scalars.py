@@ -27,11 +27,11 @@ def place_within(texts: Mapping[str, str], start: Location, value: str, offset: 
     """
     all_lines = lines(texts.get(start.file, ""))
     line = all_lines[start.line - 1] if 0 < start.line <= len(all_lines) else ""
-    written, before = line[start.column - 1 :], value[: offset + length]
-    if written[:1] == "|":
-        return _within_block(all_lines, start, value, offset) if _BLOCK.fullmatch(written) else start
-    quote = written[:1] if written[:1] in _ESCAPING else ""
-    is_exact = written.startswith(quote + before) and not (quote and _ESCAPING[quote] in before)
+    first, before = line[start.column - 1 : start.column], value[: offset + length]
+    if first == "|":
+        return _within_block(all_lines, start, value, offset) if _BLOCK.fullmatch(line, start.column - 1) else start
+    quote = first if first in _ESCAPING else ""
+    is_exact = line.startswith(quote + before, start.column - 1) and not (quote and _ESCAPING[quote] in before)
     return start._replace(column=start.column + len(quote) + offset) if is_exact else start
 
 

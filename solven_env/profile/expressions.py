@@ -11,10 +11,14 @@ from solven_env.profile.paths import PathError, expand_path
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from solven_env.documents.diagnostics import Location
     from solven_env.documents.document import Document
+
+
+_MOST_PLACED = 100
+"""The unknown names of one text that have places of their own; of more, all have that of the text."""
+_MOST_TRIED = 20
+"""The expressions of one text that are expanded once more, to find the one that fails."""
 
 
 def explain_late(name: str, late: Mapping[str, str]) -> tuple[str, str, str]:
@@ -64,11 +68,20 @@ def explain(
     return problem.code, problem.message, problem.fix
 
 
-def place_of_name(texts: Mapping[str, str], where: Location, written: str, name: str) -> Location:
-    """The place of a name that an expression text reads, in the text that begins at `where`."""
-    offsets = (offset for span in templating.spans(written) for each, offset in span.names if each == name)
-    offset = next(offsets, None)
-    return where if offset is None else place_within(texts, where, written, offset, len(name))
+def _places_of_names(
+    texts: Mapping[str, str], where: Location, written: str, names: frozenset[str]
+) -> dict[str, Location]:
+    """The place of each of these names in the expression text that begins at `where`: where it stands first."""
+    if len(names) > _MOST_PLACED:
+        return dict.fromkeys(names, where)
+    offsets: dict[str, int] = {}
+    for span in templating.spans(written):
+        for name, offset in span.names:
+            offsets.setdefault(name, offset)
+    return {
+        name: place_within(texts, where, written, offsets[name], len(name)) if name in offsets else where
+        for name in names
+    }
 
 
 def place_of_word(texts: Mapping[str, str], where: Location, written: str, word: str) -> Location:
@@ -82,27 +95,35 @@ def place_of_problem(
     where: Location,
     written: str,
     problem: templating.TemplateError,
-    expand: Callable[[str], str] | None,
+    context: Mapping[str, object],
+    again: templating.Work,
 ) -> Location:
     """The place of what fails in an expression text that begins at `where`: the name, else the expression.
 
-    `expand` expands an expression alone, which tells the one that fails from others; None if that cannot be.
+    Of several expressions each is expanded once more, to find the one; `again` is what all that may cost.
     """
     spans = templating.spans(written)
     if len(spans) > 1:
-        spans = [each for each in spans if _fails_so(written[each.begin : each.end], problem, expand)][:1]
-    if not spans:
+        tried = spans if len(spans) <= _MOST_TRIED else ()
+        fails = (_fails_so(written[each.begin : each.end], problem, context, again) for each in tried)
+        span = next((each for each, is_it in zip(tried, fails, strict=True) if is_it), None)
+    else:
+        span = spans[0] if spans else None
+    if span is None:
         return where
-    (span,) = spans
     offset = span.offset(problem.name, is_field=bool(problem.attribute_of)) if problem.name else None
     if offset is not None:
         return place_within(texts, where, written, offset, len(problem.name))
     return place_within(texts, where, written, span.begin, span.end - span.begin)
 
 
-def _fails_so(expression: str, problem: templating.TemplateError, expand: Callable[[str], str] | None) -> bool:
+def _fails_so(
+    expression: str, problem: templating.TemplateError, context: Mapping[str, object], again: templating.Work
+) -> bool:
+    if again.is_spent:
+        return False
     try:
-        text = expand(expression) if expand else ""
+        text = templating.expand(expression, context, again)
     except templating.TemplateError as other:
         return (other.code, other.message) == (problem.code, problem.message)
     return problem.code == "SE410" and "\0" in text
@@ -119,6 +140,8 @@ class Expander(NamedTuple):
     unset: frozenset[str]
     late: Mapping[str, str]
     work: templating.Work
+    again: templating.Work
+    """For expressions that fail, to find them among others."""
 
     def text(self, written: str, where: Location) -> str | None:
         """`written` expanded."""
@@ -161,14 +184,13 @@ class Expander(NamedTuple):
             code, message, fix = explain_late(late, self.late)
             self.document.report(code, place_of_word(self.document.texts, where, written, late), message, fix)
             return True
-        for name in unknown:
-            place = place_of_name(self.document.texts, where, written, name)
+        for name, place in _places_of_names(self.document.texts, where, written, unknown).items():
             self._tell(templating.TemplateError("SE401", "", name=name), place)
         return bool(unknown)
 
     def _report(self, problem: templating.TemplateError, written: str, where: Location) -> None:
-        alone = None if self.work.is_spent else lambda text: templating.expand(text, self.context, self.work)
-        self._tell(problem, place_of_problem(self.document.texts, where, written, problem, alone))
+        place = place_of_problem(self.document.texts, where, written, problem, self.context, self.again)
+        self._tell(problem, place)
 
     def _tell(self, problem: templating.TemplateError, where: Location) -> None:
         lost = {path[:2] for path in self.document.taken_out} | self.document.unread

@@ -172,7 +172,10 @@ def _render_anew(profile: Profile, source: ProfileSource) -> _Rendering:
 
         return read
 
-    files, mistakes = render(profile, reading("template"), reading("source"))
+    def place(name: str, file: str) -> str:
+        return source.beside(file).template_place(name)
+
+    files, mistakes = render(profile, reading("template"), reading("source"), place)
     texts = (said for read, said in reads if read.kind == "template" and isinstance(said, str))
     return _Rendering(files, mistakes, tuple(reads), any(map(_THREAD.search, texts)))
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     ReadTemplate = Callable[[str, str], str | None]
     ReadSource = Callable[[str, str], bytes | "SourceTree"]
+    TemplatePlace = Callable[[str, str], str]
 
 
 class SourceError(Exception):
@@ -78,19 +79,23 @@ def digest(data: bytes) -> str:
 
 
 def render(
-    profile: Profile, read_template: ReadTemplate, read_source: ReadSource
+    profile: Profile,
+    read_template: ReadTemplate,
+    read_source: ReadSource,
+    template_place: TemplatePlace = lambda name, _: name,
 ) -> tuple[tuple[RenderedFile, ...], tuple[Diagnostic, ...]]:
     """The rendered files in the profile's order, and a diagnostic for each that does not render.
 
     `read_template` gives a template's text by its name, or None; `read_source` a source's bytes. Both are told the file
-    of the profile that names it too, and may raise `SourceError`.
+    of the profile that names it too, and may raise `SourceError`. `template_place` gives the path of a template in
+    messages.
     """
     files: list[RenderedFile] = []
     diagnostics: list[Diagnostic] = []
     trees: dict[str, Sequence[str]] = {}
-    work = templating.Work()
+    work, again = templating.Work(), templating.Work()
     for dotfile in profile.dotfiles:
-        outcome = _render_one(profile, dotfile, read_template, read_source, work)
+        outcome = _render_one(profile, dotfile, read_template, read_source, template_place, work, again)
         if isinstance(outcome, RenderedFile):
             files.append(outcome)
         elif isinstance(outcome, list):
@@ -115,7 +120,13 @@ def _occupants(profile: Profile, trees: Mapping[str, Sequence[str]]) -> Iterator
 
 
 def _render_one(
-    profile: Profile, dotfile: Dotfile, read_template: ReadTemplate, read_source: ReadSource, work: templating.Work
+    profile: Profile,
+    dotfile: Dotfile,
+    read_template: ReadTemplate,
+    read_source: ReadSource,
+    template_place: TemplatePlace,
+    work: templating.Work,
+    again: templating.Work,
 ) -> RenderedFile | list[RenderedFile] | Diagnostic | None:
     """The file, the files of a directory, or the mistake.
 
@@ -140,15 +151,19 @@ def _render_one(
         late = find_late(reads, profile.late)
         if late is not None:
             code, message, fix = explain_late(late, profile.late)
-            where = _first(profile, dotfile, texts, late)
-            return _told({**profile.texts, **texts}, code, where, message, fix)
+            templates = {template_place(name, dotfile.location.file): each for name, each in texts.items()}
+            where = _first(profile, dotfile, templates, late)
+            return _told({**profile.texts, **templates}, code, where, message, fix)
         return RenderedFile(dotfile.path, text.encode(), dotfile.mode or DEFAULT_MODE, dotfile.own, reads)
     except SourceError as problem:
         return _told(profile.texts, problem.code, dotfile.location, f"{quoted(dotfile.text)} {problem}", problem.fix)
     except templating.TemplateError as problem:
         if problem.name and profile.is_partial:
             return None
-        return _diagnostic(profile, dotfile, problem, texts, work)
+        if dotfile.form == "template" and problem.line:
+            file = template_place(problem.template, dotfile.location.file)
+            return _in_template(profile, problem, file, texts.get(problem.template, ""))
+        return _in_profile(profile, dotfile, problem, again)
 
 
 def _render_tree(profile: Profile, dotfile: Dotfile, tree: SourceTree) -> list[RenderedFile]:
@@ -198,24 +213,20 @@ def _reader(read_template: ReadTemplate, file: str, texts: dict[str, str]) -> Ca
     return read
 
 
-def _diagnostic(
-    profile: Profile,
-    dotfile: Dotfile,
-    problem: templating.TemplateError,
-    templates: Mapping[str, str],
-    work: templating.Work,
+def _in_template(profile: Profile, problem: templating.TemplateError, file: str, text: str) -> Diagnostic:
+    code, message, fix = explain(problem, profile.context, profile.unset, profile.late)
+    column = templating.column(text, problem.line, problem.name, is_field=bool(problem.attribute_of))
+    return _told({file: text}, code, Location(file, problem.line, column), message, fix or "Fix the template.")
+
+
+def _in_profile(
+    profile: Profile, dotfile: Dotfile, problem: templating.TemplateError, again: templating.Work
 ) -> Diagnostic:
     code, message, fix = explain(problem, profile.context, profile.unset, profile.late)
-    if dotfile.form == "template" and problem.line:
-        text = templates.get(problem.template, "")
-        column = templating.column(text, problem.line, problem.name, is_field=bool(problem.attribute_of))
-        where = Location(problem.template, problem.line, column)
-        return _told(templates, code, where, message, fix or "Fix the template.")
     if dotfile.form == "template":
         fix = fix or "Name a template beside the profile or a shipped one."
         return _told(profile.texts, code, dotfile.location, message, fix)
-    alone = None if work.is_spent else lambda written: templating.expand(written, profile.context, work)
-    where = place_of_problem(profile.texts, dotfile.location, dotfile.text, problem, alone)
+    where = place_of_problem(profile.texts, dotfile.location, dotfile.text, problem, profile.context, again)
     return _told(profile.texts, code, where, message, fix or "Fix the expression.")
 
 

@@ -65,7 +65,7 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
         **dict.fromkeys(passed, "a variable of the caller's environment"),
         **{secret.name: "a secret" for secret in secrets},
     }
-    expand = Expander(document, context, unset, late, templating.Work())
+    expand = Expander(document, context, unset, late, templating.Work(), templating.Work())
     reserved = tuple(row.TARGET for row in declaration.ecosystems)
     workdir, begun = _workdir(document, expand, reserved)
     told = {"name": data.get("name", ""), "release": data.get("release", ""), "workdir": workdir}

@@ -48,7 +48,7 @@ MAX_FILES = 64
 """The largest number of files that a profile may extend, each counted as often as it is named."""
 
 SHIPPED = "<shipped>"
-"""The directory of shipped profiles in messages."""
+"""The directory of shipped profiles and templates in messages."""
 
 _READS = 3
 _COPY = "Copy the file into the profile's directory."
@@ -100,6 +100,12 @@ class ProfileSource(NamedTuple):
             return None if data is None else data.decode()
         except UnicodeDecodeError:
             raise SourceError("is not UTF-8", "Save it as UTF-8.") from None
+
+    def template_place(self, name: str) -> str:
+        """The path of a template that was read, as messages name it: from where the profile's own is named."""
+        is_beside = _read_beneath(self.directory, name, MAX_TEMPLATE) is not None
+        home = os.path.dirname(self.name) if is_beside else SHIPPED  # noqa: PTH120
+        return os.path.normpath(os.path.join(home, name))  # noqa: PTH118
 
     def read_source(self, name: str) -> bytes | SourceTree:
         """The bytes of a file beside the profile, or a directory with all its files. Raises `SourceError`."""

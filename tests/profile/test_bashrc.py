@@ -184,7 +184,9 @@ PART = st.text(st.characters(exclude_characters=":/\0", exclude_categories=("C",
 EXAMPLE = st.tuples(
     st.dictionaries(NAME, VALUE.filter(lambda text: "{{" not in text), max_size=4),
     st.dictionaries(st.from_regex(r"\Av[a-z0-9_]{0,6}x\Z"), VALUE, max_size=3),
-    st.lists(PART.filter(lambda text: "{{" not in text and text not in (".", "..")), max_size=3, unique=True),
+    st.lists(
+        PART.filter(lambda text: "{{" not in text and text not in (".", "..", "bin", "sbin")), max_size=3, unique=True
+    ),
 )
 
 

@@ -90,6 +90,8 @@ def test_a_template_is_beside_the_profile_or_shipped(beside: ProfileSource) -> N
     assert "[project]" in (beside.read_template("pyproject.toml.j2") or "")
     assert beside.read_template("none.j2") is None
     assert beside.read_template("own.j2/x") is None
+    places = [beside._replace(name="team/p.yaml").template_place(name) for name in ("./own.j2", "package.json.j2")]
+    assert places == ["team/own.j2", "<shipped>/package.json.j2"]
 
 
 def test_a_source_is_bytes_as_they_are(beside: ProfileSource) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from solven_env.typed import TYPE_CHECKING, NamedTuple
@@ -13,7 +14,7 @@ _OPENING = re.compile(r"\{\{|\{%|\{#")
 _RAW = re.compile(r"\{%[-+]?\s*raw\s*[-+]?%\}.*?(?:\{%[-+]?\s*endraw\s*[-+]?%\}|\Z)", re.DOTALL)
 _TOKEN = re.compile(
     r"""
-      (?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
+      (?P<text>'(?:[^'\\]|\\.)*(?:'|\\?\Z)|"(?:[^"\\]|\\.)*(?:"|\\?\Z))
     | (?P<field>\.\s*[A-Za-z_]\w*)
     | (?P<filter>\|\s*[A-Za-z_]\w*)
     | (?P<option>[A-Za-z_]\w*\s*=(?!=))
@@ -41,20 +42,23 @@ class Span(NamedTuple):
         return found[0] if len(found) == 1 else None
 
 
-def expressions(text: str) -> list[Span]:
+@functools.lru_cache(maxsize=8)
+def expressions(text: str) -> tuple[Span, ...]:
     """The expressions of an expression text, where `{%` and `{#` are nothing special.
 
     >>> [(each.begin, each.end) for each in expressions("a {{ b }}{{ c.d }}")]
     [(2, 9), (9, 18)]
     """
-    return [*_spans(text, ("{{",))]
+    return tuple(_spans(text, ("{{",)))
 
 
-def in_template(text: str) -> list[Span]:
+@functools.lru_cache(maxsize=8)
+def in_template(text: str) -> tuple[Span, ...]:
     """The expressions and statements of a template, without those in comments and raw text."""
-    return [*_spans(text, ("{{", "{%"))]
+    return tuple(_spans(text, ("{{", "{%")))
 
 
+@functools.lru_cache(maxsize=64)  # thousands of files may have one template
 def column(text: str, line: int, name: str, *, is_field: bool) -> int:
     """The column of what is wrong in a line of a template, from 1; 1 if it is not known for certain.
 

@@ -87,3 +87,12 @@ def test_every_text_has_spans_in_their_order(text: str) -> None:
         offsets = [offset for span in spans for offset in (span.begin, span.end)]
         assert offsets == sorted(offsets)
         assert not offsets or offsets[-1] <= len(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ " + "'\\" * 100_000, "{{ '" * 60_000, "{%" * 100_000, "{{ (" * 60_000, "{# " * 80_000]
+)
+def test_a_hostile_text_is_read_once(text: str) -> None:
+    """A scan that is quadratic would take minutes here."""
+    assert len(expressions(text)) + len(in_template(text)) >= 0
+    assert column(text, 1, "x", is_field=False) >= 1
