@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from solven_env.cli import completing
 from solven_env.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ _LINE = 4096
 """Bytes of a line of names that are read: a longer one is no name."""
 
 ThreadsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[THREAD]...", help="The threads' ids.", show_default=False)
+    list[str] | None,
+    typer.Argument(
+        metavar="[THREAD]...", help="The threads' ids.", show_default=False, autocompletion=completing.threads
+    ),
 ]
 ThreadsFromOption = Annotated[
     str | None,
