@@ -87,7 +87,7 @@ def chosen(
     `recorded` gives those of `--all`; None for a command without it. UsageError for no threads, for both all and some,
     and for a name that is none.
     """
-    from solven_env.workspace.storage import thread_id
+    from solven_env.system.names import thread_id
 
     if is_all and (named or file is not None):
         raise UsageError("--all is given beside threads", fix="Leave one of them out.")
