@@ -32,8 +32,7 @@ from solven_env.report import (
     is_failure,
     thread_report,
 )
-from solven_env.threads.thread import Thread
-from solven_env.workspace.storage import thread_id
+from solven_env.system.names import thread_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
@@ -59,6 +58,7 @@ if TYPE_CHECKING:
     from solven_env.state.records import Record
     from solven_env.threads.overview import KnownProfile
     from solven_env.threads.planning import Wanted
+    from solven_env.threads.thread import Thread
 
 EXAMPLE_THREAD = "example"
 
@@ -176,7 +176,7 @@ def plan(
     from solven_env.threads import planning
 
     _check_on_conflict(on_conflict)
-    found = Thread.find(thread, storage)
+    found = _thread(thread, storage)
     record = found.record(recover=restore_record)
     wanted = planning.wanted_by_profile(found, record, find_profile(profile), inputs or {}, unset)
     return planning.plan(found, wanted, record, on_conflict)[0]
@@ -204,7 +204,7 @@ def diff(
 
     _check_on_conflict(on_conflict)
     wanting = partial(planning.wanted_by_profile, source=find_profile(profile), inputs=inputs or {}, unset=unset)
-    return Report("diff", (_foretell(Thread.find(thread, storage), wanting, on_conflict, restore_record),))
+    return Report("diff", (_foretell(_thread(thread, storage), wanting, on_conflict, restore_record),))
 
 
 def diff_many(
@@ -279,7 +279,7 @@ def save_plan(
     from solven_env.threads import planning, saved_plans
 
     _check_on_conflict(on_conflict)
-    found = Thread.find(thread, storage)
+    found = _thread(thread, storage)
     record = found.record()
     wanted = planning.wanted_by_profile(found, record, find_profile(profile), inputs or {}, unset)
     computed, report = applying.foretell(found, wanted, record, on_conflict)
@@ -305,7 +305,7 @@ def status(
     """
     from solven_env.profile.source import find_profile
 
-    found = Thread.find(thread, storage)
+    found = _thread(thread, storage)
     _check_profile_named(profile, inputs)
     source = None if profile is None else find_profile(profile)
     return Report("status", (_status(found, source, inputs or {}, None),))
@@ -374,7 +374,7 @@ def threads(storage: str | Path | None = None, *, profile: str | None = None) ->
     """
     from solven_env.threads import many
 
-    found = Thread.find(EXAMPLE_THREAD, storage)
+    found = _thread(EXAMPLE_THREAD, storage)
     if profile is None:
         return found.names()
     had = many.each(
@@ -419,7 +419,7 @@ def apply(
     _check_on_conflict(on_conflict)
     wanting = partial(planning.wanted_by_profile, source=find_profile(profile), inputs=inputs or {}, unset=unset)
     report = applying.apply(
-        Thread.find(thread, storage),
+        _thread(thread, storage),
         wanting,
         on_conflict=on_conflict,
         restore_record=restore_record,
@@ -512,7 +512,7 @@ def apply_plan(
     from solven_env.threads import planning, saved_plans
 
     saved = saved_plans.read(Path(file))
-    found = Thread.find(thread or saved.thread, storage)
+    found = _thread(thread or saved.thread, storage)
 
     def wanting(found: Thread, record: Record | None) -> planning.Wanted:
         return saved_plans.wanted(saved, found, record)
@@ -552,7 +552,7 @@ def list_threads(
     from solven_env.errors import counted
     from solven_env.threads import many, overview
 
-    found, chosen = Thread.find(EXAMPLE_THREAD, storage), overview.choose(profile, with_lock=outdated)
+    found, chosen = _thread(EXAMPLE_THREAD, storage), overview.choose(profile, with_lock=outdated)
     profile_of, unknown = cache(chosen.profile_of), list[str]()
 
     def listed(name: str) -> tuple[str, ListedThread | None]:
@@ -660,7 +660,7 @@ def history(thread: str, *, storage: str | Path | None = None) -> HistoryReport:
     """
     from solven_env.threads import generations
 
-    found = Thread.find(thread, storage)
+    found = _thread(thread, storage)
     return HistoryReport(found.name, generations.history(found), found.applied().intended is not None)
 
 
@@ -674,7 +674,7 @@ def show(thread: str, generation: int, *, storage: str | Path | None = None) -> 
     """
     from solven_env.threads import generations
 
-    found = Thread.find(thread, storage)
+    found = _thread(thread, storage)
     return ShowReport(found.name, *generations.show(found, generation))
 
 
@@ -701,7 +701,7 @@ def rollback(
     from solven_env.threads import generations, planning
 
     _check_on_conflict(on_conflict)
-    found, former = Thread.find(thread, storage), 0
+    found, former = _thread(thread, storage), 0
 
     def wanting(found: Thread, record: Record | None) -> planning.Wanted:
         nonlocal former
@@ -745,7 +745,7 @@ def recover(
     beneath = path.removeprefix("./").removeprefix("/").rstrip("/")
     if not names.is_relative(beneath):
         raise UsageError(f"{path!r} is no path of a workspace", fix="Name what was kept: src/notes.txt, say.")
-    found = Thread.find(thread, storage)
+    found = _thread(thread, storage)
     return Report("recover", (applying.recover(found, beneath, generation, on_conflict, progress),))
 
 
@@ -836,7 +836,7 @@ def explain(
     if not isinstance(command, Request):
         command = Request(command, shell, cwd, env or {}, network, backend, timeout)
     request = _checked(command)
-    return execute.tell(Thread.find(thread, storage), request)
+    return execute.tell(_thread(thread, storage), request)
 
 
 def doctor(
@@ -866,7 +866,7 @@ def contents(thread: str, *, storage: str | Path | None = None, packages: bool =
     """List the packages of a thread, as its commands find them, its workspace's top level and its rendered files."""
     from solven_env.doctor.listing import list_thread
 
-    return list_thread(Thread.find(thread, storage), with_packages=packages, with_files=files)
+    return list_thread(_thread(thread, storage), with_packages=packages, with_files=files)
 
 
 def stop(thread: str, *, storage: str | Path | None = None) -> bool:
@@ -896,7 +896,7 @@ def delete(
     `WorkspaceError` where something is mounted in its workspace, and nothing is removed then, or for what the system
     does not let go: all else is gone then, and deleting the thread again goes on.
     """
-    return Report("delete", (_delete(Thread.find(thread, storage), keep_workspace, progress),))
+    return Report("delete", (_delete(_thread(thread, storage), keep_workspace, progress),))
 
 
 def delete_many(
@@ -966,7 +966,7 @@ def layer_diff(thread: str, *, storage: str | Path | None = None) -> LayerDiffRe
     """
     from solven_env.threads import own_layers
 
-    return LayerDiffReport(thread, own_layers.differences(Thread.find(thread, storage)))
+    return LayerDiffReport(thread, own_layers.differences(_thread(thread, storage)))
 
 
 def layer_reset(
@@ -986,7 +986,7 @@ def layer_reset(
     """
     from solven_env.threads import own_layers
 
-    found = Thread.find(thread, storage)
+    found = _thread(thread, storage)
     found.applied()
     return LayerResetReport(thread, own_layers.reset(found, kinds, progress))
 
@@ -1056,7 +1056,7 @@ def promote(
     from solven_env.profile.source import find_profile
     from solven_env.threads import promoting
 
-    source, found = find_profile(profile), Thread.find(thread, storage)
+    source, found = find_profile(profile), _thread(thread, storage)
     directory = _lock_directory(source)
     _check_editable(profile, source)
     promotion = promoting.plan(found, source)
@@ -1283,6 +1283,13 @@ def _lock_builder(profile: Profile, progress: Callable[[str], None]) -> Builder:
     return builder.telling(progress)
 
 
+def _thread(thread: str, storage: str | Path | None) -> Thread:
+    """The thread; see `Thread.find`. Imported here: what is about profiles alone does without."""
+    from solven_env.threads.thread import Thread
+
+    return Thread.find(thread, storage)
+
+
 def _several(threads: Iterable[str], storage: str | Path | None) -> tuple[Thread, tuple[str, ...]]:
     """The storage's thread of which those of these names are siblings, and the names, each once.
 
@@ -1291,7 +1298,7 @@ def _several(threads: Iterable[str], storage: str | Path | None) -> tuple[Thread
     if isinstance(threads, str):
         raise UsageError("the threads are one text", fix=f"Give a list: [{threads!r}].")
     names = tuple(dict.fromkeys(map(thread_id, threads)))
-    return Thread.find(names[0] if names else EXAMPLE_THREAD, storage), names
+    return _thread(names[0] if names else EXAMPLE_THREAD, storage), names
 
 
 def _seconds(wait: float) -> float:

@@ -64,7 +64,7 @@ ELSEWHERE = {
     "packages/ecosystems/test_keys.py": "packages/ecosystems/bun/asked.py",
     "cli/test_explain.py": "cli/resolve.py",
     "profile/test_load.py": "profile/expressions.py",
-    "profile/test_resolve.py": "profile/pep508.py profile/sections.py",
+    "profile/test_resolve.py": "profile/sections.py",
     # A template is rendered by all of its language at once.
     "profile/templating/test_templating.py": "profile/templating/functions.py profile/templating/language.py"
     " profile/templating/problem.py profile/templating/quoting.py",

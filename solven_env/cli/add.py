@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from solven_env.cli import completing
 from solven_env.cli.options import Format, FormatOption
 from solven_env.packages.ecosystems import ECOSYSTEMS
 
@@ -14,9 +15,16 @@ if TYPE_CHECKING:
 
 _SIGNS = {"added": "+", "replaced": "~", "removed": "-"}
 
-EditedArgument = Annotated[str, typer.Argument(metavar="PROFILE", help="The path of a profile of yours.")]
+EditedArgument = Annotated[
+    str, typer.Argument(metavar="PROFILE", help="The path of a profile of yours.", autocompletion=completing.profiles)
+]
 KindArgument = Annotated[
-    str, typer.Argument(metavar="|".join(ECOSYSTEMS), help="The section of the profile that has the packages.")
+    str,
+    typer.Argument(
+        metavar="|".join(ECOSYSTEMS),
+        help="The section of the profile that has the packages.",
+        autocompletion=completing.ecosystems,
+    ),
 ]
 NoLockOption = Annotated[
     bool, typer.Option("--no-lock", help="Write the profile alone, and ask no index. The next lock pins the packages.")

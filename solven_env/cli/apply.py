@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from solven_env.cli import completing
 from solven_env.cli.choosing import ThreadsArgument, ThreadsFromOption, WaitOption, chosen_for, nobody, only
 from solven_env.cli.options import (
     InputsOption,
@@ -32,6 +33,7 @@ def command(
         str | None,
         typer.Argument(
             metavar="PROFILE",
+            autocompletion=completing.profiles,
             help="A path (with a '/' or ending in .yaml), a shipped name, or - for standard input.",
             show_default=False,
         ),

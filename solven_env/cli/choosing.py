@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from solven_env.cli import completing
 from solven_env.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ _LINE = 4096
 """Bytes of a line of names that are read: a longer one is no name."""
 
 ThreadsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[THREAD]...", help="The threads' ids.", show_default=False)
+    list[str] | None,
+    typer.Argument(
+        metavar="[THREAD]...", help="The threads' ids.", show_default=False, autocompletion=completing.threads
+    ),
 ]
 ThreadsFromOption = Annotated[
     str | None,
@@ -83,7 +87,7 @@ def chosen(
     `recorded` gives those of `--all`; None for a command without it. UsageError for no threads, for both all and some,
     and for a name that is none.
     """
-    from solven_env.workspace.storage import thread_id
+    from solven_env.system.names import thread_id
 
     if is_all and (named or file is not None):
         raise UsageError("--all is given beside threads", fix="Leave one of them out.")

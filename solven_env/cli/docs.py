@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from solven_env.cli import completing
 from solven_env.cli.options import Format
 
 
@@ -15,7 +16,9 @@ def command(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME]", help="The page to print, as 'profile' or 'docs/profile.md'; or a code, 'SE101'."
+            metavar="[NAME]",
+            autocompletion=completing.pages,
+            help="The page to print, as 'profile' or 'docs/profile.md'; or a code, 'SE101'.",
         ),
     ] = None,
 ) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from solven_env.cli import completing
 from solven_env.cli.options import Format, FormatOption, StorageOption
 
 if TYPE_CHECKING:
@@ -18,10 +19,19 @@ _TYPES = {"directory": "d", "symlink": "l", "file": "-", "other": "?"}
 
 
 def command(
-    thread: Annotated[str | None, typer.Argument(metavar="[THREAD]", help="Look at this thread too.")] = None,
+    thread: Annotated[
+        str | None,
+        typer.Argument(metavar="[THREAD]", help="Look at this thread too.", autocompletion=completing.threads),
+    ] = None,
     profile: Annotated[
         str | None,
-        typer.Option("--profile", metavar="PROFILE", help="Look at this profile too.", show_default=False),
+        typer.Option(
+            "--profile",
+            metavar="PROFILE",
+            help="Look at this profile too.",
+            show_default=False,
+            autocompletion=completing.profiles,
+        ),
     ] = None,
     only: Annotated[
         list[str] | None,

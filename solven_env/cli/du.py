@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from solven_env.cli import completing
 from solven_env.cli.options import Format, StorageOption, StreamFormat, StreamFormatOption
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ def command(
     threads: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[THREAD]...", help="The threads' ids; without one, all of the storage.", show_default=False
+            metavar="[THREAD]...",
+            autocompletion=completing.threads,
+            help="The threads' ids; without one, all of the storage.",
+            show_default=False,
         ),
     ] = None,
     storage: StorageOption = None,

@@ -6,13 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from solven_env.cli import completing
+
 if TYPE_CHECKING:
     from solven_env.report import FormatReport
 
 
 def command(
     profiles: Annotated[
-        list[str], typer.Argument(metavar="PROFILE...", help="Paths, or - for standard input to standard output.")
+        list[str],
+        typer.Argument(
+            metavar="PROFILE...",
+            help="Paths, or - for standard input to standard output.",
+            autocompletion=completing.profiles,
+        ),
     ],
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing. Exit with 3 if a profile has not the form.")

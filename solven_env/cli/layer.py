@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from solven_env.cli import completing
 from solven_env.cli.layer_promote import promote
 from solven_env.cli.options import Format, FormatOption, StorageOption, ThreadArgument
 
@@ -14,7 +15,13 @@ if TYPE_CHECKING:
 
 KindOption = Annotated[
     list[str] | None,
-    typer.Option("--kind", metavar="KIND", help="python or bun, instead of both; may be repeated.", show_default=False),
+    typer.Option(
+        "--kind",
+        metavar="KIND",
+        help="python or bun, instead of both; may be repeated.",
+        show_default=False,
+        autocompletion=completing.ecosystems,
+    ),
 ]
 _SIGNS = {"added": "+", "removed": "-", "edited": "~"}
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from solven_env.cli import completing
 from solven_env.cli.options import Format, StorageOption, StreamFormat, StreamFormatOption
 
 if TYPE_CHECKING:
@@ -21,7 +22,13 @@ _PROFILE = 28
 def command(
     profile: Annotated[
         str | None,
-        typer.Option("--profile", metavar="PROFILE", help="Only the threads of this profile.", show_default=False),
+        typer.Option(
+            "--profile",
+            metavar="PROFILE",
+            help="Only the threads of this profile.",
+            show_default=False,
+            autocompletion=completing.profiles,
+        ),
     ] = None,
     outdated: Annotated[
         bool, typer.Option("--outdated", help="Only threads whose profile says something else by now.")

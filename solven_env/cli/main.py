@@ -71,7 +71,7 @@ class _Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         """Read the words, once the module has checked them."""
-        if self.check_words is not None:
+        if self.check_words is not None and not ctx.resilient_parsing:  # as it is while a shell completes
             options: list[Any] = [each for each in self.get_params(ctx) if each.param_type_name == "option"]
             self.check_words(args, {name: not each.is_flag for each in options for name in each.opts})
         return super().parse_args(ctx, args)

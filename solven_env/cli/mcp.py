@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from solven_env.cli import completing
 from solven_env.cli.options import Format, StorageOption
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def command(
         typer.Option(
             "--profile",
             metavar="PROFILE",
+            autocompletion=completing.profiles,
             help="Apply this profile first: a path (with a '/' or ending in .yaml), or a shipped name.",
             show_default=False,
         ),
@@ -36,6 +38,7 @@ def command(
         typer.Option(
             "--thread",
             metavar="THREAD",
+            autocompletion=completing.threads,
             help="The thread's id. Without it, a new one is made with --profile, and its name told.",
             show_default=False,
         ),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from solven_env.cli import completing
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -56,16 +58,21 @@ OnConflictOption = Annotated[
 ProfileArgument = Annotated[
     str,
     typer.Argument(
-        metavar="PROFILE", help="A path (with a '/' or ending in .yaml), a shipped name, or - for standard input."
+        metavar="PROFILE",
+        help="A path (with a '/' or ending in .yaml), a shipped name, or - for standard input.",
+        autocompletion=completing.profiles,
     ),
 ]
-ThreadArgument = Annotated[str, typer.Argument(metavar="THREAD", help="The thread's id.")]
+ThreadArgument = Annotated[
+    str, typer.Argument(metavar="THREAD", help="The thread's id.", autocompletion=completing.threads)
+]
 ThreadOption = Annotated[str, typer.Option("--thread", metavar="NAME", help="The thread id that {{ thread }} gives.")]
 StorageOption = Annotated[
     str | None,
     typer.Option(
         "--storage",
         metavar="PATH|NAME",
+        autocompletion=completing.storages,
         help="The storage: a path (with a '/') or a name of the host configuration. Default: $SOLVEN_ENV_STORAGE, "
         "else the host's default storage, else a directory in the user's data directory.",
         show_default=False,

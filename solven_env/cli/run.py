@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from solven_env.cli import completing
 from solven_env.cli.options import Format, FormatOption, StorageOption, ThreadArgument
 
 if TYPE_CHECKING:
@@ -39,12 +40,20 @@ EnvOption = Annotated[
 ]
 NetworkOption = Annotated[
     str | None,
-    typer.Option("--network", metavar="NETWORK", help="none, internet or host, in the place of what the profile says."),
+    typer.Option(
+        "--network",
+        metavar="NETWORK",
+        help="none, internet or host, in the place of what the profile says.",
+        autocompletion=completing.networks,
+    ),
 ]
 BackendOption = Annotated[
     str | None,
     typer.Option(
-        "--backend", metavar="BACKEND", help="bubblewrap or proot (isolates nothing), in the place of the profile's."
+        "--backend",
+        autocompletion=completing.backends,
+        metavar="BACKEND",
+        help="bubblewrap or proot (isolates nothing), in the place of the profile's.",
     ),
 ]
 KeepAliveOption = Annotated[

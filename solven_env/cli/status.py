@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from solven_env.cli import completing
 from solven_env.cli.choosing import ThreadsArgument, ThreadsFromOption, chosen, chosen_for, nobody, only
 from solven_env.cli.options import (
     ExitCodeOption,
@@ -38,7 +39,13 @@ def command(
     threads_from: ThreadsFromOption = None,
     profile: Annotated[
         str | None,
-        typer.Option("--profile", metavar="PROFILE", help="Also show what is pending for it.", show_default=False),
+        typer.Option(
+            "--profile",
+            metavar="PROFILE",
+            help="Also show what is pending for it.",
+            show_default=False,
+            autocompletion=completing.profiles,
+        ),
     ] = None,
     storage: StorageOption = None,
     settings: SetOption = None,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from solven_env.cli import completing
 from solven_env.cli.options import CheckFormat, CheckFormatOption, InputsOption, SetOption, ThreadOption, given_inputs
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 
 def command(
     profiles: Annotated[
-        list[str], typer.Argument(metavar="PROFILE...", help="Paths, shipped names, or - for standard input.")
+        list[str],
+        typer.Argument(
+            metavar="PROFILE...",
+            help="Paths, shipped names, or - for standard input.",
+            autocompletion=completing.profiles,
+        ),
     ],
     thread: ThreadOption = "example",
     settings: SetOption = None,

@@ -13,6 +13,7 @@ from solven_env.errors import UsageError, WorkspaceError
 from solven_env.profile.source import find_profile
 from solven_env.report import DoctorReport, ThreadReport, thread_report
 from solven_env.state.storage_root import StorageRoot
+from solven_env.system import names
 from solven_env.threads import known
 from solven_env.threads.thread import Thread
 from solven_env.workspace import storage as storages
@@ -47,7 +48,7 @@ class Examination:
         UsageError for what is no thread's id, for a profile that is not there, for an unknown question, and for a
         question about a profile or a thread where none is named.
         """
-        self.named = None if named is None else storages.thread_id(named)
+        self.named = None if named is None else names.thread_id(named)
         self.profile = profile
         self.source = None if profile is None else find_profile(profile)
         self.storage = storage

@@ -122,23 +122,29 @@ def _no_package(
 ) -> UsageError:
     """The error for a package that the text does not ask for; a profile that it extends may."""
     whole = declared(source, rows())
-    inherited = next((at for at, known in _requested(whole, kind).items() if known.name == name), None)
     message = f"{kind}.packages of this file has no {quoted(name)}"
-    if inherited is not None:
-        message += f": it stands at {whole.at_key(kind, 'packages', inherited)}"
-        fix = f"Leave it out in this file: 'remove: {{{kind}: {{packages: [{inline(name)}]}}}}'."
-    else:
-        fix = did_you_mean(name, {known.name for known in present.values()}) if present else "It has none."
+    fix = did_you_mean(name, {known.name for known in present.values()}) if present else "It has none."
+    groups = (("groups", group, "packages") for group in (whole.data.get(kind) or {}).get("groups") or {})
+    for path in (("packages",), *groups):
+        inherited = next((at for at, known in _requested(whole, kind, *path).items() if known.name == name), None)
+        if inherited is not None:
+            message += f": it stands at {whole.at_key(kind, *path, inherited)}"
+            fix = f"Leave it out in this file: 'remove: {{{kind}: {{packages: [{inline(name)}]}}}}'."
+            fix = "Edit that group by hand." if len(path) > 1 else fix
+            break
     return UsageError(message, fix=fix, location=source.name)
 
 
 def _present(source: ProfileSource, kind: str) -> Mapping[int | str, RequestedPackage]:
     """The packages that the profile's own text asks for, by their index in the list or by name."""
-    return _requested(parse(source.text, source.name), kind)
+    return _requested(parse(source.text, source.name), kind, "packages")
 
 
-def _requested(document: Document, kind: str) -> Mapping[int | str, RequestedPackage]:
-    packages = (document.data.get(kind) or {}).get("packages") or ()
+def _requested(document: Document, kind: str, *path: str) -> Mapping[int | str, RequestedPackage]:
+    packages: Any = document.data.get(kind)
+    for part in path:
+        packages = (packages or {}).get(part)
+    packages = packages or ()
     if isinstance(packages, dict):
         return {name: RequestedPackage(name, wanted) for name, wanted in packages.items()}
     return dict(enumerate(map(ECOSYSTEMS[kind].request, packages)))

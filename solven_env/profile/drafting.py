@@ -86,7 +86,7 @@ def _take(line: str, env: dict[str, str], path: list[str]) -> str:
     if name in SHELL_OWN:
         return f"bash keeps {name} for itself"
     if _SECRET.search(name):
-        return f"{name} may be a secret, which no profile holds: pass it with run --env {name}"
+        return f"{name} may be a secret, which no profile holds: 'secrets: {{{name}: {{from: environment}}}}' names it"
     if len(env) == _MOST_ENTRIES:
         return f"{name} is one of more than {_MOST_ENTRIES} variables"
     if len(text) > _LONGEST or not text.isprintable():

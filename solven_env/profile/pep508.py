@@ -1,4 +1,4 @@
-"""Requirements of Python packages (PEP 508). A plain name is read without `packaging`, whose import takes 17 ms."""
+"""Requirements of Python packages (PEP 508). What most are is read without `packaging`, whose import takes 17 ms."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_USUAL = re.compile(
+    rf"({_NAME.pattern})(?:\[({_NAME.pattern}(?:,{_NAME.pattern})*)\])?"
+    r"((?:(?:==|!=|<=|>=|<|>)[0-9]+(?:\.[0-9]+)*|~=[0-9]+(?:\.[0-9]+)+)?)"
+)
+"""A name, extras without blanks, and one comparison with a plain version."""
 
 
 class Requirement(NamedTuple):
@@ -29,8 +34,10 @@ def parse(text: str) -> Requirement | None:
     >>> parse("Python_DateUtil>=2").name
     'python-dateutil'
     """
-    if _NAME.fullmatch(text):
-        return Requirement(canonical(text))
+    usual = _USUAL.fullmatch(text)
+    if usual:
+        extras = tuple(sorted(map(canonical, usual[2].split(",")))) if usual[2] else ()
+        return Requirement(canonical(usual[1]), extras=extras, specifier=usual[3])
     if not text.isprintable():
         return None
     from packaging.requirements import InvalidRequirement

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from solven_env.errors import UsageError
+
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """A thread's id, and a storage's."""
 
@@ -18,6 +20,20 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 
 KEYED = (".toml", ".json")
 """Endings of the names of files that can be merged by keys."""
+
+
+def thread_id(text: str) -> str:
+    """Return `text` if it can name a thread; else UsageError with the rule.
+
+    >>> thread_id("thread-42")
+    'thread-42'
+    """
+    if not isinstance(text, str) or not ID.fullmatch(text):
+        raise UsageError(
+            f"{text!r} is no thread id",
+            fix="Use 1 to 128 of the letters A-Z a-z, digits, `.`, `_` and `-`, a letter or digit first.",
+        )
+    return text
 
 
 def is_relative(path: str) -> bool:

@@ -92,7 +92,7 @@ class Thread(NamedTuple):
         uid = config.common_uid(configured)
         owner = None if uid is None else roots.Owner(uid, uid)
         root = StorageRoot(asked.root)
-        return cls(storages.thread_id(thread), root, LocalState(root), owner, configured, asked, Looks())
+        return cls(names.thread_id(thread), root, LocalState(root), owner, configured, asked, Looks())
 
     @classmethod
     def find(cls, thread: str, storage: str | Path | None) -> Thread:
@@ -105,7 +105,7 @@ class Thread(NamedTuple):
 
     def sibling(self, name: str) -> Thread:
         """Another thread of the same storage, which all of them open once. UsageError for a name that is none."""
-        return self._replace(name=storages.thread_id(name), state=LocalState(self.root))
+        return self._replace(name=names.thread_id(name), state=LocalState(self.root))
 
     def anew(self) -> Thread:
         """The same thread with nothing open, and nothing looked at."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solven_env.config import Storage
-from solven_env.errors import UnknownStorageError, UsageError, WorkspaceError
+from solven_env.errors import UnknownStorageError, WorkspaceError
 from solven_env.system import directories, names
 from solven_env.system.blocks import READ_DIRECTORY_ITSELF, holding
 from solven_env.system.durable import chmod_held, sync_directory
@@ -32,20 +32,6 @@ if TYPE_CHECKING:
 _VARIABLE = "SOLVEN_ENV_STORAGE"
 _THREADS = 0o711
 """Mode of `threads`: everybody may pass to a workspace that he may enter, and nobody may list them."""
-
-
-def thread_id(text: str) -> str:
-    """Return `text` if it can name a thread; else UsageError with the rule.
-
-    >>> thread_id("thread-42")
-    'thread-42'
-    """
-    if not isinstance(text, str) or not names.ID.fullmatch(text):
-        raise UsageError(
-            f"{text!r} is no thread id",
-            fix="Use 1 to 128 of the letters A-Z a-z, digits, `.`, `_` and `-`, a letter or digit first.",
-        )
-    return text
 
 
 def locate(storage: str | Path | None, environ: Mapping[str, str], config: Config) -> Storage:
@@ -70,7 +56,7 @@ def locate(storage: str | Path | None, environ: Mapping[str, str], config: Confi
 @functools.lru_cache(maxsize=64)
 def workspace_path(storage: Path, thread: str) -> Path:
     """Path of the thread's workspace, for messages and for what opens it by itself; UsageError for a bad id."""
-    return storage / "threads" / thread_id(thread)
+    return storage / "threads" / names.thread_id(thread)
 
 
 def open_workspace(storage: StorageRoot, thread: str, owner: Owner | None) -> Root | None:
@@ -80,7 +66,7 @@ def open_workspace(storage: StorageRoot, thread: str, owner: Owner | None) -> Ro
     when a link or a file stands at `threads` or at the workspace, or the storage is no directory.
     """
     try:
-        with failures_as(WorkspaceError, f"{storage.path}/threads/{thread_id(thread)}"):
+        with failures_as(WorkspaceError, f"{storage.path}/threads/{names.thread_id(thread)}"):
             root = Root(_open_directory(storage.open(), f"threads/{thread}"), owner)
     except FileNotFoundError:
         return None

@@ -99,12 +99,14 @@ def test_where_no_lock_can_be_made_nothing_is_written(cli: Cli, command: str) ->
         (("remove", "team.yaml", "python", "pandas"), "team.yaml: python.packages of this file has no 'pandas'"),
         (("remove", "team.yaml", "bun", "docx"), "team.yaml: bun.packages of this file has no 'docx'"),
         (("remove", "odd.yaml", "python", "six"), "odd.yaml: the profile is written in a way that is not edited by itself"),
+        (("remove", "group.yaml", "python", "rich"), "it stands at group.yaml:15:34. Edit that group by hand."),
         (("add", "twice.yaml", "python", "six>=2"), "twice.yaml: six stands in 2 entries of python.packages"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_edited_is_a_usage_error_and_stays(cli: Cli, arguments: tuple[str, ...], message: str) -> None:
     cli.write("team.yaml", PACKAGES)
     cli.write("odd.yaml", PACKAGES.replace("- six # everybody needs it", "- >-\n      six\n    - rich"))
+    cli.write("group.yaml", PACKAGES + "  groups:\n    more: {when: who, packages: [rich]}\n")
     cli.write("twice.yaml", PACKAGES.replace("- six #", "- six>=1\n    - six<2 #"))
     before = snapshot(cli.directory)
     done = cli(*arguments, "--no-lock")

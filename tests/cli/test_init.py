@@ -33,7 +33,7 @@ def test_a_workspace_is_taken_and_the_rest_is_told(cli: Cli) -> None:
     assert done.stderr.splitlines() == [
         "not taken: pyproject.toml: 'x @ file:///x' is given by its address",
         "not taken: package.json: ms: 'latest' is a tag, whose version moves",
-        "not taken: .bashrc:3: MY_KEY may be a secret, which no profile holds: pass it with run --env MY_KEY",
+        "not taken: .bashrc:3: MY_KEY may be a secret, which no profile holds: 'secrets: {MY_KEY: {from: environment}}' names it",
         "not taken: .bashrc:4: 'cd /' is no plain export",
     ]
     assert (

@@ -36,7 +36,7 @@ from tests.checking import SCHEMA, mistakes, rendered, resolve
         ("export A='\x1b[2J'", {}, "A is too long, or holds characters that cannot be printed"),
         ("export A=" + "x" * 2000, {}, "A is too long, or holds characters that cannot be printed"),
         ("export BASHOPTS=x", {}, "bash keeps BASHOPTS for itself"),
-        ("export API_TOKEN=x", {}, "API_TOKEN may be a secret, which no profile holds: pass it with run --env API_TOKEN"),
+        ("export API_TOKEN=x", {}, "API_TOKEN may be a secret, which no profile holds: 'secrets: {API_TOKEN: {from: environment}}' names it"),
         ("A=b", {}, "'A=b' is no plain export"),
         ("source /etc/profile", {}, "'source /etc/profile' is no plain export"),
         ("export PATH=$PATH:/b", {}, "PATH is not set to directories before $PATH"),

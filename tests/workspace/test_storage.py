@@ -11,6 +11,7 @@ import pytest
 from solven_env.config import Config, Storage
 from solven_env.errors import UsageError, WorkspaceError
 from solven_env.state.storage_root import StorageRoot
+from solven_env.system.names import thread_id
 from solven_env.workspace.root import Owner
 from solven_env.workspace.storage import (
     check_readers,
@@ -18,7 +19,6 @@ from solven_env.workspace.storage import (
     create_workspace,
     locate,
     open_workspace,
-    thread_id,
     workspace_path,
 )
 
