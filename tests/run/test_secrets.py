@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import solven_env
 from solven_env.errors import SandboxError
+from solven_env.run import secrets
 from tests.profiles import write_profile
+from tests.sandbox.running import pids
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.run.world import World
 
 CANARY = "sesame-of-the-canary"
@@ -312,6 +316,46 @@ def test_a_variable_of_env_can_be_the_callers(either: World, monkeypatch: pytest
     with pytest.raises(SandboxError, match="lets no profile name") as caught:
         either.run("true")
     assert "secrets.environment in the host configuration: NEEDED" in caught.value.fix
+
+
+def test_a_command_of_the_host_has_little_time_and_may_leave_a_daemon(
+    bare: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs = [script(bare.base / "hangs", f"echo {CANARY}; sleep 6001 & exec sleep 6002")]
+    daemon = [script(bare.base / "daemon", f"setsid sleep 6003 & echo $! > {bare.base}/pid; echo {CANARY}")]
+    have(bare, {"KEY": {"from": "command", "command": daemon}}, {"commands": [hangs, daemon]})
+    began = time.monotonic()
+    assert bare.out('printf %s "$KEY"') == CANARY  # though the daemon has its output open
+    assert time.monotonic() - began < 10
+    os.kill(int((bare.base / "pid").read_text()), signal.SIGKILL)
+    monkeypatch.setattr(secrets, "SECONDS", 0.5)
+    have(bare, {"KEY": {"from": "command", "command": hangs, "optional": True}})
+    with pytest.raises(SandboxError, match="did not end within") as caught:
+        bare.run("true")
+    assert CANARY not in str(caught.value)
+    until = time.monotonic() + 10
+    while runs(b"6001", b"6002"):  # they are killed, and may take a moment
+        assert time.monotonic() < until
+
+
+def runs(*marks: bytes) -> bool:
+    """True while a process has one of these among its arguments."""
+    for pid in pids():
+        with suppress(OSError):
+            if any(mark in Path(f"/proc/{pid}/cmdline").read_bytes() for mark in marks):
+                return True
+    return False
+
+
+def test_commands_of_a_session_with_processes_of_its_own_have_files_too(
+    bare: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have(bare, {"KEY": {"from": "environment", "as": "file"}}, sandbox={"processes": "session"})
+    path = "/run/solven-env/secrets/KEY"
+    with solven_env.Sandbox.connect("t1", storage=bare.storage) as sandbox:
+        for value in ("the first", "the second"):
+            monkeypatch.setenv("KEY", value)
+            assert sandbox.run(f"cat {path}").stdout == value
 
 
 def test_all_that_is_missing_is_told_at_once_and_the_status_is_125(bare: World) -> None:
