@@ -44,7 +44,7 @@ def say_diff(report: ThreadReport, *, full: bool = False) -> None:
 
 def _lines(change: Change) -> Iterator[str]:
     name = printable(change.name)
-    if change.cause != "pending":
+    if change.cause != "pending" or (kinds.is_file(change) and change.action != "create"):
         yield f"{'!' if change.cause == 'conflict' else '#'} {change.cause}: {name}: {change.reason}"
     for where, ours, theirs in change.clashes:
         if where:
