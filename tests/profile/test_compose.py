@@ -216,6 +216,17 @@ MOUNTS = st.builds(
     st.sampled_from(["/a", "/b", "/c"]),
     st.sampled_from([None, {"optional": True}, {"why": "x"}]),
 )
+PACKAGES = st.lists(REQUIREMENTS, max_size=4, unique_by=IDENTITIES["by package"])
+GROUPS = st.dictionaries(
+    st.sampled_from(PARTS),
+    st.fixed_dictionaries({}, optional={"packages": PACKAGES, "when": st.sampled_from(PARTS)}),
+)
+SECRETS = [{"from": "environment"}, {"from": "file", "path": "/a"}]
+COMMANDS = st.builds(
+    lambda run, inputs: run if inputs is None else {"run": run, "inputs": inputs},
+    st.sampled_from(["make", "make test", "true"]),
+    st.sampled_from([None, [], ["a"], ["a", "b"]]),
+)
 DOCUMENTS = st.fixed_dictionaries(
     {},
     optional={
@@ -230,9 +241,9 @@ DOCUMENTS = st.fixed_dictionaries(
                 "limits": st.fixed_dictionaries({}, optional={"memory": st.sampled_from(["1GiB", "2GiB"])}),
             },
         ),
-        "python": st.fixed_dictionaries(
-            {"packages": st.lists(REQUIREMENTS, max_size=4, unique_by=IDENTITIES["by package"])}
-        ),
+        "python": st.fixed_dictionaries({"packages": PACKAGES}, optional={"groups": GROUPS}),
+        "secrets": st.dictionaries(st.sampled_from(["A", "B"]), st.sampled_from(SECRETS)),
+        "setup": st.lists(COMMANDS, max_size=3, unique_by=IDENTITIES["by run"]),
         "bun": st.fixed_dictionaries({"packages": st.dictionaries(st.sampled_from(PARTS), st.just("*"))}),
         "dotfiles": st.dictionaries(st.sampled_from(PARTS), st.sampled_from([{"content": "x"}, {"source": "y"}])),
     },
