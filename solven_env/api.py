@@ -1111,8 +1111,8 @@ def add(
 ) -> EditReport:
     """Add packages to a profile of yours, and lock it: `httpx>=0.27` to its section of Python, `docx@^8.0.0` to Bun's.
 
-        >>> solven_env.add("team.yaml", "python", ["httpx>=0.27"]).packages
-        (EditedPackage(kind='python', name='httpx', outcome='added', before='', written='httpx>=0.27', is_open=False),)
+        >>> solven_env.add("team.yaml", "python", ["httpx>=0.27"]).packages[0].outcome
+        'added'
 
     Comments, quotes and style of the profile stay. A package that is there with another range is replaced; a name alone
     leaves it as it is. An npm package without a range gets that of the version that is locked. Profile and lock are

@@ -407,7 +407,7 @@ class EditReport(NamedTuple):
 
     def to_json(self, command: str) -> dict[str, object]:
         """The report as plain data, in the format that users rely on. `command` is `add` or `remove`."""
-        named = ("kind", "name", "outcome", "before", "written")
+        named = ("kind", "name", "outcome", "before", "written", "still")
         described = {
             "path": str(self.path),
             "diff": self.diff,

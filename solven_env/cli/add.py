@@ -74,6 +74,7 @@ def tell_edit(report: EditReport, command: str, profile: str, chosen: Format) ->
         words = printable(each.written or each.before if is_named else f"{each.name} {each.written or each.before}")
         why = f"  (was {printable(each.before)})" if each.outcome == "replaced" else ""
         why = "  (is there already)" if each.outcome == "unchanged" else why
+        why = f"  (still asked for: {printable(each.still)})" if each.still else why
         tell(f"{sign} {each.kind} {words}{why}", indent=2, hang=4, sign=sign)
     if report.lock is not None:
         tell_lock(report.lock, profile)

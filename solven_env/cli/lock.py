@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from solven_env.cli import completing
 from solven_env.cli.options import CheckFormat, CheckFormatOption
 
 if TYPE_CHECKING:
@@ -30,7 +31,14 @@ _PAGE = "builds"
 
 
 def command(
-    profiles: Annotated[list[str], typer.Argument(metavar="PROFILE...", help="Paths, or shipped names with --check.")],
+    profiles: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PROFILE...",
+            help="Paths, or shipped names with --check.",
+            autocompletion=completing.profiles,
+        ),
+    ],
     upgrade: Annotated[
         bool, typer.Option("--upgrade", help="Take the newest versions that fit, instead of those in the present lock.")
     ] = False,

@@ -35,6 +35,8 @@ class EditedPackage(NamedTuple):
     written: str = ""
     is_open: bool = False
     """True if nobody gave a range, and the section needs one: that of the version that is locked."""
+    still: str = ""
+    """The place that asks for a removed package all the same, in a profile that this one extends; empty without."""
 
 
 class SectionEdit(NamedTuple):
@@ -99,7 +101,12 @@ def remove(source: ProfileSource, kind: str, names: Sequence[str]) -> SectionEdi
         before = ", ".join(present[at].written for at in places)
         found.append(EditedPackage(kind, name, "removed", before))
     text = editing.change(source.text, [editing.Rewording(kind, dropped)])
-    return SectionEdit(source.text, _edited(text, source, found), tuple(found))
+    edited = _edited(text, source, found)
+    whole = declared(source._replace(text=edited), rows())
+    left = {
+        known.name: str(whole.at_key(kind, "packages", at)) for at, known in _requested(whole, kind, "packages").items()
+    }
+    return SectionEdit(source.text, edited, tuple(each._replace(still=left.get(each.name, "")) for each in found))
 
 
 def ranges(edit: SectionEdit, lock: Lock) -> dict[str, str]:

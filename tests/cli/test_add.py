@@ -128,6 +128,9 @@ def test_only_the_named_file_is_edited_and_what_it_extends_is_told(cli: Cli) -> 
     profile = cli.write("own.yaml", own)
     assert cli("add", profile, "python", "rich", "--no-lock").returncode == 0
     assert (cli.directory / profile).read_text() == f"{own}\npython:\n  packages:\n    - rich\n"
+    cli("add", profile, "python", "six>=1", "--no-lock")
+    told = cli("remove", profile, "python", "six", "--no-lock").stdout
+    assert told == "  - python six>=1  (still asked for: base.yaml:2:38)\n"
     for kind, name, place in (("python", "six", "base.yaml:2:38"), ("bun", "docx", "base.yaml:3:18")):
         done = cli("remove", profile, kind, name, "--no-lock")
         assert done.returncode == 2
