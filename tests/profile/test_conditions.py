@@ -57,7 +57,7 @@ KNOWN = "Known here: a, b, bun, profile, python, thread. A literal '{{' is writt
         ("bun: {groups: {x: {packages: {ms: latest}, when: a}}}", ["5:35: bun.groups.x.packages.ms: 'latest' is a tag, whose version moves. Write, for example, ^8.0.0."]),
         ("bun: {packages: {ms: ^2.0.0}, groups: {x: {packages: {ms: ^2.0.0}}, y: {packages: {ms: ^2.1.0}}}}", ["5:88: 'ms' is '^2.0.0' in bun.packages, and has one range in all groups. Write '^2.0.0', or change both."]),
         # the object of a variable
-        ("env: {A: {}}", ["5:7: env.A has no 'value'. Add 'value: Agg'."]),
+        ("env: {A: {}}", ['5:10: env.A is not a variable with either value or from. Write, for example, {"value": "1", "when": "debug"}.']),
         ("env: {A: {valeu: x}}", ["5:11: unknown key 'valeu' in env.A. Did you mean 'value'?"]),
         ("env: {A: {value: 5, when: a}}", ['5:18: env.A.value: 5 is read as a number, not as text. Quote it: "5".']),
         ("env: {A: 5}", ['5:10: env.A: 5 is read as a number, not as text. Quote it: "5".']),
