@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
 
+ONE = 100_000 + secrets.randbelow(1 << 30)
+OTHER = ONE + 1
+"""Seconds that commands sleep, as no other test does at the same time."""
 PYTHON = {"version": "3.12", "packages": []}
 NAMES = ("OF_ENVIRONMENT", "OF_FILE", "OF_COMMAND", "PASSED", "ENVIRONMENT_AS_FILE", "FILE_AS_FILE", "COMMAND_AS_FILE")
 HAS_ALL = "; ".join(
@@ -208,9 +211,9 @@ def test_no_verb_writes_or_prints_a_secret(planted: Planted) -> None:
 
 
 def test_no_process_but_the_commands_own_shows_a_secret(planted: Planted) -> None:
-    started = planted.world.start("run", "t1", "--shell", f"{HAS_ALL}; exec sleep 600", environ=planted.environ)
-    kept = planted.cli("run", "t1 --detach -- sleep 601").stdout.decode().strip()
-    sleeping = [_sleeping(b"600"), _sleeping(b"601")]
+    started = planted.world.start("run", "t1", "--shell", f"{HAS_ALL}; exec sleep {ONE}", environ=planted.environ)
+    kept = planted.cli("run", f"t1 --detach -- sleep {OTHER}").stdout.decode().strip()
+    sleeping = [_sleeping(ONE), _sleeping(OTHER)]
     for name, value in planted.values.items():
         for pid in pids():
             with suppress(OSError):
@@ -230,10 +233,10 @@ def test_no_process_but_the_commands_own_shows_a_secret(planted: Planted) -> Non
 
 @pytest.mark.parametrize("victim", ["caller", "holder", "command"])
 def test_what_a_kill_leaves_holds_no_secret(planted: Planted, victim: str) -> None:
-    started = planted.world.start("run", "t1", "--shell", f"{HAS_ALL}; exec sleep 600", environ=planted.environ)
-    sleeping = _sleeping(b"600")
-    kept = planted.cli("run", "t1 --detach --shell 'echo begun; exec sleep 601'").stdout.decode().strip()
-    _sleeping(b"601")
+    started = planted.world.start("run", "t1", "--shell", f"{HAS_ALL}; exec sleep {ONE}", environ=planted.environ)
+    sleeping = _sleeping(ONE)
+    kept = planted.cli("run", f"t1 --detach --shell 'echo begun; exec sleep {OTHER}'").stdout.decode().strip()
+    _sleeping(OTHER)
     found = {"caller": [started.pid], "holder": holders(planted.world.base.name), "command": [sleeping]}[victim]
     assert found
     for pid in found:
@@ -286,13 +289,13 @@ def test_the_search_finds_what_is_there(planted: Planted) -> None:
         planted.check()
 
 
-def _sleeping(seconds: bytes) -> int:
+def _sleeping(seconds: int) -> int:
     """The pid of the command `sleep`, once it is that."""
     until = time.monotonic() + 20
     while time.monotonic() < until:
         for pid in pids():
             with suppress(OSError):
-                if Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\0%s\0" % seconds:
+                if Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\0%d\0" % seconds:
                     return pid
         time.sleep(0.01)
     raise AssertionError(seconds)

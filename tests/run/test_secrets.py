@@ -321,7 +321,8 @@ def test_a_variable_of_env_can_be_the_callers(either: World, monkeypatch: pytest
 def test_a_command_of_the_host_has_little_time_and_may_leave_a_daemon(
     bare: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hangs = [script(bare.base / "hangs", f"echo {CANARY}; sleep 6001 & exec sleep 6002")]
+    here = 100_000 + os.getpid()
+    hangs = [script(bare.base / "hangs", f"echo {CANARY}; sleep {here}.1 & exec sleep {here}.2")]
     daemon = [script(bare.base / "daemon", f"setsid sleep 6003 & echo $! > {bare.base}/pid; echo {CANARY}")]
     have(bare, {"KEY": {"from": "command", "command": daemon}}, {"commands": [hangs, daemon]})
     began = time.monotonic()
@@ -334,7 +335,7 @@ def test_a_command_of_the_host_has_little_time_and_may_leave_a_daemon(
         bare.run("true")
     assert CANARY not in str(caught.value)
     until = time.monotonic() + 10
-    while runs(b"6001", b"6002"):  # they are killed, and may take a moment
+    while runs(b"%d.1" % here, b"%d.2" % here):  # they are killed, and may take a moment
         assert time.monotonic() < until
 
 
