@@ -57,7 +57,7 @@ def test_the_first_page_lists_them_by_their_titles() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_wrong_example_has_this_mistake_alone_and_the_right_one_none(page: Path, tmp_path: Path) -> None:
     blocks, prose = pages.read(page)
-    assert prose.count("Wrong:") == prose.count("Right:") == sum(line.startswith("**Cure:** ") for line in prose) == 1
+    assert prose.count("Wrong:") == prose.count("Right:") == sum(line.startswith("**Fix:** ") for line in prose) == 1
     assert [line for line in page.read_text().splitlines() if len(line) > 120] == []
     lines = page.read_text().splitlines()
     right = lines.index("Right:") + 1

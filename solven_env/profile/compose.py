@@ -240,7 +240,8 @@ def _drops(
 def _report_missing(
     inherited: Document, own: Document, at: KeyPath, path: KeyPath, name: str, known: Mapping[str, object]
 ) -> None:
-    if inherited.taken_out or inherited.unread:  # it may be among what is reported already
+    lost = inherited.taken_out | inherited.unread
+    if lost or () in own.unread:  # it may be among what is reported already, or in a file that is
         return
     inside = f" in {path_text(path)}" if path else ""
     message = f"there is no {quoted(name)}{inside} to remove: nothing that this file extends has it"

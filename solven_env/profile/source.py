@@ -26,7 +26,7 @@ from solven_env.system.syscalls import O_PATH, RESOLVE_BENEATH, RESOLVE_NO_MAGIC
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from solven_env.documents.document import Document
     from solven_env.profile.render import SourceTree
@@ -128,7 +128,7 @@ def find_profile(profile: str | Path | ProfileSource) -> ProfileSource:
         return profile
     if profile == STANDARD_INPUT:
         source = ProfileSource(_read_standard_input(), STANDARD_INPUT_NAME, Path())
-        return _Reading(source.directory).whole(source, ())
+        return _Reading(source.directory).whole(source, {})
     text = str(profile)
     if is_path(profile):
         return _open(Path(profile), text)
@@ -153,14 +153,14 @@ class _Reading:
         self._directory = os.path.abspath(directory)  # noqa: PTH100 - `..` is taken as it is written, not through links
         self._left = MAX_FILES
 
-    def whole(self, source: ProfileSource, within: tuple[str, ...]) -> ProfileSource:
-        """A file with its bases. `within` are the files that led to it, itself the last."""
+    def whole(self, source: ProfileSource, within: Mapping[str, str]) -> ProfileSource:
+        """A file with its bases. `within` are the files that led to it, itself the last: their names, by path."""
         if b"extends" not in source.text:
             return source
         named = _entries(source.text)
         return source._replace(bases=tuple(self._base(each, source, within) if each else None for each in named))
 
-    def _base(self, entry: str, source: ProfileSource, within: tuple[str, ...]) -> ProfileSource | Unreadable:
+    def _base(self, entry: str, source: ProfileSource, within: Mapping[str, str]) -> ProfileSource | Unreadable:
         self._left -= 1
         if self._left < 0:
             return Unreadable(
@@ -174,9 +174,10 @@ class _Reading:
             return Unreadable("SE202", "lies outside the profile's directory", _ROOTS)
         base, path = found
         if path in within:
-            names = " → ".join([*within[within.index(path) :], path])
+            cycle = [*within.values()][[*within].index(path) :]
+            names = " → ".join([*cycle, base.name])
             return Unreadable("SE203", f"extends itself: {names}", "Leave one of them out.")
-        return self.whole(base, (*within, path))
+        return self.whole(base, {**within, path: base.name})
 
     def _shipped(self, name: str) -> tuple[ProfileSource, str]:
         path = _shipped(name)
@@ -288,7 +289,7 @@ def _open(path: Path, name: str) -> ProfileSource:
         source = ProfileSource(reread.read(path, ENOUGH), name, *_beside(path))
     except (OSError, ValueError) as error:  # a path with U+0000 is a ValueError
         raise UsageError(f"cannot read {name}: {_reason(error)}", fix="Name a file that holds a profile.") from None
-    return _Reading(source.directory).whole(source, (os.path.abspath(path),))  # noqa: PTH100
+    return _Reading(source.directory).whole(source, {os.path.abspath(path): name})  # noqa: PTH100
 
 
 @functools.lru_cache(maxsize=16)

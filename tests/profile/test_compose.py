@@ -195,6 +195,13 @@ def test_a_base_that_cannot_be_had_is_told_at_its_entry() -> None:
     ]
 
 
+def test_nothing_is_missed_in_a_base_that_cannot_be_had() -> None:
+    bases = (Unreadable("SE201", "is not there", "Write another."),)
+    text = f"{NAMED}extends: [b.yaml]\nremove: {{env: [A], python: {{packages: [b]}}}}\n"
+    own = ProfileSource(text.encode(), "team.yaml", Path(), bases=bases)
+    assert [each.code for each in load(own, SCHEMA, rows()).document.diagnostics] == ["SE201"]
+
+
 def test_there_is_nothing_to_remove_without_a_base() -> None:
     own = ProfileSource(f"{NAMED}remove: {{env: [A]}}\n".encode(), "team.yaml", Path())
     assert [str(each) for each in load(own, SCHEMA, rows()).document.diagnostics] == [
