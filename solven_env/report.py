@@ -434,6 +434,10 @@ class FormatReport(NamedTuple):
         """The edit as a unified diff; empty where the text stays."""
         return unified_diff(self.name, self.before.decode("utf-8-sig"), self.after.decode())
 
+    def to_json(self) -> dict[str, object]:
+        """The report as plain data, for `--format json`."""
+        return {"profile": self.name, "formatted": self.is_formatted, "diff": self.diff, "error": None}
+
 
 class RenderReport(NamedTuple):
     """A directory of rendered files: how it differed from them before anything was written."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from solven_env.cli import completing
+from solven_env.cli.options import Format, FormatOption
 
 if TYPE_CHECKING:
     from solven_env.report import FormatReport
@@ -25,6 +26,7 @@ def command(
         bool, typer.Option("--check", help="Write nothing. Exit with 3 if a profile has not the form.")
     ] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Write nothing. Show what would change.")] = False,
+    chosen: FormatOption = Format.TEXT,
 ) -> None:
     """Bring profiles into one form: order of keys, indentation and blanks. Comments and quotes stay.
 
@@ -38,24 +40,32 @@ def command(
       solven-env fmt --diff team.yaml
     """
     from solven_env import api
-    from solven_env.cli.errors import error_text, exit_code, gravest, print_error
+    from solven_env.cli.errors import PENDING, error_text, exit_code, gravest, print_error
+    from solven_env.cli.output import print_json
     from solven_env.errors import SolvenError
+    from solven_env.report import document, error_json
 
-    codes = []
+    codes, described = list[int](), list[dict[str, object]]()
     for profile in dict.fromkeys(profiles):
         try:
             report = api.fmt(profile, write=not check and not diff)
         except SolvenError as error:  # the other profiles are formatted all the same
+            code = exit_code(error)
+            described.append({"profile": profile, "formatted": None, "diff": "", "error": error_json(error, code)})
+            codes.append(code)
             print_error(error_text(error))
-            codes.append(exit_code(error))
         else:
-            codes.append(_tell(report, profile, check=check, diff=diff))
+            codes.append(PENDING if check and not report.is_formatted else 0)
+            described.append(report.to_json())
+            if chosen is Format.TEXT:
+                _tell(report, profile, check=check, diff=diff)
+    if chosen is Format.JSON:
+        print_json(document("fmt", profiles=described))
     raise typer.Exit(gravest(codes))
 
 
-def _tell(report: FormatReport, profile: str, *, check: bool, diff: bool) -> int:
-    """Print what became of a profile, or would; its exit code."""
-    from solven_env.cli.errors import PENDING
+def _tell(report: FormatReport, profile: str, *, check: bool, diff: bool) -> None:
+    """Print what became of a profile, or would."""
     from solven_env.cli.output import note, say, tell
     from solven_env.errors import printable
     from solven_env.profile.source import STANDARD_INPUT
@@ -69,4 +79,3 @@ def _tell(report: FormatReport, profile: str, *, check: bool, diff: bool) -> int
         note(f"{report.name}: unchanged")
     elif not diff:
         tell(f"{printable(report.name)}: {'not formatted' if check else 'formatted'}.")
-    return PENDING if check and not report.is_formatted else 0

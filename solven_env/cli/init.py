@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
-from solven_env.cli.options import Format
+from solven_env.cli.options import Format, FormatOption
 
 
 def command(
-    profile: Annotated[str, typer.Argument(metavar="PROFILE", help="The file to write, ending in .yaml or .yml.")],
+    profile: Annotated[
+        str, typer.Argument(metavar="[PROFILE]", help="The file to write, ending in .yaml or .yml.")
+    ] = "profile.yaml",
     workspace: Annotated[
         str | None,
         typer.Option(
@@ -21,6 +23,7 @@ def command(
             show_default=False,
         ),
     ] = None,
+    chosen: FormatOption = Format.TEXT,
 ) -> None:
     """Write a new profile: small, valid and commented.
 
@@ -34,12 +37,16 @@ def command(
       solven-env init team.yaml --from /srv/agents/threads/thread-42
     """
     from solven_env import api
-    from solven_env.cli.output import errors_told, note, tell
+    from solven_env.cli.output import errors_told, note, print_json, tell
     from solven_env.errors import printable
     from solven_env.profile.drafting import told
+    from solven_env.report import document
 
-    with errors_told("init", None, Format.TEXT):
+    with errors_told("init", None, chosen):
         remarks = api.init(profile, workspace=workspace)
+    if chosen is Format.JSON:
+        print_json(document("init", profile=profile, not_taken=[each._asdict() for each in remarks]))
+        return
     for line in told(remarks):
         note(f"not taken: {line}")
     tell(f"{printable(profile)}: written. Check it with: solven-env validate {printable(profile)}")

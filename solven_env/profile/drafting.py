@@ -141,15 +141,16 @@ def draft(
 
 _HEAD = """\
 # yaml-language-server: $schema={schema}
-# That path is of this host. To share the profile, put a copy beside it (solven-env schema > profile-v1.json), and name
-# the copy. What each field means, says: solven-env docs profile
+# This path is that of this host. To share the profile, put a copy of the schema beside it, and name the copy:
+#     solven-env schema > profile-v1.json
+# `solven-env docs profile` says what each field means.
 version: 1
 name: {name}
 release: 1.0.0 # raise it when threads should know of a change
 """
 _SANDBOX = """\
 sandbox:
-  network: none # or internet: the public internet, and nothing on the host or in private networks
+  network: none # internet is the public internet: nothing on the host or in private networks
 """
 _FILES = """\
 dotfiles:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,15 @@ def test_a_profile_is_written_in_its_form_once_and_keeps_its_mode(cli: Cli) -> N
     assert (again.returncode, again.stderr) == (0, "a.yaml: unchanged\nlink.yaml: unchanged\n")
     assert (place.stat().st_ino, place.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert sorted(os.listdir(cli.directory)) == ["a.yaml", "link.yaml"]
+
+
+def test_the_report_is_one_document_about_all(cli: Cli) -> None:
+    cli.write("a.yaml", LOOSE), cli.write("b.yaml", "a: [")
+    done = cli("fmt", "--check", "--format", "json", "a.yaml", "b.yaml")
+    loose, bad = json.loads(done.stdout)["profiles"]
+    assert (done.returncode, loose["profile"], loose["formatted"], loose["error"]) == (5, "a.yaml", False, None)
+    assert loose["diff"].startswith("--- a.yaml\n+++ a.yaml\n")
+    assert (bad["profile"], bad["formatted"], bad["diff"], bad["error"]["code"]) == ("b.yaml", None, "", 5)
 
 
 def test_check_and_diff_write_nothing(cli: Cli) -> None:

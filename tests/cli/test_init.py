@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -64,6 +65,19 @@ dotfiles:
 """
     )
     assert cli("validate", "team.yaml").returncode == 0
+
+
+def test_a_new_profile_has_a_usual_name_and_the_rest_is_told_as_data(cli: Cli) -> None:
+    (cli.directory / ".bashrc").write_text("cd /\n")
+    done = cli("init", "--from", ".", "--format", "json")
+    assert json.loads(done.stdout) == {
+        "format": 1,
+        "command": "init",
+        "threads": [],
+        "profile": "profile.yaml",
+        "not_taken": [{"where": ".bashrc:1", "what": "'cd /' is no plain export"}],
+    }
+    assert cli("validate", "profile.yaml").returncode == 0
 
 
 @pytest.mark.parametrize(

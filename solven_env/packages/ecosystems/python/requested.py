@@ -9,7 +9,7 @@ from solven_env.documents.diagnostics import quoted
 from solven_env.errors import UsageError, WorkspaceError
 from solven_env.packages import lock_text
 from solven_env.packages.ecosystems import python as row
-from solven_env.packages.ecosystems.python import requirements_txt
+from solven_env.packages.ecosystems.python import file_lists, requirements_txt
 from solven_env.packages.ecosystems.python.requirements_txt import Pin
 from solven_env.packages.origins import Origin
 from solven_env.profile import pep508
@@ -82,10 +82,10 @@ def request(words: str) -> RequestedPackage:
 def drafted(manifest: bytes) -> tuple[dict[str, Any], list[str]]:
     """The section with the dependencies of a pyproject.toml, and why it has not the rest.
 
-    The version is the usual one if `requires-python` accepts it, else the newest that it accepts.
+    The version is the usual one if `requires-python` accepts it, else the next one up or down that it accepts.
 
     >>> drafted(b'[project]\\nrequires-python = ">=3.13"\\ndependencies = ["six", "own @ file:///own"]')
-    ({'version': '3.16', 'packages': ['six']}, ["'own @ file:///own' is given by its address"])
+    ({'version': '3.13', 'packages': ['six']}, ["'own @ file:///own' is given by its address"])
     """
     import tomllib
 
@@ -113,11 +113,12 @@ def drafted(manifest: bytes) -> tuple[dict[str, Any], list[str]]:
 
 
 def _version(specifier: str) -> str | None:
-    newest, oldest = int(row.NEWEST.partition(".")[2]), 8
-    versions = [row.DEFAULT_VERSION, *(f"3.{minor}" for minor in range(newest, oldest - 1, -1))]
+    later = file_lists.pythons(row.DEFAULT_VERSION, row.NEWEST)
+    earlier = file_lists.pythons(file_lists.OLDEST, row.DEFAULT_VERSION)[::-1]
     try:
         # Of a minor version the last patch is meant: '>=3.12.4' accepts 3.12.
-        return next((each for each in versions if pep508.accepted([each, f"{each}.99"], specifier)), None)
+        accepted = (each for each in (*later, *earlier) if pep508.accepted([each, f"{each}.99"], specifier))
+        return next(accepted, None)
     except ValueError:
         return None
 
