@@ -66,6 +66,13 @@ class Document:
     texts: dict[str, str] = field(default_factory=dict)
     """The text of each file that is part of the document, by its name, for excerpts; none if they must not be shown."""
 
+    def part(self, path: KeyPath) -> Any:
+        """The part of `data` at `path`, which must be there."""
+        value: Any = self.data
+        for each in path:
+            value = value[each]
+        return value
+
     def at_value(self, *path: str | int) -> Location:
         """The place where the value at `path` begins."""
         return self.values.get(path) or Location(self.file, 1, 1)

@@ -23,7 +23,8 @@ and each of its words may be a mistake."""
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _OTHER_LINE_ENDS = re.compile("[\u2028\u2029]")
-_CREDENTIALS = re.compile(r"://[^/\s]*@")
+CREDENTIALS = re.compile(r"://[^/\s]*@")
+"""The user and the password in an address, which no message repeats."""
 _MARKED = re.compile(
     r"""
       "(?:[^"\\]|\\.)*"?  |  '(?:[^']|'')*'?      # in quotes
@@ -69,7 +70,7 @@ def excerpt(texts: Mapping[str, str], location: Location) -> Excerpt | None:
 
 @functools.lru_cache(maxsize=8)
 def _holds_credentials(line: str) -> bool:
-    return _CREDENTIALS.search(line) is not None
+    return CREDENTIALS.search(line) is not None
 
 
 @functools.lru_cache(maxsize=8)

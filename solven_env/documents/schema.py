@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from solven_env.documents.diagnostics import closest, did_you_mean, quoted
 from solven_env.documents.document import kind_in_words, path_text
+from solven_env.documents.excerpts import CREDENTIALS
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -30,10 +31,10 @@ _TYPES = {
     "boolean": "true or false",
     "integer": "a whole number",
 }
-_PLAIN = re.compile(r"(?!(true|false|null)$)([A-Za-z/^_]|[0-9]+(?=[KMGT]iB|\.[0-9]+\.))[A-Za-z0-9/.^_<>=-]*", re.I)
+_PLAIN = re.compile(
+    r"(?!(true|false|null|\.inf|\.nan)$)(\.?[A-Za-z/^_]|[0-9]+(?=[KMGT]iB|\.[0-9]+\.))[A-Za-z0-9/.^_<>=-]*", re.I
+)
 """Text that needs no quotes in YAML."""
-_CREDENTIALS = re.compile(r"://[^/\s]*@")
-"""The user and the password in an address, which no message repeats."""
 
 
 def validate(document: Document, schema: bytes) -> None:
@@ -211,7 +212,7 @@ def _wrong_value(mistake: _Mistake) -> Iterator[KeyPath]:
         yield from _not_allowed(mistake, allowed, str(instance))
         return
     if isinstance(instance, str):
-        value = quoted(_CREDENTIALS.sub("://…@", instance))
+        value = quoted(CREDENTIALS.sub("://…@", instance))
         mistake.report("SE105", f"{mistake.name}: {value} is not {expects}", mistake.example)
     elif isinstance(instance, bool):
         mistake.report("SE104", f"{mistake.name}: {inline(instance)} is not {expects}", mistake.example)
@@ -239,13 +240,17 @@ def _example(schema: dict[str, Any], key: str) -> str:
 
 
 def inline(value: object) -> str:
-    """A value as YAML on one line: quoted where YAML would not read it as text, JSON for lists and mappings.
+    """A value as YAML on one line: quoted where YAML would not read it as text.
 
-    >>> print(inline("abc"), inline("3.10"), inline(["a"]))
-    abc "3.10" ["a"]
+    >>> print(inline("abc"), inline("3.10"), inline(["a", 1]), inline({"to": "b c", "optional": True}))
+    abc "3.10" [a, 1] {to: "b c", optional: true}
     """
     if isinstance(value, str) and _PLAIN.fullmatch(value):
         return value
+    if isinstance(value, list):
+        return f"[{', '.join(map(inline, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{inline(key)}: {inline(each)}' for key, each in value.items())}}}"
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from solven_env.documents.diagnostics import did_you_mean, quoted
@@ -72,7 +73,7 @@ def _merged(earlier: Document, later: Document, schema: _Schema) -> Document:
 
 
 def _merge_keys(into: Document, earlier: Document, later: Document, path: KeyPath, schema: _Schema) -> dict[str, Any]:
-    old, new = _value(earlier, path), _value(later, path)
+    old, new = earlier.part(path), later.part(path)
     merged = {}
     known = schema.get("properties", {})
     for key in dict.fromkeys((*(key for key in known if key in old or key in new), *old, *new)):
@@ -123,14 +124,14 @@ def _merge_lists(into: Document, earlier: Document, later: Document, path: KeyPa
 def _places(document: Document, path: KeyPath, how: str) -> dict[str, list[KeyPath]]:
     """The paths of a list's items, by what they are known by. Items that were taken out have none."""
     found: dict[str, list[KeyPath]] = {}
-    for index, item in enumerate(_value(document, path)):
+    for index, item in enumerate(document.part(path)):
         if item is not None:
             found.setdefault(IDENTITIES[how](item), []).append((*path, index))
     return found
 
 
 def _extras(document: Document, places: Sequence[KeyPath]) -> set[str]:
-    requirements = (pep508.parse(_value(document, place)) for place in places)
+    requirements = (pep508.parse(document.part(place)) for place in places)
     return {extra for requirement in requirements if requirement for extra in requirement.extras}
 
 
@@ -148,8 +149,8 @@ def _with_extras(written: str, further: set[str]) -> str:
 
 def _note(into: Document, at: KeyPath, later: Document, new: KeyPath, earlier: Document, old: KeyPath) -> None:
     """Note what a value was before, unless it was the same."""
-    was = Was(_value(earlier, old), earlier.at_key(*old))
-    is_other = was.value != _value(later, new)
+    was = Was(earlier.part(old), earlier.at_key(*old))
+    is_other = was.value != later.part(new)
     into.replaced[at] = (*later.replaced.get(new, ()), *((was,) if is_other else ()), *earlier.replaced.get(old, ()))
 
 
@@ -169,7 +170,7 @@ def _take(
     for known, places in tables:
         if path in known:
             places.setdefault(at, known[path])
-    value = _value(source, path)
+    value = source.part(path)
     if isinstance(value, dict):
         keys = [key for key in value if (*path, key) not in drops]
         return {key: _take(source, (*path, key), into, (*at, key), drops) for key in keys}
@@ -179,31 +180,16 @@ def _take(
     return value
 
 
-def _value(document: Document, path: KeyPath) -> Any:
-    value: Any = document.data
-    for part in path:
-        value = value[part]
-    return value
-
-
 def _without(inherited: Document, own: Document, schema: _Schema) -> Document:
     """The inherited document without what `remove` of the file names. A name of nothing that is there is reported."""
     written = own.data.get("remove")
     if not written:
         return inherited
     drops = dict(_drops(inherited, own, ("remove",), (), schema))
-    rest = Document(
-        inherited.file,
-        {},
-        diagnostics=inherited.diagnostics,
-        taken_out=inherited.taken_out,
-        unread=inherited.unread,
-        removed=list(inherited.removed),
-        texts=inherited.texts,
-    )
+    rest = replace(inherited, data={}, keys={}, values={}, plain={}, replaced={}, removed=[*inherited.removed])
     for path, where in drops.items():
         shown = path[:-1] if isinstance(path[-1], int) else path
-        was = Was(_value(inherited, path), inherited.at_key(*path))
+        was = Was(inherited.part(path), inherited.at_key(*path))
         rest.removed.append(Removed(path_text(shown), own.at_key(*where), was))
     rest.data = _take(inherited, (), rest, (), drops)
     return rest
@@ -213,7 +199,7 @@ def _drops(
     inherited: Document, own: Document, at: KeyPath, path: KeyPath, schema: _Schema
 ) -> Iterator[tuple[KeyPath, KeyPath]]:
     """The path of each thing to remove, and the path in the file that says so."""
-    spec, there = _value(own, at), _value(inherited, path)
+    spec, there = own.part(at), inherited.part(path)
     if spec is True:
         yield path, at
         return

@@ -130,7 +130,7 @@ def draft(
         _HEAD.format(schema=schema, name=name_for(file)),
         _SANDBOX,
         "env: # of every command\n" + "".join(f"  {name}: {_text(value)}\n" for name, value in env.items()),
-        f"path:\n  prepend: [{', '.join(map(inline, path))}]\n" if path else "",
+        f"path:\n  prepend: {inline([*path])}\n" if path else "",
         *(_section(each, file) for each in sections),
         _FILES
         + "".join(f"  {each.manifest}: {{template: {each.manifest}.j2, own: keys}}\n" for each in sections)

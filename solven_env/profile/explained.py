@@ -71,7 +71,7 @@ def explain(document: Document, schema: _Schema, key: str = "") -> ProfileExplan
     found = _find(document, schema, key)
     if isinstance(found, Explained):
         return ProfileExplanation(document.file, (found,))
-    values = _values(document, _schema_at(schema, found), found, _at(document, found))
+    values = _values(document, _schema_at(schema, found), found, document.part(found))
     removed = [each for each in _removed(document) if not found or _is_beneath(each.key, path_text(found))]
     return ProfileExplanation(document.file, (*values, *removed))
 
@@ -107,13 +107,6 @@ def _schema_at(schema: _Schema, path: KeyPath) -> _Schema:
     for part in path:
         schema = _inner(schema, str(part))
     return schema
-
-
-def _at(document: Document, path: KeyPath) -> Any:
-    value: Any = document.data
-    for part in path:
-        value = value[part]
-    return value
 
 
 def _find(document: Document, schema: _Schema, key: str) -> KeyPath | Explained:

@@ -15,9 +15,7 @@ from tests.checking import HEAD, SCHEMA, mistakes, resolve
 
 PROFILE: dict[str, Any] = json.loads(SCHEMA)
 KNOWN = "Known here: bun, dotfiles, env, extends, inputs, links, mounts, name, path, programs, python, release, remove, sandbox, secrets, setup, version."
-ONE_FORM = (
-    'is not a file with exactly one of template, content and source. Write, for example, {"template": "bashrc.j2"}.'
-)
+ONE_FORM = "is not a file with exactly one of template, content and source. Write, for example, {template: bashrc.j2}."
 RELEASE = "a semantic version such as 1.0.0"
 MERGE = "merge keys ('<<') are not supported. Write the keys out."
 MODE = "a mode from 0000 to 0777 (set-uid, set-gid and sticky bits are not allowed)"
@@ -83,19 +81,19 @@ MODE = "a mode from 0000 to 0777 (set-uid, set-gid and sticky bits are not allow
         ),
         (
             "sandbox:\nenv: {}\n",
-            ['4:1: sandbox has no value. Write, for example, {"backend": "bubblewrap", "network": "none"}.'],
+            ['4:1: sandbox has no value. Write, for example, {backend: bubblewrap, network: none}.'],
         ),
         ("sandbox: {backend: }\n", ["4:11: sandbox.backend has no value. Write, for example, bubblewrap."]),
         # wrong types, at the value
         (
             "path: [/x]\n",
-            ['4:7: path must be a mapping, not a list. Write, for example, {"prepend": ["/.venv/bin", "/node_modules/.bin"]}.'],
+            ['4:7: path must be a mapping, not a list. Write, for example, {prepend: [/.venv/bin, /node_modules/.bin]}.'],
         ),
-        ('path: {prepend: "/x"}\n', ['4:17: path.prepend must be a list, not text. Write, for example, ["/.venv/bin", "/node_modules/.bin"].']),
+        ('path: {prepend: "/x"}\n', ['4:17: path.prepend must be a list, not text. Write, for example, [/.venv/bin, /node_modules/.bin].']),
         ("env: {A: [b]}\n", ["4:10: env.A must be text or a mapping, not a list. Write, for example, Agg."]),
         ("mounts: [[/x]]\n", ["4:10: mounts[0] must be text or a mapping, not a list. Write, for example, /opt/tools."]),
         ("mounts: [1]\n", ["4:10: mounts[0] must be text or a mapping, not a number. Write, for example, /opt/tools."]),
-        ("python: 3.12\n", ['4:9: python must be a mapping, not 3.12. Write, for example, {"version": "3.12", "packages": ["pandas"]}.']),
+        ("python: 3.12\n", ['4:9: python must be a mapping, not 3.12. Write, for example, {version: "3.12", packages: [pandas]}.']),
         (
             'sandbox: {limits: {processes: "5"}}\n',
             ["4:31: sandbox.limits.processes must be a whole number, not text. Write it without quotes."],
@@ -155,8 +153,8 @@ MODE = "a mode from 0000 to 0777 (set-uid, set-gid and sticky bits are not allow
         ("dotfiles: {a: {content: x, source: y}}\n", [f"4:15: dotfiles.a {ONE_FORM}"]),
         ("dotfiles: {a: {}}\n", [f"4:15: dotfiles.a {ONE_FORM}"]),
         ("dotfiles: {a: {mode: '0644'}}\n", [f"4:15: dotfiles.a {ONE_FORM}"]),
-        ("dotfiles: {a: x}\n", ['4:15: dotfiles.a must be a mapping, not text. Write, for example, {"template": "bashrc.j2"}.']),
-        ("dotfiles: {a: }\n", ['4:12: dotfiles.a has no value. Write, for example, {"template": "bashrc.j2"}.']),
+        ("dotfiles: {a: x}\n", ['4:15: dotfiles.a must be a mapping, not text. Write, for example, {template: bashrc.j2}.']),
+        ("dotfiles: {a: }\n", ['4:12: dotfiles.a has no value. Write, for example, {template: bashrc.j2}.']),
         # missing, at the key of what lacks it
         ("python: {}\n", ["4:1: python has no 'version'. Add 'version: \"3.12\"'."]),
         ("mounts: [{why: x}]\n", ["4:10: mounts[0] has no 'target'. Add 'target: /opt/tools'."]),
@@ -189,7 +187,7 @@ MODE = "a mode from 0000 to 0777 (set-uid, set-gid and sticky bits are not allow
             ["4:12: '/usr/bin/x' is not the name of a program: letters, digits and '._+@-', without a '/'. Write, for example, tesseract."],
         ),
         ("programs: {x: {}}\n", ["4:12: programs.x has no 'why'. Add 'why: pytesseract'."]),
-        ("programs: {x: y}\n", ['4:15: programs.x must be a mapping, not text. Write, for example, {"why": "pytesseract", "package": "tesseract-ocr"}.']),
+        ("programs: {x: y}\n", ['4:15: programs.x must be a mapping, not text. Write, for example, {why: pytesseract, package: tesseract-ocr}.']),
         ("programs: {x: {why: ''}}\n", ["4:21: programs.x.why: '' is not a text that says what needs the program. Write, for example, pytesseract."]),
         (
             "programs: {x: {why: a, package: a b}}\n",

@@ -166,7 +166,7 @@ def test_what_was_removed_can_be_said_anew() -> None:
         ("remove: {bun: true}", "env: {A: a}", "team.yaml:5:10: SE205 there is no 'bun' to remove: nothing that this file extends has it. Known here: env, version."),
         ("remove: {python: {packages: [b]}}", "python: {version: '3.12', packages: [a]}", "team.yaml:5:30: SE205 there is no 'b' in python.packages to remove: nothing that this file extends has it. Known here: a."),
         ("remove: {sandbox: {network: [x]}}", "sandbox: {network: none}", "team.yaml:5:29: SE207 sandbox.network has no parts to remove. Write true to remove it."),
-        ("remove: {bun: false}", "bun: {}", 'team.yaml:5:15: SE104 remove.bun: false is not a list of names, a mapping, or true. Write, for example, ["MPLBACKEND"].'),
+        ("remove: {bun: false}", "bun: {}", 'team.yaml:5:15: SE104 remove.bun: false is not a list of names, a mapping, or true. Write, for example, [MPLBACKEND].'),
         ("remove: {name: true}", "name: b", "team.yaml:5:10: SE101 unknown key 'name' in remove. Known here: bun, dotfiles, env, inputs, links, mounts, path, programs, python, sandbox, secrets, setup."),
         ("remove: {env: [A]}", "env: {A: 1}", 'base0.yaml:2:10: SE107 env.A: 1 is read as a number, not as text. Quote it: "1".'),
         ("env: {A: a}", "zzz: 1", "base0.yaml:2:1: SE101 unknown key 'zzz'. Known here: bun, dotfiles, env, extends, inputs, links, mounts, name, path, programs, python, release, remove, sandbox, secrets, setup, version."),

@@ -49,7 +49,7 @@ KNOWN = "Known here: a, b, bun, profile, python, thread. A literal '{{' is writt
         ("mounts: [/x, {target: /x, when: a}]", []),
         # groups of packages
         ("python: {version: '3.12', groups: {X: {packages: [six]}}}", ["5:36: 'X' is not a group's name: lower-case letters, digits, '_' and '-', a letter first. Write, for example, plots."]),
-        ("python: {version: '3.12', groups: {x: [six]}}", ['5:39: python.groups.x must be a mapping, not a list. Write, for example, {"packages": ["matplotlib"], "when": "plots"}.']),
+        ("python: {version: '3.12', groups: {x: [six]}}", ['5:39: python.groups.x must be a mapping, not a list. Write, for example, {packages: [matplotlib], when: plots}.']),
         ("python: {version: '3.12', groups: {x: {package: [six]}}}", ["5:40: unknown key 'package' in python.groups.x. Did you mean 'packages'?"]),
         ("python: {version: '3.12', groups: {x: {packages: [six @ https://x.test/six.whl], when: a}}}", ["5:51: 'six' is given by its address. Write its name and a range of versions."]),
         ("python: {version: '3.12', groups: {x: {packages: ['six>', six, six], when: a}}}", ["5:51: 'six>' is not a requirement as PEP 508 writes it. Write, for example, httpx>=0.27.", "5:64: 'six' stands here twice. Keep one of the two."]),
@@ -57,7 +57,7 @@ KNOWN = "Known here: a, b, bun, profile, python, thread. A literal '{{' is writt
         ("bun: {groups: {x: {packages: {ms: latest}, when: a}}}", ["5:35: bun.groups.x.packages.ms: 'latest' is a tag, whose version moves. Write, for example, ^8.0.0."]),
         ("bun: {packages: {ms: ^2.0.0}, groups: {x: {packages: {ms: ^2.0.0}}, y: {packages: {ms: ^2.1.0}}}}", ["5:88: 'ms' is '^2.0.0' in bun.packages, and has one range in all groups. Write '^2.0.0', or change both."]),
         # the object of a variable
-        ("env: {A: {}}", ['5:10: env.A is not a variable with either value or from. Write, for example, {"value": "1", "when": "debug"}.']),
+        ("env: {A: {}}", ['5:10: env.A is not a variable with either value or from. Write, for example, {value: "1", when: debug}.']),
         ("env: {A: {valeu: x}}", ["5:11: unknown key 'valeu' in env.A. Did you mean 'value'?"]),
         ("env: {A: {value: 5, when: a}}", ['5:18: env.A.value: 5 is read as a number, not as text. Quote it: "5".']),
         ("env: {A: 5}", ['5:10: env.A: 5 is read as a number, not as text. Quote it: "5".']),

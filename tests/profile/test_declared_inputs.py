@@ -30,14 +30,14 @@ SEE = "See what a pattern may have: solven-env docs profile"
         ("{default: true}", ['5:16: inputs.a.default: true is read as a boolean, not as text. Quote it: "true".']),
         ("{default: [x]}", ["5:16: inputs.a.default must be text, not a list. Write, for example, user."]),
         # enum
-        ("{type: enum}", ["5:3: inputs.a has no 'values'. Add 'values: [\"development\", \"production\"]'."]),
+        ("{type: enum}", ["5:3: inputs.a has no 'values'. Add 'values: [development, production]'."]),
         ("{type: enum, vales: [a]}", ["5:19: unknown key 'vales' in inputs.a. Did you mean 'values'?"]),
-        ("{type: enum, values: []}", ['5:27: inputs.a.values is not a list of 1 to 100 texts. Write, for example, ["development", "production"].']),
+        ("{type: enum, values: []}", ['5:27: inputs.a.values is not a list of 1 to 100 texts. Write, for example, [development, production].']),
         ("{type: enum, values: [a, b, a]}", ["5:34: 'a' stands here twice. Keep one of the two."]),
         ("{type: enum, values: [1, b]}", ['5:28: inputs.a.values[0]: 1 is read as a number, not as text. Quote it: "1".']),
         ("{type: enum, values: [dev, prod], default: prd}", ["5:49: inputs.a.default: 'prd' is not dev or prod. Did you mean 'prod'?"]),
         ("{type: enum, values: [dev, prod], default: ''}", ["5:49: inputs.a.default: '' is not dev or prod. Known here: dev, prod."]),
-        ("{type: enum, values: {a: b}, default: x}", ['5:27: inputs.a.values must be a list, not a mapping. Write, for example, ["development", "production"].']),
+        ("{type: enum, values: {a: b}, default: x}", ['5:27: inputs.a.values must be a list, not a mapping. Write, for example, [development, production].']),
         ("{values: [a]}", ["5:7: an input of type string has no values. Write 'type: enum', or remove 'values'."]),
         ("{type: integer, values: [a]}", ["5:22: an input of type integer has no values. Write 'type: enum', or remove 'values'."]),
         # pattern

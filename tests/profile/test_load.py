@@ -62,7 +62,7 @@ def test_the_format_is_read_first(text: str, expected: str) -> None:
         # an input that was wrong is not missing too
         (
             "inputs: {b: 5}\nlinks: {a: {to: skills, when: b}}\n",
-            ['4:13: inputs.b must be a mapping, not a number. Write, for example, {"type": "string", "default": "user"}.'],
+            ['4:13: inputs.b must be a mapping, not a number. Write, for example, {type: string, default: user}.'],
         ),
         # variables
         ("env: {PATH: /x}\n", ["4:7: PATH is not set here. List directories in 'path: {prepend: […]}'."]),
@@ -133,7 +133,7 @@ INDEXES = [
         "[{name: a, packages: [x]}, {name: b, packages: [X]}]",
         "4:84: the package 'x' stands at the index 'a' too. Keep one of the two.",
     ),
-    ("[{name: a}]", "4:37: python.indexes[0] has no 'packages'. Add 'packages: [\"torch\"]'."),
+    ("[{name: a}]", "4:37: python.indexes[0] has no 'packages'. Add 'packages: [torch]'."),
     ("[{name: a, packages: []}]", "4:57: python.indexes[0].packages is not a list of at least one package. "),
     ("[{name: a, packages: ['x*']}]", "4:58: python.indexes[0].packages[0]: 'x*' is not the name of a Python pa"),
     ("[{name: a, packages: ['x>1']}]", "4:58: python.indexes[0].packages[0]: 'x>1' is not the name of a Python"),

@@ -55,7 +55,7 @@ LATE = (
         # an input that was wrong is defined all the same
         ("inputs: {a: {default: 1}}\nenv: {A: '{{ a }}'}\n", ['4:23: inputs.a.default: 1 is read as a number, not as text. Quote it: "1".']),
         ("inputs: {a: {typ: string}}\nenv: {A: '{{ a }}'}\n", ["4:14: unknown key 'typ' in inputs.a. Did you mean 'type'?"]),
-        ("python: 3\nenv: {A: '{{ python.version }}'}\n", ['4:9: python must be a mapping, not a number. Write, for example, {"version": "3.12", "packages": ["pandas"]}.']),
+        ("python: 3\nenv: {A: '{{ python.version }}'}\n", ['4:9: python must be a mapping, not a number. Write, for example, {version: "3.12", packages: [pandas]}.']),
         # what is of each namespace
         ("env: {AA: x}\ndotfiles: {a: {content: '{{ env.NOPE }}'}}\n", ["5:33: there is no 'NOPE' in env. Known here: AA."]),
         ("dotfiles: {a: {content: '{{ path.x }}'}}\n", ["4:34: there is no 'x' in path. Known here: prepend."]),
@@ -84,8 +84,8 @@ LATE = (
         ),
         ('env: {KEY: {from: environment, when: no}}\ninputs: {no: {default: "false"}}\ndotfiles: {a: {content: "{{ env.KEY | default(1) }}"}}\n', [f"6:33: {LATE.replace('a secret', CALLERS)}"]),
         ("env: {A: {from: file}}\n", ["4:17: env.A.from: 'file' is not environment. Write environment."]),
-        ("env: {A: {}}\n", ['4:10: env.A is not a variable with either value or from. Write, for example, {"value": "1", "when": "debug"}.']),
-        ("env: {A: {from: environment, value: x}}\n", ['4:10: env.A is not a variable with either value or from. Write, for example, {"value": "1", "when": "debug"}.']),
+        ("env: {A: {}}\n", ['4:10: env.A is not a variable with either value or from. Write, for example, {value: "1", when: debug}.']),
+        ("env: {A: {from: environment, value: x}}\n", ['4:10: env.A is not a variable with either value or from. Write, for example, {value: "1", when: debug}.']),
         ("env: {A: {value: x, optional: true}}\n", ["4:21: env.A: 'optional' says nothing of a value. Remove 'optional'."]),
         ("env: {PATH: {from: environment}}\n", ["4:7: PATH is not set here. List directories in 'path: {prepend: […]}'."]),
         (SECRET + "env: {KEY: x}\n", ["4:11: env sets KEY too. Keep one of the two."]),
