@@ -145,7 +145,7 @@ def _workdir(document: Document, expand: Expander, reserved: Collection[str]) ->
     path = expand.path(written, where)
     if path is None or path == "/":
         return "/", []
-    found = _of_form(absolute_problem(path)) or _of_place(mounts.place_problem(path, reserved))
+    found = _path_problem(absolute_problem(path), mounts.place_problem(path, reserved))
     if found:
         code, problem = found
         message = f"the working directory {quoted(path)} {problem}"
@@ -202,15 +202,13 @@ def _setup_inputs(
         path = expand.path(written, where) if written is not None else None
         if path is None:
             continue
+        found = _path_problem(relative_problem(path), mounts.place_problem(f"/{path}", reserved))
         hiding = next((each for each in mounted if mounts.is_beneath(f"/{path}", each)), None)
-        problems = {
-            "SE502": relative_problem(path),
-            "SE503": mounts.place_problem(f"/{path}", reserved),
-            "SE505": hiding and f"is not in the workspace, since something is mounted at {hiding}",
-        }
-        code = next((code for code, problem in problems.items() if problem), "")
-        if code:
-            message = f"the input {quoted(path)} {problems[code]}"
+        if found is None and hiding:
+            found = "SE505", f"is not in the workspace, since something is mounted at {hiding}"
+        if found:
+            code, problem = found
+            message = f"the input {quoted(path)} {problem}"
             document.report(code, where, message, "Write a path in the workspace.")
         elif path in seen:
             document.report("SE111", where, f"the input {quoted(path)} stands here twice", "Keep one of the two.")
@@ -287,7 +285,7 @@ def _mounts(
         if target is None or source is None:
             continue
         mount = Mount(**{**fields, "target": target, "source": source or target})
-        found = _of_form(absolute_problem(target)) or _of_place(mounts.mount_problem(mount, reserved))
+        found = _path_problem(absolute_problem(target), mounts.mount_problem(mount, reserved))
         if found:
             code, problem = found
             document.report(code, where, f"the mount {quoted(target)} {problem}", "Choose another target.")
@@ -392,18 +390,13 @@ def _workspace_path(
     path = expand.path(written, where)
     if path is None:
         return None
-    found = _of_form(relative_problem(path)) or _of_place(mounts.place_problem(f"/{path}", reserved))
+    found = _path_problem(relative_problem(path), mounts.place_problem(f"/{path}", reserved))
     if found:
         code, problem = found
         document.report(code, where, f"the {what} {quoted(path)} {problem}", "Write a path inside the workspace.")
     return None if found else path
 
 
-def _of_form(problem: str) -> tuple[str, str] | None:
-    """A problem of a path by itself with its code; None for none."""
-    return ("SE502", problem) if problem else None
-
-
-def _of_place(problem: str) -> tuple[str, str] | None:
-    """A problem of the place that a path names with its code; None for none."""
-    return ("SE503", problem) if problem else None
+def _path_problem(form: str, place: str) -> tuple[str, str] | None:
+    """The code and the words of what is wrong with a path: its form, else the place that it names; None for nothing."""
+    return ("SE502", form) if form else ("SE503", place) if place else None
