@@ -68,8 +68,8 @@ def told(remarks: Sequence[Remark]) -> Iterator[str]:
         if not first:
             yield each[0].message
         elif said == SCRIPTS:
-            cure = each[0].message.rpartition(": ")[2]
-            yield f"{', '.join(first)} and {last} have install scripts that did not run: {cure}"
+            fix = each[0].message.rpartition(": ")[2]
+            yield f"{', '.join(first)} and {last} have install scripts that did not run: {fix}"
         else:
             yield f"{len(each)} packages have {said}: {', '.join(first)} and {last}"
 

@@ -100,7 +100,7 @@ def _lacking(lacking: Lacking, python: str) -> str:
     named = f"{release.name} {release.version}"
     if lacking.parents:
         named += f", which {' and '.join(lacking.parents)} need{'' if len(lacking.parents) > 1 else 's'},"
-    return f"{named} {_why(lacking, python)}{_cure(lacking, python)}"
+    return f"{named} {_why(lacking, python)}{_fix(lacking, python)}"
 
 
 def _why(lacking: Lacking, python: str) -> str:
@@ -114,7 +114,7 @@ def _why(lacking: Lacking, python: str) -> str:
     return f"has no wheel for Python {python} on Linux"
 
 
-def _cure(lacking: Lacking, python: str) -> str:
+def _fix(lacking: Lacking, python: str) -> str:
     if not lacking.release.has_sdist:
         return f", and no source. {_without(lacking, python)}"
     other = f", or {_version(lacking.pythons, python).replace('Write', 'write')}" if lacking.pythons else ""
