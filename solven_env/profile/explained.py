@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from solven_env.documents.diagnostics import Location, did_you_mean, place_told
+from solven_env.documents.diagnostics import Location, closest, place_told
 from solven_env.documents.document import path_text
 from solven_env.documents.schema import inline
 from solven_env.errors import UsageError, printable
@@ -138,11 +138,15 @@ def _left_out(document: Document, schema: _Schema, path: KeyPath, rest: str, key
     field = _schema_at(schema, path)
     for name in rest.split("."):
         field = field.get("properties", {}).get(name, {})
+    shown = printable(key)
+    if field.get("x-merge") == "own":
+        raise UsageError(f"each file has its own '{shown}', and the whole has none", fix="Look into the file.")
     if "default" in field:
         return Explained(key, field["default"], None)
     removed = next((each for each in _removed(document) if each.key == key), None)
     if removed:
         return removed
-    at = path_text(path)
-    known = [f"{at}.{name}" if at else name for name in names]
-    raise UsageError(f"the profile has no '{printable(key)}'", fix=did_you_mean(key, known))
+    near = closest(rest, names)
+    known = f"Known here: {', '.join(names)}." if names else f"Ask for {path_text(path)} as a whole."
+    fix = f"Did you mean '{path_text((*path, near))}'?" if near else known
+    raise UsageError(f"the profile has no '{shown}'", fix=printable(fix))

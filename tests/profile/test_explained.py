@@ -37,14 +37,17 @@ def test_a_value_is_told_with_its_place(key: str, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("key", "fix"),
     [
-        ("env.C", "Did you mean 'env.A'?"),
+        ("env.AA", "Did you mean 'env.A'?"),
+        ("env.PYTHON", "Known here: A."),
+        ("python.packages[0]", "Ask for python.packages as a whole."),
+        ("extends", "Look into the file."),
         ("envv", "Did you mean 'env'?"),
         ("sandbox.zzz", "Known here: "),
         ("..", "Known"),
     ],
 )
 def test_a_key_that_is_none_is_told(key: str, fix: str) -> None:
-    with pytest.raises(UsageError, match="the profile has no") as caught:
+    with pytest.raises(UsageError, match="has no") as caught:
         explain(composed(OWN, BASE), json.loads(SCHEMA), key)
     assert fix in caught.value.fix
 
