@@ -115,10 +115,12 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
 
 
 def _places(document: Document, taken: Iterable[Occupant], setup: Mapping[SetupCommand, Location]) -> Places:
+    stated = {".".join(map(str, path)): where for path, where in document.keys.items()}
+    removed = {path: where for path, where, _ in document.removed}
     settings = {
-        ".".join(map(str, path[1:] if path[0] == "sandbox" else path)): place_told(where, document.file)
-        for path, where in document.keys.items()
-        if path[0] != "inputs"  # which a thread gives, not the profile
+        name.removeprefix("sandbox."): place_told(where, document.file)
+        for name, where in {**removed, **stated}.items()
+        if not name.startswith("inputs")  # which a thread gives, not the profile
     }
     return Places(
         settings,

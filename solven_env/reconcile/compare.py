@@ -100,9 +100,18 @@ def changed_settings(record: Record | None, desired: Desired) -> tuple[str, ...]
     if record is None or not record.generation:
         return ()
     about = ("name", "release")
-    before = {**record.settings, **{key: record.profile.get(key) for key in about}, "inputs": record.inputs}
-    after = {**desired.settings, **{key: desired.profile.get(key) for key in about}, "inputs": desired.inputs}
+    before = {**_fields(record.settings), **{key: record.profile.get(key) for key in about}, "inputs": record.inputs}
+    after = {**_fields(desired.settings), **{key: desired.profile.get(key) for key in about}, "inputs": desired.inputs}
     return tuple(_differences(before, after, ""))
+
+
+def _fields(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Settings with the variables of the caller's environment among those of `env`, where a profile has them."""
+    if "environment" not in settings:
+        return settings
+    passed = {name: [about] for name, about in settings["environment"].items()}
+    rest = {name: each for name, each in settings.items() if name != "environment"}
+    return {**rest, "env": {**settings["env"], **passed}}
 
 
 _READ_AS = {

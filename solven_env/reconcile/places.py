@@ -6,7 +6,7 @@ from solven_env.reconcile.model import name_in
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from solven_env.profile.model import Places, Profile
     from solven_env.profile.render import RenderedFile
@@ -27,10 +27,20 @@ def of_files(profile: Profile, files: Sequence[RenderedFile]) -> Places:
 
 
 def cited(names: Iterable[str], desired: Desired) -> str:
-    """Names of settings, each with its file and line where the profile states it: `env.LANG, team.yaml:12`."""
+    """Names of settings, each with its file and line where the profile states it: `env.LANG, team.yaml:12`.
+
+    One that no file states now has the place of the section that it is missing from.
+    """
     settings = desired.places.settings if desired.places else {}
-    told = [f"{name}, {settings[name]}" if name in settings else name for name in names]
-    return ("; " if any(name in settings for name in names) else ", ").join(told)
+    found = {name: next((settings[each] for each in _and_above(name) if each in settings), "") for name in names}
+    told = (f"{name}, {place}" if place else name for name, place in found.items())
+    return ("; " if any(found.values()) else ", ").join(told)
+
+
+def _and_above(name: str) -> Iterator[str]:
+    while name:
+        yield name
+        name = name.rpartition(".")[0]
 
 
 def place_of(address: str, desired: Desired) -> str:

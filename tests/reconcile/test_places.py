@@ -60,3 +60,17 @@ def test_a_change_cites_the_line_that_asks_for_it(tmp_path: Path) -> None:
         "settings:launch": "the profile changed env.A, base/base.yaml:3; limits.memory, base/base.yaml:5;"
         " release, team.yaml:3",
     }
+
+
+def test_what_is_no_longer_stated_has_the_line_that_says_so(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    base, team = tmp_path / "base" / "base.yaml", tmp_path / "team.yaml"
+    base.write_text(BASE.replace("  B: one\n", "  B: one\n  C: {from: environment}\n"))
+    team.write_text(TEAM)
+    solven_env.apply(team, "t1", storage=tmp_path / "storage")
+    base.write_text(BASE.replace("  B: one\n", "  B: one\n  C: {from: environment, optional: true}\n"))
+    assert reasons(tmp_path)["settings:launch"] == "the profile changed env.C, base/base.yaml:5"
+    base.write_text(BASE)
+    assert reasons(tmp_path)["settings:launch"] == "the profile changed env.C, team.yaml:5"
+    team.write_text(TEAM.replace("env: {B: two}", "remove: {env: [B]}"))
+    assert reasons(tmp_path)["settings:launch"] == "the profile changed env.B, team.yaml:5; env.C, base/base.yaml:2"
