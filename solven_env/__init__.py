@@ -85,12 +85,10 @@ _HOMES = {
     **dict.fromkeys(
         (
             *("add", "apply", "apply_many", "apply_plan", "check_lock", "contents", "delete", "delete_many", "diff"),
-            *("diff_many",),
-            *("disk_usage", "doctor", "explain", "explain_profile", "gc", "history", "layer_diff", "layer_reset"),
-            *("fmt", "init", "remove"),
-            *("list_threads", "lock", "outdated", "plan", "promote", "recover", "render", "render_to"),
-            *("resolve", "rollback", "run", "save_plan", "show", "status", "status_many", "stop", "threads"),
-            *("validate",),
+            *("diff_many", "disk_usage", "doctor", "explain", "explain_profile", "fmt", "gc", "history", "init"),
+            *("layer_diff", "layer_reset", "list_threads", "lock", "outdated", "plan", "promote", "recover"),
+            *("remove", "render", "render_to", "resolve", "rollback", "run", "save_plan", "show", "status"),
+            *("status_many", "stop", "threads", "validate"),
         ),
         "solven_env.api",
     ),
@@ -99,16 +97,8 @@ _HOMES = {
     **dict.fromkeys(
         (
             *("DiskReport", "DoctorReport", "EditReport", "FormatReport", "GcReport", "HistoryReport"),
-            *(
-                "LayerDiffReport",
-                "LayerResetReport",
-                "ListedThread",
-                "LockReport",
-                "OutdatedReport",
-                "RenderReport",
-                "Report",
-            ),
-            *("ShowReport", "ThreadReport"),
+            *("LayerDiffReport", "LayerResetReport", "ListedThread", "LockReport", "OutdatedReport", "RenderReport"),
+            *("Report", "ShowReport", "ThreadReport"),
         ),
         "solven_env.report",
     ),
