@@ -214,7 +214,8 @@ def _drops(
         inside = (*at, index if isinstance(spec, list) else written)
         name = IDENTITIES[schema["x-merge"]](written) if isinstance(there, list) else written
         if name not in known:
-            _report_missing(inherited, own, inside, path, written, known)
+            removable = known if path else known.keys() & schema["properties"]["remove"]["properties"].keys()
+            _report_missing(inherited, own, inside, path, written, removable)
         elif isinstance(there, list):
             yield from ((place, inside) for place in known[name])
         elif isinstance(spec, list):
@@ -224,7 +225,7 @@ def _drops(
 
 
 def _report_missing(
-    inherited: Document, own: Document, at: KeyPath, path: KeyPath, name: str, known: Mapping[str, object]
+    inherited: Document, own: Document, at: KeyPath, path: KeyPath, name: str, known: Collection[str]
 ) -> None:
     lost = inherited.taken_out | inherited.unread
     if lost or () in own.unread:  # it may be among what is reported already, or in a file that is

@@ -51,10 +51,11 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
     """The profile for one thread. Mistakes are added to the declaration's document; the result is then partial."""
     document, data = declaration.document, declaration.document.data
     packages = _packages(declaration, lambda group: is_met(group, values))
+    told = {"name": data.get("name", ""), "release": data.get("release", "")}
     context: dict[str, object] = {
         **typed(declaration.inputs, values),
         "thread": thread,
-        "profile": {"name": data.get("name", ""), "release": data.get("release", "")},
+        "profile": told,
         **{row.NAME: None for row in declaration.ecosystems},
         **{name: _named(section) for name, section in packages.items() if section},
     }
@@ -68,8 +69,7 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
     expand = Expander(document, context, unset, late, templating.Work(), templating.Work())
     reserved = tuple(row.TARGET for row in declaration.ecosystems)
     workdir, begun = _workdir(document, expand, reserved)
-    told = {"name": data.get("name", ""), "release": data.get("release", ""), "workdir": workdir}
-    context["profile"] = told
+    told["workdir"] = workdir
     env = dict(_env(document, expand, values))
     prepend = tuple(_prepend(document, expand))
     taken: list[Occupant] = []
@@ -79,17 +79,16 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
     within = {**context, "env": env, "path": {"prepend": list(prepend)}}
     dotfiles = tuple(_dotfiles(document, expand, values, reserved, taken, expand._replace(context=within)))
     links = tuple(_links(document, expand, values, reserved, taken))
+    covered = [*(each.target for each in merged), *(f"/{each.path}" for each in links)]
+    setup = dict(_setup(document, expand, reserved, covered))
     packed = (row.TARGET for row in declaration.ecosystems if packages.get(row.NAME))
-    setup = dict(
-        _setup(document, expand, reserved, [*(each.target for each in merged), *(f"/{each.path}" for each in links)])
-    )
-    mounted = mounts.outermost([*(each.target for each in merged), *(f"/{each.path}" for each in links), *packed])
+    mounted = mounts.outermost([*covered, *packed])
     replaced = {each.mount.target for each in stated}
     system = [mounts.occupant(mount, document.at_value()) for mount in mounts.SYSTEM if mount.target not in replaced]
     return Profile(
         file=document.file,
-        name=data.get("name", ""),
-        release=data.get("release", ""),
+        name=told["name"],
+        release=told["release"],
         sandbox=_sandbox(data.get("sandbox", {}), workdir),
         mounts=merged,
         env=env,

@@ -163,7 +163,7 @@ def test_what_was_removed_can_be_said_anew() -> None:
     [
         ("remove: {env: [B]}", "env: {A: a}", "team.yaml:5:16: SE205 there is no 'B' in env to remove: nothing that this file extends has it. Known here: A."),
         ("remove: {env: [PYTHN]}", "env: {PYTHON: a}", "team.yaml:5:16: SE205 there is no 'PYTHN' in env to remove: nothing that this file extends has it. Did you mean 'PYTHON'?"),
-        ("remove: {bun: true}", "env: {A: a}", "team.yaml:5:10: SE205 there is no 'bun' to remove: nothing that this file extends has it. Known here: env, version."),
+        ("remove: {bun: true}", "env: {A: a}", "team.yaml:5:10: SE205 there is no 'bun' to remove: nothing that this file extends has it. Known here: env."),
         ("remove: {python: {packages: [b]}}", "python: {version: '3.12', packages: [a]}", "team.yaml:5:30: SE205 there is no 'b' in python.packages to remove: nothing that this file extends has it. Known here: a."),
         ("remove: {sandbox: {network: [x]}}", "sandbox: {network: none}", "team.yaml:5:29: SE207 sandbox.network has no parts to remove. Write true to remove it."),
         ("remove: {bun: false}", "bun: {}", 'team.yaml:5:15: SE104 remove.bun: false is not a list of names, a mapping, or true. Write, for example, [MPLBACKEND].'),

@@ -114,7 +114,9 @@ def drafted(manifest: bytes) -> tuple[dict[str, Any], list[str]]:
             remarks.append(f"{name}: {quoted(wanted)} {problem}")
         else:
             packages[name] = wanted
-    remarks += [f"{field} are not taken" for field in ("devDependencies", *_FIELDS[1:]) if written.get(field)]
+    remarks += [
+        f"{field}: only dependencies are read" for field in ("devDependencies", *_FIELDS[1:]) if written.get(field)
+    ]
     return {"packages": packages}, remarks
 
 

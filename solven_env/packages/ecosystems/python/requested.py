@@ -108,8 +108,9 @@ def drafted(manifest: bytes) -> tuple[dict[str, Any], list[str]]:
     if version is None:
         remarks.append(f"requires-python: {quoted(wanted)} accepts no version that can be had")
     section["version"] = version or section["version"]
-    further = {"optional-dependencies": "its optional dependencies are not taken"}
-    return section, [*remarks, *(told for field, told in further.items() if project.get(field))]
+    if project.get("optional-dependencies"):
+        remarks.append("optional-dependencies: only dependencies are read")
+    return section, remarks
 
 
 def _version(specifier: str) -> str | None:
