@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import re
 import stat
 import sys
 from functools import partial
@@ -49,6 +50,9 @@ MAX_FILES = 64
 
 SHIPPED = "<shipped>"
 """The directory of shipped profiles and templates in messages."""
+
+_EXTENDS = re.compile(rb"extends|\\[xuU\r\n]")
+"""The word that a text which extends anything has in it, or an escape of YAML with which it may be written."""
 
 _READS = 3
 _COPY = "Copy the file into the profile's directory."
@@ -151,11 +155,11 @@ class _Reading:
 
     def __init__(self, directory: Path) -> None:
         self._directory = os.path.abspath(directory)  # noqa: PTH100 - `..` is taken as it is written, not through links
-        self._left = MAX_FILES
+        self._left, self._bytes = MAX_FILES, MAX_BYTES
 
     def whole(self, source: ProfileSource, within: tuple[str, ...]) -> ProfileSource:
         """A file with its bases. `within` are the files that led to it, itself the last."""
-        if b"extends" not in source.text:
+        if not _EXTENDS.search(source.text):
             return source
         named = _entries(source.text)
         return source._replace(bases=tuple(self._base(each, source, within) if each else None for each in named))
@@ -173,6 +177,10 @@ class _Reading:
         if found is None:
             return Unreadable("SE202", "lies outside the profile's directory", _ROOTS)
         base, path = found
+        self._bytes -= len(base.text)
+        if self._bytes < 0:
+            most = f"{MAX_BYTES >> 10} KiB"
+            return Unreadable("SE204", f"brings the files that the profile extends to more than {most}", "Extend less.")
         if path in within:
             names = " → ".join([*within[within.index(path) :], path])
             return Unreadable("SE203", f"extends itself: {names}", "Leave one of them out.")

@@ -319,6 +319,22 @@ def test_a_tree_of_files_without_end_is_cut(tmp_path: Path) -> None:
     assert len(unreadable(found)) == 1
 
 
+def test_bases_are_of_a_bounded_size_together(tmp_path: Path) -> None:
+    extending(tmp_path, {"team.yaml": ["1.yaml"], "1.yaml": ["2.yaml"], "2.yaml": ["3.yaml"], "3.yaml": ["4.yaml"]})
+    for name in ("1.yaml", "2.yaml", "3.yaml"):
+        with (tmp_path / name).open("a") as file:
+            file.write("#" * 400_000)
+    (told,) = unreadable(find_profile(tmp_path / "team.yaml"))
+    assert told == "brings the files that the profile extends to more than 1024 KiB. Extend less."
+
+
+@pytest.mark.parametrize("key", [r'"\x65xtends":', r'"ext\u0065nds":', r'"\U00000065xtends":', '? "ext\\\nends"\n:'])
+def test_the_word_may_be_written_with_escapes(key: str, tmp_path: Path) -> None:
+    extending(tmp_path, {"base.yaml": []})
+    (tmp_path / "team.yaml").write_text(f"version: 1\n{key} [base.yaml]\n")
+    assert len([*find_profile(tmp_path / "team.yaml").files]) == 2
+
+
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
