@@ -220,17 +220,28 @@ def _entries(text: bytes) -> tuple[str | None, ...]:
 def rewrite(path: Path, before: bytes, after: bytes) -> None:
     """Replace the text of a profile in one step. It keeps its mode and its owner, and a link to it stays one.
 
-    UsageError if it cannot be written, or if its text is not `before` any more.
+    UsageError if it cannot be written, or if its text is not `before` any more. Others may write its directories: no
+    link that comes there meanwhile is followed.
     """
     with failures_as(UsageError, str(path)):
         real = path.resolve(strict=True)
-        about = real.stat()
-        if real.read_bytes() != before:
-            raise UsageError("the profile changed meanwhile", fix="Run it again.", location=str(path))
-        owner = (about.st_uid, about.st_gid) if os.geteuid() == 0 else None
-        with holding(os.open(real.parent, READ_DIRECTORY)) as directory:
+        with holding(_open_real(real.parent)) as directory:
+            descriptor = os.open(real.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=directory)
+            with os.fdopen(descriptor, "rb") as file:
+                about, text = os.fstat(descriptor), file.read(ENOUGH)
+            if text != before:
+                raise UsageError("the profile changed meanwhile", fix="Run it again.", location=str(path))
+            owner = (about.st_uid, about.st_gid) if os.geteuid() == 0 else None
             staged = f".{real.name}-{os.urandom(4).hex()}"
             write_over(directory, real.name, staged, after, mode=stat.S_IMODE(about.st_mode), owner=owner)
+
+
+def _open_real(directory: Path) -> int:
+    """An open directory, by its absolute path, in which there is no link."""
+    if sys.platform != "linux":
+        return os.open(directory, READ_DIRECTORY | os.O_NOFOLLOW_ANY)
+    with holding(os.open("/", O_PATH)) as top:
+        return openat2(top, str(directory)[1:] or ".", READ_DIRECTORY)
 
 
 @functools.lru_cache(maxsize=16)
