@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import functools
 import os
 import re
@@ -220,12 +221,16 @@ def _entries(text: bytes) -> tuple[str | None, ...]:
 def rewrite(path: Path, before: bytes, after: bytes) -> None:
     """Replace the text of a profile in one step. It keeps its mode and its owner, and a link to it stays one.
 
-    UsageError if it cannot be written, or if its text is not `before` any more. Others may write its directories: no
-    link that comes there meanwhile is followed.
+    UsageError if it cannot be written, if its text is not `before` any more, or if another solven-env writes here now:
+    of two that know the same text, one alone replaces it. Others may write its directories: no link that comes there
+    meanwhile is followed, and nobody's lock is waited for.
     """
     with failures_as(UsageError, str(path)):
         real = path.resolve(strict=True)
         with holding(_open_real(real.parent)) as directory:
+            if not _is_ours(directory):
+                fix = "Run it again."
+                raise UsageError("another solven-env writes in this directory now", fix=fix, location=str(path))
             descriptor = os.open(real.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=directory)
             with os.fdopen(descriptor, "rb") as file:
                 about, text = os.fstat(descriptor), file.read(ENOUGH)
@@ -234,6 +239,17 @@ def rewrite(path: Path, before: bytes, after: bytes) -> None:
             owner = (about.st_uid, about.st_gid) if os.geteuid() == 0 else None
             staged = f".{real.name}-{os.urandom(4).hex()}"
             write_over(directory, real.name, staged, after, mode=stat.S_IMODE(about.st_mode), owner=owner)
+
+
+def _is_ours(directory: int) -> bool:
+    """Lock an open directory until it is closed. False where somebody else has it; True where there are no locks."""
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # NFS locks no directory (flock(2))
+        return True
+    return True
 
 
 def _open_real(directory: Path) -> int:

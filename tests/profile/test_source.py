@@ -4,6 +4,8 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -376,3 +378,21 @@ def test_a_link_that_takes_the_directorys_place_is_not_followed(
     with pytest.raises(UsageError):
         rewrite(tmp_path / "theirs" / "team.yaml", b"one", b"two")
     assert (tmp_path / "etc" / "team.yaml").read_text() == "one"
+
+
+def test_of_many_that_write_at_once_none_loses_what_another_wrote(tmp_path: Path) -> None:
+    profile = tmp_path / "team.yaml"
+    profile.write_bytes(b"")
+
+    def write(_: int) -> int:
+        written = 0
+        for _ in range(100):
+            text = profile.read_bytes()
+            with suppress(UsageError):
+                rewrite(profile, text, text + b"x\n")
+                written += 1
+        return written
+
+    with ThreadPoolExecutor(4) as pool:
+        written = sum(pool.map(write, range(4)))
+    assert len(profile.read_bytes().splitlines()) == written > 0
