@@ -94,6 +94,20 @@ def test_the_plan_of_a_new_thread_is_in_the_summary(checkout: Path) -> None:
     assert not (checkout.parent / "temp" / "solven-env-storage").exists()
 
 
+def test_no_profile_gives_the_runner_commands(checkout: Path) -> None:
+    """What is said of a file has its name, and its text: lines of an attacker's, on both streams."""
+    (checkout / "profiles" / "small.yaml").rename(checkout / "::debug::small.yaml")
+    (checkout / "-h.yaml").write_text("##[debug]: [")
+    done = step(checkout, "Validate", profiles="*.yaml")
+    assert done.returncode == 5
+    assert [line.partition(",")[0] for line in done.stdout.splitlines()] == ["::error file=-h.yaml"]
+    assert "::debug::" not in done.stderr
+    for name in ("Compare the rendered files", "Show what an apply would do"):
+        done = step(checkout, name, profiles="*.yaml", rendered="rendered")
+        first, *_, last = done.stdout.splitlines()
+        assert first == f"::stop-commands::{last.strip(':')}"
+
+
 def test_the_hooks_type_commands_that_there_are(checkout: Path) -> None:
     assert [hook["id"] for hook in HOOKS] == ["solven-env-validate", "solven-env-fmt", "solven-env-lock"]
     for hook in HOOKS:

@@ -101,9 +101,12 @@ def _say(found: Iterable[_Validated], chosen: CheckFormat) -> None:
 
     mistakes = [mistake for each in found for mistake in each.mistakes]
     for each in found:
-        if chosen is CheckFormat.GITHUB and (each.mistakes or each.error):
-            print_annotations(each.error or ProfileError(each.mistakes))
-        for mistake in each.mistakes if chosen is CheckFormat.TEXT else ():
+        if chosen is CheckFormat.GITHUB:
+            # And nothing else: the runner would take a name such as ::debug::.yaml for a command.
+            if each.mistakes or each.error:
+                print_annotations(each.error or ProfileError(each.mistakes))
+            continue
+        for mistake in each.mistakes:
             tell(str(mistake))
             for line in excerpt_lines(mistake, sys.stdout):
                 say(line)

@@ -28,7 +28,12 @@ def text(data: Mapping[str, Any]) -> str:
     yaml.indent(mapping=2, sequence=4, offset=2)
     out = StringIO()
     yaml.dump(_written(data), out)
-    return out.getvalue()
+    # ruamel leaves what a terminal obeys, as U+202E. It stands between double quotes: nothing else can hold it.
+    return "".join(each if each.isprintable() or each == "\n" else _escape(each) for each in out.getvalue())
+
+
+def _escape(char: str) -> str:
+    return f"\\u{ord(char):04x}" if ord(char) < 1 << 16 else f"\\U{ord(char):08x}"
 
 
 def _written(value: Any) -> Any:

@@ -133,7 +133,7 @@ def _check(found: Mapping[str, bytes], sections: Sections, profile: str, where: 
     try:
         about = json.loads(found[ABOUT])
         stated, asked, written = about["format"], about["asked"], dict(about["files"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise LockError(f"{ABOUT} is damaged", fix=fix, location=where) from None
     if stated != FORMAT:
         raise LockError(f"the lock has format {stated}, this solven-env reads {FORMAT}", fix=fix, location=where)

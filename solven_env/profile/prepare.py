@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     _Key: TypeAlias = tuple[ProfileSource, tuple[tuple[str, str], ...], str, tuple[SectionKind, ...]]
     """Parts that a profile is resolved from: its files, values of inputs, thread, ecosystems."""
 
+MAX_TEMPLATES = 64 << 20
+"""The characters of all templates of a profile, each counted once by each name that it is read by: a rendering keeps
+them.
+"""
+
 _THREAD = re.compile(r"\bthread\b")
 _ANY_THREAD = "example"
 
@@ -160,12 +165,18 @@ _MOST = 256
 
 
 def _render_anew(profile: Profile, source: ProfileSource) -> _Rendering:
-    reads: list[tuple[_Read, object]] = []
+    reads: dict[_Read, object] = {}
+    left = MAX_TEMPLATES
 
     def reading(kind: str) -> Callable[[str, str], Any]:
         def read(name: str, file: str) -> Any:
-            said = _look(source, _Read(kind, name, file))
-            reads.append((_Read(kind, name, file), said))
+            nonlocal left
+            asked = _Read(kind, name, file)
+            if asked not in reads:
+                said = _look(source, asked) if left >= 0 else _TOO_MUCH
+                left -= len(said) if isinstance(said, str) else 0
+                reads[asked] = said if left >= 0 else _TOO_MUCH
+            said = reads[asked]
             if isinstance(said, _Unreadable):
                 raise SourceError(said.why, said.fix, said.code)
             return said
@@ -176,8 +187,8 @@ def _render_anew(profile: Profile, source: ProfileSource) -> _Rendering:
         return source.beside(file).template_place(name)
 
     files, mistakes = render(profile, reading("template"), reading("source"), place)
-    texts = (said for read, said in reads if read.kind == "template" and isinstance(said, str))
-    return _Rendering(files, mistakes, tuple(reads), any(map(_THREAD.search, texts)))
+    texts = (said for read, said in reads.items() if read.kind == "template" and isinstance(said, str))
+    return _Rendering(files, mistakes, tuple(reads.items()), any(map(_THREAD.search, texts)))
 
 
 class _Read(NamedTuple):
@@ -192,6 +203,11 @@ class _Unreadable(NamedTuple):
     why: str
     fix: str
     code: str
+
+
+_TOO_MUCH = _Unreadable(
+    f"is one of templates of more than {MAX_TEMPLATES >> 20} MiB together", "Use fewer, or smaller ones.", "SE408"
+)
 
 
 def _look(source: ProfileSource, read: _Read) -> object:

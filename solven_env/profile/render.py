@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     TemplatePlace = Callable[[str, str], str]
 
 
+MAX_SOURCES = 256 << 20
+"""The bytes of all sources of a profile, one that is named twice counted twice: a rendering holds them all."""
+MAX_SOURCE_FILES = 16_384
+"""The files of all sources of a profile."""
+
+
 class SourceError(Exception):
     """A `source:` or a template cannot be read. The message's words follow its name."""
 
@@ -94,20 +100,45 @@ def render(
     diagnostics: list[Diagnostic] = []
     trees: dict[str, Sequence[str]] = {}
     work, again = templating.Work(), templating.Work()
+    sources = _BoundedSources(read_source)
     for dotfile in profile.dotfiles:
-        outcome = _render_one(profile, dotfile, read_template, read_source, template_place, work, again)
+        outcome = _render_one(profile, dotfile, read_template, sources, template_place, work, again)
         if isinstance(outcome, RenderedFile):
             files.append(outcome)
         elif isinstance(outcome, list):
             files += outcome
             trees[dotfile.path] = [each.path for each in outcome]
-        elif outcome is not None:
-            diagnostics.append(outcome)
+        else:
+            if outcome is not None:
+                diagnostics.append(outcome)
             if dotfile.form == "source":  # nobody knows whether it is a directory
                 trees[dotfile.path] = ()
     # Which files there are is known only now.
     clashes = (_told(profile.texts, *each) for each in mounts.clashes(_occupants(profile, trees)))
     return tuple(files), (*diagnostics, *clashes)
+
+
+class _BoundedSources:
+    """The sources of one profile, of which there is an end."""
+
+    def __init__(self, read: ReadSource) -> None:
+        self._read = read
+        self._bytes, self._files = MAX_SOURCES, MAX_SOURCE_FILES
+
+    @property
+    def is_spent(self) -> bool:
+        """True once there were too many. This is reported once, and no further one is read."""
+        return self._bytes < 0 or self._files < 0
+
+    def read(self, name: str, file: str) -> bytes | SourceTree:
+        found = self._read(name, file)
+        held = [each.data for each in found.files] if isinstance(found, SourceTree) else [found]
+        self._files -= len(held)
+        self._bytes -= sum(map(len, held))
+        if self.is_spent:
+            most = f"{MAX_SOURCES >> 20} MiB" if self._bytes < 0 else f"{MAX_SOURCE_FILES:,} files"
+            raise SourceError(f"brings more than {most} together with the sources before it", "Bring less.")
+        return found
 
 
 def _occupants(profile: Profile, trees: Mapping[str, Sequence[str]]) -> Iterator[Occupant]:
@@ -123,19 +154,21 @@ def _render_one(
     profile: Profile,
     dotfile: Dotfile,
     read_template: ReadTemplate,
-    read_source: ReadSource,
+    sources: _BoundedSources,
     template_place: TemplatePlace,
     work: templating.Work,
     again: templating.Work,
 ) -> RenderedFile | list[RenderedFile] | Diagnostic | None:
     """The file, the files of a directory, or the mistake.
 
-    None if the mistake is reported already: a part is missing, the work is used up.
+    None if the mistake is reported already: a part is missing, the work or the sources are used up.
     """
     texts: dict[str, str] = {}
     try:
         if dotfile.form == "source":
-            source = read_source(dotfile.text, dotfile.location.file)
+            if sources.is_spent:
+                return None
+            source = sources.read(dotfile.text, dotfile.location.file)
             if isinstance(source, SourceTree):
                 return _render_tree(profile, dotfile, source)
             return RenderedFile(dotfile.path, source, dotfile.mode or DEFAULT_MODE, dotfile.own)

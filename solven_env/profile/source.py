@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import functools
 import os
+import re
 import stat
 import sys
 from functools import partial
@@ -49,6 +51,9 @@ MAX_FILES = 64
 
 SHIPPED = "<shipped>"
 """The directory of shipped profiles and templates in messages."""
+
+_EXTENDS = re.compile(rb"extends|\\[xuU\r\n]")
+"""The word that a text which extends anything has in it, or an escape of YAML with which it may be written."""
 
 _READS = 3
 _COPY = "Copy the file into the profile's directory."
@@ -151,11 +156,11 @@ class _Reading:
 
     def __init__(self, directory: Path) -> None:
         self._directory = os.path.abspath(directory)  # noqa: PTH100 - `..` is taken as it is written, not through links
-        self._left = MAX_FILES
+        self._left, self._bytes = MAX_FILES, MAX_BYTES
 
     def whole(self, source: ProfileSource, within: Mapping[str, str]) -> ProfileSource:
         """A file with its bases. `within` are the files that led to it, itself the last: their names, by path."""
-        if b"extends" not in source.text:
+        if not _EXTENDS.search(source.text):
             return source
         named = _entries(source.text)
         return source._replace(bases=tuple(self._base(each, source, within) if each else None for each in named))
@@ -173,6 +178,10 @@ class _Reading:
         if found is None:
             return Unreadable("SE202", "lies outside the profile's directory", _ROOTS)
         base, path = found
+        self._bytes -= len(base.text)
+        if self._bytes < 0:
+            most = f"{MAX_BYTES >> 10} KiB"
+            return Unreadable("SE204", f"brings the files that the profile extends to more than {most}", "Extend less.")
         if path in within:
             cycle = [*within.values()][[*within].index(path) :]
             names = " → ".join([*cycle, base.name])
@@ -213,17 +222,43 @@ def _entries(text: bytes) -> tuple[str | None, ...]:
 def rewrite(path: Path, before: bytes, after: bytes) -> None:
     """Replace the text of a profile in one step. It keeps its mode and its owner, and a link to it stays one.
 
-    UsageError if it cannot be written, or if its text is not `before` any more.
+    UsageError if it cannot be written, if its text is not `before` any more, or if another solven-env writes here now:
+    of two that know the same text, one alone replaces it. Others may write its directories: no link that comes there
+    meanwhile is followed, and nobody's lock is waited for.
     """
     with failures_as(UsageError, str(path)):
         real = path.resolve(strict=True)
-        about = real.stat()
-        if real.read_bytes() != before:
-            raise UsageError("the profile changed meanwhile", fix="Run it again.", location=str(path))
-        owner = (about.st_uid, about.st_gid) if os.geteuid() == 0 else None
-        with holding(os.open(real.parent, READ_DIRECTORY)) as directory:
+        with holding(_open_real(real.parent)) as directory:
+            if not _is_ours(directory):
+                fix = "Run it again."
+                raise UsageError("another solven-env writes in this directory now", fix=fix, location=str(path))
+            descriptor = os.open(real.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=directory)
+            with os.fdopen(descriptor, "rb") as file:
+                about, text = os.fstat(descriptor), file.read(ENOUGH)
+            if text != before:
+                raise UsageError("the profile changed meanwhile", fix="Run it again.", location=str(path))
+            owner = (about.st_uid, about.st_gid) if os.geteuid() == 0 else None
             staged = f".{real.name}-{os.urandom(4).hex()}"
             write_over(directory, real.name, staged, after, mode=stat.S_IMODE(about.st_mode), owner=owner)
+
+
+def _is_ours(directory: int) -> bool:
+    """Lock an open directory until it is closed. False where somebody else has it; True where there are no locks."""
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # NFS locks no directory (flock(2))
+        return True
+    return True
+
+
+def _open_real(directory: Path) -> int:
+    """An open directory, by its absolute path, in which there is no link."""
+    if sys.platform != "linux":
+        return os.open(directory, READ_DIRECTORY | os.O_NOFOLLOW_ANY)
+    with holding(os.open("/", O_PATH)) as top:
+        return openat2(top, str(directory)[1:] or ".", READ_DIRECTORY)
 
 
 @functools.lru_cache(maxsize=16)

@@ -167,7 +167,7 @@ def load(data: bytes, where: str) -> SavedPlan:
     reads = {address: frozenset(read) for address, read in fields["reads"].items()}
     taken = ("thread", "storage", "incarnation", "generation", "is_interrupted", "on_conflict", "changes")
     parts = {name: fields[name] for name in taken}
-    places = Places(**fields["places"])
+    places = Places(**fields.get("places", {"paths": {}, "settings": {}}))
     return SavedPlan(where, wanted=wanted, files=files, locks=locks, reads=reads, places=places, **parts)
 
 
@@ -319,10 +319,11 @@ _FIELDS = grammar.table_with(
         "files": grammar.table_of(grammar.text),
         "locks": grammar.table_of(grammar.text),
         "reads": grammar.table_of(grammar.list_of(grammar.text)),
-        "places": grammar.table_with(dict.fromkeys(Places._fields, grammar.table_of(grammar.text))),
         "builds": grammar.table_of(grammar.none_or(grammar.text)),
         "changes": grammar.table_of(
             grammar.table_with({"action": grammar.text, "cause": grammar.text, "before": _STATE, "after": _STATE})
         ),
-    }
+    },
+    # Of plans that are older than it, no place is told.
+    {"places": grammar.table_with(dict.fromkeys(Places._fields, grammar.table_of(grammar.text)))},
 )

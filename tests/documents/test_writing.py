@@ -26,3 +26,10 @@ def test_it_reads_as_what_was_written(data: dict[str, object]) -> None:
 
 def test_a_text_of_several_lines_stays_readable() -> None:
     assert text({"a": "x\ny\n", "b": "1"}) == 'a: |\n  x\n  y\nb: "1"\n'
+
+
+def test_nothing_that_a_terminal_obeys_is_left() -> None:
+    data = {"\u202ea": "\u202e", "b": "\u2066x\ny\n", "c": ["\U000e0041", "\x1b[31m", "\u200b\\", "é 漢"]}
+    written = text(data)
+    assert written.replace("\n", "").isprintable()
+    assert parse(written.encode(), "p.yaml").data == data

@@ -90,6 +90,7 @@ def test_a_kind_without_packages_has_no_file() -> None:
         (lambda found: found.pop("lock.json"), "is missing"),
         (lambda found: found.update({"lock.json": b"{"}), "lock.json is damaged"),
         (lambda found: found.update({"lock.json": b"[]"}), "lock.json is damaged"),
+        (lambda found: found.update({"lock.json": b"[" * 100_000}), "lock.json is damaged"),
         (lambda found: found.update({"lock.json": found["lock.json"].replace(b": 1,", b": 2,")}), "has format 2"),
         (lambda found: found.pop("python.txt"), "has no python.txt"),
         (lambda found: found.update({"bun.lock": b"{ }\n"}), "bun.lock was changed"),

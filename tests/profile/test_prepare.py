@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,3 +71,26 @@ def test_what_a_template_includes_imports_or_extends_is_part_of_what_a_rendering
         f"{tmp_path}/base.j2:1:1: SE408 the template 'link.j2' is reached through a link that leads out of the profile's directory. "
         "Copy the file into the profile's directory."
     )
+
+
+def test_a_template_is_kept_once_however_many_files_have_it(tmp_path: Path) -> None:
+    profile = tmp_path / "p.yaml"
+    (tmp_path / "outer.j2").write_text("{#" + "x" * 250_000 + "#}1")
+    dotfiles = "".join(f"  f{number}: {{template: outer.j2}}\n" for number in range(400))
+    profile.write_text(PROFILE.partition("  a:")[0] + dotfiles)
+    tracemalloc.start()
+    try:
+        assert rendered(profile) == [b"1"] * 400
+        assert tracemalloc.get_traced_memory()[1] < 50 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_templates_are_bounded_together(tmp_path: Path) -> None:
+    profile = tmp_path / "p.yaml"
+    (tmp_path / "outer.j2").write_text("{#" + "x" * 250_000 + "#}1")
+    dotfiles = "".join(f"  f{number}: {{template: {'./' * number}outer.j2}}\n" for number in range(300))
+    profile.write_text(PROFILE.partition("  a:")[0] + dotfiles)
+    with pytest.raises(ProfileError, match="is one of templates of more than 64 MiB together") as caught:
+        rendered(profile)
+    assert len(caught.value.diagnostics) == 300 - (64 << 20) // 250_005

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
 from solven_env.profile import templating
-from solven_env.profile.render import SourceError, digest, render
+from solven_env.profile.render import SourceError, SourceFile, SourceTree, digest, render
 from solven_env.profile.source import ProfileSource
 from tests.checking import HEAD, SOLVEN, diagnose, load, mistakes, rendered, resolve, subsets, uncoded
 
@@ -243,3 +243,24 @@ def test_rendering_is_pure(monkeypatch: pytest.MonkeyPatch) -> None:
         resolve(HEAD + "dotfiles: {a: {template: a.j2}}\n"), lambda name, _: "{{ thread }}", unread
     )
     assert (files[0].data, diagnostics) == (b"t1", ())
+
+
+@pytest.mark.parametrize(
+    ("source", "brought", "said"),
+    [
+        (bytes(100 << 20), 2, "256 MiB"),
+        (SourceTree(tuple(SourceFile(str(each), b"", False) for each in range(4096))), 4, "16,384 files"),
+    ],
+    ids=["bytes", "files"],
+)
+def test_sources_are_bounded_together(source: bytes | SourceTree, brought: int, said: str) -> None:
+    read: list[str] = []
+
+    def read_source(name: str, _: str) -> bytes | SourceTree:
+        read.append(name)
+        return source
+
+    dotfiles = "".join(f"  f{each}: {{source: s}}\n" for each in range(9))
+    _, (mistake,) = render(resolve(f"{HEAD}dotfiles:\n{dotfiles}"), lambda name, _: None, read_source)
+    assert len(read) == brought + 1
+    assert mistake.message == f"'s' brings more than {said} together with the sources before it"

@@ -4,6 +4,8 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from solven_env.errors import ProfileError, UsageError
 from solven_env.profile import source
 from solven_env.profile.render import SourceError
-from solven_env.profile.source import MAX_FILES, ProfileSource, Unreadable, find_profile, read_inputs
+from solven_env.profile.source import MAX_FILES, ProfileSource, Unreadable, find_profile, read_inputs, rewrite
 from solven_env.system import shipped
 from solven_env.system.syscalls import openat2
 from tests.checking import uncoded
@@ -319,6 +321,22 @@ def test_a_tree_of_files_without_end_is_cut(tmp_path: Path) -> None:
     assert len(unreadable(found)) == 1
 
 
+def test_bases_are_of_a_bounded_size_together(tmp_path: Path) -> None:
+    extending(tmp_path, {"team.yaml": ["1.yaml"], "1.yaml": ["2.yaml"], "2.yaml": ["3.yaml"], "3.yaml": ["4.yaml"]})
+    for name in ("1.yaml", "2.yaml", "3.yaml"):
+        with (tmp_path / name).open("a") as file:
+            file.write("#" * 400_000)
+    (told,) = unreadable(find_profile(tmp_path / "team.yaml"))
+    assert told == "brings the files that the profile extends to more than 1024 KiB. Extend less."
+
+
+@pytest.mark.parametrize("key", [r'"\x65xtends":', r'"ext\u0065nds":', r'"\U00000065xtends":', '? "ext\\\nends"\n:'])
+def test_the_word_may_be_written_with_escapes(key: str, tmp_path: Path) -> None:
+    extending(tmp_path, {"base.yaml": []})
+    (tmp_path / "team.yaml").write_text(f"version: 1\n{key} [base.yaml]\n")
+    assert len([*find_profile(tmp_path / "team.yaml").files]) == 2
+
+
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
@@ -339,3 +357,42 @@ def test_a_base_is_read_anew(tmp_path: Path) -> None:
     found = extending(tmp_path, {"team.yaml": ["base.yaml"], "base.yaml": []})
     (tmp_path / "base.yaml").write_text("version: 1\nenv: {A: a}\n")
     assert find_profile(tmp_path / "team.yaml") != found
+
+
+def test_a_link_that_takes_the_directorys_place_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may format a profile in the directory of another user, who is quick."""
+    for name in ("theirs", "etc"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "team.yaml").write_text("one")
+    resolve = Path.resolve
+
+    def resolved(path: Path, *, strict: bool = False) -> Path:
+        found = resolve(path, strict=strict)
+        (tmp_path / "theirs").rename(tmp_path / "moved")
+        (tmp_path / "theirs").symlink_to("etc")
+        return found
+
+    monkeypatch.setattr(Path, "resolve", resolved)
+    with pytest.raises(UsageError):
+        rewrite(tmp_path / "theirs" / "team.yaml", b"one", b"two")
+    assert (tmp_path / "etc" / "team.yaml").read_text() == "one"
+
+
+def test_of_many_that_write_at_once_none_loses_what_another_wrote(tmp_path: Path) -> None:
+    profile = tmp_path / "team.yaml"
+    profile.write_bytes(b"")
+
+    def write(_: int) -> int:
+        written = 0
+        for _ in range(100):
+            text = profile.read_bytes()
+            with suppress(UsageError):
+                rewrite(profile, text, text + b"x\n")
+                written += 1
+        return written
+
+    with ThreadPoolExecutor(4) as pool:
+        written = sum(pool.map(write, range(4)))
+    assert len(profile.read_bytes().splitlines()) == written > 0

@@ -134,6 +134,12 @@ def test_what_the_plan_does_not_touch_may_change(world: World) -> None:
     assert world.apply().generation == 2
 
 
+def test_a_plan_that_is_older_than_places_is_applied(world: World) -> None:
+    world.save()
+    world.edit(lambda fields: fields.pop("places"))
+    assert world.apply().generation == 2
+
+
 def test_it_is_for_its_thread_and_its_storage_alone(world: World, tmp_path: Path) -> None:
     world.save()
     with pytest.raises(PlanError, match="a plan for thread t1, not for t2"):
@@ -203,6 +209,10 @@ FORGERIES: dict[str, Callable[[dict[str, Any]], object]] = {
     "settings": lambda fields: fields["wanted"]["settings"].update(network="all"),
     "other settings": lambda fields: fields["wanted"]["settings"].pop("env"),
     "a link": lambda fields: fields["wanted"]["settings"]["links"].append({"path": "x", "to": "../../etc"}),
+    "a command": lambda fields: fields["wanted"]["settings"].update(setup=[{"run": "echo forged", "inputs": []}]),
+    "an input outside": lambda fields: fields["wanted"]["settings"].update(setup=[{"run": "x", "inputs": ["../x"]}]),
+    "a secret of nowhere": lambda fields: fields["wanted"]["settings"].update(secrets=["KEY"]),
+    "a place": lambda fields: fields["places"]["paths"].update({".bashrc": 1}),
     "a thread": lambda fields: fields.update(thread="../t2"),
     "another thread": lambda fields: fields.update(thread="t2"),
     "a storage": lambda fields: fields.update(storage={"id": "0" * 32, "path": "/"}),
