@@ -311,6 +311,16 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def brief(text: str, most: int) -> str:
+    """`text` on one line of at most so many characters, safe as of `printable`.
+
+    >>> print(brief("npm run build && npm test", 16))
+    npm run build &…
+    """
+    told = printable(text.strip())
+    return told if len(told) <= most else f"{told[: most - 1]}…"
+
+
 def counted(count: int, noun: str) -> str:
     """A count with its noun in the singular or the plural.
 

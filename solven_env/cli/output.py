@@ -12,13 +12,14 @@ from solven_env import errors
 from solven_env.cli.errors import INTERRUPTED, PENDING, error_text, exit_code, print_error, with_storage
 from solven_env.cli.options import CheckFormat, Format, StreamFormat
 from solven_env.cli.wrapping import wrapped
-from solven_env.errors import printable
+from solven_env.errors import brief, printable
 from solven_env.report import document, error_json, failure_report, line_document, thread_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from solven_env.packages.locks import VersionChange
+    from solven_env.reconcile.model import Change
     from solven_env.report import Report, ThreadReport
 
 SIGNS = {"create": "+", "replace": "~", "remove": "-"}
@@ -31,6 +32,8 @@ _LEFT = {
 AGAIN = "Run the command again."
 _SHOWN = 8
 """The changed versions of a lock that a line of a plan names."""
+_LONGEST_NAME = 72
+"""The characters of a command that a line of a plan has."""
 _NOTES = {"drift": "drift: ", "conflict": "conflict: ", "pending": ""}
 
 
@@ -135,10 +138,15 @@ def say_changes(report: ThreadReport, *, has_choices: bool = False) -> None:
         reason = "" if change.action == "create" and change.cause == "pending" else _NOTES[change.cause] + change.reason
         if change.versions and change.cause == "pending":
             reason = told_versions(change.versions, _SHOWN)
-        line = f"{sign} {change.kind} {printable(change.name)}{f'  ({reason})' if reason else ''}"
+        line = f"{sign} {change.kind} {name_of(change)}{f'  ({reason})' if reason else ''}"
         tell(line, indent=2, hang=4, sign=sign)
         for choice, does in change.choices.items() if has_choices else ():
             tell(f"--on-conflict {choice}: {does}", indent=6, sign=sign)
+
+
+def name_of(change: Change) -> str:
+    """The name of a change on one line. A name of several lines is the text of a command: its beginning is enough."""
+    return brief(change.name, _LONGEST_NAME) if "\n" in change.name else printable(change.name)
 
 
 def say_carried(report: ThreadReport) -> None:

@@ -6,7 +6,7 @@ import difflib
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from solven_env.cli.output import SIGNS, say, tell, told_versions
+from solven_env.cli.output import SIGNS, name_of, say, tell, told_versions
 from solven_env.errors import printable
 from solven_env.profile.model import DEFAULT_MODE
 from solven_env.reconcile import kinds
@@ -43,7 +43,7 @@ def say_diff(report: ThreadReport, *, full: bool = False) -> None:
 
 
 def _lines(change: Change) -> Iterator[str]:
-    name = printable(change.name)
+    name = name_of(change)
     if change.cause != "pending" or (kinds.is_file(change) and change.action != "create"):
         yield f"{'!' if change.cause == 'conflict' else '#'} {change.cause}: {name}: {change.reason}"
     for where, ours, theirs in change.clashes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from solven_env.errors import SetupError, SolvenError, printable
+from solven_env.errors import SetupError, SolvenError, brief
 from solven_env.packages.programs import said_lines
 from solven_env.packages.steps import step, within
 from solven_env.reconcile.kinds import setup
@@ -47,7 +47,7 @@ def run(thread: Thread, plan: Plan, generation: int, progress: Callable[[str], N
     The next apply begins with that one. The caller holds the thread. KeyboardInterrupt ends the command that runs.
     """
     for command in setup.to_run(plan):
-        name, short = _brief(command["run"], _LONGEST_NAME), _brief(command["run"], _LONGEST_STEP)
+        name, short = brief(command["run"], _LONGEST_NAME), brief(command["run"], _LONGEST_STEP)
         try:
             with step(progress, f"setup: running {short}", f"setup: ran {short}") as tell:
                 said = Capture(_MOST_SAID, "tail", _Shown(tell).take)
@@ -112,16 +112,6 @@ def _failed(
     )
     error.details = tuple(line[:_LONGEST] for line in last)
     return error
-
-
-def _brief(text: str, most: int) -> str:
-    """A command on one line of so many characters.
-
-    >>> print(_brief("npm run build && npm test", 16))
-    npm run build &…
-    """
-    told = printable(text.strip())
-    return told if len(told) <= most else f"{told[: most - 1]}…"
 
 
 class _Shown:

@@ -192,3 +192,11 @@ def test_a_conflict_says_what_clashes_and_what_each_choice_would_do(cli: Cli, sn
     assert "type" not in (cli.workspace() / "package.json").read_text()
     assert cli("apply", profile, "t1", "--on-conflict", "keep").returncode == 0
     assert cli("status", "t1").stdout == snapshot
+
+
+def test_a_command_of_several_lines_is_told_by_its_beginning(cli: Cli) -> None:
+    lines = "".join(f"    echo {number}\n" for number in range(40))
+    cli.write("team.yaml", f"version: 1\nname: team\nrelease: 1.0.0\nsetup:\n  - |\n{lines}")
+    told = cli("diff", "team.yaml", "t1").stdout.splitlines()[-1]
+    assert told.startswith("+ setup echo 0\\necho 1\\n")
+    assert (len(told), told[-1]) == (len("+ setup ") + 72, "…")
