@@ -1019,7 +1019,7 @@ def lock(
     found = example(source, rows(), os.environ)
     sections, directory = found.locked, _lock_directory(source)
     if not locks.to_lock(sections):
-        return LockReport(directory)
+        return LockReport(directory, changed=lock_files.write(directory, {}))
     present = lock_files.read(directory)
     before = locks.readable(present)
     moving = locks.named(upgrade_packages, before)
@@ -1161,12 +1161,17 @@ def _edit(
     example(source, rows(), os.environ)  # of an invalid one nobody knows what its packages are
     edit = plan(source, {})
     found = example(source._replace(text=edit.after), rows(), os.environ)
-    path, has_packages = Path(profile), bool(locks.to_lock(found.locked))
-    if not lock or not has_packages or edit.after == edit.before:
+    path = Path(profile)
+    if not lock or edit.after == edit.before:
         if edit.after != edit.before:
             rewrite(path, edit.before, edit.after)
         return EditReport(path, edit.before.decode(), edit.after.decode(), edit.packages)
     known = present = lock_files.read(directory)
+    if not locks.to_lock(found.locked):
+        changed = lock_files.write_with(directory, {}, path, edit.before, edit.after)
+        return EditReport(
+            path, edit.before.decode(), edit.after.decode(), edit.packages, LockReport(directory, changed=changed)
+        )
     before = locks.readable(present)
     builder = _lock_builder(found, progress)
     texts, remarks = resolving.resolve(found.locked, known, builder, progress)

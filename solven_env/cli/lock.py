@@ -134,6 +134,8 @@ def tell_lock(report: LockReport, profile: str) -> None:
 
     if not report.files:
         tell(f"{profile}: no packages, so nothing to lock.")
+        if report.changed:
+            tell(f"{report.path}: {', '.join(report.changed)} removed.")
         return
     tell(f"{report.path}: {', '.join(report.changed)} changed." if report.changed else f"{report.path}: up to date.")
     for file in dict.fromkeys((*report.versions, *report.pinned)):

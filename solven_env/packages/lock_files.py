@@ -78,18 +78,21 @@ def write(directory: Path, files: Mapping[str, bytes]) -> tuple[str, ...]:
     """Make the lock in `directory` these files, and give the names of those that changed.
 
     Each is renamed into place, lock.json last: it holds the digests of the others, so that a lock that was written
-    half-way is out of date and no more. Other files in the directory stay.
+    half-way is out of date and no more. Other files in the directory stay; a directory that is left empty goes.
     """
     before = read(directory)
     changed = tuple(name for name in names() if before.get(name) != files.get(name))
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        if files:
+            directory.mkdir(parents=True, exist_ok=True)
         for name in changed:
             if name in files:
                 with holding(os.open(directory, READ_DIRECTORY)) as opened:
                     write_over(opened, name, f".{name}-{os.urandom(4).hex()}", files[name], mode=0o644)
             else:
                 (directory / name).unlink()
+        if changed and not files and not any(directory.iterdir()):
+            directory.rmdir()
     except OSError as error:
         raise failure(LockError, str(error.filename or directory), error) from error
     return changed

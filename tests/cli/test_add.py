@@ -59,6 +59,28 @@ def test_packages_are_added_replaced_and_removed_with_their_lock(cli: Cli) -> No
     assert snapshot(cli.directory) == before
 
 
+def test_the_lock_goes_with_the_last_package(cli: Cli) -> None:
+    profile = cli.write("team.yaml", PACKAGES)
+    assert cli("lock", profile).returncode == 0
+    (cli.directory / "team.lock" / "notes.txt").write_text("mine")
+    removed = cli("remove", profile, "python", "six")
+    assert (removed.returncode, removed.stdout.splitlines()) == (
+        0,
+        [
+            "  - python six",
+            "team.yaml: no packages, so nothing to lock.",
+            "team.lock: python.txt, lock.json removed.",
+        ],
+    )
+    assert [path.name for path in (cli.directory / "team.lock").iterdir()] == ["notes.txt"]
+    (cli.directory / "team.lock" / "notes.txt").unlink()
+    cli.write("team.yaml", PACKAGES)
+    assert cli("lock", profile).returncode == 0
+    cli.write("team.yaml", PROFILE)
+    assert cli("lock", profile).stdout.splitlines()[-1] == "team.lock: python.txt, lock.json removed."
+    assert not (cli.directory / "team.lock").exists()
+
+
 def test_without_a_lock_no_index_is_asked(cli: Cli) -> None:
     profile = cli.write("team.yaml", PROFILE)
     for words in (("python", "httpx>=0.27", "six"), ("bun", "docx", "@types/node@^20.0.0")):
