@@ -167,8 +167,10 @@ def _start(
 def run() -> None:
     """Run the command line and exit."""
     from solven_env.cli.errors import exit_codes
+    from solven_env.sandbox.limits import forbid_cores
 
     _open_streams()
+    forbid_cores()
     signal.signal(
         signal.SIGCHLD, signal.SIG_DFL
     )  # ignored, as some callers have it, it makes every failure of uv's a 0

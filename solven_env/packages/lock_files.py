@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from solven_env.errors import LockError, SolvenError
 from solven_env.packages.locks import names
-from solven_env.profile.source import rewrite
+from solven_env.profile.source import rewriting
 from solven_env.system import reread
 from solven_env.system.blocks import READ_DIRECTORY, holding
 from solven_env.system.durable import write_over
@@ -44,19 +44,20 @@ def write_with(
 ) -> tuple[str, ...]:
     """Write a lock and the text of its profile, both or none; the names of the lock's files that changed.
 
-    LockError; UsageError as of `rewrite`.
+    LockError; UsageError as of `rewriting`.
     """
-    present = read(directory)
+    present = None
     try:
-        changed = write(directory, files)
-        rewrite(profile, before, after)
+        with rewriting(profile, before, after):
+            present = read(directory)
+            return write(directory, files)
     except BaseException:
-        with suppress(SolvenError):  # the first error is the one that counts
-            write(directory, present)
-        with suppress(OSError):
-            directory.rmdir()  # one that was made just now, and is empty
+        if present is not None:
+            with suppress(SolvenError):  # the first error is the one that counts
+                write(directory, present)
+            with suppress(OSError):
+                directory.rmdir()  # one that was made just now, and is empty
         raise
-    return changed
 
 
 def _read(path: Path) -> bytes:

@@ -9,6 +9,7 @@ import os
 import re
 import stat
 import sys
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import overload
@@ -220,15 +221,24 @@ def _entries(text: bytes) -> tuple[str | None, ...]:
 
 
 def rewrite(path: Path, before: bytes, after: bytes) -> None:
-    """Replace the text of a profile in one step. It keeps its mode and its owner, and a link to it stays one.
+    """Replace the text of a profile in one step; see `rewriting`."""
+    with rewriting(path, before, after):
+        pass
+
+
+@contextmanager
+def rewriting(path: Path, before: bytes, after: bytes) -> Iterator[None]:
+    """Replace the text of a profile in one step, when the block has ended without an error. It keeps its mode and its
+    owner, and a link to it stays one.
 
     UsageError if it cannot be written, if its text is not `before` any more, or if another solven-env writes here now:
     of two that know the same text, one alone replaces it. Others may write its directories: no link that comes there
     meanwhile is followed, and nobody's lock is waited for.
     """
-    with failures_as(UsageError, str(path)):
-        real = path.resolve(strict=True)
-        with holding(_open_real(real.parent)) as directory:
+    with ExitStack() as stack:
+        with failures_as(UsageError, str(path)):
+            real = path.resolve(strict=True)
+            directory = stack.enter_context(holding(_open_real(real.parent)))
             if not _is_ours(directory):
                 fix = "Run it again."
                 raise UsageError("another solven-env writes in this directory now", fix=fix, location=str(path))
@@ -237,6 +247,8 @@ def rewrite(path: Path, before: bytes, after: bytes) -> None:
                 about, text = os.fstat(descriptor), file.read(ENOUGH)
             if text != before:
                 raise UsageError("the profile changed meanwhile", fix="Run it again.", location=str(path))
+        yield
+        with failures_as(UsageError, str(path)):
             owner = (about.st_uid, about.st_gid) if os.geteuid() == 0 else None
             staged = f".{real.name}-{os.urandom(4).hex()}"
             write_over(directory, real.name, staged, after, mode=stat.S_IMODE(about.st_mode), owner=owner)

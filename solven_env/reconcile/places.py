@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from solven_env.reconcile.model import name_in
+from solven_env.reconcile.model import name_in, parents
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 def of_files(profile: Profile, files: Sequence[RenderedFile]) -> Places:
     """The places of a profile, with those of the files that a directory brings: where it stands."""
     known = profile.places.paths
-    trees = [each.path for each in profile.dotfiles if each.form == "source" and each.path in known]
+    trees = {each.path for each in profile.dotfiles if each.form == "source" and each.path in known}
     found = {
-        each.path: known[tree]
+        each.path: known[above]
         for each in files
-        for tree in trees
-        if each.path not in known and each.path.startswith(f"{tree}/")
+        if each.path not in known
+        for above in parents(each.path)
+        if above in trees
     }
     return profile.places._replace(paths={**found, **known})
 

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -160,3 +161,19 @@ def test_a_program_in_another_locale_is_told_of_it(tmp_path: Path) -> None:
     )
     assert "writes file names as ascii" in done.stdout
     assert "PYTHONUTF8=1" in done.stdout
+
+
+def test_no_crash_leaves_a_core(tmp_path: Path) -> None:
+    """It would have the secrets that this process reads of files and commands."""
+    words = [sys.executable, "-m", "solven_env", "validate", "-"]
+    package = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(
+        words, cwd=tmp_path, env=package, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdin is not None
+        bound = Path(f"/proc/{process.pid}/limits")
+        until = time.monotonic() + 20
+        while not re.search(r"^Max core file size +0 +0 ", bound.read_text(), re.MULTILINE):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        process.stdin.close()

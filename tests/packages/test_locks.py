@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -244,3 +245,28 @@ def test_a_pipe_or_a_device_in_the_place_of_a_lock_is_not_waited_for(tmp_path: P
             lock_files.read(tmp_path)
         assert caught.value.location == f"{tmp_path}/python.txt"
         (tmp_path / "python.txt").unlink()
+
+
+class _Meddled(dict[str, bytes]):
+    """The files of a lock. Whoever asks for one has somebody else write another lock and profile first."""
+
+    def __init__(self, found: dict[str, bytes], meddle: Callable[[], object]) -> None:
+        super().__init__(found)
+        self.meddle = meddle
+
+    def get(self, key: str, default: object = None) -> Any:
+        with suppress(UsageError):
+            self.meddle()
+        return super().get(key, default)
+
+
+def test_of_profiles_and_locks_that_are_written_at_once_both_are_of_one_writer(tmp_path: Path) -> None:
+    profile, place = tmp_path / "p.yaml", tmp_path / "p.lock"
+    profile.write_bytes(b"")
+
+    def other() -> None:
+        lock_files.write_with(place, {"lock.json": b"other"}, profile, b"", b"other")
+
+    with suppress(UsageError):
+        lock_files.write_with(place, _Meddled({"lock.json": b"one"}, other), profile, b"", b"one")
+    assert (place / "lock.json").read_bytes() == profile.read_bytes()

@@ -74,3 +74,13 @@ def test_what_is_no_longer_stated_has_the_line_that_says_so(tmp_path: Path) -> N
     assert reasons(tmp_path)["settings:launch"] == "the profile changed env.C, team.yaml:5"
     team.write_text(TEAM.replace("env: {B: two}", "remove: {env: [B]}"))
     assert reasons(tmp_path)["settings:launch"] == "the profile changed env.B, team.yaml:5; env.C, base/base.yaml:2"
+
+
+def test_files_of_a_directory_cite_the_line_of_the_directory(tmp_path: Path) -> None:
+    (tmp_path / "files" / "in").mkdir(parents=True)
+    (tmp_path / "files" / "in" / "a").write_text("a")
+    dotfiles = "dotfiles:\n  d/e: {source: files}\n  d/f: {source: files/in/a}\n"
+    (tmp_path / "team.yaml").write_text(f"version: 1\nname: team\nrelease: 1.0.0\n{dotfiles}")
+    told = reasons(tmp_path)
+    assert told["file:d/e/in/a"] == "the profile asks for it, team.yaml:5"
+    assert told["file:d/f"] == "the profile asks for it, team.yaml:6"
