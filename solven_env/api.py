@@ -1153,7 +1153,8 @@ def _edit(
     from solven_env.packages import lock_files, locks, requests, resolving
     from solven_env.packages.ecosystems import rows
     from solven_env.profile.prepare import example
-    from solven_env.profile.source import find_profile, rewrite
+    from solven_env.profile.rewriting import rewrite
+    from solven_env.profile.source import find_profile
 
     source = find_profile(profile)
     directory = _lock_directory(source)
@@ -1203,7 +1204,8 @@ def fmt(profile: str | Path, *, write: bool = True) -> FormatReport:
     from solven_env.documents.parsing import parse
     from solven_env.errors import ProfileError
     from solven_env.profile.formatting import Unformatted, formatted
-    from solven_env.profile.source import STANDARD_INPUT, find_profile, read_schema, rewrite
+    from solven_env.profile.rewriting import rewrite
+    from solven_env.profile.source import STANDARD_INPUT, find_profile, read_schema
 
     source = find_profile(profile)
     mistakes = parse(source.text, source.name).diagnostics

@@ -50,7 +50,8 @@ ALLOWED = {
     "run/missing_programs.py": "looks at the host's programs, builds and shared directories; at nothing an agent writes",
     "threads/planning.py": "whether what a mount of the profile shows of the host is a directory",
     "profile/rendered_directory.py": "`render --out`, where the caller says, and through no link beneath it",
-    "profile/source.py": "reads the profile and what lies beside it, and writes it, where the caller says",
+    "profile/rewriting.py": "writes the profile, where the caller says",
+    "profile/source.py": "reads the profile and what lies beside it, where the caller says",
     "profile/source_tree.py": "the files of a directory that source.py has opened, through no link",
 }
 ALLOWED_DIRECTORIES = {

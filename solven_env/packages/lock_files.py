@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from solven_env.errors import LockError, SolvenError
 from solven_env.packages.locks import names
-from solven_env.profile.source import rewriting
+from solven_env.profile.rewriting import rewriting
 from solven_env.system import reread
 from solven_env.system.blocks import READ_DIRECTORY, holding
 from solven_env.system.durable import write_over

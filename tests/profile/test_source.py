@@ -4,8 +4,6 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ import pytest
 from solven_env.errors import ProfileError, UsageError
 from solven_env.profile import source
 from solven_env.profile.render import SourceError
-from solven_env.profile.source import MAX_FILES, ProfileSource, Unreadable, find_profile, read_inputs, rewrite
+from solven_env.profile.source import MAX_FILES, ProfileSource, Unreadable, find_profile, read_inputs
 from solven_env.system import shipped
 from solven_env.system.syscalls import openat2
 from tests.checking import uncoded
@@ -357,42 +355,3 @@ def test_a_base_is_read_anew(tmp_path: Path) -> None:
     found = extending(tmp_path, {"team.yaml": ["base.yaml"], "base.yaml": []})
     (tmp_path / "base.yaml").write_text("version: 1\nenv: {A: a}\n")
     assert find_profile(tmp_path / "team.yaml") != found
-
-
-def test_a_link_that_takes_the_directorys_place_is_not_followed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Root may format a profile in the directory of another user, who is quick."""
-    for name in ("theirs", "etc"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "team.yaml").write_text("one")
-    resolve = Path.resolve
-
-    def resolved(path: Path, *, strict: bool = False) -> Path:
-        found = resolve(path, strict=strict)
-        (tmp_path / "theirs").rename(tmp_path / "moved")
-        (tmp_path / "theirs").symlink_to("etc")
-        return found
-
-    monkeypatch.setattr(Path, "resolve", resolved)
-    with pytest.raises(UsageError):
-        rewrite(tmp_path / "theirs" / "team.yaml", b"one", b"two")
-    assert (tmp_path / "etc" / "team.yaml").read_text() == "one"
-
-
-def test_of_many_that_write_at_once_none_loses_what_another_wrote(tmp_path: Path) -> None:
-    profile = tmp_path / "team.yaml"
-    profile.write_bytes(b"")
-
-    def write(_: int) -> int:
-        written = 0
-        for _ in range(100):
-            text = profile.read_bytes()
-            with suppress(UsageError):
-                rewrite(profile, text, text + b"x\n")
-                written += 1
-        return written
-
-    with ThreadPoolExecutor(4) as pool:
-        written = sum(pool.map(write, range(4)))
-    assert len(profile.read_bytes().splitlines()) == written > 0
