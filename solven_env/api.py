@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from solven_env.errors import SolvenError
     from solven_env.packages.locks import Lock
     from solven_env.packages.making import Builder
-    from solven_env.packages.requests import SectionEdit
+    from solven_env.packages.profile_edits import SectionEdit
     from solven_env.profile.drafting import NotTaken
     from solven_env.profile.explained import ProfileExplanation
     from solven_env.profile.inputs import InputValues
@@ -1120,9 +1120,9 @@ def add(
     package, for a profile that is not a file of yours, or written in a way that is not edited; `ProfileError`;
     `BuildError` when the lock cannot be made.
     """
-    from solven_env.packages import requests
+    from solven_env.packages import profile_edits
 
-    return _edit(profile, lambda source, ranges: requests.add(source, kind, packages, ranges), lock, progress)
+    return _edit(profile, lambda source, ranges: profile_edits.add(source, kind, packages, ranges), lock, progress)
 
 
 def remove(
@@ -1137,9 +1137,9 @@ def remove(
 
     `UsageError` for a package that the profile's own file does not name.
     """
-    from solven_env.packages import requests
+    from solven_env.packages import profile_edits
 
-    return _edit(profile, lambda source, _: requests.remove(source, kind, packages), lock, progress)
+    return _edit(profile, lambda source, _: profile_edits.remove(source, kind, packages), lock, progress)
 
 
 def _edit(
@@ -1150,7 +1150,7 @@ def _edit(
 ) -> EditReport:
     from pathlib import Path
 
-    from solven_env.packages import lock_files, locks, requests, resolving
+    from solven_env.packages import lock_files, locks, profile_edits, resolving
     from solven_env.packages.ecosystems import rows
     from solven_env.profile.prepare import example
     from solven_env.profile.rewriting import rewrite
@@ -1176,7 +1176,7 @@ def _edit(
     before = locks.readable(present)
     builder = _lock_builder(found, progress)
     texts, remarks = resolving.resolve(found.locked, known, builder, progress)
-    ranges = requests.ranges(edit, texts)
+    ranges = profile_edits.ranges(edit, texts)
     if ranges:
         edit, known = plan(source, ranges), locks.files(texts, found.locked)
         found = example(source._replace(text=edit.after), rows(), os.environ)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from solven_env.packages.about_layers import Fate
     from solven_env.packages.added import Added
     from solven_env.packages.locks import OutdatedPackage, Remark, VersionChange
-    from solven_env.packages.requests import EditedPackage
+    from solven_env.packages.profile_edits import EditedPackage
     from solven_env.profile.render import RenderedFile
     from solven_env.profile.rendered_directory import Difference
     from solven_env.reconcile.keep import Kept

@@ -18,7 +18,7 @@ ELSEWHERE = {
     # Words and streams of every command are seen in a process, by what its caller gets.
     "cli/test_main.py": "cli/errors.py cli/options.py cli/output.py errors.py report.py",
     "cli/test_diff.py": "cli/unified.py",
-    "cli/test_add.py": "cli/remove.py packages/requests.py",
+    "cli/test_add.py": "cli/remove.py packages/profile_edits.py",
     "cli/test_list.py": "cli/du.py cli/rows.py cli/tables.py threads/overview.py",
     "run/test_cp.py": "cli/cp.py",
     "cli/test_history.py": "cli/show.py cli/rollback.py cli/recover.py cli/plan.py",

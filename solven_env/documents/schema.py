@@ -32,9 +32,10 @@ _TYPES = {
     "integer": "a whole number",
 }
 _PLAIN = re.compile(
-    r"(?!(true|false|null|\.inf|\.nan)$)(\.?[A-Za-z/^_]|[0-9]+(?=[KMGT]iB|\.[0-9]+\.))[A-Za-z0-9/.^_<>=-]*", re.I
+    r"(?!(true|false|null|yes|no|on|off|y|n|\.inf|\.nan)$)(\.?[A-Za-z/^_]|[0-9]+(?=[KMGT]iB|\.[0-9]+\.))[A-Za-z0-9/.^_<>=-]*",
+    re.I,
 )
-"""Text that needs no quotes in YAML."""
+"""Text that needs no quotes, neither in YAML 1.2 nor in 1.1, where `yes` is a boolean."""
 
 
 def validate(document: Document, schema: bytes) -> None:
@@ -65,6 +66,12 @@ def _check_complete(document: Document, value: Any, schema: Any, path: KeyPath) 
         _missing_keys(_Mistake(document, path, value, schema, "required", schema["x-required"]))
     for key, field in schema.get("properties", {}).items():
         _check_complete(document, value.get(key), field, (*path, key))
+
+
+def of_key(schema: dict[str, Any], key: str) -> dict[str, Any]:
+    """The schema of the value at a key of a mapping; an empty one for a key that it does not know."""
+    further = schema.get("additionalProperties")
+    return schema.get("properties", {}).get(key) or (further if isinstance(further, dict) else {})
 
 
 @functools.lru_cache(maxsize=4)

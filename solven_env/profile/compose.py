@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from solven_env.documents.diagnostics import did_you_mean, quoted
 from solven_env.documents.document import Document, Removed, Was, path_text
+from solven_env.documents.schema import of_key
 from solven_env.profile import pep508
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _merge_keys(into: Document, earlier: Document, later: Document, path: KeyPat
     merged = {}
     known = schema.get("properties", {})
     for key in dict.fromkeys((*(key for key in known if key in old or key in new), *old, *new)):
-        inside, field = (*path, key), _inner(schema, key)
+        inside, field = (*path, key), of_key(schema, key)
         if field["x-merge"] == "own":
             continue
         source = later if key in new else earlier
@@ -87,11 +88,6 @@ def _merge_keys(into: Document, earlier: Document, later: Document, path: KeyPat
             merged[key] = _take(source, inside, into, inside)
         into.keys[inside], into.values[inside] = source.at_key(*inside), source.at_value(*inside)
     return merged
-
-
-def _inner(schema: _Schema, key: str) -> _Schema:
-    field: _Schema = schema.get("properties", {}).get(key) or schema["additionalProperties"]
-    return field
 
 
 def _merge(into: Document, earlier: Document, later: Document, path: KeyPath, schema: _Schema) -> Any:
@@ -221,7 +217,7 @@ def _drops(
         elif isinstance(spec, list):
             yield (*path, name), inside
         else:
-            yield from _drops(inherited, own, inside, (*path, name), _inner(schema, name))
+            yield from _drops(inherited, own, inside, (*path, name), of_key(schema, name))
 
 
 def _report_missing(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.documents.diagnostics import Location, closest, place_told
 from solven_env.documents.document import path_text
-from solven_env.documents.schema import inline
+from solven_env.documents.schema import inline, of_key
 from solven_env.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _values(document: Document, schema: _Schema, path: KeyPath, value: Any) -> I
     how = schema.get("x-merge", "keys" if not path else "replace")
     if how == "keys" and isinstance(value, dict) and value:
         for name, inside in value.items():
-            yield from _values(document, _inner(schema, name), (*path, name), inside)
+            yield from _values(document, of_key(schema, name), (*path, name), inside)
     elif isinstance(value, list) and value:
         for index, item in enumerate(value):
             at = (*path, index)
@@ -98,14 +98,9 @@ def _is_beneath(path: str, above: str) -> bool:
     return path == above or path.startswith((f"{above}.", f"{above}["))
 
 
-def _inner(schema: _Schema, name: str) -> _Schema:
-    further = schema.get("additionalProperties")
-    return schema.get("properties", {}).get(name) or (further if isinstance(further, dict) else {})
-
-
 def _schema_at(schema: _Schema, path: KeyPath) -> _Schema:
     for part in path:
-        schema = _inner(schema, str(part))
+        schema = of_key(schema, str(part))
     return schema
 
 

@@ -6,11 +6,13 @@ from solven_env.reconcile.model import name_in, parents
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from solven_env.profile.model import Places, Profile
     from solven_env.profile.render import RenderedFile
     from solven_env.reconcile.model import Desired
+
+_INPUTS = "inputs."
 
 
 def of_files(profile: Profile, files: Sequence[RenderedFile]) -> Places:
@@ -27,15 +29,22 @@ def of_files(profile: Profile, files: Sequence[RenderedFile]) -> Places:
     return profile.places._replace(paths={**found, **known})
 
 
-def cited(names: Iterable[str], desired: Desired) -> str:
-    """Names of settings, each with its file and line where the profile states it: `env.LANG, team.yaml:12`.
+def cited(names: Sequence[str], desired: Desired) -> str:
+    """Words that say which settings changed, each with its file and line where the profile states it; empty for none.
 
-    One that no file states now has the place of the section that it is missing from.
+    One that no file states now has the place of the section that it is missing from. Inputs are their caller's.
     """
+    inputs = [name for name in names if name.startswith(_INPUTS)]
     settings = desired.places.settings if desired.places else {}
-    found = {name: next((settings[each] for each in _and_above(name) if each in settings), "") for name in names}
+    found = {
+        name: next((settings[each] for each in _and_above(name) if each in settings), "")
+        for name in names
+        if name not in inputs
+    }
     told = (f"{name}, {place}" if place else name for name, place in found.items())
-    return ("; " if any(found.values()) else ", ").join(told)
+    stated = ("; " if any(found.values()) else ", ").join(told)
+    given = [f"the input {name.removeprefix(_INPUTS)} changed" for name in inputs]
+    return "; ".join([*([f"the profile changed {stated}"] if stated else []), *given])
 
 
 def _and_above(name: str) -> Iterator[str]:

@@ -74,7 +74,7 @@ class Kind(Protocol):
     ) -> str:
         """Words for people that say why a resource has to change, without its name.
 
-        `changed` names the settings that it is made of and that the profile changed; empty for none.
+        `changed` says which settings changed that it is made of: `the profile changed env.LANG`; empty for none.
         """
 
     def entry(self, seen: Seen, desired: Desired, *, is_made: bool) -> Recorded | None:
@@ -153,7 +153,7 @@ def basic_reason(cause: Cause, desired: State | None, found: State | None, recor
         return "the profile no longer asks for it"
     if recorded is None:
         return "the profile asks for it"
-    return f"the profile changed {changed or 'it'}"
+    return changed or "the profile changed it"
 
 
 def article(state: State | None) -> str:

@@ -66,7 +66,8 @@ def test_an_edit_of_the_settings_alone_is_one_change(before: Desired, after: Des
     assert changed_settings(recorded, after) == names
     computed = plan("t", after, seen({}, after, recorded), recorded)
     assert [change.address for change in computed.changes] == (["settings:launch"] if names else [])
-    assert all(name in change.reason for name in names for change in computed.changes)
+    told = [name.replace("inputs.", "the input ") for name in names]
+    assert all(name in change.reason for name in told for change in computed.changes)
 
 
 def test_an_edit_of_limits_is_named() -> None:
