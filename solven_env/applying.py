@@ -19,7 +19,7 @@ from solven_env.reconcile.apply import let_in, refuse_conflicts
 from solven_env.reconcile.kinds import lies_on_host, setup
 from solven_env.reconcile.replacing import changed_meanwhile
 from solven_env.report import thread_report
-from solven_env.run import execute, missing_programs, relocking, setting_up
+from solven_env.run import execute, missing_programs, relocking
 from solven_env.sandbox import backends
 from solven_env.state.contents import OnlyLookedError
 from solven_env.state.records import record_key
@@ -160,6 +160,8 @@ def _apply(
         missing = _tell_missing(found, wanted, computed, progress, together)
         behind = relocking.catch_up(found, computed.behind, progress)
         if has_setup:
+            from solven_env.run import setting_up  # few profiles have commands of setup
+
             failed = setting_up.run(found, computed, applied.generation, progress)
             lock.close()
             noting.note_all(found)

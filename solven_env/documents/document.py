@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from solven_env.documents.diagnostics import Diagnostic, Location, quoted
-from solven_env.documents.excerpts import excerpt
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -83,6 +82,8 @@ class Document:
 
     def report(self, code: str, location: Location, message: str, fix: str) -> None:
         """Add a mistake of the kind that `docs/errors/<code>.md` explains."""
+        from solven_env.documents.excerpts import excerpt  # here: a valid document needs none
+
         self.diagnostics.append(Diagnostic(code, location, message, fix, excerpt(self.texts, location)))
 
     def report_twice(self, path: KeyPath, names: Iterable[str | None], canonical: Callable[[str], str] = str) -> None:

@@ -13,7 +13,6 @@ from typing import Any, cast
 
 from solven_env.documents.diagnostics import closest, did_you_mean, quoted
 from solven_env.documents.document import kind_in_words, path_text
-from solven_env.documents.excerpts import CREDENTIALS
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -219,6 +218,8 @@ def _wrong_value(mistake: _Mistake) -> Iterator[KeyPath]:
         yield from _not_allowed(mistake, allowed, str(instance))
         return
     if isinstance(instance, str):
+        from solven_env.documents.excerpts import CREDENTIALS
+
         value = quoted(CREDENTIALS.sub("://…@", instance))
         mistake.report("SE105", f"{mistake.name}: {value} is not {expects}", mistake.example)
     elif isinstance(instance, bool):

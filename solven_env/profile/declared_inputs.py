@@ -5,7 +5,6 @@ from __future__ import annotations
 from solven_env.documents.diagnostics import did_you_mean, quoted
 from solven_env.profile import inputs, templating
 from solven_env.profile.model import Input
-from solven_env.profile.patterns import PatternError
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -73,7 +72,11 @@ def _read(document: Document, name: str, fields: Mapping[str, Any]) -> Input:
 
 def _pattern(document: Document, name: str, fields: Mapping[str, Any]) -> str:
     """The pattern of an input; empty without one, and for what is none."""
-    text: str = fields.get("pattern", "")
+    if "pattern" not in fields:
+        return ""
+    from solven_env.profile.patterns import PatternError
+
+    text: str = fields["pattern"]
     where = document.at_value("inputs", name, "pattern")
     try:
         inputs.pattern(text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from solven_env.documents.diagnostics import closest, did_you_mean, quoted
-from solven_env.documents.scalars import place_within
 from solven_env.profile import templating
 from solven_env.profile.paths import PathError, expand_path
 from solven_env.typed import TYPE_CHECKING, NamedTuple
@@ -13,7 +12,7 @@ from solven_env.typed import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from solven_env.documents.diagnostics import Location
     from solven_env.documents.document import Document
-
+    from solven_env.profile.templating.spans import Span
 
 _MOST_PLACED = 100
 """The unknown names of one text that have places of their own; of more, all have that of the text."""
@@ -75,19 +74,31 @@ def _places_of_names(
     if len(names) > _MOST_PLACED:
         return dict.fromkeys(names, where)
     offsets: dict[str, int] = {}
-    for span in templating.spans(written):
+    for span in _spans(written):
         for name, offset in span.names:
             offsets.setdefault(name, offset)
     return {
-        name: place_within(texts, where, written, offsets[name], len(name)) if name in offsets else where
+        name: _place_within(texts, where, written, offsets[name], len(name)) if name in offsets else where
         for name in names
     }
+
+
+def _place_within(texts: Mapping[str, str], start: Location, value: str, offset: int, length: int) -> Location:
+    from solven_env.documents.scalars import place_within  # here: a valid profile has nothing to place
+
+    return place_within(texts, start, value, offset, length)
+
+
+def _spans(written: str) -> tuple[Span, ...]:
+    from solven_env.profile.templating import spans
+
+    return spans.expressions(written)
 
 
 def place_of_word(texts: Mapping[str, str], where: Location, written: str, word: str) -> Location:
     """The place of the first `word` in the text that begins at `where`; where it has none, that."""
     offset = written.find(word)
-    return where if offset < 0 else place_within(texts, where, written, offset, len(word))
+    return where if offset < 0 else _place_within(texts, where, written, offset, len(word))
 
 
 def place_of_problem(
@@ -102,7 +113,7 @@ def place_of_problem(
 
     Of several expressions each is expanded once more, to find the one; `again` is what all that may cost.
     """
-    spans = templating.spans(written)
+    spans = _spans(written)
     if len(spans) > 1:
         tried = spans if len(spans) <= _MOST_TRIED else ()
         fails = (_fails_so(written[each.begin : each.end], problem, context, again) for each in tried)
@@ -113,8 +124,8 @@ def place_of_problem(
         return where
     offset = span.offset(problem.name, is_field=bool(problem.attribute_of)) if problem.name else None
     if offset is not None:
-        return place_within(texts, where, written, offset, len(problem.name))
-    return place_within(texts, where, written, span.begin, span.end - span.begin)
+        return _place_within(texts, where, written, offset, len(problem.name))
+    return _place_within(texts, where, written, span.begin, span.end - span.begin)
 
 
 def _fails_so(
@@ -167,7 +178,7 @@ class Expander(NamedTuple):
         except templating.TemplateError as problem:
             self._report(problem, written, where)
         except PathError as problem:
-            where = place_within(self.document.texts, where, written, problem.offset, len("{{"))
+            where = _place_within(self.document.texts, where, written, problem.offset, len("{{"))
             message = f"the path {quoted(written)} {problem}"
             self.document.report("SE501", where, message, "Give the input another value.")
         return None

@@ -10,7 +10,6 @@ import re
 
 from solven_env.documents.diagnostics import closest, did_you_mean, quoted
 from solven_env.errors import UsageError, printable
-from solven_env.profile.patterns import Pattern
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from solven_env.profile.model import Input
+    from solven_env.profile.patterns import Pattern
 
 VARIABLE_PREFIX = "SOLVEN_INPUT_"
 EXAMPLE = "example"
@@ -131,7 +131,9 @@ def problem(item: Input, text: str) -> str:
 @functools.lru_cache(maxsize=64)
 def pattern(text: str) -> Pattern:
     """The pattern that a profile has as this text. Raises `PatternError`."""
-    return Pattern(text)
+    from solven_env.profile import patterns  # here: few profiles have one
+
+    return patterns.Pattern(text)
 
 
 def _checked(item: Input, given: object, what: str, or_else: str = "") -> str:

@@ -11,7 +11,6 @@ from solven_env.documents.parsing import parse
 from solven_env.documents.schema import check_complete, validate
 from solven_env.documents.value_origins import ValueOrigin, check_origin
 from solven_env.profile import addresses, conditions, declared_inputs
-from solven_env.profile.compose import compose
 from solven_env.profile.model import Declaration
 from solven_env.profile.paths import absolute_problem
 
@@ -99,6 +98,8 @@ def _read(source: Text, schema: bytes) -> tuple[Document, bool]:
             where = document.at_value("extends", index)
             document.report(base.code, where, f"{quoted(entry)} {base.message}", base.fix)
             document.unread.add(())
+    from solven_env.profile.compose import compose  # here: most profiles extend none
+
     return compose(document, bases, json.loads(schema)), are_supported
 
 

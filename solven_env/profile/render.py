@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 
 from solven_env.documents.diagnostics import Diagnostic, Location, quoted
-from solven_env.documents.excerpts import excerpt
 from solven_env.profile import mounts, templating
 from solven_env.profile.expressions import explain, explain_late, find_late, place_of_problem, place_of_word
 from solven_env.profile.model import DEFAULT_MODE
@@ -248,7 +247,9 @@ def _reader(read_template: ReadTemplate, file: str, texts: dict[str, str]) -> Ca
 
 def _in_template(profile: Profile, problem: templating.TemplateError, file: str, text: str) -> Diagnostic:
     code, message, fix = explain(problem, profile.context, profile.unset, profile.late)
-    column = templating.column(text, problem.line, problem.name, is_field=bool(problem.attribute_of))
+    from solven_env.profile.templating.spans import column as column_of
+
+    column = column_of(text, problem.line, problem.name, is_field=bool(problem.attribute_of))
     return _told({file: text}, code, Location(file, problem.line, column), message, fix or "Fix the template.")
 
 
@@ -264,4 +265,6 @@ def _in_profile(
 
 
 def _told(texts: Mapping[str, str], code: str, where: Location, message: str, fix: str) -> Diagnostic:
+    from solven_env.documents.excerpts import excerpt  # here: a valid profile needs none
+
     return Diagnostic(code, where, message, fix, excerpt(texts, where))

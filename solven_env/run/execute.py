@@ -16,7 +16,7 @@ from solven_env.errors import SandboxError, SolvenError, StoreError, UsageError,
 from solven_env.packages import store
 from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.reconcile.model import parents
-from solven_env.run import launch, secrets
+from solven_env.run import launch
 from solven_env.run.launch import Site, Stacked
 from solven_env.sandbox import backends
 from solven_env.sandbox.request import Request, is_terminal
@@ -225,8 +225,11 @@ def apply(thread: Thread, request: Request, progress: Callable[[str], None] = la
 
 def _secrets(thread: Thread, record: Record, request: Request) -> Values:
     """The secrets of the record, read now."""
-    wanted = secrets.recorded(record.settings)
-    return secrets.read(wanted, thread.config.secrets, os.environ, request.env) if wanted else launch.NO_VALUES
+    if not record.settings["secrets"] and "environment" not in record.settings:
+        return launch.NO_VALUES
+    from solven_env.run import secrets  # few profiles have some
+
+    return secrets.read(secrets.recorded(record.settings), thread.config.secrets, os.environ, request.env)
 
 
 def _no_secrets(_: Thread, __: Record, ___: Request) -> Values:

@@ -17,8 +17,6 @@ from jinja2 import nodes
 from solven_env.profile.templating.language import MAX_TEXT, UnknownError, expressions, templates
 from solven_env.profile.templating.problem import LITERAL, TemplateError
 from solven_env.profile.templating.quoting import as_json, shell, toml
-from solven_env.profile.templating.spans import column
-from solven_env.profile.templating.spans import expressions as spans
 from solven_env.profile.templating.work import STEP, Work, paid_from, spend
 
 if TYPE_CHECKING:
@@ -32,12 +30,10 @@ __all__ = [
     "TemplateError",
     "Work",
     "as_json",
-    "column",
     "expand",
     "reads",
     "render",
     "shell",
-    "spans",
     "toml",
     "undeclared",
 ]
