@@ -71,7 +71,7 @@ def _places_of_names(
     texts: Mapping[str, str], where: Location, written: str, names: frozenset[str]
 ) -> dict[str, Location]:
     """The place of each of these names in the expression text that begins at `where`: where it stands first."""
-    if len(names) > _MOST_PLACED:
+    if not 0 < len(names) <= _MOST_PLACED:
         return dict.fromkeys(names, where)
     offsets: dict[str, int] = {}
     for span in _spans(written):

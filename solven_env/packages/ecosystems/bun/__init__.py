@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.documents.answers import Question
 from solven_env.errors import LockError, counted
-from solven_env.packages import host_tools, lock_text, store
+from solven_env.packages import host_tools, lock_text
 from solven_env.packages.ecosystems.bun import program
 from solven_env.profile.sections import PackageGroup
 from solven_env.sandbox.launch_plan import Bind, StagedLink
@@ -295,6 +295,8 @@ def compare(section: Bun, lock: bytes, builder: Builder, file: str, *, fix: str)
 
 def known_key(section: Bun, lock: bytes | None, cache: Path, uid: int | None) -> str:  # noqa: ARG001 - it is pinned
     """The key of the build."""
+    from solven_env.packages import store  # here, as in all that a profile alone has no use for
+
     return store.key(NAME, key_inputs(section, lock, uid))
 
 
@@ -321,6 +323,8 @@ def _node() -> list[int] | None:
 
 def remarks(build: Build) -> Sequence[Remark]:
     """The packages of a build whose install scripts did not run, and trusted ones without any."""
+    from solven_env.packages import store
+
     text = store.file_beside(build, SCRIPTS)
     if text is None or text == NO_SCRIPTS:  # of an earlier version, or of packages without any
         return ()

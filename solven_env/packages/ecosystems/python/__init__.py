@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solven_env.documents.answers import Answer, Question, limited, ok
 from solven_env.errors import counted
-from solven_env.packages import host_tools, lock_text, store
+from solven_env.packages import host_tools, lock_text
 from solven_env.packages.ecosystems.python import pip_pin
 from solven_env.packages.ecosystems.python.remembered import files, recall
 from solven_env.packages.tools import uv
@@ -409,6 +409,8 @@ def compare(section: Python, lock: bytes, builder: Builder, file: str, *, fix: s
 def known_key(section: Python, lock: bytes | None, cache: Path, uid: int | None) -> str | None:
     """The key of the build; None where no interpreter was found yet that it could be for."""
     interpreter = recall(section.version, cache)
+    from solven_env.packages import store  # here, as in all that a profile alone has no use for
+
     return store.key(NAME, key_inputs(section, lock, interpreter, uid)) if interpreter else None
 
 
@@ -438,6 +440,8 @@ def remarks(build: Build) -> tuple[Remark, ...]:  # noqa: ARG001
 
 def workspace_lock(lock: bytes, build: Build | None) -> bytes | None:  # noqa: ARG001 - python.txt is none of uv's own
     """The `uv.lock` that the build brings."""
+    from solven_env.packages import store
+
     return store.file_beside(build, WORKSPACE_LOCK) if build is not None else None
 
 
