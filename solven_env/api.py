@@ -101,15 +101,14 @@ def explain_profile(profile: str | Path, key: str = "") -> ProfileExplanation:
 
     ProfileError for mistakes in any of the files; UsageError for a key that the profile does not have.
     """
-    import json
-
+    from solven_env.documents.schema import parsed
     from solven_env.packages.ecosystems import rows
     from solven_env.profile.explained import explain
     from solven_env.profile.prepare import declared
     from solven_env.profile.source import find_profile, read_schema
 
     document = declared(find_profile(profile), rows())
-    return explain(document, json.loads(read_schema("profile-v1.json")), key)
+    return explain(document, parsed(read_schema("profile-v1.json")), key)
 
 
 def render(
@@ -1163,17 +1162,19 @@ def _edit(
     edit = plan(source, {})
     found = example(source._replace(text=edit.after), rows(), os.environ)
     path = Path(profile)
+
+    def report(locked: LockReport | None) -> EditReport:
+        return EditReport(path, edit.before.decode(), edit.after.decode(), edit.packages, locked)
+
     if not lock or edit.after == edit.before:
         if edit.after != edit.before:
             rewrite(path, edit.before, edit.after)
-        return EditReport(path, edit.before.decode(), edit.after.decode(), edit.packages)
-    known = present = lock_files.read(directory)
+        return report(None)
     if not locks.to_lock(found.locked):
         changed = lock_files.write_with(directory, {}, path, edit.before, edit.after)
-        return EditReport(
-            path, edit.before.decode(), edit.after.decode(), edit.packages, LockReport(directory, changed=changed)
-        )
-    before = locks.readable(present)
+        return report(LockReport(directory, changed=changed))
+    known = lock_files.read(directory)
+    before = locks.readable(known)
     builder = _lock_builder(found, progress)
     texts, remarks = resolving.resolve(found.locked, known, builder, progress)
     ranges = profile_edits.ranges(edit, texts)
@@ -1183,8 +1184,8 @@ def _edit(
         texts, remarks = resolving.resolve(found.locked, known, builder, lambda _: None)
     files = locks.files(texts, found.locked)
     changed = lock_files.write_with(directory, files, path, edit.before, edit.after)
-    report = LockReport(directory, tuple(files), changed, remarks, locks.counts(texts), locks.changes(before, texts))
-    return EditReport(path, edit.before.decode(), edit.after.decode(), edit.packages, report)
+    versions = locks.changes(before, texts)
+    return report(LockReport(directory, tuple(files), changed, remarks, locks.counts(texts), versions))
 
 
 def fmt(profile: str | Path, *, write: bool = True) -> FormatReport:
@@ -1197,11 +1198,11 @@ def fmt(profile: str | Path, *, write: bool = True) -> FormatReport:
     never written. `ProfileError` for text that is not YAML; `UsageError` for a shipped profile, and for one that is
     written in a way that is not formatted.
     """
-    import json
     from pathlib import Path
 
     from solven_env.documents.diagnostics import Location, ordered
     from solven_env.documents.parsing import parse
+    from solven_env.documents.schema import parsed
     from solven_env.errors import ProfileError
     from solven_env.profile.formatting import Unformatted, formatted
     from solven_env.profile.rewriting import rewrite
@@ -1211,7 +1212,7 @@ def fmt(profile: str | Path, *, write: bool = True) -> FormatReport:
     mistakes = parse(source.text, source.name).diagnostics
     if mistakes:
         raise ProfileError(ordered(mistakes))
-    after = formatted(source.text, json.loads(read_schema("profile-v1.json")))
+    after = formatted(source.text, parsed(read_schema("profile-v1.json")))
     if isinstance(after, Unformatted):
         where = str(Location(source.name, after.line, 1)) if after.line else source.name
         raise UsageError(f"the profile is not formatted: {after.why}", fix="Write it another way.", location=where)

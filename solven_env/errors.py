@@ -101,10 +101,10 @@ class ConfigError(DocumentError):
     what = "host configuration"
 
 
-class ConflictError(SolvenError):
-    """The workspace holds changes that would be lost.
+class ChangesError(SolvenError):
+    """An apply ended otherwise than it should, and knows what it was about.
 
-    `changes` is the plan, if nothing was written; `generation` is the last one that was applied, 0 for none.
+    `changes` are those of its plan; `generation` is the last one that was applied, 0 for none.
     """
 
     page = "reconciling"
@@ -121,6 +121,10 @@ class ConflictError(SolvenError):
         super().__init__(message, fix=fix, location=location)
         self.changes = changes
         self.generation = generation
+
+
+class ConflictError(ChangesError):
+    """The workspace holds changes that would be lost. `changes` has the plan only if nothing was written."""
 
 
 class HeldError(SolvenError):
@@ -274,26 +278,8 @@ def to_read(page: str) -> str:
     return f"solven-env docs {page}"
 
 
-class SetupError(SolvenError):
-    """A command of `setup` failed. All else was applied: `changes` were made but for it and those after it.
-
-    `generation` is the one that was applied.
-    """
-
-    page = "reconciling"
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        fix: str = "",
-        location: str = "",
-        changes: tuple[Change, ...] = (),
-        generation: int = 0,
-    ) -> None:
-        super().__init__(message, fix=fix, location=location)
-        self.changes = changes
-        self.generation = generation
+class SetupError(ChangesError):
+    """A command of `setup` failed. All else was applied: `changes` were made but for it and those after it."""
 
 
 class NeverAppliedError(SandboxError):

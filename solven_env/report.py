@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from solven_env.errors import ConflictError, SetupError
+from solven_env.errors import ChangesError, ConflictError
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -549,11 +549,10 @@ def failure_report(thread: str, error: SolvenError) -> ThreadReport:
     >>> failure_report("t1", HeldError("thread t1 is held")).state
     'failed'
     """
-    if isinstance(error, ConflictError):
-        return ThreadReport(thread, "conflict", error.generation, error.changes, error=error)
-    if isinstance(error, SetupError):
-        return ThreadReport(thread, "failed", error.generation, error.changes, error=error)
-    return ThreadReport(thread, "failed", 0, error=error)
+    state: ThreadState = "conflict" if isinstance(error, ConflictError) else "failed"
+    if isinstance(error, ChangesError):
+        return ThreadReport(thread, state, error.generation, error.changes, error=error)
+    return ThreadReport(thread, state, 0, error=error)
 
 
 def is_failure(thread: ThreadReport) -> bool:

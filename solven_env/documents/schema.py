@@ -55,7 +55,7 @@ def validate(document: Document, schema: bytes) -> None:
 
 def check_complete(document: Document, schema: bytes) -> None:
     """Report each key that is missing from the whole document, as `x-required` asks. `validate` was called before."""
-    _check_complete(document, document.data, _validator(schema).schema, ())
+    _check_complete(document, document.data, parsed(schema), ())
 
 
 def _check_complete(document: Document, value: Any, schema: Any, path: KeyPath) -> None:
@@ -74,10 +74,17 @@ def of_key(schema: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=4)
+def parsed(schema: bytes) -> dict[str, Any]:
+    """A JSON Schema as plain data, which nobody changes."""
+    found: dict[str, Any] = json.loads(schema)
+    return found
+
+
+@functools.lru_cache(maxsize=4)
 def _validator(schema: bytes) -> Draft7Validator:
     from jsonschema import Draft7Validator
 
-    return Draft7Validator(json.loads(schema))
+    return Draft7Validator(parsed(schema))
 
 
 class _Mistake(NamedTuple):

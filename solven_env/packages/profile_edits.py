@@ -47,7 +47,7 @@ class SectionEdit(NamedTuple):
     packages: tuple[EditedPackage, ...]
 
 
-def row_of(kind: str) -> Any:
+def _row(kind: str) -> Any:
     """The row of an ecosystem. UsageError for another word."""
     if kind not in ECOSYSTEMS:
         raise UsageError(f"there are no packages of {quoted(kind)}", fix=did_you_mean(kind, ECOSYSTEMS))
@@ -63,7 +63,7 @@ def add(
     there in other words is replaced; one that is asked for by its name alone stays as it is. UsageError for what is no
     package, and for a text that is written in a way that is not edited.
     """
-    row = row_of(kind)
+    row = _row(kind)
     asked = {(each.name, each.marker): _ranged(each, ranges) for each in map(row.request, words)}
     present = _present(source, kind)
     new, changed, found = list[RequestedPackage](), dict[int | str, str | None](), list[EditedPackage]()
@@ -90,7 +90,7 @@ def add(
 
 def remove(source: ProfileSource, kind: str, names: Sequence[str]) -> SectionEdit:
     """The edit that takes packages out of a valid profile. UsageError for one that its own text does not ask for."""
-    row = row_of(kind)
+    row = _row(kind)
     present = _present(source, kind)
     dropped, found = dict[int | str, str | None](), list[EditedPackage]()
     for name in dict.fromkeys(map(row.canonical, names)):
@@ -136,8 +136,9 @@ def _no_package(
         inherited = next((at for at, known in _requested(whole, kind, *path).items() if known.name == name), None)
         if inherited is not None:
             message += f": it stands at {whole.at_key(kind, *path, inherited)}"
-            fix = f"Leave it out in this file: 'remove: {{{kind}: {{packages: [{inline(name)}]}}}}'."
-            fix = "Edit that group by hand." if len(path) > 1 else fix
+            is_of_group = len(path) > 1
+            leaving = f"Leave it out in this file: 'remove: {{{kind}: {{packages: [{inline(name)}]}}}}'."
+            fix = "Edit that group by hand." if is_of_group else leaving
             break
     return UsageError(message, fix=fix, location=source.name)
 

@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +26,11 @@ if TYPE_CHECKING:
     from solven_env.documents.document import KeyPath
 
 _Schema = dict[str, Any]
-_REQUIREMENT = re.compile(r"\s*(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^]]*\])?\s*(?P<rest>.*)", re.DOTALL)
 
 
 def _package(written: str) -> str:
-    found = _REQUIREMENT.fullmatch(written)
-    return pep508.canonical(found["name"].rstrip("._-")) if found else written
+    found = pep508.parse(written)
+    return found.name if found else written
 
 
 def _field(name: str) -> Callable[[Any], str]:
@@ -112,7 +110,7 @@ def _merge_lists(into: Document, earlier: Document, later: Document, path: KeyPa
                 _note(into, at, later, place, earlier, old[name][0])
             item = _take(source, place, into, at)
             if missing:
-                item, missing = _with_extras(item, missing), set()
+                item, missing = pep508.with_extras(item, missing), set()
             merged.append(item)
     return merged
 
@@ -129,18 +127,6 @@ def _places(document: Document, path: KeyPath, how: str) -> dict[str, list[KeyPa
 def _extras(document: Document, places: Sequence[KeyPath]) -> set[str]:
     requirements = (pep508.parse(document.part(place)) for place in places)
     return {extra for requirement in requirements if requirement for extra in requirement.extras}
-
-
-def _with_extras(written: str, further: set[str]) -> str:
-    """A requirement with further extras.
-
-    >>> _with_extras("httpx>=0.27", {"http2"}), _with_extras("httpx [cli]", {"http2"})
-    ('httpx[http2]>=0.27', 'httpx[cli,http2]')
-    """
-    requirement, found = pep508.parse(written), _REQUIREMENT.fullmatch(written)
-    if requirement is None or found is None:
-        return written
-    return f"{found['name']}[{','.join(sorted({*requirement.extras, *further}))}]{found['rest']}"
 
 
 def _note(into: Document, at: KeyPath, later: Document, new: KeyPath, earlier: Document, old: KeyPath) -> None:

@@ -190,7 +190,7 @@ class Expander(NamedTuple):
         except templating.TemplateError as problem:
             self._report(problem, written, where)
             return True
-        late = find_late(templating.reads(written), self.late)
+        late = find_late(templating.reads(written), self.late) if self.late else None
         if late is not None:
             code, message, fix = explain_late(late, self.late)
             self.document.report(code, place_of_word(self.document.texts, where, written, late), message, fix)

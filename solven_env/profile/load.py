@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Protocol
 
 from solven_env.documents.diagnostics import Location, closest, quoted
 from solven_env.documents.document import kind_in_words
 from solven_env.documents.parsing import parse
-from solven_env.documents.schema import check_complete, validate
+from solven_env.documents.schema import check_complete, parsed, validate
 from solven_env.documents.value_origins import ValueOrigin, check_origin
 from solven_env.profile import addresses, conditions, declared_inputs
 from solven_env.profile.model import Declaration
@@ -100,7 +99,7 @@ def _read(source: Text, schema: bytes) -> tuple[Document, bool]:
             document.unread.add(())
     from solven_env.profile.compose import compose  # here: most profiles extend none
 
-    return compose(document, bases, json.loads(schema)), are_supported
+    return compose(document, bases, parsed(schema)), are_supported
 
 
 def _is_supported(document: Document) -> bool:

@@ -81,6 +81,19 @@ def _joined(texts: Sequence[str]) -> str:
     return str(first)
 
 
+def with_extras(text: str, extras: Iterable[str]) -> str:
+    """A requirement with further extras.
+
+    >>> with_extras("HTTPX [cli] >=0.27", {"http2"})
+    'HTTPX[cli,http2]>=0.27'
+    """
+    from packaging.requirements import Requirement as Pep508
+
+    found = Pep508(text)
+    found.extras = {*map(canonical, found.extras), *extras}
+    return str(found)
+
+
 def canonical(name: str) -> str:
     """The canonical name of a Python package (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()

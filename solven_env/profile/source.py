@@ -26,7 +26,6 @@ from solven_env.typed import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from solven_env.documents.document import Document
     from solven_env.profile.render import SourceTree
 
 MAX_SOURCE = 16 << 20
@@ -141,12 +140,6 @@ def find_profile(profile: str | Path | ProfileSource) -> ProfileSource:
     return _open(path, f"{text}.yaml")
 
 
-def entries(document: Document) -> tuple[str | None, ...]:
-    """The entries of a profile's `extends`; None for one that is no text."""
-    written = document.data.get("extends")
-    return tuple(each if isinstance(each, str) else None for each in written) if isinstance(written, list) else ()
-
-
 class _Reading:
     """The reading of a profile with all that it extends: where they may lie, and how many more there may be."""
 
@@ -212,7 +205,9 @@ class _Reading:
 
 @functools.lru_cache(maxsize=256)
 def _entries(text: bytes) -> tuple[str | None, ...]:
-    return entries(parse(text, ""))
+    """The entries of a profile's `extends`; None for one that is no text."""
+    written = parse(text, "").data.get("extends")
+    return tuple(each if isinstance(each, str) else None for each in written) if isinstance(written, list) else ()
 
 
 @functools.lru_cache(maxsize=16)

@@ -63,7 +63,7 @@ def mistakes(own: str, *bases: str) -> list[str]:
         # requirements: by their canonical name, the later range, the extras of both
         ("python: {version: '3.12', packages: [six, 'httpx>=0.27']}", "python: {packages: [HTTPX==0.28.1]}", {"python": {"version": "3.12", "packages": ["six", "HTTPX==0.28.1"]}}),
         ("python: {version: '3.12', packages: ['httpx[http2]>=0.27']}", "python: {packages: ['httpx [cli] >=0.28']}", {"python": {"version": "3.12", "packages": ["httpx[cli,http2]>=0.28"]}}),
-        ("python: {version: '3.12', packages: ['a[x]']}", "python: {packages: ['a<2 ; python_version<\"3.9\"', a]}", {"python": {"version": "3.12", "packages": ['a[x]<2 ; python_version<"3.9"', "a"]}}),
+        ("python: {version: '3.12', packages: ['a[x]']}", "python: {packages: ['a<2 ; python_version<\"3.9\"', a]}", {"python": {"version": "3.12", "packages": ['a[x]<2; python_version < "3.9"', "a"]}}),
         ("python: {version: '3.12', allow_builds: [a_b, c]}", "python: {allow_builds: [A-B]}", {"python": {"version": "3.12", "allow_builds": ["A-B", "c"]}}),
         (
             "python: {version: '3.12', indexes: [company, {name: cpu, packages: [torch]}]}",

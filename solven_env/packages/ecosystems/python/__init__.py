@@ -301,15 +301,19 @@ def locked(text: bytes, file: str, *, fix: str = "") -> Locked:
 
     parts = lock_text.split(LOCKS, text)
     found = Locked(requirements_txt.parse(parts[LOCK], file, fix=fix))
-    before = parts[LOCK].count(b"\n") + 1
     if BUILDS in parts:
-        where, lines = place(BUILDS, file), 0 if place(BUILDS, file) != file else before
-        found = found._replace(builds=builds_txt.parse(parts[BUILDS], where, fix=fix, before=lines))
-        before += parts[BUILDS].count(b"\n") + 1
+        where, before = place(BUILDS, file), _lines_before(BUILDS, parts, file)
+        found = found._replace(builds=builds_txt.parse(parts[BUILDS], where, fix=fix, before=before))
     if GROUPS in parts:
-        where, lines = place(GROUPS, file), 0 if place(GROUPS, file) != file else before
-        found = found._replace(groups=groups_txt.parse(parts[GROUPS], where, fix=fix, before=lines))
+        where, before = place(GROUPS, file), _lines_before(GROUPS, parts, file)
+        found = found._replace(groups=groups_txt.parse(parts[GROUPS], where, fix=fix, before=before))
     return found
+
+
+def _lines_before(name: str, parts: Mapping[str, bytes], file: str) -> int:
+    """The lines that stand in one text before this file of the lock; none where it is a file of its own."""
+    earlier = (parts[each] for each in LOCKS[: LOCKS.index(name)] if each in parts)
+    return sum(text.count(b"\n") + 1 for text in earlier) if place(name, file) == file else 0
 
 
 def place(name: str, file: str) -> str:
