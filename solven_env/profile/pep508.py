@@ -84,9 +84,13 @@ def _joined(texts: Sequence[str]) -> str:
 def with_extras(text: str, extras: Iterable[str]) -> str:
     """A requirement with further extras.
 
-    >>> with_extras("HTTPX [cli] >=0.27", {"http2"})
-    'HTTPX[cli,http2]>=0.27'
+    >>> with_extras("HTTPX [cli] >=0.27", {"http2"}), with_extras("six", {"x"})
+    ('HTTPX[cli,http2]>=0.27', 'six[x]')
     """
+    usual = _USUAL.fullmatch(text)
+    if usual:
+        named = {*map(canonical, usual[2].split(",") if usual[2] else ()), *extras}
+        return f"{usual[1]}[{','.join(sorted(named))}]{usual[3]}"
     from packaging.requirements import Requirement as Pep508
 
     found = Pep508(text)
