@@ -20,19 +20,17 @@ def interrupted(cli: Cli, *options: str) -> tuple[int, str, str]:
     """What an apply says that is interrupted while it reads its profile."""
     fifo = cli.directory / "profile.yaml"
     os.mkfifo(fifo)
-    with (
-        subprocess.Popen(
-            [sys.executable, "-m", "solven_env", "apply", "./profile.yaml", "t1", *options],
-            cwd=cli.directory,
-            env={**os.environ, "SOLVEN_ENV_STORAGE": str(cli.storage), "PYTHONPATH": str(Path(__file__).parents[2])},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process,
-        fifo.open("w"),
-    ):  # opens when the other side does
-        process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate()
+    with subprocess.Popen(
+        [sys.executable, "-m", "solven_env", "apply", "./profile.yaml", "t1", *options],
+        cwd=cli.directory,
+        env={**os.environ, "SOLVEN_ENV_STORAGE": str(cli.storage), "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        with fifo.open("w"):  # opens when the other side does
+            process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate()  # the end of the file wakes a read that the signal came just before
     fifo.unlink()
     return process.returncode, stdout, stderr
 

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,8 @@ PATH = "/usr/bin:/bin"
 BWRAP, PROOT = "/usr/bin/bwrap", "/usr/bin/proot"
 DEADLINE = 60.0
 """Seconds after which a test gives up waiting for an event."""
+HOLDER = b" import holder; holder.main("
+"""In the arguments of a holder and of what it forks."""
 POLL = 0.002
 """Seconds between two looks at something that no descriptor tells of: a loop without a pause takes the processor from
 what it waits for."""
@@ -155,34 +158,48 @@ def survivors(mark: str, program: bytes = b"") -> list[int]:
     """Processes whose mounts show the test's directory `mark`, or that name it in a variable or their arguments.
 
     A holder names its session's socket only, but it has the staged workspace in its mounts from its first command on.
+    With a `program`, those alone that have it in their arguments.
     """
-    found = []
-    for pid in pids():
-        try:
-            line = Path(f"/proc/{pid}/cmdline").read_bytes()
-            if program not in line:
-                continue
-            mounts = Path(f"/proc/{pid}/mountinfo").read_text()
-            open_files = (
-                [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()] if b"holder" in line else []
-            )
-        except OSError:
-            continue
-        if mark in mounts or any(mark in path for path in open_files) or _is_marked(pid, mark) or _traces(line, mark):
-            found.append(pid)
-    return found
+    return sorted(pid for pid, line in _survivors(mark).items() if program in line)
 
 
 def commands(mark: str) -> list[int]:
     """Survivors but for the session's own processes: the holder, and what it has forked for a command to come."""
-    own = survivors(mark, b" import holder; holder.main(")
-    return [pid for pid in survivors(mark) if pid not in own]
+    return sorted(pid for pid, line in _survivors(mark).items() if HOLDER not in line)
 
 
 def holders(mark: str) -> list[int]:
     """The holders of sessions among the survivors."""
-    own = survivors(mark, b" import holder; holder.main(")
-    return [pid for pid in own if int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) not in own]
+    own = [pid for pid, line in _survivors(mark).items() if HOLDER in line]
+    return sorted(
+        pid for pid in own if int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) not in own
+    )
+
+
+def _survivors(mark: str) -> dict[int, bytes]:
+    """Each with its arguments, which are read once: what it is told from is what it was when it was found."""
+    found = {}
+    for pid in pids():
+        try:
+            line = Path(f"/proc/{pid}/cmdline").read_bytes()
+            mounts = Path(f"/proc/{pid}/mountinfo").read_text()
+        except OSError:
+            continue
+        if mark in mounts or _has_open(pid, line, mark) or _is_marked(pid, mark) or _traces(line, mark):
+            found[pid] = line
+    return found
+
+
+def _has_open(pid: int, line: bytes, mark: str) -> bool:
+    """A holder closes files while we look: one that has gone hides no other."""
+    if HOLDER not in line:
+        return False
+    with suppress(OSError):
+        for entry in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(OSError):
+                if mark in os.readlink(f"/proc/{pid}/fd/{entry}"):
+                    return True
+    return False
 
 
 def _is_marked(pid: int, mark: str) -> bool:
