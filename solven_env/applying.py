@@ -34,11 +34,13 @@ if TYPE_CHECKING:
 
     from solven_env.packages.about_layers import Fate
     from solven_env.packages.builds import Need
+    from solven_env.reconcile.apply import Applied
     from solven_env.reconcile.model import Change, OnConflict, Plan
     from solven_env.report import ThreadReport
     from solven_env.run.missing_programs import MissingProgram
     from solven_env.sandbox.backends.protocol import Backend
     from solven_env.state.records import Record
+    from solven_env.threads.noting import Coming
     from solven_env.threads.planning import Wanted
     from solven_env.threads.thread import Thread
 
@@ -117,66 +119,106 @@ def _apply(
             found.restore_record(progress)
         record = found.record()
         wanted = wanting(found, record)
-        computed, lacking, opened = _plan_all(found, wanted, record, on_conflict)
-        changes = (*opened, *computed.changes)
-        settings = computed.desired.settings
-        backend = backends.find(settings["backend"])
-        notice = backend.notice(settings["network"])
-        if notice:
-            together.tell(notice)
-        if record is None or lacking or any(map(lies_on_host, changes)):
-            _check_disk(found, together)
-        with ExitStack() as held:
-            planned = computed
-            computed = _have_builds(found, wanted, planned, lacking, on_conflict, held, together)
-            if computed is not planned:
-                made = filter(lies_on_host, changes)
-                changes = (*opened, *made, *filterfalse(lies_on_host, computed.changes))
-                found.state.check_held(found.name)
-            carried: list[Fate] = []
-            owned, fresh = held.enter_context(uids.for_apply(found, computed.base, progress))
-
-            def renew(name: str) -> None:
-                carried.extend(noting.renew(owned, fresh, computed.desired.builds[name], backend, progress))
-
-            coming = noting.foresee(found, record, wanted.needs, computed.desired.builds)
-            about = _about(wanted.cause)
-            _make_room(found, record, computed.changes)
-            applied = apply_plan(computed, owned.create_root, found.state, fresh, renew, about, coming.added)
+        written = _write(found, wanted, record, on_conflict, progress, together)
+        computed, applied = written.computed, written.applied
         found.close_to_others()
         has_setup = bool(setup.to_run(computed))
         if not has_setup:  # what follows needs the lock for that alone
             lock.close()
-        carried += coming.dropped
-        to_carry = coming.pending
-        if coming.pending and (begun := execute.begin(found, progress)) is not None:
-            kinds = {each.kind for each in coming.pending}
-            carried += (each for each in begun if each.kind in kinds)
-            to_carry = ()
-        elif record is not None and coming.added != record.added and not has_setup:
-            noting.note_all(found)
+        carried, to_carry = _carry(found, record, written, progress, to_note=not has_setup)
         for name in applied.locks:
             together.tell(f"lock: the recorded text of the {name} packages was gone or damaged, and is written again")
         missing = _tell_missing(found, wanted, computed, progress, together)
         behind = relocking.catch_up(found, computed.behind, progress)
         if has_setup:
-            from solven_env.run import setting_up  # few profiles have commands of setup
-
-            failed = setting_up.run(found, computed, applied.generation, progress)
-            lock.close()
-            noting.note_all(found)
-            if failed is not None:
-                raise failed
+            _set_up(found, written, lock, progress)
     return thread_report(computed)._replace(
-        changes=changes,
+        changes=written.changes,
         generation=applied.generation,
         kept=applied.kept,
         kept_at=tuple(each.kept and found.state.location(each.kept) for each in applied.kept),
         missing_programs=missing,
         remarks=(*builds.remarks(map(found.build, wanted.needs)), *behind),
-        carried=tuple(carried),
+        carried=carried,
         to_carry=to_carry,
     )
+
+
+class _Written(NamedTuple):
+    """What an apply wrote: by which plan, and what became of the packages that the agent added."""
+
+    computed: Plan
+    changes: tuple[Change, ...]
+    """Those of the plan, behind what was opened for it, with the builds that were made."""
+    applied: Applied
+    coming: Coming
+    carried: tuple[Fate, ...]
+
+
+def _write(
+    found: Thread,
+    wanted: Wanted,
+    record: Record | None,
+    on_conflict: OnConflict,
+    progress: Callable[[str], None],
+    together: Together,
+) -> _Written:
+    """Plan, make the builds that this host lacks, and write all of it as a generation."""
+    computed, lacking, opened = _plan_all(found, wanted, record, on_conflict)
+    changes = (*opened, *computed.changes)
+    settings = computed.desired.settings
+    backend = backends.find(settings["backend"])
+    notice = backend.notice(settings["network"])
+    if notice:
+        together.tell(notice)
+    if record is None or lacking or any(map(lies_on_host, changes)):
+        _check_disk(found, together)
+    with ExitStack() as held:
+        planned = computed
+        computed = _have_builds(found, wanted, planned, lacking, on_conflict, held, together)
+        if computed is not planned:
+            made = filter(lies_on_host, changes)
+            changes = (*opened, *made, *filterfalse(lies_on_host, computed.changes))
+            found.state.check_held(found.name)
+        carried: list[Fate] = []
+        owned, fresh = held.enter_context(uids.for_apply(found, computed.base, progress))
+
+        def renew(name: str) -> None:
+            carried.extend(noting.renew(owned, fresh, computed.desired.builds[name], backend, progress))
+
+        coming = noting.foresee(found, record, wanted.needs, computed.desired.builds)
+        about = _about(wanted.cause)
+        _make_room(found, record, computed.changes)
+        applied = apply_plan(computed, owned.create_root, found.state, fresh, renew, about, coming.added)
+    return _Written(computed, changes, applied, coming, tuple(carried))
+
+
+def _carry(
+    found: Thread, record: Record | None, written: _Written, progress: Callable[[str], None], *, to_note: bool
+) -> tuple[tuple[Fate, ...], tuple[Fate, ...]]:
+    """Begin layers above the new builds where the agent added packages: what was carried, and what waits for a run.
+
+    Where none is begun, what was added is noted if `to_note` says so.
+    """
+    coming = written.coming
+    carried = (*written.carried, *coming.dropped)
+    if coming.pending and (begun := execute.begin(found, progress)) is not None:
+        kinds = {each.kind for each in coming.pending}
+        return (*carried, *(each for each in begun if each.kind in kinds)), ()
+    if to_note and record is not None and coming.added != record.added:
+        noting.note_all(found)
+    return carried, coming.pending
+
+
+def _set_up(found: Thread, written: _Written, lock: ExitStack, progress: Callable[[str], None]) -> None:
+    """Run the commands of setup under the thread's lock, then let go of it. Raises what one failed with."""
+    from solven_env.run import setting_up  # few profiles have such commands
+
+    failed = setting_up.run(found, written.computed, written.applied.generation, progress)
+    lock.close()
+    noting.note_all(found)
+    if failed is not None:
+        raise failed
 
 
 def _make_room(found: Thread, record: Record | None, changes: Sequence[Change]) -> None:
