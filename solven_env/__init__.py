@@ -13,45 +13,45 @@ import sys
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from solven_env.api import add as add
-    from solven_env.api import apply as apply
-    from solven_env.api import apply_many as apply_many
-    from solven_env.api import apply_plan as apply_plan
-    from solven_env.api import check_lock as check_lock
-    from solven_env.api import contents as contents
-    from solven_env.api import delete as delete
-    from solven_env.api import delete_many as delete_many
-    from solven_env.api import diff as diff
-    from solven_env.api import diff_many as diff_many
-    from solven_env.api import disk_usage as disk_usage
-    from solven_env.api import doctor as doctor
-    from solven_env.api import explain as explain
-    from solven_env.api import explain_profile as explain_profile
-    from solven_env.api import fmt as fmt
-    from solven_env.api import gc as gc
-    from solven_env.api import history as history
-    from solven_env.api import init as init
-    from solven_env.api import layer_diff as layer_diff
-    from solven_env.api import layer_reset as layer_reset
-    from solven_env.api import list_threads as list_threads
-    from solven_env.api import lock as lock
-    from solven_env.api import outdated as outdated
-    from solven_env.api import plan as plan
-    from solven_env.api import promote as promote
-    from solven_env.api import recover as recover
-    from solven_env.api import remove as remove
-    from solven_env.api import render as render
-    from solven_env.api import render_to as render_to
-    from solven_env.api import resolve as resolve
-    from solven_env.api import rollback as rollback
-    from solven_env.api import run as run
-    from solven_env.api import save_plan as save_plan
-    from solven_env.api import show as show
-    from solven_env.api import status as status
-    from solven_env.api import status_many as status_many
-    from solven_env.api import stop as stop
-    from solven_env.api import threads as threads
-    from solven_env.api import validate as validate
+    from solven_env.api.commands import contents as contents
+    from solven_env.api.commands import doctor as doctor
+    from solven_env.api.commands import explain as explain
+    from solven_env.api.commands import run as run
+    from solven_env.api.commands import stop as stop
+    from solven_env.api.packages import add as add
+    from solven_env.api.packages import check_lock as check_lock
+    from solven_env.api.packages import layer_diff as layer_diff
+    from solven_env.api.packages import layer_reset as layer_reset
+    from solven_env.api.packages import lock as lock
+    from solven_env.api.packages import outdated as outdated
+    from solven_env.api.packages import promote as promote
+    from solven_env.api.packages import remove as remove
+    from solven_env.api.profiles import explain_profile as explain_profile
+    from solven_env.api.profiles import fmt as fmt
+    from solven_env.api.profiles import init as init
+    from solven_env.api.profiles import render as render
+    from solven_env.api.profiles import render_to as render_to
+    from solven_env.api.profiles import resolve as resolve
+    from solven_env.api.profiles import validate as validate
+    from solven_env.api.storages import delete as delete
+    from solven_env.api.storages import delete_many as delete_many
+    from solven_env.api.storages import disk_usage as disk_usage
+    from solven_env.api.storages import gc as gc
+    from solven_env.api.storages import list_threads as list_threads
+    from solven_env.api.storages import threads as threads
+    from solven_env.api.workspaces import apply as apply
+    from solven_env.api.workspaces import apply_many as apply_many
+    from solven_env.api.workspaces import apply_plan as apply_plan
+    from solven_env.api.workspaces import diff as diff
+    from solven_env.api.workspaces import diff_many as diff_many
+    from solven_env.api.workspaces import history as history
+    from solven_env.api.workspaces import plan as plan
+    from solven_env.api.workspaces import recover as recover
+    from solven_env.api.workspaces import rollback as rollback
+    from solven_env.api.workspaces import save_plan as save_plan
+    from solven_env.api.workspaces import show as show
+    from solven_env.api.workspaces import status as status
+    from solven_env.api.workspaces import status_many as status_many
     from solven_env.documents.diagnostics import Diagnostic as Diagnostic
     from solven_env.documents.diagnostics import Location as Location
     from solven_env.errors import SolvenError as SolvenError
@@ -82,30 +82,24 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    **dict.fromkeys(
-        (
-            *("add", "apply", "apply_many", "apply_plan", "check_lock", "contents", "delete", "delete_many", "diff"),
-            *("diff_many", "disk_usage", "doctor", "explain", "explain_profile", "fmt", "gc", "history", "init"),
-            *("layer_diff", "layer_reset", "list_threads", "lock", "outdated", "plan", "promote", "recover"),
-            *("remove", "render", "render_to", "resolve", "rollback", "run", "save_plan", "show", "status"),
-            *("status_many", "stop", "threads", "validate"),
-        ),
-        "solven_env.api",
-    ),
-    **dict.fromkeys(("Diagnostic", "Location"), "solven_env.documents.diagnostics"),
-    "ProfileExplanation": "solven_env.profile.explained",
-    **dict.fromkeys(
-        (
-            *("DiskReport", "DoctorReport", "EditReport", "FormatReport", "GcReport", "HistoryReport"),
-            *("LayerDiffReport", "LayerResetReport", "ListedThread", "LockReport", "OutdatedReport", "RenderReport"),
-            *("Report", "ShowReport", "ThreadReport"),
-        ),
-        "solven_env.report",
-    ),
-    "AsyncSandbox": "solven_env.programs.awaiting",
-    **dict.fromkeys(("Chunk", "FileInfo", "Match", "ProcessInfo", "Result"), "solven_env.programs.result"),
-    "Sandbox": "solven_env.programs.blocking",
-    "SolvenError": "solven_env.errors",
+    name: home
+    for home, names in {
+        "solven_env.api.commands": "contents doctor explain run stop",
+        "solven_env.api.packages": "add check_lock layer_diff layer_reset lock outdated promote remove",
+        "solven_env.api.profiles": "explain_profile fmt init render render_to resolve validate",
+        "solven_env.api.storages": "delete delete_many disk_usage gc list_threads threads",
+        "solven_env.api.workspaces": "apply apply_many apply_plan diff diff_many history plan recover rollback "
+        "save_plan show status status_many",
+        "solven_env.documents.diagnostics": "Diagnostic Location",
+        "solven_env.errors": "SolvenError",
+        "solven_env.profile.explained": "ProfileExplanation",
+        "solven_env.programs.awaiting": "AsyncSandbox",
+        "solven_env.programs.blocking": "Sandbox",
+        "solven_env.programs.result": "Chunk FileInfo Match ProcessInfo Result",
+        "solven_env.report": "DiskReport DoctorReport EditReport FormatReport GcReport HistoryReport LayerDiffReport "
+        "LayerResetReport ListedThread LockReport OutdatedReport RenderReport Report ShowReport ThreadReport",
+    }.items()
+    for name in names.split()
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -76,8 +76,8 @@ def apply(
     """Make a thread as it is wanted. The report's changes are those that were made.
 
     `wanting` is called with the thread and its record, under the thread's lock; for a new thread before that: an
-    invalid profile or input leaves no trace of it. Errors, `wait` and `progress` as of `api.apply`. Threads that one
-    call applies have the same `together`.
+    invalid profile or input leaves no trace of it. Errors, `wait` and `progress` as of `solven_env.apply`. Threads
+    that one call applies have the same `together`.
     """
     together = together or Together(progress, Once())
     is_new = not found.state.has(record_key(found.name))
@@ -261,7 +261,7 @@ def foretell(
 def recover(
     found: Thread, path: str, number: int | None, on_conflict: OnConflict, progress: Callable[[str], None]
 ) -> ThreadReport:
-    """Give back what a generation kept of a path. Errors and `progress` as of `api.recover`."""
+    """Give back what a generation kept of a path. Errors and `progress` as of `solven_env.recover`."""
     found.applied()
     check_readers(found.config.sandbox.group)
     found = found.settled(progress)

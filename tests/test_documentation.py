@@ -255,13 +255,12 @@ OF_VERBS = {
     TOP / "solven_env" / name
     for name in (
         "__init__.py",
-        "api.py",
         "programs/awaiting.py",
         "programs/blocking.py",
         "programs/files.py",
         "programs/process.py",
     )
-} | set((TOP / "solven_env/doors").glob("*.py"))
+} | {module for room in ("api", "doors") for module in (TOP / "solven_env" / room).glob("*.py")}
 WITH_EXAMPLES = [module for module in MODULES if ">>> " in module.read_text() and module not in OF_VERBS]
 
 

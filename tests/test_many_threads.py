@@ -97,21 +97,6 @@ def test_a_thousandth_of_them_fails_and_the_others_do_not(
     assert states == {"t1": "conflict", "t2": "failed", "t3": "pending"}
 
 
-def test_the_threads_of_a_storage_and_of_a_profile(profile: Path, tmp_path: Path) -> None:
-    storage = tmp_path / "storage"
-    assert solven_env.threads(storage) == ()
-    other = write_profile(tmp_path / "other.yaml", {}, name="other")
-    list(solven_env.apply_many(profile, ["b", "a"], storage=storage))
-    list(solven_env.apply_many(other, ["c", "d", "e"], storage=storage))
-    (storage / ".solven-env/threads/d/state.json").write_text("{")  # the newest generation says whose it is
-    (storage / ".solven-env/threads/e/state.json").write_text("{")
-    (storage / ".solven-env/threads/e/generations/1/record.json").unlink()
-    assert solven_env.threads(storage) == ("a", "b", "c", "d", "e")
-    assert solven_env.threads(storage, profile="test") == ("a", "b", "e")
-    assert solven_env.threads(storage, profile="other") == ("c", "d", "e")
-    assert solven_env.threads(storage, profile="none") == ("e",)
-
-
 @pytest.mark.parametrize(
     ("sections", "options", "error"),
     [

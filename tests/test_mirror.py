@@ -22,10 +22,11 @@ ELSEWHERE = {
     "cli/test_list.py": "cli/du.py cli/rows.py cli/tables.py threads/overview.py",
     "run/test_cp.py": "cli/cp.py",
     "cli/test_history.py": "cli/show.py cli/rollback.py cli/recover.py cli/plan.py",
-    "test_api.py": "applying.py",
+    "api/test_workspaces.py": "applying.py",
     "cli/test_outdated.py": "packages/ecosystems/python/newest_versions.py",
     "doctor/test_examining.py": "cli/doctor.py",
     # A command of a thread runs in a world, which these files make.
+    "run/test_refusals.py": "api/commands.py",
     "run/test_orphans.py": "cli/orphans.py",
     "run/test_shell.py": "cli/shell.py",
     "run/test_detached.py": "cli/ps.py cli/kill.py cli/logs.py",

@@ -50,12 +50,12 @@ def command(
       solven-env add team.yaml bun docx @types/node@^20.0.0
       solven-env add team.yaml python six --no-lock
     """
-    from solven_env import api
+    from solven_env.api.packages import add
     from solven_env.cli import progress
     from solven_env.cli.output import errors_told
 
     with errors_told("add", None, chosen, profile=profile), progress.shown() as shown:
-        report = api.add(profile, kind, packages, lock=not no_lock, progress=shown)
+        report = add(profile, kind, packages, lock=not no_lock, progress=shown)
     tell_edit(report, "add", profile, chosen)
 
 

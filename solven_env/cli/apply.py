@@ -93,7 +93,7 @@ def command(
       solven-env apply profile.yaml --all --canary 3
       solven-env apply --plan thread-42.plan
     """
-    from solven_env import api
+    from solven_env.api import workspaces
     from solven_env.cli import progress
     from solven_env.cli.each import tell_each
     from solven_env.cli.output import errors_told, is_printed
@@ -124,7 +124,7 @@ def command(
                 }
             )
             with progress.shown() as shown:
-                report = api.apply_plan(plan, one, storage=storage, dry_run=dry_run, wait=wait, progress=shown)
+                report = workspaces.apply_plan(plan, one, storage=storage, dry_run=dry_run, wait=wait, progress=shown)
         elif profile is None:
             raise UsageError("there is no PROFILE", fix="Name it before the threads, or a plan: --plan FILE.")
         elif one is None:
@@ -133,17 +133,17 @@ def command(
 
             def begin(progress: Callable[[str], None]) -> Generator[ThreadReport, None, None]:
                 if dry_run:
-                    return api.diff_many(source, names, **asked)
-                return api.apply_many(source, names, **asked, wait=wait, canary=canary, progress=progress)
+                    return workspaces.diff_many(source, names, **asked)
+                return workspaces.apply_many(source, names, **asked, wait=wait, canary=canary, progress=progress)
 
             raise typer.Exit(
                 tell_each(words, names, chosen, begin, storage=storage, profile=profile, nobody=nobody(is_all, profile))
             )
         elif dry_run:
-            report = api.diff(profile, one, **asked)
+            report = workspaces.diff(profile, one, **asked)
         else:
             with progress.shown() as shown:
-                report = api.apply(profile, one, **asked, wait=wait, progress=shown)
+                report = workspaces.apply(profile, one, **asked, wait=wait, progress=shown)
     if not is_printed(report, chosen, "apply"):
         for each in report.threads:
             say_result(each, "applied", dry_run, storage)

@@ -57,7 +57,7 @@ def chosen_for(
 
     Errors as of `chosen` and `find_profile`; ProfileError where `--all` needs a profile's name that has none.
     """
-    from solven_env import api
+    from solven_env.api import storages
     from solven_env.profile.source import find_profile
     from solven_env.threads import planning
 
@@ -65,7 +65,7 @@ def chosen_for(
         fix = "Keep the profile or the ids in a file."
         raise UsageError("standard input cannot be both the profile and the threads' ids", fix=fix)
     source = find_profile(profile)
-    return source, chosen(named, file, is_all, lambda: api.threads(storage, profile=planning.name(source)))
+    return source, chosen(named, file, is_all, lambda: storages.threads(storage, profile=planning.name(source)))
 
 
 def nobody(is_all: bool, profile: str | None = None) -> str:

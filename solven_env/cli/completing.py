@@ -62,9 +62,9 @@ def networks(incomplete: str) -> list[str]:
 
 
 def _threads(storage: str | None) -> Iterable[str]:
-    from solven_env import api
+    from solven_env.api import storages
 
-    return api.threads(storage)
+    return storages.threads(storage)
 
 
 def _profiles(incomplete: str) -> Iterator[str]:

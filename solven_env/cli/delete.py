@@ -40,7 +40,7 @@ def command(
       solven-env delete thread-42 thread-43 --yes --keep-workspace
       solven-env delete --threads-from gone.txt --yes --format jsonl
     """
-    from solven_env import api
+    from solven_env.api import storages
     from solven_env.cli import progress
     from solven_env.cli.each import Words, tell_each
     from solven_env.cli.output import errors_told, is_printed
@@ -55,14 +55,14 @@ def command(
             _ask(names, storage, keep_workspace=keep_workspace)
         if one is not None:
             with progress.shown() as shown:
-                report = api.delete(one, storage=storage, keep_workspace=keep_workspace, progress=shown)
+                report = storages.delete(one, storage=storage, keep_workspace=keep_workspace, progress=shown)
     if one is not None:
         if not is_printed(report, form):
             _say(report.threads[0])
         return
 
     def begin(shown: Callable[[str], None]) -> Generator[ThreadReport, None, None]:
-        return api.delete_many(names, storage=storage, keep_workspace=keep_workspace, progress=shown)
+        return storages.delete_many(names, storage=storage, keep_workspace=keep_workspace, progress=shown)
 
     said = Words("delete", "deleting", "deleted", say=_say)
     raise typer.Exit(tell_each(said, names, form, begin, storage=storage))

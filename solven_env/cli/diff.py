@@ -55,7 +55,7 @@ def command(
       solven-env diff profile.yaml thread-42 --exit-code
       solven-env diff profile.yaml --all --format jsonl
     """
-    from solven_env import api
+    from solven_env.api import workspaces
     from solven_env.cli.each import Words, tell_each
     from solven_env.cli.output import errors_told, is_printed, pending_code
 
@@ -71,12 +71,12 @@ def command(
             said = Words("diff", "comparing", "compared", say=say, code=code)
 
             def begin(_: object) -> Generator[ThreadReport, None, None]:
-                return api.diff_many(source, names, storage=storage, inputs=given, unset=forgotten)
+                return workspaces.diff_many(source, names, storage=storage, inputs=given, unset=forgotten)
 
             raise typer.Exit(
                 tell_each(said, names, chosen, begin, storage=storage, profile=profile, nobody=nobody(is_all, profile))
             )
-        report = api.diff(profile, one, storage=storage, inputs=given, unset=forgotten)
+        report = workspaces.diff(profile, one, storage=storage, inputs=given, unset=forgotten)
     (found,) = report.threads
     if not is_printed(report, chosen):
         _say(found, storage, full=full)

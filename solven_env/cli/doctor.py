@@ -64,7 +64,7 @@ def command(
       solven-env doctor thread-42 --only PATH --only "Python packages"
       solven-env doctor thread-42 --packages --files
     """
-    from solven_env import api
+    from solven_env.api import commands
     from solven_env.cli.output import errors_told, print_json
     from solven_env.errors import UsageError
 
@@ -74,7 +74,7 @@ def command(
                 raise UsageError("--packages and --files need a thread", fix="Write: solven-env doctor THREAD --files.")
             if only:
                 raise UsageError("--packages and --files ask no question", fix="Leave --only away, or both of them.")
-            listed = api.contents(thread, storage=storage, packages=packages, files=files)
+            listed = commands.contents(thread, storage=storage, packages=packages, files=files)
             if chosen is Format.JSON:
                 print_json(_listing_json(listed, packages=packages, files=files))
             else:
@@ -82,7 +82,7 @@ def command(
             return
         spoken = _Spoken(thread, profile, storage) if chosen is Format.TEXT else None
         told = spoken.say if spoken else lambda _: None
-        report = api.doctor(thread, profile=profile, storage=storage, only=only or (), progress=told)
+        report = commands.doctor(thread, profile=profile, storage=storage, only=only or (), progress=told)
     if spoken is None:
         findings = tuple(_to_paste(finding, storage) for finding in report.findings)
         print_json(report._replace(findings=findings).to_json())

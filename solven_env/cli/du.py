@@ -40,14 +40,14 @@ def command(
       solven-env du
       solven-env du thread-42 --format json
     """
-    from solven_env import api
+    from solven_env.api import storages
     from solven_env.cli.output import errors_told, note
     from solven_env.cli.rows import Table, show
     from solven_env.cli.tables import told_use
 
     with errors_told("du", None, chosen, storage=storage):
-        names = threads or api.threads(storage)
-        sums = _Sums(api.disk_usage(threads or (), storage=storage, progress=note))
+        names = threads or storages.threads(storage)
+        sums = _Sums(storages.disk_usage(threads or (), storage=storage, progress=note))
     table = Table(names, {each.upper(): -10 for each in _PARTS})
 
     def say(report: DiskReport) -> None:

@@ -27,12 +27,12 @@ def command(
       solven-env explain team.yaml env.MPLBACKEND
       solven-env explain team.yaml python --format json
     """
-    from solven_env import api
+    from solven_env.api import profiles
     from solven_env.cli.output import errors_told, print_json, say
     from solven_env.report import document
 
     with errors_told("explain", None, chosen, profile=profile):
-        explained = api.explain_profile(profile, key)
+        explained = profiles.explain_profile(profile, key)
     if chosen is Format.JSON:
         print_json(document("explain", values=[each.to_json() for each in explained.values]))
     else:

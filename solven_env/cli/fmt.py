@@ -39,7 +39,7 @@ def command(
       solven-env fmt --check profiles/*.yaml
       solven-env fmt --diff team.yaml
     """
-    from solven_env import api
+    from solven_env.api.profiles import fmt
     from solven_env.cli.errors import PENDING, error_text, exit_code, gravest, print_error
     from solven_env.cli.output import print_json
     from solven_env.errors import SolvenError
@@ -48,7 +48,7 @@ def command(
     codes, described = list[int](), list[dict[str, object]]()
     for profile in dict.fromkeys(profiles):
         try:
-            report = api.fmt(profile, write=not check and not diff)
+            report = fmt(profile, write=not check and not diff)
         except SolvenError as error:  # the other profiles are formatted all the same
             code = exit_code(error)
             described.append({"profile": profile, "formatted": None, "diff": "", "error": error_json(error, code)})

@@ -61,12 +61,12 @@ def command(
       solven-env gc --keep 5 --older-than 30d
       solven-env gc --max-size 20GiB
     """
-    from solven_env import api
+    from solven_env.api import storages
     from solven_env.cli.output import errors_told, note, print_json, say, tell
     from solven_env.errors import counted, printable
 
     with errors_told("gc", None, chosen, storage=storage):
-        report = api.gc(
+        report = storages.gc(
             storage=storage,
             older_than=seconds(older_than) if older_than is not None else 0.0,
             keep=keep,

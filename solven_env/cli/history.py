@@ -27,11 +27,11 @@ def command(thread: ThreadArgument, storage: StorageOption = None, chosen: Forma
       solven-env history thread-42
       solven-env history thread-42 --format json
     """
-    from solven_env import api
+    from solven_env.api import workspaces
     from solven_env.cli.output import errors_told, note, print_json, say, tell
 
     with errors_told("history", thread, chosen, storage=storage):
-        report = api.history(thread, storage=storage)
+        report = workspaces.history(thread, storage=storage)
     if chosen is Format.JSON:
         print_json(report.to_json())
         return

@@ -36,14 +36,14 @@ def command(
       solven-env init team.yaml
       solven-env init team.yaml --from /srv/agents/threads/thread-42
     """
-    from solven_env import api
+    from solven_env.api import profiles
     from solven_env.cli.output import errors_told, note, print_json, tell
     from solven_env.errors import printable
     from solven_env.profile.drafting import told
     from solven_env.report import document
 
     with errors_told("init", None, chosen):
-        remarks = api.init(profile, workspace=workspace)
+        remarks = profiles.init(profile, workspace=workspace)
     if chosen is Format.JSON:
         print_json(document("init", profile=profile, not_taken=[each._asdict() for each in remarks]))
         return

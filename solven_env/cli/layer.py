@@ -48,12 +48,12 @@ def diff(thread: ThreadArgument, storage: StorageOption = None, chosen: FormatOp
       solven-env layer diff thread-42
       solven-env layer diff thread-42 --format json
     """
-    from solven_env import api
+    from solven_env.api.packages import layer_diff
     from solven_env.cli.output import errors_told, note, print_json, tell
     from solven_env.errors import printable
 
     with errors_told("layer", thread, chosen, storage=storage):
-        report = api.layer_diff(thread, storage=storage)
+        report = layer_diff(thread, storage=storage)
     if chosen is Format.JSON:
         print_json(report.to_json())
         return
@@ -81,12 +81,12 @@ def reset(
       solven-env layer reset thread-42
       solven-env layer reset thread-42 --kind python
     """
-    from solven_env import api
+    from solven_env.api.packages import layer_reset
     from solven_env.cli.output import errors_told, note, print_json, say, tell
     from solven_env.errors import printable
 
     with errors_told("layer", thread, chosen, storage=storage):
-        report = api.layer_reset(thread, kinds=kind or (), storage=storage)
+        report = layer_reset(thread, kinds=kind or (), storage=storage)
     if chosen is Format.JSON:
         print_json(report.to_json())
         return

@@ -32,12 +32,12 @@ def promote(
       solven-env layer promote thread-42 team.yaml --dry-run
       solven-env layer promote thread-42 team.yaml
     """
-    from solven_env import api
+    from solven_env.api import packages
     from solven_env.cli import progress
     from solven_env.cli.output import errors_told, print_json
 
     with errors_told("layer", thread, chosen, storage=storage, profile=profile), progress.shown() as shown:
-        report = api.promote(thread, profile, storage=storage, dry_run=dry_run, progress=shown)
+        report = packages.promote(thread, profile, storage=storage, dry_run=dry_run, progress=shown)
     if chosen is Format.JSON:
         print_json(report.to_json())
     else:

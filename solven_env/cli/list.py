@@ -48,14 +48,14 @@ def command(
       solven-env list --profile solven --outdated
       solven-env list --drifted --format jsonl
     """
-    from solven_env import api
+    from solven_env.api import storages
     from solven_env.cli.output import errors_told, note
     from solven_env.cli.rows import Table, show
     from solven_env.errors import counted
 
     with errors_told("list", None, chosen, storage=storage, profile=profile):
-        names = api.threads(storage)
-        rows = api.list_threads(
+        names = storages.threads(storage)
+        rows = storages.list_threads(
             storage=storage, profile=profile, outdated=outdated, drifted=drifted, disk=disk, progress=note
         )
     columns = {"PROFILE": _PROFILE, "GEN": -4, "AGE": -6, "STATE": 7, **({"DISK": -10} if disk else {})}

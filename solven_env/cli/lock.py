@@ -87,7 +87,7 @@ def command(
       solven-env lock profiles/*.yaml --check
       solven-env lock profiles/solven.yaml --check --resolve
     """
-    from solven_env import api
+    from solven_env.api import packages
     from solven_env.cli import progress
     from solven_env.cli.output import errors_told, print_json
     from solven_env.errors import UsageError
@@ -101,9 +101,9 @@ def command(
             if chosen is CheckFormat.JSON and len(profiles) > 1:
                 raise UsageError("--format json is about one profile", fix="Name one.")
             if check:
-                report = api.check_lock(profile, resolve=resolve, progress=shown)
+                report = packages.check_lock(profile, resolve=resolve, progress=shown)
             else:
-                report = api.lock(profile, upgrade=upgrade, upgrade_packages=named, progress=shown)
+                report = packages.lock(profile, upgrade=upgrade, upgrade_packages=named, progress=shown)
         if chosen is CheckFormat.JSON:
             print_json(report.to_json())
         else:

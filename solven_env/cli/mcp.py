@@ -93,7 +93,7 @@ def _prepared(
     import gc
     import secrets
 
-    from solven_env import api
+    from solven_env.api import commands, workspaces
     from solven_env.cli import progress
     from solven_env.cli.output import errors_told, note
     from solven_env.errors import PlatformError, SolvenError, UsageError
@@ -113,7 +113,7 @@ def _prepared(
     name = thread or f"mcp-{secrets.token_hex(6)}"
     if profile is not None:
         with errors_told("apply", name, Format.TEXT, storage=storage, profile=profile), progress.shown() as shown:
-            api.apply(profile, name, storage=storage, progress=shown)
+            workspaces.apply(profile, name, storage=storage, progress=shown)
     with errors_told("run", name, Format.TEXT, storage=storage):
         server = SolvenServer(name, storage=storage)
     if is_new:
@@ -136,7 +136,7 @@ def _prepared(
         finally:
             if is_new:  # nobody else has commands in it
                 with suppress(SolvenError):
-                    api.stop(name, storage=storage)
+                    commands.stop(name, storage=storage)
 
     return serve
 

@@ -34,13 +34,13 @@ def command(
       solven-env outdated profiles/solven.yaml --exit-code
       solven-env outdated profiles/solven.yaml --format json
     """
-    from solven_env import api
+    from solven_env.api import packages
     from solven_env.cli import progress
     from solven_env.cli.errors import PENDING
     from solven_env.cli.output import errors_told, print_json
 
     with errors_told("outdated", None, chosen, profile=profile), progress.shown() as shown:
-        report = api.outdated(profile, progress=shown)
+        report = packages.outdated(profile, progress=shown)
     if chosen is Format.JSON:
         print_json(report.to_json())
     else:

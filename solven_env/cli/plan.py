@@ -46,7 +46,7 @@ def command(
       solven-env plan solven thread-42 --out thread-42.plan
       solven-env apply --plan thread-42.plan
     """
-    from solven_env import api
+    from solven_env.api import workspaces
     from solven_env.cli.errors import with_storage
     from solven_env.cli.output import errors_told, note, print_json, say_carried, say_notes
     from solven_env.cli.unified import say_diff
@@ -55,11 +55,11 @@ def command(
     with errors_told("plan", thread, chosen, storage=storage, profile=profile):
         given, forgotten = given_inputs(settings, inputs), unset or ()
         if out is None:
-            report = api.diff(
+            report = workspaces.diff(
                 profile, thread, storage=storage, inputs=given, unset=forgotten, on_conflict=on_conflict.value
             )
         else:
-            report = api.save_plan(
+            report = workspaces.save_plan(
                 profile, thread, out, storage=storage, inputs=given, unset=forgotten, on_conflict=on_conflict.value
             )
     if chosen is Format.JSON:

@@ -43,13 +43,13 @@ def command(
       solven-env recover thread-42 notes.txt
       solven-env recover thread-42 .bashrc --generation 3 --on-conflict overwrite
     """
-    from solven_env import api
+    from solven_env.api import workspaces
     from solven_env.cli import progress
     from solven_env.cli.apply import say_result
     from solven_env.cli.output import errors_told, print_json
 
     with errors_told("recover", thread, chosen, storage=storage), progress.shown() as shown:
-        report = api.recover(
+        report = workspaces.recover(
             thread, path, generation=generation, storage=storage, on_conflict=on_conflict.value, progress=shown
         )
     if chosen is Format.JSON:

@@ -27,10 +27,10 @@ def command(
       solven-env remove team.yaml python httpx
       solven-env remove team.yaml bun docx @types/node
     """
-    from solven_env import api
+    from solven_env.api.packages import remove
     from solven_env.cli import progress
     from solven_env.cli.output import errors_told
 
     with errors_told("remove", None, chosen, profile=profile), progress.shown() as shown:
-        report = api.remove(profile, kind, packages, lock=not no_lock, progress=shown)
+        report = remove(profile, kind, packages, lock=not no_lock, progress=shown)
     tell_edit(report, "remove", profile, chosen)

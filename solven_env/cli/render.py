@@ -73,7 +73,7 @@ def command(
       solven-env render profiles/solven.yaml --out rendered --set user_id=ada
       solven-env render profiles/solven.yaml --out rendered --check
     """
-    from solven_env import api
+    from solven_env.api import profiles
     from solven_env.cli.errors import PENDING
     from solven_env.cli.output import errors_told, print_json
     from solven_env.report import document
@@ -82,9 +82,9 @@ def command(
         _refuse_options(out, check)
         given = given_inputs(settings, inputs)
         if out is None:
-            files, report = api.render(profile, thread=thread, inputs=given), None
+            files, report = profiles.render(profile, thread=thread, inputs=given), None
         else:
-            report = api.render_to(
+            report = profiles.render_to(
                 profile, out, thread=thread, inputs=given, check=check, on_conflict=on_conflict.value
             )
             files = report.files

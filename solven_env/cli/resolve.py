@@ -16,13 +16,13 @@ def command(profile: ProfileArgument, chosen: FormatOption = Format.TEXT) -> Non
       solven-env resolve team.yaml
       solven-env resolve --format json team.yaml
     """
-    from solven_env import api
+    from solven_env.api import profiles
     from solven_env.cli.output import errors_told, print_json, say
     from solven_env.documents.writing import text
     from solven_env.report import document
 
     with errors_told("resolve", None, chosen, profile=profile):
-        resolved = api.resolve(profile)
+        resolved = profiles.resolve(profile)
     if chosen is Format.JSON:
         print_json(document("resolve", profile=resolved))
     else:

@@ -39,13 +39,13 @@ def command(
       solven-env rollback thread-42
       solven-env rollback thread-42 3 --dry-run
     """
-    from solven_env import api
+    from solven_env.api import workspaces
     from solven_env.cli import progress
     from solven_env.cli.apply import say_result
     from solven_env.cli.output import errors_told, print_json
 
     with errors_told("rollback", thread, chosen, storage=storage), progress.shown() as shown:
-        report = api.rollback(
+        report = workspaces.rollback(
             thread, generation, storage=storage, on_conflict=on_conflict.value, dry_run=dry_run, progress=shown
         )
     if chosen is Format.JSON:

@@ -203,7 +203,7 @@ def _without_value(word: str, above: str) -> str:
 
 def run(thread: str, request: Request, env: Iterable[str] | None, *, storage: str | None) -> None:
     """Run what is requested, with the variables of --env, and exit with its status."""
-    from solven_env import api
+    from solven_env.api import commands
     from solven_env.cli import progress
     from solven_env.cli.errors import exit_codes
     from solven_env.cli.output import errors_told
@@ -213,7 +213,7 @@ def run(thread: str, request: Request, env: Iterable[str] | None, *, storage: st
     with exit_codes(NOT_STARTED), told, progress.shown() as shown:
         asked = request._replace(env=_variables(env or ()), terminal=terminal(request.streams, os.environ))
         end_with_us()
-        status = api.run(thread, asked, storage=storage, progress=shown, on_limit=_say_limit)
+        status = commands.run(thread, asked, storage=storage, progress=shown, on_limit=_say_limit)
     sys.exit(status)
 
 
@@ -281,14 +281,14 @@ def _output(stream: str, data: bytes, *, is_cut: bool) -> dict[str, str | None]:
 
 def _tell(thread: str, request: Request, env: Iterable[str] | None, *, storage: str | None, chosen: Format) -> None:
     """Say what `run` would start, and start nothing."""
-    from solven_env import api
+    from solven_env.api import commands
     from solven_env.cli.errors import exit_codes
     from solven_env.cli.output import errors_told, print_json, tell
     from solven_env.report import document
     from solven_env.run import explanation
 
     with exit_codes(NOT_STARTED), errors_told("run", thread, chosen, storage=storage, all_but_usage=NOT_STARTED):
-        told = api.explain(thread, request._replace(env=_variables(env or ()), keep_alive=0.0), storage=storage)
+        told = commands.explain(thread, request._replace(env=_variables(env or ()), keep_alive=0.0), storage=storage)
     if chosen is Format.JSON:
         print_json(document("run", [told.to_json() | {"error": None}]))
     else:

@@ -28,11 +28,11 @@ def command(
       solven-env show thread-42 3
       solven-env show thread-42 3 --format json
     """
-    from solven_env import api
+    from solven_env.api import workspaces
     from solven_env.cli.output import errors_told, print_json
 
     with errors_told("show", thread, chosen, storage=storage):
-        report = api.show(thread, generation, storage=storage)
+        report = workspaces.show(thread, generation, storage=storage)
     if chosen is Format.JSON:
         print_json(report.to_json())
     else:

@@ -63,7 +63,7 @@ def command(
       solven-env status thread-42 --profile solven --exit-code
       solven-env status --all --format jsonl
     """
-    from solven_env import api
+    from solven_env.api import storages, workspaces
     from solven_env.cli.each import Words, tell_each
     from solven_env.cli.output import errors_told, is_printed, pending_code
 
@@ -79,18 +79,18 @@ def command(
         given = given_inputs(settings, inputs)
         if one is None:
             if profile is None:
-                source, names = None, chosen(threads, threads_from, is_all, lambda: api.threads(storage))
+                source, names = None, chosen(threads, threads_from, is_all, lambda: storages.threads(storage))
             else:
                 source, names = chosen_for(profile, threads, threads_from, is_all, storage)
 
             def begin(_: object) -> Generator[ThreadReport, None, None]:
-                return api.status_many(names, profile=source, storage=storage, inputs=given)
+                return workspaces.status_many(names, profile=source, storage=storage, inputs=given)
 
             said = Words("status", "looking at", "looked at", say=say_one, code=code)
             raise typer.Exit(
                 tell_each(said, names, form, begin, storage=storage, profile=profile, nobody=nobody(is_all, profile))
             )
-        report = api.status(one, profile=profile, storage=storage, inputs=given)
+        report = workspaces.status(one, profile=profile, storage=storage, inputs=given)
     (found,) = report.threads
     if not is_printed(report, form):
         _say(found, storage)

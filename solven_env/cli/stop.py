@@ -15,12 +15,12 @@ def command(thread: ThreadArgument, storage: StorageOption = None, chosen: Forma
       solven-env stop thread-42
       solven-env stop thread-42 --format json
     """
-    from solven_env import api
+    from solven_env.api import commands
     from solven_env.cli.output import errors_told, note, print_json
     from solven_env.report import document
 
     with errors_told("stop", thread, chosen, storage=storage):
-        was_there = api.stop(thread, storage=storage)
+        was_there = commands.stop(thread, storage=storage)
     note(f"{thread}: the session was stopped." if was_there else f"{thread}: there was no session.")
     if chosen is Format.JSON:
         described = {"thread": thread, "error": None, "stopped": was_there}

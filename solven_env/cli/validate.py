@@ -84,11 +84,11 @@ class _Validated(NamedTuple):
 
 
 def _validate(profile: str, thread: str, given: InputValues) -> _Validated:
-    from solven_env import api
+    from solven_env.api import profiles
     from solven_env.errors import UsageError
 
     try:
-        return _Validated(profile, api.validate(profile, thread=thread, inputs=given))
+        return _Validated(profile, profiles.validate(profile, thread=thread, inputs=given))
     except UsageError as error:  # the other profiles are checked all the same
         return _Validated(profile, (), error)
 

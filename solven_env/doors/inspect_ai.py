@@ -28,7 +28,7 @@ from inspect_ai.util import (
 )
 from pydantic import BaseModel
 
-from solven_env import api
+from solven_env.api import storages
 from solven_env.errors import FileError, FileTooLargeError, SolvenError, UsageError
 from solven_env.programs.awaiting import AsyncSandbox
 
@@ -142,9 +142,9 @@ class SolvenSandboxEnvironment(SandboxEnvironment):
         """Delete one sample's thread, or those of all samples, in the default storage."""
         if id is not None and not _THREAD.fullmatch(id):
             raise ToolError(f"{id} is no thread of a sample. solven-env delete {id} deletes it.")
-        found = [id] if id is not None else [each.thread for each in api.list_threads()]
+        found = [id] if id is not None else [each.thread for each in storages.list_threads()]
         for thread in filter(_THREAD.fullmatch, found):
-            await asyncio.to_thread(api.delete, thread)
+            await asyncio.to_thread(storages.delete, thread)
 
     async def sandbox(self) -> AsyncSandbox:
         """The thread's own object. The first call of several opens it for all. Errors as of `AsyncSandbox.create`."""
@@ -253,7 +253,7 @@ async def _delete(environment: SolvenSandboxEnvironment) -> None:
     if environment._opened is not None:
         environment._opened.files.close()
     with suppress(UsageError), anyio.CancelScope(shield=True):  # it was never made, or is gone
-        await asyncio.to_thread(partial(api.delete, environment.thread, storage=environment._storage))
+        await asyncio.to_thread(partial(storages.delete, environment.thread, storage=environment._storage))
 
 
 def _throttle(is_asked: bool) -> Any:

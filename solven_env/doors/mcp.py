@@ -15,7 +15,8 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import CallToolResult, ContentBlock, ImageContent, InputRequiredResult, TextContent, ToolAnnotations
 from pydantic import Field, ValidationError
 
-from solven_env import __version__, api
+from solven_env import __version__
+from solven_env.api import workspaces
 from solven_env.doors.images import mime_type
 from solven_env.errors import FileTooLargeError, SolvenError, UsageError, counted, printable
 from solven_env.programs.awaiting import AsyncSandbox
@@ -272,7 +273,7 @@ class _Tools:
 
     async def status(self) -> CallToolResult:
         """Tell how the workspace stands: its profile, what differs from it, packages that were added, limits."""
-        look = functools.partial(api.status, self.thread, storage=self.storage)
+        look = functools.partial(workspaces.status, self.thread, storage=self.storage)
         (found,) = (await anyio.to_thread.run_sync(look)).threads
         lines = [
             f"thread {found.thread}: {found.state}, profile {found.profile} {found.release},"

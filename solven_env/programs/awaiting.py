@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Literal
 
-from solven_env import api
+from solven_env.api import commands, storages, workspaces
 from solven_env.programs.core import Core
 from solven_env.programs.files import MOST_LISTED, MOST_MATCHES, MOST_READ, FileCore
 from solven_env.programs.on_loop import on_loop
@@ -197,7 +197,7 @@ class AsyncSandbox:
         processes: Literal["command", "session"] | None = None,
     ) -> Self:
         """Apply a profile to a thread, and connect with it. Errors as of `solven_env.apply`."""
-        await _call(lambda: api.apply(profile, thread, storage=storage, inputs=inputs, on_conflict=on_conflict))
+        await _call(lambda: workspaces.apply(profile, thread, storage=storage, inputs=inputs, on_conflict=on_conflict))
         return await cls.connect(thread, storage=storage, env=env, cwd=cwd, keep_alive=keep_alive, processes=processes)
 
     @classmethod
@@ -302,11 +302,11 @@ class AsyncSandbox:
     async def stop(self) -> bool:
         """End the session with all that runs in it; whether there was one. The next command begins another."""
         self.files.close()
-        return await _call(lambda: api.stop(self._core.thread, storage=self._core.storage))
+        return await _call(lambda: commands.stop(self._core.thread, storage=self._core.storage))
 
     async def delete(self) -> None:
         """Delete the thread, with its workspace. Errors as of `solven_env.delete`."""
-        await _call(lambda: api.delete(self._core.thread, storage=self._core.storage))
+        await _call(lambda: storages.delete(self._core.thread, storage=self._core.storage))
         self._core.is_deleted = True
 
     async def __aenter__(self) -> Self:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from solven_env import api
+from solven_env.api import commands, storages, workspaces
 from solven_env.programs.core import Core
 from solven_env.programs.files import MOST_LISTED, MOST_MATCHES, MOST_READ, FileCore
 from solven_env.programs.process import ProcessCore, listed
@@ -205,7 +205,7 @@ class Sandbox:
         processes: Literal["command", "session"] | None = None,
     ) -> Self:
         """Apply a profile to a thread, and connect with it. Errors as of `solven_env.apply`."""
-        api.apply(profile, thread, storage=storage, inputs=inputs, on_conflict=on_conflict)
+        workspaces.apply(profile, thread, storage=storage, inputs=inputs, on_conflict=on_conflict)
         return cls.connect(thread, storage=storage, env=env, cwd=cwd, keep_alive=keep_alive, processes=processes)
 
     @classmethod
@@ -334,11 +334,11 @@ class Sandbox:
     def stop(self) -> bool:
         """End the session with all that runs in it; whether there was one. The next command begins another."""
         self.files.close()
-        return api.stop(self._core.thread, storage=self._core.storage)
+        return commands.stop(self._core.thread, storage=self._core.storage)
 
     def delete(self) -> None:
         """Delete the thread, with its workspace. Errors as of `solven_env.delete`."""
-        api.delete(self._core.thread, storage=self._core.storage)
+        storages.delete(self._core.thread, storage=self._core.storage)
         self._core.is_deleted = True
 
     def __enter__(self) -> Self:

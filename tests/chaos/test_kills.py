@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from solven_env import api
+import solven_env
 from tests.profiles import write_profile
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ def test_kills_at_random_moments(memory_path: Path, own_data: Path, monkeypatch:
             process.kill()
             killed += process.wait() == -9
         after = chance.choice(choices)
-        api.apply(after, "t1", storage=storage, on_conflict="overwrite")
-        (thread,) = api.diff(after, "t1", storage=storage).threads
+        solven_env.apply(after, "t1", storage=storage, on_conflict="overwrite")
+        (thread,) = solven_env.diff(after, "t1", storage=storage).threads
         assert (thread.state, thread.changes, thread.is_interrupted) == ("in-sync", (), False)
         assert [*storage.rglob(".solven-env-*.tmp"), *storage.rglob(".tmp-*")] == []
         assert f"the agent's {number}" in kept(storage)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env import api
+import solven_env
 from solven_env.errors import ProfileError
 from solven_env.profile import source_tree
 from solven_env.profile.render import SourceError, SourceTree
@@ -53,7 +53,7 @@ def problem(tree: Path) -> str:
 
 def rendered(tree: Path, item: dict[str, str] | None = None, **further: object) -> tuple[RenderedFile, ...]:
     dotfiles = {".config/tool": {"source": "files/tool", **(item or {})}, **further}
-    return api.render(write_profile(tree.parents[1] / "p.yaml", dotfiles))
+    return solven_env.render(write_profile(tree.parents[1] / "p.yaml", dotfiles))
 
 
 def test_the_files_of_a_directory_are_rendered_with_their_bytes_and_modes(tree: Path) -> None:
@@ -200,11 +200,11 @@ def test_a_working_directory_may_be_filled_and_a_few_clashes_are_told(tree: Path
     place = tree.parents[1] / "p.yaml"
     sandbox = {"workdir": "/project"}
     write_profile(place, {"project": {"source": "files/tool"}}, sandbox=sandbox)
-    assert api.validate(place) == ()
+    assert solven_env.validate(place) == ()
     for number in range(20):
         (tree / f"sub/{number}").touch()
     write_profile(place, {"a": {"source": "files/tool"}}, links={"a/sub": {"to": "skills"}})
-    told = [each.message for each in api.validate(place)]
+    told = [each.message for each in solven_env.validate(place)]
     assert len(told) == 8
     assert told[0].startswith("a file at /a/sub/")
 
@@ -235,17 +235,17 @@ def test_a_tree_that_was_read_before_is_not_opened_again(tree: Path, monkeypatch
 
 def test_what_vanishes_from_the_tree_is_removed_by_the_next_apply(tree: Path, tmp_path: Path) -> None:
     profile, storage = write_profile(tmp_path / "p.yaml", {"t": {"source": "files/tool"}}), tmp_path / "storage"
-    api.apply(profile, "t1", storage=storage)
+    solven_env.apply(profile, "t1", storage=storage)
     workspace = storage / "threads/t1/t"
     assert (workspace / "logo.png").read_bytes() == b"\x89PNG\0\xff"
     assert (workspace / "sub/run").stat().st_mode & 0o7777 == 0o755
     (tree / "logo.png").unlink()
     (tree / "sub/run").unlink()
-    changes = api.apply(profile, "t1", storage=storage).threads[0].changes
+    changes = solven_env.apply(profile, "t1", storage=storage).threads[0].changes
     assert [f"{each.action} {each.name}" for each in changes] == [
         "remove t/logo.png",
         "remove t/sub/run",
         "remove t/sub",
     ]
     assert [each.name for each in workspace.iterdir()] == ["config.toml"]
-    assert api.diff(profile, "t1", storage=storage).threads[0].changes == ()
+    assert solven_env.diff(profile, "t1", storage=storage).threads[0].changes == ()

@@ -473,7 +473,7 @@ def test_the_mode_of_a_directory_that_we_made_is_put_right(thread: Thread, bits:
 
 
 def apply_opening(thread: Thread, asked: Desired) -> None:
-    """Apply, and open first what keeps an ordinary user out, as `api.apply` does."""
+    """Apply, and open first what keeps an ordinary user out, as `solven_env.apply` does."""
     while thread.plan(asked).closed:
         let_in(thread.plan(asked), lambda: create_workspace(StorageRoot(thread.storage), thread.name, thread.owner))
     thread.apply(asked)

@@ -33,7 +33,7 @@ NO_HOST = HostFacts(lambda source: None, {})
 
 @dataclass(frozen=True)
 class Thread:
-    """A thread of a storage, handled as `solven_env.api` does it."""
+    """A thread of a storage, handled as the verbs do it."""
 
     storage: Path
     name: str = "t1"

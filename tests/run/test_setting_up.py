@@ -134,7 +134,7 @@ def test_the_command_line_tells_it_with_exit_code_1(world: World) -> None:
 def test_many_threads_run_theirs_each_in_its_own(world: World) -> None:
     profiled(world, "echo {{ thread }} >>name.txt")
     names = [f"t{number}" for number in range(6)]
-    reports = list(solven_env.api.apply_many(world.profile, names, storage=world.storage))
+    reports = list(solven_env.apply_many(world.profile, names, storage=world.storage))
     assert [each.error for each in reports] == [None] * 6
     assert [lines(world, "name.txt", name) for name in names] == [[name] for name in names]
 
@@ -160,9 +160,9 @@ def test_a_saved_plan_runs_what_it_says_and_nothing_else(world: World) -> None:
     solven_env.save_plan(world.profile, "t1", saved, storage=world.storage)
     world.apply()
     with pytest.raises(solven_env.errors.PlanError, match="there is nothing to change any more"):
-        solven_env.api.apply_plan(saved, storage=world.storage)
+        solven_env.apply_plan(saved, storage=world.storage)
     (world.workspace() / "in.txt").write_text("b\n")
-    solven_env.api.apply_plan(saved, storage=world.storage)
+    solven_env.apply_plan(saved, storage=world.storage)
     assert lines(world, "out.txt") == ["a", "b"]
 
 
@@ -199,7 +199,7 @@ def test_each_new_layer_runs_them_again(world: World, monkeypatch: pytest.Monkey
     with_packages(world, "echo x >>out.txt")
     world.apply()
     assert (told(world), lines(world, "out.txt")) == ([], ["x"])
-    solven_env.api.layer_reset("t1", storage=world.storage)
+    solven_env.layer_reset("t1", storage=world.storage)
     assert told(world) == ["create setup echo x >>out.txt: it has not run to its end"]
     world.apply()
     assert (told(world), lines(world, "out.txt")) == ([], ["x", "x"])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env import api
+import solven_env
 from solven_env.errors import HeldError, StateError
 from solven_env.state import LocalState, leases
 from tests.mounts import mounted
@@ -65,7 +65,7 @@ def apply(storage: Path, profile: Path, thread: str, ready: Barrier, outcomes: Q
     """Apply on one host; its generation, or what kind of error there was."""
     ready.wait()
     try:
-        outcomes.put(api.apply(profile, thread, storage=storage).threads[0].generation)
+        outcomes.put(solven_env.apply(profile, thread, storage=storage).threads[0].generation)
     except Exception as error:
         outcomes.put(f"{type(error).__name__}: {error}")
 
@@ -89,7 +89,7 @@ def test_two_hosts_that_apply_at_once(bindfs: tuple[Path, Path], profiles: tuple
         assert all(type(each) is int or "HeldError: " in str(each) for each in found), found
         assert len(set(done)) == len(done) or before in done, found  # in sync is no generation of its own
         assert done
-        (status,) = api.status(thread, storage=bindfs[number % 2]).threads
+        (status,) = solven_env.status(thread, storage=bindfs[number % 2]).threads
         assert (status.state, status.generation, status.is_interrupted) == ("in-sync", done[-1], False)
         generations[number % 3] = done[-1]
 
@@ -101,13 +101,13 @@ def test_a_host_that_was_killed_is_waited_for_and_then_taken_over(
     kill_one_that_holds(one)
     told: list[str] = []
     with pytest.raises(HeldError, match=r"held by an apply on .* \(process [0-9]+\) until [0-9:]{8} UTC"):
-        api.apply(profiles[0], "t1", storage=two)
+        solven_env.apply(profiles[0], "t1", storage=two)
     run_out(one)
-    api.apply(profiles[0], "t1", storage=two, progress=told.append)
+    solven_env.apply(profiles[0], "t1", storage=two, progress=told.append)
     assert [line for line in told if "taken over" in line] == told[:1]
     kill_one_that_holds(one)
     told.clear()
-    api.apply(profiles[1], "t1", storage=one, progress=told.append)
+    solven_env.apply(profiles[1], "t1", storage=one, progress=told.append)
     assert [line for line in told if line.startswith("lease:")] == []
 
 
@@ -129,17 +129,17 @@ def test_a_host_that_stood_still_while_another_applied_writes_nothing_any_more(
                 run_out(one, thread)
                 with monkeypatch.context() as patch:
                     patch.setattr(LocalState, "_confirm", real)
-                    api.apply(profiles[1], thread, storage=two, on_conflict="overwrite")
+                    solven_env.apply(profiles[1], thread, storage=two, on_conflict="overwrite")
             real(state, held)
 
         with monkeypatch.context() as patch:
             patch.setattr(LocalState, "_confirm", stand_still)
             with suppress(HeldError):
-                api.apply(profiles[0], thread, storage=one)
+                solven_env.apply(profiles[0], thread, storage=one)
                 assert not stood_still
-        before = api.status(thread, storage=two).threads[0]
+        before = solven_env.status(thread, storage=two).threads[0]
         assert (before.state, before.generation in (1, 2), before.is_interrupted) == ("in-sync", True, False)
-        (after,) = api.apply(profiles[0], thread, storage=one).threads
+        (after,) = solven_env.apply(profiles[0], thread, storage=one).threads
         assert after.generation == before.generation + stood_still
         number += 1
     assert number > 2
@@ -149,24 +149,24 @@ def test_a_damaged_record_is_replaced_by_whom_the_thread_is_held(
     bindfs: tuple[Path, Path], profiles: tuple[Path, Path]
 ) -> None:
     one, two = bindfs
-    api.apply(profiles[0], "damaged", storage=one)
+    solven_env.apply(profiles[0], "damaged", storage=one)
     record = one / ".solven-env/threads/damaged/state.json"
     record.write_text("{")
     with LocalState(one).lock("damaged"), pytest.raises(HeldError):
-        api.apply(profiles[0], "damaged", storage=two, restore_record=True)
+        solven_env.apply(profiles[0], "damaged", storage=two, restore_record=True)
     assert record.read_text() == "{"
-    api.apply(profiles[0], "damaged", storage=two, restore_record=True)
+    solven_env.apply(profiles[0], "damaged", storage=two, restore_record=True)
 
 
 def test_no_number_is_given_twice(bindfs: tuple[Path, Path], profiles: tuple[Path, Path]) -> None:
     """A host that stood still until after its last look may put an older record back."""
     one, two = bindfs
     record = one / ".solven-env/threads/older/state.json"
-    api.apply(profiles[0], "older", storage=one)
+    solven_env.apply(profiles[0], "older", storage=one)
     older = record.read_bytes()
-    api.apply(profiles[1], "older", storage=two)
+    solven_env.apply(profiles[1], "older", storage=two)
     record.write_bytes(older)
-    (thread,) = api.apply(profiles[1], "older", storage=two, on_conflict="overwrite").threads
+    (thread,) = solven_env.apply(profiles[1], "older", storage=two, on_conflict="overwrite").threads
     assert thread.generation == 3
 
 
@@ -232,13 +232,13 @@ def test_rclones_default_cache(rclone: tuple[Path, Path], profiles: tuple[Path, 
     """rclone refuses to close a file that was opened for writing and was not written."""
     one, two = rclone
     for number, profile in enumerate((profiles[0], profiles[0], profiles[1])):
-        (done,) = api.apply(profile, "t1", storage=one).threads
+        (done,) = solven_env.apply(profile, "t1", storage=one).threads
         assert done.generation == (1, 1, 2)[number]
     assert not LocalState(one).is_held("t1")
     with LocalState(one).lock("t1"):
         for storage in (one, two):
             with pytest.raises(HeldError):
-                api.apply(profiles[1], "t1", storage=storage)
+                solven_env.apply(profiles[1], "t1", storage=storage)
         assert LocalState(two).is_held("t1")
 
 
@@ -247,7 +247,7 @@ def test_a_second_host_on_rclone(rclone: tuple[Path, Path], profiles: tuple[Path
     kill_one_that_holds(one)
     told: list[str] = []
     with pytest.raises(HeldError, match=r"held by an apply on .* until"):
-        api.apply(profiles[1], "t1", storage=two)
+        solven_env.apply(profiles[1], "t1", storage=two)
     run_out(one)
-    api.apply(profiles[0], "t1", storage=two, progress=told.append)
+    solven_env.apply(profiles[0], "t1", storage=two, progress=told.append)
     assert "taken over" in told[0]

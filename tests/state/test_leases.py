@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from solven_env import api
+import solven_env
 from solven_env.errors import HeldError
 from solven_env.state import LocalState, leases
 from solven_env.state.contents import OnlyLookedError
@@ -303,7 +303,7 @@ def test_an_apply_takes_one_before_it_writes_and_looks_again_then(
     profile = write_profile(tmp_path / "test.yaml", {".bashrc": "mine\n"})
 
     def changed() -> int:
-        return len(api.apply(profile, "t1", storage=tmp_path / "storage").threads[0].changes)
+        return len(solven_env.apply(profile, "t1", storage=tmp_path / "storage").threads[0].changes)
 
     assert (changed(), taken) == (3, ["t1"])
     assert (changed(), taken) == (0, ["t1"])

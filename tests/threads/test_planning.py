@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from solven_env import api
+import solven_env
 from solven_env.errors import LockError, PlatformError, ProfileError, SolvenError, UsageError
 from solven_env.profile.source import find_profile
 from solven_env.reconcile.kinds.mount_point import PLACE
@@ -70,7 +70,7 @@ def test_what_is_wrong_is_told_together(
     tmp_path: Path, sections: dict[str, Any], given: dict[str, str], kinds: list[type[SolvenError]]
 ) -> None:
     profile = write_profile(tmp_path / "p.yaml", {}, **sections)
-    for verb in (api.plan, api.diff, api.apply):
+    for verb in (solven_env.plan, solven_env.diff, solven_env.apply):
         with pytest.raises(SolvenError) as caught:
             verb(profile, "t1", storage=tmp_path / "storage", inputs=given)
         met = (caught.value, *caught.value.further)
@@ -83,7 +83,7 @@ def test_what_is_wrong_is_told_together(
 def test_every_mount_that_this_host_lacks_is_named(tmp_path: Path) -> None:
     profile = write_profile(tmp_path / "p.yaml", {}, **UNMOUNTED)
     with pytest.raises(PlatformError) as caught:
-        api.diff(profile, "t1", storage=tmp_path / "storage")
+        solven_env.diff(profile, "t1", storage=tmp_path / "storage")
     lost = "/no/where (mounted at /x), /no/more (mounted at /no/more)"
     assert caught.value.message == f"the profile mounts what is not on this host: {lost}"
 
@@ -91,13 +91,13 @@ def test_every_mount_that_this_host_lacks_is_named(tmp_path: Path) -> None:
 def test_an_invalid_profile_is_told_before_its_inputs_and_its_lock(tmp_path: Path) -> None:
     profile = write_profile(tmp_path / "p.yaml", {}, env={"PATH": "/bin"}, **LOCKED, **INPUTS)
     with pytest.raises(ProfileError) as caught:
-        api.diff(profile, "t1", storage=tmp_path / "storage", inputs={"usr_id": "a"})
+        solven_env.diff(profile, "t1", storage=tmp_path / "storage", inputs={"usr_id": "a"})
     assert caught.value.further == ()
 
 
 def test_drift_needs_no_profile(tmp_path: Path) -> None:
     profile = write_profile(tmp_path / "p.yaml", {"f": "ours\n"})
-    api.apply(profile, "t1", storage=tmp_path / "storage")
+    solven_env.apply(profile, "t1", storage=tmp_path / "storage")
     thread = Thread.find("t1", tmp_path / "storage")
     record = thread.record()
     assert record is not None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from solven_env import api
+import solven_env
 from solven_env.cli.unified import say_diff
 from solven_env.errors import ConflictError, ProfileError, StateError
 from solven_env.profile.source import read_schema
@@ -59,30 +59,33 @@ def told(report: Report) -> tuple[str, list[str]]:
 
 def test_it_is_planned_applied_and_in_sync(tmp_path: Path, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     profile, storage = counting_from(2, tmp_path), tmp_path / "storage"
-    (change,) = (each for each in api.plan(profile, "t1", storage=storage).changes if each.address == ADDRESS)
+    (change,) = (each for each in solven_env.plan(profile, "t1", storage=storage).changes if each.address == ADDRESS)
     assert (change.action, change.reason) == ("create", "the profile asks for it")
-    say_diff(api.diff(profile, "t1", storage=storage).threads[0])
+    say_diff(solven_env.diff(profile, "t1", storage=storage).threads[0])
     assert f"+++ {NAME}\n@@ -0,0 +1,3 @@\n+2\n+1\n+0\n" in capsys.readouterr().out
-    api.apply(profile, "t1", storage=storage)
+    solven_env.apply(profile, "t1", storage=storage)
     assert (place / NAME).read_bytes() == toy.lines(2)
     before = snapshot(storage)
-    assert told(api.apply(profile, "t1", storage=storage)) == ("in-sync", [])
+    assert told(solven_env.apply(profile, "t1", storage=storage)) == ("in-sync", [])
     assert snapshot(storage) == before
-    rendered = api.contents("t1", storage=storage, packages=False).rendered
+    rendered = solven_env.contents("t1", storage=storage, packages=False).rendered
     assert NAME in [each.path for each in rendered]
 
 
 def test_its_drift_and_its_conflict_are_told_and_nothing_of_the_agents_is_lost(tmp_path: Path, place: Path) -> None:
     storage = tmp_path / "storage"
-    api.apply(counting_from(2, tmp_path), "t1", storage=storage)
+    solven_env.apply(counting_from(2, tmp_path), "t1", storage=storage)
     later = counting_from(3, tmp_path)
-    assert told(api.status("t1", profile=later, storage=storage)) == ("pending", [f"pending replace {ADDRESS}"])
+    assert told(solven_env.status("t1", profile=later, storage=storage)) == ("pending", [f"pending replace {ADDRESS}"])
     (place / NAME).write_text("the agent's\n")
-    assert told(api.status("t1", storage=storage)) == ("drift", [f"drift replace {ADDRESS}"])
-    assert told(api.status("t1", profile=later, storage=storage)) == ("conflict", [f"conflict replace {ADDRESS}"])
+    assert told(solven_env.status("t1", storage=storage)) == ("drift", [f"drift replace {ADDRESS}"])
+    assert told(solven_env.status("t1", profile=later, storage=storage)) == (
+        "conflict",
+        [f"conflict replace {ADDRESS}"],
+    )
     with pytest.raises(ConflictError, match="the profile and the workspace both changed it"):
-        api.apply(later, "t1", storage=storage)
-    report = api.apply(later, "t1", storage=storage, on_conflict="overwrite")
+        solven_env.apply(later, "t1", storage=storage)
+    report = solven_env.apply(later, "t1", storage=storage, on_conflict="overwrite")
     (kept,) = report.threads[0].kept
     assert (storage / ".solven-env" / kept.kept).read_text() == "the agent's\n"
     assert (place / NAME).read_bytes() == toy.lines(3)
@@ -90,11 +93,11 @@ def test_its_drift_and_its_conflict_are_told_and_nothing_of_the_agents_is_lost(t
 
 def test_an_upgrade_changes_it_and_a_profile_without_it_removes_it(tmp_path: Path, place: Path) -> None:
     storage = tmp_path / "storage"
-    api.apply(counting_from(2, tmp_path), "t1", storage=storage)
-    upgraded = api.apply(counting_from(3, tmp_path), "t1", storage=storage)
+    solven_env.apply(counting_from(2, tmp_path), "t1", storage=storage)
+    upgraded = solven_env.apply(counting_from(3, tmp_path), "t1", storage=storage)
     assert told(upgraded) == ("pending", [f"pending replace {ADDRESS}"])
     assert (place / NAME).read_bytes() == toy.lines(3)
-    removed = api.apply(counting_from(None, tmp_path), "t1", storage=storage)
+    removed = solven_env.apply(counting_from(None, tmp_path), "t1", storage=storage)
     assert told(removed) == ("pending", [f"pending remove {ADDRESS}", "pending remove directory:steps"])
     assert not (place / "steps").exists()
 
@@ -107,14 +110,14 @@ def test_a_path_changes_its_kind(tmp_path: Path, place: Path, to: str) -> None:
         "countdown": write_profile(tmp_path / "countdown.yaml", {}, countdowns={NAME: 2}),
     }
     other = next(name for name in profiles if name != to)
-    api.apply(profiles[other], "t1", storage=storage)
-    api.apply(profiles[to], "t1", storage=storage)
+    solven_env.apply(profiles[other], "t1", storage=storage)
+    solven_env.apply(profiles[to], "t1", storage=storage)
     assert (place / NAME).read_bytes() == (b"content\n" if to == "file" else toy.lines(2))
-    assert told(api.diff(profiles[to], "t1", storage=storage)) == ("in-sync", [])
+    assert told(solven_env.diff(profiles[to], "t1", storage=storage)) == ("in-sync", [])
 
 
 def test_its_record_is_read_where_the_row_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    api.apply(counting_from(2, tmp_path), "t1", storage=tmp_path / "storage")
+    solven_env.apply(counting_from(2, tmp_path), "t1", storage=tmp_path / "storage")
     written = (tmp_path / "storage/.solven-env/threads/t1/state.json").read_bytes()
     assert load(written, "state.json", vocabulary()).resources[ADDRESS].kind == "countdown"
     assert load(written, "state.json", vocabulary()).dump() == written
@@ -125,18 +128,18 @@ def test_its_record_is_read_where_the_row_is(tmp_path: Path, monkeypatch: pytest
 
 def test_a_command_finds_it_and_doctor_tells_its_drift(tmp_path: Path, place: Path) -> None:
     storage = tmp_path / "storage"
-    api.apply(counting_from(2, tmp_path), "t1", storage=storage)
-    assert api.explain("t1", ["true"], storage=storage).cwd == "/"
+    solven_env.apply(counting_from(2, tmp_path), "t1", storage=storage)
+    assert solven_env.explain("t1", ["true"], storage=storage).cwd == "/"
     with (tmp_path / "said").open("w+b") as said, open(os.devnull) as nothing:
-        status = api.run(
+        status = solven_env.run(
             "t1", ["cat", f"/{NAME}"], storage=storage, stdin=nothing.fileno(), stdout=said.fileno(), stderr=2
         )
         said.seek(0)
         assert (status, said.read()) == (0, toy.lines(2))
-    api.stop("t1", storage=storage)
+    solven_env.stop("t1", storage=storage)
     (place / NAME).unlink()
     (finding,) = (
-        each for each in api.doctor("t1", storage=storage, only=("drift",)).findings if each.question == "drift"
+        each for each in solven_env.doctor("t1", storage=storage, only=("drift",)).findings if each.question == "drift"
     )
     assert (finding.answer.level, NAME in finding.answer.detail) == ("limited", True)
 
@@ -144,11 +147,11 @@ def test_a_command_finds_it_and_doctor_tells_its_drift(tmp_path: Path, place: Pa
 def test_two_kinds_cannot_have_one_path(tmp_path: Path) -> None:
     profile = write_profile(tmp_path / "both.yaml", {NAME: "content\n"}, countdowns={NAME: 2})
     with pytest.raises(ProfileError, match=f"{NAME} is asked for twice, as countdown and as file"):
-        api.plan(profile, "t1", storage=tmp_path / "storage")
+        solven_env.plan(profile, "t1", storage=tmp_path / "storage")
 
 
 def test_a_wrong_value_is_told_by_its_part_of_the_schema(tmp_path: Path) -> None:
     profile = tmp_path / "wrong.yaml"
     profile.write_text("version: 1\nname: test\nrelease: 1.0.0\ncountdowns: {a.txt: -1}\n")
-    (mistake,) = api.validate(profile)
+    (mistake,) = solven_env.validate(profile)
     assert (mistake.location.line, mistake.location.column) == (4, 21)

@@ -1,18 +1,14 @@
-"""The verbs as a program calls them: results, errors, and what importing them costs."""
+"""The verbs of a workspace as a program calls them: results and errors."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 import solven_env
-from solven_env import api
 from solven_env.errors import (
     ConflictError,
     HeldError,
@@ -23,28 +19,16 @@ from solven_env.errors import (
     WorkspaceError,
 )
 from solven_env.state import LocalState
+from tests.api.conftest import DOTFILES, INPUTS
 from tests.profiles import write_profile
 from tests.trees import snapshot
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from solven_env.report import ThreadReport
 
 pytestmark = pytest.mark.usefixtures("own_data")
-
-INPUTS = {"user_id": {"type": "string", "default": "user"}, "ticket": {"type": "string", "required": False}}
-DOTFILES = {".bashrc": "hello {{ user_id }}\n", "scripts/tool": {"content": "#!/bin/sh\n", "mode": "0755"}}
-
-
-@pytest.fixture
-def profile(tmp_path: Path) -> Path:
-    """A small profile with two files and two inputs."""
-    return write_profile(tmp_path / "profile.yaml", DOTFILES, inputs=INPUTS)
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> Path:
-    """A storage that is not there yet."""
-    return tmp_path / "storage"
 
 
 def only(report: solven_env.Report) -> ThreadReport:
@@ -176,34 +160,6 @@ def test_threads_of_a_storage_know_nothing_of_each_other(profile: Path, storage:
 # Errors
 
 
-@pytest.mark.parametrize("thread", ["../evil", "", "a/b", ".hidden"])
-def test_what_is_no_thread_is_a_usage_error(profile: Path, storage: Path, thread: str) -> None:
-    for act in (solven_env.apply, solven_env.diff, solven_env.plan):
-        with pytest.raises(UsageError):
-            act(profile, thread, storage=storage)
-    with pytest.raises(UsageError):
-        solven_env.status(thread, storage=storage)
-    assert not storage.exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "match"),
-    [
-        ({"inputs": {"unknown": "x"}}, UsageError, "no input 'unknown'"),
-        ({"unset": ["unknown"]}, UsageError, "no input 'unknown'"),
-        ({"inputs": {"user_id": "\0"}}, UsageError, "not Unicode"),
-        ({"on_conflict": "ask"}, UsageError, "on_conflict cannot be 'ask'"),
-        ({"storage": "nowhere"}, UsageError, "no storage 'nowhere'"),
-    ],
-)
-def test_wrong_usage_leaves_no_trace(
-    profile: Path, storage: Path, arguments: dict[str, Any], error: type[Exception], match: str
-) -> None:
-    with pytest.raises(error, match=match):
-        solven_env.apply(profile, "t1", **{"storage": storage, **arguments})
-    assert not storage.exists()
-
-
 def test_an_invalid_profile_leaves_no_trace(tmp_path: Path, storage: Path) -> None:
     broken = write_profile(tmp_path / "broken.yaml", {"../up": "x", "f": "{{ nobody }}"})
     with pytest.raises(ProfileError) as caught:
@@ -294,30 +250,3 @@ def test_an_apply_that_only_records_says_so(profile: Path, storage: Path) -> Non
     assert told(solven_env.diff(profile, "t1", storage=storage)) == expected
     assert told(solven_env.apply(profile, "t1", storage=storage)) == expected
     assert told(solven_env.diff(profile, "t1", storage=storage)) == ("in-sync", [])
-
-
-# Imports
-
-HEAVY = {"ruamel", "jsonschema", "jinja2", "typer", "ctypes"}
-
-
-@pytest.mark.parametrize("code", ["import solven_env", "import solven_env; solven_env.SolvenError"])
-def test_importing_the_package_loads_nothing_heavy(code: str) -> None:
-    script = f"import sys; {code}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
-    ran = subprocess.run(
-        [sys.executable, "-S", "-c", script], check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1]
-    )
-    assert HEAVY & set(ran.stdout.split()) == set()
-
-
-def test_every_public_name_is_there_and_nothing_else() -> None:
-    assert all(getattr(solven_env, name) is not None for name in solven_env.__all__)
-    assert solven_env.apply is api.apply
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        solven_env.nothing  # noqa: B018
-
-
-def test_a_lock_is_upgraded_whole_or_in_part(profile: Path) -> None:
-    with pytest.raises(UsageError, match="upgrade moves all packages, upgrade_packages some"):
-        solven_env.lock(profile, upgrade=True, upgrade_packages=["six"])
-    assert solven_env.outdated(write_profile(profile.with_name("none.yaml"), {})).packages == {}

@@ -1,9 +1,6 @@
-"""Profiles checked and rendered through the Python API, from files."""
+"""The verbs of a profile as a program calls them: profiles are checked and rendered, from files."""
 
-import importlib
-import pkgutil
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -134,11 +131,3 @@ def test_the_design_s_own_example_is_valid(tmp_path: Path) -> None:
 
 def test_the_shipped_profile_is_valid() -> None:
     assert solven_env.validate("solven") == ()
-
-
-def test_no_room_hides_a_verb() -> None:
-    """The rooms `run` and `doctor` have the names of verbs: importing them leaves the verbs in place."""
-    for module in pkgutil.iter_modules(solven_env.__path__, "solven_env."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
-    assert not any(isinstance(getattr(solven_env, name), ModuleType) for name in solven_env.__all__)
