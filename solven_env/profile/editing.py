@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node
 
 _INDENT = 2
+_BLANKS = " \t"
 _PLAIN = re.compile(r"[A-Za-z0-9^~][A-Za-z0-9._^~-]*(?:(?:[<>=~]=|[<>])[A-Za-z0-9.!-]+)?")
 _NO_TEXT = re.compile(r"(?i)[-+.0-9_e]+|0[xob][0-9a-f_]+|true|false|yes|no|on|off|null|y|n|[0-9][0-9:._-]*")
 """Words that some reader of YAML takes for something else than text."""
@@ -155,7 +156,11 @@ def _changes(text: str, top: MappingNode, line_end: str, *, change: Rewording) -
 def _emptied(text: str, packages: MappingNode | SequenceNode, empty: str) -> Iterator[_Put]:
     """The collection without anything in it: its comments stay, above what comes next."""
     if packages.flow_style:
-        yield _Put(packages.start_mark.index, empty, packages.end_mark.index)
+        start, end = packages.start_mark.index, packages.end_mark.index
+        if re.search(r"^[ \t,\[{]*#", text[start:end], re.MULTILINE):  # a comment that is behind no package
+            yield from _less_in_flow(text, packages, range(len(packages.value)))
+        else:
+            yield _Put(start, empty, end)
         return
     # In block style it has no place of its own: the brackets go behind the colon of its key.
     colon = text.rindex(":", 0, packages.start_mark.index)
@@ -176,29 +181,53 @@ def _line_of(text: str, packages: Node, number: int) -> _Put:
 
 
 def _less_in_flow(text: str, packages: Node, dropped: Sequence[int]) -> Iterator[_Put]:
-    """The entries of a flow taken out: each with the comma behind it, the last ones with that before them."""
+    """The entries of a flow taken out: at once as far as no comment stands between, else each by itself."""
     places = [_bounds(text, each) for each in packages.value]
-    kept = [number for number in range(len(places)) if number not in dropped]
-    for number in dropped:
-        start, end = places[number]
-        begin = _line_start(text, start)
-        rest = re.match(r"[ \t]*,?[ \t]*(?:#[^\r\n]*)?(?:\r\n|\r|\n)", text[end:])
-        if rest and not text[begin:start].strip():  # alone on its line
-            yield _Put(begin, "", end + rest.end())
-        elif number < kept[-1]:
-            yield _Put(start, "", places[number + 1][0])
-        else:
-            yield _Put(places[number - 1][1], "", end)
-    last = places[kept[-1]][1]
-    comma = re.match(r"[ \t]*,", text[last:])
-    is_apart = kept[-1] + 1 < len(places) and "\n" in text[last : places[kept[-1] + 1][0]]
-    if comma and is_apart and not _has_last_comma(text, packages):
-        yield _Put(last, "", last + comma.end())
+    close = packages.end_mark.index - 1
+    places.append((close, close))
+    for first in (number for number in dropped if number - 1 not in dropped):
+        last = next(number for number in range(first, len(places)) if number + 1 not in dropped)
+        is_end = first > 0 and last + 2 == len(places)
+        begin = places[first - 1][1] if is_end else places[first][0]
+        between = text[begin : places[last + 1][0]]
+        if between == _without_comments(between):
+            yield _Put(begin, "", places[last][1] if is_end else places[last + 1][0])
+            continue
+        done = 0
+        for number in range(first, last + 1):
+            put = _out_of_flow(text, done, *places[number], places[number + 1][0])
+            yield put
+            done = put.until or 0
+        if is_end and _comma(text, places[last][1], close) is None:
+            comma = _comma(text, begin, places[first][0])
+            assert comma is not None
+            yield _Put(comma, "", comma + 1)
 
 
-def _has_last_comma(text: str, packages: Node) -> bool:
-    end = _bounds(text, packages.value[-1])[1]
-    return "," in _without_comments(text[end : packages.end_mark.index])
+def _out_of_flow(text: str, done: int, start: int, end: int, until: int) -> _Put:
+    """An entry with its comma and the comment behind it: the whole line where it stands alone there.
+
+    The text before `done` is taken out already. The next entry, or the end of the flow, begins at `until`.
+    """
+    comma = _comma(text, end, until)
+    if comma is not None:
+        if text[end:comma].strip(_BLANKS):
+            raise _CannotError  # it begins another line
+        end = comma + 1
+    line, before = _line_start(text, start), len(text[:start].rstrip(_BLANKS))
+    behind = re.compile(r"[ \t]*(?:#[^\r\n]*)?(\r\n|\r|\n)?").match(text, end)
+    assert behind is not None
+    if not behind[1]:
+        return _Put(start, "", behind.end())
+    if text[line:start].strip(_BLANKS):
+        return _Put(max(done, before), "", behind.start(1))
+    return _Put(line, "", behind.end())
+
+
+def _comma(text: str, start: int, end: int) -> int | None:
+    """The offset of the first comma between two places, outside of comments."""
+    found = re.compile(r"(?:[^,#]|#[^\r\n]*)*+,").match(text, start, end)
+    return found.end() - 1 if found else None
 
 
 def _bounds(text: str, entry: Any) -> tuple[int, int]:
