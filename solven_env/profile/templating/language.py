@@ -34,6 +34,7 @@ from solven_env.profile.templating.functions import (
     printed,
 )
 from solven_env.profile.templating.problem import TemplateError
+from solven_env.profile.templating.quoting import dumped
 from solven_env.profile.templating.work import STEP, bits, spend, weigh
 
 if TYPE_CHECKING:
@@ -170,6 +171,8 @@ class UnknownError(jinja2.UndefinedError):
 class _Undefined(jinja2.StrictUndefined):
     """Jinja's value for what is not defined; its error holds the value whose attribute was asked for."""
 
+    __repr__ = jinja2.StrictUndefined.__str__  # as text, a list shows what it holds so
+
     def __init__(
         self, hint: str | None = None, obj: Any = missing, name: str | None = None, exc: Any = jinja2.UndefinedError
     ) -> None:
@@ -196,6 +199,7 @@ class Language(jinja2.sandbox.SandboxedEnvironment):
             optimized=False,  # it would compute constants, and takes seconds for a long sum
             finalize=_written,
         )
+        self.policies["json.dumps_function"] = dumped  # of `tojson`
         self.filters = dict(FILTERED)
         self.tests = dict(TESTED)
         self.globals = dict(GLOBALS)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-
-import jinja2
+from typing import Any
 
 _TOML_ESCAPES = str.maketrans({
     **{chr(code): f"\\u{code:04X}" for code in (*range(0x20), 0x7F)},
@@ -29,6 +28,13 @@ def toml(value: object) -> str:
 
 def as_json(value: object) -> str:
     """`value` as JSON (RFC 8259), in ASCII, so that no reader stumbles over U+2028."""
-    if isinstance(value, jinja2.Undefined):
-        str(value)  # raises what says its name; json's own error does not
-    return json.dumps(value)
+    return dumped(value)
+
+
+def dumped(value: object, **options: Any) -> str:
+    """`value` as `json.dumps` writes it; what is undefined in it is named in the error."""
+    try:
+        return json.dumps(value, **options)
+    except TypeError:
+        str(value)  # raises what has the name
+        raise
