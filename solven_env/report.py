@@ -352,11 +352,13 @@ class OutdatedReport(NamedTuple):
 
 
 def unified_diff(name: str, before: str, after: str) -> str:
-    """The edit of a profile's text as a unified diff; empty where the text stays."""
+    """The edit of a profile's text as a unified diff, as patch(1) reads it; empty where the text stays."""
     import difflib
+    import io
 
-    lines = difflib.unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), name, name)
-    return "".join(each if each.endswith("\n") else f"{each}\n" for each in lines)
+    # Only LF ends a line here: str.splitlines ends one at U+2028 and others, too.
+    lines = difflib.unified_diff([*io.StringIO(before)], [*io.StringIO(after)], name, name)
+    return "".join(each if each.endswith("\n") else f"{each}\n\\ No newline at end of file\n" for each in lines)
 
 
 class PromoteReport(NamedTuple):
@@ -432,7 +434,7 @@ class FormatReport(NamedTuple):
     @property
     def diff(self) -> str:
         """The edit as a unified diff; empty where the text stays."""
-        return unified_diff(self.name, self.before.decode("utf-8-sig"), self.after.decode())
+        return unified_diff(self.name, self.before.decode(), self.after.decode())
 
     def to_json(self) -> dict[str, object]:
         """The report as plain data, for `--format json`."""

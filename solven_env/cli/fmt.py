@@ -66,12 +66,12 @@ def command(
 
 def _tell(report: FormatReport, profile: str, *, check: bool, diff: bool) -> None:
     """Print what became of a profile, or would."""
-    from solven_env.cli.output import note, say, tell
+    from solven_env.cli.output import note, say, say_edit, tell
     from solven_env.errors import printable
     from solven_env.profile.source import STANDARD_INPUT
 
-    for line in report.diff.splitlines() if diff else ():
-        say(printable(line), line[0] if not line.startswith(("+++", "---")) else "")
+    if diff:
+        say_edit(report.diff)
     if profile == STANDARD_INPUT and not check and not diff:
         if report.after:
             say(report.after.decode().removesuffix("\n"))

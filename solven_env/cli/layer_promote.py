@@ -46,11 +46,10 @@ def promote(
 
 def _tell(report: PromoteReport, profile: str, *, dry_run: bool) -> None:
     from solven_env.cli.lock import tell_lock
-    from solven_env.cli.output import say, tell
+    from solven_env.cli.output import say_edit, tell
     from solven_env.errors import printable
 
-    for line in report.diff.splitlines():
-        say(printable(line), line[0] if not line.startswith(("+++", "---")) else "")
+    say_edit(report.diff)
     for each in report.packages:
         named = printable(f"{each.kind} {each.name} {each.version}".rstrip())
         if each.outcome == "left":

@@ -44,6 +44,12 @@ def say(line: str = "", sign: str = "") -> None:
         print(f"\033[{colour}m{line}\033[0m" if colour and _is_coloured() else line)
 
 
+def say_edit(diff: str) -> None:
+    """Print the unified diff of a profile's text, safe for a terminal."""
+    for line in diff.split("\n")[:-1]:
+        say(printable(line), line[0] if not line.startswith(("+++", "---")) else "")
+
+
 def tell(text: str, *, indent: int = 0, hang: int = 2, sign: str = "") -> None:
     """Print one line of prose as `say` does, wrapped as `wrapping.wrapped` says."""
     for line in wrapped(text, sys.stdout, indent=indent, hang=hang):

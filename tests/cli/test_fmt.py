@@ -53,6 +53,21 @@ def test_check_and_diff_write_nothing(cli: Cli) -> None:
     assert (cli.directory / "a.yaml").read_text() == LOOSE
 
 
+def test_a_diff_has_the_lines_that_patch_reads(cli: Cli) -> None:
+    cli.write("a.yaml", 'version: 1\nname:  "\u2028"\r\nrelease: 1.0.0')
+    assert cli("fmt", "--diff", "a.yaml").stdout.splitlines() == [
+        "--- a.yaml",
+        "+++ a.yaml",
+        "@@ -1,3 +1,3 @@",
+        " version: 1",
+        '-name:  "\\u2028"\\r',
+        "-release: 1.0.0",
+        "\\ No newline at end of file",
+        '+name: "\\u2028"',
+        "+release: 1.0.0",
+    ]
+
+
 def test_standard_input_goes_to_standard_output(cli: Cli) -> None:
     done, check = cli("fmt", "-", stdin=LOOSE), cli("fmt", "-", "--check", stdin=LOOSE)
     assert (done.returncode, done.stdout, done.stderr) == (0, FORM, "")
