@@ -36,6 +36,8 @@ def command(
       solven-env init team.yaml
       solven-env init team.yaml --from /srv/agents/threads/thread-42
     """
+    import shlex
+
     from solven_env.api import profiles
     from solven_env.cli.output import errors_told, note, print_json, tell
     from solven_env.errors import printable
@@ -49,4 +51,4 @@ def command(
         return
     for line in told(remarks):
         note(f"not taken: {line}")
-    tell(f"{printable(profile)}: written. Check it with: solven-env validate {printable(profile)}")
+    tell(f"{printable(profile)}: written. Check it with: solven-env validate {printable(shlex.quote(profile))}")

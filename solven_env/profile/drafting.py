@@ -16,9 +16,11 @@ from solven_env.profile.paths import absolute_problem
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-_EXPORT = re.compile(r"\s*export\s+([A-Za-z_][A-Za-z0-9_]*)=(.*)")
+_EXPORT = re.compile(r"export\s+(?=[A-Za-z_])")
+_NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=")
 _PLAIN = re.compile(r"""'([^']*)'|"([^"$`\\]*)"|([A-Za-z0-9_./:@%+,=^~-]*)""")
 _PATH = re.compile(r'"?((?:/[A-Za-z0-9_./@%+,-]*:)+)(?:\$PATH|\$\{PATH\})"?')
+_END = re.compile(r"\s*(?:\s#.*)?\Z|\s+")
 _SECRET = re.compile(r"(?i)key|token|secret|passw|credential")
 _MOST_REMARKS = 20
 _MOST_ENTRIES = 500
@@ -52,7 +54,7 @@ class DraftedSection(NamedTuple):
 
 
 def exported(text: bytes, file: str) -> Exported:
-    """Read the plain assignments `export NAME=value` of a shell script; a remark for each other line.
+    """Read the plain assignments `export NAME=value` of a shell script; a remark for all else.
 
     >>> exported(b"export A='x y' # why\\nexport B=$A\\n", ".bashrc")[::2]
     ({'A': 'x y'}, (NotTaken(where='.bashrc:2', what='B is no plain value'),))
@@ -61,28 +63,40 @@ def exported(text: bytes, file: str) -> Exported:
     for number, line in enumerate(text.decode(errors="replace").split("\n"), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        why = _take(line.strip(), env, path)
-        if why:
-            remarks.append(NotTaken(f"{file}:{number}", why))
+        remarks += (NotTaken(f"{file}:{number}", why) for why in _take(line.strip(), env, path))
     return Exported(env, tuple(dict.fromkeys(path)), tuple(remarks))
 
 
-def _take(line: str, env: dict[str, str], path: list[str]) -> str:
-    """Take what a line exports; the reason why nothing is taken, empty where it is."""
-    found = _EXPORT.fullmatch(line)
-    if found is None:
-        return f"{quoted(line)} is no plain export"
-    name, rest = found.groups()
-    if name == "PATH":
-        parts = _PATH.fullmatch(rest)
-        directories = parts[1].rstrip(":").split(":") if parts and len(path) < _MOST_ENTRIES else []
-        path += (each for each in directories if not absolute_problem(each))
-        return "" if directories else "PATH is not set to directories before $PATH"
-    value = _PLAIN.match(rest)
-    assert value is not None
-    text = next((each for each in value.groups() if each is not None), "")
-    if not re.fullmatch(r"(\s+#.*)?\s*", rest[value.end() :]) or (value[3] or "").startswith("~"):
-        return f"{name} is no plain value"
+def _take(line: str, env: dict[str, str], path: list[str]) -> Iterator[str]:
+    """Take what a line exports; the reason for each part of it that is not taken."""
+    export = _EXPORT.match(line)
+    if export is None:
+        yield f"{quoted(line)} is no plain export"
+        return
+    at = export.end()
+    while at < len(line):
+        found = _NAME.match(line, at)
+        if found is None:
+            yield f"{quoted(line[at:])} is no plain export"
+            return
+        name, rest = found[1], line[found.end() :]
+        value = (_PATH if name == "PATH" else _PLAIN).match(rest)
+        end = _END.match(rest, value.end()) if value else None
+        if value is None or end is None or value[0].startswith("~"):
+            what = "not set to directories before $PATH" if name == "PATH" else "no plain value"
+            yield f"{name} is {what}" + (", and the line is not read further" if re.search(r"\s", rest) else "")
+            return
+        if name == "PATH":
+            directories = value[1].rstrip(":").split(":")
+            path += (each for each in directories if not absolute_problem(each) and len(path) < _MOST_ENTRIES)
+        else:
+            why = _take_variable(name, next((each for each in value.groups() if each is not None), ""), env)
+            yield from [why] * bool(why)
+        at = found.end() + end.end()
+
+
+def _take_variable(name: str, text: str, env: dict[str, str]) -> str:
+    """Take a variable; the reason why it is not taken, empty where it is."""
     if name in SHELL_OWN:
         return f"bash keeps {name} for itself"
     if _SECRET.search(name):

@@ -23,7 +23,7 @@ def test_a_workspace_is_taken_and_the_rest_is_told(cli: Cli) -> None:
     workspace = cli.directory / "made"
     workspace.mkdir()
     for name, text in (
-        (".bashrc", "export A='b c'\nexport PATH=\"/.venv/bin:/opt/x:$PATH\"\nexport MY_KEY=x\ncd /\n"),
+        (".bashrc", "export A='b c' B=d\nexport PATH=\"/.venv/bin:/opt/x:$PATH\"\nexport MY_KEY=x\ncd /\n"),
         ("pyproject.toml", '[project]\ndependencies = ["httpx>=0.27", "x @ file:///x"]\n'),
         ("package.json", '{"dependencies": {"docx": "^8.0.0", "ms": "latest"}}'),
         (".gitignore", "node_modules/\n"),
@@ -43,6 +43,7 @@ def test_a_workspace_is_taken_and_the_rest_is_told(cli: Cli) -> None:
  # of every command
   HOME: /
   A: "b c"
+  B: d
 
 path:
   prepend: [/.venv/bin, /node_modules/.bin, /opt/x]
@@ -65,6 +66,10 @@ dotfiles:
 """
     )
     assert cli("validate", "team.yaml").returncode == 0
+
+
+def test_the_next_command_can_be_pasted(cli: Cli) -> None:
+    assert cli("init", "a team.yaml").stdout.endswith("validate 'a team.yaml'\n")
 
 
 def test_a_new_profile_has_a_usual_name_and_the_rest_is_told_as_data(cli: Cli) -> None:

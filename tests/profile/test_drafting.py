@@ -26,8 +26,12 @@ from tests.checking import SCHEMA, mistakes, rendered, resolve
         ("export A=$B", {}, "A is no plain value"),
         ('export A="$(id)"', {}, "A is no plain value"),
         ("export A=`id`", {}, "A is no plain value"),
-        ("export A=b; id", {}, "A is no plain value"),
-        ("export A=b B=c", {}, "A is no plain value"),
+        ("export A=b; id", {}, "A is no plain value, and the line is not read further"),
+        ("export A=b B='c d' C= # why", {"A": "b", "B": "c d", "C": ""}, ""),
+        ("export A=b B=$C", {"A": "b"}, "B is no plain value"),
+        ("export A=b B=$C D=e", {"A": "b"}, "B is no plain value, and the line is not read further"),
+        ("export A=b B", {"A": "b"}, "'B' is no plain export"),
+        ("export A=b API_KEY=c D=e", {"A": "b", "D": "e"}, "API_KEY may be a secret, which no profile holds: 'secrets: {API_KEY: {from: environment}}' names it"),
         ("export A=b\\", {}, "A is no plain value"),
         ("export A='b", {}, "A is no plain value"),
         ("export A='b'c", {}, "A is no plain value"),
@@ -38,6 +42,7 @@ from tests.checking import SCHEMA, mistakes, rendered, resolve
         ("export BASHOPTS=x", {}, "bash keeps BASHOPTS for itself"),
         ("export API_TOKEN=x", {}, "API_TOKEN may be a secret, which no profile holds: 'secrets: {API_TOKEN: {from: environment}}' names it"),
         ("A=b", {}, "'A=b' is no plain export"),
+        ("export", {}, "'export' is no plain export"),
         ("source /etc/profile", {}, "'source /etc/profile' is no plain export"),
         ("export PATH=$PATH:/b", {}, "PATH is not set to directories before $PATH"),
         ("export PATH=b:$PATH", {}, "PATH is not set to directories before $PATH"),
@@ -51,6 +56,7 @@ def test_only_plain_exports_are_taken(line: str, env: dict[str, str], why: str) 
 @pytest.mark.parametrize("line", ["export PATH=/a/bin:/b:$PATH", 'export PATH="/a/bin:/b:${PATH}"'])
 def test_directories_before_path_are_prepended(line: str) -> None:
     assert exported(line.encode(), "").path == ("/a/bin", "/b")
+    assert exported(f"{line} A=b # why".encode(), "") == Exported({"A": "b"}, ("/a/bin", "/b"))
 
 
 def test_remarks_are_bounded() -> None:
