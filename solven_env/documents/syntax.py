@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 
 from ruamel.yaml import YAML
+from ruamel.yaml import tokens as kinds
 from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
@@ -46,6 +47,24 @@ _PROBLEMS = [
         "Quote a value that holds ': ', or indent less.",
     ),
     (r"found character '(.)' that cannot start", "SE010", "a value cannot begin with '{}'", "Quote the value."),
+    (
+        r"sequence entries are not allowed",
+        "SE016",
+        "a list may not begin behind a key",
+        "Begin it on the next line, or write [a, b]; quote a text.",
+    ),
+    (
+        r"found unknown escape character '(.)'",
+        "SE016",
+        "in double quotes, '\\{}' is no escape",
+        "Put the text in single quotes, or write each '\\' twice.",
+    ),
+    (
+        r"expected the node content, but found '(.)'",
+        "SE016",
+        "'{}' stands in the place of a value",
+        "Remove it, or quote the value.",
+    ),
     (r"found undefined alias '(.*)'", "SE011", "there is no anchor '{}'", "Quote a value that begins with '*'."),
     (r"but found '<scalar>'", "SE012", "this stands behind the end of a value", "Quote the whole value."),
     (r"expected <block end>", "SE013", "the indentation fits no line above", "Indent the line as its neighbours are."),
@@ -66,8 +85,6 @@ _PROBLEMS = [
 _UNFINISHED = [
     (r"could not find expected ':'", "SE008", "the line has no ':'", "Write 'key: value'."),
     (r"quoted scalar.*end of stream", "SE007", "the quote is never closed", "Close it."),
-    (r"flow mapping.*<stream end>", "SE007", "the '{' is never closed", "Close it with '}'."),
-    (r"flow sequence.*<stream end>", "SE007", "the '[' is never closed", "Close it with ']'."),
 ]
 
 
@@ -209,6 +226,11 @@ def _report_syntax(document: Document, error: MarkedYAMLError, text: str) -> Non
         _report(document, "SE005", mark.line, mark.column, message, "Keep one document in a file.")
     elif bare:
         report_bare_expression(document, Location(document.file, mark.line + 1, bare.start(1) + 1))
+    elif "<stream end>" in problem and "flow" in context:
+        opened = _last_open(text)
+        bracket, other = ("{", "}") if isinstance(opened, kinds.FlowMappingStartToken) else ("[", "]")
+        mark, fix = opened.start_mark, f"Close it with '{other}'."
+        _report(document, "SE007", mark.line, mark.column, f"the '{bracket}' is never closed", fix)
     elif unfinished and error.context_mark:
         code, message, fix = unfinished
         _report(document, code, error.context_mark.line, error.context_mark.column, message, fix)
@@ -216,6 +238,17 @@ def _report_syntax(document: Document, error: MarkedYAMLError, text: str) -> Non
         raw = "SE016", f"this is not YAML: {problem} {context}".strip(), "Fix the syntax here."
         code, message, fix = _translated(_PROBLEMS, problem) or raw
         _report(document, code, mark.line, mark.column, message, fix)
+
+
+def _last_open(text: str) -> Any:
+    """The last bracket of a text, as a token, that is opened and never closed."""
+    opened = []
+    for token in tokens(text):
+        if isinstance(token, kinds.FlowMappingStartToken | kinds.FlowSequenceStartToken):
+            opened.append(token)
+        elif isinstance(token, kinds.FlowMappingEndToken | kinds.FlowSequenceEndToken):
+            opened.pop()
+    return opened[-1]
 
 
 def report_bare_expression(document: Document, where: Location) -> None:

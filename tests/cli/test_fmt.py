@@ -80,7 +80,7 @@ def test_a_mistake_keeps_one_profile_as_it_is_and_the_others_are_formatted(cli: 
         cli.write(name, text)
     done = cli("fmt", "bad.yaml", "odd.yaml", "missing.yaml", "a.yaml")
     assert (done.returncode, done.stdout) == (2, "a.yaml: formatted.\n")
-    assert "bad.yaml:2:1: " in done.stderr
+    assert "bad.yaml:1:7: SE007 " in done.stderr
     assert "error: odd.yaml:1:1: the profile is not formatted: it has a key behind a '?'." in done.stderr
     assert "error: cannot read missing.yaml: No such file or directory." in done.stderr
     assert (cli.directory / "bad.yaml").read_text() == "name: [\n"

@@ -74,6 +74,9 @@ def test_tabs_that_separate_nothing(text: str, expected: object) -> None:
         # what is not closed, where it begins
         ("a: {b: c\n\n", "1:4: the '{' is never closed. Close it with '}'."),
         ("a:\n- [b\n", "2:3: the '[' is never closed. Close it with ']'."),
+        ("a: {b: c,\n", "1:4: the '{' is never closed. Close it with '}'."),
+        ("a: {b: [c], d: [e, {f:\n", "1:20: the '{' is never closed. Close it with '}'."),
+        ("a: [\n", "1:4: the '[' is never closed. Close it with ']'."),
         ('a: "b\n', "1:4: the quote is never closed. Close it."),
         ("a: 'b\nc: d\n", "1:4: the quote is never closed. Close it."),
         # indentation
@@ -84,6 +87,15 @@ def test_tabs_that_separate_nothing(text: str, expected: object) -> None:
         ("a: @b\n", "1:4: a value cannot begin with '@'. Quote the value."),
         ("a: %b\n", "1:4: a value cannot begin with '%'. Quote the value."),
         ("a: `b`\n", "1:4: a value cannot begin with '`'. Quote the value."),
+        (
+            "a: - b\n",
+            "1:4: a list may not begin behind a key. Begin it on the next line, or write [a, b]; quote a text.",
+        ),
+        (
+            'a: "\\d+"\n',
+            "1:6: in double quotes, '\\d' is no escape. Put the text in single quotes, or write each '\\' twice.",
+        ),
+        ("a: [b, , c]\n", "1:8: ',' stands in the place of a value. Remove it, or quote the value."),
         ("a: *b\n", "1:4: there is no anchor 'b'. Quote a value that begins with '*'."),
         ('a: "b" c\n', "1:8: this stands behind the end of a value. Quote the whole value."),
         (
