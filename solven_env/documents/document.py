@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from solven_env.documents.diagnostics import Diagnostic, Location, quoted
+from solven_env.documents.diagnostics import Diagnostic, Location, place_told, quoted
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -79,6 +79,14 @@ class Document:
     def at_key(self, *path: str | int) -> Location:
         """The place where the key at `path` begins; for an item of a list, the place of its value."""
         return self.keys.get(path) or self.at_value(*path)
+
+    def removal(self, *path: str | int) -> str:
+        """The place that removed what a message says is not at `path`, as the end of its sentence; else nothing."""
+        for each in self.removed:
+            value, whole = each.was.value, path_text(path[:-1])
+            if each.path == path_text(path) or (each.path == whole and isinstance(value, dict) and path[-1] in value):
+                return f": {place_told(each.location, self.file)} removes it"
+        return ""
 
     def report(self, code: str, location: Location, message: str, fix: str) -> None:
         """Add a mistake of the kind that `docs/errors/<code>.md` explains."""

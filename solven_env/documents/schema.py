@@ -177,7 +177,8 @@ def _missing_keys(mistake: _Mistake) -> None:
         if key not in mistake.instance and not is_told:
             place = mistake.document.at_key(*mistake.path)
             fix = f"Add '{key}: {_example(mistake.schema, key)}'."
-            mistake.document.report("SE102", place, f"{subject} has no '{key}'", fix)
+            removal = mistake.document.removal(*mistake.path, key)
+            mistake.document.report("SE102", place, f"{subject} has no '{key}'{removal}", fix)
 
 
 def _wrong_type(mistake: _Mistake) -> Iterator[KeyPath]:

@@ -31,7 +31,7 @@ def check(document: Document, inputs: Collection[str], ecosystems: tuple[Section
     lost = document.taken_out | document.unread
     for path, name in _written(document, ecosystems):
         if name not in inputs and not {("inputs",), ("inputs", name)} & lost:
-            message = f"there is no input {quoted(name)}"
+            message = f"there is no input {quoted(name)}{document.removal('inputs', name)}"
             document.report("SE302", document.at_value(*path), message, did_you_mean(name, inputs))
 
 

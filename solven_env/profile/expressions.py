@@ -207,4 +207,5 @@ class Expander(NamedTuple):
         lost = {path[:2] for path in self.document.taken_out} | self.document.unread
         if not {("inputs",), ("inputs", problem.name)} & lost:
             code, message, fix = explain(problem, self.context, self.unset, self.late)
+            message += self.document.removal("inputs", problem.name) if code == "SE401" else ""
             self.document.report(code, where, message, fix or "Fix the expression.")
