@@ -52,9 +52,10 @@ def solven_env_render(pytestconfig: pytest.Config) -> Callable[..., dict[str, Re
             try:
                 files = solven_env.render(where, thread=thread, inputs=inputs)
             except solven_env.SolvenError as error:
-                mistakes = getattr(error, "diagnostics", ())
-                pytest.fail("\n".join(map(str, mistakes)) or str(error), pytrace=False)
-        return {file.path: Rendered(file.mode, file.own, _text(file.data)) for file in files}
+                why = "\n".join(map(str, getattr(error, "diagnostics", ()))) or str(error)
+            else:
+                return {file.path: Rendered(file.mode, file.own, _text(file.data)) for file in files}
+        pytest.fail(why, pytrace=False)  # out here: pytest would show the error that is handled, too
 
     return render
 

@@ -64,6 +64,7 @@ def test_an_invalid_profile_fails_its_test_with_the_mistakes(project: Path) -> N
     assert done.returncode == 1
     assert "profiles/small.yaml:10:1: SE101 unknown key 'mode'" in done.stdout
     assert "profiles/small.yaml:9:1: SE101 unknown key 'zzz'" in done.stdout
+    assert "During handling" not in done.stdout
     assert "Traceback" not in done.stdout
 
 
