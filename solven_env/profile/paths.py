@@ -67,6 +67,8 @@ def relative_problem(path: str, beneath: str = "workspace") -> str:
         return f"leaves the {beneath}"
     if "" in parts or "." in parts:
         return "is not in its shortest form"
+    if parts[0] == "~":
+        return "begins with '~', which only a shell expands"
     return _name_problem(path)
 
 

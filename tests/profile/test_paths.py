@@ -23,6 +23,7 @@ TARGET = "Write skills/… or threads/…."
         ("a/../../b", "'a/../../b' leaves the workspace."),
         ("a/../b", "'a/../b' leaves the workspace."),
         ("/a", "'/a' is absolute."),
+        ("~/a", "'~/a' begins with '~', which only a shell expands."),
         ("./a", "'./a' is not in its shortest form."),
         ("a//b", "'a//b' is not in its shortest form."),
         ("a/", "'a/' is not in its shortest form."),
