@@ -168,7 +168,8 @@ def _tokens(text: str) -> list[_Token]:
         # The last line is the one that the token itself stands on.
         token.above = [(len(line) - len(line.lstrip(_BLANKS)), line.strip(_BLANKS)) for line in lines[:-1]]
         if lines and lines[-1].strip(_BLANKS) and isinstance(each, kinds.StreamEndToken):
-            token.above.append((0, lines.pop().strip(_BLANKS)))
+            token.above.append((0, lines[-1].strip(_BLANKS)))
+            lines[-1] = ""
         gap = [first.strip(_BLANKS), *(line for _, line in token.above), *(line.strip(_BLANKS) for line in lines[-1:])]
         if any(line and not line.startswith("#") for line in gap) or (lines and lines[-1].strip(_BLANKS)):
             raise _NoFormError("something between two values that is no comment", token)

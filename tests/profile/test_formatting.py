@@ -67,6 +67,7 @@ CASES = {
     "the mark of a document": ("# a\n--- # b\n# c\nname: x\n...\n# d\n", "# a\n--- # b\n# c\nname: x\n# d\n"),
     "ends of lines and the mark of byte order": ("\ufeffname: x\r\nenv: {}\r\n", "name: x\nenv: {}\n"),
     "an alias keeps the order": ("env: {A: &a x}\nname: *a\n", "env: {A: &a x}\nname: *a\n"),
+    "comments whose last line does not end": ("name: x\n# a\n# b", "name: x\n# a\n# b\n"),
     "nothing but comments": ("\n# a\n\n\n# b\n\n", "# a\n\n# b\n"),
     "nothing": ("", ""),
     "a key without a value": ("env:\nname: x\n", "name: x\nenv:\n"),
