@@ -145,7 +145,7 @@ def _apply(
 
 
 class _Written(NamedTuple):
-    """What an apply wrote: by which plan, and what became of the packages that the agent added."""
+    """The outcome of the writing: by which plan, and what became of the packages that the agent added."""
 
     computed: Plan
     changes: tuple[Change, ...]

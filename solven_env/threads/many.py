@@ -130,50 +130,50 @@ class _Calls(Generic[_Result]):
         self._live = set[int]()
         """Threads that may have a call. One puts itself in before it takes a name, and out after its last result."""
         self._is_over = False
+        self._writing = -1
+        """Closed, it interrupts the calls that wait."""
         self._looked = (time.monotonic(), time.process_time())
 
     def results(self) -> Iterator[_Result]:
         """Make the calls, and yield their results as they end."""
         self._width = len(os.sched_getaffinity(0))
         inherited = at_once.interruption()
-        reading, writing = os.pipe() if inherited is None else (inherited, -1)
+        reading, self._writing = os.pipe() if inherited is None else (inherited, -1)
         raised: BaseException | None = None
-        is_awaited = True
         try:
             while self._left or self._live or not self._ended.empty():
                 try:
                     ended = self._next(reading)
                 except KeyboardInterrupt as interrupt:
                     if raised is not None:  # a second one
-                        is_awaited = False
                         raise
                     ended = _Ended(None, interrupt)
                 if ended is not None and ended.error is None:
                     yield ended.result  # type: ignore[misc] # of a call that ended
                 elif ended is not None and raised is None:
                     raised = ended.error
-                    writing = self._stop(writing)
+                    self._stop()
             if raised is not None:
                 raise raised
-        except BaseException:  # closed, or interrupted between two waits
-            writing = self._stop(writing)
-            while self._live and is_awaited:
+        except BaseException as error:  # closed, or interrupted between two waits
+            self._stop()
+            is_second = raised is not None and isinstance(error, KeyboardInterrupt)
+            while self._live and not is_second:
                 self._next(reading)
             raise
         finally:
             raised = ended = None  # they refer to this frame, which keeps what its callers hold open
-            if writing >= 0:
-                os.close(writing)
+            self._stop()
             if inherited is None and not self._live:
                 os.close(reading)
 
-    def _stop(self, writing: int) -> int:
+    def _stop(self) -> None:
         """Let no more calls begin, and interrupt those that wait."""
         self._is_over = True
         self._left.clear()
+        writing, self._writing = self._writing, -1  # first: an interrupt may come behind the close
         if writing >= 0:
             os.close(writing)
-        return -1
 
     def _next(self, reading: int) -> _Ended[_Result] | None:
         """The next end of a call; None where none came for a while."""

@@ -127,17 +127,26 @@ def test_after_an_interrupt_what_ended_is_told_whole(capsys: pytest.CaptureFixtu
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_second_interrupt_waits_for_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    may_end, ended = threading.Event(), list[str]()
+def test_a_second_interrupt_waits_for_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_heard, may_end, ended = threading.Event(), threading.Event(), list[str]()
+    stop = many._Calls[ThreadReport]._stop
+
+    def hear(calls: many._Calls[ThreadReport]) -> None:
+        if calls._live:
+            is_heard.set()
+        stop(calls)
 
     def call(name: str) -> ThreadReport:
         os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.2)
+        is_heard.wait(60)  # two that come at once are one
         os.kill(os.getpid(), signal.SIGINT)
         may_end.wait(60)
         ended.append(name)
         return ThreadReport(name, "new", 1)
 
+    monkeypatch.setattr(many._Calls, "_stop", hear)
     found = tell_each(_words([]), ["t1"], StreamFormat.TEXT, lambda _: many.each(["t1"], call, failure_report))
     assert (found, ended) == (130, [])
     may_end.set()
