@@ -214,7 +214,7 @@ def _set_up(found: Thread, written: _Written, lock: ExitStack, progress: Callabl
     """Run the commands of setup under the thread's lock, then let go of it. Raises what one failed with."""
     from solven_env.run import setting_up  # few profiles have such commands
 
-    failed = setting_up.run(found, written.computed, written.applied.generation, progress)
+    failed = setting_up.run(found, written.computed, written.changes, written.applied.generation, progress)
     lock.close()
     noting.note_all(found)
     if failed is not None:

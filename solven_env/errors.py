@@ -104,7 +104,7 @@ class ConfigError(DocumentError):
 class ChangesError(SolvenError):
     """An apply ended otherwise than it should, and knows what it was about.
 
-    `changes` are those of its plan; `generation` is the last one that was applied, 0 for none.
+    `changes` are those of its plan, or those that were made; `generation` is the last one that was applied, 0 for none.
     """
 
     page = "reconciling"
@@ -279,7 +279,7 @@ def to_read(page: str) -> str:
 
 
 class SetupError(ChangesError):
-    """A command of `setup` failed. All else was applied: `changes` were made but for it and those after it."""
+    """A command of `setup` failed. All else was applied: `changes` were made."""
 
 
 class NeverAppliedError(SandboxError):

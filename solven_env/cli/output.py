@@ -120,6 +120,8 @@ def errors_told(
         if chosen == CheckFormat.GITHUB:
             print_annotations(error)
         print_error_document(chosen, command, thread, error, code, storage)
+        if isinstance(error, errors.SetupError) and chosen == Format.TEXT:
+            say_changes(failure_report(error.location, error))
         print_error(error_text(error, thread=thread, storage=storage, profile=profile))
         sys.exit(code)
     except KeyboardInterrupt as interrupt:

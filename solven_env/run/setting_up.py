@@ -7,6 +7,7 @@ print is an agent's: little of it is kept, and all of it is made printable.
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from solven_env.errors import SetupError, SolvenError, brief
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from solven_env.reconcile.model import Plan
+    from solven_env.reconcile.model import Change, Plan
     from solven_env.sandbox.request import Ended
     from solven_env.threads.thread import Thread
 
@@ -41,12 +42,17 @@ _PERIOD = 0.5
 """Seconds between two lines of output that are shown."""
 
 
-def run(thread: Thread, plan: Plan, generation: int, progress: Callable[[str], None]) -> SetupError | None:
+def run(
+    thread: Thread, plan: Plan, changes: Sequence[Change], generation: int, progress: Callable[[str], None]
+) -> SetupError | None:
     """Run the commands that an applied plan has to run, in order; the error of the first that fails.
 
-    The next apply begins with that one. The caller holds the thread. KeyboardInterrupt ends the command that runs.
+    `changes` are those of the apply, with these commands. The next apply begins with the one that fails. The caller
+    holds the thread. KeyboardInterrupt ends the command that runs.
     """
-    for command in setup.to_run(plan):
+    commands = setup.to_run(plan)
+    for number, command in enumerate(commands):
+        failed = partial(_failed, thread, setup.without(changes, commands[number:]), generation)
         name, short = brief(command["run"], _LONGEST_NAME), brief(command["run"], _LONGEST_STEP)
         try:
             with step(progress, f"setup: running {short}", f"setup: ran {short}") as tell:
@@ -55,11 +61,11 @@ def run(thread: Thread, plan: Plan, generation: int, progress: Callable[[str], N
                 _record(thread, plan, command, ended.status)
                 if ended.status:
                     last = said_lines(said.data)[-_LAST_LINES:]
-                    raise _failed(thread, plan, generation, f"{name} {_told(ended)}", last)
+                    raise failed(f"{name} {_told(ended)}", last)
         except SetupError as error:
             return error
         except SolvenError as error:  # no sandbox can be had, say
-            return _failed(thread, plan, generation, f"{name} cannot run: {error.message}", fix=error.fix)
+            return failed(f"{name} cannot run: {error.message}", fix=error.fix)
     return None
 
 
@@ -100,14 +106,14 @@ def _told(ended: Ended) -> str:
 
 
 def _failed(
-    thread: Thread, plan: Plan, generation: int, what: str, last: Sequence[str] = (), fix: str = ""
+    thread: Thread, made: tuple[Change, ...], generation: int, what: str, last: Sequence[str] = (), fix: str = ""
 ) -> SetupError:
     fix = fix or "Fix it in the profile or in the workspace."
     error = SetupError(
         f"setup: {what}",
         fix=f"{fix} All else is applied, as generation {generation}; the next apply goes on with this command.",
         location=thread.name,
-        changes=plan.changes,
+        changes=made,
         generation=generation,
     )
     error.details = tuple(line[:_LONGEST] for line in last)

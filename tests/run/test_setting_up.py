@@ -104,7 +104,7 @@ def test_a_failure_leaves_the_rest_applied_and_is_tried_again(world: World) -> N
     error = caught.value
     assert error.message.endswith("ended with status 1")
     assert error.details == ("told", "evil\\x07")
-    assert (error.generation, [each.kind for each in error.changes][-3:]) == (1, ["setup"] * 3)
+    assert (error.generation, [each.name for each in error.changes][-2:]) == (1, ["launch", "echo 1 >>one.txt"])
     assert "generation 1" in error.fix
     assert (lines(world, "in.txt"), lines(world, "one.txt"), lines(world, "three.txt")) == (["x"], ["1"], [])
     assert world.status().state == "pending"
@@ -117,13 +117,16 @@ def test_a_failure_leaves_the_rest_applied_and_is_tried_again(world: World) -> N
     assert told(world) == []
 
 
-def test_the_command_line_tells_it_with_exit_code_1(world: World) -> None:
+def test_the_command_line_tells_it_with_exit_code_1_behind_what_is_applied(world: World) -> None:
     profiled(world, "echo why; exit 3", files={"in.txt": "x\n"})
     done = world.cli("apply", str(world.profile), "t1", "--format", "json")
     (thread,) = json.loads(done.stdout)["threads"]
     assert (done.returncode, thread["state"], thread["generation"]) == (1, "failed", 1)
     assert (thread["error"]["code"], thread["error"]["details"]) == (1, ["why"])
-    assert thread["changes"][-1]["address"] == "setup:echo why; exit 3"
+    assert [each["kind"] for each in thread["changes"]][-2:] == ["file", "settings"]
+    done = world.cli("apply", str(world.profile), "t3")
+    assert (done.returncode, done.stdout) == (1, b"  + directory /\n  + file in.txt\n  + settings launch\n")
+    assert b"error: t3: setup: echo why; exit 3 ended with status 3." in done.stderr
     done = world.cli("apply", str(world.profile), "t1", "t2")
     assert done.returncode == 1
     assert done.stderr.count(b"ended with status 3") == 2

@@ -132,6 +132,12 @@ def to_run(plan: Plan) -> tuple[Mapping[str, Any], ...]:
     return tuple(each for each in _commands(plan.desired.settings) if f"{TYPE}:{each['run']}" in addresses)
 
 
+def without(changes: Iterable[Change], commands: Iterable[Mapping[str, Any]]) -> tuple[Change, ...]:
+    """The changes but for these commands."""
+    addresses = {f"{TYPE}:{each['run']}" for each in commands}
+    return tuple(each for each in changes if each.address not in addresses)
+
+
 def left(plan: Plan) -> dict[str, Mapping[str, Any]]:
     """The record's field before the commands of a plan run: without these and those that the profile dropped."""
     going = set(map(name_of, to_run(plan)))
