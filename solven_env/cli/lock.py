@@ -74,7 +74,7 @@ def command(
 
     Asks the package indexes that pip, uv, npm and Bun are configured for, or that the profile names, and writes no
     address of theirs. Says which versions changed, and what there is to know of single packages. Exits with 1 when the
-    packages cannot be resolved. Of several profiles those behind one that fails are left as they are.
+    packages cannot be resolved. Of several profiles each is locked, also when another one fails.
 
     The NAME of --upgrade-package is any package of the lock. One that both Python and Bun have moves in both;
     python:NAME or bun:NAME means one of them.
@@ -89,28 +89,33 @@ def command(
     """
     from solven_env.api import packages
     from solven_env.cli import progress
-    from solven_env.cli.output import errors_told, print_json
-    from solven_env.errors import UsageError
+    from solven_env.cli.errors import gravest
+    from solven_env.cli.output import errors_told, print_json, tell_error
+    from solven_env.errors import SolvenError, UsageError
     from solven_env.packages.locks import HELD_BACK
 
-    named = upgrade_package or []
-    is_held_back = False
-    for profile in dict.fromkeys(profiles):
-        with errors_told("lock", None, chosen, profile=profile), progress.shown() as shown:
-            _refuse_together(upgrade=upgrade, named=named, check=check, resolve=resolve, strict=strict)
-            if chosen is CheckFormat.JSON and len(profiles) > 1:
-                raise UsageError("--format json is about one profile", fix="Name one.")
-            if check:
-                report = packages.check_lock(profile, resolve=resolve, progress=shown)
+    named, codes = upgrade_package or [], list[int]()
+    with errors_told("lock", None, chosen):
+        _refuse_together(upgrade=upgrade, named=named, check=check, resolve=resolve, strict=strict)
+        if chosen is CheckFormat.JSON and len(profiles) > 1:
+            raise UsageError("--format json is about one profile", fix="Name one.")
+        for profile in dict.fromkeys(profiles):
+            try:
+                with progress.shown() as shown:
+                    if check:
+                        report = packages.check_lock(profile, resolve=resolve, progress=shown)
+                    else:
+                        report = packages.lock(profile, upgrade=upgrade, upgrade_packages=named, progress=shown)
+            except SolvenError as error:  # the other profiles are locked all the same
+                codes.append(tell_error(error, "lock", None, chosen, profile=profile))
+                continue
+            if chosen is CheckFormat.JSON:
+                print_json(report.to_json())
             else:
-                report = packages.lock(profile, upgrade=upgrade, upgrade_packages=named, progress=shown)
-        if chosen is CheckFormat.JSON:
-            print_json(report.to_json())
-        else:
-            tell_lock(report, profile)
-        is_held_back = is_held_back or any(remark.kind == HELD_BACK for remark in report.remarks)
-    if strict and is_held_back:
-        raise typer.Exit(1)
+                tell_lock(report, profile)
+            is_held_back = any(remark.kind == HELD_BACK for remark in report.remarks)
+            codes.append(1 if strict and is_held_back else 0)
+    raise typer.Exit(gravest(codes))
 
 
 def _refuse_together(*, upgrade: bool, named: Sequence[str], check: bool, resolve: bool, strict: bool) -> None:

@@ -99,6 +99,27 @@ def written() -> Iterator[None]:
         raise errors.SolvenError(f"standard output cannot be written: {error.strerror}", fix=fix) from None
 
 
+def tell_error(
+    error: errors.SolvenError,
+    command: str,
+    thread: str | None,
+    chosen: Format | CheckFormat | StreamFormat,
+    *,
+    storage: str | None = None,
+    profile: str | None = None,
+    all_but_usage: int | None = None,
+) -> int:
+    """Print an error as `errors_told` says, and give its exit code."""
+    code = exit_code(error, all_but_usage)
+    if chosen == CheckFormat.GITHUB:
+        print_annotations(error)
+    print_error_document(chosen, command, thread, error, code, storage)
+    if isinstance(error, errors.SetupError) and chosen == Format.TEXT:
+        say_changes(failure_report(error.location, error))
+    print_error(error_text(error, thread=thread, storage=storage, profile=profile))
+    return code
+
+
 @contextmanager
 def errors_told(
     command: str,
@@ -116,14 +137,9 @@ def errors_told(
     try:
         yield
     except errors.SolvenError as error:
-        code = exit_code(error, all_but_usage)
-        if chosen == CheckFormat.GITHUB:
-            print_annotations(error)
-        print_error_document(chosen, command, thread, error, code, storage)
-        if isinstance(error, errors.SetupError) and chosen == Format.TEXT:
-            say_changes(failure_report(error.location, error))
-        print_error(error_text(error, thread=thread, storage=storage, profile=profile))
-        sys.exit(code)
+        sys.exit(
+            tell_error(error, command, thread, chosen, storage=storage, profile=profile, all_but_usage=all_but_usage)
+        )
     except KeyboardInterrupt as interrupt:
         doing = "".join(interrupt.args)  # as `cli.progress` has it
         fix = _LEFT.get(command, AGAIN)

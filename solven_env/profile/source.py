@@ -223,7 +223,8 @@ def shipped_names() -> list[str]:
 def is_path(profile: str | Path) -> bool:
     """True for what `find_profile` takes for a path, or for standard input."""
     text = str(profile)
-    return isinstance(profile, Path) or "/" in text or text.endswith((".yaml", ".yml")) or text == STANDARD_INPUT
+    named = (STANDARD_INPUT, ".", "..")
+    return isinstance(profile, Path) or "/" in text or text.endswith((".yaml", ".yml")) or text in named
 
 
 def read_inputs(file: str) -> dict[str, FileValue]:

@@ -79,6 +79,21 @@ def test_what_cannot_be_locked_leaves_the_lock_as_it_was(cli: Cli) -> None:
     assert not (cli.directory / "team.lock").exists()
 
 
+def test_each_of_several_is_locked_and_the_gravest_code_counts(cli: Cli) -> None:
+    ours = cli.write("ours.yaml", PROFILE + 'python: {version: "3.12", packages: [six]}\n')
+    wrong = cli.write("wrong.yaml", PROFILE.replace("version", "versoin"))
+    theirs = cli.write("theirs.yaml", PACKAGES)
+    checked = cli("lock", wrong, theirs, ours, "--check", "--format", "github")
+    assert checked.returncode == 5
+    assert re.findall("^::error.*", checked.stdout, re.MULTILINE) != []
+    fixes = re.findall(r"^  Run: (.*)", checked.stderr, re.MULTILINE)
+    assert fixes == ["solven-env lock theirs.yaml", "solven-env lock ours.yaml"]
+    done = cli("lock", wrong, ours)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (5, "ours.lock: python.txt, lock.json changed.")
+    both = cli("lock", ours, theirs, "--check", "--format", "json")
+    assert (both.returncode, both.stderr.splitlines()[0]) == (2, "error: --format json is about one profile.")
+
+
 def test_a_caller_that_ignores_sigchld_makes_no_failure_a_success(cli: Cli) -> None:
     """The kernel then keeps no status, and Python takes what it does not know for 0: the lock was written empty."""
     profile = cli.write("team.yaml", PACKAGES.replace("six", "solven-env-no-such-package"))

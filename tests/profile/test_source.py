@@ -58,6 +58,7 @@ def test_a_closed_standard_input_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
         ("", "there is no shipped profile ''. Known here: solven. A path needs a '/' or an ending: ./profile.yaml."),
         ("./none.yaml", "cannot read ./none.yaml: No such file or directory. Name a file that holds a profile."),
         ("./", "cannot read ./: Is a directory. Name a file that holds a profile."),
+        ("..", "cannot read ..: Is a directory. Name a file that holds a profile."),
         ("a\0.yaml", "cannot read a\0.yaml: embedded null byte. Name a file that holds a profile."),
         ("./" + "x" * 300, f"cannot read ./{'x' * 300}: File name too long. Name a file that holds a profile."),
     ],
