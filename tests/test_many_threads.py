@@ -20,7 +20,7 @@ from solven_env.errors import (
 )
 from solven_env.packages import builds
 from solven_env.profile import source as sources
-from solven_env.state import LocalState
+from solven_env.state.local import LocalState
 from solven_env.threads.many import MOST
 from tests.profiles import write_profile
 from tests.threads import invented

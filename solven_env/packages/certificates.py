@@ -6,8 +6,6 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from solven_env.system.publishing import publish_file
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -31,6 +29,8 @@ def bundle(authorities: tuple[str, ...], cache: Path) -> Path | None:
     It is named by its digest, so that a change of the host's is a new file, and readable by everybody: a sandbox has
     another uid, and certificates are no secret.
     """
+    from solven_env.system.publishing import publish_file  # most processes make no file of them
+
     base, *added = authorities
     others = [path for path in dict.fromkeys(added) if path != base]  # most hosts name one file several times
     texts = [_read(base) if base else next(filter(None, map(_read, _SYSTEM)), b""), *map(_read, others)]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from solven_env.reconcile import model
     from solven_env.reconcile.model import Change, OnConflict, Plan
-    from solven_env.state import StateStore
+    from solven_env.state.contents import StateStore
     from solven_env.workspace.root import Root
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from solven_env.reconcile.keep import Keeper, Kept
     from solven_env.reconcile.model import Cause, OnConflict
-    from solven_env.state import StateStore
+    from solven_env.state.contents import StateStore
     from solven_env.state.records import Record
     from solven_env.workspace.root import Root
 

@@ -25,7 +25,7 @@ from solven_env.workspace.root import TEMPORARIES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from solven_env.state import StateStore
+    from solven_env.state.contents import StateStore
     from solven_env.workspace.root import Entry, Root
 
 MAX_ENTRIES = 10_000

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from solven_env.config import Config
     from solven_env.packages.garbage import Spare
     from solven_env.packages.layers import Home, Place
-    from solven_env.state import StateStore
+    from solven_env.state.contents import StateStore
 
 _ANY = "any"
 _RACY = 2.0

@@ -32,7 +32,7 @@ import shlex
 from pathlib import Path
 
 from solven_env.errors import SolvenError, StateError, StorageError, StoreError
-from solven_env.state import LocalState
+from solven_env.state.local import LocalState
 from solven_env.state.storage_root import StorageRoot, is_mount_point
 from solven_env.system import names
 from solven_env.system.durable import make_directory
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from solven_env.config import Storage
-    from solven_env.state import StateStore
+    from solven_env.state.contents import StateStore
 
 
 ID_KEY = "storage.json"

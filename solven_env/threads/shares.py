@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.errors import SolvenError, UsageError, counted
 from solven_env.packages import usage
-from solven_env.state import LocalState
+from solven_env.state.local import LocalState
 from solven_env.state.records import build_keys, record_key
 from solven_env.state.storage_root import StorageRoot
 from solven_env.system import directories, processes

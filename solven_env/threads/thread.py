@@ -9,7 +9,8 @@ from solven_env.errors import NeverAppliedError, StateError
 from solven_env.packages.ecosystems import ECOSYSTEMS, rows
 from solven_env.reconcile import kinds
 from solven_env.sandbox import backends
-from solven_env.state import LocalState, contents, grammar, recovering
+from solven_env.state import contents, grammar, recovering
+from solven_env.state.local import LocalState
 from solven_env.state.records import Record, lock_key, record_key, rendered_key
 from solven_env.state.storage_root import StorageRoot
 from solven_env.system import directories, names

@@ -18,7 +18,7 @@ from solven_env.errors import (
     UsageError,
     WorkspaceError,
 )
-from solven_env.state import LocalState
+from solven_env.state.local import LocalState
 from tests.api.conftest import DOTFILES, INPUTS
 from tests.profiles import write_profile
 from tests.trees import snapshot

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env.packages.ecosystems.python import NEWEST
-from solven_env.state import LocalState
+from solven_env.state.local import LocalState
 from tests.cli.conftest import PROFILE
 from tests.trees import snapshot
 

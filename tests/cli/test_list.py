@@ -14,7 +14,7 @@ from solven_env.cli.options import StreamFormat
 from solven_env.cli.tables import COLUMNS
 from solven_env.errors import LockError, StateError, UsageError
 from solven_env.report import ListedThread
-from solven_env.state import LocalState
+from solven_env.state.local import LocalState
 from solven_env.state.records import Record
 from tests.cli.conftest import PROFILE
 

@@ -13,7 +13,7 @@ from solven_env.packages.additions import NONE
 from solven_env.packages.layers import Home, Layer, instances
 from solven_env.packages.store import Build
 from solven_env.sandbox.backends import bubblewrap
-from solven_env.state import LocalState
+from solven_env.state.local import LocalState
 from solven_env.threads.known import storage_id
 
 if TYPE_CHECKING:

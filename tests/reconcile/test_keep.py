@@ -12,7 +12,7 @@ import pytest
 from solven_env.errors import StateError, WorkspaceError
 from solven_env.reconcile import keep
 from solven_env.reconcile.keep import Keeper, Kept
-from solven_env.state import LocalState
+from solven_env.state.local import LocalState
 from solven_env.state.storage_root import StorageRoot
 from solven_env.system import mounting
 from solven_env.workspace.storage import create_workspace

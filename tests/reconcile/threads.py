@@ -13,7 +13,8 @@ from solven_env.reconcile.apply import Applied, apply, refuse_conflicts
 from solven_env.reconcile.model import HostFacts
 from solven_env.reconcile.observing import observe
 from solven_env.reconcile.plan import plan
-from solven_env.state import LocalState, contents
+from solven_env.state import contents
+from solven_env.state.local import LocalState
 from solven_env.state.records import Record, load, record_key, rendered_key
 from solven_env.state.storage_root import StorageRoot
 from solven_env.threads.thread import vocabulary

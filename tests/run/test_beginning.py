@@ -16,7 +16,7 @@ from solven_env.packages import toolchain
 from solven_env.packages.about_layers import Fate
 from solven_env.packages.ecosystems.bun import program
 from solven_env.run.beginning import told
-from solven_env.state import LocalState
+from solven_env.state.local import LocalState
 from tests.packages.registry import serve
 from tests.profiles import write_profile
 from tests.run.world import PYTHON, own_cache

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env.errors import StateError
-from solven_env.state import LocalState, contents
+from solven_env.state import contents
+from solven_env.state.local import LocalState
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,8 @@ import pytest
 
 import solven_env
 from solven_env.errors import HeldError, StateError
-from solven_env.state import LocalState, leases
+from solven_env.state import leases
+from solven_env.state.local import LocalState
 from tests.mounts import mounted
 from tests.profiles import write_profile
 
@@ -173,7 +174,7 @@ def test_no_number_is_given_twice(bindfs: tuple[Path, Path], profiles: tuple[Pat
 def kill_one_that_holds(storage: Path) -> None:
     """Have a process hold the thread, and kill it."""
     script = (
-        "import sys; from pathlib import Path; from solven_env.state import LocalState\n"
+        "import sys; from pathlib import Path; from solven_env.state.local import LocalState\n"
         "with LocalState(Path(sys.argv[1])).lock('t1'): print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

@@ -15,8 +15,9 @@ import pytest
 
 import solven_env
 from solven_env.errors import HeldError
-from solven_env.state import LocalState, leases
+from solven_env.state import leases
 from solven_env.state.contents import OnlyLookedError
+from solven_env.state.local import LocalState
 from solven_env.system import durable
 from tests.profiles import write_profile
 from tests.reconcile.crashes import dies_at

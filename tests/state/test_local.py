@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from solven_env.errors import HeldError, StateError
-from solven_env.state import LocalState, StateStore, Stored
+from solven_env.state.contents import StateStore, Stored
+from solven_env.state.local import LocalState
 from solven_env.system import durable
 
 KEY = "threads/t1/state.json"
@@ -292,7 +293,7 @@ def test_locking_again_changes_no_inode_time_or_mode(state: LocalState, tmp_path
 
 def run(script: str, storage: Path) -> subprocess.Popen[str]:
     """Python code with `state`, the state of `storage`, in a process of its own."""
-    head = "import os, sys; from pathlib import Path; from solven_env.state import LocalState\n"
+    head = "import os, sys; from pathlib import Path; from solven_env.state.local import LocalState\n"
     return subprocess.Popen(
         [sys.executable, "-c", f"{head}state = LocalState(Path(sys.argv[1]))\n{script}", str(storage)],
         stdin=subprocess.PIPE,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from solven_env.errors import DamagedRecordError, StateError
-from solven_env.state import LocalState, Stored
+from solven_env.state.contents import Stored
+from solven_env.state.local import LocalState
 from solven_env.state.recovering import read, recover, restore
 from solven_env.threads.thread import vocabulary
 from tests.reconcile.states import text, wanted

@@ -15,7 +15,8 @@ from solven_env.errors import HeldError, UsageError
 from solven_env.packages import garbage, layers, store
 from solven_env.run import execute
 from solven_env.sandbox.backends import bubblewrap
-from solven_env.state import LocalState, local
+from solven_env.state import local
+from solven_env.state.local import LocalState
 from solven_env.system import directories
 from solven_env.threads import claims, sessions
 from solven_env.threads.thread import Thread

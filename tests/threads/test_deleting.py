@@ -11,7 +11,7 @@ import pytest
 
 import solven_env
 from solven_env.errors import HeldError, StateError, UsageError, WorkspaceError
-from solven_env.state import LocalState
+from solven_env.state.local import LocalState
 from solven_env.system import directories
 from solven_env.threads import claims
 from solven_env.threads.thread import Thread

@@ -11,7 +11,7 @@ import pytest
 
 import solven_env
 from solven_env.errors import ConflictError, NeverAppliedError, PlatformError, StateError, UsageError
-from solven_env.state import LocalState
+from solven_env.state.local import LocalState
 from solven_env.state.records import record_key
 from tests.profiles import write_profile
 from tests.reconcile.crashes import dies_at

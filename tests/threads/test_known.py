@@ -17,7 +17,7 @@ import pytest
 import solven_env
 from solven_env.config import Storage
 from solven_env.errors import StateError, StorageError, StoreError
-from solven_env.state import LocalState
+from solven_env.state.local import LocalState
 from solven_env.state.storage_root import StorageRoot
 from solven_env.threads import known
 from solven_env.threads.known import known_storage_id

@@ -14,7 +14,7 @@ import pytest
 
 import solven_env
 from solven_env.errors import ConflictError, HeldError, PlanError, SolvenError, UsageError
-from solven_env.state import LocalState
+from solven_env.state.local import LocalState
 from tests.profiles import write_profile
 from tests.reconcile.crashes import dies_at
 from tests.trees import snapshot

@@ -12,7 +12,8 @@ from solven_env.errors import HeldError, StateError, UsageError
 from solven_env.packages.ecosystems.bun import Bun
 from solven_env.packages.ecosystems.python import Python
 from solven_env.reconcile.kinds.settings import settings
-from solven_env.state import LocalState, contents
+from solven_env.state import contents
+from solven_env.state.local import LocalState
 from solven_env.state.records import Record
 from solven_env.state.storage_root import StorageRoot
 from solven_env.threads.thread import Looks, Thread

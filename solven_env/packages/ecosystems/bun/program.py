@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from solven_env.errors import BuildError, PlatformError
 from solven_env.packages.steps import step
 from solven_env.packages.tools import Tool
-from solven_env.system.publishing import locked, refusals_told, staged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,6 +59,8 @@ def find(host: Toolchain) -> Tool:
     from the official npm package. BuildError when it is another or cannot be had, PlatformError where Bun knows no
     such machine.
     """
+    from solven_env.system.publishing import locked  # most processes that know of Bun bring none
+
     tool = of(host.cache)
     if not is_there(tool):
         with locked(tool.path.parents[1], tool.path.parent.name):
@@ -71,6 +72,7 @@ def find(host: Toolchain) -> Tool:
 
 def _bring(host: Toolchain, tool: Tool) -> None:
     from solven_env.packages.toolchain import run_uv
+    from solven_env.system.publishing import refusals_told, staged
 
     target = tool.path.parent
     if target.exists():  # damaged: an executable of another size, or none

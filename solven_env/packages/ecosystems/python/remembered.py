@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 
 from solven_env.system import reread
-from solven_env.system.publishing import publish_file
 from solven_env.typed import NamedTuple
 
 
@@ -52,6 +51,8 @@ def _parse(text: bytes) -> Interpreter:
 
 def remember(version: str, cache: Path, interpreter: Interpreter) -> None:
     """Keep what was found for `recall`."""
+    from solven_env.system.publishing import publish_file  # most processes find what was kept
+
     publish_file(_memory(version, cache), json.dumps(interpreter._asdict(), indent=1).encode(), mode=0o600)
 
 
