@@ -247,6 +247,21 @@ def test_a_pipe_or_a_device_in_the_place_of_a_lock_is_not_waited_for(tmp_path: P
         (tmp_path / "python.txt").unlink()
 
 
+def test_no_lock_is_written_through_a_link_that_a_repository_may_have(tmp_path: Path) -> None:
+    place, elsewhere = tmp_path / "p.lock", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "bun.lock").write_text("a person's")
+    for target in ("elsewhere", "nowhere"):
+        place.symlink_to(target)
+        for lock in (files({"python": LOCK["python"]}, sections(PYTHON, None)), {"lock.json": b"{}"}):
+            with pytest.raises(LockError, match="this is a symbolic link") as caught:
+                lock_files.write(place, lock)
+            assert caught.value.location == str(place)
+        place.unlink()
+    assert [(each.name, each.read_text()) for each in elsewhere.iterdir()] == [("bun.lock", "a person's")]
+    assert not (tmp_path / "nowhere").exists()
+
+
 class _Meddled(dict[str, bytes]):
     """The files of a lock. Whoever asks for one has somebody else write another lock and profile first."""
 
