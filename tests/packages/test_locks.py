@@ -93,6 +93,7 @@ def test_a_kind_without_packages_has_no_file() -> None:
         (lambda found: found.update({"lock.json": b"[]"}), "lock.json is damaged"),
         (lambda found: found.update({"lock.json": b"[" * 100_000}), "lock.json is damaged"),
         (lambda found: found.update({"lock.json": found["lock.json"].replace(b": 1,", b": 2,")}), "has format 2"),
+        (lambda found: found.update({"lock.json": found["lock.json"].replace(b": 1,", b': "\\n' + b"1" * 99 + b'",')}), r"has format 1{19}…,"),
         (lambda found: found.pop("python.txt"), "has no python.txt"),
         (lambda found: found.update({"bun.lock": b"{ }\n"}), "bun.lock was changed"),
         (lambda found: found.update(files({"python": LOCK["python"]}, sections(PYTHON, None))), "out of date: the profile's packages changed"),
