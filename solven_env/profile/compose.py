@@ -133,7 +133,9 @@ def _note(into: Document, at: KeyPath, later: Document, new: KeyPath, earlier: D
     """Note what a value was before, unless it was the same."""
     was = Was(earlier.part(old), earlier.at_key(*old))
     is_other = was.value != later.part(new)
-    into.replaced[at] = (*later.replaced.get(new, ()), *((was,) if is_other else ()), *earlier.replaced.get(old, ()))
+    known = later.replaced.get(new, ())
+    former = (*((was,) if is_other else ()), *earlier.replaced.get(old, ()))
+    into.replaced[at] = (*known, *(each for each in former if each not in known))  # a file may come on two ways
 
 
 def _take(

@@ -90,6 +90,17 @@ def test_bases_are_taken_in_order_and_name_and_release_may_come_from_one() -> No
     )
 
 
+def test_what_a_value_was_is_told_once_where_its_file_comes_on_two_ways() -> None:
+    first = ProfileSource(b"version: 1\nenv: {A: a}\n", "a.yaml", Path())
+    second = ProfileSource(b"version: 1\nextends: [a.yaml]\nenv: {A: b}\n", "b.yaml", Path(), bases=(first,))
+    own = f"{NAMED}extends: [a.yaml, b.yaml]\nenv: {{A: c}}\n".encode()
+    document = load(ProfileSource(own, "team.yaml", Path(), bases=(first, second)), SCHEMA, rows()).document
+    assert [(was.value, str(was.location)) for was in document.replaced["env", "A"]] == [
+        ("b", "b.yaml:3:7"),
+        ("a", "a.yaml:2:7"),
+    ]
+
+
 def test_a_value_knows_where_it_stands_and_what_it_was() -> None:
     document = composed(
         "env:\n  A: own\npython: {packages: [b==2]}\n",
