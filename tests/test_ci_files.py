@@ -77,7 +77,11 @@ def test_committed_files_are_held_against_the_rendered_ones(checkout: Path) -> N
     assert step(checkout, name, **inputs).returncode == 1
     run(checkout, ["solven-env", "render", "profiles/small.yaml", "--out", "rendered/small"])
     assert step(checkout, name, **inputs).returncode == 0
-    (checkout / "rendered" / "small" / ".bashrc").write_text("other")
+    (checkout / "profiles" / "small.yaml").rename(checkout / "--small.yaml")
+    (checkout / "rendered" / "small").rename(checkout / "rendered" / "--small")
+    inputs["profiles"] = "*.yaml"
+    assert step(checkout, name, **inputs).returncode == 0
+    (checkout / "rendered" / "--small" / ".bashrc").write_text("other")
     done = step(checkout, name, **inputs)
     assert done.returncode == 1
     assert ".bashrc" in done.stdout + done.stderr

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from solven_env.errors import printable
 from solven_env.profile.source import SHIPPED, STANDARD_INPUT_NAME
 
 if TYPE_CHECKING:
@@ -37,4 +38,4 @@ def annotation(mistake: Diagnostic) -> str:
 
 def annotation_of_error(error: SolvenError) -> str:
     """The command for an error that is about no place in a document."""
-    return f"::error::{str(error).translate(_DATA)}"
+    return f"::error::{printable(str(error)).translate(_DATA)}"

@@ -11,7 +11,7 @@ from solven_env.errors import LockError, SolvenError
 from solven_env.packages.locks import names
 from solven_env.profile.rewriting import rewriting
 from solven_env.system import reread
-from solven_env.system.blocks import READ_DIRECTORY, holding
+from solven_env.system.blocks import READ_DIRECTORY_ITSELF, holding
 from solven_env.system.durable import write_over
 from solven_env.system.failures import failure
 
@@ -79,19 +79,23 @@ def write(directory: Path, files: Mapping[str, bytes]) -> tuple[str, ...]:
     """Make the lock in `directory` these files, and give the names of those that changed.
 
     Each is renamed into place, lock.json last: it holds the digests of the others, so that a lock that was written
-    half-way is out of date and no more. Other files in the directory stay; a directory that is left empty goes.
+    half-way is out of date and no more. Other files in the directory stay; a directory that is left empty goes. Nothing
+    is written through a link, which anybody may have put into the repository: LockError for one.
     """
     before = read(directory)
     changed = tuple(name for name in names() if before.get(name) != files.get(name))
+    if changed and directory.is_symlink():
+        message = "this is a symbolic link, and no lock is written through one: it may lead anywhere"
+        raise LockError(message, fix="Move it away.", location=str(directory))
     try:
         if files:
             directory.mkdir(parents=True, exist_ok=True)
         for name in changed:
-            if name in files:
-                with holding(os.open(directory, READ_DIRECTORY)) as opened:
+            with holding(os.open(directory, READ_DIRECTORY_ITSELF)) as opened:
+                if name in files:
                     write_over(opened, name, f".{name}-{os.urandom(4).hex()}", files[name], mode=0o644)
-            else:
-                (directory / name).unlink()
+                else:
+                    os.unlink(name, dir_fd=opened)
         if changed and not files and not any(directory.iterdir()):
             directory.rmdir()
     except OSError as error:

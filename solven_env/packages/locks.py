@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from solven_env.documents.diagnostics import closest, quoted
-from solven_env.errors import LockError, UsageError
+from solven_env.errors import LockError, UsageError, brief
 from solven_env.packages import lock_text
 from solven_env.packages.ecosystems import ECOSYSTEMS
 from solven_env.system.lately import lately
@@ -136,7 +136,8 @@ def _check(found: Mapping[str, bytes], sections: Sections, profile: str, where: 
     except (ValueError, TypeError, KeyError, RecursionError):
         raise LockError(f"{ABOUT} is damaged", fix=fix, location=where) from None
     if stated != FORMAT:
-        raise LockError(f"the lock has format {stated}, this solven-env reads {FORMAT}", fix=fix, location=where)
+        message = f"the lock has format {brief(str(stated), 20)}, this solven-env reads {FORMAT}"
+        raise LockError(message, fix=fix, location=where)
     if asked != digest(sections):
         raise LockError("the lock is out of date: the profile's packages changed", fix=fix, location=where)
     needed = {each: ECOSYSTEMS[each].LOCKS for each in wanted}

@@ -133,7 +133,9 @@ def _note(into: Document, at: KeyPath, later: Document, new: KeyPath, earlier: D
     """Note what a value was before, unless it was the same."""
     was = Was(earlier.part(old), earlier.at_key(*old))
     is_other = was.value != later.part(new)
-    into.replaced[at] = (*later.replaced.get(new, ()), *((was,) if is_other else ()), *earlier.replaced.get(old, ()))
+    known = later.replaced.get(new, ())
+    former = (*((was,) if is_other else ()), *earlier.replaced.get(old, ()))
+    into.replaced[at] = (*known, *(each for each in former if each not in known))  # a file may come on two ways
 
 
 def _take(
@@ -181,29 +183,29 @@ def _drops(
     inherited: Document, own: Document, at: KeyPath, path: KeyPath, schema: _Schema
 ) -> Iterator[tuple[KeyPath, KeyPath]]:
     """The path of each thing to remove, and the path in the file that says so."""
-    spec, there = own.part(at), inherited.part(path)
+    spec, there, how = own.part(at), inherited.part(path), schema.get("x-merge", "keys")
     if spec is True:
         yield path, at
         return
-    known = _places(inherited, path, schema["x-merge"]) if isinstance(there, list) else there
-    if not isinstance(known, dict):
+    if how not in ("keys", *IDENTITIES):  # what is replaced as a whole is removed as a whole: its rest may be nothing
         own.report("SE207", own.at_value(*at), f"{path_text(path)} has no parts to remove", "Write true to remove it.")
         return
+    known = {key: [(*path, key)] for key in there} if how == "keys" else _places(inherited, path, how)
     names = spec if isinstance(spec, list) else list(spec)
     for index, written in enumerate(names):
         if written is None:
             continue
         inside = (*at, index if isinstance(spec, list) else written)
-        name = IDENTITIES[schema["x-merge"]](written) if isinstance(there, list) else written
+        name = written if how == "keys" else IDENTITIES[how](written)
         if name not in known:
             removable = known if path else known.keys() & schema["properties"]["remove"]["properties"].keys()
             _report_missing(inherited, own, inside, path, written, removable)
-        elif isinstance(there, list):
-            yield from ((place, inside) for place in known[name])
         elif isinstance(spec, list):
-            yield (*path, name), inside
+            yield from ((part, inside) for part in known[name])
         else:
-            yield from _drops(inherited, own, inside, (*path, name), of_key(schema, name))
+            field = of_key(schema, name) if how == "keys" else {"x-merge": "replace"}
+            for part in known[name]:
+                yield from _drops(inherited, own, inside, part, field)
 
 
 def _report_missing(

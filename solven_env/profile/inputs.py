@@ -141,9 +141,8 @@ def _checked(item: Input, given: object, what: str, or_else: str = "") -> str:
     value, location = (given.value, given.location) if isinstance(given, FileValue) else (given, "")
     if isinstance(value, int) and abs(value) >= 10**_MOST_DIGITS:  # more than str() takes, perhaps
         raise UsageError(f"{what} is a number of more than {_MOST_DIGITS} digits", fix="Pass a smaller one.")
-    kind = {bool: "boolean", int: "integer"}.get(type(value), "string")
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    if not isinstance(value, str) and kind != item.type:
+    if not isinstance(value, str) and item.type in ("string", "enum"):
         raise UsageError(f"{what} is not text", fix=f"Pass {text!r}.", location=location)
     if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
         raise UsageError(f"{what} is not Unicode text", fix="Pass it as UTF-8, without U+0000.", location=location)

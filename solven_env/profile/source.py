@@ -244,7 +244,9 @@ def read_inputs(file: str) -> dict[str, FileValue]:
             message, fix = _no_text(name, value, document.plain.get((name,), ("", ""))[0])
             document.report("SE303", document.at_value(name), message, fix)
     if document.diagnostics:
-        raise ProfileError(ordered(document.diagnostics))
+        invalid = ProfileError(ordered(document.diagnostics))
+        invalid.what = "file of inputs"
+        raise invalid
     return {name: FileValue(value, str(document.at_value(name))) for name, value in document.data.items()}
 
 

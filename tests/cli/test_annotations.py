@@ -35,7 +35,7 @@ def test_the_place_of_an_annotation(location: Location, expected: str) -> None:
 def test_a_message_ends_no_line() -> None:
     mistake = Diagnostic("SE101", Location("p.yaml", 1, 1), "50%\n::set-env name=A::b, c: d", "f.")
     assert annotation(mistake).endswith("::50%25\\n::set-env name=A::b, c: d. f.")
-    assert annotation_of_error(UsageError("no\r\nfile")) == "::error::no%0D%0Afile."
+    assert annotation_of_error(UsageError("50%\r\nfile\x1b[2J")) == "::error::50%25\\r\\nfile\\x1b[2J."
 
 
 def test_a_template_is_named_from_where_the_caller_is(cli: Cli) -> None:

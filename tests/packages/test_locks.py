@@ -93,6 +93,7 @@ def test_a_kind_without_packages_has_no_file() -> None:
         (lambda found: found.update({"lock.json": b"[]"}), "lock.json is damaged"),
         (lambda found: found.update({"lock.json": b"[" * 100_000}), "lock.json is damaged"),
         (lambda found: found.update({"lock.json": found["lock.json"].replace(b": 1,", b": 2,")}), "has format 2"),
+        (lambda found: found.update({"lock.json": found["lock.json"].replace(b": 1,", b': "\\n' + b"1" * 99 + b'",')}), r"has format 1{19}…,"),
         (lambda found: found.pop("python.txt"), "has no python.txt"),
         (lambda found: found.update({"bun.lock": b"{ }\n"}), "bun.lock was changed"),
         (lambda found: found.update(files({"python": LOCK["python"]}, sections(PYTHON, None))), "out of date: the profile's packages changed"),
@@ -245,6 +246,21 @@ def test_a_pipe_or_a_device_in_the_place_of_a_lock_is_not_waited_for(tmp_path: P
             lock_files.read(tmp_path)
         assert caught.value.location == f"{tmp_path}/python.txt"
         (tmp_path / "python.txt").unlink()
+
+
+def test_no_lock_is_written_through_a_link_that_a_repository_may_have(tmp_path: Path) -> None:
+    place, elsewhere = tmp_path / "p.lock", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "bun.lock").write_text("a person's")
+    for target in ("elsewhere", "nowhere"):
+        place.symlink_to(target)
+        for lock in (files({"python": LOCK["python"]}, sections(PYTHON, None)), {"lock.json": b"{}"}):
+            with pytest.raises(LockError, match="this is a symbolic link") as caught:
+                lock_files.write(place, lock)
+            assert caught.value.location == str(place)
+        place.unlink()
+    assert [(each.name, each.read_text()) for each in elsewhere.iterdir()] == [("bun.lock", "a person's")]
+    assert not (tmp_path / "nowhere").exists()
 
 
 class _Meddled(dict[str, bytes]):

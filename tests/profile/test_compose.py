@@ -90,6 +90,17 @@ def test_bases_are_taken_in_order_and_name_and_release_may_come_from_one() -> No
     )
 
 
+def test_what_a_value_was_is_told_once_where_its_file_comes_on_two_ways() -> None:
+    first = ProfileSource(b"version: 1\nenv: {A: a}\n", "a.yaml", Path())
+    second = ProfileSource(b"version: 1\nextends: [a.yaml]\nenv: {A: b}\n", "b.yaml", Path(), bases=(first,))
+    own = f"{NAMED}extends: [a.yaml, b.yaml]\nenv: {{A: c}}\n".encode()
+    document = load(ProfileSource(own, "team.yaml", Path(), bases=(first, second)), SCHEMA, rows()).document
+    assert [(was.value, str(was.location)) for was in document.replaced["env", "A"]] == [
+        ("b", "b.yaml:3:7"),
+        ("a", "a.yaml:2:7"),
+    ]
+
+
 def test_a_value_knows_where_it_stands_and_what_it_was() -> None:
     document = composed(
         "env:\n  A: own\npython: {packages: [b==2]}\n",
@@ -117,6 +128,7 @@ def test_a_value_knows_where_it_stands_and_what_it_was() -> None:
         ("{python: {packages: [Six]}}", ["python.packages.0"]),
         ("{python: [packages]}", ["python.packages"]),
         ("{mounts: [/a]}", ["mounts.0"]),
+        ("{mounts: {/a: true}}", ["mounts.0"]),
         ("{path: {prepend: [/b]}}", ["path.prepend.1"]),
         ("{sandbox: {limits: [memory], allow: [192.0.2.1]}}", ["sandbox.limits.memory", "sandbox.allow.0"]),
         ("{setup: [make a]}", ["setup.0"]),
@@ -166,6 +178,11 @@ def test_what_was_removed_can_be_said_anew() -> None:
         ("remove: {bun: true}", "env: {A: a}", "team.yaml:5:10: SE205 there is no 'bun' to remove: nothing that this file extends has it. Known here: env."),
         ("remove: {python: {packages: [b]}}", "python: {version: '3.12', packages: [a]}", "team.yaml:5:30: SE205 there is no 'b' in python.packages to remove: nothing that this file extends has it. Known here: a."),
         ("remove: {sandbox: {network: [x]}}", "sandbox: {network: none}", "team.yaml:5:29: SE207 sandbox.network has no parts to remove. Write true to remove it."),
+        ("remove: {dotfiles: {a: [content]}}", "dotfiles: {a: {content: x}}", "team.yaml:5:24: SE207 dotfiles.a has no parts to remove. Write true to remove it."),
+        ("remove: {env: {A: {when: true}}}", "inputs: {b: {}}\nenv: {A: {value: a, when: b}}", "team.yaml:5:19: SE207 env.A has no parts to remove. Write true to remove it."),
+        ("remove: {inputs: {b: {values: [c]}}}", "inputs: {b: {type: enum, values: [c, d]}}", "team.yaml:5:22: SE207 inputs.b has no parts to remove. Write true to remove it."),
+        ("remove: {mounts: {/a: [optional]}}", "mounts: [{target: /a, optional: true}]", "team.yaml:5:23: SE207 mounts[0] has no parts to remove. Write true to remove it."),
+        ("remove: {python: {packages: {a: [b]}}}", "python: {version: '3.12', packages: [a]}", "team.yaml:5:33: SE207 python.packages[0] has no parts to remove. Write true to remove it."),
         ("remove: {bun: false}", "bun: {}", 'team.yaml:5:15: SE104 remove.bun: false is not a list of names, a mapping, or true. Write, for example, [MPLBACKEND].'),
         ("remove: {name: true}", "name: b", "team.yaml:5:10: SE101 unknown key 'name' in remove. Known here: bun, dotfiles, env, inputs, links, mounts, path, programs, python, sandbox, secrets, setup."),
         ("remove: {env: [A]}", "env: {A: 1}", 'base0.yaml:2:10: SE107 env.A: 1 is read as a number, not as text. Quote it: "1".'),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from solven_env.errors import UsageError
-from solven_env.profile.rewriting import rewrite
+from solven_env.profile.rewriting import rewrite, rewriting
 
 
 def test_a_link_that_takes_the_directorys_place_is_not_followed(
@@ -31,6 +31,18 @@ def test_a_link_that_takes_the_directorys_place_is_not_followed(
     with pytest.raises(UsageError):
         rewrite(tmp_path / "theirs" / "team.yaml", b"one", b"two")
     assert (tmp_path / "etc" / "team.yaml").read_text() == "one"
+
+
+def test_a_profile_that_is_gone_meanwhile_is_told(tmp_path: Path) -> None:
+    """A lock takes seconds, and a profile may be a pipe: `add <(cat team.yaml) python httpx`."""
+    profile = tmp_path / "theirs" / "team.yaml"
+    with pytest.raises(UsageError, match="no such file or directory"):
+        rewrite(profile, b"one", b"two")
+    profile.parent.mkdir()
+    profile.write_text("one")
+    with pytest.raises(UsageError, match="no such file or directory"), rewriting(profile, b"one", b"two"):
+        profile.unlink()
+        profile.parent.rmdir()
 
 
 def test_of_many_that_write_at_once_none_loses_what_another_wrote(tmp_path: Path) -> None:

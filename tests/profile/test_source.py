@@ -243,6 +243,7 @@ def test_a_mistake_in_a_file_of_inputs_is_located(text: str, expected: list[str]
     with pytest.raises(ProfileError) as caught:
         read_inputs(str(file))
     assert [uncoded(each) for each in caught.value.diagnostics] == [f"{file}:{each}" for each in expected]
+    assert caught.value.what == "file of inputs"
 
 
 def test_a_file_of_inputs_that_is_not_there() -> None:
