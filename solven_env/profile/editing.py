@@ -6,6 +6,7 @@ before but for these packages: otherwise nothing is edited (`None`).
 
 from __future__ import annotations
 
+import codecs
 import copy
 import functools
 import json
@@ -81,11 +82,7 @@ def add(text: bytes, additions: Sequence[Addition]) -> bytes | None:
         before, more = section.get("packages"), each.packages
         joined: Any = {**(before or {}), **more} if isinstance(more, dict) else [*(before or []), *more]
         wanted[each.section] = {**section, "packages": joined}
-        try:
-            text = _edited(text.decode(), functools.partial(_puts, addition=each)).encode()
-        except (_CannotError, ValueError):
-            return None
-    return _checked(text, wanted)
+    return _edited(text, [functools.partial(_puts, addition=each) for each in additions], wanted)
 
 
 def change(text: bytes, changes: Sequence[Rewording]) -> bytes | None:
@@ -104,32 +101,28 @@ def change(text: bytes, changes: Sequence[Rewording]) -> bytes | None:
                 del packages[key]
             else:
                 packages[key] = each.words[key]
-        try:
-            text = _edited(text.decode(), functools.partial(_changes, change=each)).encode()
-        except (_CannotError, ValueError):
-            return None
-    return _checked(text, wanted)
+    return _edited(text, [functools.partial(_changes, change=each) for each in changes], wanted)
 
 
-def _checked(text: bytes, wanted: object) -> bytes | None:
-    edited = parse(text, "")
-    return text if not edited.diagnostics and edited.data == wanted else None
+def _edited(text: bytes, edits: Iterable[Callable[[str, MappingNode], Iterable[_Put]]], wanted: object) -> bytes | None:
+    """The text after one edit after the other, if it says what is wanted then."""
+    mark = codecs.BOM_UTF8 if text.startswith(codecs.BOM_UTF8) else b""  # which is no part of the document
+    try:
+        body = text.removeprefix(mark).decode()
+        for puts in edits:
+            top = syntax.compose(body, Document("", {}))
+            if not isinstance(top, MappingNode):
+                return None
+            for put in sorted(puts(body, top), key=lambda put: (put.at, put.text), reverse=True):
+                body = body[: put.at] + put.text + body[put.at if put.until is None else put.until :]
+    except (_CannotError, ValueError):
+        return None
+    edited = parse(body.encode(), "")
+    return mark + body.encode() if not edited.diagnostics and edited.data == wanted else None
 
 
-def _edited(text: str, puts: Callable[[str, MappingNode, str], Iterable[_Put]]) -> str:
-    body = text.removeprefix("\ufeff")  # the mark of byte order is no part of the document
-    top = syntax.compose(body, Document("", {}))
-    if not isinstance(top, MappingNode):
-        raise _CannotError
-    line_end = "\r\n" if "\r\n" in body else "\n"
-    for put in sorted(puts(body, top, line_end), key=lambda put: (put.at, put.text), reverse=True):
-        body = body[: put.at] + put.text + body[put.at if put.until is None else put.until :]
-    return text[: len(text) - len(text.removeprefix("\ufeff"))] + body
-
-
-def _changes(text: str, top: MappingNode, line_end: str, *, change: Rewording) -> Iterator[_Put]:
+def _changes(text: str, top: MappingNode, *, change: Rewording) -> Iterator[_Put]:
     """The pieces of text that are replaced and taken out."""
-    del line_end  # nothing gets a line of its own
     section = _value(top, change.section)
     packages = _value(section, "packages") if isinstance(section, MappingNode) else None
     if not isinstance(packages, MappingNode | SequenceNode):
@@ -238,22 +231,22 @@ def _bounds(text: str, entry: Any) -> tuple[int, int]:
     return int(first.start_mark.index), _end(text, last)
 
 
-def _puts(text: str, top: MappingNode, line_end: str, *, addition: Addition) -> Iterator[_Put]:
+def _puts(text: str, top: MappingNode, *, addition: Addition) -> Iterator[_Put]:
     """The pieces of new text."""
     section = _value(top, addition.section)
     if section is None:
         block = {**addition.beside, "packages": addition.packages}
-        yield from _new_entry(text, top, addition.section, block, line_end)
+        yield from _new_entry(text, top, addition.section, block)
     elif not isinstance(section, MappingNode):
-        yield from _filled(text, top, addition.section, {**addition.beside, "packages": addition.packages}, line_end)
+        yield from _filled(text, top, addition.section, {**addition.beside, "packages": addition.packages})
     else:
         packages = _value(section, "packages")
         if packages is None:
-            yield from _new_entry(text, section, "packages", addition.packages, line_end)
+            yield from _new_entry(text, section, "packages", addition.packages)
         elif isinstance(packages, ScalarNode):
-            yield from _filled(text, section, "packages", addition.packages, line_end)
+            yield from _filled(text, section, "packages", addition.packages)
         else:
-            yield from _more_items(text, packages, addition.packages, line_end)
+            yield from _more_items(text, packages, addition.packages)
 
 
 def _value(mapping: MappingNode, name: str) -> Any:
@@ -265,20 +258,20 @@ def _value(mapping: MappingNode, name: str) -> Any:
     return None
 
 
-def _more_items(text: str, node: Any, packages: Any, line_end: str) -> Iterator[_Put]:
+def _more_items(text: str, node: Any, packages: Any) -> Iterator[_Put]:
     """More items of a list, or entries of a mapping, that is there."""
     if isinstance(node, SequenceNode) == isinstance(packages, dict):
         raise _CannotError
     quote = _quote(node)
     if node.flow_style:
-        yield from _more_in_flow(text, node, _items(packages, quote), line_end)
+        yield from _more_in_flow(text, node, _items(packages, quote))
         return
     indent = " " * node.start_mark.column
     lines = [indent + item for item in _items(packages, quote, dash="- ")]
-    yield _behind_line(text, _inner_end(text, node), lines, line_end)
+    yield _behind_line(text, _inner_end(text, node), lines)
 
 
-def _more_in_flow(text: str, node: Node, items: Sequence[str], line_end: str) -> Iterator[_Put]:
+def _more_in_flow(text: str, node: Node, items: Sequence[str]) -> Iterator[_Put]:
     close = node.end_mark.index - 1
     if not node.value:
         yield _Put(node.start_mark.index + 1, ", ".join(items))
@@ -296,10 +289,10 @@ def _more_in_flow(text: str, node: Node, items: Sequence[str], line_end: str) ->
     lines = [f"{indent}{item}," for item in items]
     if not has_comma:
         lines[-1] = lines[-1].removesuffix(",")
-    yield _behind_line(text, end, lines, line_end)
+    yield _behind_line(text, end, lines)
 
 
-def _new_entry(text: str, mapping: MappingNode, name: str, value: Any, line_end: str) -> Iterator[_Put]:
+def _new_entry(text: str, mapping: MappingNode, name: str, value: Any) -> Iterator[_Put]:
     """A new entry of a mapping, behind the last one."""
     if mapping.flow_style:
         entry = f"{name}: {_in_flow(value)}"
@@ -311,13 +304,14 @@ def _new_entry(text: str, mapping: MappingNode, name: str, value: Any, line_end:
     lines = [*_block(name, value, mapping.start_mark.column)]
     is_top = mapping.start_mark.column == 0
     if is_top and not re.search(r"^\.\.\.", text, re.MULTILINE):
-        begin = "" if text.endswith(("\n", "\r")) or not text else line_end
-        yield _Put(len(text), begin + line_end + line_end.join(lines) + line_end)
+        end = _line_break(text)
+        begin = "" if text.endswith(("\n", "\r")) or not text else end
+        yield _Put(len(text), begin + end + end.join(lines) + end)
         return
-    yield _behind_line(text, _inner_end(text, mapping), lines, line_end)
+    yield _behind_line(text, _inner_end(text, mapping), lines)
 
 
-def _filled(text: str, mapping: MappingNode, name: str, value: Any, line_end: str) -> Iterator[_Put]:
+def _filled(text: str, mapping: MappingNode, name: str, value: Any) -> Iterator[_Put]:
     """An entry whose key stands there without a value."""
     key, present = next(each for each in mapping.value if each[0].value == name)
     if not isinstance(present, ScalarNode) or present.value:
@@ -325,7 +319,7 @@ def _filled(text: str, mapping: MappingNode, name: str, value: Any, line_end: st
     if mapping.flow_style:
         yield _Put(_colon(text, key), f" {_in_flow(value)}")
         return
-    yield _behind_line(text, _colon(text, key), [*_block(name, value, mapping.start_mark.column)][1:], line_end)
+    yield _behind_line(text, _colon(text, key), [*_block(name, value, mapping.start_mark.column)][1:])
 
 
 def _colon(text: str, key: Node) -> int:
@@ -400,12 +394,17 @@ def _inner_end(text: str, node: Node) -> int:
     return _end(text, value)
 
 
-def _behind_line(text: str, at: int, lines: Sequence[str], line_end: str) -> _Put:
+def _behind_line(text: str, at: int, lines: Sequence[str]) -> _Put:
     """New lines behind the one that holds this offset, with the comment at its end."""
-    end = _line_end(text, at)
+    end, between = _line_end(text, at), _line_break(text)
     is_ended = text[:end].endswith(("\n", "\r"))
-    begin = "" if is_ended else line_end
-    return _Put(end, begin + line_end.join(lines) + (line_end if is_ended else ""))
+    new = between.join(lines)
+    return _Put(end, new + between if is_ended else between + new)
+
+
+def _line_break(text: str) -> str:
+    """The characters that end the lines of a text."""
+    return "\r\n" if "\r\n" in text else "\n"
 
 
 def _line_end(text: str, at: int) -> int:
