@@ -125,15 +125,11 @@ def lock(
     `BuildError` when the packages cannot be resolved.
     """
     from solven_env.packages import lock_files, locks, resolving
-    from solven_env.packages.ecosystems import rows
-    from solven_env.profile.prepare import example
-    from solven_env.profile.source import find_profile
 
     if upgrade and upgrade_packages:
         raise UsageError("upgrade moves all packages, upgrade_packages some", fix="Leave one of them out.")
-    source = find_profile(profile)
-    found = example(source, rows(), os.environ)
-    sections, directory = found.locked, _lock_directory(source)
+    found, directory = _with_lock(profile)
+    sections = found.locked
     if not locks.to_lock(sections):
         return LockReport(directory, changed=lock_files.write(directory, {}))
     present = lock_files.read(directory)
@@ -155,13 +151,9 @@ def check_lock(
     which `progress` is told, and is a `BuildError` where they cannot be asked.
     """
     from solven_env.packages import lock_files, locks
-    from solven_env.packages.ecosystems import rows
-    from solven_env.profile.prepare import example
-    from solven_env.profile.source import find_profile
 
-    source = find_profile(profile)
-    profiled = example(source, rows(), os.environ)
-    sections, directory = profiled.locked, _lock_directory(source)
+    profiled, directory = _with_lock(profile)
+    sections = profiled.locked
     where, name = str(directory), str(profile)
     found = locks.check(lock_files.read(directory), sections, profile=name, where=where)
     if not locks.to_lock(sections):
@@ -184,13 +176,9 @@ def outdated(profile: str | Path, *, progress: Callable[[str], None] = lambda _:
     the packages cannot be resolved. `progress` is told as by `lock`.
     """
     from solven_env.packages import lock_files, locks, resolving
-    from solven_env.packages.ecosystems import rows
-    from solven_env.profile.prepare import example
-    from solven_env.profile.source import find_profile
 
-    source = find_profile(profile)
-    profiled = example(source, rows(), os.environ)
-    sections, directory = profiled.locked, _lock_directory(source)
+    profiled, directory = _with_lock(profile)
+    sections = profiled.locked
     found = locks.check(lock_files.read(directory), sections, profile=str(profile), where=str(directory))
     if not found:
         return OutdatedReport(directory)
@@ -281,6 +269,16 @@ def layer_reset(
     found = find_thread(thread, storage)
     found.applied()
     return LayerResetReport(thread, own_layers.reset(found, kinds, progress))
+
+
+def _with_lock(profile: str | Path) -> tuple[Profile, Path]:
+    """A valid profile, and the directory of its lock."""
+    from solven_env.packages.ecosystems import rows
+    from solven_env.profile.prepare import example
+    from solven_env.profile.source import find_profile
+
+    source = find_profile(profile)
+    return example(source, rows(), os.environ), _lock_directory(source)
 
 
 def _lock_builder(profile: Profile, progress: Callable[[str], None]) -> Builder:
