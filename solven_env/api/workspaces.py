@@ -110,7 +110,7 @@ def _foretell(
     found: Thread,
     wanting: Callable[[Thread, Record | None], Wanted],
     on_conflict: OnConflict,
-    restore_record: bool,
+    restore_record: bool = False,
 ) -> ThreadReport:
     from solven_env import applying
 
@@ -363,8 +363,7 @@ def apply_plan(
         return saved_plans.wanted(saved, found, record)
 
     if dry_run:
-        record = found.record()
-        report = applying.foretell(found, wanting(found, record), record, saved.on_conflict)[1]
+        report = _foretell(found, wanting, saved.on_conflict)
     else:
         report = applying.apply(found, wanting, on_conflict=saved.on_conflict, wait=_seconds(wait), progress=progress)
     return Report("apply", (report,))
@@ -431,8 +430,7 @@ def rollback(
         return planning.wanted_by_generation(found, chosen)
 
     if dry_run:
-        record = found.record()
-        report = applying.foretell(found, wanting(found, record), record, on_conflict)[1]
+        report = _foretell(found, wanting, on_conflict)
     else:
         report = applying.apply(found, wanting, on_conflict=on_conflict, progress=progress)
     return Report("rollback", (report._replace(restored=former),))
