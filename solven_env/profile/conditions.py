@@ -41,7 +41,7 @@ def _written(document: Document, ecosystems: tuple[SectionKind, ...]) -> Iterato
     for part in (*parts, *((row.NAME, "groups") for row in ecosystems)):
         entries: Any = document.data
         for name in part:
-            entries = entries.get(name) or {}
+            entries = entries.get(name, {})
         for key, entry in enumerate(entries) if isinstance(entries, list) else entries.items():
             if isinstance(entry, dict) and "when" in entry:
                 yield (*part, key, "when"), entry["when"]

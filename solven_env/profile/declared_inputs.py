@@ -22,7 +22,7 @@ _OF_TYPE = {"pattern": "string", "values": "enum"}
 def read(document: Document, taken: Collection[str]) -> dict[str, Input]:
     """The inputs by name; each mistake is reported. `taken` are names with a meaning in expressions."""
     found, patterns = {}, 0
-    for name, fields in (document.data.get("inputs") or {}).items():
+    for name, fields in document.data.get("inputs", {}).items():
         if name in taken or not _is_free(name):
             message = f"'{name}' already has a meaning in expressions"
             document.report("SE301", document.at_key("inputs", name), message, "Choose another name.")

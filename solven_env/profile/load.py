@@ -63,7 +63,7 @@ def load(source: Text, schema: bytes, ecosystems: tuple[SectionKind, ...]) -> De
     document, is_supported = _read(source, schema)
     if is_supported:
         check_complete(document, schema)
-        conditions.check(document, _section(document, "inputs"), ecosystems)
+        conditions.check(document, document.data.get("inputs", {}), ecosystems)
         _check_env(document)
         _check_secrets(document)
         _check_allow(document)
@@ -134,16 +134,8 @@ def _report_no_version(document: Document) -> None:
         document.report("SE102", document.at_value(), "the document has no 'version'", f"Add 'version: {FORMAT}'.")
 
 
-def _section(document: Document, *path: str) -> dict[str, Any]:
-    section: Any = document.data
-    for part in path:
-        section = section.get(part) or {}
-    assert isinstance(section, dict)
-    return section
-
-
 def _check_env(document: Document) -> None:
-    for name, entry in _section(document, "env").items():
+    for name, entry in document.data.get("env", {}).items():
         where = document.at_key("env", name)
         if name == "PATH":
             document.report("SE702", where, "PATH is not set here", "List directories in 'path: {prepend: […]}'.")
@@ -156,16 +148,16 @@ def _check_env(document: Document) -> None:
 
 def _check_secrets(document: Document) -> None:
     """Report names that are taken, origins that are not said, and expressions, which none may hold."""
-    for name, secret in _section(document, "secrets").items():
+    for name, secret in document.data.get("secrets", {}).items():
         where = document.at_key("secrets", name)
         if name in ("PATH", "PWD"):
             document.report("SE310", where, f"{name} is no secret", "Choose another name.")
         elif name in SHELL_OWN:
             document.report("SE703", where, f"bash keeps {name} for itself", "Choose another name.")
-        elif name in _section(document, "env"):
+        elif name in document.data.get("env", {}):
             document.report("SE310", where, f"env sets {name} too", "Keep one of the two.")
         check_origin("SE311", document, ("secrets", name), secret, _ORIGINS)
-        path, command = secret.get("path"), secret.get("command") or ()
+        path, command = secret.get("path"), secret.get("command", ())
         texts: list[tuple[KeyPath, str | None]] = [(("path",), path)]
         texts += [(("command", number), word) for number, word in enumerate(command)]
         for place, text in texts:
@@ -181,7 +173,7 @@ def _check_secrets(document: Document) -> None:
 def _check_allow(document: Document) -> None:
     seen = set()
     told = {each.location for each in document.diagnostics}
-    for index, text in enumerate(_section(document, "sandbox").get("allow", ())):
+    for index, text in enumerate(document.data.get("sandbox", {}).get("allow", ())):
         where = document.at_value("sandbox", "allow", index)
         if text is None or where in told:
             continue
