@@ -36,31 +36,6 @@ def profiles(incomplete: str) -> list[str]:
     return _asked(lambda: _profiles(incomplete), incomplete)
 
 
-def storages(incomplete: str) -> list[str]:
-    """The storages that the host configuration names."""
-    return _asked(_storages, incomplete)
-
-
-def pages(incomplete: str) -> list[str]:
-    """The pages of the documentation, and the codes of mistakes."""
-    return _asked(_pages, incomplete)
-
-
-def ecosystems(incomplete: str) -> list[str]:
-    """The sections of a profile that have packages."""
-    return _asked(_ecosystems, incomplete)
-
-
-def backends(incomplete: str) -> list[str]:
-    """The backends."""
-    return _asked(_backends, incomplete)
-
-
-def networks(incomplete: str) -> list[str]:
-    """The networks."""
-    return _asked(_networks, incomplete)
-
-
 def _threads(storage: str | None) -> Iterable[str]:
     from solven_env.api import storages
 
@@ -81,31 +56,46 @@ def _profiles(incomplete: str) -> Iterator[str]:
                 yield f"{directory}{entry.name}/"
 
 
-def _storages() -> Iterable[str]:
+def _question(words: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """A question whose answer does not depend on what is typed, as typer asks it."""
+    return lambda incomplete: _asked(words, incomplete)
+
+
+@_question
+def storages() -> Iterable[str]:
+    """The storages that the host configuration names."""
     from solven_env import config
 
     return config.load(os.environ).storages
 
 
-def _pages() -> Iterable[str]:
+@_question
+def pages() -> Iterable[str]:
+    """The pages of the documentation, and the codes of mistakes."""
     from solven_env.system import shipped
 
     return [*shipped.pages(), *shipped.pages_of_codes()]
 
 
-def _ecosystems() -> Iterable[str]:
+@_question
+def ecosystems() -> Iterable[str]:
+    """The sections of a profile that have packages."""
     from solven_env.packages.ecosystems import ECOSYSTEMS
 
     return ECOSYSTEMS
 
 
-def _backends() -> Iterable[str]:
+@_question
+def backends() -> Iterable[str]:
+    """The backends."""
     from solven_env.sandbox.backends import BACKENDS
 
     return BACKENDS
 
 
-def _networks() -> Iterable[str]:
+@_question
+def networks() -> Iterable[str]:
+    """The networks."""
     from solven_env.system.networks import NETWORKS
 
     return NETWORKS
