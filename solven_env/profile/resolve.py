@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from solven_env.documents.diagnostics import Location
-    from solven_env.documents.document import Document
+    from solven_env.documents.document import Document, KeyPath
     from solven_env.profile.model import Declaration
     from solven_env.profile.sections import Section
 
@@ -171,8 +171,8 @@ def _setup(
     """
     seen = set()
     for index, item in enumerate(document.data.get("setup", ())):
-        fields: dict[str, Any] = {"run": item} if isinstance(item, str) else dict(item or {})
-        where = document.at_value("setup", index, *(["run"] if isinstance(item, dict) else []))
+        fields, path = _long_form(item, ("setup", index), "run")
+        where = document.at_value(*path)
         run = expand.text(fields["run"], where) if "run" in fields else None
         inputs = tuple(_setup_inputs(document, expand, index, fields.get("inputs", ()), reserved, mounted))
         if run is None:
@@ -232,6 +232,13 @@ def _secrets(section: Mapping[str, Any]) -> Iterator[Secret]:
             )
 
 
+def _long_form(item: object, path: KeyPath, field: str) -> tuple[dict[str, Any], KeyPath]:
+    """The fields of the item at a path, and the path of one of them: a text in the item's place is this field."""
+    if isinstance(item, dict):
+        return dict(item), (*path, field)
+    return ({} if item is None else {field: item}), path
+
+
 def _prepend(document: Document, expand: Expander) -> Iterator[str]:
     seen = set()
     for index, written in enumerate(document.data.get("path", {}).get("prepend", ())):
@@ -251,10 +258,8 @@ def _prepend(document: Document, expand: Expander) -> Iterator[str]:
 
 def _env(document: Document, expand: Expander, values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, entry in document.data.get("env", {}).items():
-        path, written = (
-            (("env", name), entry) if isinstance(entry, str) else (("env", name, "value"), entry.get("value"))
-        )
-        where = document.at_value(*path)
+        fields, path = _long_form(entry, ("env", name), "value")
+        written, where = fields.get("value"), document.at_value(*path)
         if written is None:
             continue
         if not is_met(entry, values):
@@ -267,16 +272,11 @@ def _mounts(
     document: Document, expand: Expander, values: Mapping[str, str], reserved: Collection[str]
 ) -> Iterator[StatedMount]:
     for index, item in enumerate(document.data.get("mounts", ())):
-        fields: dict[str, Any] = {"target": item} if isinstance(item, str) else dict(item or {})
+        fields, path = _long_form(item, ("mounts", index), "target")
         if "target" not in fields:
             continue
         fields.pop("access", None)
-        when = fields.pop("when", "")
-        where = (
-            document.at_value("mounts", index, "target")
-            if isinstance(item, dict)
-            else document.at_value("mounts", index)
-        )
+        when, where = fields.pop("when", ""), document.at_value(*path)
         if not is_met(item, values):
             expand.has_unknown_names(fields["target"], where)
             expand.has_unknown_names(fields.get("source", ""), document.at_value("mounts", index, "source"))
