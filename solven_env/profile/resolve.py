@@ -41,24 +41,12 @@ _FIELD_OF = {"source": "bind", "size": "tmpfs"}
 """The fields that only one kind of mount has."""
 
 
-def _named(section: Section) -> dict[str, object]:
-    """A section in expressions and templates: a template that names a field serves profiles that leave it empty."""
-    groups = [group.name for group in section.groups if group.name]
-    return {**{name: [] for name in section._fields}, "groups": groups, **section.recorded()}
-
-
 def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) -> Profile:
     """The profile for one thread. Mistakes are added to the declaration's document; the result is then partial."""
     document, data = declaration.document, declaration.document.data
     packages = _packages(declaration, lambda group: is_met(group, values))
     told = {"name": data.get("name", ""), "release": data.get("release", "")}
-    context: dict[str, object] = {
-        **typed(declaration.inputs, values),
-        "thread": thread,
-        "profile": told,
-        **{row.NAME: None for row in declaration.ecosystems},
-        **{name: _named(section) for name, section in packages.items() if section},
-    }
+    context = {**_names(declaration, values, packages), "thread": thread, "profile": told}
     unset = frozenset(declaration.inputs.keys() - values.keys())
     secrets = tuple(_secrets(data.get("secrets", {})))
     passed = {name: entry for name, entry in data.get("env", {}).items() if isinstance(entry, dict) and "from" in entry}
@@ -72,9 +60,8 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
     told["workdir"] = workdir
     env = dict(_env(document, expand, values))
     prepend = tuple(_prepend(document, expand))
-    taken: list[Occupant] = []
     stated = mounts.standing(_mounts(document, expand, values, reserved))
-    taken += (mounts.occupant(each.mount, each.where) for each in stated)
+    taken = [mounts.occupant(each.mount, each.where) for each in stated]
     merged = mounts.merge(each.mount for each in stated)
     within = {**context, "env": env, "path": {"prepend": list(prepend)}}
     dotfiles = tuple(_dotfiles(document, expand, values, reserved, taken, expand._replace(context=within)))
@@ -111,6 +98,20 @@ def resolve(declaration: Declaration, values: Mapping[str, str], thread: str) ->
         occupants=(*system, *taken, *begun),
         reserved=reserved,
     )
+
+
+def _names(
+    declaration: Declaration, values: Mapping[str, str], packages: Mapping[str, Section | None]
+) -> dict[str, object]:
+    """The inputs and the sections of packages, as expressions and templates find them."""
+    sections = {name: _named(section) for name, section in packages.items() if section}
+    return {**typed(declaration.inputs, values), **{row.NAME: None for row in declaration.ecosystems}, **sections}
+
+
+def _named(section: Section) -> dict[str, object]:
+    """A section in expressions and templates: a template that names a field serves profiles that leave it empty."""
+    groups = [group.name for group in section.groups if group.name]
+    return {**{name: [] for name in section._fields}, "groups": groups, **section.recorded()}
 
 
 def _places(document: Document, taken: Iterable[Occupant], setup: Mapping[SetupCommand, Location]) -> Places:
