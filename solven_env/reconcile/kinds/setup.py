@@ -13,7 +13,7 @@ from solven_env.errors import WorkspaceError
 from solven_env.reconcile import places
 from solven_env.reconcile.kinds import build, directory, kind
 from solven_env.reconcile.model import Change, State
-from solven_env.reconcile.replacing import LARGEST
+from solven_env.reconcile.replacing import LARGEST, digest
 from solven_env.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -62,15 +62,12 @@ def further_changes(plan: Plan, changed: Sequence[str]) -> Iterator[Change]:
     layer, after = _layer(plan.desired), State(TYPE)
     anew = _anew(plan)
     for command in _commands(plan.desired.settings):
-        name = name_of(command)
-        done = ran.get(name)
-        place = places.of_setup(command["run"], plan.desired)
-        why = _why(plan, command, done, layer, anew)
-        address = f"{TYPE}:{command['run']}"
+        address, done = f"{TYPE}:{command['run']}", ran.get(name_of(command))
         if done is None:
-            why = "it has not run to its end" if command["run"] in known else f"the profile asks for it{place}"
+            asks = f"the profile asks for it{places.of_setup(command['run'], plan.desired)}"
+            why = "it has not run to its end" if command["run"] in known else asks
             yield Change(address, "create", "pending", why, None, after)
-        elif why:
+        elif why := _why(plan, command, done, layer, anew):
             yield Change(address, "replace", "pending", why, after, after)
 
 
@@ -82,10 +79,8 @@ def _anew(plan: Plan) -> str:
     return _NEW_LAYER if has_builds or plan.desired.unbegun else ""
 
 
-def _why(plan: Plan, command: Mapping[str, Any], done: Mapping[str, Any] | None, layer: str, anew: str) -> str:
+def _why(plan: Plan, command: Mapping[str, Any], done: Mapping[str, Any], layer: str, anew: str) -> str:
     """The reason for which a command that ran has to run again; empty for none."""
-    if done is None:
-        return ""
     if done["status"]:
         return f"it ended with status {done['status']}"
     if anew or done["layer"] != layer:
@@ -112,8 +107,8 @@ def _changes(change: Change, path: str) -> bool:
 
 def _layer(wanted: Desired) -> str:
     """The digest of the builds below the layers in which commands run: other ones have new layers begin."""
-    states = sorted((address, state.digest) for address, state in wanted.states.items() if state.type == build.TYPE)
-    return _digest("".join(f"{address} {digest}\n" for address, digest in states).encode())
+    builds = ((address, state.digest) for address, state in wanted.states.items() if state.type == build.TYPE)
+    return digest("".join(f"{address} {of_it}\n" for address, of_it in sorted(builds)).encode())
 
 
 def _commands(settings: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -233,7 +228,3 @@ class _Bounds:
             raise _TooMuchError
         self.bytes -= len(data)
         return (), b"file " + hashlib.sha256(data).digest()
-
-
-def _digest(data: bytes) -> str:
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
