@@ -37,13 +37,12 @@ def plan(
     >>> [change.address for change in solven_env.plan("solven", "thread-42").changes]
     ['build:bun', 'build:python', 'directory:/', …]
     """
-    from solven_env.profile.source import find_profile
     from solven_env.threads import planning
 
     check_on_conflict(on_conflict)
     found = find_thread(thread, storage)
     record = found.record(recover=restore_record)
-    wanted = planning.wanted_by_profile(found, record, find_profile(profile), inputs or {}, unset)
+    wanted = _wanting(profile, inputs, unset)(found, record)
     return planning.plan(found, wanted, record, on_conflict)[0]
 
 
@@ -62,13 +61,8 @@ def diff(
     >>> solven_env.diff("solven", "thread-42").threads[0].state
     'pending'
     """
-    from functools import partial
-
-    from solven_env.profile.source import find_profile
-    from solven_env.threads import planning
-
     check_on_conflict(on_conflict)
-    wanting = partial(planning.wanted_by_profile, source=find_profile(profile), inputs=inputs or {}, unset=unset)
+    wanting = _wanting(profile, inputs, unset)
     return Report("diff", (_foretell(find_thread(thread, storage), wanting, on_conflict, restore_record),))
 
 
@@ -89,21 +83,30 @@ def diff_many(
 
     Errors as of `apply_many`.
     """
-    from functools import partial
-
-    from solven_env.profile.source import find_profile
-    from solven_env.threads import many, planning
+    from solven_env.threads import many
 
     check_on_conflict(on_conflict)
     found, names = find_threads(threads, storage)
-    source, given = find_profile(profile), inputs or {}
-    lock = planning.check(source, found.name, given, unset)
-    wanting = partial(planning.wanted_by_profile, source=source, inputs=given, unset=unset, lock=lock)
+    wanting = _wanting(profile, inputs, unset, found)
 
     def foretell_one(name: str) -> ThreadReport:
         return _foretell(found.sibling(name), wanting, on_conflict, restore_record)
 
     return many.each(names, foretell_one, failure_report)
+
+
+def _wanting(
+    profile: str | Path | ProfileSource, inputs: InputValues | None, unset: Collection[str], first: Thread | None = None
+) -> Callable[[Thread, Record | None], Wanted]:
+    """A function to what a profile asks of a thread. For many threads, `first` among them, its lock is read once."""
+    from functools import partial
+
+    from solven_env.profile.source import find_profile
+    from solven_env.threads import planning
+
+    source, given = find_profile(profile), inputs or {}
+    lock = planning.check(source, first.name, given, unset) if first is not None else None
+    return partial(planning.wanted_by_profile, source=source, inputs=given, unset=unset, lock=lock)
 
 
 def _foretell(
@@ -139,14 +142,13 @@ def save_plan(
     from pathlib import Path
 
     from solven_env import applying
-    from solven_env.profile.source import find_profile
     from solven_env.reconcile.apply import refuse_closed, refuse_conflicts
-    from solven_env.threads import planning, saved_plans
+    from solven_env.threads import saved_plans
 
     check_on_conflict(on_conflict)
     found = find_thread(thread, storage)
     record = found.record()
-    wanted = planning.wanted_by_profile(found, record, find_profile(profile), inputs or {}, unset)
+    wanted = _wanting(profile, inputs, unset)(found, record)
     computed, report = applying.foretell(found, wanted, record, on_conflict)
     refuse_conflicts(computed)
     refuse_closed(computed)
@@ -255,14 +257,10 @@ def apply(
     builds that are made, of commands of `setup`, what the backend does not enforce, and of programs that the profile
     needs of the host and commands would not find (the report's `missing_programs`).
     """
-    from functools import partial
-
     from solven_env import applying
-    from solven_env.profile.source import find_profile
-    from solven_env.threads import planning
 
     check_on_conflict(on_conflict)
-    wanting = partial(planning.wanted_by_profile, source=find_profile(profile), inputs=inputs or {}, unset=unset)
+    wanting = _wanting(profile, inputs, unset)
     report = applying.apply(
         find_thread(thread, storage),
         wanting,
@@ -302,20 +300,16 @@ def apply_many(
     KeyboardInterrupt, and the end of the iterator, let no more threads begin: those that have begun end, or leave what
     the next apply finishes. The reports that still come are given before the interrupt is raised.
     """
-    from functools import partial
-
     from solven_env import applying
     from solven_env.packages.steps import about
-    from solven_env.profile.source import find_profile
-    from solven_env.threads import many, planning
+    from solven_env.threads import many
 
     check_on_conflict(on_conflict)
     if canary < 0:
         raise UsageError(f"canary is {canary}", fix="Use 0 or more.")
     found, names = find_threads(threads, storage)
-    source, given, seconds = find_profile(profile), inputs or {}, _seconds(wait)
-    lock = planning.check(source, found.name, given, unset)
-    wanting = partial(planning.wanted_by_profile, source=source, inputs=given, unset=unset, lock=lock)
+    seconds = _seconds(wait)
+    wanting = _wanting(profile, inputs, unset, found)
     together = applying.Together(progress, many.Once())
 
     def apply_one(name: str) -> ThreadReport:
