@@ -60,11 +60,9 @@ def _read(document: Document, name: str, fields: Mapping[str, Any]) -> Input:
         values=_values(document, name, fields) if kind == "enum" else (),
         description=fields.get("description", ""),
     )
-    wrong = inputs.problem(item, item.default) if item.default is not None else ""
-    if wrong and item.default is not None:
-        fix = (
-            did_you_mean(item.default, item.values) if item.values else "Write another default, or change the pattern."
-        )
+    if item.default is not None and (wrong := inputs.problem(item, item.default)):
+        another = "Write another default, or change the pattern."
+        fix = did_you_mean(item.default, item.values) if item.values else another
         message = f"inputs.{name}.default: {quoted(item.default)} {wrong}"
         document.report("SE306", document.at_value("inputs", name, "default"), message, fix)
     return item
@@ -88,6 +86,6 @@ def _pattern(document: Document, name: str, fields: Mapping[str, Any]) -> str:
 
 
 def _values(document: Document, name: str, fields: Mapping[str, Any]) -> tuple[str, ...]:
-    values = [value for value in fields.get("values", ()) if value is not None]
-    document.report_twice(("inputs", name, "values"), fields.get("values", ()))
-    return tuple(dict.fromkeys(values))
+    values = fields.get("values", ())
+    document.report_twice(("inputs", name, "values"), values)
+    return tuple(dict.fromkeys(value for value in values if value is not None))
