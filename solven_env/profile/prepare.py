@@ -117,7 +117,7 @@ def example(
     declaration = _declaration(source, ecosystems)
     chosen = choose(declaration.inputs, given={}, environ=environ, recorded=recorded)
     values = with_stand_ins(declaration.inputs, chosen.values)
-    profile, mistakes = _resolved(source, tuple(sorted(values.items())), "example", ecosystems)
+    profile, mistakes = _resolved(source, tuple(sorted(values.items())), _ANY_THREAD, ecosystems)
     if mistakes:
         raise ProfileError(ordered(mistakes))
     return profile
