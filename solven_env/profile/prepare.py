@@ -19,7 +19,7 @@ from solven_env.profile.inputs import choose, require, with_stand_ins
 from solven_env.profile.load import load
 from solven_env.profile.render import RenderedFile, SourceError, render
 from solven_env.profile.resolve import resolve
-from solven_env.profile.source import read_schema
+from solven_env.profile.source import Unreadable, read_schema
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -177,8 +177,8 @@ def _render_anew(profile: Profile, source: ProfileSource) -> _Rendering:
                 left -= len(said) if isinstance(said, str) else 0
                 reads[asked] = said if left >= 0 else _TOO_MUCH
             said = reads[asked]
-            if isinstance(said, _Unreadable):
-                raise SourceError(said.why, said.fix, said.code)
+            if isinstance(said, Unreadable):
+                raise SourceError(said.message, said.fix, said.code)
             return said
 
         return read
@@ -199,14 +199,8 @@ class _Read(NamedTuple):
     file: str
 
 
-class _Unreadable(NamedTuple):
-    why: str
-    fix: str
-    code: str
-
-
-_TOO_MUCH = _Unreadable(
-    f"is one of templates of more than {MAX_TEMPLATES >> 20} MiB together", "Use fewer, or smaller ones.", "SE408"
+_TOO_MUCH = Unreadable(
+    "SE408", f"is one of templates of more than {MAX_TEMPLATES >> 20} MiB together", "Use fewer, or smaller ones."
 )
 
 
@@ -215,7 +209,7 @@ def _look(source: ProfileSource, read: _Read) -> object:
     try:
         return beside.read_template(read.name) if read.kind == "template" else beside.read_source(read.name)
     except SourceError as problem:
-        return _Unreadable(str(problem), problem.fix, problem.code)
+        return Unreadable(problem.code, str(problem), problem.fix)
 
 
 @functools.lru_cache(maxsize=32)

@@ -57,7 +57,7 @@ _ENDING = "A path needs a '/' or an ending: ./base.yaml."
 
 
 class Unreadable(NamedTuple):
-    """A file that a profile extends and that cannot be had. `message` follows its name."""
+    """A file that a profile names and that cannot be had. `message` follows its name."""
 
     code: str
     message: str
