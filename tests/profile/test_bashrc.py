@@ -23,17 +23,7 @@ ENV = shutil.which("env") or "env"
 SOURCE = '. "$0"; '
 PRINT = f"exec {ENV} -0"
 
-R4 = {
-    "HOME": "/",
-    "USER": "user",
-    "LOGNAME": "user",
-    "PWD": "/",
-    "PYTHONUNBUFFERED": "1",
-    "PYTHONDONTWRITEBYTECODE": "1",
-    "MPLBACKEND": "Agg",
-    "PYTHON_VERSION": "3.12",
-    "NODE_ENV": "development",
-}
+R4 = resolve(SOLVEN).env
 
 
 def bash(*arguments: str | Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
