@@ -70,8 +70,8 @@ def tell_edit(report: EditReport, command: str, profile: str, chosen: Format) ->
         return
     for each in report.packages:
         sign = _SIGNS.get(each.outcome, " ")
-        is_named = each.name in (each.written or each.before)
-        words = printable(each.written or each.before if is_named else f"{each.name} {each.written or each.before}")
+        written = each.written or each.before
+        words = printable(written if each.name in written else f"{each.name} {written}")
         why = f"  (was {printable(each.before)})" if each.outcome == "replaced" else ""
         why = "  (is there already)" if each.outcome == "unchanged" else why
         why = f"  (still asked for: {printable(each.still)})" if each.still else why
