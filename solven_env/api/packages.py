@@ -85,9 +85,10 @@ def _edit(
     def report(locked: LockReport | None) -> EditReport:
         return EditReport(path, edit.before.decode(), edit.after.decode(), edit.packages, locked)
 
-    if not lock or edit.after == edit.before:
-        if edit.after != edit.before:
-            rewrite(path, edit.before, edit.after)
+    if edit.after == edit.before:
+        return report(None)
+    if not lock:
+        rewrite(path, edit.before, edit.after)
         return report(None)
     if not locks.to_lock(found.locked):
         changed = lock_files.write_with(directory, {}, path, edit.before, edit.after)
