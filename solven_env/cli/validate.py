@@ -12,7 +12,7 @@ from solven_env.cli.options import CheckFormat, CheckFormatOption, InputsOption,
 from solven_env.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from solven_env.documents.diagnostics import Diagnostic
     from solven_env.errors import UsageError
@@ -57,7 +57,7 @@ def command(
             print_json(document("validate", profiles=described))
     mistakes = tuple(mistake for each in found for mistake in each.mistakes)
     if chosen is not CheckFormat.JSON:
-        _say(found, chosen)
+        _say(found, mistakes, chosen)
     # An invalid profile is graver than a missing one.
     errors = [ProfileError(mistakes)] if mistakes else [each.error for each in found if each.error]
     if errors:
@@ -93,13 +93,12 @@ def _validate(profile: str, thread: str, given: InputValues) -> _Validated:
         return _Validated(profile, (), error)
 
 
-def _say(found: Iterable[_Validated], chosen: CheckFormat) -> None:
+def _say(found: Iterable[_Validated], mistakes: Sequence[Diagnostic], chosen: CheckFormat) -> None:
     from solven_env.cli.errors import error_text, excerpt_lines, print_error, seen
     from solven_env.cli.output import note, print_annotations, say, tell
     from solven_env.errors import ProfileError, counted
     from solven_env.profile.source import STANDARD_INPUT, STANDARD_INPUT_NAME
 
-    mistakes = [mistake for each in found for mistake in each.mistakes]
     for each in found:
         if chosen is CheckFormat.GITHUB:
             # And nothing else: the runner would take a name such as ::debug::.yaml for a command.
