@@ -29,22 +29,25 @@ def of_files(profile: Profile, files: Sequence[RenderedFile]) -> Places:
     return profile.places._replace(paths={**found, **known})
 
 
-def cited(names: Sequence[str], desired: Desired) -> str:
+def cited(names: Sequence[str], changed: Sequence[str], desired: Desired) -> str:
     """Words that say which settings changed, each with its file and line where the profile states it; empty for none.
 
-    One that no file states now has the place of the section that it is missing from. Inputs are their caller's.
+    `names` are some of all that `changed`. One that no file states now has the place of the section that it is missing
+    from. Which of an input and the profile changed a setting, no record tells: both are named.
     """
-    inputs = [name for name in names if name.startswith(_INPUTS)]
     settings = desired.places.settings if desired.places else {}
     found = {
         name: next((settings[each] for each in _and_above(name) if each in settings), "")
         for name in names
-        if name not in inputs
+        if not name.startswith(_INPUTS)
     }
     told = (f"{name}, {place}" if place else name for name, place in found.items())
     stated = ("; " if any(found.values()) else ", ").join(told)
-    given = [f"the input {name.removeprefix(_INPUTS)} changed" for name in inputs]
-    return "; ".join([*([f"the profile changed {stated}"] if stated else []), *given])
+    given = [name.removeprefix(_INPUTS) for name in (changed if stated else names) if name.startswith(_INPUTS)]
+    inputs = f"the input{'s' if len(given) > 1 else ''} {', '.join(given)}"
+    if not stated:
+        return f"{inputs} changed" if given else ""
+    return f"the profile{f' or {inputs}' if given else ''} changed {stated}"
 
 
 def _and_above(name: str) -> Iterator[str]:

@@ -125,7 +125,7 @@ def _additions(desired: Desired, known: Mapping[str, Seen], changed: Sequence[st
         if cause:
             read = desired.reads.get(address, frozenset())
             because = [name for name in changed if compare.is_read(name, read)]
-            additions.append(_change(each, cause, each.observed, places.cited(because, desired), desired))
+            additions.append(_change(each, cause, each.observed, places.cited(because, changed, desired), desired))
     rows = list(KINDS)
     return sorted(additions, key=lambda change: (rows.index(change.kind), change.name != "/", change.name))
 

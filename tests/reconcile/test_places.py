@@ -84,3 +84,26 @@ def test_files_of_a_directory_cite_the_line_of_the_directory(tmp_path: Path) -> 
     told = reasons(tmp_path)
     assert told["file:d/e/in/a"] == "the profile asks for it, team.yaml:5"
     assert told["file:d/f"] == "the profile asks for it, team.yaml:6"
+
+
+def test_what_an_input_may_have_changed_is_not_said_of_the_profile_alone(tmp_path: Path) -> None:
+    profile = tmp_path / "team.yaml"
+    profile.write_text(
+        "version: 1\nname: team\nrelease: 1.0.0\n"
+        "inputs: {who: {default: ada}, at: {default: home}}\n"
+        'env:\n  USER: "{{ who }}"\n'
+        'dotfiles: {a: {content: "{{ who }}"}, b: {content: "{{ env.USER }}"}}\n'
+    )
+    solven_env.apply(profile, "t1", storage=tmp_path / "storage")
+
+    def told(**inputs: str) -> dict[str, str]:
+        (report,) = solven_env.diff(profile, "t1", storage=tmp_path / "storage", inputs=inputs).threads
+        return {change.name: change.reason for change in report.changes}
+
+    assert told(at="work") == {"launch": "the input at changed"}
+    assert told(who="bob") == {
+        "a": "the input who changed",
+        "b": "the profile or the input who changed env.USER, team.yaml:6",
+        "launch": "the profile or the input who changed env.USER, team.yaml:6",
+    }
+    assert told(who="bob", at="work")["launch"].startswith("the profile or the inputs at, who changed env.USER")

@@ -88,5 +88,5 @@ def further_changes(plan: Plan, changed: Sequence[str]) -> Iterator[Change]:
     if plan.base is None or not plan.base.generation:
         yield Change(ADDRESS, "create", "pending", "the profile asks for it", None, state)
     elif changed or not (plan.changes or plan.says_the_same):
-        why = cited(changed, plan.desired) or "the profile changed, and the workspace is so already"
+        why = cited(changed, changed, plan.desired) or "the profile changed, and the workspace is so already"
         yield Change(ADDRESS, "replace", "pending", why, state, state)
