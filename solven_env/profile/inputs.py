@@ -120,7 +120,7 @@ def problem(item: Input, text: str) -> str:
     if item.values and text not in item.values:
         return f"is not {_either(item.values)}"
     if item.type == "integer" and not _WHOLE_NUMBER.fullmatch(text):
-        return f"is not a whole number of at most {_MOST_DIGITS} digits"
+        return f"is not a whole number of at most {_MOST_DIGITS} digits without leading zeros"
     if item.type == "boolean" and text not in ("true", "false"):
         return "is not true or false"
     if item.pattern and not pattern(item.pattern).matches(text):
