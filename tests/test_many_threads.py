@@ -146,18 +146,16 @@ def test_a_thread_that_is_held_is_waited_for(profile: Path, tmp_path: Path) -> N
         with pytest.raises(HeldError):
             solven_env.apply(profile, "t1", storage=storage, wait=0.5)
         assert time.monotonic() - begun >= 0.5
-    let_go = threading.Event()
+    is_held = threading.Event()
 
     def hold() -> None:
         with state.lock("t1"):
-            let_go.wait(30)
+            is_held.set()
             time.sleep(0.4)
 
     holder = threading.Thread(target=hold)
     holder.start()
-    while not state.is_held("t1"):
-        time.sleep(0.01)
-    let_go.set()
+    assert is_held.wait(30)
     found = _by_name(solven_env.apply_many(profile, ["t1", "t2"], storage=storage, wait=30))
     holder.join()
     assert [found[name].error for name in ("t1", "t2")] == [None, None]
