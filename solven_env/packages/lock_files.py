@@ -84,19 +84,21 @@ def write(directory: Path, files: Mapping[str, bytes]) -> tuple[str, ...]:
     """
     before = read(directory)
     changed = tuple(name for name in names() if before.get(name) != files.get(name))
-    if changed and directory.is_symlink():
-        message = "this is a symbolic link, and no lock is written through one: it may lead anywhere"
-        raise LockError(message, fix="Move it away.", location=str(directory))
+    if not changed:
+        return ()
     try:
+        if directory.is_symlink():  # one that comes later is refused by the flags of the open
+            message = "this is a symbolic link, and no lock is written through one: it may lead anywhere"
+            raise LockError(message, fix="Move it away.", location=str(directory))
         if files:
             directory.mkdir(parents=True, exist_ok=True)
-        for name in changed:
-            with holding(os.open(directory, READ_DIRECTORY_ITSELF)) as opened:
+        with holding(os.open(directory, READ_DIRECTORY_ITSELF)) as opened:
+            for name in changed:
                 if name in files:
                     write_over(opened, name, f".{name}-{os.urandom(4).hex()}", files[name], mode=0o644)
                 else:
                     os.unlink(name, dir_fd=opened)
-        if changed and not files and not any(directory.iterdir()):
+        if not files and not any(directory.iterdir()):
             directory.rmdir()
     except OSError as error:
         raise failure(LockError, str(error.filename or directory), error) from error

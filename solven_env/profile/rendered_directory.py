@@ -20,7 +20,7 @@ from solven_env.profile import rendered_list
 from solven_env.profile.rendered_list import RenderedList
 from solven_env.system.blocks import READ_DIRECTORY_ITSELF, holding
 from solven_env.system.durable import write_over
-from solven_env.system.failures import failure, failures_as, shown
+from solven_env.system.failures import every_failure_as, failures_as, shown
 from solven_env.typed import NamedTuple
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def write(out: Path, files: Sequence[RenderedFile], *, overwrite: bool = False) 
             raise UsageError(message, fix="Give this dotfile another name.")
     _check_names(out, files)
     _refuse_link(out)
-    with _told(out, UsageError):
+    with every_failure_as(UsageError, str(out)):
         out.mkdir(parents=True, exist_ok=True)
     with _opened(out) as directory:
         before = _read_list(out, directory)
@@ -106,7 +106,10 @@ def write(out: Path, files: Sequence[RenderedFile], *, overwrite: bool = False) 
         _refuse_losses(out, found, overwrite)
         for each in found.differences:
             if each.difference == "left-over" and not each.is_edited:
-                with _told(out / each.path), _parent(directory, each.path) as (parent, name):
+                with (
+                    every_failure_as(SolvenError, str(out / each.path)),
+                    _parent(directory, each.path) as (parent, name),
+                ):
                     os.unlink(name, dir_fd=parent)
         needed = {above for file in files for above in _above(file.path)}
         _remove_empty(directory, before.directories - needed)
@@ -114,11 +117,11 @@ def write(out: Path, files: Sequence[RenderedFile], *, overwrite: bool = False) 
         differing = {each.path for each in found.differences}
         for file in files:
             if file.path in differing:
-                with _told(out / file.path):
+                with every_failure_as(SolvenError, str(out / file.path)):
                     _write(directory, file, made)
         listed = rendered_list.listing(files, made)
         if listed != before:
-            with _told(out / rendered_list.NAME):
+            with every_failure_as(SolvenError, str(out / rendered_list.NAME)):
                 write_over(directory, rendered_list.NAME, _temporary(), listed.dump(), mode=0o644)
     return found.differences
 
@@ -136,7 +139,7 @@ def _check_names(out: Path, files: Sequence[RenderedFile]) -> None:
 
 
 def _refuse_link(out: Path) -> None:
-    with _told(out, UsageError):
+    with every_failure_as(UsageError, str(out)):
         is_link = out.is_symlink()  # one that comes later is refused by the flags of `_opened`
     if is_link:
         message = "this is a symbolic link, and none is followed: anybody may have put it into the repository"
@@ -153,7 +156,7 @@ def _opened(out: Path) -> Iterator[int]:
 
 
 def _read_list(out: Path, directory: int) -> RenderedList:
-    with _told(out / rendered_list.NAME):
+    with every_failure_as(SolvenError, str(out / rendered_list.NAME)):
         try:
             opened = os.open(rendered_list.NAME, _READ, dir_fd=directory)
         except FileNotFoundError:
@@ -183,14 +186,14 @@ def _compare(out: Path, directory: int, files: Iterable[RenderedFile], before: R
     left = []
     for path, listed in sorted(before.files.items()):
         if path not in rendered:
-            with _told(out / path):
+            with every_failure_as(SolvenError, str(out / path)):
                 standing = _look(directory, path)
             if standing and standing.kind != "no way":
                 left.append(_left_over(path, is_edited=standing.digest != listed.digest))
     gone = {each.path for each in left if not each.is_edited}
     differences, blocked = [], set()
     for file in files:
-        with _told(out / file.path):
+        with every_failure_as(SolvenError, str(out / file.path)):
             standing = _look(directory, file.path)
             if standing and _makes_room(directory, file.path, standing, gone, before.directories):
                 standing = None
@@ -321,12 +324,3 @@ def _open_directory(parent: int, name: str) -> int:
 
 def _temporary() -> str:
     return f".solven-env-{os.urandom(8).hex()}.tmp"
-
-
-@contextmanager
-def _told(place: Path, kind: type[SolvenError] = SolvenError) -> Iterator[None]:
-    """Raise what the system refuses at a place as an error that names it."""
-    try:
-        yield
-    except OSError as error:
-        raise failure(kind, str(place), error) from error

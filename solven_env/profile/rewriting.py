@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from solven_env.errors import UsageError
 from solven_env.system.blocks import READ_DIRECTORY, holding
 from solven_env.system.durable import write_over
-from solven_env.system.failures import failure
+from solven_env.system.failures import every_failure_as
 from solven_env.system.syscalls import O_PATH, openat2
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def rewriting(path: Path, before: bytes, after: bytes) -> Iterator[None]:
     meanwhile is followed, and nobody's lock is waited for.
     """
     with ExitStack() as stack:
-        with _told(path):
+        with every_failure_as(UsageError, str(path)):
             real = path.resolve(strict=True)
             directory = stack.enter_context(holding(_open_real(real.parent)))
             if not _is_ours(directory):
@@ -48,19 +48,10 @@ def rewriting(path: Path, before: bytes, after: bytes) -> Iterator[None]:
             if text != before:
                 raise UsageError("the profile changed meanwhile", fix="Run it again.", location=str(path))
         yield
-        with _told(path):
+        with every_failure_as(UsageError, str(path)):
             owner = (about.st_uid, about.st_gid) if os.geteuid() == 0 else None
             staged = f".{real.name}-{os.urandom(4).hex()}"
             write_over(directory, real.name, staged, after, mode=stat.S_IMODE(about.st_mode), owner=owner)
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Raise what the system refuses as a UsageError: of a profile that is gone by now, too."""
-    try:
-        yield
-    except OSError as error:
-        raise failure(UsageError, str(path), error) from error
 
 
 def _is_ours(directory: int) -> bool:

@@ -52,7 +52,7 @@ def run(
     """
     commands = setup.to_run(plan)
     for number, command in enumerate(commands):
-        failed = partial(_failed, thread, setup.without(changes, commands[number:]), generation)
+        failed = partial(_failed, thread, changes, commands[number:], generation)
         name, short = brief(command["run"], _LONGEST_NAME), brief(command["run"], _LONGEST_STEP)
         try:
             with step(progress, f"setup: running {short}", f"setup: ran {short}") as tell:
@@ -106,14 +106,20 @@ def _told(ended: Ended) -> str:
 
 
 def _failed(
-    thread: Thread, made: tuple[Change, ...], generation: int, what: str, last: Sequence[str] = (), fix: str = ""
+    thread: Thread,
+    changes: Sequence[Change],
+    left: Sequence[Mapping[str, Any]],
+    generation: int,
+    what: str,
+    last: Sequence[str] = (),
+    fix: str = "",
 ) -> SetupError:
     fix = fix or "Fix it in the profile or in the workspace."
     error = SetupError(
         f"setup: {what}",
         fix=f"{fix} All else is applied, as generation {generation}; the next apply goes on with this command.",
         location=thread.name,
-        changes=made,
+        changes=setup.without(changes, left),
         generation=generation,
     )
     error.details = tuple(line[:_LONGEST] for line in last)

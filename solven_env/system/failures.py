@@ -59,6 +59,8 @@ def failure(kind: type[_Kind], location: str, error: OSError) -> _Kind:
 class failures_as:  # noqa: N801 (read as a verb)
     """Raise what only a person can mend as `kind`; what a caller decides by stays the OSError that it is."""
 
+    _left: tuple[int, ...] = _CALLERS_DECIDE
+
     def __init__(self, kind: type[SolvenError], location: str) -> None:
         self._kind = kind
         self._location = location
@@ -67,8 +69,14 @@ class failures_as:  # noqa: N801 (read as a verb)
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError) and error.errno not in _CALLERS_DECIDE:
+        if isinstance(error, OSError) and error.errno not in self._left:
             raise failure(self._kind, self._location, error) from error
+
+
+class every_failure_as(failures_as):  # noqa: N801 (read as a verb)
+    """Raise what a caller might decide by as `kind`, too: here none does."""
+
+    _left = ()
 
 
 def shown(path: str) -> str:

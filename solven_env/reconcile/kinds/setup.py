@@ -62,7 +62,7 @@ def further_changes(plan: Plan, changed: Sequence[str]) -> Iterator[Change]:
     layer, after = _layer(plan.desired), State(TYPE)
     anew = _anew(plan)
     for command in _commands(plan.desired.settings):
-        address, done = f"{TYPE}:{command['run']}", ran.get(name_of(command))
+        address, done = _address(command), ran.get(name_of(command))
         if done is None:
             asks = f"the profile asks for it{places.of_setup(command['run'], plan.desired)}"
             why = "it has not run to its end" if command["run"] in known else asks
@@ -116,6 +116,10 @@ def _commands(settings: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return found
 
 
+def _address(command: Mapping[str, Any]) -> str:
+    return f"{TYPE}:{command['run']}"
+
+
 def name_of(command: Mapping[str, Any]) -> str:
     """The name of a command in a record: the SHA-256 of its text."""
     return hashlib.sha256(command["run"].encode(errors="surrogatepass")).hexdigest()
@@ -124,12 +128,12 @@ def name_of(command: Mapping[str, Any]) -> str:
 def to_run(plan: Plan) -> tuple[Mapping[str, Any], ...]:
     """The commands of a plan that have to run, as settings have them, in their order."""
     addresses = {change.address for change in plan.changes}
-    return tuple(each for each in _commands(plan.desired.settings) if f"{TYPE}:{each['run']}" in addresses)
+    return tuple(each for each in _commands(plan.desired.settings) if _address(each) in addresses)
 
 
 def without(changes: Iterable[Change], commands: Iterable[Mapping[str, Any]]) -> tuple[Change, ...]:
     """The changes but for these commands."""
-    addresses = {f"{TYPE}:{each['run']}" for each in commands}
+    addresses = set(map(_address, commands))
     return tuple(each for each in changes if each.address not in addresses)
 
 
