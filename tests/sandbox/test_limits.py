@@ -89,7 +89,8 @@ def test_the_smaller_time_ends_a_command(box: Box, timeout: float | None, reache
 @pytest.fixture
 def lively(box: Box) -> Iterator[Box]:
     """A session that another command keeps: what is left of one is seen before the kernel ends the session."""
-    with session.start(box.plan, command("sh", "-c", "touch /up; exec sleep 600"), box.runtime) as keeper:
+    waits = "import time; open('/up', 'w'); time.sleep(600)"  # one process from then on: a touch would end later
+    with session.start(box.plan, command("python3", "-c", waits), box.runtime) as keeper:
         wait_for_file(box.workspace / "up")
         yield box
         keeper.kill()
